@@ -1,0 +1,97 @@
+"""tlkit: transfer learning from a recipe. This module is the public API; importing it imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tlkit.contracts import (
+    IGNORE,
+    AnyCurve,
+    AnyOptimizer,
+    AugmentContext,
+    Augmentation,
+    Backbone,
+    BackboneContext,
+    BackboneOptions,
+    BatchNormPolicy,
+    Block,
+    BuiltBackbone,
+    Constant,
+    Cosine,
+    Dataset,
+    DatasetContext,
+    EarlyStop,
+    Head,
+    HeadContext,
+    MaskTable,
+    Optimizer,
+    Options,
+    Outline,
+    Phase,
+    Plateau,
+    PretrainedFile,
+    ReportSection,
+    Sample,
+    SampleSet,
+    Schedule,
+    SetAside,
+    Step,
+)
+from tlkit.errors import DataError, PluginError, Problem, RecipeError, RunError, TlkitError
+from tlkit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from tlkit.api import load, run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "IGNORE",
+    "AnyCurve",
+    "AnyOptimizer",
+    "AugmentContext",
+    "Augmentation",
+    "Backbone",
+    "BackboneContext",
+    "BackboneOptions",
+    "BatchNormPolicy",
+    "Block",
+    "BuiltBackbone",
+    "Constant",
+    "Cosine",
+    "DataError",
+    "Dataset",
+    "DatasetContext",
+    "EarlyStop",
+    "Head",
+    "HeadContext",
+    "MaskTable",
+    "Optimizer",
+    "Options",
+    "Outline",
+    "Phase",
+    "Plateau",
+    "PluginError",
+    "PretrainedFile",
+    "Problem",
+    "RecipeError",
+    "ReportSection",
+    "RunError",
+    "Sample",
+    "SampleSet",
+    "Schedule",
+    "SetAside",
+    "Step",
+    "TlkitError",
+    "hookimpl",
+    "load",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("load", "run"):
+        from tlkit import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'tlkit' has no attribute {name!r}")

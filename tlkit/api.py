@@ -1,0 +1,333 @@
+"""What ``tlkit run`` and ``tlkit.load`` do: the one place where data, models, training and evaluation meet."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlkit.errors import PluginError, Problem, RecipeError, RunError, TlkitError
+from tlkit.recipe import catalog
+from tlkit.recipe.load import load_recipe
+from tlkit.recipe.portable import portable_text
+from tlkit.recipe.schema import Recipe
+from tlkit.registry import Registry, make_registry
+from tlkit.rundir import Card, Part, RunFolder, create_run_folder, write_atomically
+
+if TYPE_CHECKING:
+    from tlkit.contracts import Phase
+    from tlkit.data.prepare import Data
+    from tlkit.evaluate.predictor import Predictor
+    from tlkit.models.assemble import Network
+    from tlkit.train.progress import Reporter
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gives back.
+
+    Args:
+        folder: the run folder.
+        metrics: the contents of ``metrics.json``: split → metrics.
+    """
+
+    folder: Path
+    metrics: Mapping[str, Any]
+
+
+def run(
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+    *,
+    registry: Registry | None = None,
+    quiet: bool = False,
+) -> RunResult:
+    """Run a recipe: read the data, build the model, train its phases, evaluate, write the run folder.
+
+    Args:
+        recipe: a recipe's file, or the name of a shipped recipe.
+        overrides: ``key=value`` as ``tlkit run --set`` takes them.
+        out: the run folder; None for ``runs/<recipe>-<n>``.
+        registry: the plugins; None for those that are installed.
+        quiet: print nothing.
+
+    Raises:
+        RecipeError: the recipe is not valid.
+        DataError: the data or the weights can't be used.
+        PluginError: a plugin broke its contract.
+        RunError: the run folder can't be used, or the training failed.
+    """
+    registry = registry or make_registry()
+    checked = load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
+    from tlkit.train.progress import Reporter
+
+    folder = create_run_folder(checked.name, None if out is None else Path(out))
+    with Reporter(quiet=quiet) as reporter, _log(folder) as log:
+        job = _Run(checked, registry, folder, reporter, log)
+        try:
+            return job.go()
+        except TlkitError as error:
+            log.error("%s: %s", type(error).__name__, error)
+            job.abandon()
+            raise
+
+
+def load(run_folder: str | Path) -> Predictor:
+    """A trained model from its run folder, ready for ``predict``.
+
+    Raises:
+        RunError: it is no finished run folder, or it is damaged.
+    """
+    from tlkit.evaluate.predictor import Predictor
+
+    return Predictor.open(Path(run_folder))
+
+
+@contextmanager
+def _log(folder: RunFolder) -> Iterator[logging.Logger]:
+    """``events.log``: what the run did, with times in UTC."""
+    log = logging.getLogger(f"tlkit.run.{folder.path.resolve()}")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    handler = logging.FileHandler(folder.log, encoding="utf-8")
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    log.addHandler(handler)
+    try:
+        yield log
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+class _Run:
+    def __init__(
+        self, recipe: Recipe, registry: Registry, folder: RunFolder, reporter: Reporter, log: logging.Logger
+    ) -> None:
+        self.recipe = recipe
+        self.registry = registry
+        self.folder = folder
+        self.reporter = reporter
+        self.log = log
+        self.cache = folder.path / "cache"
+        self.training_began = False
+
+    def go(self) -> RunResult:
+        from tlkit.train.environment import describe_environment
+
+        began = time.monotonic()
+        self.say(f"Run folder: {self.folder.path}")
+        write_atomically(self.folder.recipe, portable_text(self.recipe))
+        self.folder.write_json(self.folder.environment, describe_environment(self.registry, self.recipe))
+        try:
+            data = self._data()
+            network = self._network(data)
+            phases = self._phases(network)
+            self._train(data, network, phases)
+            card = self._card(data)
+            self._save(network, card, data)
+            metrics = self._evaluate(network, card, data)
+        finally:
+            shutil.rmtree(self.cache, ignore_errors=True)
+        minutes, seconds = divmod(round(time.monotonic() - began), 60)
+        self.say(f"\nDone in {minutes} min {seconds} s. Open {self.folder.report} in a browser.")
+        return RunResult(self.folder.path, metrics)
+
+    def abandon(self) -> None:
+        """Remove a folder in which nothing was trained: it holds nothing that the user had or could use."""
+        if not self.training_began:
+            shutil.rmtree(self.folder.path, ignore_errors=True)
+
+    def say(self, text: str) -> None:
+        self.reporter.say(text)
+        self.log.info(text.strip())
+
+    def _data(self) -> Data:
+        from tlkit.data.prepare import open_data
+
+        self.cache.mkdir()
+        self.reporter.begin("reading images", 1)
+        recipe = self.recipe
+        data = open_data(
+            recipe.data,
+            recipe.input,
+            task=recipe.task,
+            seed=recipe.seed,
+            folder=self.cache,
+            progress=lambda done, total: self.reporter.at(done, total, "reading images"),
+        )
+        self.reporter.end()
+        data.write_samples_csv(self.folder.samples)
+        counts = ", ".join(
+            f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test")
+        )
+        classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
+        self.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
+        for note in data.notes:
+            self.say(f"  note: {note}")
+        if data.set_aside:
+            self.say(f"  set aside: {len(data.set_aside)} files, named in {self.folder.samples}")
+            for each in data.set_aside[:5]:
+                self.say(f"    {each.key}: {each.reason}")
+        return data
+
+    def _network(self, data: Data) -> Network:
+        from tlkit.models.assemble import build_network
+
+        recipe = self.recipe
+        network = build_network(
+            recipe.backbone,
+            recipe.head,
+            task=recipe.task,
+            classes=data.classes,
+            units=1 if recipe.task == "classification" and data.label_kind == "binary" else len(data.classes),
+            image_size=recipe.input.image_size,
+            seed=recipe.seed,
+            precision=recipe.train.precision,
+        )
+        weights = recipe.backbone.options.weights
+        self.say(
+            f"Model: {recipe.backbone.record.name} (weights: {weights}) with head {recipe.head.record.name}, "
+            f"{network.model.count_params():,} weights"
+        )
+        return network
+
+    def _phases(self, network: Network) -> tuple[Phase, ...]:
+        from tlkit.contracts import Phase
+
+        schedule = self.recipe.schedule
+        try:
+            phases = tuple(schedule.record.plan(network.outline, schedule.options))
+        except ValueError as error:
+            option, message = error.args if len(error.args) == 2 else ("", str(error))
+            raise RecipeError(
+                [Problem(f"schedule.{option}".rstrip("."), str(message), self.recipe.file)]
+            ) from error
+        names = [phase.name for phase in phases if isinstance(phase, Phase)]
+        if not phases or len(names) != len(phases) or len(set(names)) != len(names):
+            raise PluginError(
+                f'schedule "{schedule.record.name}": expected a tuple of Phases with unique names, received {phases!r}'
+            )
+        return phases
+
+    def _augment(self, data: Data) -> Callable[..., Any] | None:
+        from tlkit.contracts import AugmentContext
+
+        augment = self.recipe.augment
+        context = AugmentContext(self.recipe.task, self.recipe.input.image_size, len(data.classes))
+        return augment.record.build(context, augment.options)
+
+    def _train(self, data: Data, network: Network, phases: tuple[Phase, ...]) -> None:
+        import keras
+
+        from tlkit.models.losses import Targets
+        from tlkit.train.loop import Training
+
+        recipe = self.recipe
+        keras.utils.set_random_seed(recipe.seed)
+        training = Training(
+            network=network,
+            data=data,
+            targets=Targets(recipe.task, data.label_kind, len(data.classes)),
+            table=recipe.train,
+            seed=recipe.seed,
+            batch_size=recipe.input.batch_size,
+            augment=self._augment(data),
+            soft_labels=recipe.augment.record.soft_labels,
+            folder=self.folder,
+            reporter=self.reporter,
+            backbone=recipe.backbone.record.name,
+            callbacks=self._callbacks,
+            phase_finished=self._phase_finished,
+        )
+        training.check(phases)
+        self.training_began = True
+        training.run(phases)
+
+    def _callbacks(self, run: Path, phase: Phase) -> list[Any]:
+        self.log.info("phase %s begins: %s", phase.name, phase)
+        offered = self.registry.manager.hook.tlkit_callbacks(run=run, phase=phase)
+        return [callback for callbacks in offered for callback in callbacks or ()]
+
+    def _phase_finished(self, run: Path, phase: Phase, metrics: Mapping[str, float]) -> None:
+        self.log.info("phase %s ended: %s", phase.name, dict(metrics))
+        self.registry.manager.hook.tlkit_phase_finished(run=run, phase=phase, metrics=metrics)
+
+    def _card(self, data: Data) -> Card:
+        import tlkit
+        from tlkit.evaluate.pictures import palette
+
+        recipe = self.recipe
+        colors = [
+            data.colors.get(number, color) for number, color in enumerate(palette(len(data.classes)))
+        ]
+        return Card(
+            tlkit=tlkit.__version__,
+            name=recipe.name,
+            task=recipe.task,
+            classes=data.classes,
+            label_kind=data.label_kind,
+            image_size=recipe.input.image_size,
+            resize=recipe.input.resize,
+            colors=tuple(colors),
+            backbone=_part(recipe.values["backbone"]),
+            head=_part(recipe.values["head"]),
+        )
+
+    def _save(self, network: Network, card: Card, data: Data) -> None:
+        """Save the model, load it again and compare the two on real images before it is called saved."""
+        import keras
+        import numpy as np
+
+        temporary = self.folder.path / ".tmp-model.keras"
+        network.model.save(temporary)
+        again = keras.saving.load_model(temporary, compile=False, safe_mode=True)
+        rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
+        images = np.asarray(data.store.images[rows[:8]], np.float32)
+        ours, theirs = (
+            keras.ops.convert_to_numpy(model(images, training=False)) for model in (network.model, again)
+        )
+        tolerance = 1e-4 if self.recipe.train.precision == "float32" else 2e-2
+        if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(ours).max()))):
+            worst = float(np.abs(ours - theirs).max())
+            raise RunError(
+                f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}; "
+                f"the weights are safe in {self.folder.checkpoints}"
+            )
+        temporary.replace(self.folder.model)
+        self.folder.write_json(self.folder.card, card.model_dump(mode="json"))
+        self.say(f"Model saved: {self.folder.model} (reloaded and compared)")
+
+    def _evaluate(self, network: Network, card: Card, data: Data) -> Mapping[str, Any]:
+        from tlkit.evaluate.report import write_results
+
+        def sections(result: Mapping[str, Any]) -> list[Any]:
+            offered = self.registry.manager.hook.tlkit_report_sections(run=self.folder.path, result=result)
+            found = [section for each in offered for section in each or ()]
+            return sorted(found, key=lambda section: section.title)
+
+        metrics = write_results(
+            self.folder, network.model, card, data, batch_size=self.recipe.input.batch_size, sections=sections
+        )
+        for split, values in metrics.items():
+            self.say(f"{split}: {_headline(values)}")
+        return metrics
+
+
+def _part(table: Mapping[str, Any]) -> Part:
+    return Part(name=table["name"], options={key: value for key, value in table.items() if key != "name"})
+
+
+def _headline(values: Mapping[str, Any]) -> str:
+    shown = [f"{name} {value:.4f}" for name, value in values.items() if isinstance(value, float)]
+    if "iou" in values:
+        each = ", ".join(f"{name} {value:.3f}" for name, value in values["iou"].items() if value is not None)
+        shown.append(f"IoU by class: {each}" if len(values["iou"]) <= 12 else "")
+    return "  ".join(text for text in shown if text)

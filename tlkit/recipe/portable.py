@@ -1,0 +1,42 @@
+"""A recipe's text as the run folder keeps it: usable from any working directory."""
+
+from __future__ import annotations
+
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from tlkit.contracts import Options
+from tlkit.recipe.schema import Recipe
+
+
+def portable_text(recipe: Recipe) -> str:
+    """The recipe's TOML text, overrides applied and comments kept, with its paths made absolute."""
+    document = tomlkit.parse(recipe.text)
+    selections = {
+        "data": recipe.data,
+        "backbone": recipe.backbone,
+        "head": recipe.head,
+        "augment": recipe.augment,
+        "schedule": recipe.schedule,
+    }
+    tables: dict[str, Options] = {name: each.options for name, each in selections.items()}
+    tables |= {"input": recipe.input, "train": recipe.train}
+    for table, options in tables.items():
+        for key, info in type(options).model_fields.items():
+            value = getattr(options, key)
+            if isinstance(value, Path) and _takes_path(info.annotation) and key in document.get(table, {}):
+                document[table][key] = value.expanduser().resolve().as_posix()  # type: ignore[index]
+    weights = recipe.backbone.options.weights
+    if weights not in ("imagenet", "none") and "weights" in document.get("backbone", {}):
+        document["backbone"]["weights"] = Path(weights).expanduser().resolve().as_posix()  # type: ignore[index]
+    return tomlkit.dumps(document)
+
+
+def _takes_path(annotation: Any) -> bool:
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        return any(_takes_path(part) for part in typing.get_args(annotation))
+    return annotation is Path

@@ -1,0 +1,158 @@
+"""The tables of a recipe that belong to the core, and the checked recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from tlkit.contracts import (
+    Augmentation,
+    Backbone,
+    Dataset,
+    EarlyStop,
+    Head,
+    Options,
+    Record,
+    Schedule,
+    Task,
+    named,
+    tuples,
+)
+
+R = TypeVar("R", bound=Record, covariant=True)
+
+PLUGIN_TABLES: Mapping[str, type] = {
+    "data": Dataset,
+    "backbone": Backbone,
+    "head": Head,
+    "augment": Augmentation,
+    "schedule": Schedule,
+}
+"""Recipe table → the kind of record that its ``name`` selects."""
+
+
+def _square(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else tuples(value)
+
+
+def _patience(value: Any) -> Any:
+    return {"patience": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Pixels = Annotated[int, Field(ge=8, le=8192)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class InputTable(Options):
+    """``[input]``: how images become batches, and which of them train."""
+
+    image_size: Annotated[tuple[Pixels, Pixels], BeforeValidator(_square, json_schema_input_type=int | tuple[int, int])] = Field(
+        (224, 224), description="height and width in pixels, or one number for both"
+    )
+    resize: Literal["stretch", "crop", "pad"] = Field(
+        "stretch",
+        description="stretch: to the size; crop: the shorter side to the size, then the middle; "
+        "pad: the longer side to the size, then black borders (ignored in masks)",
+    )
+    batch_size: int = Field(32, ge=1, description="images a training step")
+    validation: Share = Field(0.2, description="share of the images that are not test images")
+    test: Share = Field(0.0, description="share of all images, where the data set has no test split of its own")
+    group_pattern: str | None = Field(
+        None,
+        description="regular expression on the sample's key; what its first group matches names the sample's group, "
+        "and a group stays on one side of a split",
+    )
+    samples: Path | None = Field(
+        None, description="a samples.csv of an earlier run: its splits are used again"
+    )
+    max_bad_share: float = Field(
+        0.05, ge=0, le=1, description="share of files that may be undecodable before the run stops"
+    )
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                compiled = re.compile(value)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+            if compiled.groups < 1:
+                raise ValueError("expected a regular expression with a group in parentheses that names the group")
+        return value
+
+
+class Loss(Options):
+    """A Keras loss by name; further keys are its arguments."""
+
+    model_config = {"extra": "allow", "strict": True, "frozen": True}
+    name: str = Field(description='such as "categorical_focal_crossentropy", as keras.losses.get takes it')
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The further keys: keyword arguments of the Keras class."""
+        return dict(self.model_extra or {})
+
+
+class TrainTable(Options):
+    """``[train]``: what holds for all phases."""
+
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32", description="of the computation; variables and logits stay float32"
+    )
+    monitor: str = Field(
+        "auto",
+        description="what early stop, best weights and plateau look at, a column of metrics.csv; "
+        'auto: "val_accuracy" for classification, "val_mean_iou" for segmentation, '
+        '"val_loss" when there are no such columns',
+    )
+    mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: by the name")
+    early_stop: Annotated[EarlyStop, BeforeValidator(_patience, json_schema_input_type=int | EarlyStop)] | None = Field(
+        None, description="a patience in epochs, or a table with patience and min_delta; none: never"
+    )
+    restore_best: bool = Field(True, description="end each phase with the weights of its best epoch")
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = Field(
+        "none", description='"none", "balanced" (inverse frequency), or a table of class name = weight'
+    )
+    loss: Annotated[Loss, BeforeValidator(named, json_schema_input_type=str | Loss)] | None = Field(
+        None, description="a Keras loss by name or as a table; none: the cross-entropy that fits the labels"
+    )
+    metrics: tuple[str, ...] = Field((), description="further Keras metrics by name, a column each in metrics.csv")
+
+
+@dataclass(frozen=True)
+class Selection(Generic[R]):
+    """A record and its typed options, as a plugin table of a recipe selects them."""
+
+    record: R
+    options: Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe that was found valid.
+
+    Args:
+        file: where it was read from, None for one given as a mapping.
+        values: the recipe as nested plain values (what JSON can hold), with all defaults filled in.
+        text: its TOML text with the overrides applied, comments kept.
+    """
+
+    name: str
+    task: Task
+    seed: int
+    data: Selection[Dataset]
+    input: InputTable
+    backbone: Selection[Backbone]
+    head: Selection[Head]
+    augment: Selection[Augmentation]
+    schedule: Selection[Schedule]
+    train: TrainTable
+    file: Path | None
+    values: Mapping[str, Any]
+    text: str

@@ -1,0 +1,210 @@
+"""The run folder: the product of a run, enough by itself to explain, repeat and use it. Nothing in it is a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tlkit.contracts import LabelKind, Task
+from tlkit.errors import RunError
+
+FORMAT = 1
+
+
+class Part(BaseModel):
+    """A plugin's part in a model: its name in the recipe and its options with all defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    options: dict[str, Any]
+
+
+class Card(BaseModel):
+    """``model.json``: what one must know to use ``model.keras``.
+
+    Args:
+        format: version of this file's layout.
+        tlkit: version that wrote it.
+        classes: class names in the order of the logits.
+        label_kind: single (softmax), binary (one logit, sigmoid, of class 1), multi (a sigmoid each).
+        image_size: (height, width) of the model's input in pixels.
+        resize: how images come to that size.
+        colors: (red, green, blue) of each class in pictures and palettes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    format: Literal[1] = FORMAT
+    tlkit: str
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    label_kind: LabelKind
+    image_size: tuple[int, int]
+    resize: Literal["stretch", "crop", "pad"]
+    colors: tuple[tuple[int, int, int], ...]
+    preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and returns logits"
+    backbone: Part
+    head: Part
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file so that it appears whole or not at all (temporary file, fsync, rename)."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of a run folder, and how its files are written and read."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was run, overrides applied."""
+        return self.path / "recipe.toml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions of everything, plugins included; threads and devices."""
+        return self.path / "environment.json"
+
+    @property
+    def samples(self) -> Path:
+        """Every file with its split, label and digest."""
+        return self.path / "samples.csv"
+
+    @property
+    def history(self) -> Path:
+        """``metrics.csv``: a row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """``metrics.json``: the final metrics of each split."""
+        return self.path / "metrics.json"
+
+    @property
+    def freeze(self) -> Path:
+        """``freeze.csv``: each variable in each phase, whether it should change and whether it did."""
+        return self.path / "freeze.csv"
+
+    @property
+    def model(self) -> Path:
+        """The trained model as a Keras file."""
+        return self.path / "model.keras"
+
+    @property
+    def card(self) -> Path:
+        """``model.json``."""
+        return self.path / "model.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Weights that were kept while training."""
+        return self.path / "checkpoints"
+
+    @property
+    def pictures(self) -> Path:
+        """Curves, confusion matrix, validation images."""
+        return self.path / "pictures"
+
+    @property
+    def report(self) -> Path:
+        """``report.html``."""
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        """``events.log``: what the run did, with times."""
+        return self.path / "events.log"
+
+    def read_card(self) -> Card:
+        """Read ``model.json``.
+
+        Raises:
+            RunError: this is no finished run folder, or the file is damaged.
+        """
+        if not self.path.is_dir():
+            raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
+        if not self.card.is_file():
+            hint = (
+                "the run in it has not ended" if self.recipe.is_file() else "it is not a run folder of tlkit"
+            )
+            raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
+        try:
+            return Card.model_validate_json(self.card.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RunError(f"{self.card}: {where}: {first['msg']}; the file is damaged") from error
+
+    def read_json(self, path: Path) -> Any:
+        """Read a JSON file of the folder.
+
+        Raises:
+            RunError: the file is missing or is not JSON.
+        """
+        try:
+            return json.loads(path.read_bytes())
+        except FileNotFoundError as error:
+            raise RunError(f"{path}: no such file; the run has not ended, or it was removed") from error
+        except ValueError as error:
+            raise RunError(f"{path}: not JSON ({error}); the file is damaged") from error
+
+    def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
+        """Write a JSON file of the folder, whole or not at all."""
+        write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) -> RunFolder:
+    """Make an empty run folder: ``out`` itself, else ``root/<name>-<n>`` with the next free number.
+
+    Raises:
+        RunError: ``out`` exists and is not an empty folder, or the folder can't be made.
+    """
+    try:
+        if out is not None:
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise RunError(
+                    f"{out}: already exists and is not an empty folder; nothing was changed. "
+                    "Give another folder with --out, or leave --out away for a new numbered one"
+                )
+            out.mkdir(parents=True, exist_ok=True)
+            return RunFolder(out)
+        root.mkdir(parents=True, exist_ok=True)
+        pattern = re.compile(re.escape(name) + r"-(\d+)")
+        taken = [int(match[1]) for entry in root.iterdir() if (match := pattern.fullmatch(entry.name))]
+        number = max(taken, default=0) + 1
+        while True:
+            folder = root / f"{name}-{number}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return RunFolder(folder)
+    except OSError as error:
+        raise RunError(f"{error.filename}: the run folder can't be made: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Training: the loop, its phases and the proof that frozen weights stayed frozen."""

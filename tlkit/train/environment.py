@@ -1,0 +1,61 @@
+"""``environment.json``: what a run's numbers depend on besides its recipe and its data."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tlkit.recipe.schema import Recipe
+from tlkit.registry import Registry
+
+PACKAGES = (
+    "tlkit",
+    "tensorflow",
+    "keras",
+    "keras-cv",
+    "numpy",
+    "scikit-learn",
+    "pillow",
+    "h5py",
+    "pydantic",
+    "pluggy",
+)
+
+
+def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
+    """Versions, devices, threads and plugins of this process, as plain values."""
+    import tensorflow as tf
+
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "plugins": [
+            {"plugin": s.plugin, "distribution": s.distribution, "version": s.version}
+            for s in registry.sources.values()
+        ],
+        "devices": [
+            {"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()
+        ],
+        "processors": os.cpu_count(),
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        "op_determinism": tf.config.experimental.is_op_determinism_enabled(),
+        "variables": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(("TF_", "KERAS_", "TLKIT_"))
+        },
+        "working_directory": Path.cwd().as_posix(),
+        "recipe": None if recipe.file is None else recipe.file.as_posix(),
+        "settings": recipe.values,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

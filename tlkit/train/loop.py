@@ -1,0 +1,269 @@
+"""The training loop: phases, epochs and steps. It is ours because ``model.fit`` can't be resumed or frozen exactly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlkit.contracts import Phase, Plateau
+from tlkit.data.pipeline import batch_seeds, batches, epoch_order
+from tlkit.data.prepare import Data
+from tlkit.errors import RunError
+from tlkit.models.assemble import Network
+from tlkit.models.freeze import (
+    FreezeError,
+    Prepared,
+    digests,
+    expected_changes,
+    keyed_variables,
+    prepare,
+    prove,
+)
+from tlkit.models.losses import BatchLoss, Targets, class_weights
+from tlkit.models.metrics import MetricSet
+from tlkit.recipe.schema import TrainTable
+from tlkit.rundir import RunFolder
+from tlkit.train.history import FreezeFile, HistoryFile
+from tlkit.train.monitor import Watch, choose_monitor
+from tlkit.train.progress import Reporter
+from tlkit.train.rates import LearningRate
+from tlkit.train.steps import Optimizers, Steps
+
+Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@dataclass
+class Training:
+    """Everything that the phases of a run share.
+
+    Args:
+        network: which is trained.
+        data: whose training split trains it and whose validation split is looked at.
+        targets: what its logits are compared with.
+        table: the recipe's ``[train]``.
+        seed: of the run.
+        batch_size: images a step.
+        augment: the recipe's augmentation, built; None for none.
+        soft_labels: whether it mixes labels.
+        folder: where the history and the freeze table are written.
+        reporter: where progress is shown.
+        callbacks: Keras callbacks for a phase.
+        phase_finished: told after each phase.
+    """
+
+    network: Network
+    data: Data
+    targets: Targets
+    table: TrainTable
+    seed: int
+    batch_size: int
+    augment: Augment | None
+    soft_labels: bool
+    folder: RunFolder
+    reporter: Reporter
+    backbone: str
+    callbacks: Callable[[Path, Phase], Iterable[Any]] = lambda _folder, _phase: ()
+    phase_finished: Callable[[Path, Phase, Mapping[str, float]], None] = lambda _f, _p, _m: None
+    epochs_done: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        weights = class_weights(self.table.class_weights, self.data.classes, self._class_counts())
+        self.loss = BatchLoss(self.targets, self.table.loss, weights)
+        self.plain_loss = BatchLoss(self.targets, self.table.loss)
+        self.training = MetricSet(self.targets, self.table.metrics)
+        self.validation = MetricSet(self.targets, self.table.metrics)
+        self.columns = list(self.training.names)
+        if len(self.data.indices("validation")):
+            self.columns += [f"val_{name}" for name in self.validation.names]
+
+    def run(self, phases: Sequence[Phase]) -> None:
+        """Train all phases, one after the other.
+
+        Raises:
+            RunError: a frozen variable moved, or the loss is not a finite number.
+            RecipeError: the loss, a metric, the monitor, the class weights or an optimizer is not as it must be.
+        """
+        history = HistoryFile(self.folder.history, self.columns)
+        freeze = FreezeFile(self.folder.freeze)
+        for index, phase in enumerate(phases):
+            _PhaseRun(self, index, phase).run(history, freeze)
+
+    def check(self, phases: Sequence[Phase]) -> None:
+        """Everything that can be found wrong before the first step.
+
+        Raises:
+            RecipeError: as ``run``.
+        """
+        choose_monitor(self.table, self.targets.task, self.columns)
+        for phase in phases:
+            Optimizers(phase, prepare(self.network, phase))
+
+    def _class_counts(self) -> np.ndarray:
+        if self.table.class_weights != "balanced":
+            return np.ones(len(self.data.classes))
+        return self.data.class_counts("train")
+
+
+class _PhaseRun:
+    def __init__(self, training: Training, index: int, phase: Phase) -> None:
+        self.shared = training
+        self.index = index
+        self.phase = phase
+        self.network = training.network
+        self.prepared: Prepared = prepare(training.network, phase)
+        self.optimizers = Optimizers(phase, self.prepared)
+        self.train_metrics = training.training
+        self.validation_metrics = training.validation
+        half = training.table.precision == "mixed_float16"
+        self.steps = Steps(
+            self.prepared,
+            self.optimizers,
+            training.loss,
+            training.plain_loss,
+            self.train_metrics,
+            self.validation_metrics,
+            loss_scale=1024.0 if half else 1.0,
+        )
+        self.train_rows = training.data.indices("train")
+        self.validation_rows = training.data.indices("validation")
+        self.step_count = math.ceil(len(self.train_rows) / training.batch_size)
+        self.rate = LearningRate(phase, self.step_count)
+        self.watch = Watch(
+            choose_monitor(training.table, training.targets.task, training.columns),
+            phase.early_stop or training.table.early_stop,
+            phase.curve if isinstance(phase.curve, Plateau) else None,
+        )
+        variables = keyed_variables(training.network.model)
+        self.changing = {
+            key: variables[key] for key, changes in expected_changes(training.network, phase).items() if changes
+        }
+
+    def run(self, history: HistoryFile, freeze: FreezeFile) -> None:
+        shared = self.shared
+        before = digests(self.network.model)
+        trainable = sum(math.prod(variable.shape) for variable in self.prepared.variables)
+        shared.reporter.phase(self.phase, trainable, self.network.model.count_params(), shared.backbone)
+        self.network.model.compile(optimizer=self.optimizers.main, loss=None)
+        callbacks = keras.callbacks.CallbackList(
+            list(shared.callbacks(shared.folder.path, self.phase)),
+            model=self.network.model,
+            epochs=self.phase.epochs,
+            steps=self.step_count,
+        )
+        self.network.model.stop_training = False
+        callbacks.on_train_begin()
+        kept = self._epochs(callbacks, history)
+        callbacks.on_train_end()
+        self._prove(before, freeze)
+        shared.folder.checkpoints.mkdir(exist_ok=True)
+        self._keep_weights()
+        shared.phase_finished(shared.folder.path, self.phase, kept)
+
+    def _epochs(self, callbacks: Any, history: HistoryFile) -> Mapping[str, float]:
+        shared = self.shared
+        best_weights: dict[str, np.ndarray] = {}
+        rows: list[dict[str, float]] = []
+        for epoch in range(self.phase.epochs):
+            began = time.monotonic()
+            callbacks.on_epoch_begin(epoch)
+            rate = self._train_epoch(epoch, callbacks)
+            row = self.train_metrics.result()
+            if not math.isfinite(row["loss"]):
+                raise RunError(
+                    f"phase {self.phase.name}, epoch {epoch + 1}: the loss is {row['loss']} at learning rate {rate:g}; "
+                    "lower the schedule's learning rate, or look for images or labels out of range"
+                )
+            if len(self.validation_rows):
+                row |= {f"val_{name}": value for name, value in self._validate(callbacks).items()}
+            value = row[self.watch.monitor.name]
+            is_best, stop, lower = self.watch.epoch(epoch, value)
+            if is_best and shared.table.restore_best:
+                best_weights = self._changing_weights()
+            if lower:
+                self.rate.plateau_factor *= self.phase.curve.factor  # type: ignore[union-attr]
+            seconds = time.monotonic() - began
+            shared.epochs_done += 1
+            history.add(self.phase.name, shared.epochs_done, row, rate, seconds)
+            rows.append(row)
+            shared.reporter.epoch(epoch + 1, self.phase.epochs, row, seconds, is_best)
+            callbacks.on_epoch_end(epoch, dict(row))
+            if stop or self.network.model.stop_training:
+                why = "a callback asked for it" if not stop else f"{self.watch.monitor.name} no longer improves"
+                shared.reporter.say(f"  stopped after epoch {epoch + 1}: {why}")
+                break
+        if best_weights and self.watch.best_epoch != len(rows) - 1:
+            self._restore(best_weights)
+            name, at = self.watch.monitor.name, self.watch.best_epoch + 1
+            shared.reporter.say(f"  kept the weights of epoch {at} ({name} {self.watch.best_value:.4f})")
+            return rows[self.watch.best_epoch]
+        return rows[-1] if rows else {}
+
+    def _train_epoch(self, epoch: int, callbacks: Any) -> float:
+        shared = self.shared
+        order = self.train_rows[epoch_order(shared.seed, self.index, epoch, len(self.train_rows))]
+        dataset = batches(
+            shared.data,
+            order,
+            shared.batch_size,
+            augment=shared.augment,
+            seeds=batch_seeds(shared.seed, self.index, epoch, self.step_count),
+            soft_labels=shared.soft_labels,
+        )
+        self.train_metrics.reset()
+        title = f"epoch {epoch + 1}/{self.phase.epochs}"
+        shared.reporter.begin(title, len(order))
+        rate = applied = self.rate.at(epoch, 0)
+        self.optimizers.set_rate(rate)
+        for step, batch in enumerate(dataset):
+            rate = self.rate.at(epoch, step)
+            if rate != applied:
+                self.optimizers.set_rate(rate)
+                applied = rate
+            callbacks.on_train_batch_begin(step)
+            self.steps.train(batch)
+            callbacks.on_train_batch_end(step)
+            shared.reporter.at(min((step + 1) * shared.batch_size, len(order)), len(order), title)
+        return rate
+
+    def _validate(self, callbacks: Any) -> dict[str, float]:
+        self.validation_metrics.reset()
+        callbacks.on_test_begin()
+        dataset = batches(self.shared.data, self.validation_rows, self.shared.batch_size)
+        for step, batch in enumerate(dataset):
+            callbacks.on_test_batch_begin(step)
+            self.steps.validate(batch)
+            callbacks.on_test_batch_end(step)
+        values = self.validation_metrics.result()
+        callbacks.on_test_end(dict(values))
+        return values
+
+    def _prove(self, before: Mapping[str, str], freeze: FreezeFile) -> None:
+        try:
+            rows = prove(self.network, self.phase, before, digests(self.network.model))
+        except FreezeError as error:
+            freeze.add(self.phase.name, error.rows)
+            raise
+        freeze.add(self.phase.name, rows)
+        still = sum(not row.should_change for row in rows)
+        self.shared.reporter.say(f"  proved: {still} frozen variables did not change")
+
+    def _changing_weights(self) -> dict[str, np.ndarray]:
+        return {key: np.array(variable) for key, variable in self.changing.items()}
+
+    def _restore(self, weights: Mapping[str, np.ndarray]) -> None:
+        for key, value in weights.items():
+            self.changing[key].assign(value)
+
+    def _keep_weights(self) -> None:
+        target = self.shared.folder.checkpoints / f"{self.index + 1}-{self.phase.name}.weights.h5"
+        temporary = target.with_name(f".tmp-{target.name}")
+        self.network.model.save_weights(temporary)
+        temporary.replace(target)
+

@@ -1,0 +1,110 @@
+"""What a run says while it works: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from tlkit.contracts import Phase
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """The speed as a whole number with its unit."""
+        speed = task.finished_speed or task.speed
+        unit = task.fields.get("unit", "images")
+        return Text("" if speed is None else f"{speed:.0f} {unit}/s", style="progress.data.speed")
+
+
+class Reporter:
+    """Writes a run's progress to a console.
+
+    Args:
+        console: where to; None for standard output.
+        quiet: say nothing.
+    """
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self.console = console or Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._task: object = None
+        self._started = 0.0
+        self._last_plain = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, markup=False)
+
+    def begin(self, title: str, total: int, unit: str = "images") -> None:
+        """Start a bar of ``total`` units; on anything but a terminal nothing is drawn."""
+        self.end()
+        self._started = self._last_plain = time.monotonic()
+        if self.console.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                _Rate(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[status]}"),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(title, total=total, unit=unit, status="")
+
+    def at(self, done: int, total: int, title: str = "", status: str = "") -> None:
+        """Move the bar; off a terminal a line every 30 seconds."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, status=status)  # type: ignore[arg-type]
+            return
+        now = time.monotonic()
+        if now - self._last_plain >= 30 and done:
+            self._last_plain = now
+            left = (now - self._started) / done * (total - done)
+            self.say(f"  {title} {done}/{total}, about {left:.0f} s left {status}".rstrip())
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def phase(self, phase: Phase, trainable: int, total: int, backbone: str) -> None:
+        """Announce a phase and what trains in it."""
+        what = f"{backbone} frozen" if not phase.blocks else f"{backbone} trains from {phase.blocks[0]}"
+        share = f"{trainable:,} of {total:,} weights train"
+        self.say(f"\nPhase {phase.name}: {phase.epochs} epochs, {what}, {share}")
+
+    def epoch(self, number: int, epochs: int, row: Mapping[str, float], seconds: float, best: bool) -> None:
+        """Print an epoch's metrics."""
+        self.end()
+        shown = "  ".join(
+            f"{name} {value:.4f}" for name, value in row.items() if name not in ("learning_rate", "seconds")
+        )
+        mark = "  best" if best else ""
+        self.say(f"  epoch {number}/{epochs}  {shown}  ({seconds:.1f} s){mark}")

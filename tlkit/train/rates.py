@@ -1,0 +1,94 @@
+"""Optimizers and learning rates from a phase's plain data."""
+
+from __future__ import annotations
+
+import bisect
+import inspect
+import math
+from typing import Any
+
+import keras
+
+from tlkit.contracts import Constant, Cosine, Phase, Plateau, Step
+from tlkit.contracts import Optimizer as OptimizerOptions
+from tlkit.errors import Problem, RecipeError
+from tlkit.registry import nearest
+
+
+def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
+    """A new Keras optimizer.
+
+    Raises:
+        RecipeError: Keras has no optimizer of that name, or it does not take an argument.
+    """
+    classes = {
+        name.lower(): member
+        for name, member in vars(keras.optimizers).items()
+        if inspect.isclass(member)
+        and issubclass(member, keras.optimizers.Optimizer)
+        and name not in ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
+    }
+    member = classes.get(options.name.replace("_", "").lower())
+    if member is None:
+        near = nearest(options.name, (each.lower() for each in classes))
+        hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(sorted(classes))}"
+        raise RecipeError(
+            [Problem("schedule.optimizer", f'Keras has no optimizer "{options.name}"{hint}')]
+        )
+    known = set(inspect.signature(member.__init__).parameters) - {"self", "kwargs", "learning_rate", "name"}
+    for argument in options.arguments:
+        if argument not in known:
+            near = nearest(argument, known)
+            hint = f'; did you mean "{near}"?' if near else f"; it takes {', '.join(sorted(known))}"
+            message = f"{member.__name__} takes no argument {argument}{hint}"
+            raise RecipeError([Problem(f"schedule.optimizer.{argument}", message)])
+    try:
+        return member(learning_rate=learning_rate, **options.arguments)
+    except (TypeError, ValueError) as error:
+        raise RecipeError([Problem("schedule.optimizer", f"{member.__name__}: {error}")]) from error
+
+
+def curve_factor(phase: Phase, progress: float) -> float:
+    """What the phase's learning rate is multiplied by.
+
+    Args:
+        phase: whose curve is followed; plateau is constant here.
+        progress: epochs since the phase began, with fractions.
+
+    Returns:
+        A factor in 0-1.
+    """
+    curve = phase.curve
+    warmup = curve.warmup_epochs if isinstance(curve, Constant | Cosine) else 0.0
+    if progress < warmup:
+        return progress / warmup
+    if isinstance(curve, Cosine):
+        share = min(1.0, (progress - warmup) / max(phase.epochs - warmup, 1e-9))
+        return curve.final + (1 - curve.final) * (1 + math.cos(math.pi * share)) / 2
+    if isinstance(curve, Step):
+        return float(curve.factor ** bisect.bisect_right(sorted(curve.at), progress + 1e-9))
+    return 1.0
+
+
+class LearningRate:
+    """The learning rate of a phase, step by step."""
+
+    def __init__(self, phase: Phase, steps: int) -> None:
+        self.phase = phase
+        self.steps = steps
+        self.plateau_factor = 1.0
+
+    def at(self, epoch: int, step: int) -> float:
+        """The rate for a step; warm-up ends its first step above zero.
+
+        Args:
+            epoch: of the phase, from 0.
+            step: of the epoch, from 0.
+        """
+        curve = self.phase.curve
+        if isinstance(curve, Plateau):
+            rate = self.phase.learning_rate * self.plateau_factor
+            return max(rate, min(curve.min_learning_rate, self.phase.learning_rate))
+        warming = isinstance(curve, Constant | Cosine) and epoch * self.steps + step < curve.warmup_epochs * self.steps
+        progress = epoch + (step + (1 if warming else 0)) / self.steps
+        return self.phase.learning_rate * curve_factor(self.phase, progress)

@@ -1,0 +1,96 @@
+"""The compiled training and validation steps of a phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tlkit.contracts import Phase
+from tlkit.models.freeze import Prepared
+from tlkit.models.losses import BatchLoss
+from tlkit.models.metrics import MetricSet
+from tlkit.train.rates import make_optimizer
+
+
+class Optimizers:
+    """One new Keras optimizer for each learning-rate factor of a phase, in the order of the factors, highest first."""
+
+    def __init__(self, phase: Phase, prepared: Prepared) -> None:
+        factors = sorted(set(prepared.factors), reverse=True)
+        self.groups = []
+        for factor in factors:
+            members = [i for i, own in enumerate(prepared.factors) if own == factor]
+            optimizer = make_optimizer(phase.optimizer, phase.learning_rate * factor)
+            optimizer.build([prepared.variables[i] for i in members])
+            self.groups.append((factor, optimizer, members))
+
+    @property
+    def main(self) -> Any:
+        """The optimizer with the highest factor, the head's; what callbacks see as ``model.optimizer``."""
+        return self.groups[0][1]
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of every group, its factor applied."""
+        for factor, optimizer, _ in self.groups:
+            optimizer.learning_rate = rate * factor
+
+    def apply(self, gradients: list[Any], variables: tuple[Any, ...]) -> None:
+        """Update the variables, each by its group's optimizer."""
+        for _, optimizer, members in self.groups:
+            optimizer.apply([gradients[i] for i in members], [variables[i] for i in members])
+
+
+class Steps:
+    """A phase's step functions, compiled once for all its epochs.
+
+    Args:
+        prepared: the frozen and the live part, and the variables that train.
+        optimizers: which update them.
+        loss: of a batch, class weights included.
+        plain_loss: of a batch without class weights, for validation.
+        training, validation: where the steps count.
+        loss_scale: multiplies the loss before the gradients are taken and is divided out again; for float16.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        optimizers: Optimizers,
+        loss: BatchLoss,
+        plain_loss: BatchLoss,
+        training: MetricSet,
+        validation: MetricSet,
+        loss_scale: float = 1.0,
+    ) -> None:
+        variables = prepared.variables
+        values = [variable.value for variable in variables]
+        frozen, live = prepared.frozen_part, prepared.live_part
+
+        def train(batch: Mapping[str, Any]) -> None:
+            images = batch["images"]
+            inputs = images if frozen is None else frozen(images, training=False)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                for value in values:
+                    tape.watch(value)
+                logits = live(inputs, training=True)
+                batch_loss, count = loss(batch, logits)
+                penalties = live.losses
+                total = batch_loss + tf.add_n(penalties) if penalties else batch_loss
+                scaled = total * loss_scale
+            gradients = tape.gradient(scaled, values)
+            if loss_scale != 1.0:
+                gradients = [None if g is None else g / loss_scale for g in gradients]
+            optimizers.apply(gradients, variables)
+            training.update(batch, logits, total, count)
+
+        def validate(batch: Mapping[str, Any]) -> None:
+            images = batch["images"]
+            inputs = images if frozen is None else frozen(images, training=False)
+            logits = live(inputs, training=False)
+            batch_loss, count = plain_loss(batch, logits)
+            validation.update(batch, logits, batch_loss, count)
+
+        self.train = tf.function(train, reduce_retracing=True)
+        self.validate = tf.function(validate, reduce_retracing=True)
