@@ -165,9 +165,7 @@ class _Run:
         )
         self.reporter.end()
         data.write_samples_csv(self.folder.samples)
-        counts = ", ".join(
-            f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test")
-        )
+        counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
         classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
         self.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
         for note in data.notes:
@@ -207,9 +205,7 @@ class _Run:
             phases = tuple(schedule.record.plan(network.outline, schedule.options))
         except ValueError as error:
             option, message = error.args if len(error.args) == 2 else ("", str(error))
-            raise RecipeError(
-                [Problem(f"schedule.{option}".rstrip("."), str(message), self.recipe.file)]
-            ) from error
+            raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message), self.recipe.file)]) from error
         names = [phase.name for phase in phases if isinstance(phase, Phase)]
         if not phases or len(names) != len(phases) or len(set(names)) != len(names):
             raise PluginError(
@@ -265,9 +261,7 @@ class _Run:
         from tlkit.evaluate.pictures import palette
 
         recipe = self.recipe
-        colors = [
-            data.colors.get(number, color) for number, color in enumerate(palette(len(data.classes)))
-        ]
+        colors = [data.colors.get(number, color) for number, color in enumerate(palette(len(data.classes)))]
         return Card(
             tlkit=tlkit.__version__,
             name=recipe.name,
@@ -291,9 +285,7 @@ class _Run:
         again = keras.saving.load_model(temporary, compile=False, safe_mode=True)
         rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
         images = np.asarray(data.store.images[rows[:8]], np.float32)
-        ours, theirs = (
-            keras.ops.convert_to_numpy(model(images, training=False)) for model in (network.model, again)
-        )
+        ours, theirs = (keras.ops.convert_to_numpy(model(images, training=False)) for model in (network.model, again))
         tolerance = 1e-4 if self.recipe.train.precision == "float32" else 2e-2
         if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(ours).max()))):
             worst = float(np.abs(ours - theirs).max())

@@ -112,9 +112,7 @@ class Registry:
             if not isinstance(record, kind):
                 self._failed(source, f"{hook}: expected {kind.__name__} records, received {record!r}")
             elif not (isinstance(record.options, type) and issubclass(record.options, Options)):
-                self._failed(
-                    source, f"{hook}: the options of {record.name!r} are not a subclass of tlkit.Options"
-                )
+                self._failed(source, f"{hook}: the options of {record.name!r} are not a subclass of tlkit.Options")
             else:
                 self._records[kind].setdefault(record.name, []).append((record, source))
 
@@ -183,8 +181,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def _conflict(kind: type, name: str, found: Sequence[tuple[Any, Source]]) -> str:
     sources = " and ".join(str(source) for _, source in found)
     return (
-        f'{KINDS[kind][0]} "{name}" is offered by {sources}; '
-        f"uninstall one, or name the plugins to load in {VARIABLE}"
+        f'{KINDS[kind][0]} "{name}" is offered by {sources}; uninstall one, or name the plugins to load in {VARIABLE}'
     )
 
 
@@ -232,9 +229,7 @@ def _load(registry: Registry, point: EntryPoint) -> None:
     try:
         module = point.load()
     except Exception as error:  # importing runs the plugin's own code: whatever it raises is its failure
-        registry.failures.append(
-            Failure(source, f"{type(error).__name__}: {error}", traceback.format_exc())
-        )
+        registry.failures.append(Failure(source, f"{type(error).__name__}: {error}", traceback.format_exc()))
         return
     registry.add(module, source, f"{source.distribution}:{point.name}")
 

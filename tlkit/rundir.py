@@ -150,9 +150,7 @@ class RunFolder:
         if not self.path.is_dir():
             raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
         if not self.card.is_file():
-            hint = (
-                "the run in it has not ended" if self.recipe.is_file() else "it is not a run folder of tlkit"
-            )
+            hint = "the run in it has not ended" if self.recipe.is_file() else "it is not a run folder of tlkit"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
             return Card.model_validate_json(self.card.read_bytes())

@@ -77,9 +77,7 @@ class BatchLoss:
         RecipeError: no such loss in Keras, it does not take its arguments, or it does not go with the weights.
     """
 
-    def __init__(
-        self, targets: Targets, loss: Loss | None = None, class_weights: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, targets: Targets, loss: Loss | None = None, class_weights: np.ndarray | None = None) -> None:
         self.targets = targets
         default = "categorical_crossentropy" if targets.label_kind == "single" else "binary_crossentropy"
         self._loss, self._from_logits, self._sparse = _keras_loss(loss or Loss(name=default))
@@ -138,9 +136,7 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
 
 
-def class_weights(
-    setting: str | Mapping[str, float], classes: Sequence[str], counts: np.ndarray
-) -> np.ndarray | None:
+def class_weights(setting: str | Mapping[str, float], classes: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
     """The weight of each class.
 
     Args:

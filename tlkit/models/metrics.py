@@ -58,9 +58,7 @@ class MeanIoU(keras.metrics.Metric):
         hits = tf.linalg.diag_part(confusion)
         union = tf.reduce_sum(confusion, 0) + tf.reduce_sum(confusion, 1) - hits
         occurs = tf.cast(union > 0, tf.float32)
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(tf.math.divide_no_nan(hits, union)), tf.reduce_sum(occurs)
-        )
+        return tf.math.divide_no_nan(tf.reduce_sum(tf.math.divide_no_nan(hits, union)), tf.reduce_sum(occurs))
 
 
 class MetricSet:
@@ -148,6 +146,5 @@ def _snake(name: str) -> str:
     if name.isupper():
         return name.lower()
     return "".join(
-        f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower()
-        for i, c in enumerate(name)
+        f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name)
     )

@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from pydantic import Field, ValidationError
 
-from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Options, Schedule, Task
+from tlkit.contracts import Augmentation, Dataset, Head, Options, Task
 from tlkit.errors import PluginError, Problem, RecipeError
 from tlkit.recipe.schema import PLUGIN_TABLES, InputTable, Recipe, Selection, TrainTable
 from tlkit.recipe.source import KeyPath, key_lines, syntax_error_line
@@ -24,9 +24,7 @@ Values = dict[str, Any]
 class _Top(Options):
     """What stands above the tables."""
 
-    name: str = Field(
-        description="of the recipe; names the run folder", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
-    )
+    name: str = Field(description="of the recipe; names the run folder", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
     task: Task = Field(description='"classification" or "segmentation"')
     seed: int = Field(0, ge=0, lt=2**31, description="of every random draw")
 
@@ -51,9 +49,7 @@ def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -
     return parse_recipe(_read(file), registry, overrides, file)
 
 
-def parse_recipe(
-    text: str, registry: Registry, overrides: Sequence[str] = (), file: Path | None = None
-) -> Recipe:
+def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), file: Path | None = None) -> Recipe:
     """As ``load_recipe``, from the text of a TOML file. ``file`` is only for the messages."""
     try:
         values = tomllib.loads(text)
@@ -156,7 +152,12 @@ class _Checker:
             **{name: options.model_dump(mode="json") for name, options in core.items() if options},
         }
         return Recipe(
-            **top.model_dump(), **core, **chosen, file=file, text=text, values=values  # type: ignore[arg-type]
+            **top.model_dump(),
+            **core,
+            **chosen,
+            file=file,
+            text=text,
+            values=values,  # type: ignore[arg-type]
         )
 
     def _top(self) -> _Top | None:
@@ -168,9 +169,7 @@ class _Checker:
         value = self.values.get(name)
         if value is None and name not in OPTIONAL_TABLES:
             kind = KINDS[PLUGIN_TABLES[name]][0]
-            self.problems.append(
-                Problem(name, f'missing; expected a table [{name}] whose name selects a {kind}')
-            )
+            self.problems.append(Problem(name, f"missing; expected a table [{name}] whose name selects a {kind}"))
         elif value is not None and not isinstance(value, dict):
             self.problems.append(Problem(name, f"expected a table [{name}], received {_show(value)}"))
         return value if isinstance(value, dict) else {}
@@ -240,9 +239,7 @@ def _owner(source: Source) -> str:
     return str(source)
 
 
-def _problems(
-    error: ValidationError, values: Values, table: str, owner: str, known: Sequence[str]
-) -> list[Problem]:
+def _problems(error: ValidationError, values: Values, table: str, owner: str, known: Sequence[str]) -> list[Problem]:
     seen: dict[str, list[str]] = {}
     for detail in error.errors(include_url=False):
         path = _real_path(detail["loc"], values)
@@ -318,16 +315,12 @@ def _locate(
     located = []
     for problem in problems:
         path = tuple(problem.path.split(".")) if problem.path else ()
-        source = next(
-            (override for key, override in overridden.items() if path[: len(key)] == key), None
-        )
+        source = next((override for key, override in overridden.items() if path[: len(key)] == key), None)
         if problem.path == "--set":
             located.append(Problem("--set", problem.message))
         elif source is not None:
             located.append(Problem(f"--set {source}", f"{problem.path}: {problem.message}"))
         else:
-            line = next(
-                (lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), None
-            )
+            line = next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), None)
             located.append(Problem(problem.path, problem.message, file, line))
     return sorted(located, key=lambda each: (each.line is None, each.line or 0))

@@ -51,9 +51,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class InputTable(Options):
     """``[input]``: how images become batches, and which of them train."""
 
-    image_size: Annotated[tuple[Pixels, Pixels], BeforeValidator(_square, json_schema_input_type=int | tuple[int, int])] = Field(
-        (224, 224), description="height and width in pixels, or one number for both"
-    )
+    image_size: Annotated[
+        tuple[Pixels, Pixels], BeforeValidator(_square, json_schema_input_type=int | tuple[int, int])
+    ] = Field((224, 224), description="height and width in pixels, or one number for both")
     resize: Literal["stretch", "crop", "pad"] = Field(
         "stretch",
         description="stretch: to the size; crop: the shorter side to the size, then the middle; "
@@ -67,9 +67,7 @@ class InputTable(Options):
         description="regular expression on the sample's key; what its first group matches names the sample's group, "
         "and a group stays on one side of a split",
     )
-    samples: Path | None = Field(
-        None, description="a samples.csv of an earlier run: its splits are used again"
-    )
+    samples: Path | None = Field(None, description="a samples.csv of an earlier run: its splits are used again")
     max_bad_share: float = Field(
         0.05, ge=0, le=1, description="share of files that may be undecodable before the run stops"
     )

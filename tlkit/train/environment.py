@@ -38,9 +38,7 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
             {"plugin": s.plugin, "distribution": s.distribution, "version": s.version}
             for s in registry.sources.values()
         ],
-        "devices": [
-            {"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()
-        ],
+        "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
         "processors": os.cpu_count(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),

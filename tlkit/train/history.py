@@ -40,10 +40,7 @@ class FreezeFile:
         """Append a phase's table."""
         _append(
             self.path,
-            [
-                [phase, row.layer, row.variable, _yes(row.should_change), _yes(row.changed)]
-                for row in rows
-            ],
+            [[phase, row.layer, row.variable, _yes(row.should_change), _yes(row.changed)] for row in rows],
         )
 
 

@@ -266,4 +266,3 @@ class _PhaseRun:
         temporary = target.with_name(f".tmp-{target.name}")
         self.network.model.save_weights(temporary)
         temporary.replace(target)
-

@@ -32,9 +32,7 @@ def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
     if member is None:
         near = nearest(options.name, (each.lower() for each in classes))
         hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(sorted(classes))}"
-        raise RecipeError(
-            [Problem("schedule.optimizer", f'Keras has no optimizer "{options.name}"{hint}')]
-        )
+        raise RecipeError([Problem("schedule.optimizer", f'Keras has no optimizer "{options.name}"{hint}')])
     known = set(inspect.signature(member.__init__).parameters) - {"self", "kwargs", "learning_rate", "name"}
     for argument in options.arguments:
         if argument not in known:

@@ -1,0 +1,130 @@
+"""keras-cv layers whose every draw has an address instead of a generator's state.
+
+keras-cv 0.9 draws from ``layer._random_generator``, a ``tf.random.Generator`` with state, and from factor samplers,
+which use stateful random operations. Both depend on what was drawn before and race in a parallel ``map``. Here
+stateless substitutes stand in their places: the n-th draw of a call is a function of the call's seed and of n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import keras_cv
+import tensorflow as tf
+
+RNG = "philox"
+"""The same numbers on every device; the default algorithm depends on it."""
+
+
+def fold(seed: Any, number: Any) -> Any:
+    """The seed, int32 (2,), of part ``number`` of what has the seed ``seed``."""
+    return tf.random.fold_in(seed, number, alg=RNG)
+
+
+class _Draws:
+    """Counts the draws of one call; the count is known when the call is traced."""
+
+    def __init__(self, seed: Any) -> None:
+        self._seed = seed
+        self._count = 0
+
+    def next_seed(self) -> Any:
+        seed = fold(self._seed, self._count)
+        self._count += 1
+        return seed
+
+
+_draws: ContextVar[_Draws] = ContextVar("tlkit_augment_draws")
+
+
+@contextmanager
+def _drawing_from(seed: Any) -> Iterator[None]:
+    token = _draws.set(_Draws(seed))
+    try:
+        yield
+    finally:
+        _draws.reset(token)
+
+
+class _Generator:
+    """What keras-cv's layers use of ``tf.random.Generator``, without state."""
+
+    def uniform(self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = tf.float32) -> Any:
+        return tf.random.stateless_uniform(shape, _draws.get().next_seed(), minval, maxval, dtype, alg=RNG)
+
+
+class _NormalFactor:
+    """``keras_cv.core.NormalFactorSampler`` without state."""
+
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+
+    def __call__(self, shape: Any = (), dtype: Any = tf.float32) -> Any:
+        sampler = self._sampler
+        factor = tf.random.stateless_normal(
+            shape, _draws.get().next_seed(), sampler.mean, sampler.stddev, dtype, alg=RNG
+        )
+        return tf.clip_by_value(factor, sampler.min_value, sampler.max_value)
+
+
+class _UniformFactor:
+    """``keras_cv.core.UniformFactorSampler`` without state."""
+
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+
+    def __call__(self, shape: Any = (), dtype: Any = tf.float32) -> Any:
+        sampler = self._sampler
+        return tf.random.stateless_uniform(
+            shape, _draws.get().next_seed(), sampler.lower, sampler.upper, dtype, alg=RNG
+        )
+
+
+def _make_stateless(layer: Any) -> None:
+    layer._random_generator = _Generator()
+    for name, value in list(vars(layer).items()):
+        if isinstance(value, keras_cv.core.NormalFactorSampler):
+            setattr(layer, name, _NormalFactor(value))
+        elif isinstance(value, keras_cv.core.UniformFactorSampler):
+            setattr(layer, name, _UniformFactor(value))
+
+
+class Change:
+    """A random change of images and, when it is geometric, of masks.
+
+    Args:
+        image_layer: a vectorized keras-cv layer without layers inside.
+        mask_layer: the same layer with nearest-neighbour interpolation when it moves pixels, else None. Called with
+            the same seed it draws the same numbers, so masks move as the images do; keras-cv's own support of masks
+            isn't used, as its rotation turns ignored pixels into class 0.
+    """
+
+    def __init__(self, image_layer: Any, mask_layer: Any = None) -> None:
+        self._image_layer = image_layer
+        self._mask_layer = mask_layer
+        for layer in (image_layer, mask_layer):
+            if layer is not None:
+                # Precision is for the model: bfloat16 holds neither 256 grey values nor pixel coordinates.
+                layer.dtype_policy = "float32"
+                _make_stateless(layer)
+
+    def __call__(self, images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
+        """The changed images and masks.
+
+        Args:
+            images: float32 (N, H, W, 3) in 0–255.
+            masks: float32 (N, H, W, 1) of whole numbers, or None.
+            seed: int32 (2,).
+
+        Returns:
+            The same shapes and types.
+        """
+        with _drawing_from(seed):
+            changed = self._image_layer(images)
+        if masks is None or self._mask_layer is None:
+            return changed, masks
+        with _drawing_from(seed):
+            return changed, self._mask_layer(masks)

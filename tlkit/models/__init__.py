@@ -1,0 +1,1 @@
+"""Models: backbones, their weights, the flat model that a head completes, and freezing."""

@@ -1,0 +1,196 @@
+"""Reading a functional graph: strides, the tensors that all paths go through, and stretches of layers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+from tlkit.contracts import Block
+
+_STRIDED = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
+)
+
+_EDGES = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
+
+
+def flat(structure: Any) -> list[Any]:
+    """The tensors of a nested structure as a list."""
+    return list(keras.tree.flatten(structure))
+
+
+def operations(model: Any) -> list[Any]:
+    """The operations of a functional model, inputs first; every operation stands behind those that feed it."""
+    return list(model.operations)
+
+
+def inputs_of(operation: Any) -> list[Any]:
+    """The tensors that an operation was first called on."""
+    return [] if isinstance(operation, keras.layers.InputLayer) else flat(operation.input)
+
+
+def strides(model: Any) -> dict[int, int]:
+    """The stride, in input pixels, of every tensor of a model.
+
+    Returns:
+        ``id`` of a tensor → stride: the product of the strides of the layers on the way from the input.
+    """
+    found: dict[int, int] = {}
+    for operation in operations(model):
+        stride = max((found.get(id(tensor), 1) for tensor in inputs_of(operation)), default=1)
+        stride *= _step(operation)
+        for tensor in flat(operation.output):
+            found[id(tensor)] = stride
+    return found
+
+
+def _step(operation: Any) -> int:
+    if isinstance(operation, keras.Sequential):
+        return math.prod(_step(layer) for layer in operation.layers)
+    if not isinstance(operation, _STRIDED) or isinstance(operation, keras.layers.Conv2DTranspose):
+        return 1
+    step = operation.strides
+    return step if isinstance(step, int) else int(step[0])
+
+
+def bottlenecks(model: Any) -> set[int]:
+    """The ``id``s of the tensors that every path from the input to the output goes through."""
+    order = operations(model)
+    waiting: dict[int, int] = {}
+    for operation in order:
+        for tensor in inputs_of(operation):
+            waiting[id(tensor)] = waiting.get(id(tensor), 0) + 1
+    for tensor in flat(model.output):
+        waiting[id(tensor)] = waiting.get(id(tensor), 0) + 1
+    open_tensors: set[int] = set()
+    found: set[int] = set()
+    for operation in order:
+        for tensor in inputs_of(operation):
+            waiting[id(tensor)] -= 1
+            if waiting[id(tensor)] == 0:
+                open_tensors.discard(id(tensor))
+        made = [id(tensor) for tensor in flat(operation.output)]
+        open_tensors |= {tensor for tensor in made if waiting.get(tensor)}
+        if open_tensors == set(made[:1]):
+            found.add(made[0])
+    return found
+
+
+def feature_maps(model: Any) -> dict[int, Any]:
+    """The last feature map at each stride from 2 on.
+
+    That is the last tensor at the stride that all paths go through; where a stride has none (NASNet's cells take the
+    two cells before), the last tensor at that stride. The greatest stride is the model's output.
+
+    Returns:
+        stride → symbolic tensor (N, h, w, channels).
+    """
+    stride_of, narrow = strides(model), bottlenecks(model)
+    height, width = flat(model.input)[0].shape[1:3]
+    through: dict[int, Any] = {}
+    last: dict[int, Any] = {}
+    for operation in operations(model):
+        tensor = flat(operation.output)[0]
+        stride = stride_of[id(tensor)]
+        if stride < 2 or len(tensor.shape) != 4 or isinstance(operation, _EDGES):
+            continue
+        if (tensor.shape[1] == 1 and height > 2 * stride) or (tensor.shape[2] == 1 and width > 2 * stride):
+            continue
+        last[stride] = tensor
+        if id(tensor) in narrow:
+            through[stride] = tensor
+    output = flat(model.output)[0]
+    found = {**last, **through, stride_of[id(output)]: output}
+    return {stride: found[stride] for stride in sorted(found) if stride <= stride_of[id(output)]}
+
+
+def name_layers(model: Any, prefix: str) -> dict[str, str]:
+    """Give the layers that Keras named by a global counter names that are the same in every process.
+
+    Keras numbers ``conv2d_7`` over all models of a process, so a second model would have other names.
+
+    Returns:
+        old name → new name, of the layers that got one.
+    """
+    renamed: dict[str, str] = {}
+    taken = {operation.name for operation in operations(model) if not _automatic(operation)}
+    counts: dict[str, int] = {}
+    for operation in operations(model):
+        if isinstance(operation, keras.layers.InputLayer) or not _automatic(operation):
+            continue
+        base = f"{prefix}{snake_case(type(operation).__name__)}"
+        while True:
+            counts[base] = counts.get(base, 0) + 1
+            name = f"{base}_{counts[base]}"
+            if name not in taken:
+                break
+        renamed[operation.name] = name
+        operation.name = name
+    return renamed
+
+
+def _automatic(operation: Any) -> bool:
+    return re.fullmatch(re.escape(snake_case(type(operation).__name__)) + r"(_\d+)?", operation.name) is not None
+
+
+def snake_case(name: str) -> str:
+    """A class's name as Keras derives the names of its layers, and their places in a weights file, from it."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def blocks_by_name(model: Any, patterns: Iterable[tuple[str, str]], *, last_layer_matches: bool) -> tuple[Block, ...]:
+    """Sort the layers into blocks by patterns on their names.
+
+    Args:
+        model: the backbone as a functional model.
+        patterns: (regular expression at the beginning of a layer's name, the block's name).
+        last_layer_matches: unmatched layers belong to the block of the next match, else to that of the one before.
+    """
+    layers = [op for op in operations(model) if not isinstance(op, keras.layers.InputLayer)]
+    compiled = [(re.compile(pattern), name) for pattern, name in patterns]
+    own: list[str | None] = []
+    for layer in layers:
+        matches = (
+            found.expand(name) if "\\" in name else name
+            for pattern, name in compiled
+            if (found := pattern.match(layer.name))
+        )
+        own.append(next(matches, None))
+    names = _fill(own[::-1])[::-1] if last_layer_matches else _fill(own)
+    return _blocks(model, layers, names)
+
+
+def blocks_by_stride(model: Any) -> tuple[Block, ...]:
+    """Sort the layers into blocks ``stride2``, ``stride4``, … by the stride of what they put out."""
+    layers = [op for op in operations(model) if not isinstance(op, keras.layers.InputLayer)]
+    stride_of = strides(model)
+    return _blocks(model, layers, [f"stride{max(stride_of[id(flat(layer.output)[0])], 2)}" for layer in layers])
+
+
+def _fill(names: Sequence[str | None]) -> list[str]:
+    current = next((name for name in names if name is not None), "all")
+    filled = []
+    for name in names:
+        current = name or current
+        filled.append(current)
+    return filled
+
+
+def _blocks(model: Any, layers: Sequence[Any], names: Sequence[str]) -> tuple[Block, ...]:
+    stride_of = strides(model)
+    members: dict[str, list[str]] = {}
+    deepest: dict[str, int] = {}
+    for layer, name in zip(layers, names, strict=True):
+        members.setdefault(name, []).append(layer.name)
+        deepest[name] = max(deepest.get(name, 1), stride_of[id(flat(layer.output)[0])])
+    return tuple(Block(name, tuple(each), deepest[name]) for name, each in members.items())

@@ -1,0 +1,226 @@
+"""Loading a backbone's weights: published files, the user's files, or an earlier run's."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
+from tlkit.download import download
+from tlkit.errors import DataError
+from tlkit.models.graph import snake_case
+
+Tensors = list[tuple[str, Any]]
+
+
+def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions) -> bool:
+    """Load what ``options.weights`` names into a backbone.
+
+    Args:
+        model: the backbone as a functional model from images to its output.
+        record: the backbone's record.
+        options: its options.
+
+    Returns:
+        whether weights were loaded; False for ``"none"``.
+
+    Raises:
+        DataError: the weights can't be had, or don't fit.
+    """
+    if options.weights == "none":
+        return False
+    if options.weights == "imagenet":
+        if record.pretrained is None:
+            raise DataError(
+                f'backbone.weights: "{record.name}" has no published weights; expected "none", '
+                "a weights file or the folder of an earlier run"
+            )
+        _load_file(model, published_file(record.pretrained(options), record.name), record.name)
+    else:
+        path = Path(options.weights).expanduser()
+        if path.is_dir():
+            _load_run(model, path, record.name)
+            return True
+        if not path.is_file():
+            raise DataError(
+                f'backbone.weights: no such file or folder: {path.absolute()}; expected "imagenet", "none", '
+                "a .weights.h5 or .h5 file, or the folder of an earlier run"
+            )
+        _load_file(model, path, record.name)
+    if record.loaded is not None:
+        record.loaded({layer.name: layer for layer in model.layers}, options)
+    return True
+
+
+def models_folder() -> Path:
+    """Where Keras keeps published weights: ``$KERAS_HOME/models``, by default ``~/.keras/models``."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "models"
+
+
+def published_file(file: PretrainedFile, name: str) -> Path:
+    """The published weights file, downloaded when it is not there yet.
+
+    Raises:
+        DataError: it can't be downloaded; the message says where to put it by hand.
+    """
+    try:
+        return download(file.url, models_folder(), file.file_name, file.digest, what=f"ImageNet weights of {name}")
+    except DataError as error:
+        raise DataError(
+            f"{error}\nOr give a weights file with the recipe key backbone.weights "
+            f'(--set backbone.weights=FILE), or train from scratch with backbone.weights = "none"'
+        ) from error
+
+
+def _load_file(model: Any, path: Path, name: str) -> None:
+    if not h5py.is_hdf5(path):
+        raise DataError(f"backbone.weights: {path}: not an HDF5 file; expected a .weights.h5 or .h5 file of Keras")
+    with h5py.File(path, "r") as file:
+        root = _legacy_root(file)
+        if root is not None:
+            differences = _differences_by_order(_legacy_order(model), _legacy_tensors(root))
+        else:
+            differences = _differences_by_key(_keras3_variables(model.layers), _keras3_tensors(file))
+        _refuse(differences, f"{path} does not fit {name} (without its top, with this recipe's options)")
+        if root is not None:
+            _load_legacy(model, root)
+            return
+    if not path.name.endswith(".weights.h5"):
+        raise DataError(
+            f"backbone.weights: {path}: Keras 3 takes such weights only from a file named ….weights.h5; rename it"
+        )
+    model.load_weights(path)
+
+
+def _load_legacy(model: Any, root: Any) -> None:
+    """In the order of the layers, as Keras reads its published files."""
+    for (_, variable), (_, tensor) in zip(_legacy_order(model), _legacy_tensors(root), strict=True):
+        variable.assign(tensor[()])
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
+def _legacy_order(model: Any) -> Tensors:
+    return [
+        (f"{layer.name}/{variable.name}", variable)
+        for layer in model.layers
+        for variable in [*layer.trainable_weights, *layer.non_trainable_weights]
+    ]
+
+
+def _load_run(model: Any, folder: Path, name: str) -> None:
+    file = folder / "model.keras"
+    if not file.is_file():
+        raise DataError(f"backbone.weights: {folder} is not the folder of a finished run: it has no model.keras")
+    try:
+        trained = keras.saving.load_model(file, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"backbone.weights: {file} can't be read: {error}") from error
+    theirs: Mapping[str, Any] = {layer.name: layer for layer in trained.layers}
+    differences = []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        other = theirs.get(layer.name)
+        ours_shapes = [tuple(weight.shape) for weight in layer.weights]
+        other_shapes = None if other is None else [tuple(weight.shape) for weight in other.weights]
+        if ours_shapes != other_shapes:
+            differences.append(f"{layer.name}: expected {ours_shapes}, found {other_shapes or 'nothing'}")
+    _refuse(differences, f"the backbone of the run {folder} does not fit {name}")
+    for layer in model.layers:
+        if layer.weights:
+            for mine, weight in zip(layer.weights, theirs[layer.name].weights, strict=True):
+                mine.assign(weight)
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()
+
+
+# What a file holds, and how it differs -----------------------------------------------------------------------------
+
+
+def _legacy_root(file: Any) -> Any | None:
+    """The group with the layers of a legacy file, None for another layout; long lists of names come in pieces."""
+    for group in (file, file.get("model_weights")):
+        if group is not None and ("layer_names" in group.attrs or "layer_names0" in group.attrs):
+            return group
+    return None
+
+
+def _names(group: Any, key: str) -> list[str]:
+    pieces = [group.attrs[key]] if key in group.attrs else []
+    while f"{key}{len(pieces)}" in group.attrs:
+        pieces.append(group.attrs[f"{key}{len(pieces)}"])
+    return [name.decode() if isinstance(name, bytes) else str(name) for piece in pieces for name in piece]
+
+
+def _legacy_tensors(root: Any) -> Tensors:
+    return [
+        (weight, root[layer][weight])
+        for layer in _names(root, "layer_names")
+        for weight in _names(root[layer], "weight_names")
+    ]
+
+
+def _keras3_tensors(file: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and "/vars/" in name and "seed_generator" not in name:
+            found[name] = item
+
+    file.visititems(visit)
+    return found
+
+
+def _keras3_variables(layers: Sequence[Any], prefix: str = "") -> dict[str, tuple[str, Any]]:
+    """Path in a Keras 3 weights file → (name, variable); Keras numbers the layers of each class."""
+    found: dict[str, tuple[str, Any]] = {}
+    counts: dict[str, int] = {}
+    for layer in layers:
+        base = snake_case(type(layer).__name__)
+        number = counts[base] = counts.get(base, -1) + 1
+        path = f"{prefix}layers/{base}_{number}" if number else f"{prefix}layers/{base}"
+        if isinstance(layer, keras.Model):
+            found |= _keras3_variables(layer.layers, f"{path}/")
+        else:
+            for index, variable in enumerate(layer.weights):
+                found[f"{path}/vars/{index}"] = (f"{layer.name}/{variable.name}", variable)
+    return found
+
+
+def _differences_by_order(expected: Tensors, found: Tensors) -> list[str]:
+    differences = [
+        f"{ours}: expected shape {tuple(variable.shape)}, the file has {theirs} with shape {tuple(tensor.shape)}"
+        for (ours, variable), (theirs, tensor) in zip(expected, found, strict=False)
+        if tuple(variable.shape) != tuple(tensor.shape)
+    ]
+    differences += [f"{name}: missing, expected shape {tuple(each.shape)}" for name, each in expected[len(found) :]]
+    differences += [f"{name}: too many, shape {tuple(each.shape)}" for name, each in found[len(expected) :]]
+    return differences
+
+
+def _differences_by_key(expected: Mapping[str, tuple[str, Any]], found: Mapping[str, Any]) -> list[str]:
+    differences = []
+    for key, (name, variable) in expected.items():
+        if key not in found:
+            differences.append(f"{name}: missing ({key}), expected shape {tuple(variable.shape)}")
+        elif tuple(variable.shape) != tuple(found[key].shape):
+            shapes = f"expected shape {tuple(variable.shape)}, the file has {tuple(found[key].shape)}"
+            differences.append(f"{name} ({key}): {shapes}")
+    differences += [f"{key}: too many, shape {tuple(found[key].shape)}" for key in found if key not in expected]
+    return differences
+
+
+def _refuse(differences: Sequence[str], what: str) -> None:
+    if differences:
+        more = f"\n  and {len(differences) - 8} more" if len(differences) > 8 else ""
+        shown = "\n  ".join(differences[:8]) + more
+        raise DataError(f"backbone.weights: {what}:\n  {shown}")
