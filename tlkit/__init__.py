@@ -35,6 +35,7 @@ from tlkit.contracts import (
     SampleSet,
     Schedule,
     SetAside,
+    Split,
     Step,
 )
 from tlkit.errors import DataError, PluginError, Problem, RecipeError, RunError, TlkitError
@@ -42,6 +43,7 @@ from tlkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from tlkit.api import load, run
+    from tlkit.download import download
 
 __version__ = "0.1.0"
 
@@ -81,8 +83,10 @@ __all__ = [
     "SampleSet",
     "Schedule",
     "SetAside",
+    "Split",
     "Step",
     "TlkitError",
+    "download",
     "hookimpl",
     "load",
     "run",
@@ -94,4 +98,8 @@ def __getattr__(name: str) -> Any:
         from tlkit import api
 
         return getattr(api, name)
+    if name == "download":
+        from tlkit.download import download
+
+        return download
     raise AttributeError(f"module 'tlkit' has no attribute {name!r}")

@@ -161,8 +161,8 @@ class Registry:
             shown = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])}, … (see tlkit plugins)"
             message = f'no {title} "{name}"; there are {shown or "none"}'
         if self.failures:
-            failed = "; ".join(f"{failure.source}: {failure.reason}" for failure in self.failures)
-            message += f". Plugins that failed: {failed}"
+            failed = "; ".join(f"{f.source.plugin} ({f.source}): {f.reason}" for f in self.failures)
+            message += f". Plugins that failed (see tlkit plugins): {failed}"
         raise PluginError(message)
 
     def check_recipe(self, values: Mapping[str, Any]) -> list[Problem]:

@@ -174,9 +174,11 @@ def flat_list(value: Any) -> list[Any]:
 def test_a_shortcut_over_the_cut_is_part_of_the_border() -> None:
     prepared = prepare(network(), phase(["mid", "high"]))
     assert len(prepared.live_part.inputs) == 1
-    conv_only = network()
-    blocks = (Block("a", ("low_conv", "low_bn", "mid_conv"), 2), Block("b", ("mid_bn", "high_conv", "high_bn"), 2))
-    prepared = prepare(Network(conv_only.model, blocks, pretrained=True), phase(["b"]))
+    blocks = (
+        Block("a", ("low_conv", "low_bn", "low_dropout", "mid_conv"), 2),
+        Block("b", ("mid_bn", "mid_dropout", "high_conv", "high_bn", "high_dropout"), 2),
+    )
+    prepared = prepare(Network(network().model, blocks, pretrained=True), phase(["b"]))
     assert len(prepared.live_part.inputs) == 2
 
 

@@ -43,9 +43,11 @@ def pixels(size: int) -> np.ndarray:
 
 
 def randomise(model: Any) -> None:
-    """Weights that a missing or swapped tensor would show in, moving statistics included."""
+    """Vectors (biases, BatchNorm) that a missing or swapped tensor would show in; kernels are random as they are."""
     rng = np.random.default_rng(1)
     for variable in model.weights:
+        if len(variable.shape) > 1:
+            continue
         value = rng.normal(0, 0.05, variable.shape)
         if any(word in variable.name for word in ("variance", "gamma")):
             value = np.abs(value) + 0.9
@@ -62,7 +64,9 @@ def write_legacy(model: Any, path: Path) -> Path:
 
 
 def features(model: Any, images: np.ndarray) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
+    found = np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
+    assert np.abs(found[0] - found[1]).max() > 1e-3 * np.abs(found).max()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -179,8 +183,8 @@ def test_the_backbone_of_an_earlier_run_is_taken_by_layer_name(tmp_path: Path) -
     pooled = keras.layers.GlobalAveragePooling2D(name="head_pooling")(trained.output)
     logits = keras.layers.Dense(7, name="head_logits")(pooled)
     keras.Model(trained.input, logits).save(tmp_path / "model.keras")
-    ours = loaded("small_encoder", size=48, weights=str(tmp_path))
-    np.testing.assert_allclose(features(ours, pixels(48))[:, :1, :1], features(trained, pixels(48))[:, :1, :1])
+    ours = loaded("small_encoder", weights=str(tmp_path))
+    np.testing.assert_allclose(features(ours, pixels(32)), features(trained, pixels(32)), rtol=1e-5)
 
 
 def test_the_run_of_another_backbone_says_which_layers_differ(tmp_path: Path) -> None:

@@ -1,0 +1,162 @@
+"""tlkit's own data sets. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+import tlkit
+
+
+class FolderOptions(tlkit.Options):
+    """A folder of class folders."""
+
+    path: Path = Field(
+        description="a folder with a folder a class, with or without train, val(idation) and test folders above them"
+    )
+
+
+class MasksOptions(tlkit.Options):
+    """Images and masks of the same names."""
+
+    images: Path = Field(description="the folder of the images, with or without train, val and test folders in it")
+    masks: Path = Field(description="the folder of the masks, laid out as the images' folder")
+    values: dict[str, str] = Field(
+        min_length=1,
+        description='pixel value ("255"), colour ("#ff0000") or several values ("1,2" is not possible; give two keys) '
+        "of the masks = class name; two values may have the same class",
+    )
+    ignore: tuple[str, ...] = Field((), description="pixel values or colours that count neither in the loss nor a metric")
+    other: str | None = Field(None, description="class of all values that are not in the table; none: they are an error")
+    mask_suffix: str = Field("", description='what a mask\'s name has behind its image\'s: "_mask" for a_mask.png')
+
+
+class CsvOptions(tlkit.Options):
+    """A table of images."""
+
+    path: Path = Field(description="the CSV file, with a header")
+    root: Path | None = Field(None, description="what the image paths are relative to; none: the CSV file's folder")
+    image: str = Field("image", description="column with the image's path")
+    label: str | None = Field("label", description="column with the class name(s), for classification")
+    separator: str | None = Field(None, description='between several labels of an image, such as "|": multi-label')
+    mask: str | None = Field(None, description="column with the mask's path, for segmentation")
+    values: dict[str, str] = Field(default_factory=dict, description="for masks: as in the data set masks")
+    ignore: tuple[str, ...] = Field((), description="for masks: as in the data set masks")
+    split: str | None = Field(None, description="column with train, validation or test; an empty cell is split by tlkit")
+    group: str | None = Field(None, description="column with the group that stays on one side of a split")
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(",", description="between the columns")
+
+
+class PetsOptions(tlkit.Options):
+    """The Oxford-IIIT Pet data set."""
+
+    path: Path | None = Field(
+        None, description="a copy with images/ and annotations/; none: it is downloaded once (810 MB) and checked"
+    )
+    target: Literal["trimap", "pet", "species", "breed"] = Field(
+        "trimap",
+        description="trimap: pet, background, border; pet: pet or background; species: cat or dog; breed: one of 37",
+    )
+    border: Literal["ignore", "pet", "background"] = Field(
+        "ignore", description='what the trimap\'s border counts as with target = "pet"'
+    )
+
+
+class DigitsOptions(tlkit.Options):
+    """scikit-learn's handwritten digits."""
+
+
+class DigitScenesOptions(tlkit.Options):
+    """Digits pasted over photographs."""
+
+    count: int = Field(600, ge=10, le=100_000, description="how many scenes to make")
+    size: int = Field(96, ge=32, le=512, description="height and width of a scene in pixels")
+    digits: Annotated[int, Field(ge=1, le=9)] = Field(3, description="the most digits in a scene; at least one")
+    target: Literal["digit", "ten"] = Field("digit", description="digit: digit or background; ten: which digit")
+
+
+def _open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.SampleSet:
+    from tlkit_datasets.folder import open_folder
+
+    return open_folder(ctx, options.path)
+
+
+def _open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.SampleSet:
+    from tlkit_datasets.masks import open_masks
+
+    return open_masks(ctx, options)
+
+
+def _open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
+    from tlkit_datasets.table import open_csv
+
+    return open_csv(ctx, options)
+
+
+def _open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSet:
+    from tlkit_datasets.pets import open_pets
+
+    return open_pets(ctx, options)
+
+
+def _open_digits(ctx: tlkit.DatasetContext, options: DigitsOptions) -> tlkit.SampleSet:  # noqa: ARG001
+    from tlkit_datasets.digits import open_digits
+
+    return open_digits()
+
+
+def _open_scenes(ctx: tlkit.DatasetContext, options: DigitScenesOptions) -> tlkit.SampleSet:
+    from tlkit_datasets.digits import open_scenes
+
+    return open_scenes(ctx.seed, options)
+
+
+@tlkit.hookimpl
+def tlkit_datasets() -> list[tlkit.Dataset]:
+    """The data sets of this package."""
+    return [
+        tlkit.Dataset(
+            name="folder",
+            summary="a folder a class, with or without train, validation and test folders above",
+            options=FolderOptions,
+            open=_open_folder,
+            tasks=("classification",),
+        ),
+        tlkit.Dataset(
+            name="masks",
+            summary="images and masks paired by name, with a table from mask value or colour to class",
+            options=MasksOptions,
+            open=_open_masks,
+            tasks=("segmentation",),
+        ),
+        tlkit.Dataset(
+            name="csv",
+            summary="a CSV table of image paths with labels or masks, splits and groups",
+            options=CsvOptions,
+            open=_open_csv,
+            tasks=("classification", "segmentation"),
+        ),
+        tlkit.Dataset(
+            name="oxford_pets",
+            summary="Oxford-IIIT Pet (Parkhi et al. 2012): 7,349 cats and dogs with trimaps, downloaded or a copy",
+            options=PetsOptions,
+            open=_open_pets,
+            tasks=("classification", "segmentation"),
+        ),
+        tlkit.Dataset(
+            name="digits",
+            summary="scikit-learn's 1,797 handwritten digits of 8x8 pixels; no download",
+            options=DigitsOptions,
+            open=_open_digits,
+            tasks=("classification",),
+        ),
+        tlkit.Dataset(
+            name="digit_scenes",
+            summary="handwritten digits pasted over photographs, made from what scikit-learn ships; no download",
+            options=DigitScenesOptions,
+            open=_open_scenes,
+            tasks=("segmentation",),
+        ),
+    ]

@@ -1,0 +1,49 @@
+"""A folder a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tlkit
+from tlkit_datasets.files import SUFFIXES, existing_folder, key_of, split_folders, subfolders, walk
+
+
+def open_folder(ctx: tlkit.DatasetContext, path: Path) -> tlkit.SampleSet:
+    """List a folder of class folders; what lies deeper belongs to the class folder above it.
+
+    Raises:
+        DataError: there is no such folder, or no class folder in it.
+    """
+    del ctx
+    root = existing_folder(path, "data.path")
+    sides = split_folders(root)
+    folders = {split: subfolders(folder) for split, folder in sides.items()}
+    names = sorted({folder.name for each in folders.values() for folder in each})
+    if not names:
+        raise tlkit.DataError(
+            f"data.path: {root.resolve()} has no class folders; expected a folder a class with images in it, "
+            "such as cats/ and dogs/, or train/ and test/ with such folders. tlkit init tells what it sees"
+        )
+    samples = []
+    set_aside = []
+    seen: set[str] = set()
+    for split, classes in folders.items():
+        for folder in classes:
+            for file in walk(folder):
+                key = key_of(file, root)
+                if file.suffix.lower() in SUFFIXES:
+                    samples.append((key, file, folder.name, split))
+                    seen.add(folder.name)
+                else:
+                    set_aside.append(tlkit.SetAside(key, "not an image by its name"))
+    set_aside += [tlkit.SetAside(name, "class folder without images") for name in names if name not in seen]
+    classes_found = tuple(name for name in names if name in seen)
+    number = {name: index for index, name in enumerate(classes_found)}
+    return tlkit.SampleSet(
+        samples=tuple(
+            tlkit.Sample(key, file, label=number[name], split=split) for key, file, name, split in sorted(samples, key=lambda each: each[0])
+        ),
+        classes=classes_found,
+        set_aside=tuple(set_aside),
+        root=root.resolve(),
+    )

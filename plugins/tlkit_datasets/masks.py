@@ -1,0 +1,79 @@
+"""Images and masks, paired by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tlkit
+from tlkit_datasets.files import SUFFIXES, existing_folder, key_of, split_folders, walk
+from tlkit_datasets.values import mask_table
+
+if TYPE_CHECKING:
+    from tlkit_datasets import MasksOptions
+
+
+def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.SampleSet:
+    """Pair the images of a folder with the masks of another by their paths without suffix.
+
+    Raises:
+        DataError: a folder is missing, names are ambiguous, or no image has a mask.
+    """
+    del ctx
+    images_root = existing_folder(options.images, "data.images")
+    masks_root = existing_folder(options.masks, "data.masks")
+    classes, table, colors = mask_table(options.values, options.ignore, options.other)
+    masks = _by_stem(masks_root, options.mask_suffix)
+    images = _by_stem(images_root, "", skip=masks_root)
+    samples = []
+    set_aside = []
+    split_of = _splits(images_root)
+    for stem, file in images.items():
+        key = key_of(file, images_root)
+        if stem in masks:
+            samples.append(tlkit.Sample(key, file, mask=masks[stem], split=split_of(file)))
+        else:
+            set_aside.append(tlkit.SetAside(key, f"no mask {stem}{options.mask_suffix}.* in {options.masks}"))
+    for stem, file in masks.items():
+        if stem not in images:
+            set_aside.append(tlkit.SetAside(f"{options.masks}/{key_of(file, masks_root)}", "mask without an image"))
+    if not samples:
+        raise tlkit.DataError(
+            f"data.masks: none of {len(images)} images in {images_root} has a mask of its name among {len(masks)} in "
+            f'{masks_root}; if the masks are called like "a_mask.png", set data.mask_suffix = "_mask"'
+        )
+    return tlkit.SampleSet(
+        samples=tuple(sorted(samples, key=lambda sample: sample.key)),
+        classes=classes,
+        mask_table=table,
+        set_aside=tuple(set_aside),
+        root=images_root.resolve(),
+        colors=colors,
+    )
+
+
+def _by_stem(root: Path, suffix: str, skip: Path | None = None) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in walk(root):
+        inside = skip is not None and skip.resolve() != root.resolve() and skip.resolve() in file.resolve().parents
+        if file.suffix.lower() not in SUFFIXES or inside or not file.stem.endswith(suffix):
+            continue
+        name = file.stem[: len(file.stem) - len(suffix)]
+        stem = (file.relative_to(root).parent / name).as_posix()
+        if stem in found:
+            raise tlkit.DataError(
+                f"{found[stem]} and {file} have the same name but for the suffix, so their pair is not clear; "
+                "rename or remove one"
+            )
+        found[stem] = file
+    return found
+
+
+def _splits(root: Path) -> Callable[[Path], tlkit.Split | None]:
+    folders = {folder: split for split, folder in split_folders(root).items() if split is not None}
+
+    def split_of(file: Path) -> tlkit.Split | None:
+        return next((split for folder, split in folders.items() if folder in file.parents), None)
+
+    return split_of

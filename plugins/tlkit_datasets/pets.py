@@ -1,0 +1,140 @@
+"""Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman and Jawahar, "Cats and Dogs", CVPR 2012)."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tlkit
+from tlkit_datasets.files import existing_folder
+
+if TYPE_CHECKING:
+    from tlkit_datasets import PetsOptions
+
+URL = "https://thor.robots.ox.ac.uk/pets/"
+ARCHIVES = {
+    "images": ("images.tar.gz", "md5:5c4f3ee8e5d25df40f4fd59a7f44e54c"),
+    "annotations": ("annotations.tar.gz", "md5:95a8c909bbe2e81eed6a22bccdf3f68f"),
+}
+_PET, _BACKGROUND, _BORDER = 1, 2, 3
+
+
+def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSet:
+    """List the data set with its official splits: ``trainval`` trains, and validates where the copy has a ``val``.
+
+    Raises:
+        DataError: the copy lacks a file, the target does not fit the task, or the download failed.
+    """
+    segmentation = options.target in ("trimap", "pet")
+    if segmentation != (ctx.task == "segmentation"):
+        fitting = "trimap or pet" if ctx.task == "segmentation" else "species or breed"
+        raise tlkit.DataError(f'data.target: "{options.target}" is not for {ctx.task}; expected {fitting}')
+    root = _downloaded() if options.path is None else existing_folder(options.path, "data.path")
+    listed = _listed(root)
+    images, trimaps = root / "images", root / "annotations" / "trimaps"
+    classes: tuple[str, ...]
+    table: tlkit.MaskTable | None = None
+    if options.target == "trimap":
+        classes, table = ("pet", "background", "border"), tlkit.MaskTable({_PET: 0, _BACKGROUND: 1, _BORDER: 2})
+    elif options.target == "pet":
+        border = {"ignore": tlkit.IGNORE, "pet": 0, "background": 1}[options.border]
+        classes, table = ("pet", "background"), tlkit.MaskTable({_PET: 0, _BACKGROUND: 1, _BORDER: border})
+    elif options.target == "species":
+        classes = ("cat", "dog")
+    else:
+        classes = _breeds(listed)
+    samples = []
+    set_aside = []
+    for name, (breed, species, split) in listed.items():
+        image = images / f"{name}.jpg"
+        if not image.is_file():
+            set_aside.append(tlkit.SetAside(f"images/{name}.jpg", "named in the lists, but not there"))
+            continue
+        if segmentation:
+            mask = trimaps / f"{name}.png"
+            if not mask.is_file():
+                set_aside.append(tlkit.SetAside(f"annotations/trimaps/{name}.png", "no such trimap"))
+                continue
+            samples.append(tlkit.Sample(f"images/{name}.jpg", image, mask=mask, split=split))
+        else:
+            label = species - 1 if options.target == "species" else classes.index(_breed_name(name))
+            samples.append(tlkit.Sample(f"images/{name}.jpg", image, label=label, split=split))
+        del breed
+    return tlkit.SampleSet(
+        samples=tuple(sorted(samples, key=lambda sample: sample.key)),
+        classes=classes,
+        mask_table=table,
+        set_aside=tuple(set_aside),
+        root=root.resolve(),
+        colors={0: (230, 159, 0), 1: (0, 114, 178), 2: (240, 228, 66)} if segmentation else {},
+    )
+
+
+def _listed(root: Path) -> dict[str, tuple[int, int, tlkit.Split | None]]:
+    """Image name → (breed from 1, species 1 cat or 2 dog, split)."""
+    folder = root / "annotations"
+    splits: dict[str, tlkit.Split] = {}
+    found: dict[str, tuple[int, int, tlkit.Split | None]] = {}
+    validation = (folder / "val.txt").is_file() and (folder / "train.txt").is_file()
+    sources: list[tuple[str, tlkit.Split | None]]
+    if validation:
+        sources = [("train.txt", "train"), ("val.txt", "validation"), ("test.txt", "test")]
+    else:
+        sources = [("trainval.txt", None), ("test.txt", "test")]
+    for name, split in sources:
+        file = folder / name
+        if not file.is_file():
+            raise tlkit.DataError(
+                f"data.path: {file.absolute()} is missing; expected the official layout: images/NAME.jpg, "
+                "annotations/trimaps/NAME.png and annotations/trainval.txt, test.txt"
+            )
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            parts = line.split()
+            if not parts or parts[0].startswith("#"):
+                continue
+            if len(parts) != 4 or not all(part.isdigit() for part in parts[1:]):
+                raise tlkit.DataError(f"{file}:{number}: expected NAME CLASS SPECIES BREED, received {line!r}")
+            if parts[0] in splits or parts[0] in found:
+                raise tlkit.DataError(f"{file}:{number}: {parts[0]} is in two splits")
+            found[parts[0]] = (int(parts[1]), int(parts[2]), split)
+    return found
+
+
+def _breed_name(name: str) -> str:
+    return name.rsplit("_", 1)[0]
+
+
+def _breeds(listed: dict[str, tuple[int, int, tlkit.Split | None]]) -> tuple[str, ...]:
+    number = {_breed_name(name): breed for name, (breed, _, _) in listed.items()}
+    return tuple(sorted(number, key=lambda name: number[name]))
+
+
+def _downloaded() -> Path:
+    """The data set in the user's cache folder, downloaded and unpacked once."""
+    from platformdirs import user_cache_path
+
+    from tlkit import download
+
+    cache = user_cache_path("tlkit", appauthor=False) / "oxford_pets"
+    for name, (archive, digest) in ARCHIVES.items():
+        if (cache / name).is_dir():
+            continue
+        file = download(URL + archive, cache, archive, digest, what=f"Oxford-IIIT Pet, {name}")
+        _unpack(file, name, cache)
+    return cache
+
+
+def _unpack(archive: Path, name: str, cache: Path) -> None:
+    """Unpack to a folder of its own first, so that a half-unpacked folder is never taken for a whole one."""
+    temporary = Path(tempfile.mkdtemp(dir=cache, prefix=f".{name}-"))
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(temporary, filter="data")
+        (temporary / name).rename(cache / name)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise tlkit.DataError(f"{archive}: can't be unpacked: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

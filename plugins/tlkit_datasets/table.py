@@ -1,0 +1,120 @@
+"""A CSV table of images."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import tlkit
+from tlkit_datasets.files import SPLITS
+from tlkit_datasets.values import mask_table
+
+if TYPE_CHECKING:
+    from tlkit_datasets import CsvOptions
+
+
+def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
+    """Read a table: an image a row, its labels or its mask, its split and its group.
+
+    Raises:
+        DataError: the file or a column is missing, or a cell is not as expected; the message has the line.
+    """
+    file = options.path.expanduser()
+    if not file.is_file():
+        raise tlkit.DataError(f"data.path: no such CSV file: {file.absolute()}")
+    segmentation = ctx.task == "segmentation"
+    target = options.mask if segmentation else options.label
+    if target is None:
+        what = "mask" if segmentation else "label"
+        raise tlkit.DataError(f"data.{what}: the task {ctx.task} needs the column with the {what}")
+    root = (options.root or file.parent).expanduser()
+    rows = list(_rows(file, options, target))
+    if segmentation:
+        return _masks(rows, options, root)
+    return _labels(rows, options, root)
+
+
+class _Row:
+    def __init__(self, line: int, image: str, target: str, split: tlkit.Split | None, group: str | None) -> None:
+        self.line, self.image, self.target, self.split, self.group = line, image, target, split, group
+
+
+def _rows(file: Path, options: CsvOptions, target: str) -> Iterator[_Row]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as text:
+            reader = csv.DictReader(text, delimiter=options.delimiter)
+            header = list(reader.fieldnames or ())
+            wanted = [options.image, target, *(name for name in (options.split, options.group) if name)]
+            missing = [name for name in wanted if name not in header]
+            if missing:
+                raise tlkit.DataError(
+                    f"{file}:1: no column {', '.join(missing)}; the header has {', '.join(header) or 'nothing'}"
+                )
+            for row in reader:
+                line = reader.line_num
+                image = (row[options.image] or "").strip()
+                if not image:
+                    raise tlkit.DataError(f"{file}:{line}: the column {options.image} is empty; expected a path")
+                group = row[options.group] if options.group else None
+                yield _Row(line, image, (row[target] or "").strip(), _split(file, line, row, options), group or None)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise tlkit.DataError(f"{file}: not a CSV file in UTF-8: {error}") from error
+
+
+def _split(file: Path, line: int, row: dict[str, str], options: CsvOptions) -> tlkit.Split | None:
+    text = (row[options.split] or "").strip() if options.split else ""
+    if not text:
+        return None
+    if text.lower() not in SPLITS:
+        raise tlkit.DataError(f'{file}:{line}: expected train, validation or test, received "{text}"')
+    return cast(tlkit.Split, SPLITS[text.lower()])
+
+
+def _labels(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet:
+    separator = options.separator
+    names: set[str] = set()
+    parsed = []
+    for row in rows:
+        labels = [part.strip() for part in row.target.split(separator)] if separator else [row.target]
+        labels = [label for label in labels if label]
+        if not labels and separator is None:
+            raise tlkit.DataError(f"{options.path}:{row.line}: the column {options.label} is empty; expected a class")
+        names |= set(labels)
+        parsed.append(labels)
+    classes = tuple(sorted(names))
+    number = {name: index for index, name in enumerate(classes)}
+    samples = []
+    for row, labels in zip(rows, parsed, strict=True):
+        label: int | tuple[int, ...] = tuple(sorted({number[name] for name in labels}))
+        if separator is None:
+            label = number[labels[0]]
+        samples.append(tlkit.Sample(row.image, root / row.image, label=label, split=row.split, group=row.group))
+    return tlkit.SampleSet(
+        samples=_unique(samples, options), classes=classes, multi_label=separator is not None, root=root.resolve()
+    )
+
+
+def _masks(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet:
+    if not options.values:
+        raise tlkit.DataError('data.values: masks need a table such as values = { "0" = "background", "255" = "cat" }')
+    classes, table, colors = mask_table(options.values, options.ignore)
+    samples = []
+    for row in rows:
+        if not row.target:
+            raise tlkit.DataError(f"{options.path}:{row.line}: the column {options.mask} is empty; expected a path")
+        mask = root / row.target
+        samples.append(tlkit.Sample(row.image, root / row.image, mask=mask, split=row.split, group=row.group))
+    return tlkit.SampleSet(
+        samples=_unique(samples, options), classes=classes, mask_table=table, root=root.resolve(), colors=colors
+    )
+
+
+def _unique(samples: list[tlkit.Sample], options: CsvOptions) -> tuple[tlkit.Sample, ...]:
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.key in seen:
+            raise tlkit.DataError(f"{options.path}: the image {sample.key} stands in two rows; expected one row an image")
+        seen.add(sample.key)
+    return tuple(samples)

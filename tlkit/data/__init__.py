@@ -1,0 +1,1 @@
+"""Data: decoding, splitting, the store on disk and the batches."""

@@ -1,0 +1,249 @@
+"""From files to 8-bit RGB images and masks of class numbers; and from there to the model's size and back."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from tlkit.contracts import IGNORE, ImageSize, MaskTable
+from tlkit.errors import DataError
+
+Resize = Literal["stretch", "crop", "pad"]
+
+MAX_PIXELS = 178_956_970
+"""More pixels in a header than this are refused before decoding; Pillow's own limit for a decompression bomb."""
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+"""Suffixes, in lower case, of the files that are taken for images. What a file is, its content tells."""
+
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError)
+"""What Pillow raises on damaged files."""
+
+
+def decode_image(path: Path, data: bytes | None = None) -> np.ndarray:
+    """Decode an image of any common kind.
+
+    JPEG, PNG, BMP, GIF, WebP and TIFF by content, whatever the name says; the first frame of an animation; turned as
+    its EXIF orientation says. Transparent parts are laid on white. 16-bit images are scaled, not cut off; images of
+    floating point are scaled from their own range.
+
+    Args:
+        path: the file.
+        data: its bytes, if they were read already.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        DataError: the file can't be read or decoded; the message names it.
+    """
+    with _open(path, data) as image:
+        try:
+            turned = ImageOps.exif_transpose(image)
+            return _to_rgb(turned)
+        except _BROKEN as error:
+            raise DataError(f"{path}: can't be decoded: {error}") from error
+
+
+def decode_mask(path: Path, table: MaskTable, data: bytes | None = None) -> np.ndarray:
+    """Decode a mask and map its values to class numbers.
+
+    Args:
+        path: the file; palette PNGs are read by their indices where the table's keys are numbers.
+        table: pixel value or colour → class number.
+        data: the file's bytes, if they were read already.
+
+    Returns:
+        uint8 (H, W): class numbers and ``IGNORE``.
+
+    Raises:
+        DataError: it can't be decoded, or has values that are not in the table; the message lists them.
+    """
+    by_color = any(isinstance(key, tuple) for key in table.values)
+    with _open(path, data) as image:
+        try:
+            turned = ImageOps.exif_transpose(image)
+            values = _colors(turned) if by_color else _numbers(turned)
+        except _BROKEN as error:
+            raise DataError(f"{path}: can't be decoded: {error}") from error
+    seen, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    lookup = {_packed(key): number for key, number in table.values.items()}
+    mapped = [lookup.get(int(value), table.default) for value in seen]
+    unknown = [(int(value), int(count)) for value, new, count in zip(seen, mapped, counts, strict=True) if new is None]
+    if unknown:
+        raise DataError(f"{path}: {_unknown_values(unknown, by_color, list(table.values))}")
+    return np.asarray(mapped, np.uint8)[where].reshape(values.shape)
+
+
+def _open(path: Path, data: bytes | None) -> Image.Image:
+    try:
+        content = path.read_bytes() if data is None else data
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror}") from error
+    if not content:
+        raise DataError(f"{path}: the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image: Image.Image = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: too large: more than {2 * MAX_PIXELS} pixels") from error
+    except _BROKEN as error:
+        raise DataError(f"{path}: can't be decoded: {error}") from error
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{path}: too large: {width} x {height} pixels, at most {MAX_PIXELS} in all")
+    if image.format not in ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF"):
+        raise DataError(f"{path}: {image.format} images are not supported; expected JPEG, PNG, BMP, GIF, WebP or TIFF")
+    return image
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return _gray_to_rgb(np.asarray(image, np.float64) / 257)
+    if mode == "I":
+        values = np.asarray(image, np.float64)
+        return _gray_to_rgb(values / 257 if values.max(initial=0) > 255 else values)
+    if mode == "F":
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        low, high = values.min(), values.max()
+        inside = low >= 0 and high <= 255 and high > 1
+        return _gray_to_rgb(values if inside else (values - low) * 255 / max(high - low, 1e-12))
+    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, layer)
+    return np.array(image.convert("RGB"), np.uint8)
+
+
+def _gray_to_rgb(values: np.ndarray) -> np.ndarray:
+    gray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)
+
+
+def _numbers(image: Image.Image) -> np.ndarray:
+    if image.mode == "1":
+        return np.asarray(image.convert("L")).astype(np.int64)
+    if image.mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
+        rgb = np.asarray(image.convert("RGB")).astype(np.int64)
+        if not ((rgb[..., 0] == rgb[..., 1]) & (rgb[..., 1] == rgb[..., 2])).all():
+            raise ValueError("the mask is a colour image, but the table has numbers; expected colours such as #ff0000")
+        return rgb[..., 0]
+    if image.mode in ("LA", "PA"):
+        return np.asarray(image)[..., 0].astype(np.int64)
+    return np.asarray(image).astype(np.int64)
+
+
+def _colors(image: Image.Image) -> np.ndarray:
+    rgb = np.asarray(image.convert("RGB")).astype(np.int64)
+    return (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+
+
+def _packed(key: int | tuple[int, int, int]) -> int:
+    return (key[0] << 16) | (key[1] << 8) | key[2] if isinstance(key, tuple) else key
+
+
+def _unknown_values(unknown: list[tuple[int, int]], by_color: bool, known: list[int | tuple[int, int, int]]) -> str:
+    unknown.sort(key=lambda each: -each[1])
+    shown = ", ".join(f"{f'#{value:06x}' if by_color else value} ({count} pixels)" for value, count in unknown[:8])
+    more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+    table = ", ".join("#{:02x}{:02x}{:02x}".format(*key) if isinstance(key, tuple) else str(key) for key in known)
+    message = f"values that the table does not have: {shown}{more}; the table has {table}"
+    if not by_color and {value for value, _ in unknown} <= {0, 255}:
+        message += '. A mask of 0 and 255 is mapped by data.values = { "0" = "background", "255" = "object" }'
+    return message + ". Add them to data.values or to data.ignore"
+
+
+# Geometry ---------------------------------------------------------------------------------------------------------
+
+
+def fit_image(image: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
+    """Bring an image to the model's size, with antialiasing.
+
+    Args:
+        image: uint8 (h, w, 3).
+        size: (height, width).
+        resize: ``stretch``; ``crop`` (the middle); ``pad`` (black borders).
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    box, inside = _geometry(image.shape[:2], size, resize)
+    left, top, right, bottom = inside
+    picture = Image.fromarray(image).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box)
+    if resize != "pad":
+        return np.array(picture)
+    out = np.zeros((*size, 3), np.uint8)
+    out[top:bottom, left:right] = np.array(picture)
+    return out
+
+
+def fit_mask(mask: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
+    """As ``fit_image``, for class numbers uint8 (h, w): nearest neighbour, and ``IGNORE`` where ``pad`` adds borders."""
+    box, (left, top, right, bottom) = _geometry(mask.shape[:2], size, resize)
+    picture = Image.fromarray(mask).resize((right - left, bottom - top), Image.Resampling.NEAREST, box)
+    out = np.full(size, IGNORE, np.uint8)
+    out[top:bottom, left:right] = np.array(picture)
+    return out
+
+
+def restore_mask(values: np.ndarray, original: ImageSize, resize: Resize) -> np.ndarray:
+    """Bring a prediction back to the size of the image that it was made from.
+
+    Args:
+        values: uint8 (H, W) class numbers, restored by nearest neighbour; or float32 (H, W, C) probabilities, restored
+            bilinearly.
+        original: (height, width) of the image.
+        resize: how the image came to the model's size. What ``crop`` cut away repeats the edge.
+
+    Returns:
+        As ``values``, at the original size.
+    """
+    size = (int(values.shape[0]), int(values.shape[1]))
+    (x0, y0, x1, y1), (left, top, right, bottom) = _geometry(original, size, resize)
+    inner = values[top:bottom, left:right]
+    height, width = max(1, round(y1 - y0)), max(1, round(x1 - x0))
+    if values.ndim == 2:
+        picture = Image.fromarray(inner).resize((width, height), Image.Resampling.NEAREST)
+        found = np.array(picture)
+    else:
+        planes = [
+            np.array(Image.fromarray(np.ascontiguousarray(inner[..., c], np.float32)).resize(
+                (width, height), Image.Resampling.BILINEAR
+            ))
+            for c in range(values.shape[2])
+        ]
+        found = np.stack(planes, axis=-1)
+    above, before = round(y0), round(x0)
+    edges = [(above, original[0] - above - height), (before, original[1] - before - width)]
+    edges = [(max(0, a), max(0, b)) for a, b in edges] + [(0, 0)] * (values.ndim - 2)
+    return np.pad(found, edges, mode="edge")[: original[0], : original[1]]
+
+
+def _geometry(
+    original: tuple[int, ...], size: ImageSize, resize: Resize
+) -> tuple[tuple[float, float, float, float], tuple[int, int, int, int]]:
+    """The box (left, top, right, bottom) of the original that is used, and the box of the result that it fills."""
+    (h, w), (height, width) = (original[0], original[1]), size
+    if resize == "stretch":
+        return (0, 0, w, h), (0, 0, width, height)
+    if resize == "crop":
+        scale = max(height / h, width / w)
+        used_w, used_h = min(w, width / scale), min(h, height / scale)
+        left, top = (w - used_w) / 2, (h - used_h) / 2
+        return (left, top, left + used_w, top + used_h), (0, 0, width, height)
+    scale = min(height / h, width / w)
+    new_h, new_w = max(1, min(height, round(h * scale))), max(1, min(width, round(w * scale)))
+    top, left = (height - new_h) // 2, (width - new_w) // 2
+    return (0, 0, w, h), (left, top, left + new_w, top + new_h)
+
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -1,0 +1,231 @@
+"""From a recipe's ``[data]`` and ``[input]`` to samples that are decoded, labelled and split."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.contracts import IGNORE, Dataset, DatasetContext, LabelKind, Sample, SampleSet, SetAside, Split, Task
+from tlkit.data.splits import Splits, assign_splits, groups_of, repeat_splits
+from tlkit.data.store import Progress, Store, fill_store, listing
+from tlkit.errors import DataError, PluginError
+from tlkit.recipe.schema import InputTable, Selection
+from tlkit.rundir import write_atomically
+
+MASK_CLASSES = IGNORE - 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data of a run.
+
+    Args:
+        samples: the usable ones, in the store's order.
+        splits: str (N,): ``train``, ``validation``, ``test``, or ``left out``.
+        labels: int32 (N,), or float32 (N, classes) multi-hot; None for segmentation.
+        store: the images and masks.
+        classes: class names.
+        label_kind: ``binary`` for two classes of which an image has one.
+        colors: class number → (red, green, blue), where the data set has any.
+        set_aside: files that can't be used, and why.
+        groups: of each sample.
+        root: what the keys are relative to.
+        notes: what is worth telling the user.
+    """
+
+    samples: tuple[Sample, ...]
+    splits: np.ndarray
+    labels: np.ndarray | None
+    store: Store
+    classes: tuple[str, ...]
+    label_kind: LabelKind
+    colors: Mapping[int, tuple[int, int, int]]
+    set_aside: tuple[SetAside, ...]
+    groups: tuple[str | None, ...]
+    root: Path | None
+    notes: tuple[str, ...]
+
+    def indices(self, split: Split) -> np.ndarray:
+        """The rows of a split, int64, ascending."""
+        return np.flatnonzero(self.splits == split).astype(np.int64)
+
+    def class_counts(self, split: Split) -> np.ndarray:
+        """How many images, or pixels, of each class a split has; float64 (classes,)."""
+        rows = self.indices(split)
+        count = len(self.classes)
+        if self.labels is None:
+            assert self.store.masks is not None
+            totals = np.zeros(256, np.int64)
+            for row in rows:
+                totals += np.bincount(self.store.masks[row].reshape(-1), minlength=256)
+            return totals[:count].astype(np.float64)
+        if self.labels.ndim == 2:
+            return np.asarray(self.labels[rows].sum(0), np.float64)
+        return np.bincount(self.labels[rows], minlength=count).astype(np.float64)
+
+    def write_samples_csv(self, path: Path) -> None:
+        """Write every file with its split, label and digest; ``splits.read_samples_csv`` reads it back."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(
+            ["key", "path", "mask", "split", "label", "group", "width", "height", "digest", "status", "reason"]
+        )
+        for row, sample in enumerate(self.samples):
+            split = str(self.splits[row])
+            status = "used" if split != "left out" else "left out"
+            height, width = self.store.sizes[row]
+            writer.writerow(
+                [
+                    sample.key,
+                    sample.image if isinstance(sample.image, Path) else "",
+                    sample.mask if isinstance(sample.mask, Path) else "",
+                    split if status == "used" else "",
+                    _label_text(sample, self.classes),
+                    self.groups[row] or "",
+                    width,
+                    height,
+                    f"sha256:{self.store.digests[row]}",
+                    status,
+                    "",
+                ]
+            )
+        for each in self.set_aside:
+            writer.writerow([each.key, "", "", "", "", "", "", "", "", "set aside", each.reason])
+        write_atomically(path, text.getvalue())
+
+
+def _label_text(sample: Sample, classes: Sequence[str]) -> str:
+    if sample.label is None:
+        return ""
+    numbers = sample.label if isinstance(sample.label, tuple) else (sample.label,)
+    return "|".join(classes[number] for number in numbers)
+
+
+def open_data(
+    dataset: Selection[Dataset],
+    table: InputTable,
+    *,
+    task: Task,
+    seed: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> Data:
+    """Open a data set, decode it into a store and split it.
+
+    Args:
+        dataset: the recipe's choice.
+        table: the recipe's ``[input]``.
+        task: of the recipe.
+        seed: of the recipe.
+        folder: where the store is written; it must exist.
+        progress: told (done, total) while images are decoded.
+
+    Raises:
+        DataError: the data can't be used, or more files than ``max_bad_share`` can't be decoded.
+        PluginError: the data set returned what its contract does not allow.
+    """
+    name = dataset.record.name
+    found = dataset.record.open(DatasetContext(task, seed), dataset.options)
+    check_sample_set(found, task, name)
+    store, samples, broken = fill_store(found, table.image_size, table.resize, folder, progress)
+    share = len(broken) / len(found.samples)
+    if broken and (share > table.max_bad_share or not samples):
+        raise DataError(
+            f"{len(broken)} of {len(found.samples)} files ({share:.1%}) can't be used, more than "
+            f"input.max_bad_share = {table.max_bad_share:.1%} allows:\n{listing(broken)}"
+        )
+    labels = _labels(samples, found, task)
+    strata = None if labels is None or labels.ndim == 2 else [int(label) for label in labels]
+    split = (
+        assign_splits(samples, strata, table, seed) if table.samples is None else repeat_splits(table.samples, samples)
+    )
+    kind: LabelKind = "single"
+    if task == "classification":
+        kind = "multi" if found.multi_label else "binary" if len(found.classes) == 2 else "single"
+    return Data(
+        samples=samples,
+        splits=split.splits,
+        labels=labels,
+        store=store,
+        classes=found.classes,
+        label_kind=kind,
+        colors=found.colors,
+        set_aside=(*found.set_aside, *broken),
+        groups=tuple(groups_of(samples, table.group_pattern)),
+        root=found.root,
+        notes=(*split.notes, *_split_notes(split, labels, found.classes)),
+    )
+
+
+def _labels(samples: Sequence[Sample], found: SampleSet, task: Task) -> np.ndarray | None:
+    if task == "segmentation":
+        return None
+    if found.multi_label:
+        labels = np.zeros((len(samples), len(found.classes)), np.float32)
+        for row, sample in enumerate(samples):
+            labels[row, list(sample.label)] = 1  # type: ignore[arg-type]
+        return labels
+    return np.array([sample.label for sample in samples], np.int32)
+
+
+def _split_notes(split: Splits, labels: np.ndarray | None, classes: Sequence[str]) -> list[str]:
+    if labels is None:
+        return []
+    numbers = labels.argmax(1) if labels.ndim == 2 else labels
+    trained = set(numbers[split.splits == "train"].tolist())
+    lacking = [name for number, name in enumerate(classes) if number not in trained]
+    return [f"no training image of {', '.join(lacking[:8])}"] if lacking else []
+
+
+def check_sample_set(found: SampleSet, task: Task, name: str) -> None:
+    """Check what a data set returned.
+
+    Raises:
+        DataError: nothing to train on: no samples, or one class.
+        PluginError: the data set broke its contract.
+    """
+    if not isinstance(found, SampleSet):
+        raise PluginError(f'dataset "{name}": expected open to return a SampleSet, received {found!r}')
+    if not found.samples:
+        aside = f"; {len(found.set_aside)} files were set aside:\n{listing(found.set_aside)}" if found.set_aside else ""
+        raise DataError(f'dataset "{name}": no images found in {found.root or "it"}{aside}')
+    if len(found.classes) < 2:
+        raise DataError(
+            f'dataset "{name}": only one class ({", ".join(found.classes) or "none"}); '
+            "at least two are needed to learn a difference"
+        )
+    twice = [name for name, count in Counter(found.classes).items() if count > 1]
+    if twice:
+        raise PluginError(f'dataset "{name}": class names stand twice: {", ".join(twice[:5])}')
+    repeated = [key for key, count in Counter(sample.key for sample in found.samples).items() if count > 1]
+    if repeated:
+        raise PluginError(f'dataset "{name}": keys stand twice: {", ".join(repeated[:5])}')
+    for sample in found.samples:
+        problem = _sample_problem(sample, found, task)
+        if problem:
+            raise PluginError(f'dataset "{name}": sample {sample.key}: {problem}')
+    if task == "segmentation" and len(found.classes) > MASK_CLASSES:
+        raise DataError(f'dataset "{name}": {len(found.classes)} classes; masks can have at most {MASK_CLASSES}')
+
+
+def _sample_problem(sample: Sample, found: SampleSet, task: Task) -> str | None:
+    if task == "segmentation":
+        if sample.mask is None:
+            return "expected a mask for the task segmentation"
+        if isinstance(sample.mask, Path) and found.mask_table is None:
+            return "its mask is a file, but the sample set has no mask_table"
+    else:
+        labels = sample.label if isinstance(sample.label, tuple) else (sample.label,)
+        if found.multi_label != isinstance(sample.label, tuple):
+            return f"expected {'a tuple of class numbers' if found.multi_label else 'a class number'}"
+        if any(label is None or not 0 <= label < len(found.classes) for label in labels):
+            return f"label {sample.label} is not in 0-{len(found.classes) - 1}"
+    if isinstance(sample.image, int) and found.images is None:
+        return "its image is a row, but the sample set has no images"
+    return None

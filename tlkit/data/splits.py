@@ -1,0 +1,174 @@
+"""Splits, made by scikit-learn from the seed, and read back from an earlier run's ``samples.csv``."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+
+from tlkit.contracts import Sample, Split
+from tlkit.errors import DataError
+from tlkit.recipe.schema import InputTable
+from tlkit.registry import nearest
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Each sample's split, and what is worth telling about it."""
+
+    splits: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None]:
+    """Each sample's group: its own, or what the pattern's first parenthesis matches in its key.
+
+    Raises:
+        DataError: the pattern matches no sample at all.
+    """
+    if pattern is None:
+        return [sample.group for sample in samples]
+    compiled = re.compile(pattern)
+    matches = [compiled.search(sample.key) for sample in samples]
+    if not any(matches):
+        raise DataError(
+            f'input.group_pattern: "{pattern}" matches none of {len(samples)} samples, such as "{samples[0].key}"'
+        )
+    return [match[1] if match else sample.group for match, sample in zip(matches, samples, strict=True)]
+
+
+def assign_splits(
+    samples: Sequence[Sample], strata: Sequence[int] | None, table: InputTable, seed: int
+) -> Splits:
+    """Decide which samples train, validate and test.
+
+    A sample's official split stands. The rest is split from the seed: stratified by class, or with whole groups on
+    one side where there are groups. A share is not used where the data set has such a split of its own. The result
+    does not depend on the order of the samples.
+
+    Args:
+        samples: all usable samples.
+        strata: class of each, or None where there is none.
+        table: the recipe's ``[input]``.
+        seed: of the recipe.
+
+    Raises:
+        DataError: a split would be empty, or official splits tear a group apart.
+    """
+    order = sorted(range(len(samples)), key=lambda i: samples[i].key)
+    splits: list[Split | None] = [sample.split for sample in samples]
+    groups = groups_of(samples, table.group_pattern)
+    notes: list[str] = []
+    official = {split for split in splits if split is not None}
+    for name, share in (("test", table.test), ("validation", table.validation)):
+        rest = [i for i in order if splits[i] in (None, "train")]
+        if name in official or share == 0 or not rest:
+            continue
+        for i in _held_out(rest, share, strata, groups, seed, name, notes):
+            splits[i] = cast(Split, name)
+    final = np.array([split or "train" for split in splits])
+    if not (final == "train").any():
+        raise DataError(f"no sample is left to train on: {dict(Counter(final.tolist()))}; lower input.validation")
+    _check_groups(groups, final)
+    return Splits(final, tuple(notes))
+
+
+def _held_out(
+    rest: Sequence[int],
+    share: float,
+    strata: Sequence[int] | None,
+    groups: Sequence[str | None],
+    seed: int,
+    name: str,
+    notes: list[str],
+) -> list[int]:
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+    if any(groups[i] is not None for i in rest):
+        own = [groups[i] if groups[i] is not None else f"\0{i}" for i in rest]
+        if len(set(own)) < 2:
+            raise DataError(f"all samples are in one group, so input.{name} = {share} can't be split off")
+        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+        _, held = next(splitter.split(rest, groups=own))
+        return [rest[i] for i in held]
+    if round(len(rest) * share) < 1 or len(rest) < 2:
+        raise DataError(
+            f"input.{name} = {share} of {len(rest)} images is less than one image; raise it, or set it to 0"
+        )
+    if strata is None:
+        return list(train_test_split(list(rest), test_size=share, random_state=seed)[1])
+    counts = Counter(strata[i] for i in rest)
+    single = [i for i in rest if counts[strata[i]] < 2]
+    several = [i for i in rest if counts[strata[i]] >= 2]
+    if single:
+        notes.append(f"{len(single)} classes have one image only; it trains, none is in {name}")
+    if round(len(several) * share) < len(set(strata[i] for i in several)):
+        notes.append(f"too few images to have each class in {name}; split without strata")
+        return list(train_test_split(list(rest), test_size=share, random_state=seed)[1])
+    return list(
+        train_test_split(several, test_size=share, random_state=seed, stratify=[strata[i] for i in several])[1]
+    )
+
+
+def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
+    sides: dict[str, set[str]] = {}
+    for group, split in zip(groups, splits.tolist(), strict=True):
+        if group is not None:
+            sides.setdefault(group, set()).add(split)
+    torn = [group for group, found in sides.items() if len(found) > 1]
+    if torn:
+        raise DataError(
+            f"{len(torn)} groups stand on several sides of the data set's own splits, such as "
+            f'"{torn[0]}" in {" and ".join(sorted(sides[torn[0]]))}; mend the splits, or leave the grouping away'
+        )
+
+
+def repeat_splits(file: Path, samples: Sequence[Sample]) -> Splits:
+    """The splits that an earlier run's ``samples.csv`` wrote down.
+
+    Raises:
+        DataError: the file can't be read, names samples that are not there, or lacks samples that are.
+    """
+    written = read_samples_csv(file)
+    missing = sorted(key for key in written if key not in {sample.key for sample in samples})
+    added = [sample.key for sample in samples if sample.key not in written]
+    if missing:
+        raise DataError(
+            f"input.samples: {file} names {len(missing)} samples that are not there, such as {missing[0]}"
+        )
+    notes = (f"{len(added)} samples are not in {file}; they are left out",) if added else ()
+    return Splits(np.array([written.get(sample.key, "left out") for sample in samples]), notes)
+
+
+def read_samples_csv(file: Path) -> dict[str, Split]:
+    """Key → split, of the samples that were used.
+
+    Raises:
+        DataError: the file is missing, or a line of it is not as ``Data.write_samples_csv`` writes it.
+    """
+    splits: dict[str, Split] = {}
+    try:
+        with file.open(newline="", encoding="utf-8") as text:
+            reader = csv.DictReader(text)
+            absent = {"key", "split", "status"} - set(reader.fieldnames or ())
+            if absent:
+                raise DataError(f"{file}: expected the columns key, split, status; {', '.join(sorted(absent))} missing")
+            for row in reader:
+                if row["status"] != "used":
+                    continue
+                if row["split"] not in get_args(Split):
+                    near = nearest(str(row["split"]), get_args(Split))
+                    hint = f'; did you mean "{near}"?' if near else ""
+                    raise DataError(f"{file}:{reader.line_num}: unknown split {row['split']!r}{hint}")
+                splits[row["key"]] = cast(Split, row["split"])
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file; expected a samples.csv of an earlier run") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: not a CSV file: {error}") from error
+    return splits
