@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import PluginError, Problem, RecipeError, RunError, TlkitError
+from tlkit.quiet import start_tensorflow
 from tlkit.recipe import catalog
 from tlkit.recipe.load import load_recipe
 from tlkit.recipe.portable import portable_text
@@ -65,6 +66,7 @@ def run(
     """
     registry = registry or make_registry()
     checked = load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
+    start_tensorflow()
     from tlkit.train.progress import Reporter
 
     folder = create_run_folder(checked.name, None if out is None else Path(out))
@@ -84,6 +86,7 @@ def load(run_folder: str | Path) -> Predictor:
     Raises:
         RunError: it is no finished run folder, or it is damaged.
     """
+    start_tensorflow()
     from tlkit.evaluate.predictor import Predictor
 
     return Predictor.open(Path(run_folder))

@@ -1,4 +1,4 @@
-"""The finished model: any image size, float32 logits, a file that plain Keras reads, plugins that break the contract."""
+"""The finished model: any image size, float32 logits, a file for plain Keras, plugins that break the contract."""
 
 from __future__ import annotations
 
@@ -95,11 +95,10 @@ def test_the_border_that_padding_adds_is_cut_off_evenly() -> None:
         up = keras.layers.UpSampling2D(2, name="head_up")(features[2])
         return up[..., : ctx.units]
 
-    def body(images: Any, ctx: BackboneContext, _options: Any) -> BuiltBackbone:
+    def body(images: Any, _ctx: BackboneContext, _options: Any) -> BuiltBackbone:
         pooled = keras.layers.AveragePooling2D(2, name="pool")(images)
-        return BuiltBackbone(
-            {2: pooled, 32: keras.layers.Conv2D(1, 32, 32, name="c")(images)}, (Block("b", ("c",), 32),)
-        )
+        deep = keras.layers.Conv2D(1, 32, 32, name="c")(images)
+        return BuiltBackbone({2: pooled, 32: deep}, (Block("b", ("c",), 32),))
 
     def both(features: Mapping[int, Any], ctx: Any, options: Any) -> Any:
         deep = keras.layers.UpSampling2D(32, name="head_deep")(features[32])

@@ -55,6 +55,10 @@ def randomise(model: Any) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    # The statistics of real activations, so that the features of two images differ.
+    model(rng.uniform(-1, 1, (8, *model.input_shape[1:])).astype("float32"), training=True)
 
 
 def write_legacy(model: Any, path: Path) -> Path:

@@ -49,7 +49,7 @@ def palette(count: int) -> list[tuple[int, int, int]]:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw inside this: own settings whatever the user's matplotlibrc says, no mathematics in names, no font warnings."""
+    """Draw inside this: own settings whatever matplotlibrc says, no mathematics in names, no font warnings."""
     import matplotlib
     from matplotlib import font_manager
 

@@ -164,7 +164,7 @@ def card_labels(data: Data, rows: np.ndarray, card: Card) -> np.ndarray:
     if card.label_kind != "multi":
         if labels.ndim == 2:
             raise DataError("the data has several labels an image; the model was trained to give one")
-        return mapping[labels]
+        return np.asarray(mapping[labels])
     multi_hot = np.zeros((len(rows), len(card.classes)), np.float32)
     if labels.ndim == 1:
         multi_hot[np.arange(len(rows)), mapping[labels]] = 1

@@ -116,7 +116,11 @@ def segmented_page(
         for index, each in enumerate(images):
             row, column = divmod(index, across)
             trio = panels[row, 3 * column : 3 * column + 3]
-            pictures = (each.image, overlay(each.image, each.truth, colors), overlay(each.image, each.prediction, colors))
+            pictures = (
+                each.image,
+                overlay(each.image, each.truth, colors),
+                overlay(each.image, each.prediction, colors),
+            )
             iou = "" if math.isnan(each.iou) else f"  IoU {each.iou:.3f}"
             note = f"{each.note}: " if each.note else ""
             titles = (f"{note}{shorten(each.name, 24, middle=True)}", "truth", f"prediction{iou}")
@@ -132,7 +136,11 @@ def segmented_page(
             handles.append(Patch(color="none", label=f"and {len(classes) - len(shown)} more"))
         handles.append(Patch(color="#808080", label="ignored"))
         figure.legend(
-            handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * across + 1), frameon=False, fontsize=8
+            handles=handles,
+            loc="outside lower center",
+            ncols=min(len(handles), 2 * across + 1),
+            frameon=False,
+            fontsize=8,
         )
         return to_png(figure, dpi=100)
 

@@ -42,7 +42,6 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
         "processors": os.cpu_count(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
-        "op_determinism": tf.config.experimental.is_op_determinism_enabled(),
         "variables": {
             name: value for name, value in sorted(os.environ.items()) if name.startswith(("TF_", "KERAS_", "TLKIT_"))
         },

@@ -1,0 +1,159 @@
+"""The first-party heads: shapes, options, names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import pydantic
+import pytest
+import tlkit_heads
+
+from tlkit import HeadContext
+
+RECORDS = {record.name: record for record in tlkit_heads.tlkit_heads()}
+
+
+def build(name: str, strides: tuple[int, ...] = (2, 4, 8, 16), units: int = 3, **options: Any) -> Any:
+    """The head on feature maps of a 32 x 64 image, as a model."""
+    record = RECORDS[name]
+    features = {stride: keras.Input((32 // stride, 64 // stride, stride), name=f"stride{stride}") for stride in strides}
+    ctx = HeadContext(record.task, tuple("abc"[:units]), units, (32, 64), 0)
+    inputs = {tensor.name: tensor for tensor in features.values()}
+    return keras.Model(inputs, record.build(features, ctx, record.options(**options)))
+
+
+def names(model: Any) -> set[str]:
+    return {layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)}
+
+
+def channels(model: Any, end: str) -> dict[str, int]:
+    return {layer.name: layer.output.shape[-1] for layer in model.layers if layer.name.endswith(end)}
+
+
+def used_strides(model: Any) -> set[int]:
+    """The feature maps that change the logits."""
+    rng = np.random.default_rng(0)
+    inputs = {name: rng.normal(size=(1, *tensor.shape[1:])) for name, tensor in model.input.items()}
+    plain = np.array(model(inputs, training=False))
+    used = set()
+    for name, value in inputs.items():
+        other = np.array(model({**inputs, name: value + 1}, training=False))
+        if not np.array_equal(other, plain):
+            used.add(int(name.removeprefix("stride")))
+    return used
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+@pytest.mark.parametrize("units", [1, 3])
+def test_classification_heads_return_a_logit_a_unit(name: str, units: int) -> None:
+    model = build(name, units=units)
+    assert model.output_shape == (None, units)
+    assert used_strides(model) == {16}
+
+
+@pytest.mark.parametrize("name", ["unet", "transpose"])
+@pytest.mark.parametrize("output_stride", [1, 2, 4, 8])
+def test_segmentation_heads_end_at_their_output_stride(name: str, output_stride: int) -> None:
+    model = build(name, output_stride=output_stride)
+    assert model.output_shape == (None, 32 // output_stride, 64 // output_stride, 3)
+
+
+def test_unet_uses_every_stride_and_transpose_only_the_deepest() -> None:
+    assert used_strides(build("unet")) == {2, 4, 8, 16}
+    assert used_strides(build("transpose")) == {16}
+
+
+def test_unet_does_without_a_skip_where_the_backbone_has_no_such_stride() -> None:
+    model = build("unet", strides=(4, 16))
+    assert model.output_shape == (None, 32, 64, 3)
+    assert {name for name in names(model) if name.endswith("skip")} == {"head_stride4_skip"}
+
+
+@pytest.mark.parametrize("upsampling", ["bilinear", "nearest", "transpose"])
+def test_unet_doubles_by_the_chosen_way(upsampling: str) -> None:
+    layer = build("unet", upsampling=upsampling).get_layer("head_stride8_up")
+    assert isinstance(layer, keras.layers.Conv2DTranspose) == (upsampling == "transpose")
+    assert getattr(layer, "interpolation", "transpose") == upsampling
+
+
+@pytest.mark.parametrize(("name", "end"), [("unet", "conv2"), ("transpose", "relu")])
+def test_filters_belong_to_strides_from_the_finest_up(name: str, end: str) -> None:
+    def found(**options: Any) -> dict[int, int]:
+        outputs = channels(build(name, filters=(7, 6, 5), **options), end)
+        return {int(layer.split("_")[1].removeprefix("stride")): count for layer, count in outputs.items()}
+
+    assert found() == {8: 7, 4: 7, 2: 6, 1: 5}
+    assert found(output_stride=2) == {8: 7, 4: 7, 2: 6}
+
+
+@pytest.mark.parametrize("name", ["unet", "transpose"])
+def test_batch_norm_can_be_left_out_of_a_decoder(name: str) -> None:
+    with_norm, without = build(name), build(name, batch_norm=False)
+    assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in with_norm.layers)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in without.layers)
+
+
+def test_mlp_has_the_hidden_layers_of_its_options() -> None:
+    model = build("mlp", units=3)
+    assert channels(model, "dense1") == {"head_dense1": 256}
+    record = RECORDS["mlp"]
+    options = record.options(units=(8, 4), activation="gelu", batch_norm=True, dropout=0.0)  # type: ignore[call-arg]
+    features: Mapping[int, Any] = {16: keras.Input((2, 2, 5))}
+    ctx = HeadContext("classification", ("a",), 1, (32, 32), 0)
+    deep = keras.Model(features[16], record.build(features, ctx, options))
+    expected = {"head_pooling", "head_logits"}
+    expected |= {f"head_dense{number}{end}" for number in (1, 2) for end in ("", "_bn", "_gelu")}
+    assert names(deep) == expected
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_layer_names_are_the_heads_own_and_do_not_depend_on_what_was_built_before(name: str) -> None:
+    first, second = names(build(name)), names(build(name))
+    assert first == second
+    assert all(each.startswith("head_") for each in first)
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_dropout_is_an_option(name: str) -> None:
+    kinds = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
+
+    def rates(**options: Any) -> set[float]:
+        return {layer.rate for layer in build(name, **options).layers if isinstance(layer, kinds)}
+
+    assert rates(dropout=0.25) == {0.25}
+    assert rates(dropout=0.0) == set()
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_logits_are_float32_in_mixed_precision(name: str) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        assert build(name).output.dtype == "float32"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_every_option_has_a_default_and_a_description(name: str) -> None:
+    fields = RECORDS[name].options.model_fields
+    assert fields
+    assert all(field.description and not field.is_required() for field in fields.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("linear", {"dropout": 1.0}), ("mlp", {"units": ()}), ("unet", {"filters": (0,)}), ("unet", {"output_stride": 3})],
+)
+def test_meaningless_options_are_refused(name: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(pydantic.ValidationError):
+        RECORDS[name].options(**wrong)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, tlkit_heads; assert not {'keras', 'tensorflow', 'keras_cv'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

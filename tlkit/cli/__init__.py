@@ -1,0 +1,132 @@
+"""The command line: one group, one error boundary, a file for each verb that is imported when the verb is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tlkit.errors import TlkitError
+from tlkit.registry import Registry, make_registry
+
+VERBS = {
+    "init": "Look at a folder of images and write a recipe for it.",
+    "validate": "Check recipes and report every problem with its line.",
+    "run": "Run a recipe: train, evaluate, write the run folder.",
+    "evaluate": "Evaluate a trained model on its own or on other data.",
+    "predict": "Use a trained model on images.",
+    "recipes": "List, show and copy the shipped recipes.",
+    "plugins": "List the plugins: what loaded, from where, what failed.",
+}
+
+
+class Session:
+    """What the verbs of one invocation share: the plugins, loaded when first needed."""
+
+    def __init__(self) -> None:
+        self.plugin_files: list[Path] = []
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The installed plugins and those of ``--plugin``."""
+        return make_registry(self.plugin_files)
+
+
+class _Group(click.Group):
+    """Verbs by name; their modules are imported when they are used. Plugins may add verbs, not replace ours."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in VERBS:
+            command: click.Command = getattr(importlib.import_module(f"tlkit.cli.{name}"), name)
+            return command
+        return plugin_commands(ctx.ensure_object(Session).registry).get(name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = list(VERBS.items())
+        registry = ctx.ensure_object(Session).registry
+        rows += [(name, each.get_short_help_str()) for name, each in plugin_commands(registry).items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def plugin_commands(registry: Registry) -> dict[str, click.Command]:
+    """The verbs that plugins add, by name; those called like ours are left out."""
+    found: dict[str, click.Command] = {}
+    for commands in registry.manager.hook.tlkit_commands():
+        for command in commands or ():
+            if command.name and command.name not in VERBS:
+                found.setdefault(command.name, command)
+    return found
+
+
+def _add_files(ctx: click.Context, _parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    ctx.ensure_object(Session).plugin_files.extend(files)
+
+
+plugin_option = click.option(
+    "--plugin",
+    "plugin",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_add_files,
+    metavar="FILE",
+    help="Load a Python file as a plugin; may be given several times.",
+)
+"""``--plugin FILE``, for the group and for each verb that uses plugins."""
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the recipe, such as head.dropout=0.3; may be given several times.",
+)
+"""``--set KEY=VALUE`` of the verbs that read a recipe."""
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tlkit", prog_name="tlkit")
+@plugin_option
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Transfer learning from a recipe: a folder of images in, a model that one can use out.
+
+    \b
+    tlkit init FOLDER          look at your images and write a recipe
+    tlkit run RECIPE           train, evaluate, write a run folder
+    tlkit predict RUN IMAGES   use the model
+    """
+    ctx.ensure_object(Session)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Only tlkit's own errors are caught; anything else is a bug and keeps its traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    try:
+        code = cli.main(None if arguments is None else list(arguments), standalone_mode=False)
+    except TlkitError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped by Ctrl-C.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)

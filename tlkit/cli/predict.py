@@ -1,0 +1,58 @@
+"""``tlkit predict``: use a trained model on files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tlkit.evaluate.predictor import Prediction
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.csv|DIR",
+    help="A CSV file for classification; a folder for the masks and overlays of a segmentation.",
+)
+@click.option("--overwrite", is_flag=True, help="Overwrite files that exist.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images at a time.")
+def predict(run: Path, files: tuple[Path, ...], out: Path, overwrite: bool, batch_size: int) -> None:
+    """Predict images with the model of the run folder RUN.
+
+    Folders are searched for images at any depth. Image size, classes and preprocessing come from RUN.
+    """
+    from rich.console import Console
+
+    from tlkit.errors import DataError
+    from tlkit.evaluate.prediction_files import check_target, write_predictions
+    from tlkit.evaluate.predictor import Predictor, find_images
+    from tlkit.rundir import RunFolder
+
+    messages = Console(stderr=True, highlight=False, soft_wrap=True)
+    found = find_images(files)
+    check_target(found, RunFolder(run).read_card(), out, overwrite=overwrite)
+    predictor = Predictor.open(run)
+    failures = 0
+
+    def failed(prediction: Prediction) -> None:
+        nonlocal failures
+        failures += 1
+        messages.print(f"set aside: {prediction.error}", markup=False, style="yellow")
+
+    predictions = predictor.predict_files([each.path for each in found], batch_size=batch_size)
+    if messages.is_terminal:
+        from rich.progress import track
+
+        predictions = iter(track(predictions, "predicting", total=len(found), console=messages, transient=True))
+    count = write_predictions(predictions, found, predictor.card, out, overwrite=overwrite, failed=failed)
+    aside = f"; {failures} could not be decoded" if failures else ""
+    click.echo(f"{count} images predicted{aside}: {out}")
+    if not count:
+        raise DataError("no image could be decoded")

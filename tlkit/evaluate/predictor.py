@@ -1,0 +1,220 @@
+"""A trained model, read from its run folder and used on files. Nothing of the folder is executed."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.data.decode import SUFFIXES, decode_image, fit_image, restore_mask
+from tlkit.errors import DataError, RunError
+from tlkit.evaluate.evaluator import Inference, load_keras_model
+from tlkit.rundir import Card, RunFolder
+
+Paths = str | Path | Iterable[str | Path]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of a file.
+
+    Args:
+        path: of the file.
+        label: the class's name; the names joined by ``|`` for several labels; None for segmentation and on an error.
+        labels: the names, one by one.
+        probabilities: class name → probability in 0-1; empty for segmentation and on an error.
+        mask: uint8 (H, W) class numbers at the image's own size; None for classification and on an error.
+        error: why the file could not be decoded; None when it was.
+    """
+
+    path: Path
+    label: str | None = None
+    labels: tuple[str, ...] = ()
+    probabilities: dict[str, float] = field(default_factory=dict)
+    mask: np.ndarray | None = None
+    error: str | None = None
+
+    @property
+    def probability(self) -> float | None:
+        """Of the label; None where there is not exactly one."""
+        return self.probabilities[self.labels[0]] if len(self.labels) == 1 else None
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """An image to predict.
+
+    Args:
+        path: of the file.
+        name: its path below the folder that was named, with ``/`` between its parts.
+    """
+
+    path: Path
+    name: str
+
+
+def find_images(paths: Paths) -> list[FoundImage]:
+    """Files as they are named, and the images in folders at any depth (by suffix; hidden ones are left out), sorted.
+
+    Raises:
+        DataError: a path doesn't exist, or there is no image at all.
+    """
+    named = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    found: dict[Path, FoundImage] = {}
+    for path in named:
+        if path.is_dir():
+            prefix = f"{path.resolve().name}/" if len(named) > 1 else ""
+            for file in _images_below(path):
+                found.setdefault(file, FoundImage(file, prefix + file.relative_to(path).as_posix()))
+        elif path.is_file():
+            found.setdefault(path, FoundImage(path, path.name))
+        else:
+            raise DataError(f"{path}: no such file or folder; expected images or folders of images")
+    if not found:
+        suffixes = ", ".join(sorted(SUFFIXES))
+        raise DataError(f"{', '.join(map(str, named)) or 'no path was given'}: no images found; looked for {suffixes}")
+    return list(found.values())
+
+
+def _images_below(folder: Path) -> list[Path]:
+    files: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        chosen = (name for name in sorted(names) if not name.startswith("."))
+        files += [Path(parent, name) for name in chosen if Path(name).suffix.lower() in SUFFIXES]
+    return files
+
+
+class Predictor:
+    """A trained model ready for use. Sizes, classes and preprocessing come from the run folder.
+
+    Args:
+        card: of the model.
+        model: the Keras model.
+    """
+
+    def __init__(self, card: Card, model: Any) -> None:
+        self.card = card
+        self.model = model
+        self._inferences: dict[int, Inference] = {}
+
+    @classmethod
+    def open(cls, run: Path) -> Predictor:
+        """Read a run folder.
+
+        Raises:
+            RunError: it is no finished run folder, or its model is damaged or doesn't fit its card.
+        """
+        folder = RunFolder(Path(run))
+        card = folder.read_card()
+        if not folder.model.is_file():
+            raise RunError(f"{folder.model}: no such file; the run has not ended, or it was removed")
+        try:
+            model = load_keras_model(folder.model)
+        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise RunError(f"{folder.model}: can't be loaded: {reason}; the file is damaged, or not a model") from error
+        _check_model(folder.model, model, card)
+        return cls(card, model)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the class numbers."""
+        return self.card.classes
+
+    def predict(self, paths: Paths, *, batch_size: int = 16) -> list[Prediction]:
+        """Predict files, and the images in folders at any depth.
+
+        Args:
+            paths: files or folders, one or many.
+            batch_size: images at a time.
+
+        Returns:
+            a prediction for each image; a file that can't be decoded has an ``error``.
+
+        Raises:
+            DataError: a path doesn't exist, or there is no image.
+        """
+        return list(self.predict_batches(paths, batch_size=batch_size))
+
+    def predict_batches(self, paths: Paths, *, batch_size: int = 16) -> Iterator[Prediction]:
+        """As ``predict``, one after the other: at most a batch is in memory."""
+        return self.predict_files([each.path for each in find_images(paths)], batch_size=batch_size)
+
+    def predict_files(self, files: Sequence[Path], *, batch_size: int = 16) -> Iterator[Prediction]:
+        """Predict files in their order, one after the other; ``files`` are not looked up in folders."""
+        if batch_size < 1:
+            raise DataError(f"batch size: expected at least 1, received {batch_size}")
+        inference = self._inferences.setdefault(batch_size, Inference(self.model, self.card, batch_size))
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            for start in range(0, len(files), batch_size):
+                part = files[start : start + batch_size]
+                yield from self._predict_part(part, list(pool.map(self._read, part)), inference)
+
+    def _read(self, path: Path) -> tuple[np.ndarray, tuple[int, int]] | str:
+        try:
+            image = decode_image(path)
+        except DataError as error:
+            return str(error)
+        return fit_image(image, self.card.image_size, self.card.resize), (image.shape[0], image.shape[1])
+
+    def _predict_part(
+        self, files: Sequence[Path], read: Sequence[tuple[np.ndarray, tuple[int, int]] | str], inference: Inference
+    ) -> Iterator[Prediction]:
+        images = [each[0] for each in read if not isinstance(each, str)]
+        results = iter(inference.probabilities(np.stack(images)) if images else ())
+        for path, each in zip(files, read, strict=True):
+            if isinstance(each, str):
+                yield Prediction(path, error=each)
+            elif self.card.task == "segmentation":
+                yield Prediction(path, mask=full_size_mask(next(results), each[1], self.card))
+            else:
+                yield self._classified(path, next(results))
+
+    def _classified(self, path: Path, probabilities: np.ndarray) -> Prediction:
+        shares = {name: float(value) for name, value in zip(self.classes, probabilities, strict=True)}
+        if self.card.label_kind == "multi":
+            labels = tuple(name for name, share in shares.items() if share > 0.5)
+        else:
+            labels = (self.classes[int(probabilities.argmax())],)
+        return Prediction(path, "|".join(labels), labels, shares)
+
+
+def full_size_mask(probabilities: np.ndarray, size: tuple[int, int], card: Card) -> np.ndarray:
+    """The most probable class of each pixel of the original image, probabilities interpolated bilinearly.
+
+    One class after the other, so that a large photograph with many classes fits in memory.
+
+    Args:
+        probabilities: float32 (h, w, classes) at the model's size.
+        size: (height, width) of the original.
+        card: of the model.
+
+    Returns:
+        uint8 (height, width).
+    """
+    best = np.full(size, -1.0, np.float32)
+    mask = np.zeros(size, np.uint8)
+    for number in range(probabilities.shape[-1]):
+        share = restore_mask(probabilities[..., number : number + 1], size, card.resize)[..., 0]
+        greater = share > best
+        mask[greater] = number
+        best[greater] = share[greater]
+    return mask
+
+
+def _check_model(path: Path, model: Any, card: Card) -> None:
+    units = 1 if card.task == "classification" and card.label_kind == "binary" else len(card.classes)
+    inputs, outputs = tuple(model.input_shape), tuple(model.output_shape)
+    expected = (None, *card.image_size, 3)
+    if inputs != expected or outputs[-1] != units or len(outputs) != (4 if card.task == "segmentation" else 2):
+        raise RunError(
+            f"{path}: doesn't fit model.json: expected input {expected} and {units} logits, "
+            f"received input {inputs} and output {outputs}"
+        )

@@ -1,0 +1,261 @@
+"""The last part of a run: metrics, pictures, predictions and the report, each written whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlkit.contracts import ReportSection
+from tlkit.errors import PluginError
+from tlkit.evaluate.evaluator import Inference, Outcome, Progress, evaluate
+from tlkit.evaluate.metrics import Metrics
+from tlkit.evaluate.pages import choose_pages, label_text, predicted_numbers, worst_files
+from tlkit.evaluate.pictures import confusion_matrix, label_counts, learning_curves, read_history
+from tlkit.rundir import Card, RunFolder, write_atomically
+
+if TYPE_CHECKING:
+    from tlkit.data.prepare import Data
+
+TITLES = {
+    "curves.png": "Learning curves",
+    "confusion.png": "Confusion",
+    "samples.png": "Samples",
+    "worst.png": "What it got wrong",
+}
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def write_results(
+    folder: RunFolder,
+    model: Any,
+    card: Card,
+    data: Data,
+    *,
+    batch_size: int,
+    sections: Callable[[Mapping[str, Any]], list[ReportSection]],
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure the model on the validation and test splits, and write what a reader wants to see.
+
+    Writes ``metrics.json``, ``pictures/*.png``, ``predictions.csv`` (classification) and ``report.html``. The
+    pictures show the validation split, else the test split, else training images.
+
+    Args:
+        folder: of the run; ``metrics.csv`` and what else there is of it are shown in the report.
+        model: the trained Keras model.
+        card: of the model.
+        data: with the splits.
+        batch_size: images at a time.
+        sections: the plugins' sections, given the metrics.
+        progress: told (done, total) images while a split is measured.
+
+    Returns:
+        the contents of ``metrics.json``: split → metrics, for the splits that have samples.
+
+    Raises:
+        PluginError: a section is not as its contract says.
+        RunError: a file of the run folder is damaged.
+    """
+    outcomes: dict[str, Outcome] = {}
+    for split in ("validation", "test"):
+        rows = data.indices(split)
+        if len(rows):
+            outcomes[split] = evaluate(model, card, data, rows, batch_size=batch_size, progress=progress)
+    metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
+    write_metrics(folder.metrics, metrics)
+    if card.task == "classification":
+        write_atomically(folder.path / "predictions.csv", _predictions_csv(outcomes, card, data))
+    pictures = _pictures(folder, model, card, data, outcomes, batch_size)
+    folder.pictures.mkdir(exist_ok=True)
+    for name, content in pictures.items():
+        write_atomically(folder.pictures / name, content)
+    write_atomically(folder.report, _html(folder, card, data, outcomes, pictures, sections(metrics)))
+    return metrics
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics as JSON, whole or not at all."""
+    write_atomically(path, json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _predictions_csv(outcomes: Mapping[str, Outcome], card: Card, data: Data) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["key", "split", "truth", "prediction", "probability", "loss"])
+    for split, outcome in outcomes.items():
+        assert outcome.labels is not None
+        assert outcome.probabilities is not None
+        for row, truth, shares, loss in zip(
+            outcome.rows, outcome.labels, outcome.probabilities, outcome.losses, strict=True
+        ):
+            predicted = predicted_numbers(shares, card)
+            probability = f"{shares.max():.6f}" if card.label_kind != "multi" else ""
+            answer = label_text(predicted, card)
+            writer.writerow([data.samples[row].key, split, label_text(truth, card), answer, probability, f"{loss:.6f}"])
+    return _encodable(text.getvalue())
+
+
+def _encodable(text: str) -> str:
+    """The text without the lone surrogates that stand for undecodable bytes in file names."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _pictures(
+    folder: RunFolder, model: Any, card: Card, data: Data, outcomes: Mapping[str, Outcome], batch_size: int
+) -> dict[str, bytes]:
+    pictures: dict[str, bytes] = {}
+    if folder.history.is_file():
+        history = read_history(folder.history)
+        monitor, mode = monitor_of(_environment(folder), card, history.columns)
+        pictures["curves.png"] = learning_curves(history, monitor, mode)
+    if outcomes:
+        split, outcome = next(iter(outcomes.items()))
+        if outcome.confusion is not None:
+            unit = "pixels" if card.task == "segmentation" else "images"
+            pictures["confusion.png"] = confusion_matrix(outcome.confusion, card.classes, f"{split} {unit}")
+        else:
+            assert outcome.labels is not None
+            assert outcome.probabilities is not None
+            predicted = outcome.probabilities > 0.5
+            pictures["confusion.png"] = label_counts(outcome.labels, predicted, card.classes, f"{split} images")
+    else:
+        rows = data.indices("train")
+        if not len(rows):
+            return pictures
+        rows = rows[np.linspace(0, len(rows) - 1, min(20, len(rows))).astype(int)]
+        split, outcome = "training", evaluate(model, card, data, rows, batch_size=batch_size)
+    pages = choose_pages(outcome, split, Inference(model, card, 1), card, data)
+    return pictures | pages
+
+
+def monitor_of(environment: Mapping[str, Any], card: Card, columns: Iterable[str]) -> tuple[str, str]:
+    """The column by which the run kept its weights, and ``min`` or ``max``."""
+    names = list(columns)
+    train = environment.get("settings", {}).get("train", {})
+    name = train.get("monitor", "auto")
+    if name not in names:
+        preferred = "val_mean_iou" if card.task == "segmentation" else "val_accuracy"
+        name = next((each for each in (preferred, "val_loss") if each in names), "loss")
+    mode = train.get("mode", "auto")
+    if mode not in ("min", "max"):
+        mode = "min" if "loss" in name or "error" in name or name.endswith(("mse", "mae", "entropy")) else "max"
+    return name, mode
+
+
+# HTML -------------------------------------------------------------------------------------------------------------
+
+
+def _html(
+    folder: RunFolder,
+    card: Card,
+    data: Data,
+    outcomes: Mapping[str, Outcome],
+    pictures: Mapping[str, bytes],
+    sections: Sequence[ReportSection],
+) -> str:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    shown = {"validation", "test"} & set(outcomes)
+    which = "training" if not shown else "validation" if "validation" in shown else "test"
+    return _encodable(
+        environment.get_template("report.html.j2").render(
+            card=card,
+            headline={split: _headline(outcome.metrics) for split, outcome in outcomes.items()},
+            counts={split: len(data.indices(split)) for split in ("train", "validation", "test")},
+            notes=list(getattr(data, "notes", ())),
+            set_aside=list(data.set_aside),
+            pictures=[
+                {"title": _title(name, which), "data": _base64(pictures[name])} for name in TITLES if name in pictures
+            ],
+            class_tables=[_class_table(split, outcome.metrics) for split, outcome in outcomes.items()],
+            worst=worst_files(outcomes, card, data),
+            freeze=_freeze_summary(folder.freeze),
+            sections=[_section(each, folder) for each in sections],
+            recipe=folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else "",
+            environment=_environment_rows(_environment(folder)),
+        )
+    )
+
+
+def _title(name: str, split: str) -> str:
+    return TITLES[name] if name == "curves.png" else f"{TITLES[name]}: {split}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _headline(metrics: Metrics) -> Metrics:
+    counts = ("count", "pixels")
+    return {name: value for name, value in metrics.items() if isinstance(value, float) or name in counts}
+
+
+def _class_table(split: str, metrics: Metrics) -> dict[str, Any]:
+    if "per_class" in metrics:
+        columns = ["precision", "recall", "f1", "support"]
+        rows = [(name, [row[column] for column in columns]) for name, row in metrics["per_class"].items()]
+    else:
+        columns = ["IoU", "Dice"]
+        rows = [(name, [iou, metrics["dice"][name]]) for name, iou in metrics["iou"].items()]
+    return {"split": split, "columns": columns, "rows": rows}
+
+
+def _freeze_summary(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    phases: dict[str, dict[str, Any]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            counts = {"phase": row["phase"], "stayed": 0, "moved": 0, "changed": 0, "idle": 0}
+            summary = phases.setdefault(row["phase"], counts)
+            should, changed = row["should_change"] == "yes", row["changed"] == "yes"
+            summary[("changed" if changed else "idle") if should else ("moved" if changed else "stayed")] += 1
+    return list(phases.values())
+
+
+def _section(section: ReportSection, folder: RunFolder) -> dict[str, Any]:
+    if not isinstance(section, ReportSection):
+        raise PluginError(f"tlkit_report_sections: expected ReportSection records, received {section!r}")
+    data = ""
+    if section.image is not None:
+        path = folder.path / section.image
+        if not path.resolve().is_relative_to(folder.path.resolve()) or not path.is_file():
+            raise PluginError(
+                f'report section "{section.title}": expected a PNG file below {folder.path}, received {section.image}'
+            )
+        content = path.read_bytes()
+        if not content.startswith(PNG_START):
+            raise PluginError(f'report section "{section.title}": {section.image} is not a PNG file')
+        data = _base64(content)
+    return {"title": section.title, "text": section.text, "data": data}
+
+
+def _environment(folder: RunFolder) -> Mapping[str, Any]:
+    found = folder.read_json(folder.environment) if folder.environment.is_file() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
+    rows: dict[str, str] = {}
+    for name, value in environment.items():
+        if name == "settings":
+            continue
+        if name == "packages":
+            value = ", ".join(f"{package} {version}" for package, version in value.items())
+        elif name == "plugins":
+            value = ", ".join(f"{each['plugin']} ({each['distribution']} {each['version']})" for each in value)
+        elif name == "devices":
+            value = ", ".join(f"{each['type']} {each['name']}" for each in value)
+        elif isinstance(value, dict):
+            value = ", ".join(f"{key}={each}" for key, each in value.items()) or "–"
+        rows[name.replace("_", " ")] = str(value)
+    return rows

@@ -1,0 +1,46 @@
+"""Starting TensorFlow without its start-up chatter on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and Keras and look for devices, quietly unless ``TF_CPP_MIN_LOG_LEVEL`` is set.
+
+    TensorFlow's C++ parts write a dozen lines about CUDA and processor flags before any log level is obeyed. They are
+    kept back, and shown when the start fails.
+    """
+    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import keras  # noqa: F401
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    with _held_back():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Keep back what is written to file descriptor 2, by C++ too; write it out when an exception passes."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            file.seek(0)
+            os.write(2, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
