@@ -69,7 +69,7 @@ def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSe
         mask_table=table,
         set_aside=tuple(set_aside),
         root=root.resolve(),
-        colors={0: (230, 159, 0), 1: (0, 114, 178), 2: (240, 228, 66)} if segmentation else {},
+        colors={0: (230, 159, 0), 1: (0, 114, 178), 2: (204, 121, 167)} if segmentation else {},
     )
 
 

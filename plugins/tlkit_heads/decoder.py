@@ -22,7 +22,7 @@ def stages(deepest: int, options: DecoderOptions) -> Iterator[tuple[int, int]]:
 def norm_relu(x: Any, options: DecoderOptions, name: str) -> Any:
     """BatchNormalization, where the options want it, and ReLU."""
     if options.batch_norm:
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

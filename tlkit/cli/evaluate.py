@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tlkit.cli import plugin_option
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the metrics to this JSON file.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=None, help="Images at a time.  [default: the run's]")
+@plugin_option
 @click.pass_context
 def evaluate(
     context: click.Context,

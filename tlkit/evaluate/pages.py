@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tlkit.data.prepare import Data
 
 CLASSIFIED = 20
-SEGMENTED = 9
+SEGMENTED = 8
 WORST = 15
 LISTED = 50
 
@@ -88,7 +88,7 @@ def _segmentation_pages(outcome: Outcome, split: str, inference: Inference, card
     images = [_segmented(outcome, position, note, inference, card, data) for position, note in chosen]
     mean = outcome.metrics["mean_iou"]
     shown = "" if mean is None else f"; mean IoU {mean:.3f}"
-    title = f"{split} images: the best, the median and the worst by IoU{shown}"
+    title = f"{split} images: best, median and worst by IoU{shown}"
     pages = {"samples.png": segmented_page(images, title, card.classes, card.colors)}
     worst = order[np.argsort(-outcome.losses[order], kind="stable")][:6]
     images = [
@@ -104,9 +104,9 @@ def _spread(order: np.ndarray) -> list[tuple[int, str]]:
     """Positions from the best, the median and the worst of an order that begins with the worst."""
     if len(order) <= SEGMENTED:
         return [(int(each), "") for each in order[::-1]]
-    third = SEGMENTED // 3
-    middle = (len(order) - third) // 2
-    parts = (("best", order[::-1][:third]), ("median", order[middle : middle + third]), ("worst", order[:third]))
+    ends, between = SEGMENTED // 4, SEGMENTED // 2
+    middle = (len(order) - between) // 2
+    parts = (("best", order[::-1][:ends]), ("median", order[middle : middle + between]), ("worst", order[:ends]))
     return [(int(each), note) for note, positions in parts for each in positions]
 
 

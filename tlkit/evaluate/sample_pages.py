@@ -70,7 +70,7 @@ def classified_page(images: Sequence[ClassifiedImage], title: str, *, names: boo
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     with drawing():
-        figure = new_figure(max(5.0, 2.3 * columns), (3.1 if names else 2.8) * rows + 0.4)
+        figure = new_figure(max(5.0, 2.3 * columns), (2.95 if names else 2.65) * rows + 0.4)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel, each in zip(panels, images, strict=False):
             _show(panel, each.image)
@@ -108,7 +108,7 @@ def segmented_page(
     tile = 2.1
     with drawing():
         legend_rows = math.ceil((min(len(classes), 40) + 1) / (2 * across + 1))
-        size = (max(6.5, 3 * across * tile), rows * (tile * min(2.0, height / width) + 0.55) + 0.5 + 0.2 * legend_rows)
+        size = (max(6.5, 3 * across * tile), rows * (tile * min(2.0, height / width) + 0.3) + 0.5 + 0.2 * legend_rows)
         figure = new_figure(*size)
         panels = figure.subplots(rows, 3 * across, squeeze=False)
         for panel in panels.ravel():

@@ -179,9 +179,7 @@ def _complete_blocks(
         for old in block.layers:
             layer = renamed.get(old, old)
             if layer in block_of:
-                raise PluginError(
-                    f'backbone "{name}": layer "{old}" is in two blocks: {block_of[layer]}, {block.name}'
-                )
+                raise PluginError(f'backbone "{name}": layer "{old}" is in two blocks: {block_of[layer]}, {block.name}')
             block_of[layer] = block.name
     missing = [layer.name for layer in encoder.layers if layer.weights and layer.name not in block_of]
     if missing:

@@ -30,7 +30,7 @@ def build_small_encoder(images: Any, ctx: BackboneContext, filters: Sequence[int
             x = layers.Conv2D(channels, 3, stride, "same", use_bias=False, kernel_initializer="he_normal", name=prefix)(
                 x
             )
-            x = layers.BatchNormalization(name=f"{prefix}_bn")(x)
+            x = layers.BatchNormalization(momentum=0.9, name=f"{prefix}_bn")(x)
             x = layers.ReLU(name=f"{prefix}_relu")(x)
             names += [prefix, f"{prefix}_bn", f"{prefix}_relu"]
         features[2**number] = x

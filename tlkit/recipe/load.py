@@ -83,53 +83,6 @@ def _read(file: Path) -> str:
         raise RecipeError([Problem("", f"can't be read: {error.strerror}", file)]) from error
 
 
-# Overrides --------------------------------------------------------------------------------------------------------
-
-
-def _override(
-    values: Values, text: str, overrides: Sequence[str], problems: list[Problem]
-) -> tuple[str, dict[KeyPath, str]]:
-    """Apply ``--set`` to the values, and to the text with its comments kept."""
-    if not overrides:
-        return text, {}
-    document = tomlkit.parse(text)
-    overridden: dict[KeyPath, str] = {}
-    for override in overrides:
-        key, equals, raw = override.partition("=")
-        parts = tuple(part.strip() for part in key.split("."))
-        if not equals or not all(parts):
-            message = f'expected key=value such as head.dropout=0.3, received "{override}"'
-            problems.append(Problem("--set", message))
-            continue
-        value = _toml_value(raw.strip())
-        if _put(values, parts, value) and _put(document, parts, value):
-            overridden[parts] = override
-        else:
-            problems.append(Problem("--set", f'"{override}": {parts[0]} is a value, not a table'))
-    return tomlkit.dumps(document), overridden
-
-
-def _toml_value(raw: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        return raw
-
-
-def _put(target: Any, parts: Sequence[str], value: Any) -> bool:
-    for part in parts[:-1]:
-        if part not in target:
-            target[part] = {} if type(target) is dict else tomlkit.table()
-        target = target[part]
-        if not isinstance(target, dict):
-            return False
-    target[parts[-1]] = value
-    return True
-
-
-# Checking ---------------------------------------------------------------------------------------------------------
-
-
 class _Checker:
     def __init__(self, values: Values, registry: Registry, problems: list[Problem]) -> None:
         self.values = values
@@ -233,79 +186,6 @@ class _Checker:
                         f"expected one of {', '.join(others) or 'none that is installed'}",
                     )
                 )
-
-
-def _owner(source: Source) -> str:
-    return str(source)
-
-
-def _problems(error: ValidationError, values: Values, table: str, owner: str, known: Sequence[str]) -> list[Problem]:
-    seen: dict[str, list[str]] = {}
-    for detail in error.errors(include_url=False):
-        path = _real_path(detail["loc"], values)
-        dotted = ".".join(str(part) for part in ((table,) if table else ()) + path)
-        message = _message(detail, path, owner, known)
-        if message not in seen.setdefault(dotted, []):
-            seen[dotted].append(message)
-    return [Problem(dotted, " or ".join(messages)) for dotted, messages in seen.items()]
-
-
-def _real_path(loc: Sequence[str | int], values: Any) -> tuple[str | int, ...]:
-    """The part of pydantic's location that stands in the recipe: union tags and validators' names do not."""
-    path: list[str | int] = []
-    for index, part in enumerate(loc):
-        present = (isinstance(values, dict) and part in values) or (
-            isinstance(values, list) and isinstance(part, int) and part < len(values)
-        )
-        if present:
-            values = values[part]  # type: ignore[index]
-            path.append(part)
-        elif index == len(loc) - 1 and isinstance(values, dict) and not _is_tag(part):
-            path.append(part)
-    return tuple(path)
-
-
-def _is_tag(part: str | int) -> bool:
-    return isinstance(part, str) and re.fullmatch(r"[a-z_]+", part) is None
-
-
-def _message(detail: Any, path: Sequence[str | int], owner: str, known: Sequence[str]) -> str:
-    kind, received, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        near = nearest(str(path[-1]), known) if len(path) == 1 else None
-        if near:
-            return f'unknown {owner}; did you mean "{near}"?'
-        listed = f"; there are {', '.join(known)}" if len(path) == 1 else ""
-        return f"unknown {owner}{listed}"
-    if kind == "missing":
-        return f"missing; it is a required {owner}" if len(path) <= 1 else "missing"
-    if kind == "literal_error":
-        names = re.findall(r"'([^']*)'", context["expected"])
-        near = nearest(received, names) if isinstance(received, str) else None
-        hint = f'; did you mean "{near}"?' if near else ""
-        return f"expected {_quoted(context['expected'])}, received {_show(received)}{hint}"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        names = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
-        tag = context.get("tag")
-        near = nearest(tag, names) if isinstance(tag, str) else None
-        hint = f'; did you mean "{near}"?' if near else ""
-        return f"expected one of {', '.join(names)}, received {_show(tag if tag is not None else received)}{hint}"
-    if kind == "value_error":
-        return f"{context['error']}, received {_show(received)}"
-    expected = re.sub(r"^(Input|String|Value|Tuple|Dictionary) should (be|have|match) ?", "", detail["msg"])
-    return f"expected {expected[:1].lower()}{expected[1:]}, received {_show(received)}"
-
-
-def _quoted(expected: str) -> str:
-    return expected.replace("'", '"')
-
-
-def _show(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-# Lines ------------------------------------------------------------------------------------------------------------
 
 
 def _locate(

@@ -19,20 +19,24 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     Args:
         text: a TOML document; beyond its first syntax error nothing is found.
     """
-    lines = text.splitlines(keepends=True)
+    lines = text.replace("\r\n", "\n").split("\n")  # str.splitlines would also split at form feeds and the like
     found: dict[KeyPath, int] = {}
-    start = 1
-    for number in range(1, len(lines) + 1):
+    start = _next_key(lines, 1)
+    for number in range(start, len(lines) + 1):
         try:
-            document = tomllib.loads("".join(lines[:number]))
+            document = tomllib.loads("\n".join(lines[:number]) + "\n")
         except tomllib.TOMLDecodeError:
             continue
         for path in _paths(document):
             found.setdefault(path, start)
-        start = number + 1
-        while start <= len(lines) and lines[start - 1].strip()[:1] in ("", "#"):
-            start += 1
+        start = _next_key(lines, number + 1)
     return found
+
+
+def _next_key(lines: list[str], number: int) -> int:
+    while number <= len(lines) and lines[number - 1].strip()[:1] in ("", "#"):
+        number += 1
+    return number
 
 
 def _paths(value: Any, prefix: KeyPath = ()) -> Iterator[KeyPath]:

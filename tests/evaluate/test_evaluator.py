@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card, plain_image
+
+from tlkit.errors import DataError
+from tlkit.evaluate import evaluator
+
+CLASSES = ("red", "green", "blue")
+
+
+@pytest.fixture(autouse=True)
+def batches_from_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def batches(data: StandInData, order: np.ndarray, batch_size: int) -> list[dict[str, np.ndarray]]:
+        found = []
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = {"images": data.store.images[rows].astype(np.float32), "index": rows}
+            if data.labels is None:
+                batch["segmentation_masks"] = data.store.masks[rows][..., None].astype(np.int32)
+            else:
+                batch["labels"] = data.labels[rows]
+            found.append(batch)
+        return found
+
+    monkeypatch.setattr(evaluator, "batches", batches)
+
+
+def colors(*values: tuple[int, int, int]) -> np.ndarray:
+    return np.stack([plain_image(value) for value in values])
+
+
+def measure(model, card, data, rows=None, batch_size=2):
+    rows = np.arange(len(data.samples)) if rows is None else rows
+    return evaluator.evaluate(model, card, data, rows, batch_size=batch_size)
+
+
+def test_classification_counts_right_and_wrong_in_a_last_batch_that_is_not_full() -> None:
+    data = StandInData(colors(RED, GREEN, BLUE), ["test"] * 3, CLASSES, np.array([0, 1, 1], np.int32))
+    outcome = measure(color_model(), make_card(), data)
+    assert outcome.metrics["accuracy"] == pytest.approx(2 / 3)
+    assert outcome.metrics["count"] == 3
+    assert outcome.confusion.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+
+
+def test_the_loss_of_each_sample_is_its_cross_entropy() -> None:
+    data = StandInData(colors(RED, BLUE), ["test"] * 2, CLASSES, np.array([0, 1], np.int32))
+    outcome = measure(color_model(), make_card(), data)
+    wanted = -np.log(outcome.probabilities[[0, 1], [0, 1]])
+    np.testing.assert_allclose(outcome.losses, wanted, rtol=1e-5, atol=1e-6)
+    assert outcome.metrics["loss"] == pytest.approx(float(wanted.mean()), rel=1e-5)
+
+
+def test_a_single_binary_logit_becomes_the_probability_of_the_second_class() -> None:
+    card = make_card(classes=("other", "red"), label_kind="binary")
+    data = StandInData(colors(RED, GREEN), ["test"] * 2, card.classes, np.array([1, 0], np.int32))
+    outcome = measure(color_model(binary=True), card, data)
+    assert outcome.metrics["accuracy"] == 1.0
+    np.testing.assert_allclose(outcome.probabilities.sum(1), 1, rtol=1e-6)
+    assert outcome.probabilities[0, 1] > 0.99
+
+
+def test_multi_label_predicts_every_class_above_one_half() -> None:
+    card = make_card(label_kind="multi")
+    labels = np.ones((1, 3), np.float32)
+    outcome = measure(color_model(), card, StandInData(colors(RED), ["test"], CLASSES, labels))
+    assert outcome.metrics["accuracy"] == 1.0
+    assert outcome.confusion is None
+
+
+def test_classes_are_matched_by_name_and_may_be_fewer() -> None:
+    data = StandInData(colors(BLUE, GREEN), ["test"] * 2, ("blue", "green"), np.array([0, 1], np.int32))
+    assert measure(color_model(), make_card(), data).metrics["accuracy"] == 1.0
+
+
+def test_a_class_that_the_model_does_not_know_is_named() -> None:
+    data = StandInData(colors(BLUE), ["test"], ("blue", "violet"), np.array([1], np.int32))
+    with pytest.raises(DataError, match="no class violet; it was trained on red, green, blue"):
+        measure(color_model(), make_card(), data)
+
+
+def segmentation(masks: np.ndarray, classes: tuple[str, ...] = CLASSES) -> StandInData:
+    half = plain_image(RED)
+    half[:, 4:] = GREEN
+    return StandInData(np.stack([half] * len(masks)), ["test"] * len(masks), classes, masks=masks)
+
+
+def halves(left: int, right: int) -> np.ndarray:
+    mask = np.full((8, 8), left, np.uint8)
+    mask[:, 4:] = right
+    return mask
+
+
+def test_segmentation_adds_up_the_confusion_of_all_images() -> None:
+    data = segmentation(np.stack([halves(0, 1), halves(0, 1), halves(0, 2)]))
+    outcome = measure(color_model(pixels=True), make_card(task="segmentation"), data)
+    assert outcome.confusion.tolist() == [[96, 0, 0], [0, 64, 0], [0, 32, 0]]
+    np.testing.assert_allclose(outcome.ious, [1, 1, 1 / 3])
+
+
+def test_ignored_pixels_count_neither_in_the_confusion_nor_in_the_loss() -> None:
+    data = segmentation(np.stack([halves(0, 255), np.full((8, 8), 255, np.uint8)]))
+    outcome = measure(color_model(pixels=True), make_card(task="segmentation"), data)
+    assert outcome.metrics["pixels"] == 32
+    assert outcome.metrics["iou"] == {"red": 1.0, "green": None, "blue": None}
+    assert outcome.losses[0] < 1e-3
+    assert outcome.losses[1] == 0
+    assert np.isnan(outcome.ious[1])
+
+
+def test_mask_classes_are_matched_by_name() -> None:
+    data = segmentation(halves(1, 0)[None], ("green", "red"))
+    outcome = measure(color_model(pixels=True), make_card(task="segmentation"), data)
+    assert outcome.metrics["pixel_accuracy"] == 1.0
+
+
+def test_progress_reaches_the_number_of_samples() -> None:
+    seen: list[tuple[int, int]] = []
+    data = StandInData(colors(RED, GREEN, BLUE), ["test"] * 3, CLASSES, np.array([0, 1, 2], np.int32))
+    evaluator.evaluate(
+        color_model(), make_card(), data, np.arange(3), batch_size=2, progress=lambda *each: seen.append(each)
+    )
+    assert seen == [(2, 3), (3, 3)]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from tlkit import EarlyStop, Plateau, RecipeError
+from tlkit.recipe.schema import TrainTable
+from tlkit.train.monitor import Monitor, Watch, choose_monitor
+
+COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def test_the_automatic_monitor_fits_the_task():
+    assert choose_monitor(TrainTable(), "classification", COLUMNS) == Monitor("val_accuracy", "max")
+    assert choose_monitor(TrainTable(), "segmentation", COLUMNS) == Monitor("val_loss", "min")
+    assert choose_monitor(TrainTable(), "classification", ("loss",)) == Monitor("loss", "min")
+
+
+def test_an_unknown_monitor_names_the_nearest_column():
+    with pytest.raises(RecipeError, match='did you mean "val_accuracy"'):
+        choose_monitor(TrainTable(monitor="val_acuracy"), "classification", COLUMNS)
+
+
+def test_the_recipe_can_say_which_way_is_better():
+    assert choose_monitor(TrainTable(monitor="loss", mode="max"), "classification", COLUMNS).mode == "max"
+
+
+def test_stops_after_patience_epochs_without_an_improvement():
+    watch = Watch(Monitor("val_loss", "min"), EarlyStop(patience=2, min_delta=0.1), None)
+    stops = [watch.epoch(epoch, value)[1] for epoch, value in enumerate([1.0, 0.95, 0.8, 0.75, 0.74])]
+    assert stops == [False, False, False, False, True]
+    assert watch.best_epoch == 4
+
+
+def test_a_plateau_lowers_the_rate_and_starts_to_wait_anew():
+    watch = Watch(Monitor("val_loss", "min"), None, Plateau(name="plateau", patience=2))
+    lowers = [watch.epoch(epoch, value)[2] for epoch, value in enumerate([1.0, 1.0, 1.0, 1.0, 1.0])]
+    assert lowers == [False, False, True, False, True]
+
+
+def test_nan_is_never_the_best():
+    watch = Watch(Monitor("val_accuracy", "max"), None, None)
+    assert watch.epoch(0, float("nan"))[0] is False
+    assert watch.epoch(1, 0.1)[0] is True

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from tlkit import Constant, Cosine, Optimizer, Phase, Plateau, RecipeError, Step
+from tlkit.train.rates import LearningRate, curve_factor, make_optimizer
+
+
+def phase(curve, epochs=10):
+    return Phase(name="p", epochs=epochs, learning_rate=0.1, curve=curve)
+
+
+def test_cosine_falls_from_one_to_its_final_share():
+    curve = Cosine(name="cosine", final=0.2)
+    assert curve_factor(phase(curve), 0) == pytest.approx(1.0)
+    assert curve_factor(phase(curve), 5) == pytest.approx(0.6)
+    assert curve_factor(phase(curve), 10) == pytest.approx(0.2)
+
+
+def test_warm_up_rises_linearly_and_then_the_curve_begins():
+    curve = Cosine(name="cosine", warmup_epochs=2)
+    assert curve_factor(phase(curve), 1) == pytest.approx(0.5)
+    assert curve_factor(phase(curve), 2) == pytest.approx(1.0)
+
+
+def test_the_first_step_of_a_warm_up_is_not_zero():
+    rates = LearningRate(phase(Constant(warmup_epochs=1)), steps=4)
+    assert [rates.at(0, step) for step in range(4)] == pytest.approx([0.025, 0.05, 0.075, 0.1])
+    assert rates.at(1, 0) == pytest.approx(0.1)
+
+
+def test_step_multiplies_at_the_beginning_of_its_epochs():
+    rates = LearningRate(phase(Step(name="step", at=(2, 4), factor=0.1)), steps=3)
+    assert rates.at(1, 2) == pytest.approx(0.1)
+    assert rates.at(2, 0) == pytest.approx(0.01)
+    assert rates.at(4, 0) == pytest.approx(0.001)
+
+
+def test_plateau_lowers_the_rate_by_its_factor_but_not_below_its_floor():
+    rates = LearningRate(phase(Plateau(name="plateau", min_learning_rate=0.03)), steps=1)
+    assert rates.at(0, 0) == pytest.approx(0.1)
+    rates.plateau_factor = 0.5
+    assert rates.at(1, 0) == pytest.approx(0.05)
+    rates.plateau_factor = 0.01
+    assert rates.at(2, 0) == pytest.approx(0.03)
+
+
+def test_an_optimizer_gets_its_arguments():
+    optimizer = make_optimizer(Optimizer(name="sgd", momentum=0.8), 0.5)
+    assert optimizer.momentum == 0.8
+    assert float(optimizer.learning_rate) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Optimizer(name="adma"), 'did you mean "adam"'),
+        (Optimizer(name="sgd", momentun=0.9), 'did you mean "momentum"'),
+    ],
+)
+def test_a_misspelt_optimizer_or_argument_names_the_nearest(options, message):
+    with pytest.raises(RecipeError, match=message):
+        make_optimizer(options, 0.1)

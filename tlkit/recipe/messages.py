@@ -1,0 +1,215 @@
+"""From pydantic's errors to problems that say what was expected, what was received and what is near."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from tlkit.errors import Problem
+from tlkit.recipe.source import syntax_error_line
+from tlkit.registry import nearest
+
+_TYPES = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a string in quotes",
+    "path_type": "a path in quotes",
+    "list_type": "an array",
+    "tuple_type": "an array",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is checked, for its messages.
+
+    Args:
+        table: the recipe's table, empty for what stands above the tables.
+        owner: what an unknown key is not: ``option of head "unet" (tlkit 0.1.0)``.
+        known: the names that a key may have.
+        elsewhere: key → where it would be known, such as ``[input]``.
+    """
+
+    table: str
+    owner: str
+    known: Sequence[str]
+    elsewhere: Mapping[str, str]
+
+
+def problems_of(error: ValidationError, values: Mapping[str, Any], model: type[BaseModel], place: Place) -> list[Problem]:
+    """A problem for each key that is wrong."""
+    found: dict[tuple[str | int, ...], list[tuple[str, str]]] = {}
+    for detail in error.errors(include_url=False):
+        path = _real_path(detail["loc"], detail["type"], values)
+        entry = (detail["type"], _message(detail, path, values, model, place))
+        if entry not in found.setdefault(path, []):
+            found[path].append(entry)
+    problems = []
+    for path, entries in found.items():
+        nested = any(len(other) > len(path) and other[: len(path)] == path for other in found)
+        if nested and all(kind in ("literal_error", *_TYPES) for kind, _ in entries):
+            continue  # the other branch of a union, of which one branch got further
+        messages = [message for _, message in entries]
+        likely = [message for message in messages if "did you mean" in message]
+        dotted = ".".join(str(part) for part in ((place.table,) if place.table else ()) + path)
+        problems.append(Problem(dotted, " or ".join(likely[:1] or messages)))
+    return problems
+
+
+def show(value: Any) -> str:
+    """A value of a recipe as a message shows it."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _real_path(loc: Sequence[str | int], kind: str, values: Any) -> tuple[str | int, ...]:
+    """The part of pydantic's location that stands in the recipe: tags of unions and names of validators do not."""
+    path: list[str | int] = []
+    for index, part in enumerate(loc):
+        present = (isinstance(values, dict) and part in values) or (
+            isinstance(values, list) and isinstance(part, int) and part < len(values)
+        )
+        if present:
+            values = values[part]  # type: ignore[index]
+            path.append(part)
+        elif kind == "missing" and index == len(loc) - 1 and isinstance(values, dict):
+            path.append(part)
+    return tuple(path)
+
+
+def _message(
+    detail: Any, path: tuple[str | int, ...], values: Mapping[str, Any], model: type[BaseModel], place: Place
+) -> str:
+    kind, received, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(path, values, model, place)
+    if kind == "missing":
+        return _missing(detail, path, place)
+    if kind == "literal_error":
+        names = re.findall(r"'([^']*)'", context["expected"])
+        return f"expected {context['expected'].replace(chr(39), chr(34))}, received {show(received)}{_near(received, names)}"
+    if kind == "union_tag_invalid":
+        names = re.findall(r"'([^']*)'", context["expected_tags"])
+        return f"expected one of {', '.join(names)}, received {show(context['tag'])}{_near(context['tag'], names)}"
+    if kind == "union_tag_not_found":
+        return f"expected a table with a name, received {show(received)}{_meaning(path, model)}"
+    if kind == "value_error":
+        return f"{context['error']}, received {show(received)}"
+    if kind == "string_pattern_mismatch" and not place.table:
+        return f"expected letters, digits, dots, dashes and underscores only, received {show(received)}"
+    return f"expected {_expected(detail)}, received {show(received)}" + (
+        _meaning(path, model) if _TYPES.get(kind) in ("a table", "an array") else ""
+    )
+
+
+def _expected(detail: Any) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind in _BOUNDS:
+        word, key = _BOUNDS[kind]
+        return f"{word} {context[key]:g}"
+    if kind in _LENGTHS:
+        word, key = _LENGTHS[kind]
+        return f"{word} {context[key]} item{'s' if context[key] != 1 else ''}"
+    if kind == "string_too_short":
+        return f"at least {context['min_length']} character{'s' if context['min_length'] != 1 else ''}"
+    text: str = re.sub(r"^\w+ should (be )?", "", detail["msg"])
+    return text[:1].lower() + text[1:]
+
+
+def _unknown(
+    path: tuple[str | int, ...], values: Mapping[str, Any], model: type[BaseModel], place: Place
+) -> str:
+    key = str(path[-1]) if path else ""
+    if len(path) > 1:
+        known = _nested_fields(model, path[:-1], values)
+        inside = ".".join(str(part) for part in path[:-1])
+        listed = f"; there are {', '.join(known)}" if known else ""
+        return f"unknown key of {inside}{_near(key, known) or listed}"
+    near = _near(key, place.known)
+    if not near and key in place.elsewhere:
+        near = f"; it belongs {place.elsewhere[key]}"
+    listed = f"; there are {', '.join(place.known)}" if place.known else "; it has no options"
+    return f"unknown {place.owner}{near or listed}"
+
+
+def _missing(detail: Any, path: tuple[str | int, ...], place: Place) -> str:
+    name = detail["loc"][-1]
+    if not path or path[-1] != name:
+        chosen = detail["loc"][-2] if len(detail["loc"]) > 1 else ""
+        return f'"{chosen}" needs "{name}" too; write it as a table: {{ name = "{chosen}", {name} = … }}'
+    return f"missing; it is a required {place.owner}" if len(path) == 1 else f'missing; the table needs "{name}"'
+
+
+def _near(received: Any, names: Sequence[str]) -> str:
+    near = nearest(received, names) if isinstance(received, str) else None
+    return f'; did you mean "{near}"?' if near else ""
+
+
+def _meaning(path: Sequence[str | int], model: type[BaseModel]) -> str:
+    info = model.model_fields.get(str(path[0])) if len(path) == 1 else None
+    return f" (what it is: {info.description})" if info is not None and info.description else ""
+
+
+def _nested_fields(model: type[BaseModel], path: Sequence[str | int], values: Any) -> list[str]:
+    """The keys that the table at ``path`` may have."""
+    models = [model]
+    for part in path:
+        values = values[part]
+        if isinstance(part, str):
+            inner = [each.model_fields[part].annotation for each in models if part in each.model_fields]
+            models = [found for annotation in inner for found in _models(annotation)]
+    tag = values.get("name") if isinstance(values, dict) else None
+    chosen = [each for each in models if tag is not None and tag in _tags(each)] or models
+    return list(dict.fromkeys(name for each in chosen for name in each.model_fields))
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in typing.get_args(annotation) for found in _models(part)]
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    annotation = model.model_fields["name"].annotation if "name" in model.model_fields else None
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
+
+
+def syntax_problem(error: tomllib.TOMLDecodeError, text: str, file: Path | None) -> Problem:
+    """A syntax error with its line, the line's text and what mostly mends it."""
+    number = syntax_error_line(error, text)
+    lines = text.replace("\r\n", "\n").split("\n")
+    line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    reason = re.sub(r" \(at (line \d+, column \d+|end of document)\)$", "", str(error))
+    hint = ""
+    if "\\" in line and '"' in line:
+        hint = r"; in double quotes \ must be doubled; a path can be written with / or in single quotes"
+    elif reason == "Invalid value" and re.search(r"=\s*[A-Za-z_./~]", line):
+        hint = "; strings stand in quotes"
+    elif reason == "Cannot overwrite a value":
+        reason, hint = "the key stands twice", "; remove one of the two"
+    elif reason.startswith("Cannot declare"):
+        reason, hint = "the table stands twice", "; put all its keys into one"
+    return Problem("", f"not TOML: {reason}{f': {line}' if line else ''}{hint}", file, number)

@@ -1,0 +1,93 @@
+"""``--set key=value``: applied to a recipe's values and to its text, comments kept."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+import tomlkit
+from tomlkit.items import InlineTable
+
+from tlkit.errors import Problem
+from tlkit.recipe.source import KeyPath
+
+
+def override(
+    values: dict[str, Any], text: str, overrides: Sequence[str], problems: list[Problem]
+) -> tuple[str, dict[KeyPath, str]]:
+    """Apply overrides in their order.
+
+    Args:
+        values: of the recipe; changed in place.
+        text: its TOML text.
+        overrides: ``key=value``; the value is TOML, or else a bare string.
+        problems: what is wrong with an override is added to it.
+
+    Returns:
+        the text with the overrides applied, and each overridden key with the override as it was given.
+    """
+    if not overrides:
+        return text, {}
+    document = tomlkit.parse(text)
+    overridden: dict[KeyPath, str] = {}
+    for each in overrides:
+        key, equals, raw = each.partition("=")
+        parts = _parts(key)
+        if not equals or not all(parts):
+            problems.append(Problem("--set", f'expected key=value such as head.dropout=0.3, received "{each}"'))
+            continue
+        try:
+            value = _value(raw.strip())
+        except tomllib.TOMLDecodeError as error:
+            problems.append(Problem("--set", f'"{each}": the value is not TOML: {error}'))
+            continue
+        stop = _put(values, parts, value)
+        if stop is None:
+            _put(document, parts, value)
+            overridden[parts] = each
+        else:
+            problems.append(Problem("--set", f'"{each}": {stop} is a value, not a table'))
+    return tomlkit.dumps(document), overridden
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    """The parts of a dotted key; quotes protect dots as in TOML."""
+    if '"' in key or "'" in key:
+        try:
+            value: Any = tomllib.loads(f"{key} = 0")
+        except tomllib.TOMLDecodeError:
+            return ("",)
+        parts = []
+        while isinstance(value, dict) and len(value) == 1:
+            part, value = next(iter(value.items()))
+            parts.append(part)
+        return tuple(parts)
+    return tuple(part.strip() for part in key.split("."))
+
+
+def _value(raw: str) -> Any:
+    try:
+        found = tomllib.loads(f"value = {raw}")
+    except tomllib.TOMLDecodeError:
+        if raw[:1] in ("[", "{", '"', "'"):
+            raise
+        return raw
+    return found["value"] if len(found) == 1 else raw
+
+
+def _put(target: Any, parts: Sequence[str], value: Any) -> str | None:
+    """Set a value; the dotted key of what stands in its way, None when nothing does."""
+    inline = False
+    for index, part in enumerate(parts[:-1]):
+        if part not in target:
+            if type(target) is dict:
+                target[part] = {}
+            else:
+                target[part] = tomlkit.inline_table() if inline else tomlkit.table()
+        target = target[part]
+        inline = inline or isinstance(target, InlineTable)
+        if not isinstance(target, dict):
+            return ".".join(parts[: index + 1])
+    target[parts[-1]] = value
+    return None
