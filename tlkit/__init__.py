@@ -43,7 +43,7 @@ from tlkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from tlkit.api import load, run
-    from tlkit.download import download
+    from tlkit.fetch import download
 
 __version__ = "0.1.0"
 
@@ -99,7 +99,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "download":
-        from tlkit.download import download
+        from tlkit.fetch import download
 
         return download
     raise AttributeError(f"module 'tlkit' has no attribute {name!r}")

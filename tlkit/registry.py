@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import inspect
 import os
+import re
 import sys
 import traceback
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -17,7 +20,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from tlkit import hookspecs
-from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Options, Record, Schedule
+from tlkit.contracts import Augmentation, Backbone, BackboneOptions, Dataset, Head, Options, Record, Schedule
 from tlkit.errors import PluginError, Problem
 
 GROUP = "tlkit"
@@ -48,6 +51,11 @@ class Source:
     plugin: str
     distribution: str | None
     version: str | None
+
+    @property
+    def title(self) -> str:
+        """The plugin with its distribution."""
+        return self.plugin if self.distribution is None else f"{self.plugin} ({self})"
 
     def __str__(self) -> str:
         return self.plugin if self.distribution is None else f"{self.distribution} {self.version}"
@@ -82,8 +90,12 @@ class Registry:
         self._look_for_typos(module, source)
         try:
             self.manager.register(module, name=key)
-        except (pluggy.PluginValidationError, ValueError) as error:
-            self._failed(source, str(error).splitlines()[-1].strip())
+        except pluggy.PluginValidationError as error:
+            self.manager.unregister(name=key)  # pluggy keeps the hooks that it checked before the wrong one
+            self._failed(source, " ".join(str(error).split()))
+            return
+        except ValueError:
+            self._failed(source, f"{key} is registered twice; it is used once")
             return
         self.sources[key] = source
         for kind, (_, hook) in KINDS.items():
@@ -99,22 +111,35 @@ class Registry:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f'; did you mean "{near[0]}"?' if near else f"; the hooks are {', '.join(known)}"
                 self._failed(source, f'there is no hook "{name}"{hint}')
-            elif not marked and name in known and callable(getattr(module, name)):
-                self._failed(source, f'"{name}" is not marked as a hook; write @tlkit.hookimpl above it')
+            elif not marked and name.startswith("tlkit_") and inspect.isroutine(getattr(module, name)):
+                near = difflib.get_close_matches(name, known, n=1)
+                if near:
+                    meant = "" if name == near[0] else f'; did you mean "{near[0]}"? If so, rename it and'
+                    mark = "; " if not meant else " "
+                    self._failed(source, f'"{name}" is not marked as a hook{meant}{mark}write @tlkit.hookimpl above it')
 
     def _collect(self, kind: type, hook: str, function: Any, source: Source) -> None:
-        try:
-            records = list(function() or ())
-        except Exception as error:  # the plugin's own code: whatever it raises is its failure, not ours
-            self._failed(source, f"{hook}: {type(error).__name__}: {error}", traceback.format_exc())
-            return
-        for record in records:
-            if not isinstance(record, kind):
-                self._failed(source, f"{hook}: expected {kind.__name__} records, received {record!r}")
-            elif not (isinstance(record.options, type) and issubclass(record.options, Options)):
-                self._failed(source, f"{hook}: the options of {record.name!r} are not a subclass of tlkit.Options")
+        for record in self._call(hook, function, source):
+            wrong = _wrong_with(record, kind)
+            if wrong:
+                self._failed(source, f"{hook}: {wrong}")
             else:
                 self._records[kind].setdefault(record.name, []).append((record, source))
+
+    def _call(self, hook: str, function: Any, source: Source) -> list[Any]:
+        try:
+            return list(function() or ())
+        except (Exception, SystemExit) as error:  # the plugin's own code: whatever it raises is its failure, not ours
+            self._failed(source, f"{hook}: {type(error).__name__}: {error}", traceback.format_exc())
+            return []
+
+    def collect(self, hook: str) -> list[tuple[Any, Source]]:
+        """What the plugins offer by a hook without arguments; a plugin that fails in it is noted in ``failures``."""
+        return [
+            (item, self.sources[implementation.plugin_name])
+            for implementation in getattr(self.manager.hook, hook).get_hookimpls()
+            for item in self._call(hook, implementation.function, self.sources[implementation.plugin_name])
+        ]
 
     def _failed(self, source: Source, reason: str, details: str = "") -> None:
         self.failures.append(Failure(source, reason, details))
@@ -152,23 +177,41 @@ class Registry:
             return found[0]
         if found:
             raise PluginError(_conflict(kind, name, found))
+        raise PluginError(self._not_there(kind, name))
+
+    def _not_there(self, kind: type[Record], name: str) -> str:
         title = KINDS[kind][0]
         names = self.names(kind)
         near = nearest(name, names)
         if near:
             message = f'no {title} "{name}"; did you mean "{near}"?'
         else:
-            shown = ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])}, … (see tlkit plugins)"
+            shown = ", ".join(names[:12]) + (", … (tlkit plugins lists all)" if len(names) > 12 else "")
             message = f'no {title} "{name}"; there are {shown or "none"}'
         if self.failures:
-            failed = "; ".join(f"{f.source.plugin} ({f.source}): {f.reason}" for f in self.failures)
-            message += f". Plugins that failed (see tlkit plugins): {failed}"
-        raise PluginError(message)
+            failed = "; ".join(f"{each.source.title}: {each.reason}" for each in self.failures)
+            message += f" — plugins that failed (tlkit plugins -v tells more): {failed}"
+        return message
 
     def check_recipe(self, values: Mapping[str, Any]) -> list[Problem]:
-        """What the plugins' ``tlkit_check_recipe`` hooks find."""
-        found: Iterable[Iterable[Problem] | None] = self.manager.hook.tlkit_check_recipe(recipe=values)
-        return [problem for problems in found for problem in problems or ()]
+        """What the plugins' ``tlkit_check_recipe`` hooks find.
+
+        Raises:
+            PluginError: such a hook raised, or returned something else than problems.
+        """
+        problems: list[Problem] = []
+        for implementation in self.manager.hook.tlkit_check_recipe.get_hookimpls():
+            source = self.sources[implementation.plugin_name]
+            arguments = [values for name in implementation.argnames if name == "recipe"]
+            try:
+                found = list(implementation.function(*arguments) or ())
+            except Exception as error:  # the plugin's own code
+                raise PluginError(f"{source.title}: tlkit_check_recipe: {type(error).__name__}: {error}") from error
+            wrong = next((each for each in found if not isinstance(each, Problem)), None)
+            if wrong is not None:
+                raise PluginError(f"{source.title}: tlkit_check_recipe: expected tlkit.Problem, received {wrong!r}")
+            problems += found
+        return problems
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -178,11 +221,27 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return by_folded[close[0]] if close else None
 
 
+def _wrong_with(record: Any, kind: type) -> str:
+    """What is wrong with a record that a plugin offers; empty when nothing is."""
+    if not isinstance(record, kind):
+        return f"expected {kind.__name__} records, received {record!r}"
+    name, options = record.name, record.options  # type: ignore[attr-defined]
+    base = BackboneOptions if kind is Backbone else Options
+    if not (isinstance(name, str) and name):
+        return f"expected a name that is a string, received {name!r}"
+    if not (isinstance(options, type) and issubclass(options, base)):
+        return f'the options of "{name}" are not a subclass of tlkit.{base.__name__}'
+    if "name" in options.model_fields:
+        return f'the options of "{name}" have a field "name", which a recipe could not set: there it selects the plugin'
+    return ""
+
+
 def _conflict(kind: type, name: str, found: Sequence[tuple[Any, Source]]) -> str:
-    sources = " and ".join(str(source) for _, source in found)
-    return (
-        f'{KINDS[kind][0]} "{name}" is offered by {sources}; uninstall one, or name the plugins to load in {VARIABLE}'
-    )
+    sources = list(dict.fromkeys(source.title for _, source in found))
+    title = KINDS[kind][0]
+    if len(sources) == 1:
+        return f'{title} "{name}" is offered twice by {sources[0]}'
+    return f'{title} "{name}" is offered by {" and ".join(sources)}; uninstall one, or name the plugins to load in {VARIABLE}'
 
 
 def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.environ) -> Registry:
@@ -200,7 +259,7 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
     wanted = _wanted(environ)
     matched: set[str] = set()
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, _distribution(point))):
-        names = {point.name, _distribution(point)}
+        names = {_folded(point.name), _folded(_distribution(point))}
         if wanted is not None and not names & wanted:
             continue
         matched |= names
@@ -209,18 +268,23 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
         registry.failures.append(
             Failure(Source(name, None, None), f"{VARIABLE} names it, but no installed plugin is called so")
         )
-    for file in files:
+    for file in dict.fromkeys(files):
         registry.add(_import_file(file), Source(str(file), None, None), f"file:{file}")
     return registry
 
 
 def _wanted(environ: Mapping[str, str]) -> set[str] | None:
     text = environ.get(VARIABLE)
-    return None if text is None else {name.strip() for name in text.split(",") if name.strip()}
+    return None if text is None else {_folded(name.strip()) for name in text.split(",") if name.strip()}
+
+
+def _folded(name: str) -> str:
+    """A name as the packaging tools compare it: ``My_Plugin`` and ``my-plugin`` are the same."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "unknown"
+    return (point.dist.name if point.dist is not None else None) or "unknown"
 
 
 def _load(registry: Registry, point: EntryPoint) -> None:
@@ -228,7 +292,7 @@ def _load(registry: Registry, point: EntryPoint) -> None:
     source = Source(point.name, _distribution(point), version)
     try:
         module = point.load()
-    except Exception as error:  # importing runs the plugin's own code: whatever it raises is its failure
+    except (Exception, SystemExit) as error:  # importing runs the plugin's own code: what it raises is its failure
         registry.failures.append(Failure(source, f"{type(error).__name__}: {error}", traceback.format_exc()))
         return
     registry.add(module, source, f"{source.distribution}:{point.name}")
@@ -237,7 +301,7 @@ def _load(registry: Registry, point: EntryPoint) -> None:
 def _import_file(file: Path) -> ModuleType:
     if not file.is_file():
         raise PluginError(f"--plugin {file}: no such file; expected a Python file with tlkit hooks")
-    name = f"tlkit_file_plugin_{file.stem}"
+    name = f"tlkit_file_plugin_{file.stem}_{zlib.crc32(str(file.resolve()).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError(f"--plugin {file}: expected a file that ends in .py")
@@ -245,10 +309,19 @@ def _import_file(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the plugin's own code
+    except (Exception, SystemExit) as error:  # the plugin's own code
         del sys.modules[name]
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise PluginError(
-            f"--plugin {file}: {type(error).__name__}: {error} ({last.filename}:{last.lineno})"
-        ) from error
+        raise PluginError(f"--plugin {_raised_at(error, file)}: {type(error).__name__}: {_text(error)}") from error
     return module
+
+
+def _raised_at(error: BaseException, file: Path) -> str:
+    """The file and the line in it that an error comes from."""
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        return f"{error.filename}:{error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+    return f"{file}:{lines[-1]}" if lines else str(file)
+
+
+def _text(error: BaseException) -> str:
+    return error.msg if isinstance(error, SyntaxError) else str(error)

@@ -25,12 +25,16 @@ class MasksOptions(tlkit.Options):
     masks: Path = Field(description="the folder of the masks, laid out as the images' folder")
     values: dict[str, str] = Field(
         min_length=1,
-        description='pixel value ("255"), colour ("#ff0000") or several values ("1,2" is not possible; give two keys) '
-        "of the masks = class name; two values may have the same class",
+        description='pixel value such as "255", or colour such as "#ff0000" or "255,0,0" = class name; '
+        "several values may have the same class",
     )
-    ignore: tuple[str, ...] = Field((), description="pixel values or colours that count neither in the loss nor a metric")
-    other: str | None = Field(None, description="class of all values that are not in the table; none: they are an error")
-    mask_suffix: str = Field("", description='what a mask\'s name has behind its image\'s: "_mask" for a_mask.png')
+    ignore: tuple[str, ...] = Field(
+        (), description="pixel values or colours that count neither in the loss nor a metric"
+    )
+    other: str | None = Field(
+        None, description="class of all values that are not in the table; none: they are an error"
+    )
+    mask_suffix: str = Field("", description="what a mask's name has behind its image's: \"_mask\" for a_mask.png")
 
 
 class CsvOptions(tlkit.Options):
@@ -44,7 +48,9 @@ class CsvOptions(tlkit.Options):
     mask: str | None = Field(None, description="column with the mask's path, for segmentation")
     values: dict[str, str] = Field(default_factory=dict, description="for masks: as in the data set masks")
     ignore: tuple[str, ...] = Field((), description="for masks: as in the data set masks")
-    split: str | None = Field(None, description="column with train, validation or test; an empty cell is split by tlkit")
+    split: str | None = Field(
+        None, description="column with train, validation or test; an empty cell is split by tlkit"
+    )
     group: str | None = Field(None, description="column with the group that stays on one side of a split")
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(",", description="between the columns")
 

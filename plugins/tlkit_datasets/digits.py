@@ -22,9 +22,7 @@ def open_digits() -> tlkit.SampleSet:
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    samples = tuple(
-        tlkit.Sample(f"digits/{row:04d}", row, label=int(label)) for row, label in enumerate(digits.target)
-    )
+    samples = tuple(tlkit.Sample(f"digits/{row:04d}", row, label=int(label)) for row, label in enumerate(digits.target))
     return tlkit.SampleSet(samples=samples, classes=tuple(str(n) for n in range(10)), images=images)
 
 

@@ -75,7 +75,11 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def split_folders(folder: Path) -> dict[tlkit.Split | None, Path]:
-    """The train, validation and test folders of a folder; the folder itself under None when it has no train folder."""
+    """The train, validation and test folders of a folder; the folder itself under None when it has none.
+
+    Raises:
+        DataError: there is a validation or test folder, but no train folder; or two of one split.
+    """
     found: dict[tlkit.Split | None, Path] = {}
     for entry in subfolders(folder):
         split = SPLITS.get(entry.name.lower())
@@ -85,7 +89,12 @@ def split_folders(folder: Path) -> dict[tlkit.Split | None, Path]:
                     f"{folder}: {found[cast(tlkit.Split, split)].name} and {entry.name} both are the {split} split"
                 )
             found[cast(tlkit.Split, split)] = entry
-    return found if "train" in found else {None: folder}
+    if found and "train" not in found:
+        names = " and ".join(sorted(each.name for each in found.values()))
+        raise tlkit.DataError(
+            f"{folder}: there is {names}, but no folder train beside; expected train too, or none of them"
+        )
+    return found or {None: folder}
 
 
 def key_of(file: Path, root: Path) -> str:

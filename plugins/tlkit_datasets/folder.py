@@ -27,6 +27,9 @@ def open_folder(ctx: tlkit.DatasetContext, path: Path) -> tlkit.SampleSet:
     samples = []
     set_aside = []
     seen: set[str] = set()
+    if None not in sides:
+        beside = [folder.name for folder in subfolders(root) if folder not in sides.values()]
+        set_aside += [tlkit.SetAside(name, "folder beside train, validation and test; not used") for name in beside]
     for split, classes in folders.items():
         for folder in classes:
             for file in walk(folder):
@@ -41,7 +44,8 @@ def open_folder(ctx: tlkit.DatasetContext, path: Path) -> tlkit.SampleSet:
     number = {name: index for index, name in enumerate(classes_found)}
     return tlkit.SampleSet(
         samples=tuple(
-            tlkit.Sample(key, file, label=number[name], split=split) for key, file, name, split in sorted(samples, key=lambda each: each[0])
+            tlkit.Sample(key, file, label=number[name], split=split)
+            for key, file, name, split in sorted(samples, key=lambda each: each[0])
         ),
         classes=classes_found,
         set_aside=tuple(set_aside),

@@ -14,7 +14,7 @@ from tlkit_datasets.files import existing_folder
 if TYPE_CHECKING:
     from tlkit_datasets import PetsOptions
 
-URL = "https://thor.robots.ox.ac.uk/pets/"
+URL = "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"
 ARCHIVES = {
     "images": ("images.tar.gz", "md5:5c4f3ee8e5d25df40f4fd59a7f44e54c"),
     "annotations": ("annotations.tar.gz", "md5:95a8c909bbe2e81eed6a22bccdf3f68f"),

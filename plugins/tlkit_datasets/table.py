@@ -115,6 +115,8 @@ def _unique(samples: list[tlkit.Sample], options: CsvOptions) -> tuple[tlkit.Sam
     seen: set[str] = set()
     for sample in samples:
         if sample.key in seen:
-            raise tlkit.DataError(f"{options.path}: the image {sample.key} stands in two rows; expected one row an image")
+            raise tlkit.DataError(
+                f"{options.path}: the image {sample.key} stands in two rows; expected one row an image"
+            )
         seen.add(sample.key)
     return tuple(samples)

@@ -54,7 +54,7 @@ def test_an_optimizer_gets_its_arguments():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Optimizer(name="adma"), 'did you mean "adam"'),
+        (Optimizer(name="rmsprob"), 'did you mean "rmsprop"'),
         (Optimizer(name="sgd", momentun=0.9), 'did you mean "momentum"'),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tlkit.errors import TlkitError
-from tlkit.registry import Registry, make_registry
+from tlkit.registry import Failure, Registry, make_registry
 
 VERBS = {
     "init": "Look at a folder of images and write a recipe for it.",
@@ -36,6 +36,11 @@ class Session:
         """The installed plugins and those of ``--plugin``."""
         return make_registry(self.plugin_files)
 
+    @cached_property
+    def commands(self) -> dict[str, click.Command]:
+        """The verbs that plugins add, by name."""
+        return plugin_commands(self.registry)
+
 
 class _Group(click.Group):
     """Verbs by name; their modules are imported when they are used. Plugins may add verbs, not replace ours."""
@@ -47,23 +52,29 @@ class _Group(click.Group):
         if name in VERBS:
             command: click.Command = getattr(importlib.import_module(f"tlkit.cli.{name}"), name)
             return command
-        return plugin_commands(ctx.ensure_object(Session).registry).get(name)
+        return ctx.ensure_object(Session).commands.get(name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = list(VERBS.items())
-        registry = ctx.ensure_object(Session).registry
-        rows += [(name, each.get_short_help_str()) for name, each in plugin_commands(registry).items()]
+        rows += [(name, each.get_short_help_str(80)) for name, each in ctx.ensure_object(Session).commands.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
 def plugin_commands(registry: Registry) -> dict[str, click.Command]:
-    """The verbs that plugins add, by name; those called like ours are left out."""
+    """The verbs that plugins add, by name; what is wrong with one is noted among the registry's failures."""
     found: dict[str, click.Command] = {}
-    for commands in registry.manager.hook.tlkit_commands():
-        for command in commands or ():
-            if command.name and command.name not in VERBS:
-                found.setdefault(command.name, command)
+    for command, source in registry.collect("tlkit_commands"):
+        if not isinstance(command, click.Command) or not command.name:
+            reason = f"tlkit_commands: expected click commands with a name, received {command!r}"
+        elif command.name in VERBS:
+            reason = f"tlkit_commands: \"{command.name}\" is a verb of tlkit's own and can't be replaced"
+        elif command.name in found:
+            reason = f'tlkit_commands: another plugin offers a command "{command.name}" too'
+        else:
+            found[command.name] = command
+            continue
+        registry.failures.append(Failure(source, reason))
     return found
 
 

@@ -106,7 +106,9 @@ def show(session: Session, kind: str, name: str) -> None:
         click.echo(f"for {' and '.join(tasks)}")
     click.echo("\nOptions:" if record.options.model_fields else "\nIt has no options.")
     for key, info in record.options.model_fields.items():
-        default = "required" if info.is_required() else f"default {toml_value(info.get_default(call_default_factory=True))}"
+        default = (
+            "required" if info.is_required() else f"default {toml_value(info.get_default(call_default_factory=True))}"
+        )
         click.echo(f"  {click.style(key, bold=True)}  {type_name(info)}, {default}")
         if info.description:
             click.echo(click.wrap_text(info.description, 100, "      ", "      "))

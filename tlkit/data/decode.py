@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-import warnings
+import struct
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,19 @@ MAX_PIXELS = 178_956_970
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 """Suffixes, in lower case, of the files that are taken for images. What a file is, its content tells."""
 
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError)
+_BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
 """What Pillow raises on damaged files."""
 
 
@@ -71,13 +84,18 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None) -> np.n
             values = _colors(turned) if by_color else _numbers(turned)
         except _BROKEN as error:
             raise DataError(f"{path}: can't be decoded: {error}") from error
-    seen, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     lookup = {_packed(key): number for key, number in table.values.items()}
-    mapped = [lookup.get(int(value), table.default) for value in seen]
-    unknown = [(int(value), int(count)) for value, new, count in zip(seen, mapped, counts, strict=True) if new is None]
-    if unknown:
+    mapped = np.full(values.shape, IGNORE if table.default is None else table.default, np.uint8)
+    known = np.zeros(values.shape, bool)
+    for value, number in lookup.items():
+        here = values == value
+        mapped[here] = number
+        known |= here
+    if table.default is None and not known.all():
+        seen, counts = np.unique(values[~known], return_counts=True)
+        unknown = list(zip(seen.tolist(), counts.tolist(), strict=True))
         raise DataError(f"{path}: {_unknown_values(unknown, by_color, list(table.values))}")
-    return np.asarray(mapped, np.uint8)[where].reshape(values.shape)
+    return mapped
 
 
 def _open(path: Path, data: bytes | None) -> Image.Image:
@@ -88,9 +106,7 @@ def _open(path: Path, data: bytes | None) -> Image.Image:
     if not content:
         raise DataError(f"{path}: the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image: Image.Image = Image.open(io.BytesIO(content))
+        image: Image.Image = Image.open(io.BytesIO(content))
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)") from error
     except Image.DecompressionBombError as error:
@@ -216,9 +232,11 @@ def restore_mask(values: np.ndarray, original: ImageSize, resize: Resize) -> np.
         found = np.array(picture)
     else:
         planes = [
-            np.array(Image.fromarray(np.ascontiguousarray(inner[..., c], np.float32)).resize(
-                (width, height), Image.Resampling.BILINEAR
-            ))
+            np.array(
+                Image.fromarray(np.ascontiguousarray(inner[..., c], np.float32)).resize(
+                    (width, height), Image.Resampling.BILINEAR
+                )
+            )
             for c in range(values.shape[2])
         ]
         found = np.stack(planes, axis=-1)

@@ -104,9 +104,7 @@ def batches(
 def _checked(augmented: dict[str, Any], batch: dict[str, Any]) -> dict[str, Any]:
     """What an augmentation may give back: the same entries, shapes and types; images are cut to 0-255."""
     if set(augmented) != set(batch):
-        raise PluginError(
-            f"the augmentation returned the entries {sorted(augmented)}, expected {sorted(batch)}"
-        )
+        raise PluginError(f"the augmentation returned the entries {sorted(augmented)}, expected {sorted(batch)}")
     result = {}
     for key, value in batch.items():
         new = augmented[key]

@@ -142,9 +142,10 @@ def open_data(
         )
     labels = _labels(samples, found, task)
     strata = None if labels is None or labels.ndim == 2 else [int(label) for label in labels]
-    split = (
-        assign_splits(samples, strata, table, seed) if table.samples is None else repeat_splits(table.samples, samples)
-    )
+    if table.samples is None:
+        split = assign_splits(samples, strata, table, seed)
+    else:
+        split = repeat_splits(table.samples, samples, store.digests)
     kind: LabelKind = "single"
     if task == "classification":
         kind = "multi" if found.multi_label else "binary" if len(found.classes) == 2 else "single"
@@ -206,6 +207,11 @@ def check_sample_set(found: SampleSet, task: Task, name: str) -> None:
     repeated = [key for key, count in Counter(sample.key for sample in found.samples).items() if count > 1]
     if repeated:
         raise PluginError(f'dataset "{name}": keys stand twice: {", ".join(repeated[:5])}')
+    for what, array in (("images", found.images), ("masks", found.masks)):
+        if array is not None and array.dtype != np.uint8:
+            raise PluginError(f'dataset "{name}": expected {what} of dtype uint8, received {array.dtype}')
+    if found.masks is not None and not set(np.unique(found.masks).tolist()) <= {*range(len(found.classes)), IGNORE}:
+        raise PluginError(f'dataset "{name}": masks have values that are neither a class number nor {IGNORE}')
     for sample in found.samples:
         problem = _sample_problem(sample, found, task)
         if problem:
@@ -226,6 +232,7 @@ def _sample_problem(sample: Sample, found: SampleSet, task: Task) -> str | None:
             return f"expected {'a tuple of class numbers' if found.multi_label else 'a class number'}"
         if any(label is None or not 0 <= label < len(found.classes) for label in labels):
             return f"label {sample.label} is not in 0-{len(found.classes) - 1}"
-    if isinstance(sample.image, int) and found.images is None:
-        return "its image is a row, but the sample set has no images"
+    for what, row, array in (("image", sample.image, found.images), ("mask", sample.mask, found.masks)):
+        if isinstance(row, int) and (array is None or not 0 <= row < len(array)):
+            return f"its {what} is row {row}, but the sample set has {0 if array is None else len(array)} {what}s"
     return None

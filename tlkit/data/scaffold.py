@@ -152,7 +152,7 @@ def _schedule(images: int, segmentation: bool) -> str:
         epochs = 20 if segmentation else 15
         return (
             f'[schedule]\nname = "frozen"             # {why}; "two_phase" fine-tunes after that\n'
-            f"epochs = {epochs}\nlearning_rate = 1e-3\ncurve = \"cosine\"            # the rate falls to 0 over the epochs"
+            f'epochs = {epochs}\nlearning_rate = 1e-3\ncurve = "cosine"            # the rate falls to 0 over the epochs'
         )
     return (
         '[schedule]\nname = "two_phase"          # the head first, then the last stage of the backbone too\n'

@@ -43,9 +43,7 @@ def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None
     return [match[1] if match else sample.group for match, sample in zip(matches, samples, strict=True)]
 
 
-def assign_splits(
-    samples: Sequence[Sample], strata: Sequence[int] | None, table: InputTable, seed: int
-) -> Splits:
+def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table: InputTable, seed: int) -> Splits:
     """Decide which samples train, validate and test.
 
     A sample's official split stands. The rest is split from the seed: stratified by class, or with whole groups on
@@ -107,13 +105,11 @@ def _held_out(
     single = [i for i in rest if counts[strata[i]] < 2]
     several = [i for i in rest if counts[strata[i]] >= 2]
     if single:
-        notes.append(f"{len(single)} classes have one image only; it trains, none is in {name}")
+        notes.append(f"classes with a single image: {len(single)}; it trains, none is in {name}")
     if round(len(several) * share) < len(set(strata[i] for i in several)):
         notes.append(f"too few images to have each class in {name}; split without strata")
         return list(train_test_split(list(rest), test_size=share, random_state=seed)[1])
-    return list(
-        train_test_split(several, test_size=share, random_state=seed, stratify=[strata[i] for i in several])[1]
-    )
+    return list(train_test_split(several, test_size=share, random_state=seed, stratify=[strata[i] for i in several])[1])
 
 
 def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
@@ -129,8 +125,13 @@ def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
         )
 
 
-def repeat_splits(file: Path, samples: Sequence[Sample]) -> Splits:
-    """The splits that an earlier run's ``samples.csv`` wrote down.
+def repeat_splits(file: Path, samples: Sequence[Sample], digests: Sequence[str]) -> Splits:
+    """The splits that an earlier run's ``samples.csv`` wrote down; files whose bytes changed are named in the notes.
+
+    Args:
+        file: the ``samples.csv``.
+        samples: all usable samples.
+        digests: SHA-256 of each sample's bytes.
 
     Raises:
         DataError: the file can't be read, names samples that are not there, or lacks samples that are.
@@ -139,20 +140,34 @@ def repeat_splits(file: Path, samples: Sequence[Sample]) -> Splits:
     missing = sorted(key for key in written if key not in {sample.key for sample in samples})
     added = [sample.key for sample in samples if sample.key not in written]
     if missing:
-        raise DataError(
-            f"input.samples: {file} names {len(missing)} samples that are not there, such as {missing[0]}"
-        )
-    notes = (f"{len(added)} samples are not in {file}; they are left out",) if added else ()
-    return Splits(np.array([written.get(sample.key, "left out") for sample in samples]), notes)
+        raise DataError(f"input.samples: {file} names {len(missing)} samples that are not there, such as {missing[0]}")
+    notes = [f"{len(added)} samples are not in {file}; they are left out"] if added else []
+    changed = [
+        sample.key
+        for sample, digest in zip(samples, digests, strict=True)
+        if sample.key in written and written[sample.key].digest not in ("", f"sha256:{digest}")
+    ]
+    if changed:
+        notes.append(f"{len(changed)} files changed since {file} was written, such as {changed[0]}")
+    splits = [written[sample.key].split if sample.key in written else "left out" for sample in samples]
+    return Splits(np.array(splits), tuple(notes))
 
 
-def read_samples_csv(file: Path) -> dict[str, Split]:
-    """Key → split, of the samples that were used.
+@dataclass(frozen=True)
+class WrittenSample:
+    """A row of ``samples.csv``: its split and the digest of its bytes, empty if there is none."""
+
+    split: Split
+    digest: str
+
+
+def read_samples_csv(file: Path) -> dict[str, WrittenSample]:
+    """Key → split and digest, of the samples that were used.
 
     Raises:
         DataError: the file is missing, or a line of it is not as ``Data.write_samples_csv`` writes it.
     """
-    splits: dict[str, Split] = {}
+    splits: dict[str, WrittenSample] = {}
     try:
         with file.open(newline="", encoding="utf-8") as text:
             reader = csv.DictReader(text)
@@ -166,7 +181,7 @@ def read_samples_csv(file: Path) -> dict[str, Split]:
                     near = nearest(str(row["split"]), get_args(Split))
                     hint = f'; did you mean "{near}"?' if near else ""
                     raise DataError(f"{file}:{reader.line_num}: unknown split {row['split']!r}{hint}")
-                splits[row["key"]] = cast(Split, row["split"])
+                splits[row["key"]] = WrittenSample(cast(Split, row["split"]), row.get("digest") or "")
     except FileNotFoundError as error:
         raise DataError(f"{file}: no such file; expected a samples.csv of an earlier run") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,7 +72,9 @@ def fill_store(
     with_masks = any(sample.mask is not None for sample in samples)
     _check_room(folder, len(samples), size, with_masks)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (len(samples), *size, 3))
-    masks = np.lib.format.open_memmap(folder / "masks.npy", "w+", np.uint8, (len(samples), *size)) if with_masks else None
+    masks = (
+        np.lib.format.open_memmap(folder / "masks.npy", "w+", np.uint8, (len(samples), *size)) if with_masks else None
+    )
     used: list[Sample] = []
     digests: list[str] = []
     sizes: list[ImageSize] = []
@@ -115,7 +118,9 @@ def _decode_all(
     """In the samples' order; at most a few batches of results wait in memory."""
     workers = max(2, os.cpu_count() or 2)
     waiting: deque[tuple[Sample, Future[_Decoded | DataError]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="tlkit-decode") as pool:
+    # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers, thread_name_prefix="tlkit-decode") as pool:
+        warnings.simplefilter("ignore")
         for sample in sample_set.samples:
             waiting.append((sample, pool.submit(_decode, sample, sample_set, size, resize)))
             if len(waiting) >= 8 * workers:

@@ -28,7 +28,18 @@ SPLITS = {
     "testing": "test",
 }
 _IMAGE_FOLDERS = ("images", "image", "img", "imgs", "photos", "jpegimages", "x")
-_MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "segmentation", "segmentations", "trimaps", "gt", "y")
+_MASK_FOLDERS = (
+    "masks",
+    "mask",
+    "labels",
+    "label",
+    "annotations",
+    "segmentation",
+    "segmentations",
+    "trimaps",
+    "gt",
+    "y",
+)
 _JUNK = ("__macosx", "__pycache__")
 _SAMPLE = 400
 """How many files are opened at the most; all are counted."""

@@ -66,8 +66,9 @@ def drawing() -> Iterator[None]:
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support .* natively")
-        matplotlib.rcParams.update({**matplotlib.rcParamsDefault, "backend": matplotlib.rcParams["backend"]})
-        matplotlib.rcParams.update(settings)
+        matplotlib.rcdefaults()
+        parameters: Any = matplotlib.rcParams
+        parameters.update(settings)
         yield
 
 
@@ -117,4 +118,4 @@ def overlay(image: np.ndarray, mask: np.ndarray, colors: tuple[tuple[int, int, i
     edge[:-1] |= mask[:-1] != mask[1:]
     edge[:, :-1] |= mask[:, :-1] != mask[:, 1:]
     strength[edge] = 1.0
-    return np.rint(image * (1 - strength) + table[mask] * strength).astype(np.uint8)
+    return np.asarray(np.rint(image * (1 - strength) + table[mask] * strength), np.uint8)

@@ -131,7 +131,7 @@ def segmented_page(
                 panel.set_title(text, fontsize=7.5)
         figure.suptitle(shorten(title, 100), fontsize=11)
         shown = list(zip(classes, colors, strict=True))[:40]
-        handles = [Patch(color=tuple(part / 255 for part in color), label=shorten(name, 24)) for name, color in shown]
+        handles = [Patch(color="#{:02x}{:02x}{:02x}".format(*color), label=shorten(name, 24)) for name, color in shown]
         if len(classes) > len(shown):
             handles.append(Patch(color="none", label=f"and {len(classes) - len(shown)} more"))
         handles.append(Patch(color="#808080", label="ignored"))

@@ -12,7 +12,7 @@ import h5py
 import keras
 
 from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
-from tlkit.download import download
+from tlkit.fetch import download
 from tlkit.errors import DataError
 from tlkit.models.graph import snake_case
 

@@ -62,8 +62,8 @@ def find(name: str) -> ShippedRecipe:
 
 
 def resolve(path: Path) -> Path:
-    """The file that a command means: ``path`` itself, else the shipped recipe of that name."""
-    if path.exists():
+    """The file that a command means: ``path`` itself where it is a file, else the shipped recipe of that name."""
+    if path.is_file():
         return path
     wanted = path.as_posix().removesuffix(".toml").removeprefix("recipes/")
     return next((recipe.file for recipe in shipped() if recipe.name == wanted), path)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tomlkit
 from pydantic import Field, ValidationError
 
-from tlkit.contracts import Augmentation, Dataset, Head, Options, Task
+from tlkit.contracts import Augmentation, Dataset, Head, Options, Record, Task
 from tlkit.errors import PluginError, Problem, RecipeError
+from tlkit.recipe import catalog
+from tlkit.recipe.messages import Place, problems_of, show, syntax_problem
+from tlkit.recipe.override import override
 from tlkit.recipe.schema import PLUGIN_TABLES, InputTable, Recipe, Selection, TrainTable
-from tlkit.recipe.source import KeyPath, key_lines, syntax_error_line
-from tlkit.registry import KINDS, Registry, Source, nearest
+from tlkit.recipe.source import KeyPath, key_lines
+from tlkit.registry import KINDS, Registry, nearest
 
 Values = dict[str, Any]
 
@@ -45,6 +46,7 @@ def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -
 
     Raises:
         RecipeError: with all problems that were found, each with its file, line and key.
+        PluginError: a plugin's check of recipes failed.
     """
     return parse_recipe(_read(file), registry, overrides, file)
 
@@ -54,10 +56,9 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = syntax_error_line(error, text)
-        raise RecipeError([Problem("", f"not TOML: {error}", file, line)]) from error
+        raise RecipeError([syntax_problem(error, text, file)]) from error
     problems: list[Problem] = []
-    overridden_text, overridden = _override(values, text, overrides, problems)
+    overridden_text, overridden = override(values, text, overrides, problems)
     recipe = _Checker(values, registry, problems).check(file, overridden_text)
     if recipe is not None and not problems:
         problems.extend(registry.check_recipe(recipe.values))
@@ -68,32 +69,39 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
 
 def _read(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8")
+        return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         folder = file.parent if file.parent.is_dir() else Path()
-        near = nearest(file.name, (entry.name for entry in folder.glob("*.toml")))
-        hint = f'; did you mean "{folder / near}"?' if near else "; tlkit recipes ls lists the shipped ones"
+        beside = {entry.name: str(folder / entry.name) for entry in folder.glob("*.toml")}
+        shipped = {recipe.name: recipe.name for recipe in catalog.shipped()}
+        known = beside | shipped
+        near = nearest(file.name, beside) or nearest(file.as_posix().removesuffix(".toml"), shipped)
+        hint = f'; did you mean "{known[near]}"?' if near else "; tlkit recipes ls lists the shipped ones"
         raise RecipeError([Problem("", f"no such file{hint}", file)]) from error
     except IsADirectoryError as error:
         message = "is a folder, expected a recipe file; tlkit init writes a recipe for a folder of images"
         raise RecipeError([Problem("", message, file)]) from error
     except UnicodeDecodeError as error:
-        raise RecipeError([Problem("", f"not UTF-8 text: {error.reason}", file)]) from error
+        raise RecipeError([Problem("", f"not UTF-8 text: {error.reason} at byte {error.start}", file)]) from error
     except OSError as error:
         raise RecipeError([Problem("", f"can't be read: {error.strerror}", file)]) from error
 
 
 class _Checker:
+    """Checks the tables of one recipe and collects what is wrong in ``problems``."""
+
     def __init__(self, values: Values, registry: Registry, problems: list[Problem]) -> None:
         self.values = values
         self.registry = registry
         self.problems = problems
+        self.task = values.get("task")
+        self.elsewhere = self._keys_of_other_tables()
 
     def check(self, file: Path | None, text: str) -> Recipe | None:
         before = len(self.problems)
         top = self._top()
         tables = {name: self._table(name) for name in TABLES}
-        core = {name: self._options(model, tables[name], name) for name, model in CORE_TABLES.items()}
+        core = {name: self._options(model, tables[name], self._core_place(name)) for name, model in CORE_TABLES.items()}
         chosen = {name: self._selection(name, tables[name]) for name in PLUGIN_TABLES}
         if top is not None:
             self._tasks(top.task, chosen)
@@ -116,16 +124,44 @@ class _Checker:
     def _top(self) -> _Top | None:
         rest = {key: value for key, value in self.values.items() if key not in TABLES}
         known = [*_Top.model_fields, *TABLES]
-        return self._options(_Top, rest, "", "key of a recipe", known)
+        found: _Top | None = self._options(_Top, rest, Place("", "key of a recipe", known, self.elsewhere))
+        return found
+
+    def _keys_of_other_tables(self) -> dict[str, str]:
+        """Key → where it belongs, for keys that stand in the wrong table."""
+        found = {key: "at the top, above all tables" for key in _Top.model_fields if key != "name"}
+        models = dict(CORE_TABLES)
+        for table, kind in PLUGIN_TABLES.items():
+            values = self.values.get(table)
+            name = values.get("name") if isinstance(values, dict) else None
+            if isinstance(name, str) and name in self.registry.names(kind):
+                models[table] = next(record.options for record in self._records(kind) if record.name == name)
+        for table, model in models.items():
+            for key in model.model_fields:
+                found.setdefault(key, f"in [{table}]")
+        return found
+
+    def _records(self, kind: type) -> Iterator[Any]:
+        return (record for record, _ in self.registry.records(kind))  # type: ignore[type-var]
 
     def _table(self, name: str) -> Values:
         value = self.values.get(name)
         if value is None and name not in OPTIONAL_TABLES:
-            kind = KINDS[PLUGIN_TABLES[name]][0]
-            self.problems.append(Problem(name, f"missing; expected a table [{name}] whose name selects a {kind}"))
+            misspelt = [key for key in self.values if key not in (*_Top.model_fields, *TABLES)]
+            if not any(nearest(key, TABLES) == name for key in misspelt):
+                self.problems.append(Problem(name, f"missing; expected a table [{name}] with {self._a_name(name)}"))
         elif value is not None and not isinstance(value, dict):
-            self.problems.append(Problem(name, f"expected a table [{name}], received {_show(value)}"))
+            self.problems.append(Problem(name, f"expected a table [{name}], received {show(value)}"))
         return value if isinstance(value, dict) else {}
+
+    def _a_name(self, table: str) -> str:
+        kind = PLUGIN_TABLES[table]
+        fitting = [record.name for record in self._records(kind) if self.task in _tasks(record, self.task)]
+        names = list(dict.fromkeys(fitting or self.registry.names(kind)))
+        if not names:
+            return f"the name of a {KINDS[kind][0]}; no plugin offers one"
+        more = ", … (tlkit plugins lists all)" if len(names) > 6 else ""
+        return f"the name of a {KINDS[kind][0]}: {', '.join(names[:6])}{more}"
 
     def _selection(self, table: str, values: Values) -> Selection[Any] | None:
         kind = PLUGIN_TABLES[table]
@@ -135,10 +171,9 @@ class _Checker:
             return None
         name = values.get("name")
         if not isinstance(name, str):
-            shown = ", ".join(self.registry.names(kind)[:12])
-            received = "nothing" if name is None else _show(name)
-            message = f"expected the name of a {KINDS[kind][0]} (such as {shown}), received {received}"
-            self.problems.append(Problem(f"{table}.name" if "name" in values else table, message))
+            received = "nothing" if name is None else show(name)
+            message = f"expected {self._a_name(table)}, received {received}"
+            self.problems.append(Problem(f"{table}.name", message))
             return None
         try:
             record, source = self.registry.find_with_source(kind, name)  # type: ignore[type-var]
@@ -146,61 +181,68 @@ class _Checker:
             self.problems.append(Problem(f"{table}.name", str(error)))
             return None
         rest = {key: value for key, value in values.items() if key != "name"}
-        owner = f'option of {KINDS[kind][0]} "{name}" ({_owner(source)})'
-        options = self._options(record.options, rest, table, owner)
+        owner = f'option of {KINDS[kind][0]} "{name}" ({source})'
+        place = Place(table, owner, list(record.options.model_fields), self.elsewhere)
+        options = self._options(record.options, rest, place)
         return None if options is None else Selection(record, options)
 
-    def _options(
-        self,
-        model: type[Options],
-        values: Values,
-        table: str,
-        owner: str | None = None,
-        known: Sequence[str] = (),
-    ) -> Any:
-        owner = owner or f"key of [{table}]"
-        known = known or [name for name in model.model_fields if name != "name"] or ["name"]
+    def _core_place(self, table: str) -> Place:
+        return Place(table, f"key of [{table}]", list(CORE_TABLES[table].model_fields), self.elsewhere)
+
+    def _options(self, model: type[Options], values: Values, place: Place) -> Any:
         try:
+            # As JSON: pydantic's strict mode takes no string for a path and no list for a tuple from Python.
             return model.model_validate_json(json.dumps(values, default=str))
         except ValidationError as error:
-            self.problems.extend(_problems(error, values, table, owner, known))
+            self.problems.extend(problems_of(error, values, model, place))
             return None
 
     def _tasks(self, task: str, chosen: Mapping[str, Selection[Any] | None]) -> None:
         for table, kind in (("data", Dataset), ("augment", Augmentation), ("head", Head)):
             selection = chosen[table]
-            if selection is None:
+            if selection is None or task in _tasks(selection.record, task):
                 continue
-            record = selection.record
-            tasks = (record.task,) if isinstance(record, Head) else record.tasks
-            if task not in tasks:
-                others = [
-                    each.name
-                    for each, _ in self.registry.records(kind)  # type: ignore[type-var]
-                    if task in ((each.task,) if isinstance(each, Head) else each.tasks)  # type: ignore[attr-defined]
-                ]
-                self.problems.append(
-                    Problem(
-                        f"{table}.name",
-                        f'"{record.name}" is for {" and ".join(tasks)}, but the task is {task}; '
-                        f"expected one of {', '.join(others) or 'none that is installed'}",
-                    )
-                )
+            tasks = " and ".join(_tasks(selection.record, task))
+            others = [each.name for each in self._records(kind) if task in _tasks(each, task)]
+            message = (
+                f'{KINDS[kind][0]} "{selection.record.name}" is for {tasks}, but the task is {task}; '
+                f"for it there are {', '.join(others) or 'none that is installed'}"
+            )
+            self.problems.append(Problem(f"{table}.name", message))
+
+
+def _tasks(record: Record, task: Any) -> tuple[Any, ...]:
+    """The tasks that a record serves; any, for backbones and schedules."""
+    if isinstance(record, Head):
+        return (record.task,)
+    return record.tasks if isinstance(record, Dataset | Augmentation) else (task,)
 
 
 def _locate(
     problems: Sequence[Problem], text: str, file: Path | None, overridden: Mapping[KeyPath, str]
 ) -> list[Problem]:
-    lines = {tuple(str(part) for part in path): line for path, line in key_lines(text).items()}
+    lines = {".".join(str(part) for part in path): line for path, line in key_lines(text).items()}
+    sources = {".".join(str(part) for part in path): each for path, each in overridden.items()}
     located = []
     for problem in problems:
-        path = tuple(problem.path.split(".")) if problem.path else ()
-        source = next((override for key, override in overridden.items() if path[: len(key)] == key), None)
+        source = _source(problem.path, sources, lines)
         if problem.path == "--set":
-            located.append(Problem("--set", problem.message))
+            located.append(problem)
         elif source is not None:
-            located.append(Problem(f"--set {source}", f"{problem.path}: {problem.message}"))
+            message = problem.message if source.startswith(f"{problem.path}=") else f"{problem.path}: {problem.message}"
+            located.append(Problem(f"--set {source}", message))
         else:
-            line = next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), None)
-            located.append(Problem(problem.path, problem.message, file, line))
+            path = problem.path
+            while path and path not in lines:
+                path = path.rpartition(".")[0]
+            located.append(Problem(problem.path, problem.message, file, lines.get(path)))
     return sorted(located, key=lambda each: (each.line is None, each.line or 0))
+
+
+def _source(path: str, sources: Mapping[str, str], lines: Mapping[str, int]) -> str | None:
+    """The override that a problem comes from; None when it comes from the file."""
+    for key, source in reversed(sources.items()):
+        made_the_table = path not in lines and key.startswith(f"{path}.")
+        if path == key or path.startswith(f"{key}.") or (path and made_the_table):
+            return source
+    return None

@@ -57,7 +57,9 @@ class Place:
     elsewhere: Mapping[str, str]
 
 
-def problems_of(error: ValidationError, values: Mapping[str, Any], model: type[BaseModel], place: Place) -> list[Problem]:
+def problems_of(
+    error: ValidationError, values: Mapping[str, Any], model: type[BaseModel], place: Place
+) -> list[Problem]:
     """A problem for each key that is wrong."""
     found: dict[tuple[str | int, ...], list[tuple[str, str]]] = {}
     for detail in error.errors(include_url=False):
@@ -139,9 +141,7 @@ def _expected(detail: Any) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _unknown(
-    path: tuple[str | int, ...], values: Mapping[str, Any], model: type[BaseModel], place: Place
-) -> str:
+def _unknown(path: tuple[str | int, ...], values: Mapping[str, Any], model: type[BaseModel], place: Place) -> str:
     key = str(path[-1]) if path else ""
     if len(path) > 1:
         known = _nested_fields(model, path[:-1], values)

@@ -37,6 +37,6 @@ def portable_text(recipe: Recipe) -> str:
 
 
 def _takes_path(annotation: Any) -> bool:
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union, typing.Annotated):
         return any(_takes_path(part) for part in typing.get_args(annotation))
     return annotation is Path

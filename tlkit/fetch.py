@@ -38,7 +38,7 @@ def download(url: str, folder: Path, file_name: str, digest: str | None, *, what
         fetched = pooch.retrieve(
             url, known_hash=digest, fname=file_name, path=folder, downloader=_Resuming(target, what)
         )
-    except RequestException as error:
+    except (RequestException, _CutOff) as error:
         raise DataError(f"{what}: can't download {url}: {_reason(error)}.\n{by_hand}") from error
     except OSError as error:
         raise DataError(f"{what}: can't write {target}: {error.strerror or error}") from error
@@ -51,7 +51,13 @@ def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
+    if isinstance(error, _CutOff):
+        return str(error)
     return f"no connection ({type(error).__name__})"
+
+
+class _CutOff(ConnectionError):
+    """The connection ended before the file did."""
 
 
 class _Resuming:
@@ -67,7 +73,9 @@ class _Resuming:
         from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
         have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        headers = (
+            {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+        )
         console = Console(stderr=True)
         with requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
@@ -94,6 +102,6 @@ class _Resuming:
                     progress.advance(task, len(chunk))
                 written = file.tell()
         if total is not None and written < total:
-            raise requests.ConnectionError(f"the connection ended after {written} of {total} bytes; run again to go on")
+            raise _CutOff(f"the connection ended after {written} of {total} bytes; run again to go on")
         self.part.replace(Path(output_file))
         return None

@@ -1,0 +1,67 @@
+"""CONTRIBUTING.md is run as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import tlkit
+from tlkit.contracts import Augmentation, Head, Schedule
+from tlkit.registry import make_registry
+from tlkit.testing import check_augmentation, check_head, check_schedule
+
+TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.fixture
+def my_head(tmp_path, monkeypatch):
+    file = tmp_path / "my_head.py"
+    file.write_text(CODE[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    return file
+
+
+def test_the_head_of_the_guide_passes_the_check_of_the_guide(my_head):
+    namespace: dict[str, object] = {}
+    exec(CODE[1], namespace)
+    namespace["test_pooled"]()
+
+
+def test_the_head_of_the_guide_is_used_by_a_recipe(my_head, class_folders, tmp_path):
+    photos = class_folders({"a": 12, "b": 12, "c": 12})
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'name = "r"\ntask = "classification"\n[data]\nname = "folder"\npath = "{photos.as_posix()}"\n'
+        "[input]\nimage_size = 32\nbatch_size = 8\n"
+        '[backbone]\nname = "small_encoder"\nfilters = [8, 8]\n[head]\nname = "linear"\n'
+        '[schedule]\nname = "full"\nepochs = 1\n'
+    )
+    registry = make_registry([my_head], environ={})
+    overrides = ['head={name="pooled", units=32}']
+    tlkit.run(recipe, overrides, tmp_path / "run", registry=registry, quiet=True)
+    card = (tmp_path / "run" / "model.json").read_text()
+    assert '"pooled"' in card
+    assert '"units": 32' in card
+
+
+def test_the_check_refuses_a_head_with_wrong_units():
+    from keras import layers
+
+    def build(features, ctx, options):
+        return layers.Dense(ctx.units + 1)(layers.GlobalAveragePooling2D()(features[max(features)]))
+
+    head = tlkit.Head(name="wrong", summary="", task="classification", options=tlkit.Options, build=build)
+    with pytest.raises(tlkit.PluginError, match="expected logits of shape"):
+        check_head(head)
+
+
+def test_every_head_policy_and_schedule_of_ours_passes_the_checks(registry):
+    for head, _ in registry.records(Head):
+        check_head(head)
+    for augmentation, _ in registry.records(Augmentation):
+        check_augmentation(augmentation)
+    for schedule, _ in registry.records(Schedule):
+        assert check_schedule(schedule)
