@@ -308,9 +308,17 @@ class _Run:
             found = [section for each in offered for section in each or ()]
             return sorted(found, key=lambda section: section.title)
 
+        self.reporter.begin("evaluating", 1)
         metrics = write_results(
-            self.folder, network.model, card, data, batch_size=self.recipe.input.batch_size, sections=sections
+            self.folder,
+            network.model,
+            card,
+            data,
+            batch_size=self.recipe.input.batch_size,
+            sections=sections,
+            progress=lambda done, total: self.reporter.at(done, total, "evaluating"),
         )
+        self.reporter.end()
         for split, values in metrics.items():
             self.say(f"{split}: {_headline(values)}")
         return metrics

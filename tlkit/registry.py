@@ -202,9 +202,10 @@ class Registry:
         problems: list[Problem] = []
         for implementation in self.manager.hook.tlkit_check_recipe.get_hookimpls():
             source = self.sources[implementation.plugin_name]
+            function: Any = implementation.function
             arguments = [values for name in implementation.argnames if name == "recipe"]
             try:
-                found = list(implementation.function(*arguments) or ())
+                found = list(function(*arguments) or ())
             except Exception as error:  # the plugin's own code
                 raise PluginError(f"{source.title}: tlkit_check_recipe: {type(error).__name__}: {error}") from error
             wrong = next((each for each in found if not isinstance(each, Problem)), None)
@@ -241,7 +242,8 @@ def _conflict(kind: type, name: str, found: Sequence[tuple[Any, Source]]) -> str
     title = KINDS[kind][0]
     if len(sources) == 1:
         return f'{title} "{name}" is offered twice by {sources[0]}'
-    return f'{title} "{name}" is offered by {" and ".join(sources)}; uninstall one, or name the plugins to load in {VARIABLE}'
+    offered = f'{title} "{name}" is offered by {" and ".join(sources)}'
+    return f"{offered}; uninstall one, or name the plugins to load in {VARIABLE}"
 
 
 def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.environ) -> Registry:

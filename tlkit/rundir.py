@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tlkit.contracts import LabelKind, Task
 from tlkit.errors import RunError
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 class Part(BaseModel):

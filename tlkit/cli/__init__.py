@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from tlkit.errors import TlkitError
-from tlkit.registry import Failure, Registry, make_registry
+from tlkit.errors import RecipeError, TlkitError
+from tlkit.registry import Failure, Registry, make_registry, nearest
 
 VERBS = {
     "init": "Look at a folder of images and write a recipe for it.",
@@ -51,8 +51,19 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in VERBS:
             command: click.Command = getattr(importlib.import_module(f"tlkit.cli.{name}"), name)
+            _accept_plugins(command)
             return command
         return ctx.ensure_object(Session).commands.get(name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            names = [*VERBS, *ctx.ensure_object(Session).commands]
+            near = nearest(args[0], names)
+            hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(names)}"
+            raise click.UsageError(f'no command "{args[0]}"{hint}', ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = list(VERBS.items())
@@ -93,7 +104,15 @@ plugin_option = click.option(
     metavar="FILE",
     help="Load a Python file as a plugin; may be given several times.",
 )
-"""``--plugin FILE``, for the group and for each verb that uses plugins."""
+"""``--plugin FILE``: the group and every verb of ours take it."""
+
+
+def _accept_plugins(command: click.Command) -> None:
+    if all(parameter.name != "plugin" for parameter in command.params):
+        plugin_option(command)
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _accept_plugins(each)
+
 
 set_option = click.option(
     "--set",
@@ -105,7 +124,7 @@ set_option = click.option(
 """``--set KEY=VALUE`` of the verbs that read a recipe."""
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(package_name="tlkit", prog_name="tlkit")
 @plugin_option
 @click.pass_context
@@ -118,6 +137,8 @@ def cli(ctx: click.Context) -> None:
     tlkit predict RUN IMAGES   use the model
     """
     ctx.ensure_object(Session)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -128,6 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             reconfigure(errors="replace")
     try:
         code = cli.main(None if arguments is None else list(arguments), standalone_mode=False)
+    except RecipeError as error:
+        for problem in error.problems:
+            click.echo(f"Error: {problem}", err=True)
+        sys.exit(error.exit_code)
     except TlkitError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

@@ -140,7 +140,15 @@ def open_run_data(recipe: Recipe, folder: RunFolder, new_data: Path | None, cach
     else:
         raise RunError(f"{folder.samples}: no such file; it tells which images are in which split")
     table = recipe.input.model_copy(update=update)
-    return open_data(recipe.data, table, task=recipe.task, seed=recipe.seed, folder=cache, progress=progress)
+    return open_data(
+        recipe.data,
+        table,
+        task=recipe.task,
+        seed=recipe.seed,
+        folder=cache,
+        progress=progress,
+        minimum_classes=2 if new_data is None else 1,
+    )
 
 
 def choose_rows(data: Data, split: str | None, new_data: Path | None) -> tuple[str, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, plugin_option
+from tlkit.cli import Session
 
 
 @click.command()
@@ -22,7 +22,6 @@ from tlkit.cli import Session, plugin_option
     show_default=True,
     help="What to learn from the Oxford-IIIT Pet data set, if that is what the folder holds.",
 )
-@plugin_option
 @click.pass_obj
 def init(session: Session, folder: Path, out: Path | None, force: bool, backbone: str, target: str) -> None:
     """Look at FOLDER, say what is in it, and write a recipe for it.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, plugin_option
+from tlkit.cli import Session
 
 
 @click.group()
@@ -56,7 +56,6 @@ def cp(name: str, destination: Path, force: bool) -> None:
 
 
 @recipes.command()
-@plugin_option
 @click.pass_obj
 def schema(session: Session) -> None:
     """Print a JSON Schema of recipes for editors, with the options of the installed plugins."""

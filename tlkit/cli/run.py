@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, plugin_option, set_option
+from tlkit.cli import Session, set_option
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @set_option
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder itself; by default runs/<recipe>-<n>.")
-@plugin_option
 @click.pass_obj
 def run(session: Session, recipe: Path, overrides: tuple[str, ...], out: Path | None) -> None:
     """Run RECIPE, a TOML file or the name of a shipped recipe: train, evaluate, write the run folder."""

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, plugin_option, set_option
+from tlkit.cli import Session, set_option
 
 
 @click.command()
 @click.argument("recipes", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECIPE...")
 @set_option
-@plugin_option
 @click.pass_obj
 def validate(session: Session, recipes: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """Check recipes and report every problem with its file, line and key.

@@ -115,6 +115,7 @@ def open_data(
     seed: int,
     folder: Path,
     progress: Progress | None = None,
+    minimum_classes: int = 2,
 ) -> Data:
     """Open a data set, decode it into a store and split it.
 
@@ -125,6 +126,7 @@ def open_data(
         seed: of the recipe.
         folder: where the store is written; it must exist.
         progress: told (done, total) while images are decoded.
+        minimum_classes: how many classes there must be; a model can be evaluated on one.
 
     Raises:
         DataError: the data can't be used, or more files than ``max_bad_share`` can't be decoded.
@@ -132,7 +134,7 @@ def open_data(
     """
     name = dataset.record.name
     found = dataset.record.open(DatasetContext(task, seed), dataset.options)
-    check_sample_set(found, task, name)
+    check_sample_set(found, task, name, minimum_classes)
     store, samples, broken = fill_store(found, table.image_size, table.resize, folder, progress)
     share = len(broken) / len(found.samples)
     if broken and (share > table.max_bad_share or not samples):
@@ -184,7 +186,7 @@ def _split_notes(split: Splits, labels: np.ndarray | None, classes: Sequence[str
     return [f"no training image of {', '.join(lacking[:8])}"] if lacking else []
 
 
-def check_sample_set(found: SampleSet, task: Task, name: str) -> None:
+def check_sample_set(found: SampleSet, task: Task, name: str, minimum_classes: int = 2) -> None:
     """Check what a data set returned.
 
     Raises:
@@ -196,7 +198,7 @@ def check_sample_set(found: SampleSet, task: Task, name: str) -> None:
     if not found.samples:
         aside = f"; {len(found.set_aside)} files were set aside:\n{listing(found.set_aside)}" if found.set_aside else ""
         raise DataError(f'dataset "{name}": no images found in {found.root or "it"}{aside}')
-    if len(found.classes) < 2:
+    if len(found.classes) < minimum_classes:
         raise DataError(
             f'dataset "{name}": only one class ({", ".join(found.classes) or "none"}); '
             "at least two are needed to learn a difference"

@@ -102,6 +102,7 @@ class BatchLoss:
         return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), count), count
 
     def _class_weight(self, dense: Any) -> Any:
+        assert self._weights is not None
         if self.targets.label_kind == "binary":
             return (self._weights[0] * (1 - dense) + self._weights[1] * dense)[:, 0]
         return tf.linalg.matvec(dense, self._weights)

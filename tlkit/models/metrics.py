@@ -26,10 +26,11 @@ def iou_from_confusion(confusion: np.ndarray) -> np.ndarray:
     """
     hits = np.diag(confusion).astype(np.float64)
     union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
-    return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+    iou: np.ndarray = np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+    return iou
 
 
-class MeanIoU(keras.metrics.Metric):
+class MeanIoU(keras.metrics.Metric):  # type: ignore[misc]
     """Mean intersection over union of the classes that occur, ignored pixels left out.
 
     Keras's own counts an absent class as 1 and takes labels out of range without a word (keras#22835).

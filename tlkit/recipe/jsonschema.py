@@ -36,7 +36,7 @@ def _plugin_table(table: str, registry: Registry, definitions: dict[str, Any]) -
     kind = PLUGIN_TABLES[table]
     branches = []
     summaries = []
-    for record, _ in registry.records(kind):  # type: ignore[type-var]
+    for record, _ in registry.records(kind):
         schema = _hoisted(record.options, f"{table}.{record.name}", definitions)
         schema["properties"] = {
             "name": {"const": record.name, "description": record.summary},

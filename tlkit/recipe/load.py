@@ -112,14 +112,8 @@ class _Checker:
             **{name: {"name": c.record.name, **c.options.model_dump(mode="json")} for name, c in chosen.items() if c},
             **{name: options.model_dump(mode="json") for name, options in core.items() if options},
         }
-        return Recipe(
-            **top.model_dump(),
-            **core,
-            **chosen,
-            file=file,
-            text=text,
-            values=values,  # type: ignore[arg-type]
-        )
+        parts: Any = {**top.model_dump(), **core, **chosen}
+        return Recipe(**parts, file=file, text=text, values=values)
 
     def _top(self) -> _Top | None:
         rest = {key: value for key, value in self.values.items() if key not in TABLES}
@@ -142,7 +136,7 @@ class _Checker:
         return found
 
     def _records(self, kind: type) -> Iterator[Any]:
-        return (record for record, _ in self.registry.records(kind))  # type: ignore[type-var]
+        return (record for record, _ in self.registry.records(kind))
 
     def _table(self, name: str) -> Values:
         value = self.values.get(name)
@@ -176,7 +170,7 @@ class _Checker:
             self.problems.append(Problem(f"{table}.name", message))
             return None
         try:
-            record, source = self.registry.find_with_source(kind, name)  # type: ignore[type-var]
+            record, source = self.registry.find_with_source(kind, name)
         except PluginError as error:
             self.problems.append(Problem(f"{table}.name", str(error)))
             return None
@@ -239,7 +233,7 @@ def _locate(
     return sorted(located, key=lambda each: (each.line is None, each.line or 0))
 
 
-def _source(path: str, sources: Mapping[str, str], lines: Mapping[str, int]) -> str | None:
+def _source(path: str, sources: dict[str, str], lines: Mapping[str, int]) -> str | None:
     """The override that a problem comes from; None when it comes from the file."""
     for key, source in reversed(sources.items()):
         made_the_table = path not in lines and key.startswith(f"{path}.")

@@ -93,7 +93,7 @@ def _real_path(loc: Sequence[str | int], kind: str, values: Any) -> tuple[str | 
             isinstance(values, list) and isinstance(part, int) and part < len(values)
         )
         if present:
-            values = values[part]  # type: ignore[index]
+            values = values[part]
             path.append(part)
         elif kind == "missing" and index == len(loc) - 1 and isinstance(values, dict):
             path.append(part)
@@ -110,7 +110,8 @@ def _message(
         return _missing(detail, path, place)
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", context["expected"])
-        return f"expected {context['expected'].replace(chr(39), chr(34))}, received {show(received)}{_near(received, names)}"
+        expected = context["expected"].replace("'", '"')
+        return f"expected {expected}, received {show(received)}{_near(received, names)}"
     if kind == "union_tag_invalid":
         names = re.findall(r"'([^']*)'", context["expected_tags"])
         return f"expected one of {', '.join(names)}, received {show(context['tag'])}{_near(context['tag'], names)}"
@@ -189,11 +190,12 @@ def _nested_fields(model: type[BaseModel], path: Sequence[str | int], values: An
 def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for part in typing.get_args(annotation) for found in _models(part)]
+    parts: tuple[Any, ...] = typing.get_args(annotation)
+    return [found for part in parts for found in _models(part)]
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
-    annotation = model.model_fields["name"].annotation if "name" in model.model_fields else None
+    annotation: Any = model.model_fields["name"].annotation if "name" in model.model_fields else None
     return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
 
 

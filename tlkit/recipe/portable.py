@@ -10,13 +10,13 @@ from typing import Any
 import tomlkit
 
 from tlkit.contracts import Options
-from tlkit.recipe.schema import Recipe
+from tlkit.recipe.schema import Recipe, Selection
 
 
 def portable_text(recipe: Recipe) -> str:
     """The recipe's TOML text, overrides applied and comments kept, with its paths made absolute."""
     document = tomlkit.parse(recipe.text)
-    selections = {
+    selections: dict[str, Selection[Any]] = {
         "data": recipe.data,
         "backbone": recipe.backbone,
         "head": recipe.head,
@@ -29,10 +29,10 @@ def portable_text(recipe: Recipe) -> str:
         for key, info in type(options).model_fields.items():
             value = getattr(options, key)
             if isinstance(value, Path) and _takes_path(info.annotation) and key in document.get(table, {}):
-                document[table][key] = value.expanduser().resolve().as_posix()  # type: ignore[index]
+                document[table][key] = value.expanduser().resolve().as_posix()
     weights = recipe.backbone.options.weights
     if weights not in ("imagenet", "none") and "weights" in document.get("backbone", {}):
-        document["backbone"]["weights"] = Path(weights).expanduser().resolve().as_posix()  # type: ignore[index]
+        document["backbone"]["weights"] = Path(weights).expanduser().resolve().as_posix()
     return tomlkit.dumps(document)
 
 

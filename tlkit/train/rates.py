@@ -21,7 +21,7 @@ def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
     Raises:
         RecipeError: Keras has no optimizer of that name, or it does not take an argument.
     """
-    classes = {
+    classes: dict[str, Any] = {
         name.lower(): member
         for name, member in vars(keras.optimizers).items()
         if inspect.isclass(member)

@@ -1,0 +1,54 @@
+"""What must not cost the time that TensorFlow takes to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib")
+CODE = """
+import sys
+from tlkit.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    assert end.code == 0, end.code
+heavy = [name for name in {heavy!r} if name in sys.modules]
+assert not heavy, heavy
+"""
+
+
+def check(code: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["validate", "quickstart", "pets_seg"],
+        ["plugins"],
+        ["plugins", "show", "backbone", "MobileNetV2"],
+        ["recipes", "ls"],
+        ["recipes", "schema"],
+        ["run", "--help"],
+        ["predict", "--help"],
+        ["evaluate", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_trains_nothing_imports_nothing_heavy(arguments):
+    check(CODE.format(arguments=arguments, heavy=HEAVY))
+
+
+def test_looking_at_a_folder_imports_nothing_heavy(class_folders, tmp_path):
+    photos = class_folders({"cat": 3, "dog": 3})
+    arguments = ["init", str(photos), "--out", str(tmp_path / "r.toml")]
+    check(CODE.format(arguments=arguments, heavy=HEAVY))
+
+
+def test_the_public_module_imports_nothing_heavy():
+    check(f"import sys, tlkit; assert not [n for n in {HEAVY!r} if n in sys.modules]")
