@@ -208,7 +208,9 @@ def test_a_misspelt_hook_is_listed_with_the_nearest(install):
     install("typo-heads", offering_head("pooled").replace("tlkit_heads", "tlkit_head"))
     outcome = tlkit_command("plugins")
     assert outcome.code == 0
-    assert 'typo-heads-point (typo-heads 1.5): there is no hook "tlkit_head"; did you mean "tlkit_heads"?' in outcome.out
+    assert (
+        'typo-heads-point (typo-heads 1.5): there is no hook "tlkit_head"; did you mean "tlkit_heads"?' in outcome.out
+    )
 
 
 def test_an_undecorated_hook_is_listed(install):
@@ -308,7 +310,7 @@ def test_a_single_file_is_loaded_before_and_after_the_verb(plugin_file, recipe_f
     assert tlkit_command("validate", recipe, "--plugin", file).code == 0
 
 
-def test_several_files_are_loaded_also_when_they_have_the_same_name(plugin_file, recipe_file, tmp_path):
+def test_several_files_are_loaded_also_when_they_have_the_same_name(plugin_file, tmp_path):
     (tmp_path / "other").mkdir()
     first = plugin_file(offering_head("pooled"))
     second = plugin_file(offering_head("spread"), "other/lone.py")
@@ -354,6 +356,18 @@ def test_a_file_that_fails_is_an_error_with_its_line_and_no_traceback(plugin_fil
     assert outcome.code == 2
     assert outcome.err.startswith(f"Error: --plugin {file}{message}")
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("code", ["\nraise RuntimeError('no')", "\ndef f(:"])
+def test_a_file_that_fails_is_named_as_it_was_given(plugin_file, monkeypatch, tmp_path, code):
+    plugin_file(code)
+    monkeypatch.chdir(tmp_path)
+    assert tlkit_command("plugins", "--plugin", "lone.py").err.startswith("Error: --plugin lone.py:2: ")
+
+
+def test_an_error_in_what_a_file_calls_has_the_files_own_line(plugin_file):
+    file = plugin_file("import json\n\njson.loads('{')\n")
+    assert tlkit_command("plugins", "--plugin", file).err.startswith(f"Error: --plugin {file}:3: JSONDecodeError")
 
 
 def test_a_failed_file_leaves_no_half_imported_module(plugin_file):
@@ -411,7 +425,7 @@ def test_a_plugin_cannot_replace_a_verb(install, recipe_file):
     assert "Says hello" not in tlkit_command("--help").out
     listed = tlkit_command("plugins")
     assert listed.code == 0
-    assert '"validate" is a verb of tlkit\'s own and can\'t be replaced' in listed.out
+    assert "\"validate\" is a verb of tlkit's own and can't be replaced" in listed.out
     assert "hello-command 1.5" in listed.out
 
 

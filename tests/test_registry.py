@@ -229,7 +229,7 @@ def test_other_names_in_a_plugin_are_its_own_business(empty):
 
 
 def test_a_hook_with_an_argument_that_does_not_exist_is_a_failure_and_leaves_nothing_behind(empty):
-    module = plugin(tlkit_check_recipe=lambda recipe, colour: [], tlkit_heads=lambda: [head()])
+    module = plugin(tlkit_check_recipe=lambda recipe, colour: [recipe, colour], tlkit_heads=lambda: [head()])
     empty.add(module, MINE, "mine")
     assert "colour" in reasons(empty)[0]
     assert empty.sources == {}
@@ -243,7 +243,7 @@ def test_a_hook_may_take_fewer_arguments_than_there_are(empty):
 
 def test_problems_of_all_plugins_are_collected(empty):
     empty.add(plugin(tlkit_check_recipe=lambda recipe: [tlkit.Problem("seed", f"{recipe['seed']}")]), MINE, "mine")
-    empty.add(plugin(tlkit_check_recipe=lambda recipe: None), OTHER, "other")
+    empty.add(plugin(tlkit_check_recipe=lambda: None), OTHER, "other")
     assert empty.check_recipe({"seed": 3}) == [tlkit.Problem("seed", "3")]
 
 
@@ -252,7 +252,7 @@ def test_problems_of_all_plugins_are_collected(empty):
     [
         (lambda recipe: recipe["nothing"], "mine (my-heads 1.2): tlkit_check_recipe: KeyError: 'nothing'"),
         (
-            lambda recipe: ["too large"],
+            lambda: ["too large"],
             "mine (my-heads 1.2): tlkit_check_recipe: expected tlkit.Problem, received 'too large'",
         ),
     ],

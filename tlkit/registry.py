@@ -320,8 +320,10 @@ def _import_file(file: Path) -> ModuleType:
 def _raised_at(error: BaseException, file: Path) -> str:
     """The file and the line in it that an error comes from."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
-        return f"{error.filename}:{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+        where = file if error.filename is None or Path(error.filename).resolve() == file.resolve() else error.filename
+        return f"{where}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
     return f"{file}:{lines[-1]}" if lines else str(file)
 
 

@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if reconfigure is not None:
             reconfigure(errors="replace")
     try:
-        code = cli.main(None if arguments is None else list(arguments), standalone_mode=False)
+        code = cli.main(None if arguments is None else list(arguments), prog_name="tlkit", standalone_mode=False)
     except RecipeError as error:
         for problem in error.problems:
             click.echo(f"Error: {problem}", err=True)

@@ -40,7 +40,10 @@ def cat(name: str) -> None:
 @click.argument("destination", type=click.Path(path_type=Path), default=".")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 def cp(name: str, destination: Path, force: bool) -> None:
-    """Copy a shipped recipe to DESTINATION, a file or a folder (by default the current folder)."""
+    """Copy a shipped recipe to a file or folder.
+
+    DESTINATION is by default the current folder. A file that is there is not overwritten.
+    """
     from tlkit.errors import RecipeError
     from tlkit.recipe.catalog import find
     from tlkit.rundir import write_atomically
@@ -51,14 +54,20 @@ def cp(name: str, destination: Path, force: bool) -> None:
         raise RecipeError(f"{target}: already there, nothing was changed; give another name, or --force to overwrite")
     if not target.parent.is_dir():
         raise RecipeError(f"{target.parent}: no such folder to copy to")
-    write_atomically(target, recipe.text)
+    try:
+        write_atomically(target, recipe.text)
+    except OSError as error:
+        raise RecipeError(f"{target}: can't be written: {error.strerror}") from error
     click.echo(f"{target}: written; run it with  tlkit run {target}")
 
 
 @recipes.command()
 @click.pass_obj
 def schema(session: Session) -> None:
-    """Print a JSON Schema of recipes for editors, with the options of the installed plugins."""
+    """Print a JSON Schema of recipes for editors.
+
+    It has the options of the installed plugins and of those of --plugin.
+    """
     from tlkit.recipe.jsonschema import recipe_schema
 
     click.echo(json.dumps(recipe_schema(session.registry), indent=2))

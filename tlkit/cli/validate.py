@@ -29,7 +29,9 @@ def validate(session: Session, recipes: tuple[Path, ...], overrides: tuple[str, 
             load_recipe(file, session.registry, overrides)
         except RecipeError as error:
             bad += len(error.problems)
-            click.echo(str(error), err=True)
+            for problem in error.problems:
+                which = f"{file}: " if problem.file is None and len(recipes) > 1 else ""
+                click.echo(f"{which}{problem}", err=True)
         else:
             click.echo(f"{file}: ok")
     if bad:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
 from tlkit.data.survey import Survey
+
+TARGETS = ("trimap", "pet", "species", "breed")
+"""What can be learnt from the Oxford-IIIT Pet data set."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +20,12 @@ class Choices:
 
     Args:
         backbone: name of the backbone.
+        weights: its weights.
         target: for the Oxford-IIIT Pet layout: trimap, pet, species or breed.
     """
 
     backbone: str = "MobileNetV2"
+    weights: str = "imagenet"
     target: str = "trimap"
 
 
@@ -40,9 +46,9 @@ def describe(found: Survey) -> list[str]:
         lines.append(f"{found.root}: {found.total} images in {found.images}, masks in {found.masks}")
         lines += [f"  {split}: {counts['']} images" for split, counts in found.counts.items() if split]
         for value, share in list(found.mask_values.items())[:12]:
-            lines.append(f"    mask value {value}: {share:.1%} of the pixels")
+            lines.append(f"    mask value {value}: {_percent(share)} of the pixels")
         for color, share in list(found.mask_colors.items())[:12]:
-            lines.append(f"    mask colour {_hex(color)}: {share:.1%} of the pixels")
+            lines.append(f"    mask colour {_hex(color)}: {_percent(share)} of the pixels")
     else:
         lines.append(f"{found.root}: the Oxford-IIIT Pet data set, {found.total} images with trimaps")
     if found.sizes:
@@ -52,6 +58,7 @@ def describe(found: Survey) -> list[str]:
             f"median {median(widths):.0f}x{median(heights):.0f} (width x height)"
         )
         lines.append("  formats: " + ", ".join(f"{name} {count}" for name, count in found.formats.items()))
+    lines += [f"  note: {note}" for note in found.notes]
     if found.unreadable:
         lines.append(f"  {found.unreadable} of the files that were opened are not images; a run sets them aside")
     return lines
@@ -65,106 +72,169 @@ def recipe_text(found: Survey, file_name: str, choices: Choices) -> str:
     parts = [
         _opening(found, file_name, segmentation),
         _data(found, choices),
-        _input(found, images),
+        _input(found, images, segmentation),
         _backbone(choices),
         _head(segmentation),
-        '[augment]\nname = "basic"              # flips, small shifts, rotations, zoom and colour; "none" to switch off',
-        _schedule(images, segmentation),
+        _augment(),
+        _schedule(images, segmentation, choices.weights != "none"),
         _train(train, segmentation),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _opening(found: Survey, file_name: str, segmentation: bool) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", found.root.resolve().name).strip("-.") or "images"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", found.root.resolve().name).strip("-._") or "images"
     task = "segmentation" if segmentation else "classification"
-    return (
-        f"# Written by tlkit init for {found.root.as_posix()}: {found.total} images.\n"
-        f"#\n#     tlkit run {file_name}\n#\n"
-        "# Every value can be changed here, or for one run with --set, such as --set input.batch_size=16.\n\n"
-        f'name = {json.dumps(name)}\ntask = "{task}"\nseed = 0                    # another seed: another split'
+    return "\n".join(
+        [
+            f"# Written by tlkit init for {' '.join(found.root.as_posix().split())}: {found.total} images.",
+            "#",
+            f"#     tlkit run {' '.join(file_name.split())}",
+            "#",
+            "# Every value can be changed here, or for one run with --set, such as --set input.batch_size=16.",
+            *(() if found.root.is_absolute() else ("# Paths are relative to the folder that tlkit is run in.",)),
+            "",
+            f"name = {json.dumps(name)}",
+            f'task = "{task}"',
+            _beside("seed = 0", "another seed: another split, other first weights"),
+        ]
     )
 
 
 def _data(found: Survey, choices: Choices) -> str:
     if found.layout == "classes":
-        return f'[data]\nname = "folder"             # a folder a class\npath = {_path(found.root)}'
+        return "\n".join(["[data]", _beside('name = "folder"', "a folder a class"), f"path = {_path(found.root)}"])
     if found.layout == "oxford_pets":
-        return (
-            f'[data]\nname = "oxford_pets"\npath = {_path(found.root)}\n'
-            f'target = "{choices.target}"          # or "pet", "species", "breed"'
-        )
+        others = ", ".join(f'"{each}"' for each in TARGETS if each != choices.target)
+        target = _beside(f'target = "{choices.target}"', f"or {others}")
+        return "\n".join(["[data]", 'name = "oxford_pets"', f"path = {_path(found.root)}", target])
     lines = ["[data]", 'name = "masks"', f"images = {_path(found.images)}", f"masks = {_path(found.masks)}"]
     if found.mask_suffix:
         lines.append(f"mask_suffix = {json.dumps(found.mask_suffix)}")
-    if found.mask_colors:
-        keys = [_hex(color) for color, _ in sorted(found.mask_colors.items(), key=lambda each: -each[1])]
-    else:
-        keys = [str(value) for value in found.mask_values]
-    lines.append("# mask value = class name: give the classes their names, and list what should not count in ignore")
-    names = {key: f"class_{key.lstrip('#')}" for key in keys[:32]}
-    if not found.mask_colors and len(keys) == 2 and "0" in keys:
-        names = {keys[0]: "background", keys[1]: "object"}
-    ignore = ["255"] if "255" in names and len(keys) > 2 and not found.mask_colors else []
-    for key in ignore:
-        del names[key]
-    table = ", ".join(f"{json.dumps(key)} = {json.dumps(name)}" for key, name in names.items())
-    lines.append(f"values = {{ {table} }}")
-    if ignore:
-        lines.append('ignore = ["255"]            # by custom, pixels that nobody labelled')
+    shares: dict[str, float] = {str(value): share for value, share in found.mask_values.items()}
+    shares |= {_hex(color): share for color, share in found.mask_colors.items()}
+    names = _class_names(found, shares)
+    lines.append("# Mask value = class name. Please give the classes their real names.")
+    lines.append("[data.values]")
+    ignored = [key for key in shares if key not in names]
+    for key, name in names.items():
+        lines.append(_beside(f"{json.dumps(key)} = {json.dumps(name)}", f"{_percent(shares[key])} of the pixels"))
+    if ignored:
+        listed = f"ignore = {json.dumps(ignored)}"
+        share = _percent(sum(shares[key] for key in ignored))
+        lines.insert(-len(names) - 2, _beside(listed, f"by custom, pixels that nobody labelled; {share} of all"))
     return "\n".join(lines)
 
 
-def _input(found: Survey, images: int) -> str:
+def _class_names(found: Survey, shares: Mapping[str, float]) -> dict[str, str]:
+    """Mask value → a first name for its class; a value that by custom is no class is left out."""
+    keys = list(shares)
+    if keys == ["1", "2", "3"] and found.masks is not None and found.masks.name.lower() == "trimaps":
+        return {"1": "pet", "2": "background", "3": "border"}
+    if len(keys) == 2 and keys[0] in ("0", "#000000"):
+        return {keys[0]: "background", keys[1]: "object"}
+    names = {key: f"class_{key.lstrip('#')}" for key in keys}
+    if "0" in names:
+        names["0"] = "background"
+    if len(keys) > 2 and keys[-1] == "255" and int(keys[-2]) < 200:
+        del names["255"]
+    return names
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+
+
+def _beside(text: str, comment: str) -> str:
+    """A line with a comment beside it, in one column with the others."""
+    return f"{text:<27} # {comment}"
+
+
+def _input(found: Survey, images: int, segmentation: bool) -> str:
     small = bool(found.sizes) and median(min(size) for size in found.sizes) < 100
-    side = 96 if small else 224
-    batch = 16 if images < 400 else 32
-    lines = [
-        "[input]",
-        f"image_size = {side}            # pixels; larger sees more and takes longer",
-        'resize = "stretch"          # or "crop" (the middle), "pad" (black borders)',
-        f"batch_size = {batch}",
-    ]
+    shape = median(width / height for width, height in found.sizes) if found.sizes else 1.0
+    batch = 8 if images < 100 else 16 if segmentation or images < 1000 else 32
+    lines = ["[input]"]
+    if small:
+        lines.append(_beside("image_size = 96", "the images are small; larger takes longer"))
+    else:
+        detail = "384 shows finer detail" if segmentation else "what the weights were trained on; larger sees more"
+        lines.append(_beside("image_size = 224", f"{detail} and takes longer"))
+    if 2 / 3 <= shape <= 3 / 2:
+        lines.append(_beside('resize = "stretch"', 'or "crop" (the middle), "pad" (black borders)'))
+    else:
+        lines.append(_beside('resize = "pad"', 'the images are far from square; or "stretch", "crop" (the middle)'))
+    lines.append(_beside(f"batch_size = {batch}", f"for {images} images to train on; halve it if memory runs out"))
     if "validation" not in found.counts and found.layout != "oxford_pets":
-        lines.append("validation = 0.2            # share of the training images that is only looked at")
+        lines.append(_beside("validation = 0.2", "share of the training images that only tells when to stop"))
     if "test" not in found.counts and found.layout != "oxford_pets":
-        share = 0.1 if found.total >= 200 else 0.0
-        lines.append(f"test = {share}                  # share of all images, for the final figure")
+        why = "share of all images, for the final figure" if found.total >= 200 else "too few images to spare some"
+        lines.append(_beside(f"test = {0.1 if found.total >= 200 else 0.0}", why))
     return "\n".join(lines)
 
 
 def _backbone(choices: Choices) -> str:
-    return (
-        f"[backbone]\nname = {json.dumps(choices.backbone)}        # small and quick; tlkit plugins lists all\n"
-        'weights = "imagenet"        # or a weights file, the folder of an earlier run, "none"'
+    small = "small and quick; " if choices.backbone == "MobileNetV2" else ""
+    return "\n".join(
+        [
+            "[backbone]",
+            _beside(f"name = {json.dumps(choices.backbone)}", f"{small}tlkit plugins lists all"),
+            _beside(f"weights = {json.dumps(choices.weights)}", 'or a weights file, an earlier run\'s folder, "none"'),
+        ]
     )
 
 
 def _head(segmentation: bool) -> str:
     if segmentation:
-        return '[head]\nname = "unet"               # a decoder with skips from the backbone'
-    return '[head]\nname = "linear"             # pooling, dropout and one dense layer; "mlp" has hidden layers\ndropout = 0.2'
+        return "[head]\n" + _beside('name = "unet"', "a decoder with skips from the backbone")
+    name = _beside('name = "linear"', 'pooling, dropout and one dense layer; "mlp" has hidden layers')
+    return f"[head]\n{name}\n" + _beside("dropout = 0.2", "raise it if training is much better than validation")
 
 
-def _schedule(images: int, segmentation: bool) -> str:
-    if segmentation or images < 5000:
-        why = "only the head learns: quick, and hard to overfit with few images"
-        epochs = 20 if segmentation else 15
-        return (
-            f'[schedule]\nname = "frozen"             # {why}; "two_phase" fine-tunes after that\n'
-            f'epochs = {epochs}\nlearning_rate = 1e-3\ncurve = "cosine"            # the rate falls to 0 over the epochs'
+def _augment() -> str:
+    name = _beside('name = "basic"', 'flips, small shifts, rotations, zoom and colour; or "none"')
+    return f"[augment]\n{name}\n" + _beside("flip = true", "false where a mirrored image means something else")
+
+
+def _schedule(images: int, segmentation: bool, pretrained: bool) -> str:
+    if not pretrained:
+        return "\n".join(
+            [
+                "[schedule]",
+                _beside('name = "full"', "nothing is pretrained, so everything trains from the start"),
+                "epochs = 30",
+                "learning_rate = 1e-3",
+                _beside('curve = "cosine"', "the rate falls to 0 over the epochs"),
+            ]
         )
-    return (
-        '[schedule]\nname = "two_phase"          # the head first, then the last stage of the backbone too\n'
-        "head_epochs = 5\nfinetune_epochs = 10\n"
-        'unfreeze_from = "last"      # or the name of a block\nlearning_rate = 1e-3\nfinetune_learning_rate = 1e-5'
+    if segmentation or images < 2000:
+        return "\n".join(
+            [
+                "[schedule]",
+                _beside('name = "frozen"', "only the head learns: quick, and hard to overfit with few images;"),
+                _beside(f"epochs = {20 if segmentation else 15}", '"two_phase" then fine-tunes the backbone'),
+                "learning_rate = 1e-3",
+                _beside('curve = "cosine"', "the rate falls to 0 over the epochs"),
+            ]
+        )
+    return "\n".join(
+        [
+            "[schedule]",
+            _beside('name = "two_phase"', f'{images} images are enough to fine-tune; "frozen" is quicker'),
+            _beside("head_epochs = 5", "the head first, while the backbone is frozen"),
+            _beside("finetune_epochs = 10", "then the blocks below too"),
+            _beside('unfreeze_from = "last"', 'the last stage; or the name of a block, or "all"'),
+            "learning_rate = 1e-3",
+            _beside("finetune_learning_rate = 1e-5", "low, so that what was learnt before is kept"),
+        ]
     )
 
 
 def _train(counts: dict[str, int], segmentation: bool) -> str:
-    lines = ["[train]", "early_stop = 5              # epochs without an improvement"]
-    if not segmentation and counts and max(counts.values()) > 3 * min(counts.values()):
-        lines.append('class_weights = "balanced"  # the largest class has more than three times the smallest\'s images')
+    lines = ["[train]", _beside("early_stop = 5", "epochs without an improvement; the best epoch's weights are kept")]
+    if not segmentation and counts and max(counts.values()) > 2 * min(counts.values()):
+        why = f"classes have {min(counts.values())} to {max(counts.values())} images: rare ones count more"
+        lines.append(_beside('class_weights = "balanced"', why))
     return "\n".join(lines)
 
 

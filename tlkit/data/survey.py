@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-
-from tlkit.data.decode import SUFFIXES
+from tlkit.data.look import evenly, folders_in, images_in, look, mask_suffix, mask_values, own_images, paired
 from tlkit.errors import DataError
 
-K = TypeVar("K", int, tuple[int, int, int])
 Layout = Literal["classes", "masks", "oxford_pets"]
 
 SPLITS = {
@@ -27,22 +20,31 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
-_IMAGE_FOLDERS = ("images", "image", "img", "imgs", "photos", "jpegimages", "x")
+_IMAGE_FOLDERS = ("images", "image", "img", "imgs", "photos", "jpegimages", "inputs")
 _MASK_FOLDERS = (
     "masks",
     "mask",
     "labels",
     "label",
     "annotations",
+    "annotation",
     "segmentation",
     "segmentations",
+    "segmentationclass",
     "trimaps",
     "gt",
-    "y",
+    "ground_truth",
+    "groundtruth",
 )
-_JUNK = ("__macosx", "__pycache__")
-_SAMPLE = 400
-"""How many files are opened at the most; all are counted."""
+_MOST_VALUES = 64
+"""More different values than that in the masks are no class numbers."""
+_LAYOUTS = (
+    "tlkit init knows these layouts:\n"
+    "  a folder a class:    cats/*.jpg  dogs/*.jpg      (also under train/, val/ and test/)\n"
+    "  images and masks:    images/a.jpg  masks/a.png   (also images/train/a.jpg  masks/train/a.png)\n"
+    "For anything else, list the images in a CSV file and write a recipe with the data set csv: "
+    "tlkit plugins show dataset csv"
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Survey:
         mask_suffix: what a mask's name has behind its image's.
         mask_values: pixel value → share of the pixels of the masks that were opened.
         mask_colors: (red, green, blue) → share; for colour masks.
+        notes: what is odd about the folder.
     """
 
     root: Path
@@ -73,6 +76,7 @@ class Survey:
     mask_suffix: str = ""
     mask_values: dict[int, float] = field(default_factory=dict)
     mask_colors: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -93,166 +97,129 @@ def survey(root: Path) -> Survey:
     """
     if not root.is_dir():
         raise DataError(f"{root.absolute()}: {'is a file, expected a folder' if root.exists() else 'no such folder'}")
+    try:
+        return _survey(_descended(root))
+    except OSError as error:
+        raise DataError(f"{error.filename}: can't be looked at: {error.strerror}") from error
+
+
+def _survey(root: Path) -> Survey:
     if (root / "annotations" / "trimaps").is_dir() and (root / "annotations" / "test.txt").is_file():
-        images = [file for file in _images(root / "images")]
-        return Survey(root, "oxford_pets", {"": {"": len(images)}}, *_look(images))
+        images = list(images_in(root / "images"))
+        return Survey(root, "oxford_pets", {"": {"": len(images)}}, *look(images))
     pair = _mask_pair(root)
     if pair is not None:
         return _survey_masks(root, *pair)
     return _survey_classes(root)
 
 
+def _descended(root: Path) -> Path:
+    """The folder itself, or the one that an archive was unpacked to inside of it."""
+    while True:
+        folders = folders_in(root)
+        if (
+            len(folders) != 1
+            or folders[0].name.lower() in SPLITS
+            or len(folders_in(folders[0])) < 2
+            or own_images(root)
+        ):
+            return root
+        root = folders[0]
+
+
 def _survey_classes(root: Path) -> Survey:
-    sides = {SPLITS[folder.name.lower()]: folder for folder in _folders(root) if folder.name.lower() in SPLITS}
+    sides = {SPLITS[folder.name.lower()]: folder for folder in folders_in(root) if folder.name.lower() in SPLITS}
+    notes = []
     if "train" not in sides:
+        if sides:
+            there = " and ".join(sorted(folder.name for folder in sides.values()))
+            notes.append(f"there is {there}, but no train folder, so they are taken for classes; is that right?")
         sides = {"": root}
+    else:
+        beside = [folder.name for folder in folders_in(root) if folder not in sides.values()]
+        notes += [f"not used, because it is beside train: {name}" for name in beside]
     counts: dict[str, dict[str, int]] = {}
     files: list[Path] = []
-    for split, folder in sides.items():
+    for split in [split for split in ("", "train", "validation", "test") if split in sides]:
+        folder = sides[split]
         counts[split] = {}
-        for each in _folders(folder):
-            found = list(_images(each))
+        for each in folders_in(folder):
+            found = list(images_in(each))
             files += found
             if found:
                 counts[split][each.name] = len(found)
+            else:
+                notes.append(f"no images in {each}")
+        if loose := own_images(folder):
+            notes.append(f"{loose} images in {folder} are in no class folder; they are not used")
+    if not counts.get("test", {"": 1}):
+        del counts["test"]
+    if not counts.get("validation", {"": 1}):
+        del counts["validation"]
     names = {name for each in counts.values() for name in each}
     if not names:
-        loose = sum(1 for _ in _images(root))
-        what = f"{loose} images, but no class folders" if loose else "no images"
-        raise DataError(
-            f"{root}: {what}. tlkit knows three layouts:\n"
-            "  a folder a class:       cats/*.jpg  dogs/*.jpg   (also under train/, val/ and test/)\n"
-            "  images and masks:       images/a.jpg  masks/a.png\n"
-            "  a table of labels:      a CSV file with the columns image and label; write a recipe with [data] "
-            'name = "csv" (tlkit plugins show dataset csv)'
-        )
+        total = sum(1 for _ in images_in(root))
+        what = f"{total} images, but no class folders" if total else "no images (JPEG, PNG, BMP, GIF, WebP, TIFF)"
+        raise DataError(f"{root}: {what}. {_LAYOUTS}")
     if len(names) < 2:
         raise DataError(
             f"{root}: only one class folder with images ({next(iter(names))}); "
-            "at least two classes are needed to learn a difference"
+            f"at least two classes are needed to learn a difference. {_LAYOUTS}"
         )
-    return Survey(root, "classes", counts, *_look(files))
+    if {name.lower() for name in names} <= {*_IMAGE_FOLDERS, *_MASK_FOLDERS}:
+        raise DataError(
+            f"{root}: {' and '.join(sorted(names))} look like images and masks within a split; tlkit expects them the "
+            f"other way round: images/train, masks/train, images/val and so on. {_LAYOUTS}"
+        )
+    return Survey(root, "classes", counts, *look(files), notes=tuple(notes))
 
 
 def _mask_pair(root: Path) -> tuple[Path, Path] | None:
-    folders = {folder.name.lower(): folder for folder in _folders(root)}
-    if "train" in folders and not any(name in folders for name in _IMAGE_FOLDERS):
+    """The folder of the images and that of the masks, found by their names."""
+    folders = {folder.name.lower(): folder for folder in folders_in(root)}
+    images = [folders[name] for name in _IMAGE_FOLDERS if name in folders and any(images_in(folders[name]))]
+    masks = [folders[name] for name in _MASK_FOLDERS if name in folders and any(images_in(folders[name]))]
+    # Such as annotations/trimaps: the folder inside has the masks.
+    inner = [each for folder in masks for each in folders_in(folder) if each.name.lower() in _MASK_FOLDERS]
+    if not images or not masks:
         return None
-    images = next((folders[name] for name in _IMAGE_FOLDERS if name in folders), None)
-    masks = next((folders[name] for name in _MASK_FOLDERS if name in folders), None)
-    return None if images is None or masks is None else (images, masks)
+    pairs = [(one, other) for one in images for other in (*inner, *masks)]
+    return next((pair for pair in pairs if mask_suffix(*pair) is not None), pairs[0])
 
 
 def _survey_masks(root: Path, images: Path, masks: Path) -> Survey:
-    image_files, mask_files = list(_images(images)), list(_images(masks))
-    if not image_files or not mask_files:
-        raise DataError(f"{images if not image_files else masks}: no images in it")
-    suffix = _mask_suffix(images, image_files, masks, mask_files)
+    image_files, mask_files = list(images_in(images)), list(images_in(masks))
+    suffix = mask_suffix(images, masks)
+    if suffix is None:
+        raise DataError(
+            f"{masks}: none of {len(mask_files)} masks is called like one of the images in {images}, "
+            f"such as {image_files[0].name}; expected the same names, or a suffix such as a_mask.png"
+        )
     counts: dict[str, dict[str, int]] = {}
     for file in image_files:
         parts = file.relative_to(images).parts[:-1]
         split = next((SPLITS[part.lower()] for part in parts if part.lower() in SPLITS), "")
         counts.setdefault(split, {"": 0})[""] += 1
-    values, colors = _mask_values(_evenly(mask_files, 100))
+    values, colors = mask_values(evenly(mask_files, 100))
+    distinct = len(colors) or len(values)
+    if not 2 <= distinct <= _MOST_VALUES:
+        what = f"{distinct} different values" if distinct else "no mask that can be read"
+        raise DataError(
+            f"{masks}: {what} in {min(len(mask_files), 100)} masks; expected 2 to {_MOST_VALUES} values or "
+            "colours, one or more for each class. Masks saved as JPEG, or scaled with smoothing, have values between: "
+            "save them as PNG and scale them with nearest neighbour"
+        )
+    unpaired = len(image_files) - paired(images, image_files, masks, mask_files, suffix)
+    notes = [f"images without a mask of their name: {unpaired}; a run sets them aside"] if unpaired else []
     return Survey(
         root,
         "masks",
         counts,
-        *_look(image_files),
+        *look(image_files),
         images=images,
         masks=masks,
         mask_suffix=suffix,
         mask_values=values,
         mask_colors=colors,
+        notes=tuple(notes),
     )
-
-
-def _mask_suffix(images: Path, image_files: Sequence[Path], masks: Path, mask_files: Sequence[Path]) -> str:
-    """What the masks' names have behind the images'; the commonest."""
-    mask_stems = {file.relative_to(masks).with_suffix("").as_posix() for file in mask_files}
-    found: Counter[str] = Counter()
-    for file in _evenly(list(image_files), 50):
-        stem = file.relative_to(images).with_suffix("").as_posix()
-        if stem in mask_stems:
-            found[""] += 1
-        else:
-            endings = [other[len(stem) :] for other in mask_stems if other.startswith(stem)]
-            found.update(min(endings, key=len) for _ in endings[:1])
-    if not found:
-        raise DataError(
-            f"{masks}: none of {len(mask_files)} masks is called like one of the images in {images}, "
-            f"such as {image_files[0].name}; expected the same names, or a suffix such as a_mask.png"
-        )
-    return found.most_common(1)[0][0]
-
-
-def _mask_values(files: Sequence[Path]) -> tuple[dict[int, float], dict[tuple[int, int, int], float]]:
-    values: Counter[int] = Counter()
-    colors: Counter[tuple[int, int, int]] = Counter()
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                if image.mode in ("RGB", "RGBA"):
-                    pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
-                    gray = (pixels[:, 0] == pixels[:, 1]) & (pixels[:, 1] == pixels[:, 2])
-                    if gray.all():
-                        _count(values, pixels[:, 0])
-                        continue
-                    seen, counts = np.unique(pixels, axis=0, return_counts=True)
-                    for color, count in zip(seen.tolist(), counts.tolist(), strict=True):
-                        colors[(color[0], color[1], color[2])] += count
-                else:
-                    _count(values, np.asarray(image.convert("L") if image.mode == "1" else image).reshape(-1))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-            continue
-    return _shares(values), _shares(colors)
-
-
-def _count(values: Counter[int], pixels: np.ndarray) -> None:
-    seen, counts = np.unique(pixels, return_counts=True)
-    for value, count in zip(seen.tolist(), counts.tolist(), strict=True):
-        values[int(value)] += count
-
-
-def _shares(counts: Counter[K]) -> dict[K, float]:
-    total = sum(counts.values())
-    return {key: count / total for key, count in sorted(counts.items())}
-
-
-def _look(files: Sequence[Path]) -> tuple[tuple[tuple[int, int], ...], dict[str, int], int]:
-    """Sizes and formats from the headers of an even sample."""
-    sizes: list[tuple[int, int]] = []
-    formats: Counter[str] = Counter()
-    unreadable = 0
-    for file in _evenly(list(files), _SAMPLE):
-        try:
-            with Image.open(file) as image:
-                sizes.append(image.size)
-                formats[image.format or "unknown"] += 1
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            unreadable += 1
-    return tuple(sizes), dict(formats.most_common()), unreadable
-
-
-def _evenly(files: Sequence[Path], most: int) -> list[Path]:
-    if len(files) <= most:
-        return list(files)
-    return [files[index * len(files) // most] for index in range(most)]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name.lower() not in _JUNK
-    )
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        return
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name.lower() not in _JUNK)
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent) / name

@@ -72,11 +72,10 @@ def _read(file: Path) -> str:
         return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         folder = file.parent if file.parent.is_dir() else Path()
-        beside = {entry.name: str(folder / entry.name) for entry in folder.glob("*.toml")}
+        beside = {entry.stem: str(folder / entry.name) for entry in folder.glob("*.toml")}
         shipped = {recipe.name: recipe.name for recipe in catalog.shipped()}
-        known = beside | shipped
-        near = nearest(file.name, beside) or nearest(file.as_posix().removesuffix(".toml"), shipped)
-        hint = f'; did you mean "{known[near]}"?' if near else "; tlkit recipes ls lists the shipped ones"
+        near = nearest(file.stem, beside) or nearest(file.as_posix().removesuffix(".toml"), shipped)
+        hint = f'; did you mean "{(shipped | beside)[near]}"?' if near else "; tlkit recipes ls lists the shipped ones"
         raise RecipeError([Problem("", f"no such file{hint}", file)]) from error
     except IsADirectoryError as error:
         message = "is a folder, expected a recipe file; tlkit init writes a recipe for a folder of images"
@@ -133,7 +132,7 @@ class _Checker:
         for table, model in models.items():
             for key in model.model_fields:
                 found.setdefault(key, f"in [{table}]")
-        return found
+        return found | {table: f"in a table of its own, [{table}]" for table in TABLES}
 
     def _records(self, kind: type) -> Iterator[Any]:
         return (record for record, _ in self.registry.records(kind))
@@ -152,10 +151,12 @@ class _Checker:
         kind = PLUGIN_TABLES[table]
         fitting = [record.name for record in self._records(kind) if self.task in _tasks(record, self.task)]
         names = list(dict.fromkeys(fitting or self.registry.names(kind)))
+        title = KINDS[kind][0]
+        article = "an" if title[0] in "aeiou" else "a"
         if not names:
-            return f"the name of a {KINDS[kind][0]}; no plugin offers one"
+            return f"the name of {article} {title}; no plugin offers one"
         more = ", … (tlkit plugins lists all)" if len(names) > 6 else ""
-        return f"the name of a {KINDS[kind][0]}: {', '.join(names[:6])}{more}"
+        return f"the name of {article} {title}: {', '.join(names[:6])}{more}"
 
     def _selection(self, table: str, values: Values) -> Selection[Any] | None:
         kind = PLUGIN_TABLES[table]
@@ -165,8 +166,10 @@ class _Checker:
             return None
         name = values.get("name")
         if not isinstance(name, str):
+            misspelt = next((key for key in values if nearest(key, ["name"])), None) if name is None else None
             received = "nothing" if name is None else show(name)
-            message = f"expected {self._a_name(table)}, received {received}"
+            hint = f'; did you mean "name" by "{misspelt}"?' if misspelt else ""
+            message = f"expected {self._a_name(table)}, received {received}{hint}"
             self.problems.append(Problem(f"{table}.name", message))
             return None
         try:

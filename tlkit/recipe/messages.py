@@ -75,8 +75,14 @@ def problems_of(
         messages = [message for _, message in entries]
         likely = [message for message in messages if "did you mean" in message]
         dotted = ".".join(str(part) for part in ((place.table,) if place.table else ()) + path)
-        problems.append(Problem(dotted, " or ".join(likely[:1] or messages)))
+        problems.append(Problem(dotted, likely[0] if likely else _either(messages)))
     return problems
+
+
+def _either(messages: Sequence[str]) -> str:
+    """One message for a union: what was received is said once, at the end."""
+    parts = [message.rpartition(", received ") for message in messages]
+    return " or ".join([*(expected for expected, _, _ in parts[:-1] if expected), messages[-1]])
 
 
 def show(value: Any) -> str:
@@ -97,6 +103,8 @@ def _real_path(loc: Sequence[str | int], kind: str, values: Any) -> tuple[str | 
             path.append(part)
         elif kind == "missing" and index == len(loc) - 1 and isinstance(values, dict):
             path.append(part)
+    if kind == "union_tag_invalid" and isinstance(values, dict):
+        path.append("name")
     return tuple(path)
 
 
@@ -114,7 +122,8 @@ def _message(
         return f"expected {expected}, received {show(received)}{_near(received, names)}"
     if kind == "union_tag_invalid":
         names = re.findall(r"'([^']*)'", context["expected_tags"])
-        return f"expected one of {', '.join(names)}, received {show(context['tag'])}{_near(context['tag'], names)}"
+        tag = received.get("name") if isinstance(received, dict) else context["tag"]
+        return f"expected one of {', '.join(names)}, received {show(tag)}{_near(tag, names)}"
     if kind == "union_tag_not_found":
         return f"expected a table with a name, received {show(received)}{_meaning(path, model)}"
     if kind == "value_error":
@@ -158,6 +167,8 @@ def _unknown(path: tuple[str | int, ...], values: Mapping[str, Any], model: type
 
 def _missing(detail: Any, path: tuple[str | int, ...], place: Place) -> str:
     name = detail["loc"][-1]
+    if isinstance(name, int):
+        return f"expected more items, at least {name + 1}, received {show(detail['input'])}"
     if not path or path[-1] != name:
         chosen = detail["loc"][-2] if len(detail["loc"]) > 1 else ""
         return f'"{chosen}" needs "{name}" too; write it as a table: {{ name = "{chosen}", {name} = … }}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from typing import Any
@@ -44,11 +45,36 @@ def override(
             continue
         stop = _put(values, parts, value)
         if stop is None:
-            _put(document, parts, value)
+            _put(document, parts, value if len(parts) == 1 else _inline(value))
             overridden[parts] = each
         else:
             problems.append(Problem("--set", f'"{each}": {stop} is a value, not a table'))
-    return tomlkit.dumps(document), overridden
+    edited = tomlkit.dumps(document)
+    # tomlkit may write a table between dotted keys, where it takes in those behind it: rather lose the comments then.
+    return edited if _means(edited, values) else tomlkit.dumps(values), overridden
+
+
+def _means(text: str, values: dict[str, Any]) -> bool:
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return json.dumps(found, default=str, sort_keys=True) == json.dumps(values, default=str, sort_keys=True)
+
+
+def _inline(value: Any) -> Any:
+    """A table, also one in an array, as an inline table: it stays where its key stands."""
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        for key, item in value.items():
+            table[key] = _inline(item)
+        return table
+    if isinstance(value, list):
+        array = tomlkit.array()
+        for item in value:
+            array.append(_inline(item))
+        return array
+    return value
 
 
 def _parts(key: str) -> tuple[str, ...]:

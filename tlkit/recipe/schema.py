@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from tlkit.contracts import (
     Augmentation,
@@ -88,7 +88,8 @@ class InputTable(Options):
 class Loss(Options):
     """A Keras loss by name; further keys are its arguments."""
 
-    model_config = {"extra": "allow", "strict": True, "frozen": True}
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
     name: str = Field(description='such as "categorical_focal_crossentropy", as keras.losses.get takes it')
 
     @property

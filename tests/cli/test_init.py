@@ -1,0 +1,324 @@
+"""``tlkit init``: what it sees in a folder, the recipe that it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tlkit.cli import main
+from tlkit.contracts import DatasetContext
+from tlkit.recipe.load import load_recipe
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def init(capsys):
+    """Runs ``tlkit init``; returns the exit code, the output and the messages."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["init", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return int(caught.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def values(file: str) -> dict:
+    return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+
+
+def opened(file: str, registry):
+    """What the data set of a recipe finds: the recipe must name the folders rightly."""
+    recipe = load_recipe(Path(file), registry)
+    return recipe.data.record.open(DatasetContext(recipe.task, recipe.seed), recipe.data.options)
+
+
+def picture(file: Path, size: tuple[int, int] = (120, 110)) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (200, 30, 30)).save(file)
+
+
+def mask(file: Path, pixels: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8)).save(file)
+
+
+def pairs(root: Path, images: str, masks: str, *values: int, count: int = 4, suffix: str = "") -> None:
+    """Images, and masks of equal stripes of the values."""
+    for number in range(count):
+        picture(root / images / f"a{number}.jpg")
+        mask(root / masks / f"a{number}{suffix}.png", np.repeat(np.array(values), 8)[:, None].repeat(16, 1))
+
+
+def test_class_folders_become_a_recipe_that_is_valid_and_finds_the_images(init, class_folders, registry):
+    class_folders({"cat": 5, "dog": 5})
+    code, out, _ = init("photos")
+    assert code == 0
+    assert "10 images in 2 class folders" in out
+    assert "cat: 5" in out
+    assert "formats: PNG 10" in out
+    found = opened("photos.toml", registry)
+    assert found.classes == ("cat", "dog")
+    assert len(found.samples) == 10
+
+
+def test_split_folders_are_counted_each_and_leave_no_shares_to_choose(init, class_folders, registry):
+    for split, count in (("train", 6), ("valid", 3), ("test", 2)):
+        class_folders({"cat": count, "dog": count}, name=f"photos/{split}")
+    _, out, _ = init("photos")
+    assert out.splitlines()[1].strip().startswith("train: 12 images")
+    assert "cat: 6 train, 3 validation, 2 test" in out
+    assert not {"validation", "test"} & values("photos.toml")["input"].keys()
+    assert {sample.split for sample in opened("photos.toml", registry).samples} == {"train", "validation", "test"}
+
+
+def test_test_images_without_class_folders_are_noted_and_not_counted(init, class_folders):
+    class_folders({"cat": 6, "dog": 6}, name="photos/train")
+    picture(Path("photos/test/1.jpg"))
+    _, out, _ = init("photos")
+    assert "1 images in photos/test are in no class folder; they are not used" in out.replace("\\", "/")
+    assert "test" in values("photos.toml")["input"]
+
+
+def test_junk_is_no_class_and_no_image(init, class_folders):
+    root = class_folders({"cat": 4, "dog": 4})
+    for name in ("__MACOSX", ".hidden", ".ipynb_checkpoints"):
+        picture(root / name / "x.jpg")
+    picture(root / "cat" / "._x.jpg")
+    assert "8 images in 2 class folders" in init("photos")[1]
+
+
+def test_the_folder_inside_an_unpacked_archive_is_taken(init, class_folders, registry):
+    class_folders({"cat": 4, "dog": 4}, name="photos/photos_v2")
+    assert init("photos")[0] == 0
+    assert len(opened("photos.toml", registry).samples) == 8
+
+
+@pytest.mark.parametrize(("dogs", "balanced"), [(10, True), (5, False)])
+def test_unequal_classes_get_weights(init, class_folders, dogs, balanced):
+    class_folders({"cat": 4, "dog": dogs})
+    init("photos")
+    assert ("class_weights" in values("photos.toml")["train"]) == balanced
+
+
+@pytest.mark.parametrize(("size", "resize"), [((200, 180), "stretch"), ((400, 160), "pad"), ((160, 400), "pad")])
+def test_images_far_from_square_are_padded(init, size, resize):
+    for label in ("cat", "dog"):
+        picture(Path("photos") / label / "1.jpg", size)
+    init("photos")
+    assert values("photos.toml")["input"]["resize"] == resize
+
+
+def test_small_images_get_a_small_input(init, class_folders):
+    class_folders({"cat": 2, "dog": 2}, size=(32, 32))
+    init("photos")
+    assert values("photos.toml")["input"]["image_size"] == 96
+
+
+def test_many_images_are_fine_tuned_and_few_are_not(init, tmp_path):
+    for label in ("cat", "dog"):
+        picture(tmp_path / "few" / label / "0.jpg")
+        picture(tmp_path / "many" / label / "0.jpg")
+        for number in range(1, 1000):
+            (tmp_path / "many" / label / f"{number}.jpg").touch()
+    init("few")
+    init("many")
+    assert values("few.toml")["schedule"]["name"] == "frozen"
+    assert values("many.toml")["schedule"]["name"] == "two_phase"
+
+
+def test_another_backbone_comes_with_its_own_weights_and_a_schedule_that_fits_them(init, class_folders):
+    class_folders({"cat": 2, "dog": 2})
+    init("photos", "--backbone", "small_encoder")
+    recipe = values("photos.toml")
+    assert recipe["backbone"] == {"name": "small_encoder", "weights": "none"}
+    assert recipe["schedule"]["name"] == "full"
+
+
+@pytest.mark.parametrize("name", ['a "b" & c', "ümlaut", "#1 = [x]", "-dash-"])
+def test_any_folder_name_gives_a_valid_recipe(init, class_folders, registry, name):
+    class_folders({"cat": 2, "dog": 2}, name=name)
+    assert init(f"./{name}", "--out", "r.toml")[0] == 0
+    assert len(opened("r.toml", registry).samples) == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "pixels", "suffix", "names", "ignore"),
+    [
+        ("images", "masks", (0, 255), "", {"0": "background", "255": "object"}, None),
+        ("img", "labels", (0, 1, 2, 255), "_mask", {"0": "background", "1": "class_1", "2": "class_2"}, ["255"]),
+        ("images", "annotations/trimaps", (1, 2, 3), "", {"1": "pet", "2": "background", "3": "border"}, None),
+        ("JPEGImages", "SegmentationClass", (0, 7), "", {"0": "background", "7": "object"}, None),
+    ],
+)
+def test_images_and_masks_become_a_recipe_with_their_values(
+    init, registry, images, masks, pixels, suffix, names, ignore
+):
+    pairs(Path("scenes"), images, masks, *pixels, suffix=suffix)
+    code, out, _ = init("scenes")
+    assert code == 0
+    for value in pixels:
+        assert f"mask value {value}: {1 / len(pixels):.1%} of the pixels" in out
+    data = values("scenes.toml")["data"]
+    assert data["values"] == names
+    assert data.get("ignore") == ignore
+    found = opened("scenes.toml", registry)
+    assert len(found.samples) == 4
+    assert found.set_aside == ()
+
+
+def test_masks_under_split_folders_keep_their_splits(init, registry):
+    for split in ("train", "val"):
+        pairs(Path("scenes"), f"images/{split}", f"masks/{split}", 0, 255)
+    init("scenes")
+    assert {sample.split for sample in opened("scenes.toml", registry).samples} == {"train", "validation"}
+
+
+def test_colour_masks_are_listed_by_colour_gray_ones_among_them_too(init):
+    pairs(Path("scenes"), "images", "masks", 0, count=2)
+    mask(Path("scenes/masks/a0.png"), np.broadcast_to(np.array([255, 0, 0]), (8, 8, 3)))
+    mask(Path("scenes/masks/a1.png"), np.zeros((8, 8, 3)))
+    init("scenes")
+    assert values("scenes.toml")["data"]["values"] == {"#000000": "background", "#ff0000": "object"}
+
+
+def test_palette_masks_are_listed_by_index(init):
+    pairs(Path("scenes"), "images", "masks", 0, count=1)
+    image = Image.fromarray(np.array([[0, 1], [1, 1]], np.uint8)).convert("P")
+    image.putpalette([0, 0, 0, 200, 50, 50])
+    image.save("scenes/masks/a0.png")
+    assert "mask value 1: 75.0% of the pixels" in init("scenes")[1]
+
+
+def test_images_without_a_mask_are_noted(init):
+    pairs(Path("scenes"), "images", "masks", 0, 255)
+    picture(Path("scenes/images/alone.jpg"))
+    assert "images without a mask of their name: 1" in init("scenes")[1]
+
+
+def pets(root: Path) -> None:
+    pairs(root, "images", "annotations/trimaps", 1, 2, 3)
+    for name in ("trainval", "test"):
+        (root / "annotations" / f"{name}.txt").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "task", "target"),
+    [
+        ((), "segmentation", "trimap"),
+        (("--target", "pet"), "segmentation", "pet"),
+        (("--task", "classification"), "classification", "breed"),
+        (("--target", "species"), "classification", "species"),
+    ],
+)
+def test_the_layout_of_the_oxford_pets_is_known(init, registry, arguments, task, target):
+    pets(Path("pets"))
+    assert init("pets", *arguments)[0] == 0
+    recipe = load_recipe(Path("pets.toml"), registry)
+    assert (recipe.task, recipe.data.record.name, recipe.data.options.target) == (task, "oxford_pets", target)
+
+
+def test_a_file_that_exists_is_left_alone_unless_told(init, class_folders):
+    class_folders({"cat": 2, "dog": 2})
+    Path("photos.toml").write_text("mine")
+    code, _, err = init("photos")
+    assert code == 2
+    assert err.startswith("Error: photos.toml: already there, nothing was changed")
+    assert Path("photos.toml").read_text() == "mine"
+    assert init("photos", "--force")[0] == 0
+    assert values("photos.toml")["name"] == "photos"
+
+
+def test_the_recipe_goes_where_out_says(init, class_folders):
+    class_folders({"cat": 2, "dog": 2})
+    assert init("photos", "--out", "mine.toml")[0] == 0
+    assert "tlkit run mine.toml" in Path("mine.toml").read_text()
+    assert not Path("photos.toml").exists()
+    assert init("photos", "--out", "nowhere/mine.toml")[0] == 2
+
+
+def empty(root: Path) -> None:
+    (root / "cats").mkdir(parents=True)
+
+
+def one_class(root: Path) -> None:
+    picture(root / "cats" / "1.jpg")
+
+
+def flat(root: Path) -> None:
+    picture(root / "1.jpg")
+
+
+def strangers(root: Path) -> None:
+    pairs(root, "images", "masks", 0, 255, count=1)
+    (root / "masks" / "a0.png").rename(root / "masks" / "b.png")
+
+
+def smooth(root: Path) -> None:
+    pairs(root, "images", "masks", *range(200), count=1)
+
+
+def inside_out(root: Path) -> None:
+    pairs(root, "train/images", "train/masks", 0, 255)
+
+
+def nothing(root: Path) -> None:
+    assert not root.exists()
+
+
+def a_file(root: Path) -> None:
+    root.write_text("")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (empty, "no images"),
+        (one_class, "only one class folder with images (cats)"),
+        (flat, "1 images, but no class folders"),
+        (strangers, "none of 1 masks is called like one of the images"),
+        (smooth, "200 different values"),
+        (inside_out, "images/train, masks/train"),
+        (a_file, "is a file, expected a folder"),
+        (nothing, "no such folder"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_cannot_be_used_is_refused_with_the_reason_and_nothing_is_written(init, make, expected):
+    make(Path("photos"))
+    code, _, err = init("photos")
+    assert code == 2
+    assert err.startswith("Error: ")
+    assert expected in err
+    assert not Path("photos.toml").exists()
+
+
+def test_a_task_that_the_folder_is_not_laid_out_for_is_refused(init, class_folders):
+    class_folders({"cat": 2, "dog": 2})
+    code, _, err = init("photos", "--task", "segmentation")
+    assert code == 2
+    assert "laid out for classification" in err
+
+
+def test_an_unknown_backbone_is_answered_with_the_nearest(init, class_folders):
+    class_folders({"cat": 2, "dog": 2})
+    code, _, err = init("photos", "--backbone", "MobilNetV2")
+    assert code == 2
+    assert 'did you mean "MobileNetV2"?' in err
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(("name", "dataset"), [("pets37", "folder"), ("pets", "oxford_pets")])
+def test_real_folders_become_valid_recipes(init, real_data, registry, name, dataset):
+    assert init(real_data / name)[0] == 0
+    assert load_recipe(Path(f"{name}.toml"), registry).data.record.name == dataset
+    assert len(opened(f"{name}.toml", registry).samples) > 100
