@@ -8,7 +8,7 @@ from typing import Any
 
 from tlkit.errors import DataError
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 _TIMEOUT = 30
 
 
@@ -31,6 +31,7 @@ def download(url: str, folder: Path, file_name: str, digest: str | None, *, what
     import pooch
     from requests import RequestException
 
+    pooch.get_logger().setLevel("WARNING")
     target = folder / file_name
     by_hand = f"Fetch it by hand and put it at {target}"
     try:
@@ -38,7 +39,7 @@ def download(url: str, folder: Path, file_name: str, digest: str | None, *, what
         fetched = pooch.retrieve(
             url, known_hash=digest, fname=file_name, path=folder, downloader=_Resuming(target, what)
         )
-    except (RequestException, _CutOff) as error:
+    except (RequestException, _CutOffError) as error:
         raise DataError(f"{what}: can't download {url}: {_reason(error)}.\n{by_hand}") from error
     except OSError as error:
         raise DataError(f"{what}: can't write {target}: {error.strerror or error}") from error
@@ -51,12 +52,12 @@ def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
-    if isinstance(error, _CutOff):
+    if isinstance(error, _CutOffError):
         return str(error)
     return f"no connection ({type(error).__name__})"
 
 
-class _CutOff(ConnectionError):
+class _CutOffError(ConnectionError):
     """The connection ended before the file did."""
 
 
@@ -102,6 +103,6 @@ class _Resuming:
                     progress.advance(task, len(chunk))
                 written = file.tell()
         if total is not None and written < total:
-            raise _CutOff(f"the connection ended after {written} of {total} bytes; run again to go on")
+            raise _CutOffError(f"the connection ended after {written} of {total} bytes; run again to go on")
         self.part.replace(Path(output_file))
         return None

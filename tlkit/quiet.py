@@ -16,7 +16,7 @@ def start_tensorflow() -> None:
     kept back, and shown when the start fails.
     """
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        import keras  # noqa: F401
+        import keras
 
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"

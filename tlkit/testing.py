@@ -8,8 +8,8 @@ from typing import Any
 
 from tlkit.contracts import (
     IGNORE,
-    AugmentContext,
     Augmentation,
+    AugmentContext,
     Backbone,
     Block,
     Head,

@@ -50,9 +50,7 @@ def open_scenes(seed: int, options: DigitScenesOptions) -> tlkit.SampleSet:
     names = tuple(str(n) for n in range(10)) if options.target == "ten" else ("digit",)
     samples = tuple(tlkit.Sample(f"scenes/{row:05d}", row, mask=row) for row in range(options.count))
     colors = {0: (40, 40, 60), **({} if options.target == "ten" else {1: (230, 159, 0)})}
-    return tlkit.SampleSet(
-        samples=samples, classes=("background", *names), images=images, masks=masks, colors=colors
-    )
+    return tlkit.SampleSet(samples=samples, classes=("background", *names), images=images, masks=masks, colors=colors)
 
 
 def _background(photo: Image.Image, size: int, random: np.random.Generator) -> np.ndarray:

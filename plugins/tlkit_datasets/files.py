@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -32,7 +31,7 @@ def existing_folder(path: Path, option: str) -> Path:
     path = path.expanduser()
     if path.is_dir():
         return path
-    absolute = Path(os.path.abspath(path))
+    absolute = path.absolute()
     if path.exists():
         raise tlkit.DataError(f"{option}: {absolute} is a file, expected a folder")
     parent = absolute.parent

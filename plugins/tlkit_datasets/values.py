@@ -41,5 +41,6 @@ def _key(text: str) -> int | tuple[int, int, int]:
     if len(parts) == 3 and all(re.fullmatch(r"\s*\d{1,3}\s*", part) and int(part) < 256 for part in parts):
         return (int(parts[0]), int(parts[1]), int(parts[2]))
     raise tlkit.DataError(
-        f'data.values: expected a pixel value such as "255" or a colour such as "#ff0000" or "255,0,0", received "{text}"'
+        'data.values: expected a pixel value such as "255", or a colour such as "#ff0000" or "255,0,0", '
+        f'received "{text}"'
     )

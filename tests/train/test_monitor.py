@@ -10,7 +10,7 @@ COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def test_the_automatic_monitor_fits_the_task():
-    assert choose_monitor(TrainTable(), "classification", COLUMNS) == Monitor("val_accuracy", "max")
+    assert choose_monitor(TrainTable(), "classification", COLUMNS) == Monitor("val_loss", "min")
     assert choose_monitor(TrainTable(), "segmentation", COLUMNS) == Monitor("val_loss", "min")
     assert choose_monitor(TrainTable(), "classification", ("loss",)) == Monitor("loss", "min")
 

@@ -182,7 +182,7 @@ def _unknown_values(unknown: list[tuple[int, int]], by_color: bool, known: list[
 
 
 def fit_image(image: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
-    """Bring an image to the model's size, with antialiasing.
+    """Bring an image to the model's size: bicubic, with antialiasing.
 
     Args:
         image: uint8 (h, w, 3).
@@ -194,7 +194,7 @@ def fit_image(image: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
     """
     box, inside = _geometry(image.shape[:2], size, resize)
     left, top, right, bottom = inside
-    picture = Image.fromarray(image).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box)
+    picture = Image.fromarray(image).resize((right - left, bottom - top), Image.Resampling.BICUBIC, box)
     if resize != "pad":
         return np.array(picture)
     out = np.zeros((*size, 3), np.uint8)
@@ -203,7 +203,7 @@ def fit_image(image: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
 
 
 def fit_mask(mask: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
-    """As ``fit_image``, for class numbers uint8 (h, w): nearest neighbour, and ``IGNORE`` where ``pad`` adds borders."""
+    """As ``fit_image``, for class numbers uint8 (h, w): nearest neighbour, ``IGNORE`` where ``pad`` adds borders."""
     box, (left, top, right, bottom) = _geometry(mask.shape[:2], size, resize)
     picture = Image.fromarray(mask).resize((right - left, bottom - top), Image.Resampling.NEAREST, box)
     out = np.full(size, IGNORE, np.uint8)

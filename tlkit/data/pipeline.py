@@ -18,7 +18,7 @@ _ORDER, _SEEDS = 0, 1
 
 
 def _generator(seed: int, phase: int, epoch: int, purpose: int) -> np.random.Generator:
-    """A generator of its own for each address; Philox is counter-based (Salmon et al. 2011, doi:10.1145/2063384.2063405)."""
+    """A generator of its own for each address, by Philox (Salmon et al. 2011, doi:10.1145/2063384.2063405)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, phase, epoch, purpose])))
 
 

@@ -14,6 +14,10 @@ TARGETS = ("trimap", "pet", "species", "breed")
 """What can be learnt from the Oxford-IIIT Pet data set."""
 
 
+FEW = 2000
+"""Below so many training images only the head is trained."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What ``tlkit init`` lets a user decide.
@@ -75,7 +79,7 @@ def recipe_text(found: Survey, file_name: str, choices: Choices) -> str:
         _input(found, images, segmentation),
         _backbone(choices),
         _head(segmentation),
-        _augment(),
+        _augment(few=not segmentation and images < FEW),
         _schedule(images, segmentation, choices.weights != "none"),
         _train(train, segmentation),
     ]
@@ -153,10 +157,13 @@ def _beside(text: str, comment: str) -> str:
 def _input(found: Survey, images: int, segmentation: bool) -> str:
     small = bool(found.sizes) and median(min(size) for size in found.sizes) < 100
     shape = median(width / height for width, height in found.sizes) if found.sizes else 1.0
-    batch = 8 if images < 100 else 16 if segmentation or images < 1000 else 32
+    large = bool(found.sizes) and median(min(size) for size in found.sizes) >= 288
+    batch = 8 if images < 100 else 16 if segmentation or images < 400 else 32
     lines = ["[input]"]
     if small:
         lines.append(_beside("image_size = 96", "the images are small; larger takes longer"))
+    elif large and not segmentation:
+        lines.append(_beside("image_size = 288", "a little more than the weights' 224 sees more; 224 is quicker"))
     else:
         detail = "384 shows finer detail" if segmentation else "what the weights were trained on; larger sees more"
         lines.append(_beside("image_size = 224", f"{detail} and takes longer"))
@@ -166,7 +173,8 @@ def _input(found: Survey, images: int, segmentation: bool) -> str:
         lines.append(_beside('resize = "pad"', 'the images are far from square; or "stretch", "crop" (the middle)'))
     lines.append(_beside(f"batch_size = {batch}", f"for {images} images to train on; halve it if memory runs out"))
     if "validation" not in found.counts and found.layout != "oxford_pets":
-        lines.append(_beside("validation = 0.2", "share of the training images that only tells when to stop"))
+        share = 0.1 if 400 <= images < FEW else 0.2
+        lines.append(_beside(f"validation = {share}", "share of the training images that only tells when to stop"))
     if "test" not in found.counts and found.layout != "oxford_pets":
         why = "share of all images, for the final figure" if found.total >= 200 else "too few images to spare some"
         lines.append(_beside(f"test = {0.1 if found.total >= 200 else 0.0}", why))
@@ -191,7 +199,12 @@ def _head(segmentation: bool) -> str:
     return f"[head]\n{name}\n" + _beside("dropout = 0.2", "raise it if training is much better than validation")
 
 
-def _augment() -> str:
+def _augment(few: bool) -> str:
+    if few:
+        name = _beside('name = "flip"', 'enough for a frozen backbone; "basic" also shifts, turns and zooms')
+        return f"[augment]\n{name}\n" + _beside(
+            "horizontal = true", "false where a mirrored image means something else"
+        )
     name = _beside('name = "basic"', 'flips, small shifts, rotations, zoom and colour; or "none"')
     return f"[augment]\n{name}\n" + _beside("flip = true", "false where a mirrored image means something else")
 
@@ -207,13 +220,13 @@ def _schedule(images: int, segmentation: bool, pretrained: bool) -> str:
                 _beside('curve = "cosine"', "the rate falls to 0 over the epochs"),
             ]
         )
-    if segmentation or images < 2000:
+    if segmentation or images < FEW:
         return "\n".join(
             [
                 "[schedule]",
                 _beside('name = "frozen"', "only the head learns: quick, and hard to overfit with few images;"),
-                _beside(f"epochs = {20 if segmentation else 15}", '"two_phase" then fine-tunes the backbone'),
-                "learning_rate = 1e-3",
+                _beside("epochs = 20", '"two_phase" then fine-tunes the backbone'),
+                f"learning_rate = {'1e-3' if segmentation else '3e-3'}",
                 _beside('curve = "cosine"', "the rate falls to 0 over the epochs"),
             ]
         )

@@ -106,7 +106,7 @@ def _held_out(
     several = [i for i in rest if counts[strata[i]] >= 2]
     if single:
         notes.append(f"classes with a single image: {len(single)}; it trains, none is in {name}")
-    if round(len(several) * share) < len(set(strata[i] for i in several)):
+    if round(len(several) * share) < len({strata[i] for i in several}):
         notes.append(f"too few images to have each class in {name}; split without strata")
         return list(train_test_split(list(rest), test_size=share, random_state=seed)[1])
     return list(train_test_split(several, test_size=share, random_state=seed, stratify=[strata[i] for i in several])[1])

@@ -12,8 +12,8 @@ import h5py
 import keras
 
 from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
-from tlkit.fetch import download
 from tlkit.errors import DataError
+from tlkit.fetch import download
 from tlkit.models.graph import snake_case
 
 Tensors = list[tuple[str, Any]]

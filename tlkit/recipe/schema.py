@@ -107,8 +107,8 @@ class TrainTable(Options):
     monitor: str = Field(
         "auto",
         description="what early stop, best weights and plateau look at, a column of metrics.csv; "
-        'auto: "val_accuracy" for classification, "val_mean_iou" for segmentation, '
-        '"val_loss" when there are no such columns',
+        'auto: "val_loss" for classification (of few images, accuracy is mostly noise), "val_mean_iou" for '
+        'segmentation, "loss" without validation images',
     )
     mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: by the name")
     early_stop: Annotated[EarlyStop, BeforeValidator(_patience, json_schema_input_type=int | EarlyStop)] | None = Field(

@@ -47,7 +47,7 @@ def choose_monitor(table: TrainTable, task: Task, columns: Sequence[str]) -> Mon
     """
     name = table.monitor
     if name == "auto":
-        preferred = ("val_accuracy", "val_loss") if task == "classification" else ("val_mean_iou", "val_loss")
+        preferred = ("val_loss",) if task == "classification" else ("val_mean_iou", "val_loss")
         name = next((each for each in preferred if each in columns), "loss")
     elif name not in columns:
         near = nearest(name, columns)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tlkit import DataError, Sample
+from tlkit.data.splits import assign_splits, read_samples_csv, repeat_splits
+from tlkit.recipe.schema import InputTable
+
+
+def samples(count, **fields):
+    return [Sample(f"{i:03d}.png", Path(f"{i:03d}.png"), **{k: v(i) for k, v in fields.items()}) for i in range(count)]
+
+
+def by_key(found, splits):
+    return dict(zip((sample.key for sample in found), splits.splits.tolist(), strict=True))
+
+
+def test_splits_are_stratified_and_have_their_shares():
+    found = samples(200)
+    strata = [0 if i < 160 else 1 for i in range(200)]
+    splits = assign_splits(found, strata, InputTable(validation=0.25, test=0.2), 0).splits
+    assert Counter(splits.tolist()) == {"train": 120, "validation": 40, "test": 40}
+    for split, size in (("test", 40), ("validation", 40)):
+        assert sum(strata[i] for i in range(200) if splits[i] == split) == size // 5
+
+
+def test_the_split_depends_on_the_seed_but_not_on_the_order():
+    found = samples(60)
+    strata = [i % 3 for i in range(60)]
+    first = by_key(found, assign_splits(found, strata, InputTable(), 1))
+    order = list(range(60))
+    random.Random(0).shuffle(order)
+    shuffled = [found[i] for i in order]
+    again = by_key(shuffled, assign_splits(shuffled, [strata[i] for i in order], InputTable(), 1))
+    other = by_key(found, assign_splits(found, strata, InputTable(), 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_group_stands_on_one_side():
+    found = samples(60, group=lambda i: f"patient{i % 12}")
+    splits = by_key(found, assign_splits(found, [0] * 60, InputTable(validation=0.3, test=0.2), 0))
+    sides = {}
+    for sample in found:
+        sides.setdefault(sample.group, set()).add(splits[sample.key])
+    assert all(len(each) == 1 for each in sides.values())
+    assert {"train", "validation", "test"} == {side for each in sides.values() for side in each}
+
+
+def test_a_pattern_on_the_key_makes_groups():
+    found = [Sample(f"p{i // 5}_{i}.png", Path("x")) for i in range(50)]
+    table = InputTable(validation=0.3, group_pattern=r"^(p\d+)_")
+    splits = by_key(found, assign_splits(found, [0] * 50, table, 0))
+    for group in range(10):
+        assert len({splits[f"p{group}_{i}.png"] for i in range(group * 5, group * 5 + 5)}) == 1
+
+
+def test_a_pattern_that_matches_nothing_is_an_error():
+    with pytest.raises(DataError, match="matches none"):
+        assign_splits(samples(9), None, InputTable(group_pattern="^(zz)"), 0)
+
+
+def test_official_splits_stand_and_shares_are_not_used_twice():
+    found = samples(40, split=lambda i: "test" if i < 10 else None)
+    splits = assign_splits(found, [i % 2 for i in range(40)], InputTable(validation=0.2, test=0.5), 0).splits
+    assert set(splits[:10]) == {"test"}
+    assert Counter(splits.tolist()) == {"test": 10, "validation": 6, "train": 24}
+
+
+def test_official_train_images_give_the_validation_split_when_there_is_none():
+    found = samples(40, split=lambda i: "test" if i < 10 else "train")
+    splits = assign_splits(found, [i % 2 for i in range(40)], InputTable(validation=0.2), 0).splits
+    assert Counter(splits.tolist()) == {"test": 10, "validation": 6, "train": 24}
+
+
+def test_official_splits_that_tear_a_group_are_refused():
+    found = samples(10, split=lambda i: "test" if i < 5 else "train", group=lambda i: "same")
+    with pytest.raises(DataError, match='"same" in test and train'):
+        assign_splits(found, None, InputTable(validation=0.0), 0)
+
+
+def test_a_class_with_one_image_trains():
+    found = samples(41)
+    strata = [i % 2 for i in range(40)] + [2]
+    splits = assign_splits(found, strata, InputTable(validation=0.2), 0)
+    assert splits.splits[40] == "train"
+    assert "single image" in splits.notes[0]
+
+
+def test_a_share_of_less_than_one_image_is_refused():
+    with pytest.raises(DataError, match=r"input\.validation = 0\.1 of 3 images"):
+        assign_splits(samples(3), None, InputTable(validation=0.1), 0)
+
+
+HEADER = "key,path,mask,split,label,group,width,height,digest,status,reason\n"
+
+
+def test_a_split_is_repeated_and_changes_are_told(tmp_path):
+    file = tmp_path / "samples.csv"
+    rows = [
+        "000.png,,,test,,,1,1,sha256:aa,used,",
+        "001.png,,,train,,,1,1,sha256:bb,used,",
+        "x.png,,,,,,,,,set aside,broken",
+    ]
+    file.write_text(HEADER + "\n".join(rows) + "\n")
+    splits = repeat_splits(file, samples(3), ["aa", "changed", "cc"])
+    assert splits.splits.tolist() == ["test", "train", "left out"]
+    assert any("1 files changed" in note and "001.png" in note for note in splits.notes)
+    assert any("1 samples are not in" in note for note in splits.notes)
+
+
+def test_a_sample_of_the_file_that_is_gone_is_an_error(tmp_path):
+    file = tmp_path / "samples.csv"
+    file.write_text(HEADER + "gone.png,,,test,,,1,1,sha256:aa,used,\n")
+    with pytest.raises(DataError, match=r"gone\.png"):
+        repeat_splits(file, samples(2), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "expected the columns"),
+        (HEADER + "a,,,tset,,,,,,used,\n", r"samples\.csv:2: unknown split 'tset'; did you mean \"test\""),
+    ],
+)
+def test_a_damaged_samples_csv_is_named(tmp_path, text, message):
+    file = tmp_path / "samples.csv"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_samples_csv(file)
+
+
+def test_a_missing_samples_csv_is_named(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_samples_csv(tmp_path / "none.csv")
