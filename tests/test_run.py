@@ -162,6 +162,16 @@ def test_what_only_shows_with_the_model_is_still_said_before_the_first_step(trai
     assert not (root / "bad").exists()
 
 
+def test_a_problem_that_shows_late_still_has_its_line(trained, registry, tmp_path):
+    root, _ = trained
+    text = (root / "tiny.toml").read_text() + "[train]\nmonitor = 'val_acc'\n"
+    recipe = tmp_path / "late.toml"
+    recipe.write_text(text)
+    line = text.splitlines().index("monitor = 'val_acc'") + 1
+    with pytest.raises(tlkit.RecipeError, match=rf"late\.toml:{line}: train\.monitor"):
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+
+
 def test_two_phases_freeze_and_unfreeze_what_they_say(trained, registry):
     root, _ = trained
     overrides = ['schedule={name="two_phase", head_epochs=1, finetune_epochs=1, unfreeze_from="block2"}']

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.errors import PluginError, Problem, RecipeError, RunError, TlkitError
 from tlkit.quiet import start_tensorflow
 from tlkit.recipe import catalog
-from tlkit.recipe.load import load_recipe
+from tlkit.recipe.load import load_recipe, locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry, make_registry
@@ -77,6 +77,8 @@ def run(
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)
             job.abandon()
+            if isinstance(error, RecipeError):
+                raise RecipeError(locate(error.problems, checked.file, overrides)) from error
             raise
 
 
@@ -208,7 +210,7 @@ class _Run:
             phases = tuple(schedule.record.plan(network.outline, schedule.options))
         except ValueError as error:
             option, message = error.args if len(error.args) == 2 else ("", str(error))
-            raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message), self.recipe.file)]) from error
+            raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message))]) from error
         names = [phase.name for phase in phases if isinstance(phase, Phase)]
         if not phases or len(names) != len(phases) or len(set(names)) != len(names):
             raise PluginError(

@@ -49,10 +49,14 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from tlkit.quiet import start_tensorflow
+    from tlkit.rundir import RunFolder
+
+    RunFolder(run).read_card()
+    start_tensorflow()
     from tlkit.evaluate.evaluator import evaluate as measure
     from tlkit.evaluate.predictor import Predictor
     from tlkit.evaluate.report import write_metrics
-    from tlkit.rundir import RunFolder
 
     if new_data is not None and split is not None:
         raise click.UsageError("--split is of the run's own data; it doesn't go with --data")

@@ -31,13 +31,17 @@ def predict(run: Path, files: tuple[Path, ...], out: Path, overwrite: bool, batc
     from rich.console import Console
 
     from tlkit.errors import DataError
+    from tlkit.quiet import start_tensorflow
+    from tlkit.rundir import RunFolder
+
+    card = RunFolder(run).read_card()
+    start_tensorflow()
     from tlkit.evaluate.prediction_files import check_target, write_predictions
     from tlkit.evaluate.predictor import Predictor, find_images
-    from tlkit.rundir import RunFolder
 
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     found = find_images(files)
-    check_target(found, RunFolder(run).read_card(), out, overwrite=overwrite)
+    check_target(found, card, out, overwrite=overwrite)
     predictor = Predictor.open(run)
     failures = 0
 

@@ -67,6 +67,15 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
     return recipe
 
 
+def locate(problems: Sequence[Problem], file: Path | None, overrides: Sequence[str] = ()) -> list[Problem]:
+    """Problems that were found after the recipe was read, each with its line of the file or its override."""
+    if file is None:
+        return list(problems)
+    text = _read(file)
+    _, overridden = override(tomllib.loads(text), text, overrides, [])
+    return _locate(problems, text, file, overridden)
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
