@@ -15,7 +15,7 @@ from tlkit.recipe.schema import Recipe, Selection
 
 def portable_text(recipe: Recipe) -> str:
     """The recipe's TOML text, overrides applied and comments kept, with its paths made absolute."""
-    document = tomlkit.parse(recipe.text)
+    document: Any = tomlkit.parse(recipe.text)  # tomlkit's types change from version to version
     selections: dict[str, Selection[Any]] = {
         "data": recipe.data,
         "backbone": recipe.backbone,
