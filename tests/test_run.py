@@ -185,6 +185,25 @@ def test_two_phases_freeze_and_unfreeze_what_they_say(trained, registry):
     assert tune["block2_conv1"] == "yes"
 
 
+def test_a_phase_that_improves_nothing_ends_with_the_weights_it_began_with(trained, registry, capsys):
+    root, _ = trained
+    spoils = 'schedule={name="two_phase", head_epochs=2, finetune_epochs=2, unfreeze_from="all", learning_rate=0.01, '
+    spoils += 'finetune_learning_rate=5.0, finetune_optimizer="sgd"}'
+    tlkit.run(root / "tiny.toml", [spoils], root / "spoilt", registry=registry)
+    assert "kept the weights that the phase began with (val_loss" in capsys.readouterr().out
+    with (root / "spoilt" / "metrics.csv").open(newline="") as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+    best = min(losses[:2])
+    assert best < min(losses[2:])
+    metrics = json.loads((root / "spoilt" / "metrics.json").read_text())
+    assert metrics["validation"]["loss"] == pytest.approx(best, rel=1e-3)
+    with (root / "spoilt" / "freeze.csv").open(newline="") as file:
+        moved = {
+            row["changed"] for row in csv.DictReader(file) if row["phase"] == "finetune" and row["variable"] == "kernel"
+        }
+    assert moved == {"yes"}
+
+
 def test_an_undecodable_file_is_named_and_the_run_goes_on(trained, registry, tmp_path):
     import shutil
 

@@ -124,7 +124,7 @@ def test_input_and_output_have_their_names_and_types() -> None:
 
 
 def test_the_seed_decides_the_initial_weights() -> None:
-    first, second, other = (logits(network(seed=seed), (32, 32)) for seed in (3, 3, 4))
+    first, second, other = (logits(network(head="unet", seed=seed), (32, 32)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, other)
 

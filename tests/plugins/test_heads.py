@@ -24,7 +24,11 @@ def build(name: str, strides: tuple[int, ...] = (2, 4, 8, 16), units: int = 3, *
     features = {stride: keras.Input((32 // stride, 64 // stride, stride), name=f"stride{stride}") for stride in strides}
     ctx = HeadContext(record.task, tuple("abc"[:units]), units, (32, 64), 0)
     inputs = {tensor.name: tensor for tensor in features.values()}
-    return keras.Model(inputs, record.build(features, ctx, record.options(**options)))
+    model = keras.Model(inputs, record.build(features, ctx, record.options(**options)))
+    for variable in model.trainable_variables:
+        # A linear head begins with zeros, which hide what it is connected to.
+        variable.assign_add(keras.random.normal(variable.shape, stddev=0.01, seed=1))
+    return model
 
 
 def names(model: Any) -> set[str]:

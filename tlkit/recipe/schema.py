@@ -114,7 +114,9 @@ class TrainTable(Options):
     early_stop: Annotated[EarlyStop, BeforeValidator(_patience, json_schema_input_type=int | EarlyStop)] | None = Field(
         None, description="a patience in epochs, or a table with patience and min_delta; none: never"
     )
-    restore_best: bool = Field(True, description="end each phase with the weights of its best epoch")
+    restore_best: bool = Field(
+        True, description="end each phase with the best weights: of an epoch, or those that it began with"
+    )
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = Field(
         "none", description='"none", "balanced" (inverse frequency), or a table of class name = weight'
     )

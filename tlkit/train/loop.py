@@ -72,6 +72,7 @@ class Training:
     callbacks: Callable[[Path, Phase], Iterable[Any]] = lambda _folder, _phase: ()
     phase_finished: Callable[[Path, Phase, Mapping[str, float]], None] = lambda _f, _p, _m: None
     epochs_done: int = field(default=0, init=False)
+    kept: Mapping[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         weights = class_weights(self.table.class_weights, self.data.classes, self._class_counts())
@@ -140,6 +141,9 @@ class _PhaseRun:
             phase.early_stop or training.table.early_stop,
             phase.curve if isinstance(phase.curve, Plateau) else None,
         )
+        if training.table.restore_best and self.watch.monitor.name.startswith("val_"):
+            # A phase that improves nothing leaves the weights that it was given.
+            self.watch.best_value = training.kept.get(self.watch.monitor.name)
         variables = keyed_variables(training.network.model)
         self.changing = {
             key: variables[key] for key, changes in expected_changes(training.network, phase).items() if changes
@@ -159,16 +163,16 @@ class _PhaseRun:
         )
         self.network.model.stop_training = False
         callbacks.on_train_begin()
-        kept = self._epochs(callbacks, history)
+        trained, shared.kept = self._epochs(callbacks, history)
         callbacks.on_train_end()
-        self._prove(before, freeze)
+        self._prove(before, trained, freeze)
         shared.folder.checkpoints.mkdir(exist_ok=True)
         self._keep_weights()
-        shared.phase_finished(shared.folder.path, self.phase, kept)
+        shared.phase_finished(shared.folder.path, self.phase, shared.kept)
 
-    def _epochs(self, callbacks: Any, history: HistoryFile) -> Mapping[str, float]:
+    def _epochs(self, callbacks: Any, history: HistoryFile) -> tuple[Mapping[str, str], Mapping[str, float]]:
         shared = self.shared
-        best_weights: dict[str, np.ndarray] = {}
+        best_weights = {} if self.watch.best_value is None else self._changing_weights()
         rows: list[dict[str, float]] = []
         for epoch in range(self.phase.epochs):
             began = time.monotonic()
@@ -198,12 +202,16 @@ class _PhaseRun:
                 why = "a callback asked for it" if not stop else f"{self.watch.monitor.name} no longer improves"
                 shared.reporter.say(f"  stopped after epoch {epoch + 1}: {why}")
                 break
+        trained = digests(self.network.model)
         if best_weights and self.watch.best_epoch != len(rows) - 1:
             self._restore(best_weights)
-            name, at = self.watch.monitor.name, self.watch.best_epoch + 1
-            shared.reporter.say(f"  kept the weights of epoch {at} ({name} {self.watch.best_value:.4f})")
-            return rows[self.watch.best_epoch]
-        return rows[-1] if rows else {}
+            began_with = self.watch.best_epoch < 0
+            which = (
+                "weights that the phase began with" if began_with else f"weights of epoch {self.watch.best_epoch + 1}"
+            )
+            shared.reporter.say(f"  kept the {which} ({self.watch.monitor.name} {self.watch.best_value:.4f})")
+            return trained, shared.kept if began_with else rows[self.watch.best_epoch]
+        return trained, rows[-1] if rows else {}
 
     def _train_epoch(self, epoch: int, callbacks: Any) -> float:
         shared = self.shared
@@ -244,9 +252,12 @@ class _PhaseRun:
         callbacks.on_test_end(dict(values))
         return values
 
-    def _prove(self, before: Mapping[str, str], freeze: FreezeFile) -> None:
+    def _prove(self, before: Mapping[str, str], trained: Mapping[str, str], freeze: FreezeFile) -> None:
+        kept = digests(self.network.model)
+        # What trains may have been put back to the best epoch; what is frozen has to be still at the very end.
+        after = {key: trained[key] if key in self.changing else digest for key, digest in kept.items()}
         try:
-            rows = prove(self.network, self.phase, before, digests(self.network.model))
+            rows = prove(self.network, self.phase, before, after)
         except FreezeError as error:
             freeze.add(self.phase.name, error.rows)
             raise
