@@ -253,13 +253,14 @@ class _Run:
         training.run(phases)
 
     def _callbacks(self, run: Path, phase: Phase) -> list[Any]:
+        import keras
+
         self.log.info("phase %s begins: %s", phase.name, phase)
-        offered = self.registry.manager.hook.tlkit_callbacks(run=run, phase=phase)
-        return [callback for callbacks in offered for callback in callbacks or ()]
+        return self.registry.ask("tlkit_callbacks", keras.callbacks.Callback, run=run, phase=phase)
 
     def _phase_finished(self, run: Path, phase: Phase, metrics: Mapping[str, float]) -> None:
         self.log.info("phase %s ended: %s", phase.name, dict(metrics))
-        self.registry.manager.hook.tlkit_phase_finished(run=run, phase=phase, metrics=metrics)
+        self.registry.ask("tlkit_phase_finished", object, run=run, phase=phase, metrics=metrics)
 
     def _card(self, data: Data) -> Card:
         import tlkit
@@ -303,11 +304,11 @@ class _Run:
         self.say(f"Model saved: {self.folder.model} (reloaded and compared)")
 
     def _evaluate(self, network: Network, card: Card, data: Data) -> Mapping[str, Any]:
+        from tlkit.contracts import ReportSection
         from tlkit.evaluate.report import write_results
 
-        def sections(result: Mapping[str, Any]) -> list[Any]:
-            offered = self.registry.manager.hook.tlkit_report_sections(run=self.folder.path, result=result)
-            found = [section for each in offered for section in each or ()]
+        def sections(result: Mapping[str, Any]) -> list[ReportSection]:
+            found = self.registry.ask("tlkit_report_sections", ReportSection, run=self.folder.path, result=result)
             return sorted(found, key=lambda section: section.title)
 
         self.reporter.begin("evaluating", 1)

@@ -35,6 +35,7 @@ KINDS: Mapping[type, tuple[str, str]] = {
 }
 """Kind of record → (its name for people, the hook that offers it)."""
 
+T = TypeVar("T")
 R = TypeVar("R", Backbone, Head, Augmentation, Schedule, Dataset)
 
 
@@ -199,20 +200,36 @@ class Registry:
         Raises:
             PluginError: such a hook raised, or returned something else than problems.
         """
-        problems: list[Problem] = []
-        for implementation in self.manager.hook.tlkit_check_recipe.get_hookimpls():
+        return self.ask("tlkit_check_recipe", Problem, recipe=values)
+
+    def ask(self, hook: str, expected: type[T], **arguments: Any) -> list[T]:
+        """What all plugins return by a hook, in the order in which they were loaded.
+
+        Args:
+            hook: its name; each plugin may take fewer arguments than it is given.
+            expected: the type of the items that each plugin returns an iterable, or None, of.
+            arguments: of the hook.
+
+        Raises:
+            PluginError: a plugin raised in it, with the line, or returned something else.
+        """
+        answers: list[T] = []
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             source = self.sources[implementation.plugin_name]
             function: Any = implementation.function
-            arguments = [values for name in implementation.argnames if name == "recipe"]
             try:
-                found = list(function(*arguments) or ())
+                found = list(function(*(arguments[name] for name in implementation.argnames)) or ())
             except Exception as error:  # the plugin's own code
-                raise PluginError(f"{source.title}: tlkit_check_recipe: {type(error).__name__}: {error}") from error
-            wrong = next((each for each in found if not isinstance(each, Problem)), None)
+                raised = traceback.extract_tb(error.__traceback__)[-1]
+                raise PluginError(
+                    f"{source.title}: {hook}: {type(error).__name__}: {error} ({raised.filename}:{raised.lineno})"
+                ) from error
+            wrong = next((each for each in found if not isinstance(each, expected)), None)
             if wrong is not None:
-                raise PluginError(f"{source.title}: tlkit_check_recipe: expected tlkit.Problem, received {wrong!r}")
-            problems += found
-        return problems
+                name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
+                raise PluginError(f"{source.title}: {hook}: expected {name}, received {wrong!r}")
+            answers += found
+        return answers
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

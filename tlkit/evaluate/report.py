@@ -223,8 +223,6 @@ def _freeze_summary(path: Path) -> list[dict[str, Any]]:
 
 
 def _section(section: ReportSection, folder: RunFolder) -> dict[str, Any]:
-    if not isinstance(section, ReportSection):
-        raise PluginError(f"tlkit_report_sections: expected ReportSection records, received {section!r}")
     data = ""
     if section.image is not None:
         path = folder.path / section.image
