@@ -19,7 +19,7 @@ from tlkit.rundir import RunFolder
 from tlkit.train.loop import Training
 from tlkit.train.progress import Reporter
 
-COUNT, SIDE, CLASSES, BATCH, EPOCHS = 1024, 64, 5, 32, 6
+COUNT, SIDE, CLASSES, BATCH, EPOCHS = 2048, 64, 5, 32, 11
 
 
 def build() -> keras.Model:
@@ -41,7 +41,7 @@ def test_an_epoch_of_the_loop_against_fit(tmp_path):
     labels = random.integers(0, CLASSES, COUNT).astype(np.int32)
 
     theirs = build()
-    theirs.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+    theirs.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     floats = images.astype(np.float32)
     theirs.fit(floats, labels, batch_size=BATCH, epochs=1, verbose=0)
 
@@ -82,7 +82,7 @@ def test_an_epoch_of_the_loop_against_fit(tmp_path):
         return [Clock("tlkit"), FitBetween()]
 
     training = Training(
-        network=Network(model, blocks, pretrained=False, head_layers=("dense",)),
+        network=Network(model, blocks, pretrained=False),
         data=data,
         targets=Targets("classification", "single", CLASSES),
         table=TrainTable(restore_best=False),
@@ -96,6 +96,8 @@ def test_an_epoch_of_the_loop_against_fit(tmp_path):
         callbacks=callbacks,
     )
     training.run((Phase(name="full", epochs=EPOCHS, blocks=("all",), batch_norm="train"),))
-    ours, fit = statistics.median(times["tlkit"]), statistics.median(times["fit"][1:])
-    print(f"\nepoch of {COUNT} images: tlkit {ours:.3f} s, fit {fit:.3f} s, ratio {ours / fit:.3f}")
+    # What else the machine does only adds time, so the least of the epochs is the one least disturbed.
+    for name, pick in (("least", min), ("median", statistics.median)):
+        ours, fit = pick(times["tlkit"]), pick(times["fit"][1:])
+        print(f"\nepoch, {name} of {EPOCHS - 1}: tlkit {ours:.3f} s, fit {fit:.3f} s, ratio {ours / fit:.3f}")
     assert len(times["tlkit"]) == EPOCHS - 1

@@ -97,7 +97,10 @@ def batches(
         return {**batch, "index": index}
 
     made = tf.data.Dataset.from_generator(rows, output_signature=(spec, tf.TensorSpec((2,), tf.int32)))
-    made = made.map(finish).prefetch(2)
+    options = tf.data.Options()
+    # With autotuning on, every other epoch on two cores ran on one of them (tests/benchmarks); nothing here is tuned.
+    options.autotune.enabled = False
+    made = made.map(finish).prefetch(2).with_options(options)
     return made.apply(tf.data.experimental.assert_cardinality(max(0, count - start)))
 
 
