@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
-from tlkit.data.pipeline import batch_seeds, batches, epoch_order
+from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.prepare import open_data
 from tlkit.recipe.schema import InputTable, Selection
 
@@ -34,7 +34,7 @@ def values(dataset):
 
 def test_batches_follow_the_order_and_the_last_may_be_smaller(data):
     order = np.array([3, 1, 9, 0, 7], np.int64)
-    found = values(batches(data, order, 2))
+    found = values(Feed(data, 2).epoch(order))
     assert [batch["index"].tolist() for batch in found] == [[3, 1], [9, 0], [7]]
     np.testing.assert_array_equal(found[0]["images"][1], data.store.images[1].astype(np.float32))
     assert found[1]["labels"].tolist() == [0, 0]
@@ -49,10 +49,18 @@ def test_starting_later_gives_the_same_batches(data):
         batch["images"] = batch["images"] + tf.random.stateless_uniform(tf.shape(batch["images"]), seed)
         return batch
 
-    whole = values(batches(data, order, 3, augment=noise, seeds=seeds))
-    rest = values(batches(data, order, 3, augment=noise, seeds=seeds, start=2))
+    feed = Feed(data, 3, augment=noise)
+    whole = values(feed.epoch(order, seeds))
+    rest = values(feed.epoch(order, seeds, start=2))
     assert len(rest) == 2
     np.testing.assert_array_equal(whole[2]["images"], rest[0]["images"])
+
+
+def test_a_feed_gives_each_epoch_its_own_order(data):
+    feed = Feed(data, 4)
+    orders = [epoch_order(0, 0, epoch, 10) for epoch in range(3)]
+    for order in (*orders, orders[0][:5]):
+        assert np.concatenate([batch["index"] for batch in values(feed.epoch(order))]).tolist() == order.tolist()
 
 
 def test_order_and_seeds_have_addresses():
@@ -65,12 +73,13 @@ def test_order_and_seeds_have_addresses():
 
 
 def test_soft_labels_are_one_hot(data):
-    [batch] = values(batches(data, np.arange(3), 3, soft_labels=True))
+    [batch] = values(Feed(data, 3, soft_labels=True).epoch(np.arange(3)))
     np.testing.assert_array_equal(batch["labels"], np.eye(3))
 
 
 def test_augmented_images_stay_in_range(data):
-    [batch] = values(batches(data, np.arange(3), 3, augment=lambda b, s: {**b, "images": b["images"] * 3 - 100}))
+    feed = Feed(data, 3, augment=lambda batch, seed: {**batch, "images": batch["images"] * 3 - 100})
+    [batch] = values(feed.epoch(np.arange(3)))
     assert batch["images"].min() == 0
     assert batch["images"].max() == 255
 
@@ -84,7 +93,7 @@ def test_augmented_images_stay_in_range(data):
 )
 def test_an_augmentation_that_breaks_its_contract_is_refused(data, augment, message):
     with pytest.raises(PluginError, match=message):
-        batches(data, np.arange(3), 3, augment=augment)
+        Feed(data, 3, augment=augment)
 
 
 def test_masks_come_as_class_numbers(tmp_path):
@@ -95,7 +104,7 @@ def test_masks_come_as_class_numbers(tmp_path):
     found = SampleSet(samples=samples, classes=("x", "y"), images=made(4).images, masks=masks)
     table = InputTable(image_size=(16, 12), validation=0.0)
     data = open_data(dataset(found, "segmentation"), table, task="segmentation", seed=0, folder=tmp_path)
-    [batch] = values(batches(data, np.arange(4), 4))
+    [batch] = values(Feed(data, 4).epoch(np.arange(4)))
     np.testing.assert_array_equal(batch["segmentation_masks"][..., 0], masks)
     assert data.class_counts("train").tolist() == [4 * 12 * 13, 4 * 12 * 2]
 

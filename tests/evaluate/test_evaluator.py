@@ -10,23 +10,6 @@ from tlkit.evaluate import evaluator
 CLASSES = ("red", "green", "blue")
 
 
-@pytest.fixture(autouse=True)
-def batches_from_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    def batches(data: StandInData, order: np.ndarray, batch_size: int) -> list[dict[str, np.ndarray]]:
-        found = []
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = {"images": data.store.images[rows].astype(np.float32), "index": rows}
-            if data.labels is None:
-                batch["segmentation_masks"] = data.store.masks[rows][..., None].astype(np.int32)
-            else:
-                batch["labels"] = data.labels[rows]
-            found.append(batch)
-        return found
-
-    monkeypatch.setattr(evaluator, "batches", batches)
-
-
 def colors(*values: tuple[int, int, int]) -> np.ndarray:
     return np.stack([plain_image(value) for value in values])
 

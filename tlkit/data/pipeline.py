@@ -33,38 +33,56 @@ def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
     return draws.astype(np.int32)
 
 
-def batches(
-    data: Data,
-    order: np.ndarray,
-    batch_size: int,
-    *,
-    augment: Augment | None = None,
-    seeds: np.ndarray | None = None,
-    soft_labels: bool = False,
-    start: int = 0,
-) -> Any:
-    """A ``tf.data.Dataset`` of batch dicts.
+class Feed:
+    """Batch dicts from a data set's store; the ``tf.data`` pipeline behind it is built once for all epochs.
 
-    ``images`` float32 (n, H, W, 3) in 0-255; ``labels`` int32 (n,), float32 (n, classes) multi-hot or, with
+    A batch has ``images`` float32 (n, H, W, 3) in 0-255; ``labels`` int32 (n,), float32 (n, classes) multi-hot or, with
     ``soft_labels``, one-hot; or ``segmentation_masks`` int32 (n, H, W, 1); ``index`` int64 (n,), the rows.
 
     Args:
         data: whose store is read, a batch at a time.
-        order: int64 (count,), the rows to take.
-        batch_size: the last batch may be smaller.
+        batch_size: the last batch of an epoch may be smaller.
         augment: applied to each batch, one after the other, so that its draws depend on the batch's seed alone.
-        seeds: int32 (batches, 2), one for each batch; needed with ``augment``.
         soft_labels: give labels one-hot.
-        start: the first batch to give; the batches are the same as without it.
-    """
-    height, width = data.store.images.shape[1:3]
-    count = math.ceil(len(order) / batch_size)
-    if seeds is None:
-        seeds = np.zeros((count, 2), np.int32)
 
-    def rows() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        for number in range(start, count):
-            index = order[number * batch_size : (number + 1) * batch_size]
+    Raises:
+        PluginError: the augmentation returns other entries, shapes or types than it was given.
+    """
+
+    def __init__(
+        self, data: Data, batch_size: int, *, augment: Augment | None = None, soft_labels: bool = False
+    ) -> None:
+        self._data = data
+        self._batch_size = batch_size
+        self._augment = augment
+        self._soft_labels = soft_labels
+        self._next: tuple[np.ndarray, np.ndarray, int] = (np.zeros(0, np.int64), np.zeros((0, 2), np.int32), 0)
+        options = tf.data.Options()
+        # With autotuning on, about every other epoch ran on one of two cores; nothing here needs tuning.
+        options.autotune.enabled = False
+        made = tf.data.Dataset.from_generator(
+            self._rows, output_signature=(self._signature(), tf.TensorSpec((2,), tf.int32))
+        )
+        self._dataset = made.map(self._finish).prefetch(2).with_options(options)
+
+    def epoch(self, order: np.ndarray, seeds: np.ndarray | None = None, start: int = 0) -> Iterator[dict[str, Any]]:
+        """The batches of an epoch, which are taken before the next is asked for.
+
+        Args:
+            order: int64 (count,), the rows to take.
+            seeds: int32 (batches, 2), one for each batch; needed to augment.
+            start: the first batch to give; the batches are the same as without it.
+        """
+        if seeds is None:
+            seeds = np.zeros((math.ceil(len(order) / self._batch_size), 2), np.int32)
+        self._next = (order, seeds, start)
+        return iter(self._dataset)
+
+    def _rows(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        order, seeds, start = self._next
+        data, size = self._data, self._batch_size
+        for number in range(start, math.ceil(len(order) / size)):
+            index = order[number * size : (number + 1) * size]
             batch: dict[str, np.ndarray] = {"images": data.store.images[index], "index": index}
             if data.labels is not None:
                 batch["labels"] = data.labels[index]
@@ -73,35 +91,32 @@ def batches(
                 batch["segmentation_masks"] = data.store.masks[index][..., None]
             yield batch, seeds[number]
 
-    spec: dict[str, Any] = {
-        "images": tf.TensorSpec((None, height, width, 3), tf.uint8),
-        "index": tf.TensorSpec((None,), tf.int64),
-    }
-    if data.labels is None:
-        spec["segmentation_masks"] = tf.TensorSpec((None, height, width, 1), tf.uint8)
-    elif data.labels.ndim == 2:
-        spec["labels"] = tf.TensorSpec((None, len(data.classes)), tf.float32)
-    else:
-        spec["labels"] = tf.TensorSpec((None,), tf.int32)
+    def _signature(self) -> dict[str, Any]:
+        data = self._data
+        height, width = data.store.images.shape[1:3]
+        signature: dict[str, Any] = {
+            "images": tf.TensorSpec((None, height, width, 3), tf.uint8),
+            "index": tf.TensorSpec((None,), tf.int64),
+        }
+        if data.labels is None:
+            signature["segmentation_masks"] = tf.TensorSpec((None, height, width, 1), tf.uint8)
+        elif data.labels.ndim == 2:
+            signature["labels"] = tf.TensorSpec((None, len(data.classes)), tf.float32)
+        else:
+            signature["labels"] = tf.TensorSpec((None,), tf.int32)
+        return signature
 
-    def finish(batch: dict[str, Any], seed: Any) -> dict[str, Any]:
+    def _finish(self, batch: dict[str, Any], seed: Any) -> dict[str, Any]:
         batch = dict(batch)
         index = batch.pop("index")
         batch["images"] = tf.cast(batch["images"], tf.float32)
         if "segmentation_masks" in batch:
             batch["segmentation_masks"] = tf.cast(batch["segmentation_masks"], tf.int32)
-        if soft_labels and batch["labels"].shape.rank == 1:
-            batch["labels"] = tf.one_hot(batch["labels"], len(data.classes))
-        if augment is not None:
-            batch = _checked(augment(dict(batch), seed), batch)
+        if self._soft_labels and batch["labels"].shape.rank == 1:
+            batch["labels"] = tf.one_hot(batch["labels"], len(self._data.classes))
+        if self._augment is not None:
+            batch = _checked(self._augment(dict(batch), seed), batch)
         return {**batch, "index": index}
-
-    made = tf.data.Dataset.from_generator(rows, output_signature=(spec, tf.TensorSpec((2,), tf.int32)))
-    options = tf.data.Options()
-    # With autotuning on, every other epoch on two cores ran on one of them (tests/benchmarks); nothing here is tuned.
-    options.autotune.enabled = False
-    made = made.map(finish).prefetch(2).with_options(options)
-    return made.apply(tf.data.experimental.assert_cardinality(max(0, count - start)))
 
 
 def _checked(augmented: dict[str, Any], batch: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.contracts import IGNORE, LabelKind
-from tlkit.data.pipeline import batches
+from tlkit.data.pipeline import Feed
 from tlkit.errors import DataError
 from tlkit.evaluate.metrics import Metrics, classification_metrics, segmentation_metrics
 from tlkit.models.losses import Targets
@@ -145,7 +145,7 @@ def _stream(
     data: Data, rows: np.ndarray, batch_size: int, progress: Progress
 ) -> Any:  # an iterator of (slice, batch as arrays)
     done = 0
-    for batch in batches(data, rows, batch_size):
+    for batch in Feed(data, batch_size).epoch(rows):
         arrays: Mapping[str, np.ndarray] = {name: np.asarray(value) for name, value in batch.items()}
         count = len(arrays["images"])
         yield slice(done, done + count), arrays

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from tlkit.contracts import Phase, Plateau
-from tlkit.data.pipeline import batch_seeds, batches, epoch_order
+from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.prepare import Data
 from tlkit.errors import RunError
 from tlkit.models.assemble import Network
@@ -132,6 +132,8 @@ class _PhaseRun:
             self.validation_metrics,
             loss_scale=1024.0 if half else 1.0,
         )
+        self.feed = Feed(training.data, training.batch_size, augment=training.augment, soft_labels=training.soft_labels)
+        self.validation_feed = Feed(training.data, training.batch_size)
         self.train_rows = training.data.indices("train")
         self.validation_rows = training.data.indices("validation")
         self.step_count = math.ceil(len(self.train_rows) / training.batch_size)
@@ -216,14 +218,7 @@ class _PhaseRun:
     def _train_epoch(self, epoch: int, callbacks: Any) -> float:
         shared = self.shared
         order = self.train_rows[epoch_order(shared.seed, self.index, epoch, len(self.train_rows))]
-        dataset = batches(
-            shared.data,
-            order,
-            shared.batch_size,
-            augment=shared.augment,
-            seeds=batch_seeds(shared.seed, self.index, epoch, self.step_count),
-            soft_labels=shared.soft_labels,
-        )
+        dataset = self.feed.epoch(order, batch_seeds(shared.seed, self.index, epoch, self.step_count))
         self.train_metrics.reset()
         title = f"epoch {epoch + 1}/{self.phase.epochs}"
         shared.reporter.begin(title, len(order))
@@ -243,7 +238,7 @@ class _PhaseRun:
     def _validate(self, callbacks: Any) -> dict[str, float]:
         self.validation_metrics.reset()
         callbacks.on_test_begin()
-        dataset = batches(self.shared.data, self.validation_rows, self.shared.batch_size)
+        dataset = self.validation_feed.epoch(self.validation_rows)
         for step, batch in enumerate(dataset):
             callbacks.on_test_batch_begin(step)
             self.steps.validate(batch)
