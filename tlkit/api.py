@@ -135,10 +135,10 @@ class _Run:
             data = self._data()
             network = self._network(data)
             phases = self._phases(network)
-            self._train(data, network, phases)
+            kept = self._train(data, network, phases)
             card = self._card(data)
             self._save(network, card, data)
-            metrics = self._evaluate(network, card, data)
+            metrics = self._evaluate(network, card, data, kept)
         finally:
             shutil.rmtree(self.cache, ignore_errors=True)
         minutes, seconds = divmod(round(time.monotonic() - began), 60)
@@ -212,9 +212,15 @@ class _Run:
             option, message = error.args if len(error.args) == 2 else ("", str(error))
             raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message))]) from error
         names = [phase.name for phase in phases if isinstance(phase, Phase)]
-        if not phases or len(names) != len(phases) or len(set(names)) != len(names):
+        if (
+            not phases
+            or len(names) != len(phases)
+            or len(set(names)) != len(names)
+            or min(p.epochs for p in phases) < 1
+        ):
             raise PluginError(
-                f'schedule "{schedule.record.name}": expected a tuple of Phases with unique names, received {phases!r}'
+                f'schedule "{schedule.record.name}": expected a tuple of Phases with unique names and at least one '
+                f"epoch each, received {phases!r}"
             )
         return phases
 
@@ -225,7 +231,8 @@ class _Run:
         context = AugmentContext(self.recipe.task, self.recipe.input.image_size, len(data.classes))
         return augment.record.build(context, augment.options)
 
-    def _train(self, data: Data, network: Network, phases: tuple[Phase, ...]) -> None:
+    def _train(self, data: Data, network: Network, phases: tuple[Phase, ...]) -> tuple[int, str]:
+        """Train; gives the epoch whose weights were kept, and the column that chose it."""
         import keras
 
         from tlkit.models.losses import Targets
@@ -251,6 +258,7 @@ class _Run:
         training.check(phases)
         self.training_began = True
         training.run(phases)
+        return training.kept_epoch, training.monitor
 
     def _callbacks(self, run: Path, phase: Phase) -> list[Any]:
         import keras
@@ -303,7 +311,7 @@ class _Run:
         self.folder.write_json(self.folder.card, card.model_dump(mode="json"))
         self.say(f"Model saved: {self.folder.model} (reloaded and compared)")
 
-    def _evaluate(self, network: Network, card: Card, data: Data) -> Mapping[str, Any]:
+    def _evaluate(self, network: Network, card: Card, data: Data, kept: tuple[int, str]) -> Mapping[str, Any]:
         from tlkit.contracts import ReportSection
         from tlkit.evaluate.report import write_results
 
@@ -320,6 +328,7 @@ class _Run:
             batch_size=self.recipe.input.batch_size,
             sections=sections,
             progress=lambda done, total: self.reporter.at(done, total, "evaluating"),
+            kept=kept,
         )
         self.reporter.end()
         for split, values in metrics.items():

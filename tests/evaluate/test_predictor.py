@@ -213,3 +213,8 @@ def test_an_existing_mask_is_found_before_any_work(tmp_path: Path, images: Path)
     with pytest.raises(DataError, match="already exists"):
         check_target(find_images(images), make_card(task="segmentation"), out, overwrite=False)
     assert [path.name for path in out.iterdir()] == ["masks"]
+
+
+def test_masks_need_a_folder_and_not_a_table(tmp_path: Path, images: Path) -> None:
+    with pytest.raises(DataError, match="need a folder"):
+        check_target(find_images(images), make_card(task="segmentation"), tmp_path / "masks.csv", overwrite=False)

@@ -11,7 +11,7 @@ from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card
 
 from tlkit.contracts import ReportSection, SetAside
 from tlkit.errors import PluginError
-from tlkit.evaluate.report import monitor_of, write_results
+from tlkit.evaluate.report import write_results
 from tlkit.rundir import RunFolder
 
 CLASSES = ("red", "<script>alert(1)</script>", "blue & co")
@@ -121,10 +121,3 @@ def test_a_section_s_picture_must_be_a_png_below_the_run_folder(run_folder: RunF
     (run_folder.path.parent / "outside.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(PluginError, match="Mine"):
         write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("Mine", "", image)])
-
-
-def test_the_monitor_is_the_recipe_s_or_the_task_s() -> None:
-    columns = ["loss", "val_loss", "val_accuracy"]
-    assert monitor_of({}, make_card(), columns) == ("val_accuracy", "max")
-    settings = {"settings": {"train": {"monitor": "val_loss", "mode": "auto"}}}
-    assert monitor_of(settings, make_card(), columns) == ("val_loss", "min")

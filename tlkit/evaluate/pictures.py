@@ -35,16 +35,6 @@ class History:
     columns: Mapping[str, tuple[float, ...]]
     learning_rates: tuple[float, ...]
 
-    def kept(self, monitor: str, mode: str) -> int | None:
-        """The index of the best epoch of the last phase, the one whose weights a run keeps; None without epochs."""
-        values = self.columns.get(monitor)
-        if not self.epochs or values is None:
-            return None
-        sign = -1 if mode == "min" else 1
-        last = [index for index, phase in enumerate(self.phases) if phase == self.phases[-1]]
-        known = [index for index in last if not math.isnan(values[index])]
-        return max(known, key=lambda index: sign * values[index]) if known else None
-
 
 def read_history(path: Path) -> History:
     """Read ``metrics.csv``.
@@ -68,24 +58,24 @@ def read_history(path: Path) -> History:
         raise RunError(f"{path}: not the metrics of a run ({error}); the file is damaged") from error
 
 
-def learning_curves(history: History, monitor: str = "val_loss", mode: str = "min") -> bytes:
+def learning_curves(history: History, kept: int = 0, monitor: str = "") -> bytes:
     """A panel for the loss and one for each metric, training and validation in each; borders of phases are lines.
 
     Args:
         history: of the run.
-        monitor: the column by which the weights were kept.
-        mode: ``"min"`` or ``"max"``: which way it is better.
+        kept: the epoch whose weights the run kept, from 1; 0 for none.
+        monitor: the column that chose it.
     """
     names = [name for name in history.columns if not name.startswith("val_")]
     names = sorted(names, key=lambda name: name != "loss") or ["loss"]
     wide = min(3, len(names))
     high = math.ceil(len(names) / wide)
-    kept = history.kept(monitor, mode)
+    index = history.epochs.index(kept) if kept in history.epochs else None
     with drawing():
         figure = new_figure(max(5.0, 4.2 * wide), 3.2 * high)
         panels = figure.subplots(high, wide, squeeze=False).ravel()
         for panel, name in zip(panels, names, strict=False):
-            _curve_panel(panel, history, name, kept, monitor)
+            _curve_panel(panel, history, name, index, monitor)
         for panel in panels[len(names) :]:
             panel.set_axis_off()
         return to_png(figure)
@@ -101,7 +91,7 @@ def _curve_panel(panel: Any, history: History, name: str, kept: int | None, moni
             continue
         panel.plot(history.epochs, values, color=color, label=label, marker=marker, markersize=3.5, linewidth=1.6)
         if kept is not None and column == monitor:
-            at = f"best epoch: {history.epochs[kept]} ({values[kept]:.4f})"
+            at = f"kept epoch: {history.epochs[kept]} ({values[kept]:.4f})"
             panel.plot([history.epochs[kept]], [values[kept]], "*", color="black", markersize=11, label=at, zorder=5)
     if kept is not None:
         panel.axvline(history.epochs[kept], color="black", linewidth=0.6, alpha=0.35)

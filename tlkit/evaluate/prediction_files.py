@@ -69,6 +69,8 @@ def check_target(found: Sequence[FoundImage], card: Card, out: Path, *, overwrit
     """
     if card.task == "classification":
         _check_table(out, overwrite)
+    elif out.suffix.lower() == ".csv" and not out.is_dir():
+        raise DataError(f"{out}: the run predicts masks, which need a folder to go to, such as {out.with_suffix('')}")
     else:
         _check_folder(found, out, overwrite)
 

@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ def write_results(
     batch_size: int,
     sections: Callable[[Mapping[str, Any]], list[ReportSection]],
     progress: Progress | None = None,
+    kept: tuple[int, str] = (0, ""),
 ) -> dict[str, Any]:
     """Measure the model on the validation and test splits, and write what a reader wants to see.
 
@@ -55,6 +56,7 @@ def write_results(
         batch_size: images at a time.
         sections: the plugins' sections, given the metrics.
         progress: told (done, total) images while a split is measured.
+        kept: the epoch, from 1 over all phases, whose weights the model has, and the column that chose it.
 
     Returns:
         the contents of ``metrics.json``: split → metrics, for the splits that have samples.
@@ -72,7 +74,7 @@ def write_results(
     write_metrics(folder.metrics, metrics)
     if card.task == "classification":
         write_atomically(folder.path / "predictions.csv", _predictions_csv(outcomes, card, data))
-    pictures = _pictures(folder, model, card, data, outcomes, batch_size)
+    pictures = _pictures(folder, model, card, data, outcomes, batch_size, kept)
     folder.pictures.mkdir(exist_ok=True)
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
@@ -108,13 +110,18 @@ def _encodable(text: str) -> str:
 
 
 def _pictures(
-    folder: RunFolder, model: Any, card: Card, data: Data, outcomes: Mapping[str, Outcome], batch_size: int
+    folder: RunFolder,
+    model: Any,
+    card: Card,
+    data: Data,
+    outcomes: Mapping[str, Outcome],
+    batch_size: int,
+    kept: tuple[int, str],
 ) -> dict[str, bytes]:
     pictures: dict[str, bytes] = {}
     if folder.history.is_file():
         history = read_history(folder.history)
-        monitor, mode = monitor_of(_environment(folder), card, history.columns)
-        pictures["curves.png"] = learning_curves(history, monitor, mode)
+        pictures["curves.png"] = learning_curves(history, *kept)
     if outcomes:
         split, outcome = next(iter(outcomes.items()))
         if outcome.confusion is not None:
@@ -133,23 +140,6 @@ def _pictures(
         split, outcome = "training", evaluate(model, card, data, rows, batch_size=batch_size)
     pages = choose_pages(outcome, split, Inference(model, card, 1), card, data)
     return pictures | pages
-
-
-def monitor_of(environment: Mapping[str, Any], card: Card, columns: Iterable[str]) -> tuple[str, str]:
-    """The column by which the run kept its weights, and ``min`` or ``max``."""
-    names = list(columns)
-    train = environment.get("settings", {}).get("train", {})
-    name = train.get("monitor", "auto")
-    if name not in names:
-        preferred = "val_mean_iou" if card.task == "segmentation" else "val_accuracy"
-        name = next((each for each in (preferred, "val_loss") if each in names), "loss")
-    mode = train.get("mode", "auto")
-    if mode not in ("min", "max"):
-        mode = "min" if "loss" in name or "error" in name or name.endswith(("mse", "mae", "entropy")) else "max"
-    return name, mode
-
-
-# HTML -------------------------------------------------------------------------------------------------------------
 
 
 def _html(

@@ -73,6 +73,8 @@ class Training:
     phase_finished: Callable[[Path, Phase, Mapping[str, float]], None] = lambda _f, _p, _m: None
     epochs_done: int = field(default=0, init=False)
     kept: Mapping[str, float] = field(default_factory=dict, init=False)
+    kept_epoch: int = field(default=0, init=False)
+    monitor: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         weights = class_weights(self.table.class_weights, self.data.classes, self._class_counts())
@@ -174,6 +176,8 @@ class _PhaseRun:
 
     def _epochs(self, callbacks: Any, history: HistoryFile) -> tuple[Mapping[str, str], Mapping[str, float]]:
         shared = self.shared
+        first = shared.epochs_done
+        shared.monitor = self.watch.monitor.name
         best_weights = {} if self.watch.best_value is None else self._changing_weights()
         rows: list[dict[str, float]] = []
         for epoch in range(self.phase.epochs):
@@ -212,8 +216,12 @@ class _PhaseRun:
                 "weights that the phase began with" if began_with else f"weights of epoch {self.watch.best_epoch + 1}"
             )
             shared.reporter.say(f"  kept the {which} ({self.watch.monitor.name} {self.watch.best_value:.4f})")
-            return trained, shared.kept if began_with else rows[self.watch.best_epoch]
-        return trained, rows[-1] if rows else {}
+            if began_with:
+                return trained, shared.kept
+            shared.kept_epoch = first + self.watch.best_epoch + 1
+            return trained, rows[self.watch.best_epoch]
+        shared.kept_epoch = shared.epochs_done
+        return trained, rows[-1]
 
     def _train_epoch(self, epoch: int, callbacks: Any) -> float:
         shared = self.shared
