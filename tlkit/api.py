@@ -211,7 +211,7 @@ class _Run:
         except ValueError as error:
             option, message = error.args if len(error.args) == 2 else ("", str(error))
             raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message))]) from error
-        names = [phase.name for phase in phases if isinstance(phase, Phase)]
+        names = [phase.name for phase in phases if isinstance(phase, Phase) and phase.epochs > 0]
         if (
             not phases
             or len(names) != len(phases)
