@@ -30,7 +30,7 @@ def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
         what = "mask" if segmentation else "label"
         raise tlkit.DataError(f"data.{what}: the task {ctx.task} needs the column with the {what}")
     root = (options.root or file.parent).expanduser()
-    rows = list(_rows(file, options, target))
+    rows = list(_rows(file, options, "mask" if segmentation else "label", target))
     if segmentation:
         return _masks(rows, options, root)
     return _labels(rows, options, root)
@@ -41,17 +41,18 @@ class _Row:
         self.line, self.image, self.target, self.split, self.group = line, image, target, split, group
 
 
-def _rows(file: Path, options: CsvOptions, target: str) -> Iterator[_Row]:
+def _rows(file: Path, options: CsvOptions, role: str, target: str) -> Iterator[_Row]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text, delimiter=options.delimiter)
             header = list(reader.fieldnames or ())
-            wanted = [options.image, target, *(name for name in (options.split, options.group) if name)]
-            missing = [name for name in wanted if name not in header]
-            if missing:
-                raise tlkit.DataError(
-                    f"{file}:1: no column {', '.join(missing)}; the header has {', '.join(header) or 'nothing'}"
-                )
+            wanted = {"image": options.image, role: target, "split": options.split, "group": options.group}
+            for key, name in wanted.items():
+                if name and name not in header:
+                    raise tlkit.DataError(
+                        f'{file}:1: no column "{name}"; the header has {", ".join(header) or "nothing"}; '
+                        f"name the column with data.{key}"
+                    )
             for row in reader:
                 line = reader.line_num
                 image = (row[options.image] or "").strip()

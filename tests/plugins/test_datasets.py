@@ -158,7 +158,7 @@ def test_a_separator_makes_it_multi_label(tmp_path):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("picture,label\n", {}, r"table\.csv:1: no column image"),
+        ("picture,label\n", {}, r"table\.csv:1: no column \"image\".*data\.image"),
         ("image,label\n1.png,\n", {}, r"table\.csv:2: the column label is empty"),
         (
             "image,label,s\n1.png,a,b\n",
