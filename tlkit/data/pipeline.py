@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ from tlkit.data.prepare import Data
 from tlkit.errors import PluginError
 
 Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+AHEAD = 2
+"""Batches that are made before they are asked for."""
 
 _ORDER, _SEEDS = 0, 1
 
@@ -34,10 +39,13 @@ def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
 
 
 class Feed:
-    """Batch dicts from a data set's store; the ``tf.data`` pipeline behind it is built once for all epochs.
+    """Batch dicts of tensors from a data set's store, made in a thread while the batch before is used.
 
     A batch has ``images`` float32 (n, H, W, 3) in 0-255; ``labels`` int32 (n,), float32 (n, classes) multi-hot or, with
     ``soft_labels``, one-hot; or ``segmentation_masks`` int32 (n, H, W, 1); ``index`` int64 (n,), the rows.
+
+    A thread, as ``tf.data`` costs more here: 5 % of a small model's step, and with its autotuning on about every other
+    epoch ran on one core of two.
 
     Args:
         data: whose store is read, a batch at a time.
@@ -56,40 +64,40 @@ class Feed:
         self._batch_size = batch_size
         self._augment = augment
         self._soft_labels = soft_labels
-        self._next: tuple[np.ndarray, np.ndarray, int] = (np.zeros(0, np.int64), np.zeros((0, 2), np.int32), 0)
-        options = tf.data.Options()
-        # With autotuning on, about every other epoch ran on one of two cores; nothing here needs tuning.
-        options.autotune.enabled = False
-        made = tf.data.Dataset.from_generator(
-            self._rows, output_signature=(self._signature(), tf.TensorSpec((2,), tf.int32))
-        )
-        self._dataset = made.map(self._finish).prefetch(2).with_options(options)
+        seed = tf.TensorSpec((2,), tf.int32)
+        self._compiled = tf.function(self._finish).get_concrete_function(self._signature(), seed)
 
     def epoch(self, order: np.ndarray, seeds: np.ndarray | None = None, start: int = 0) -> Iterator[dict[str, Any]]:
-        """The batches of an epoch, which are taken before the next is asked for.
+        """The batches of an epoch.
 
         Args:
             order: int64 (count,), the rows to take.
             seeds: int32 (batches, 2), one for each batch; needed to augment.
             start: the first batch to give; the batches are the same as without it.
         """
+        count = math.ceil(len(order) / self._batch_size)
         if seeds is None:
-            seeds = np.zeros((math.ceil(len(order) / self._batch_size), 2), np.int32)
-        self._next = (order, seeds, start)
-        return iter(self._dataset)
+            seeds = np.zeros((count, 2), np.int32)
+        ahead: deque[Future[dict[str, Any]]] = deque()
+        with ThreadPoolExecutor(1, "tlkit-feed") as worker:
+            for number in range(start, count):
+                index = order[number * self._batch_size : (number + 1) * self._batch_size]
+                ahead.append(worker.submit(self._batch, index, seeds[number]))
+                if len(ahead) > AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
-    def _rows(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        order, seeds, start = self._next
-        data, size = self._data, self._batch_size
-        for number in range(start, math.ceil(len(order) / size)):
-            index = order[number * size : (number + 1) * size]
-            batch: dict[str, np.ndarray] = {"images": data.store.images[index], "index": index}
-            if data.labels is not None:
-                batch["labels"] = data.labels[index]
-            else:
-                assert data.store.masks is not None
-                batch["segmentation_masks"] = data.store.masks[index][..., None]
-            yield batch, seeds[number]
+    def _batch(self, index: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
+        data = self._data
+        batch: dict[str, Any] = {"images": tf.constant(data.store.images[index]), "index": tf.constant(index, tf.int64)}
+        if data.labels is not None:
+            batch["labels"] = tf.constant(data.labels[index])
+        else:
+            assert data.store.masks is not None
+            batch["segmentation_masks"] = tf.constant(data.store.masks[index][..., None])
+        finished: dict[str, Any] = self._compiled(batch, tf.constant(seed, tf.int32))
+        return finished
 
     def _signature(self) -> dict[str, Any]:
         data = self._data

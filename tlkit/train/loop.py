@@ -266,7 +266,8 @@ class _PhaseRun:
             raise
         freeze.add(self.phase.name, rows)
         still = sum(not row.should_change for row in rows)
-        self.shared.reporter.say(f"  proved: {still} frozen variables did not change")
+        if still:
+            self.shared.reporter.say(f"  proved: {still} frozen variables did not change")
 
     def _changing_weights(self) -> dict[str, np.ndarray]:
         return {key: np.array(variable) for key, variable in self.changing.items()}
