@@ -73,7 +73,7 @@ class Block:
     Args:
         name: such as ``conv5`` or ``block4``, as the architecture's own layers are called.
         layers: names of the layers in it, in graph order.
-        stride: of its last feature map, in input pixels.
+        stride: at which most of its layers work, in input pixels.
     """
 
     name: str
@@ -327,7 +327,7 @@ class Outline:
         return tuple(block.name for block in self.blocks)
 
     def last_stage(self) -> str:
-        """The name of the first block at the backbone's greatest stride: the last stage begins there."""
+        """The name of the first block that works at the greatest stride: the last stage begins there."""
         deepest = max(block.stride for block in self.blocks)
         return next(block.name for block in self.blocks if block.stride == deepest)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import applications
 
-from tlkit import BackboneContext, DataError
+from tlkit import BackboneContext, DataError, Outline
 from tlkit.models import plugin
 from tlkit.models.applications import preprocess
 from tlkit.models.graph import flat, inputs_of, operations, strides
@@ -186,3 +186,19 @@ def test_small_encoder_has_a_stage_for_each_number_of_filters() -> None:
     built, _ = build("small_encoder", filters=(4, 8, 12), convs=1)
     assert {stride: tensor.shape[-1] for stride, tensor in built.features.items()} == {2: 4, 4: 8, 8: 12}
     assert [block.name for block in built.blocks] == ["block1", "block2", "block3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("VGG16", "block5"),
+        ("ResNet50", "conv5"),
+        ("ResNet50V2", "conv5"),
+        ("Xception", "block14"),
+        ("MobileNetV2", "block_13"),
+        ("EfficientNetB0", "block6"),
+        ("DenseNet121", "conv5"),
+    ],
+)
+def test_the_last_stage_begins_where_most_layers_work_at_the_greatest_stride(name: str, last: str) -> None:
+    assert Outline(built_once(name)[0].blocks, True).last_stage() == last

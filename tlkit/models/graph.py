@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -187,10 +187,21 @@ def _fill(names: Sequence[str | None]) -> list[str]:
 
 
 def _blocks(model: Any, layers: Sequence[Any], names: Sequence[str]) -> tuple[Block, ...]:
-    stride_of = strides(model)
-    members: dict[str, list[str]] = {}
-    deepest: dict[str, int] = {}
+    members: dict[str, list[Any]] = {}
     for layer, name in zip(layers, names, strict=True):
-        members.setdefault(name, []).append(layer.name)
-        deepest[name] = max(deepest.get(name, 1), stride_of[id(flat(layer.output)[0])])
-    return tuple(Block(name, tuple(each), deepest[name]) for name, each in members.items())
+        members.setdefault(name, []).append(layer)
+    return named_blocks(model, members)
+
+
+def named_blocks(model: Any, members: Mapping[str, Sequence[Any]]) -> tuple[Block, ...]:
+    """Blocks of layers, each with the stride at which most of its layers work, the greater of two.
+
+    Not that of its last layer: ResNet v2 and DenseNet halve the size at the end of a stage, others at its beginning.
+    """
+    stride_of = strides(model)
+    blocks = []
+    for name, layers in members.items():
+        found = [stride_of[id(flat(layer.output)[0])] for layer in layers]
+        most = max(found, key=lambda stride: (found.count(stride), stride))
+        blocks.append(Block(name, tuple(layer.name for layer in layers), most))
+    return tuple(blocks)
