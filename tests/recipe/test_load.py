@@ -599,3 +599,9 @@ def test_a_key_of_the_file_that_no_longer_fits_after_an_override_has_its_line(pr
 def test_errors_of_overrides_and_of_the_file_are_reported_together(problems):
     lines = problems(GOOD.replace("epochs = 3", "epochs = 0"), "nonsense", "seed=x")
     assert [line.split(":")[0] for line in lines] == [str(FILE), "--set", "--set seed=x"]
+
+
+def test_a_nul_character_is_a_problem_with_its_line(problems):
+    text = GOOD.replace('weights = "none"', 'weights = "no\\u0000ne"')
+    line = text.splitlines().index('weights = "no\\u0000ne"') + 1
+    assert problems(text)[0].startswith(f"{FILE}:{line}: backbone.weights: has a NUL character")

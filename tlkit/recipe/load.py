@@ -59,12 +59,24 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
         raise RecipeError([syntax_problem(error, text, file)]) from error
     problems: list[Problem] = []
     overridden_text, overridden = override(values, text, overrides, problems)
+    problems.extend(_with_nul(values))
     recipe = _Checker(values, registry, problems).check(file, overridden_text)
     if recipe is not None and not problems:
         problems.extend(registry.check_recipe(recipe.values))
     if recipe is None or problems:
         raise RecipeError(_locate(problems, text, file, overridden))
     return recipe
+
+
+def _with_nul(value: Any, path: str = "") -> Iterator[Problem]:
+    """A problem for each string with a NUL character, which ends a file's name for the operating system."""
+    if isinstance(value, str) and "\0" in value:
+        yield Problem(
+            path, "has a NUL character (\\u0000), which neither a file nor anything else can have in its name"
+        )
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in items:
+        yield from _with_nul(each, f"{path}.{key}".lstrip("."))
 
 
 def locate(problems: Sequence[Problem], file: Path | None, overrides: Sequence[str] = ()) -> list[Problem]:
