@@ -60,10 +60,12 @@ class BackboneContext:
     Args:
         image_size: (height, width) in pixels of the images that it gets, padding included.
         seed: for the initialisers.
+        standardized: whether the images come centred and scaled by the training set's statistics instead of in 0-255.
     """
 
     image_size: ImageSize
     seed: int
+    standardized: bool = False
 
 
 @dataclass(frozen=True)

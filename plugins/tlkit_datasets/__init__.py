@@ -70,6 +70,16 @@ class PetsOptions(tlkit.Options):
     )
 
 
+class PublishedOptions(tlkit.Options):
+    """Options of ``fashion_mnist`` and ``cifar10``."""
+
+    path: Path | None = Field(
+        None,
+        description="an .npz with x_train, y_train, x_test and y_test, or a folder with the publisher's files; "
+        "none: downloaded once",
+    )
+
+
 class DigitsOptions(tlkit.Options):
     """scikit-learn's handwritten digits."""
 
@@ -105,6 +115,18 @@ def _open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleS
     from tlkit_datasets.pets import open_pets
 
     return open_pets(ctx, options)
+
+
+def _open_fashion_mnist(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
+    from tlkit_datasets.published import open_fashion_mnist
+
+    return open_fashion_mnist(options)
+
+
+def _open_cifar10(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
+    from tlkit_datasets.published import open_cifar10
+
+    return open_cifar10(options)
 
 
 def _open_digits(ctx: tlkit.DatasetContext, options: DigitsOptions) -> tlkit.SampleSet:  # noqa: ARG001
@@ -150,6 +172,20 @@ def tlkit_datasets() -> list[tlkit.Dataset]:
             options=PetsOptions,
             open=_open_pets,
             tasks=("classification", "segmentation"),
+        ),
+        tlkit.Dataset(
+            name="fashion_mnist",
+            summary="Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of 28 pixels, downloaded or a copy",
+            options=PublishedOptions,
+            open=_open_fashion_mnist,
+            tasks=("classification",),
+        ),
+        tlkit.Dataset(
+            name="cifar10",
+            summary="CIFAR-10 (Krizhevsky 2009): 60,000 colour images of 32 pixels, downloaded or a copy",
+            options=PublishedOptions,
+            open=_open_cifar10,
+            tasks=("classification",),
         ),
         tlkit.Dataset(
             name="digits",

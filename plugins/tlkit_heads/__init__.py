@@ -1,8 +1,9 @@
-"""Heads: ``linear`` and ``mlp`` for classification, ``unet`` and ``transpose`` for segmentation."""
+"""Heads for classification and decoders for segmentation; ``_HEADS`` lists them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,6 +12,7 @@ import tlkit
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Channels = Annotated[int, Field(ge=1, le=8192)]
+Activation = Literal["relu", "gelu", "silu", "elu", "selu", "tanh", "leaky_relu"]
 
 
 class LinearOptions(tlkit.Options):
@@ -23,11 +25,48 @@ class MlpOptions(tlkit.Options):
     """Options of ``mlp``."""
 
     units: tuple[Channels, ...] = Field((256,), min_length=1, description="units of each hidden layer")
-    activation: Literal["relu", "gelu", "silu", "elu", "selu", "tanh", "leaky_relu"] = Field(
-        "relu", description="activation of the hidden layers"
-    )
+    activation: Activation = Field("relu", description="activation of the hidden layers")
     batch_norm: bool = Field(False, description="BatchNormalization between each hidden layer and its activation")
     dropout: Share = Field(0.5, description="share that is dropped behind each hidden layer")
+
+
+class FlattenMlpOptions(tlkit.Options):
+    """Options of ``flatten_mlp``."""
+
+    units: tuple[Channels, ...] = Field(
+        (4096, 4096), description="units of each hidden layer; VGG and AlexNet: 4096 twice"
+    )
+    activation: Activation = Field("relu", description="activation of the hidden layers")
+    dropout: Share = Field(0.5, description="share that is dropped behind each hidden layer")
+
+
+class LinearSegOptions(tlkit.Options):
+    """Options of ``linear_seg``."""
+
+    stride: Literal[2, 4, 8, 16, 32] = Field(
+        32, description="stride of the feature map that is used; without one, the next finer"
+    )
+    dropout: Share = Field(0.0, description="share of the feature map's channels that is dropped")
+
+
+class FpnOptions(tlkit.Options):
+    """Options of ``fpn``."""
+
+    pyramid_filters: Channels = Field(256, description="channels of the pyramid")
+    filters: Channels = Field(128, description="channels of the convolutions behind it")
+    dropout: Share = Field(0.0, description="share of the last feature map's channels that is dropped")
+
+
+class DeepLabOptions(tlkit.Options):
+    """Options of ``deeplabv3plus``."""
+
+    filters: Channels = Field(256, description="channels of each branch and of the decoder")
+    low_filters: Channels = Field(48, description="channels that the map at stride 4 is reduced to")
+    rates: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        (6, 12, 18), description="dilation of each 3x3 branch; halve them for small images"
+    )
+    stride: Literal[8, 16, 32] = Field(16, description="where the branches work; coarser maps are resized to it")
+    dropout: Share = Field(0.0, description="share of the last feature map's channels that is dropped")
 
 
 class DecoderOptions(tlkit.Options):
@@ -62,60 +101,47 @@ class TransposeOptions(DecoderOptions):
     )
 
 
-def _linear(features: Mapping[int, Any], ctx: tlkit.HeadContext, options: LinearOptions) -> Any:
-    from tlkit_heads.linear import build
+class _Build:
+    """Calls ``build`` of a head's module, which is imported then."""
 
-    return build(features, ctx, options)
+    def __init__(self, name: str) -> None:
+        self._name = name
 
-
-def _mlp(features: Mapping[int, Any], ctx: tlkit.HeadContext, options: MlpOptions) -> Any:
-    from tlkit_heads.mlp import build
-
-    return build(features, ctx, options)
+    def __call__(self, features: Mapping[int, Any], ctx: tlkit.HeadContext, options: Any) -> Any:
+        return import_module(f"tlkit_heads.{self._name}").build(features, ctx, options)
 
 
-def _unet(features: Mapping[int, Any], ctx: tlkit.HeadContext, options: UnetOptions) -> Any:
-    from tlkit_heads.unet import build
-
-    return build(features, ctx, options)
-
-
-def _transpose(features: Mapping[int, Any], ctx: tlkit.HeadContext, options: TransposeOptions) -> Any:
-    from tlkit_heads.transpose import build
-
-    return build(features, ctx, options)
+_HEADS: tuple[tuple[str, tlkit.Task, type[tlkit.Options], str], ...] = (
+    ("linear", "classification", LinearOptions, "global average pooling, dropout, one dense layer"),
+    ("mlp", "classification", MlpOptions, "global average pooling and hidden dense layers"),
+    ("flatten_mlp", "classification", FlattenMlpOptions, "hidden dense layers on the flattened feature map"),
+    (
+        "unet",
+        "segmentation",
+        UnetOptions,
+        "decoder with skips from the backbone's strides (Ronneberger et al. 2015, arXiv:1505.04597)",
+    ),
+    ("transpose", "segmentation", TransposeOptions, "ladder of stride-2 transposed convolutions, without skips"),
+    ("fpn", "segmentation", FpnOptions, "feature pyramid, its levels summed (Kirillov et al. 2019, arXiv:1901.02446)"),
+    (
+        "deeplabv3plus",
+        "segmentation",
+        DeepLabOptions,
+        "parallel dilated convolutions and one skip (Chen et al. 2018, arXiv:1802.02611)",
+    ),
+    (
+        "linear_seg",
+        "segmentation",
+        LinearSegOptions,
+        "1x1 convolution and resizing (Long et al. 2015, arXiv:1411.4038)",
+    ),
+)
 
 
 @tlkit.hookimpl
 def tlkit_heads() -> list[tlkit.Head]:
     """The first-party heads."""
     return [
-        tlkit.Head(
-            name="linear",
-            summary="global average pooling, dropout, one dense layer",
-            task="classification",
-            options=LinearOptions,
-            build=_linear,
-        ),
-        tlkit.Head(
-            name="mlp",
-            summary="global average pooling and hidden dense layers",
-            task="classification",
-            options=MlpOptions,
-            build=_mlp,
-        ),
-        tlkit.Head(
-            name="unet",
-            summary="decoder with skips from the backbone's strides (Ronneberger et al. 2015, arXiv:1505.04597)",
-            task="segmentation",
-            options=UnetOptions,
-            build=_unet,
-        ),
-        tlkit.Head(
-            name="transpose",
-            summary="ladder of stride-2 transposed convolutions, without skips",
-            task="segmentation",
-            options=TransposeOptions,
-            build=_transpose,
-        ),
+        tlkit.Head(name=name, summary=summary, task=task, options=options, build=_Build(name))
+        for name, task, options, summary in _HEADS
     ]

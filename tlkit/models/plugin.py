@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from tlkit.contracts import Backbone, BackboneContext, BackboneOptions, BuiltBackbone, PretrainedFile
 from tlkit.hookspecs import hookimpl
 from tlkit.models.families import APPLICATIONS, Application
+from tlkit.models.scratch import scratch_backbones
 
 _ALPHA = "multiplies the channels of every layer: "
 _SIZE = "side in pixels of the images that the published weights were trained on; of no effect on other weights"
@@ -110,4 +111,4 @@ def tlkit_backbones() -> list[Backbone]:
         options=SmallEncoderOptions,
         build=_build_small_encoder,
     )
-    return [*found, encoder]
+    return [*found, encoder, *scratch_backbones()]

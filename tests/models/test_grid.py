@@ -1,0 +1,95 @@
+"""Every decoder on one backbone of each family: built, a step of training, saved, loaded again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from tlkit_heads import tlkit_heads
+
+from tlkit.models.assemble import build_network
+from tlkit.models.plugin import tlkit_backbones
+from tlkit.recipe.schema import Selection
+
+HEADS = {head.name: head for head in tlkit_heads() if head.task == "segmentation"}
+BACKBONES = {record.name: record for record in tlkit_backbones()}
+SMALL_HEAD: dict[str, dict[str, Any]] = {
+    "unet": {"filters": (8,)},
+    "transpose": {"filters": (8,)},
+    "fpn": {"pyramid_filters": 8, "filters": 8},
+    "deeplabv3plus": {"filters": 8, "low_filters": 4},
+}
+SCRATCH: dict[str, dict[str, Any]] = {
+    "small_encoder": {"filters": (4, 8)},
+    "small_cnn": {"filters": (4, 8)},
+    "vgg": {"depth": 11, "filters": (4, 8, 8)},
+    "resnet": {"depth": 18, "filters": (8, 16)},
+    "resnet_v2": {"depth": 11, "filters": 4},
+    "senet": {"depth": 18, "filters": (8, 16), "ratio": 4},
+    "xception": {"middle": 1},
+    "mini_xception": {"filters": (8, 8)},
+    "densenet": {"units": (2, 2), "growth": 4},
+    "nasnet": {"penultimate_filters": 96, "repeats": 1, "stem_filters": 8},
+    "efficientnet": {"phi": -3.0},
+    "alexnet": {"filters": (8, 8, 8, 8, 8)},
+    "unet_encoder": {"filters": (4, 8)},
+    "strided_encoder": {"filters": (4, 8)},
+}
+QUICK = ("resnet_v2", "nasnet", "alexnet", "strided_encoder")
+APPLICATIONS = (
+    "VGG16",
+    "ResNet50",
+    "ResNet50V2",
+    "Xception",
+    "InceptionV3",
+    "InceptionResNetV2",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "DenseNet121",
+    "NASNetMobile",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "ConvNeXtTiny",
+)
+
+
+def test_the_grid_has_every_builder_from_scratch():
+    assert set(SCRATCH) == {name for name in BACKBONES if name[0].islower()}
+
+
+@pytest.mark.parametrize("head", sorted(HEADS))
+@pytest.mark.parametrize(
+    "backbone",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in (*SCRATCH, *APPLICATIONS)],
+)
+def test_a_decoder_on_a_backbone_trains_a_step_and_reloads(tmp_path, backbone, head):
+    size = (140, 132)
+    body, top = BACKBONES[backbone], HEADS[head]
+    network = build_network(
+        Selection(body, body.options(weights="none", **SCRATCH.get(backbone, {}))),
+        Selection(top, top.options(**SMALL_HEAD.get(head, {}))),
+        task="segmentation",
+        classes=("a", "b", "c"),
+        units=3,
+        image_size=size,
+        seed=0,
+    )
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (2, *size, 3)).astype(np.float32)
+    masks = random.integers(0, 3, (2, *size))
+    model = network.model
+    assert model.output_shape == (None, *size, 3)
+
+    kernel = model.get_layer("head_logits").kernel
+    before = np.array(kernel)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(model.train_on_batch(images, masks))
+    assert not np.array_equal(before, np.array(kernel))
+
+    wanted = model.predict(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_allclose(again.predict(images, verbose=0), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
