@@ -166,7 +166,7 @@ def test_a_plugin_that_fails_on_import_leaves_the_others_alone_and_is_listed(ins
     assert outcome.code == 0
     assert f"failed: bad-heads-point (bad-heads 1.5): {reason}" in outcome.out
     assert "head: pooled" in outcome.out
-    assert "head: linear, mlp" in outcome.out
+    assert "linear, linear_seg, mlp" in outcome.out
     assert "Traceback" not in outcome.out
 
 

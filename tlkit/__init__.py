@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.contracts import (
     IGNORE,
     AnyCurve,
+    AnyEarlyStop,
     AnyOptimizer,
     Augmentation,
     AugmentContext,
@@ -50,6 +51,7 @@ __version__ = "0.1.0"
 __all__ = [
     "IGNORE",
     "AnyCurve",
+    "AnyEarlyStop",
     "AnyOptimizer",
     "AugmentContext",
     "Augmentation",

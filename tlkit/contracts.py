@@ -311,6 +311,14 @@ class EarlyStop(Options):
     min_delta: float = Field(0.0, ge=0, description="what counts as an improvement")
 
 
+def _patience(value: Any) -> Any:
+    return {"patience": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+AnyEarlyStop = Annotated[EarlyStop, BeforeValidator(_patience, json_schema_input_type=int | EarlyStop)]
+"""An early stop in a recipe: a patience in epochs, or ``{ patience = 5, min_delta = 0.01 }``."""
+
+
 @dataclass(frozen=True)
 class Outline:
     """What a schedule knows of the network: names, never a model.

@@ -25,8 +25,9 @@ def plan(name: str, outline: tlkit.Outline = PRETRAINED, **table: Any) -> tuple[
     return record.plan(outline, record.options.model_validate_json(json.dumps(table)))
 
 
-def test_the_three_schedules_are_offered() -> None:
-    assert set(RECORDS) == {"frozen", "two_phase", "full"}
+def test_the_schedules_are_offered() -> None:
+    later = {"gradual_unfreeze", "discriminative", "linear_probe_then_full", "from_scratch", "step_decay"}
+    assert set(RECORDS) == {"frozen", "two_phase", "full", *later}
 
 
 def test_import_is_light() -> None:
@@ -173,3 +174,47 @@ def test_bad_options_are_refused(name: str, table: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
         RECORDS[name].options.model_validate_json(json.dumps(table))
     assert caught.value.errors()[0]["loc"][0] == next(iter(table))
+
+
+def test_gradual_unfreeze_adds_blocks_from_the_output_down() -> None:
+    phases = plan("gradual_unfreeze", blocks_per_step=3, decay=0.5, finetune_learning_rate=1e-2)
+    assert [phase.blocks for phase in phases] == [(), ("conv2", "conv3", "conv4"), ("stem", "conv2", "conv3", "conv4")]
+    assert [phase.learning_rate for phase in phases[1:]] == [1e-2, 5e-3]
+    assert {phase.batch_norm for phase in phases[1:]} == {"frozen"}
+
+
+def test_gradual_unfreeze_ends_at_the_named_block() -> None:
+    phases = plan("gradual_unfreeze", unfreeze_to="conv3")
+    assert [phase.blocks for phase in phases] == [(), ("conv4",), ("conv3", "conv4")]
+    with pytest.raises(ValueError, match="unfreeze_to"):
+        plan("gradual_unfreeze", unfreeze_to="conv9")
+
+
+def test_discriminative_lowers_the_rate_block_by_block() -> None:
+    head, rest = plan("discriminative", decay=0.5, unfreeze_from="conv2")
+    assert head.blocks == ()
+    assert rest.blocks == ("conv2", "conv3", "conv4")
+    assert rest.block_factors == {"conv4": 0.5, "conv3": 0.25, "conv2": 0.125}
+
+
+def test_linear_probe_then_full_trains_everything_at_a_lower_rate() -> None:
+    head, rest = plan("linear_probe_then_full")
+    assert (head.blocks, rest.blocks) == ((), PRETRAINED.names)
+    assert rest.learning_rate < head.learning_rate
+
+
+@pytest.mark.parametrize("name", ["from_scratch", "step_decay"])
+def test_long_schedules_train_everything_batch_norm_included(name: str) -> None:
+    (phase,) = plan(name)
+    assert (phase.blocks, phase.batch_norm) == (PRETRAINED.names, "train")
+    assert phase.optimizer.arguments == {"momentum": 0.9}
+
+
+def test_step_decay_has_the_rates_of_the_paper() -> None:
+    from tlkit.train.rates import LearningRate
+
+    (phase,) = plan("step_decay")
+    rate = LearningRate(phase, 1)
+    assert [rate.at(epoch, 0) for epoch in (0, 79, 80, 119, 120)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
+    with pytest.raises(ValueError, match="rising"):
+        plan("step_decay", at=[120, 80])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tlkit_datasets import tlkit_datasets
+from tlkit_heads import tlkit_heads
 
 import tlkit
 from tlkit.recipe.load import load_recipe, parse_recipe
@@ -39,6 +41,11 @@ curve = { name = "cosine", warmup_epochs = 1 }
 early_stop = 5
 """
 FILE = Path("recipes/pets.toml")
+HEADS, DECODERS, CLASSIFIERS = (
+    ", ".join(sorted(head.name for head in tlkit_heads() if head.task in tasks))
+    for tasks in (("classification", "segmentation"), ("segmentation",), ("classification",))
+)
+DATASETS = ", ".join(sorted(each.name for each in tlkit_datasets() if "classification" in each.tasks))
 
 
 @pytest.fixture
@@ -340,7 +347,7 @@ def test_a_wrong_curve_is_explained(changed, curve, message):
     ("old", "new", "message"),
     [
         ('name = "unet"', 'name = "unets"', '17: head.name: no head "unets"; did you mean "unet"?'),
-        ('name = "unet"', 'name = "qq"', '17: head.name: no head "qq"; there are linear, mlp, transpose, unet'),
+        ('name = "unet"', 'name = "qq"', f'17: head.name: no head "qq"; there are {HEADS}'),
         (
             'name = "small_encoder"',
             'name = "smal_encoder"',
@@ -352,13 +359,12 @@ def test_a_wrong_curve_is_explained(changed, curve, message):
             'name = "digit_scene"',
             '7: data.name: no dataset "digit_scene"; did you mean "digit_scenes"?',
         ),
-        ('name = "unet"', "name = 3", "17: head.name: expected the name of a head: transpose, unet, received 3"),
-        ('name = "unet"\n', "", "16: head.name: expected the name of a head: transpose, unet, received nothing"),
+        ('name = "unet"', "name = 3", f"17: head.name: expected the name of a head: {DECODERS}, received 3"),
+        ('name = "unet"\n', "", f"16: head.name: expected the name of a head: {DECODERS}, received nothing"),
         (
             'name = "unet"',
             'nam = "unet"',
-            "16: head.name: expected the name of a head: transpose, unet, received "
-            'nothing; did you mean "name" by "nam"?',
+            f'16: head.name: expected the name of a head: {DECODERS}, received nothing; did you mean "name" by "nam"?',
         ),
     ],
 )
@@ -373,7 +379,7 @@ def test_a_name_that_no_plugin_has_is_answered_with_the_nearest(changed, old, ne
         (
             '[head]\nname = "unet"\nfilters = [64, 32]\n',
             "",
-            ": head: missing; expected a table [head] with the name of a head: transpose, unet",
+            f": head: missing; expected a table [head] with the name of a head: {DECODERS}",
         ),
         (
             'name = "digit_scenes"',
@@ -412,9 +418,9 @@ def test_a_table_written_as_a_key_inside_another_is_told_where_it_belongs(change
 def test_a_head_and_a_data_set_of_another_task_are_refused_with_those_that_fit(problems):
     assert problems(GOOD.replace('task = "segmentation"', 'task = "classification"')) == [
         f'{FILE}:7: data.name: dataset "digit_scenes" is for segmentation, but the task is classification; '
-        "for it there are csv, digits, folder, oxford_pets",
+        f"for it there are {DATASETS}",
         f'{FILE}:17: head.name: head "unet" is for segmentation, but the task is classification; '
-        "for it there are linear, mlp",
+        f"for it there are {CLASSIFIERS}",
     ]
 
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from tlkit.contracts import (
+    AnyEarlyStop,
     Augmentation,
     Backbone,
     Dataset,
-    EarlyStop,
     Head,
     Options,
     Record,
@@ -38,10 +38,6 @@ PLUGIN_TABLES: Mapping[str, type] = {
 
 def _square(value: Any) -> Any:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else tuples(value)
-
-
-def _patience(value: Any) -> Any:
-    return {"patience": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Pixels = Annotated[int, Field(ge=8, le=8192)]
@@ -111,7 +107,7 @@ class TrainTable(Options):
         'segmentation, "loss" without validation images',
     )
     mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: by the name")
-    early_stop: Annotated[EarlyStop, BeforeValidator(_patience, json_schema_input_type=int | EarlyStop)] | None = Field(
+    early_stop: AnyEarlyStop | None = Field(
         None, description="a patience in epochs, or a table with patience and min_delta; none: never"
     )
     restore_best: bool = Field(
