@@ -25,6 +25,8 @@ def start_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+        # It advises against compiling a step anew; each phase has a new optimizer and needs it.
+        tf.get_logger().setLevel("ERROR")
 
 
 @contextmanager
