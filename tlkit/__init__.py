@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tlkit import files
 from tlkit.contracts import (
     IGNORE,
     AnyCurve,
@@ -90,7 +89,6 @@ __all__ = [
     "Step",
     "TlkitError",
     "download",
-    "files",
     "hookimpl",
     "load",
     "run",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,6 @@ from tlkit.contracts import Sample, Split
 from tlkit.errors import DataError
 from tlkit.recipe.schema import InputTable
 from tlkit.registry import nearest
-
-
-_MOST_FOLDS = 20
-"""Of a stratified split of groups: enough for a share in steps of about 0.01, few enough to be made at once."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +46,8 @@ def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None
 def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table: InputTable, seed: int) -> Splits:
     """Decide which samples train, validate and test.
 
-    A sample's official split stands. The rest is split from the seed: stratified by class; where there are groups, whole
-    groups stand on one side, and the classes are as balanced as that allows. A share is not used where the data set has such a split of its own. The result
+    A sample's official split stands. The rest is split from the seed: stratified by class, or with whole groups on
+    one side where there are groups. A share is not used where the data set has such a split of its own. The result
     does not depend on the order of the samples.
 
     Args:
@@ -91,13 +86,15 @@ def _held_out(
     name: str,
     notes: list[str],
 ) -> list[int]:
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
     if any(groups[i] is not None for i in rest):
-        # By its place in rest, not by i: a sample without a group must not be named after the order of the samples.
-        own = [groups[i] or f"\0{place}" for place, i in enumerate(rest)]
-        strata_of_rest = None if strata is None else [strata[i] for i in rest]
-        return [rest[place] for place in _held_out_groups(own, share, strata_of_rest, seed, name, notes)]
+        own = [groups[i] if groups[i] is not None else f"\0{i}" for i in rest]
+        if len(set(own)) < 2:
+            raise DataError(f"all samples are in one group, so input.{name} = {share} can't be split off")
+        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+        _, held = next(splitter.split(rest, groups=own))
+        return [rest[i] for i in held]
     if round(len(rest) * share) < 1 or len(rest) < 2:
         raise DataError(
             f"input.{name} = {share} of {len(rest)} images is less than one image; raise it, or set it to 0"
@@ -113,59 +110,6 @@ def _held_out(
         notes.append(f"too few images to have each class in {name}; split without strata")
         return list(train_test_split(list(rest), test_size=share, random_state=seed)[1])
     return list(train_test_split(several, test_size=share, random_state=seed, stratify=[strata[i] for i in several])[1])
-
-
-def _held_out_groups(
-    groups: Sequence[str], share: float, strata: Sequence[int] | None, seed: int, name: str, notes: list[str]
-) -> list[int]:
-    """The places of whole groups that are held out, with as much of each class as the groups allow."""
-    from sklearn.model_selection import GroupShuffleSplit
-
-    if len(set(groups)) < 2:
-        raise DataError(f"all samples are in one group, so input.{name} = {share} can't be split off")
-    if strata is not None:
-        held = _balanced_groups(np.array(groups), share, np.array(strata), seed, name, notes)
-        if held is not None:
-            return held
-        notes.append(f"too few groups to have each class in {name}; whole groups are split without strata")
-    splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
-    return [int(place) for place in next(splitter.split(groups, groups=groups))[1]]
-
-
-def _balanced_groups(
-    groups: np.ndarray, share: float, strata: np.ndarray, seed: int, name: str, notes: list[str]
-) -> list[int] | None:
-    """As ``_held_out_groups``, by a stratified k-fold over groups; None where there are too few groups for it.
-
-    Of n folds, k neighbours are held out: k / n is near the share, and of the n choices the one is taken whose share
-    of all samples and of each class is nearest to what was asked for.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    lone = [stratum for stratum in np.unique(strata) if len(np.unique(groups[strata == stratum])) == 1]
-    # The only group of a class trains: held out, it would leave nothing to learn the class from.
-    free = np.flatnonzero(~np.isin(groups, groups[np.isin(strata, lone)]))
-    classes, numbers = np.unique(strata[free], return_inverse=True)
-    counts = np.bincount(numbers, minlength=1)
-    most = min(_MOST_FOLDS, len(np.unique(groups[free])), int(counts.max()))
-    if most < 2:
-        return None
-    held_folds = {n: min(max(round(share * n), 1), n - 1) for n in range(2, most + 1)}
-    n, k = min(held_folds.items(), key=lambda each: (round(abs(each[1] / each[0] - share), 2), each[0]))
-    splitter = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer samples than folds is no harm here
-        folds = [fold for _, fold in splitter.split(free, numbers, groups[free])]
-
-    def distance(held: np.ndarray) -> float:
-        of_classes = np.bincount(numbers[held], minlength=len(classes)) / counts
-        return float(abs(len(held) / len(free) - share) + np.abs(of_classes - share).mean())
-
-    choices = [np.concatenate([folds[(first + step) % n] for step in range(k)]) for first in range(n)]
-    best = min((held for held in choices if 0 < len(held) < len(free)), key=distance)
-    if lone:
-        notes.append(f"classes within a single group: {len(lone)}; that group trains, none of them is in {name}")
-    return [int(place) for place in free[np.sort(best)]]
 
 
 def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
