@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.errors import PluginError, Problem, RecipeError, RunError, TlkitError
+from tlkit import from_recipe
+from tlkit.errors import RecipeError, RunError, TlkitError
 from tlkit.quiet import start_tensorflow
 from tlkit.recipe import catalog
 from tlkit.recipe.load import load_recipe, locate
@@ -134,7 +135,7 @@ class _Run:
         try:
             data = self._data()
             network = self._network(data)
-            phases = self._phases(network)
+            phases = from_recipe.plan_phases(self.recipe, network)
             kept = self._train(data, network, phases)
             card = self._card(data)
             self._save(network, card, data)
@@ -155,18 +156,10 @@ class _Run:
         self.log.info(text.strip())
 
     def _data(self) -> Data:
-        from tlkit.data.prepare import open_data
-
         self.cache.mkdir()
         self.reporter.begin("reading images", 1)
-        recipe = self.recipe
-        data = open_data(
-            recipe.data,
-            recipe.input,
-            task=recipe.task,
-            seed=recipe.seed,
-            folder=self.cache,
-            progress=lambda done, total: self.reporter.at(done, total, "reading images"),
+        data = from_recipe.open_data(
+            self.recipe, self.cache, lambda done, total: self.reporter.at(done, total, "reading images")
         )
         self.reporter.end()
         data.write_samples_csv(self.folder.samples)
@@ -182,19 +175,15 @@ class _Run:
         return data
 
     def _network(self, data: Data) -> Network:
-        from tlkit.models.assemble import build_network
-
         recipe = self.recipe
-        network = build_network(
-            recipe.backbone,
-            recipe.head,
-            task=recipe.task,
-            classes=data.classes,
-            units=1 if recipe.task == "classification" and data.label_kind == "binary" else len(data.classes),
-            image_size=recipe.input.image_size,
-            seed=recipe.seed,
-            precision=recipe.train.precision,
-        )
+        normalization = from_recipe.normalization(recipe, data)
+        network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
+        if normalization is not None:
+            mean, deviation = (
+                ", ".join(f"{value:.1f}" for value in values)
+                for values in (normalization.mean, normalization.deviation)
+            )
+            self.say(f"Normalisation: (image - mean) / deviation; mean {mean}; deviation {deviation}")
         weights = recipe.backbone.options.weights
         self.say(
             f"Model: {recipe.backbone.record.name} (weights: {weights}) with head {recipe.head.record.name}, "
@@ -202,40 +191,10 @@ class _Run:
         )
         return network
 
-    def _phases(self, network: Network) -> tuple[Phase, ...]:
-        from tlkit.contracts import Phase
-
-        schedule = self.recipe.schedule
-        try:
-            phases = tuple(schedule.record.plan(network.outline, schedule.options))
-        except ValueError as error:
-            option, message = error.args if len(error.args) == 2 else ("", str(error))
-            raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message))]) from error
-        names = [phase.name for phase in phases if isinstance(phase, Phase) and phase.epochs > 0]
-        if (
-            not phases
-            or len(names) != len(phases)
-            or len(set(names)) != len(names)
-            or min(p.epochs for p in phases) < 1
-        ):
-            raise PluginError(
-                f'schedule "{schedule.record.name}": expected a tuple of Phases with unique names and at least one '
-                f"epoch each, received {phases!r}"
-            )
-        return phases
-
-    def _augment(self, data: Data) -> Callable[..., Any] | None:
-        from tlkit.contracts import AugmentContext
-
-        augment = self.recipe.augment
-        context = AugmentContext(self.recipe.task, self.recipe.input.image_size, len(data.classes))
-        return augment.record.build(context, augment.options)
-
     def _train(self, data: Data, network: Network, phases: tuple[Phase, ...]) -> tuple[int, str]:
         """Train; gives the epoch whose weights were kept, and the column that chose it."""
         import keras
 
-        from tlkit.models.losses import Targets
         from tlkit.train.loop import Training
 
         recipe = self.recipe
@@ -243,12 +202,11 @@ class _Run:
         training = Training(
             network=network,
             data=data,
-            targets=Targets(recipe.task, data.label_kind, len(data.classes)),
+            targets=from_recipe.targets(recipe, data),
             table=recipe.train,
             seed=recipe.seed,
             batch_size=recipe.input.batch_size,
-            augment=self._augment(data),
-            soft_labels=recipe.augment.record.soft_labels,
+            policies=from_recipe.build_policies(recipe, data),
             folder=self.folder,
             reporter=self.reporter,
             backbone=recipe.backbone.record.name,

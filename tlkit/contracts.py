@@ -60,7 +60,8 @@ class BackboneContext:
     Args:
         image_size: (height, width) in pixels of the images that it gets, padding included.
         seed: for the initialisers.
-        standardized: whether the images come centred and scaled by the training set's statistics instead of in 0-255.
+        standardized: whether the images come centred and scaled by the training set's statistics instead of in 0-255;
+            scaling of the backbone's own has to be left out then.
     """
 
     image_size: ImageSize
@@ -126,6 +127,7 @@ class Backbone:
             none. It may raise ``DataError`` for a variant that has none.
         loaded: ``loaded(layers, options)`` is called after a published file or a user's weights file was loaded, with
             layer name → layer, for what the file's format needs; None where nothing is to be done.
+        takes_standardized: whether ``build`` heeds ``ctx.standardized``; ``[input] normalize`` is refused otherwise.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Backbone:
     build: Callable[[Tensor, BackboneContext, Any], BuiltBackbone]
     pretrained: Callable[[Any], PretrainedFile] | None = None
     loaded: Callable[[Mapping[str, Any], Any], None] | None = None
+    takes_standardized: bool = False
 
 
 # Heads ------------------------------------------------------------------------------------------------------------
@@ -211,11 +214,14 @@ class Augmentation:
         options: its options.
         build: ``build(ctx, options)`` → a function ``augment(batch, seed)`` → batch, traced into the input pipeline,
             or None when nothing is to be done. ``batch`` is a dict: ``images`` float32 (N, H, W, 3) in 0–255;
-            ``labels`` int32 (N,) (float32 one-hot (N, classes) with ``soft_labels``); ``segmentation_masks`` int32
-            (N, H, W, 1), class numbers and ``ctx.ignore``. ``seed`` is an int32 tensor (2,), the address of this
-            batch's draws: the same seed must give the same result, whatever ran before.
+            ``labels`` int32 (N,), or float32 (N, classes) when there are several an image or a policy before this one
+            has mixed them; ``segmentation_masks`` int32 (N, H, W, 1), class numbers and ``ctx.ignore``. ``seed`` is an
+            int32 tensor (2,), the address of this batch's draws: the same seed must give the same result, whatever
+            ran before.
         tasks: the tasks that it can serve.
-        soft_labels: whether it mixes labels.
+        soft_labels: whether it mixes targets. It is then given, and returns, ``labels`` float32 one-hot (N, classes),
+            or ``segmentation_masks`` float32 one-hot (N, H, W, classes) in which an ignored pixel is all zero; a
+            pixel whose classes add up to less than 1 counts that much less.
     """
 
     name: str

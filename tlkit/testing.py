@@ -86,7 +86,8 @@ def check_augmentation(augmentation: Augmentation, *, image_size: tuple[int, int
         batch: dict[str, Any] = {"images": tf.constant(images)}
         if task == "segmentation":
             masks = random.integers(0, 3, (4, *image_size, 1)).astype(np.int32)
-            batch["segmentation_masks"] = tf.constant(masks)
+            soft = tf.one_hot(masks[..., 0], 3)
+            batch["segmentation_masks"] = soft if augmentation.soft_labels else tf.constant(masks)
         elif augmentation.soft_labels:
             batch["labels"] = tf.one_hot([0, 1, 2, 0], 3)
         else:
@@ -97,7 +98,11 @@ def check_augmentation(augmentation: Augmentation, *, image_size: tuple[int, int
         for key, value in batch.items():
             assert first[key].shape == value.shape, f"{key}: shape {first[key].shape}, expected {value.shape}"
             np.testing.assert_array_equal(first[key], second[key], f"{key} differs for the same seed")
-        if task == "segmentation":
+        if augmentation.soft_labels:
+            shares = first["segmentation_masks" if task == "segmentation" else "labels"].numpy()
+            assert shares.min() >= -1e-6, "shares of classes are below 0"
+            assert shares.sum(-1).max() <= 1 + 1e-5, "shares of classes add up to more than 1"
+        elif task == "segmentation":
             seen = set(np.unique(first["segmentation_masks"]).tolist())
             assert seen <= {0, 1, 2, IGNORE}, f"masks have values that are no classes: {sorted(seen)}"
 

@@ -99,6 +99,10 @@ class TransposeOptions(DecoderOptions):
     kernel_size: Literal[2, 3, 4, 5] = Field(
         4, description="of the transposed convolutions; sizes that 2 does not divide leave checkerboards"
     )
+    convs: Annotated[int, Field(ge=1, le=4)] = Field(
+        1, description="transposed convolutions a stage; the last of them doubles the size"
+    )
+    logits_kernel: Literal[1, 3] = Field(1, description="of the convolution that gives the logits")
 
 
 class _Build:

@@ -26,8 +26,8 @@ def norm_relu(x: Any, options: DecoderOptions, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def logits(x: Any, units: int, options: DecoderOptions) -> Any:
+def logits(x: Any, units: int, options: DecoderOptions, kernel_size: int = 1) -> Any:
     """Logits (N, h, w, units), float32, of a feature map."""
     if options.dropout:
         x = layers.SpatialDropout2D(options.dropout, name="head_dropout")(x)
-    return layers.Conv2D(units, 1, dtype="float32", name="head_logits")(x)
+    return layers.Conv2D(units, kernel_size, padding="same", dtype="float32", name="head_logits")(x)

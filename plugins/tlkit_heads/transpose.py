@@ -17,15 +17,16 @@ def build(features: Mapping[int, Any], ctx: HeadContext, options: TransposeOptio
     deepest = max(features)
     x = features[deepest]
     for stride, filters in stages(deepest, options):
-        name = f"head_stride{stride}"
-        x = layers.Conv2DTranspose(
-            filters,
-            options.kernel_size,
-            2,
-            padding="same",
-            use_bias=not options.batch_norm,
-            kernel_initializer="he_normal",
-            name=name,
-        )(x)
-        x = norm_relu(x, options, name)
-    return logits(x, ctx.units, options)
+        for conv in range(1, options.convs + 1):
+            name = f"head_stride{stride}" + (f"_{conv}" if options.convs > 1 else "")
+            x = layers.Conv2DTranspose(
+                filters,
+                options.kernel_size,
+                2 if conv == options.convs else 1,
+                padding="same",
+                use_bias=not options.batch_norm,
+                kernel_initializer="he_normal",
+                name=name,
+            )(x)
+            x = norm_relu(x, options, name)
+    return logits(x, ctx.units, options, options.logits_kernel)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
-from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
+from tlkit.data.pipeline import Feed, Policy, batch_seeds, epoch_order
 from tlkit.data.prepare import open_data
 from tlkit.recipe.schema import InputTable, Selection
 
@@ -49,7 +49,7 @@ def test_starting_later_gives_the_same_batches(data):
         batch["images"] = batch["images"] + tf.random.stateless_uniform(tf.shape(batch["images"]), seed)
         return batch
 
-    feed = Feed(data, 3, augment=noise)
+    feed = Feed(data, 3, [Policy("noise", noise)])
     whole = values(feed.epoch(order, seeds))
     rest = values(feed.epoch(order, seeds, start=2))
     assert len(rest) == 2
@@ -72,13 +72,42 @@ def test_order_and_seeds_have_addresses():
     assert len({tuple(seed) for seed in seeds.tolist()}) == 20
 
 
-def test_soft_labels_are_one_hot(data):
-    [batch] = values(Feed(data, 3, soft_labels=True).epoch(np.arange(3)))
-    np.testing.assert_array_equal(batch["labels"], np.eye(3))
+def test_a_policy_that_mixes_is_given_shares_of_classes(data):
+    given = {}
+
+    def half(batch, seed):
+        given.update(batch)
+        return {**batch, "labels": (batch["labels"] + batch["labels"][::-1]) / 2}
+
+    [batch] = values(Feed(data, 3, [Policy("half", half, mixes=True)]).epoch(np.arange(3)))
+    assert given["labels"].shape.as_list() == [None, 3]
+    np.testing.assert_array_equal(batch["labels"], (np.eye(3) + np.eye(3)[::-1]) / 2)
+
+
+def test_a_chain_applies_its_policies_in_their_order_each_with_draws_of_its_own(data):
+    def ten(batch, seed):
+        return {**batch, "images": tf.zeros_like(batch["images"]) + 10}
+
+    def double(batch, seed):
+        return {**batch, "images": batch["images"] * 2}
+
+    def draw(batch, seed):
+        return {**batch, "images": tf.random.stateless_uniform(tf.shape(batch["images"]), seed) * 255}
+
+    def images(*functions):
+        feed = Feed(data, 3, [Policy(function.__name__, function) for function in functions])
+        [batch] = values(feed.epoch(np.arange(3), batch_seeds(0, 0, 0, 1)))
+        return batch["images"]
+
+    assert (images(ten, double) == 20).all()
+    assert (images(double, ten) == 10).all()
+    np.testing.assert_array_equal(images(draw), images(draw))
+    assert (images(draw) != images(ten, draw)).any()
 
 
 def test_augmented_images_stay_in_range(data):
-    feed = Feed(data, 3, augment=lambda batch, seed: {**batch, "images": batch["images"] * 3 - 100})
+    policy = Policy("strong", lambda batch, seed: {**batch, "images": batch["images"] * 3 - 100})
+    feed = Feed(data, 3, [policy])
     [batch] = values(feed.epoch(np.arange(3)))
     assert batch["images"].min() == 0
     assert batch["images"].max() == 255
@@ -87,13 +116,13 @@ def test_augmented_images_stay_in_range(data):
 @pytest.mark.parametrize(
     ("augment", "message"),
     [
-        (lambda batch, seed: {"images": batch["images"]}, "returned the entries"),
+        (lambda batch, seed: {"images": batch["images"]}, '"broken" returned the entries'),
         (lambda batch, seed: {**batch, "images": batch["images"][:, :4]}, "of shape"),
     ],
 )
 def test_an_augmentation_that_breaks_its_contract_is_refused(data, augment, message):
     with pytest.raises(PluginError, match=message):
-        Feed(data, 3, augment=augment)
+        Feed(data, 3, [Policy("broken", augment)])
 
 
 def test_masks_come_as_class_numbers(tmp_path):
@@ -107,6 +136,16 @@ def test_masks_come_as_class_numbers(tmp_path):
     [batch] = values(Feed(data, 4).epoch(np.arange(4)))
     np.testing.assert_array_equal(batch["segmentation_masks"][..., 0], masks)
     assert data.class_counts("train").tolist() == [4 * 12 * 13, 4 * 12 * 2]
+    keep = Policy("keep", lambda batch, seed: batch, mixes=True)
+    [soft] = values(Feed(data, 4, [keep]).epoch(np.arange(4)))
+    np.testing.assert_array_equal(soft["segmentation_masks"], np.eye(256)[masks][..., :2])
+
+
+def test_channel_statistics_are_those_of_all_training_pixels(data):
+    mean, deviation = data.channel_statistics("train")
+    pixels = data.store.images[data.indices("train")].reshape(-1, 3).astype(np.float64)
+    np.testing.assert_allclose(mean, pixels.mean(0))
+    np.testing.assert_allclose(deviation, pixels.std(0))
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_tables_that_may_be_left_away_have_defaults(registry):
     text = GOOD.replace("[input]\nimage_size = 96\n", "").replace("[train]\nearly_stop = 5\n", "")
     recipe = parse_recipe(text, registry)
     assert recipe.input.image_size == (224, 224)
-    assert recipe.augment.record.name == "none"
+    assert recipe.augment[0].record.name == "none"
     assert recipe.train.early_stop is None
 
 
@@ -526,7 +526,7 @@ def test_without_overrides_the_text_is_the_files(registry):
         ("train.restore_best=false", lambda recipe: recipe.train.restore_best is False),
         ("schedule.curve.final=0.1", lambda recipe: recipe.schedule.options.curve.final == 0.1),
         ("schedule.curve=constant", lambda recipe: recipe.schedule.options.curve == tlkit.Constant()),
-        ("augment.name=flip", lambda recipe: recipe.augment.record.name == "flip"),
+        ("augment.name=flip", lambda recipe: recipe.augment[0].record.name == "flip"),
         ("backbone.weights=/a b/c=d.h5", lambda recipe: recipe.backbone.options.weights == "/a b/c=d.h5"),
         ('train.class_weights."a.b"=2', lambda recipe: recipe.train.class_weights == {"a.b": 2}),
         ('head={ name = "transpose" }', lambda recipe: recipe.head.record.name == "transpose"),

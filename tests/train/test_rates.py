@@ -56,8 +56,9 @@ def test_an_optimizer_gets_its_arguments():
     [
         (Optimizer(name="rmsprob"), 'did you mean "rmsprop"'),
         (Optimizer(name="sgd", momentun=0.9), 'did you mean "momentum"'),
+        (Optimizer(name="sgd", use_ema=True), r"\[train\] ema"),
     ],
 )
-def test_a_misspelt_optimizer_or_argument_names_the_nearest(options, message):
+def test_what_an_optimizer_does_not_take_is_refused_with_what_is_meant(options, message):
     with pytest.raises(RecipeError, match=message):
         make_optimizer(options, 0.1)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tlkit.contracts import Augmentation, AugmentContext
 from tlkit.data.prepare import Data
 from tlkit.errors import PluginError
+from tlkit.recipe.schema import Selection
 
 Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -20,6 +23,27 @@ AHEAD = 2
 """Batches that are made before they are asked for."""
 
 _ORDER, _SEEDS = 0, 1
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An augmentation that was built.
+
+    Args:
+        name: of its record.
+        augment: ``augment(batch, seed)`` → batch, as ``Augmentation.build`` returns it.
+        mixes: whether it mixes targets.
+    """
+
+    name: str
+    augment: Augment
+    mixes: bool = False
+
+
+def build_policies(augment: Sequence[Selection[Augmentation]], ctx: AugmentContext) -> tuple[Policy, ...]:
+    """The recipe's policies in their order, without those for which nothing is to be done."""
+    built = [(each.record, each.record.build(ctx, each.options)) for each in augment]
+    return tuple(Policy(record.name, made, record.soft_labels) for record, made in built if made is not None)
 
 
 def _generator(seed: int, phase: int, epoch: int, purpose: int) -> np.random.Generator:
@@ -41,8 +65,9 @@ def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
 class Feed:
     """Batch dicts of tensors from a data set's store, made in a thread while the batch before is used.
 
-    A batch has ``images`` float32 (n, H, W, 3) in 0-255; ``labels`` int32 (n,), float32 (n, classes) multi-hot or, with
-    ``soft_labels``, one-hot; or ``segmentation_masks`` int32 (n, H, W, 1); ``index`` int64 (n,), the rows.
+    A batch has ``images`` float32 (n, H, W, 3) in 0-255; ``labels`` int32 (n,), or float32 (n, classes) multi-hot; or
+    ``segmentation_masks`` int32 (n, H, W, 1); ``index`` int64 (n,), the rows. Behind a policy that mixes, ``labels``
+    and ``segmentation_masks`` are shares of classes, float32 (n, classes) and (n, H, W, classes).
 
     A thread, as ``tf.data`` costs more here: 5 % of a small model's step, and with its autotuning on about every other
     epoch ran on one core of two.
@@ -50,20 +75,16 @@ class Feed:
     Args:
         data: whose store is read, a batch at a time.
         batch_size: the last batch of an epoch may be smaller.
-        augment: applied to each batch, one after the other, so that its draws depend on the batch's seed alone.
-        soft_labels: give labels one-hot.
+        policies: applied to each batch, one after the other, so that their draws depend on the batch's seed alone.
 
     Raises:
-        PluginError: the augmentation returns other entries, shapes or types than it was given.
+        PluginError: a policy returns other entries, shapes or types than it was given.
     """
 
-    def __init__(
-        self, data: Data, batch_size: int, *, augment: Augment | None = None, soft_labels: bool = False
-    ) -> None:
+    def __init__(self, data: Data, batch_size: int, policies: Sequence[Policy] = ()) -> None:
         self._data = data
         self._batch_size = batch_size
-        self._augment = augment
-        self._soft_labels = soft_labels
+        self._policies = tuple(policies)
         seed = tf.TensorSpec((2,), tf.int32)
         self._compiled = tf.function(self._finish).get_concrete_function(self._signature(), seed)
 
@@ -120,22 +141,34 @@ class Feed:
         batch["images"] = tf.cast(batch["images"], tf.float32)
         if "segmentation_masks" in batch:
             batch["segmentation_masks"] = tf.cast(batch["segmentation_masks"], tf.int32)
-        if self._soft_labels and batch["labels"].shape.rank == 1:
-            batch["labels"] = tf.one_hot(batch["labels"], len(self._data.classes))
-        if self._augment is not None:
-            batch = _checked(self._augment(dict(batch), seed), batch)
+        for number, policy in enumerate(self._policies):
+            if policy.mixes:
+                batch = _shares(batch, len(self._data.classes))
+            own_seed = seed if number == 0 else tf.random.fold_in(seed, number, alg="philox")
+            batch = _checked(policy.augment(dict(batch), own_seed), batch, policy.name)
         return {**batch, "index": index}
 
 
-def _checked(augmented: dict[str, Any], batch: dict[str, Any]) -> dict[str, Any]:
-    """What an augmentation may give back: the same entries, shapes and types; images are cut to 0-255."""
+def _shares(batch: dict[str, Any], classes: int) -> dict[str, Any]:
+    """The targets as shares of classes; an ignored pixel has none of any."""
+    soft = dict(batch)
+    if "labels" in batch and batch["labels"].shape.rank == 1:
+        soft["labels"] = tf.one_hot(batch["labels"], classes)
+    if "segmentation_masks" in batch and batch["segmentation_masks"].dtype == tf.int32:
+        soft["segmentation_masks"] = tf.one_hot(batch["segmentation_masks"][..., 0], classes)
+    return soft
+
+
+def _checked(augmented: dict[str, Any], batch: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a policy may give back: the same entries, shapes and types; images are cut to 0-255."""
+    title = f'augmentation "{name}"'
     if set(augmented) != set(batch):
-        raise PluginError(f"the augmentation returned the entries {sorted(augmented)}, expected {sorted(batch)}")
+        raise PluginError(f"{title} returned the entries {sorted(augmented)}, expected {sorted(batch)}")
     result = {}
     for key, value in batch.items():
         new = augmented[key]
         if not new.shape.is_compatible_with(value.shape):
-            raise PluginError(f"the augmentation returned {key} of shape {new.shape}, expected {value.shape}")
+            raise PluginError(f"{title} returned {key} of shape {new.shape}, expected {value.shape}")
         result[key] = tf.ensure_shape(tf.cast(new, value.dtype), value.shape)
     result["images"] = tf.clip_by_value(result["images"], 0.0, 255.0)
     return result

@@ -69,6 +69,17 @@ class Data:
             return np.asarray(self.labels[rows].sum(0), np.float64)
         return np.bincount(self.labels[rows], minlength=count).astype(np.float64)
 
+    def channel_statistics(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel over all pixels of a split, both float64 (3,), in 0-255."""
+        counts = np.zeros((3, 256), np.int64)
+        for row in self.indices(split):
+            pixels = self.store.images[row].reshape(-1, 3)
+            for channel in range(3):
+                counts[channel] += np.bincount(pixels[:, channel], minlength=256)
+        values, shares = np.arange(256.0), counts / counts.sum(1, keepdims=True)
+        mean = shares @ values
+        return mean, np.sqrt(shares @ values**2 - mean**2)
+
     def write_samples_csv(self, path: Path) -> None:
         """Write every file with its split, label and digest; ``splits.read_samples_csv`` reads it back."""
         text = io.StringIO(newline="")

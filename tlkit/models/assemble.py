@@ -27,6 +27,19 @@ from tlkit.recipe.schema import Selection
 
 
 @dataclass(frozen=True)
+class Normalization:
+    """What becomes of the images before the backbone: (image - mean) / deviation, a channel at a time.
+
+    Args:
+        mean: of red, green and blue, in 0-255.
+        deviation: of the same, above 0.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Network:
     """A model that can be trained by phases.
 
@@ -67,6 +80,7 @@ def build_network(
     image_size: ImageSize,
     seed: int,
     precision: str = "float32",
+    normalization: Normalization | None = None,
 ) -> Network:
     """Build a backbone, load its weights, and build the head on its tensors.
 
@@ -82,6 +96,7 @@ def build_network(
         image_size: (height, width) of the images.
         seed: of the initial weights.
         precision: dtype policy of the layers; the logits are float32 always.
+        normalization: by the training images' statistics; becomes the model's first layer.
 
     Raises:
         DataError: the images are too small, or the weights don't fit.
@@ -93,9 +108,15 @@ def build_network(
         padding = _padding(image_size, task, backbone)
         padded_size = (image_size[0] + sum(padding[0]), image_size[1] + sum(padding[1]))
         padded = images
+        if normalization is not None:
+            variance = [deviation**2 for deviation in normalization.deviation]
+            padded = keras.layers.Normalization(
+                mean=normalization.mean, variance=variance, dtype="float32", name="input_normalization"
+            )(images)
         if padded_size != image_size:
-            padded = keras.layers.ZeroPadding2D(padding, name="input_padding")(images)
-        built = backbone.record.build(padded, BackboneContext(padded_size, seed), backbone.options)
+            padded = keras.layers.ZeroPadding2D(padding, name="input_padding")(padded)
+        context = BackboneContext(padded_size, seed, standardized=normalization is not None)
+        built = backbone.record.build(padded, context, backbone.options)
         _check_backbone(backbone.record.name, built)
         encoder = _model(f'backbone "{backbone.record.name}"', images, built.features[max(built.features)])
         blocks = _complete_blocks(backbone.record.name, built.blocks, encoder, name_layers(encoder, "backbone_"))

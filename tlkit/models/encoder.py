@@ -15,11 +15,11 @@ def build_small_encoder(images: Any, ctx: BackboneContext, filters: Sequence[int
 
     Args:
         images: symbolic (N, H, W, 3), RGB in 0-255.
+        ctx: what the encoder is built for.
         filters: channels of each stage.
         convs: convolutions a stage.
     """
-    del ctx
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(images)
+    x = images if ctx.standardized else layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(images)
     features = {}
     blocks = []
     for number, channels in enumerate(filters, 1):

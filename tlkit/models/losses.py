@@ -37,14 +37,18 @@ class Targets:
         return "segmentation_masks" if self.task == "segmentation" else "labels"
 
     def dense(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """The target as probabilities, and which elements count.
+        """The target as probabilities, and how much each element counts.
 
         Returns:
             float32 (N, classes) or (N, H, W, classes) for single labels, (N, 1) binary, (N, classes) multi;
-            float32 (N,) or (N, H, W), 0 at ignored pixels.
+            float32 (N,) or (N, H, W), 0 at ignored pixels and between 0 and 1 where they were mixed with others.
         """
         target = batch[self.key]
         if self.task == "segmentation":
+            if target.dtype.is_floating:
+                # The gradient of TensorFlow's cross-entropy takes it for granted that the classes add up to 1.
+                valid = tf.reduce_sum(target, -1)
+                return tf.math.divide_no_nan(target, valid[..., None]), valid
             target = target[..., 0]
             valid = tf.cast(target != IGNORE, tf.float32)
             return tf.one_hot(target, self.classes), valid
@@ -73,6 +77,9 @@ class BatchLoss:
         loss: the recipe's override, or None for the cross-entropy that fits.
         class_weights: float (classes,) or None.
 
+    Attributes:
+        takes_shares: whether the loss takes mixed targets for what they are.
+
     Raises:
         RecipeError: no such loss in Keras, it does not take its arguments, or it does not go with the weights.
     """
@@ -81,6 +88,7 @@ class BatchLoss:
         self.targets = targets
         default = "categorical_crossentropy" if targets.label_kind == "single" else "binary_crossentropy"
         self._loss, self._from_logits, self._sparse = _keras_loss(loss or Loss(name=default))
+        self.takes_shares = not self._sparse
         self._by_region = type(self._loss).__name__ in ("Dice", "Tversky")
         self._weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
         if self._weights is not None and (self._by_region or targets.label_kind == "multi"):

@@ -42,8 +42,8 @@ class MeanIoU(keras.metrics.Metric):  # type: ignore[misc]
         self.confusion = self.add_variable((classes, classes), "zeros", dtype="int64", name="confusion")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add a batch: one-hot truth and probabilities (…, classes); weight 0 leaves an element out."""
-        weights = None if sample_weight is None else tf.reshape(tf.cast(sample_weight, tf.int64), [-1])
+        """Add a batch: truth and probabilities (…, classes); a weight below one half leaves an element out."""
+        weights = None if sample_weight is None else tf.reshape(tf.cast(tf.round(sample_weight), tf.int64), [-1])
         counts = tf.math.confusion_matrix(
             tf.reshape(tf.argmax(y_true, -1), [-1]),
             tf.reshape(tf.argmax(y_pred, -1), [-1]),

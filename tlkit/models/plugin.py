@@ -110,5 +110,6 @@ def tlkit_backbones() -> list[Backbone]:
         summary="from scratch: stages of 3x3 convolution, BatchNorm and ReLU, each at half the size of the last",
         options=SmallEncoderOptions,
         build=_build_small_encoder,
+        takes_standardized=True,
     )
     return [*found, encoder, *scratch_backbones()]

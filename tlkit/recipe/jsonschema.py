@@ -50,13 +50,17 @@ def _plugin_table(table: str, registry: Registry, definitions: dict[str, Any]) -
     name: dict[str, Any] = {"enum": registry.names(kind), "description": "\n".join(summaries)}
     if kind is Augmentation:
         name["default"] = "none"
-    return {
+    one = {
         "type": "object",
         "description": f"selects a {KINDS[kind][0]} by name; the other keys are its options",
         "properties": {"name": name},
         "required": ["name"],
         "allOf": branches,
     }
+    if kind is not Augmentation:
+        return one
+    several = {"type": "array", "items": one, "minItems": 1, "description": "policies that are applied in their order"}
+    return {"anyOf": [one, several]}
 
 
 def _hoisted(model: type[Options], prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from tlkit.contracts import Augmentation, Dataset, Head, Options, Record, Task
+from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Options, Record, Task
 from tlkit.errors import PluginError, Problem, RecipeError
 from tlkit.recipe import catalog
 from tlkit.recipe.messages import Place, problems_of, show, syntax_problem
@@ -122,18 +122,61 @@ class _Checker:
         top = self._top()
         tables = {name: self._table(name) for name in TABLES}
         core = {name: self._options(model, tables[name], self._core_place(name)) for name, model in CORE_TABLES.items()}
-        chosen = {name: self._selection(name, tables[name]) for name in PLUGIN_TABLES}
+        policies = self._augment()
+        chosen = {
+            name: self._selection(name, name, tables[name])
+            for name in PLUGIN_TABLES
+            if name != "augment" and isinstance(self.values.get(name), dict)
+        }
         if top is not None:
-            self._tasks(top.task, chosen)
+            self._tasks(top.task, chosen | policies)
+            self._mixing_last(top.task, policies)
+        self._normalized(core["input"], chosen.get("backbone"))
         if len(self.problems) > before or top is None:
             return None
+        plain: Values = {path: _plain(each) for path, each in (chosen | policies).items() if each}
+        if "augment" not in plain:
+            plain["augment"] = [plain.pop(path) for path in policies]
         values: Values = {
             **top.model_dump(mode="json"),
-            **{name: {"name": c.record.name, **c.options.model_dump(mode="json")} for name, c in chosen.items() if c},
+            **plain,
             **{name: options.model_dump(mode="json") for name, options in core.items() if options},
         }
-        parts: Any = {**top.model_dump(), **core, **chosen}
+        parts: Any = {**top.model_dump(), **core, **chosen, "augment": tuple(policies.values())}
         return Recipe(**parts, file=file, text=text, values=values)
+
+    def _augment(self) -> dict[str, Selection[Any] | None]:
+        """The policies by their place: ``augment``, or ``augment.0``, ``augment.1``, …"""
+        value = self.values.get("augment", {"name": "none"})
+        if isinstance(value, dict):
+            return {"augment": self._selection("augment", "augment", value)}
+        if not isinstance(value, list) or not value or not all(isinstance(each, dict) for each in value):
+            expected = "expected a table [augment], or tables [[augment]] that are applied in their order"
+            self.problems.append(Problem("augment", f"{expected}, received {show(value)}"))
+            return {}
+        return {f"augment.{n}": self._selection("augment", f"augment.{n}", each) for n, each in enumerate(value)}
+
+    def _mixing_last(self, task: str, policies: Mapping[str, Selection[Any] | None]) -> None:
+        """Mixed masks are shares of classes, which no policy that moves pixels of class numbers can take."""
+        mixing = None
+        for path, each in policies.items():
+            if each is None:
+                continue
+            if each.record.soft_labels:
+                mixing = each.record.name
+            elif mixing and task == "segmentation" and each.record.name != "none":
+                message = f'"{each.record.name}" can\'t follow "{mixing}", which mixes masks; put it before'
+                self.problems.append(Problem(f"{path}.name", message))
+
+    def _normalized(self, table: InputTable | None, backbone: Selection[Backbone] | None) -> None:
+        if table is None or backbone is None or table.normalize == "none" or backbone.record.takes_standardized:
+            return
+        fitting = [record.name for record in self._records(Backbone) if record.takes_standardized]
+        message = (
+            f'backbone "{backbone.record.name}" has preprocessing of its own, which its weights rely on; expected '
+            f'"none", or a backbone that takes normalised images: {", ".join(fitting)}'
+        )
+        self.problems.append(Problem("input.normalize", message))
 
     def _top(self) -> _Top | None:
         rest = {key: value for key, value in self.values.items() if key not in TABLES}
@@ -164,7 +207,7 @@ class _Checker:
             misspelt = [key for key in self.values if key not in (*_Top.model_fields, *TABLES)]
             if not any(nearest(key, TABLES) == name for key in misspelt):
                 self.problems.append(Problem(name, f"missing; expected a table [{name}] with {self._a_name(name)}"))
-        elif value is not None and not isinstance(value, dict):
+        elif value is not None and not isinstance(value, dict) and name != "augment":
             self.problems.append(Problem(name, f"expected a table [{name}], received {show(value)}"))
         return value if isinstance(value, dict) else {}
 
@@ -179,28 +222,24 @@ class _Checker:
         more = ", … (tlkit plugins lists all)" if len(names) > 6 else ""
         return f"the name of {article} {title}: {', '.join(names[:6])}{more}"
 
-    def _selection(self, table: str, values: Values) -> Selection[Any] | None:
+    def _selection(self, table: str, path: str, values: Values) -> Selection[Any] | None:
         kind = PLUGIN_TABLES[table]
-        if table not in self.values and table == "augment":
-            values = {"name": "none"}
-        elif not isinstance(self.values.get(table), dict):
-            return None
         name = values.get("name")
         if not isinstance(name, str):
             misspelt = next((key for key in values if nearest(key, ["name"])), None) if name is None else None
             received = "nothing" if name is None else show(name)
             hint = f'; did you mean "name" by "{misspelt}"?' if misspelt else ""
             message = f"expected {self._a_name(table)}, received {received}{hint}"
-            self.problems.append(Problem(f"{table}.name", message))
+            self.problems.append(Problem(f"{path}.name", message))
             return None
         try:
             record, source = self.registry.find_with_source(kind, name)
         except PluginError as error:
-            self.problems.append(Problem(f"{table}.name", str(error)))
+            self.problems.append(Problem(f"{path}.name", str(error)))
             return None
         rest = {key: value for key, value in values.items() if key != "name"}
         owner = f'option of {KINDS[kind][0]} "{name}" ({source})'
-        place = Place(table, owner, list(record.options.model_fields), self.elsewhere)
+        place = Place(path, owner, list(record.options.model_fields), self.elsewhere)
         options = self._options(record.options, rest, place)
         return None if options is None else Selection(record, options)
 
@@ -216,17 +255,21 @@ class _Checker:
             return None
 
     def _tasks(self, task: str, chosen: Mapping[str, Selection[Any] | None]) -> None:
-        for table, kind in (("data", Dataset), ("augment", Augmentation), ("head", Head)):
-            selection = chosen[table]
+        for path, selection in chosen.items():
             if selection is None or task in _tasks(selection.record, task):
                 continue
+            kind = PLUGIN_TABLES[path.partition(".")[0]]
             tasks = " and ".join(_tasks(selection.record, task))
             others = [each.name for each in self._records(kind) if task in _tasks(each, task)]
             message = (
                 f'{KINDS[kind][0]} "{selection.record.name}" is for {tasks}, but the task is {task}; '
                 f"for it there are {', '.join(others) or 'none that is installed'}"
             )
-            self.problems.append(Problem(f"{table}.name", message))
+            self.problems.append(Problem(f"{path}.name", message))
+
+
+def _plain(selection: Selection[Any]) -> Values:
+    return {"name": selection.record.name, **selection.options.model_dump(mode="json")}
 
 
 def _tasks(record: Record, task: Any) -> tuple[Any, ...]:

@@ -48,7 +48,7 @@ def override(
             _put(document, parts, value if len(parts) == 1 else _inline(value))
             overridden[parts] = each
         else:
-            problems.append(Problem("--set", f'"{each}": {stop} is a value, not a table'))
+            problems.append(Problem("--set", f'"{each}": {stop}'))
     edited = tomlkit.dumps(document)
     # tomlkit may write a table between dotted keys, where it takes in those behind it: rather lose the comments then.
     return edited if _means(edited, values) else tomlkit.dumps(values), overridden
@@ -103,17 +103,35 @@ def _value(raw: str) -> Any:
 
 
 def _put(target: Any, parts: Sequence[str], value: Any) -> str | None:
-    """Set a value; the dotted key of what stands in its way, None when nothing does."""
+    """Set a value, in an array by its place; what stands in its way, None when nothing does."""
     inline = False
     for index, part in enumerate(parts[:-1]):
-        if part not in target:
+        place = _place(target, part)
+        if place is None:
+            if isinstance(target, list):
+                return _not_there(parts[:index], target)
+            place = part
             if type(target) is dict:
                 target[part] = {}
             else:
                 target[part] = tomlkit.inline_table() if inline else tomlkit.table()
-        target = target[part]
+        target = target[place]
         inline = inline or isinstance(target, InlineTable)
-        if not isinstance(target, dict):
-            return ".".join(parts[: index + 1])
-    target[parts[-1]] = value
+        if not isinstance(target, dict | list):
+            return f"{'.'.join(parts[: index + 1])} is a value, not a table"
+    place = _place(target, parts[-1])
+    if isinstance(target, list) and place is None:
+        return _not_there(parts[:-1], target)
+    target[parts[-1] if place is None else place] = value
     return None
+
+
+def _place(target: Any, part: str) -> str | int | None:
+    if isinstance(target, list):
+        return int(part) if part.isdecimal() and int(part) < len(target) else None
+    return part if part in target else None
+
+
+def _not_there(parts: Sequence[str], target: list[Any]) -> str:
+    path = ".".join(parts)
+    return f"{path} is an array of {len(target)}; expected its place, as in {path}.0"

@@ -10,26 +10,24 @@ from typing import Any
 import tomlkit
 
 from tlkit.contracts import Options
-from tlkit.recipe.schema import Recipe, Selection
+from tlkit.recipe.schema import Recipe
 
 
 def portable_text(recipe: Recipe) -> str:
     """The recipe's TOML text, overrides applied and comments kept, with its paths made absolute."""
     document: Any = tomlkit.parse(recipe.text)  # tomlkit's types change from version to version
-    selections: dict[str, Selection[Any]] = {
-        "data": recipe.data,
-        "backbone": recipe.backbone,
-        "head": recipe.head,
-        "augment": recipe.augment,
-        "schedule": recipe.schedule,
-    }
-    tables: dict[str, Options] = {name: each.options for name, each in selections.items()}
-    tables |= {"input": recipe.input, "train": recipe.train}
-    for table, options in tables.items():
+    tables: list[tuple[Any, Options]] = [(document.get("input", {}), recipe.input)]
+    tables.append((document.get("train", {}), recipe.train))
+    for name in ("data", "backbone", "head", "schedule"):
+        tables.append((document[name], getattr(recipe, name).options))
+    policies = document.get("augment", [])
+    policies = policies if isinstance(policies, list) else [policies]
+    tables += [(table, each.options) for table, each in zip(policies, recipe.augment, strict=False)]
+    for table, options in tables:
         for key, info in type(options).model_fields.items():
             value = getattr(options, key)
-            if isinstance(value, Path) and _takes_path(info.annotation) and key in document.get(table, {}):
-                document[table][key] = value.expanduser().resolve().as_posix()
+            if isinstance(value, Path) and _takes_path(info.annotation) and key in table:
+                table[key] = value.expanduser().resolve().as_posix()
     weights = recipe.backbone.options.weights
     if weights not in ("imagenet", "none") and "weights" in document.get("backbone", {}):
         document["backbone"]["weights"] = Path(weights).expanduser().resolve().as_posix()

@@ -56,6 +56,11 @@ class InputTable(Options):
         "pad: the longer side to the size, then black borders (ignored in masks)",
     )
     batch_size: int = Field(32, ge=1, description="images a training step")
+    normalize: Literal["none", "center", "standardize"] = Field(
+        "none",
+        description="by the training images' mean and standard deviation of each channel, kept in the model; center: "
+        "(x - mean) / 127.5; standardize: (x - mean) / std; for backbones from scratch, instead of their own scaling",
+    )
     validation: Share = Field(0.2, description="share of the images that are not test images")
     test: Share = Field(0.0, description="share of all images, where the data set has no test split of its own")
     group_pattern: str | None = Field(
@@ -113,6 +118,13 @@ class TrainTable(Options):
     restore_best: bool = Field(
         True, description="end each phase with the best weights: of an epoch, or those that it began with"
     )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="momentum of an exponential moving average of the weights, such as 0.999; validation, the best "
+        "weights and the end of each phase are then of the average; none: no averaging",
+    )
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = Field(
         "none", description='"none", "balanced" (inverse frequency), or a table of class name = weight'
     )
@@ -138,6 +150,7 @@ class Recipe:
         file: where it was read from, None for one given as a mapping.
         values: the recipe as nested plain values (what JSON can hold), with all defaults filled in.
         text: its TOML text with the overrides applied, comments kept.
+        augment: the policies in their order; one in a table ``[augment]``, several in an array ``[[augment]]``.
     """
 
     name: str
@@ -147,7 +160,7 @@ class Recipe:
     input: InputTable
     backbone: Selection[Backbone]
     head: Selection[Head]
-    augment: Selection[Augmentation]
+    augment: tuple[Selection[Augmentation], ...]
     schedule: Selection[Schedule]
     train: TrainTable
     file: Path | None

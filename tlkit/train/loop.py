@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from tlkit.contracts import Phase, Plateau
-from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
+from tlkit.data.pipeline import Feed, Policy, batch_seeds, epoch_order
 from tlkit.data.prepare import Data
-from tlkit.errors import RunError
+from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.models.assemble import Network
 from tlkit.models.freeze import (
     FreezeError,
@@ -30,13 +30,12 @@ from tlkit.models.losses import BatchLoss, Targets, class_weights
 from tlkit.models.metrics import MetricSet
 from tlkit.recipe.schema import TrainTable
 from tlkit.rundir import RunFolder
+from tlkit.train.averaging import WeightAverage
 from tlkit.train.history import FreezeFile, HistoryFile
 from tlkit.train.monitor import Watch, choose_monitor
 from tlkit.train.progress import Reporter
 from tlkit.train.rates import LearningRate
 from tlkit.train.steps import Optimizers, Steps
-
-Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 @dataclass
@@ -50,8 +49,7 @@ class Training:
         table: the recipe's ``[train]``.
         seed: of the run.
         batch_size: images a step.
-        augment: the recipe's augmentation, built; None for none.
-        soft_labels: whether it mixes labels.
+        policies: the recipe's augmentation, built.
         folder: where the history and the freeze table are written.
         reporter: where progress is shown.
         callbacks: Keras callbacks for a phase.
@@ -64,8 +62,7 @@ class Training:
     table: TrainTable
     seed: int
     batch_size: int
-    augment: Augment | None
-    soft_labels: bool
+    policies: Sequence[Policy]
     folder: RunFolder
     reporter: Reporter
     backbone: str
@@ -105,6 +102,10 @@ class Training:
             RecipeError: as ``run``.
         """
         choose_monitor(self.table, self.targets.task, self.columns)
+        mixing = [policy.name for policy in self.policies if policy.mixes]
+        if mixing and not self.loss.takes_shares:
+            message = f'it takes whole classes, but "{mixing[0]}" mixes targets; expected a categorical loss'
+            raise RecipeError([Problem("train.loss", message)])
         for phase in phases:
             Optimizers(phase, prepare(self.network, phase))
 
@@ -124,6 +125,8 @@ class _PhaseRun:
         self.optimizers = Optimizers(phase, self.prepared)
         self.train_metrics = training.training
         self.validation_metrics = training.validation
+        momentum = training.table.ema
+        self.average = None if momentum is None else WeightAverage(self.prepared.variables, momentum)
         half = training.table.precision == "mixed_float16"
         self.steps = Steps(
             self.prepared,
@@ -132,9 +135,10 @@ class _PhaseRun:
             training.plain_loss,
             self.train_metrics,
             self.validation_metrics,
+            average=self.average,
             loss_scale=1024.0 if half else 1.0,
         )
-        self.feed = Feed(training.data, training.batch_size, augment=training.augment, soft_labels=training.soft_labels)
+        self.feed = Feed(training.data, training.batch_size, training.policies)
         self.validation_feed = Feed(training.data, training.batch_size)
         self.train_rows = training.data.indices("train")
         self.validation_rows = training.data.indices("validation")
@@ -183,7 +187,11 @@ class _PhaseRun:
         for epoch in range(self.phase.epochs):
             began = time.monotonic()
             callbacks.on_epoch_begin(epoch)
+            if self.average is not None and epoch:
+                self.average.swap()
             rate = self._train_epoch(epoch, callbacks)
+            if self.average is not None:
+                self.average.swap()
             row = self.train_metrics.result()
             if not math.isfinite(row["loss"]):
                 raise RunError(

@@ -14,6 +14,9 @@ from tlkit.contracts import Optimizer as OptimizerOptions
 from tlkit.errors import Problem, RecipeError
 from tlkit.registry import nearest
 
+_AVERAGING = frozenset({"use_ema", "ema_momentum", "ema_overwrite_frequency"})
+_NOT_OPTIONS = _AVERAGING | {"self", "kwargs", "learning_rate", "name"}
+
 
 def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
     """A new Keras optimizer.
@@ -33,8 +36,11 @@ def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
         near = nearest(options.name, (each.lower() for each in classes))
         hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(sorted(classes))}"
         raise RecipeError([Problem("schedule.optimizer", f'Keras has no optimizer "{options.name}"{hint}')])
-    known = set(inspect.signature(member.__init__).parameters) - {"self", "kwargs", "learning_rate", "name"}
+    known = set(inspect.signature(member.__init__).parameters) - _NOT_OPTIONS
     for argument in options.arguments:
+        if argument in _AVERAGING:
+            message = "tlkit averages weights itself, so that validation sees the average; expected [train] ema = 0.999"
+            raise RecipeError([Problem(f"schedule.optimizer.{argument}", message)])
         if argument not in known:
             near = nearest(argument, known)
             hint = f'; did you mean "{near}"?' if near else f"; it takes {', '.join(sorted(known))}"

@@ -11,6 +11,7 @@ from tlkit.contracts import Phase
 from tlkit.models.freeze import Prepared
 from tlkit.models.losses import BatchLoss
 from tlkit.models.metrics import MetricSet
+from tlkit.train.averaging import WeightAverage
 from tlkit.train.rates import make_optimizer
 
 
@@ -51,6 +52,7 @@ class Steps:
         loss: of a batch, class weights included.
         plain_loss: of a batch without class weights, for validation.
         training, validation: where the steps count.
+        average: of the weights, brought up to date after each step; None for none.
         loss_scale: multiplies the loss before the gradients are taken and is divided out again; for float16.
     """
 
@@ -62,6 +64,7 @@ class Steps:
         plain_loss: BatchLoss,
         training: MetricSet,
         validation: MetricSet,
+        average: WeightAverage | None = None,
         loss_scale: float = 1.0,
     ) -> None:
         variables = prepared.variables
@@ -83,6 +86,8 @@ class Steps:
             if loss_scale != 1.0:
                 gradients = [None if g is None else g / loss_scale for g in gradients]
             optimizers.apply(gradients, variables)
+            if average is not None:
+                average.update()
             training.update(batch, logits, total, count)
 
         def validate(batch: Mapping[str, Any]) -> None:

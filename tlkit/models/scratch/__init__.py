@@ -56,6 +56,12 @@ class _Build:
 def scratch_backbones() -> list[Backbone]:
     """The records of all builders."""
     return [
-        Backbone(name=name, summary=f"from scratch: {summary}", options=options, build=_Build(module, name))
+        Backbone(
+            name=name,
+            summary=f"from scratch: {summary}",
+            options=options,
+            build=_Build(module, name),
+            takes_standardized=True,
+        )
         for name, module, options, summary in _BUILDERS
     ]

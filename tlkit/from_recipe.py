@@ -1,0 +1,109 @@
+"""What a checked recipe stands for: its data, network, phases and policies; the same for every verb that needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlkit.contracts import AugmentContext, LabelKind, Phase
+from tlkit.errors import DataError, PluginError, Problem, RecipeError
+from tlkit.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from tlkit.data.pipeline import Policy
+    from tlkit.data.prepare import Data
+    from tlkit.data.store import Progress
+    from tlkit.models.assemble import Network, Normalization
+    from tlkit.models.losses import Targets
+
+
+def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None) -> Data:
+    """The recipe's data, decoded into a store in ``folder`` and split.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_data
+
+    return open_data(recipe.data, recipe.input, task=recipe.task, seed=recipe.seed, folder=folder, progress=progress)
+
+
+def normalization(recipe: Recipe, data: Data) -> Normalization | None:
+    """By the statistics of the training images, as ``[input] normalize`` asks for; None for ``"none"``.
+
+    Raises:
+        DataError: a channel has one value only, which can't be scaled.
+    """
+    from tlkit.models.assemble import Normalization
+
+    if recipe.input.normalize == "none":
+        return None
+    mean, deviation = data.channel_statistics("train")
+    if recipe.input.normalize == "center":
+        deviation[:] = 127.5
+    if not deviation.all():
+        raise DataError(
+            'input.normalize: a channel has the same value in every training image; expected "center" or "none"'
+        )
+    return Normalization(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def build_network(
+    recipe: Recipe, classes: tuple[str, ...], label_kind: LabelKind, normalization: Normalization | None = None
+) -> Network:
+    """The recipe's network with its weights loaded.
+
+    Raises:
+        DataError: the images are too small, or the weights don't fit.
+        PluginError: the backbone or the head broke its contract.
+    """
+    from tlkit.models.assemble import build_network
+
+    return build_network(
+        recipe.backbone,
+        recipe.head,
+        task=recipe.task,
+        classes=classes,
+        units=1 if recipe.task == "classification" and label_kind == "binary" else len(classes),
+        image_size=recipe.input.image_size,
+        seed=recipe.seed,
+        precision=recipe.train.precision,
+        normalization=normalization,
+    )
+
+
+def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
+    """The phases that the recipe's schedule plans.
+
+    Raises:
+        RecipeError: the schedule doesn't go with the network.
+        PluginError: the schedule broke its contract.
+    """
+    schedule = recipe.schedule
+    try:
+        phases = tuple(schedule.record.plan(network.outline, schedule.options))
+    except ValueError as error:
+        option, message = error.args if len(error.args) == 2 else ("", str(error))
+        raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message))]) from error
+    names = [phase.name for phase in phases if isinstance(phase, Phase) and phase.epochs > 0]
+    if not phases or len(names) != len(phases) or len(set(names)) != len(names):
+        raise PluginError(
+            f'schedule "{schedule.record.name}": expected a tuple of Phases with unique names and at least one '
+            f"epoch each, received {phases!r}"
+        )
+    return phases
+
+
+def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
+    """The recipe's augmentation, built."""
+    from tlkit.data.pipeline import build_policies
+
+    return build_policies(recipe.augment, AugmentContext(recipe.task, recipe.input.image_size, len(data.classes)))
+
+
+def targets(recipe: Recipe, data: Data) -> Targets:
+    """What the network's logits are compared with."""
+    from tlkit.models.losses import Targets
+
+    return Targets(recipe.task, data.label_kind, len(data.classes))
