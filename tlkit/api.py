@@ -193,23 +193,12 @@ class _Run:
 
     def _train(self, data: Data, network: Network, phases: tuple[Phase, ...]) -> tuple[int, str]:
         """Train; gives the epoch whose weights were kept, and the column that chose it."""
-        import keras
-
-        from tlkit.train.loop import Training
-
-        recipe = self.recipe
-        keras.utils.set_random_seed(recipe.seed)
-        training = Training(
-            network=network,
-            data=data,
-            targets=from_recipe.targets(recipe, data),
-            table=recipe.train,
-            seed=recipe.seed,
-            batch_size=recipe.input.batch_size,
-            policies=from_recipe.build_policies(recipe, data),
-            folder=self.folder,
-            reporter=self.reporter,
-            backbone=recipe.backbone.record.name,
+        training = from_recipe.make_training(
+            self.recipe,
+            data,
+            network,
+            self.folder,
+            self.reporter,
             callbacks=self._callbacks,
             phase_finished=self._phase_finished,
         )

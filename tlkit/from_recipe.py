@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import AugmentContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from tlkit.data.prepare import Data
     from tlkit.data.store import Progress
     from tlkit.models.assemble import Network, Normalization
-    from tlkit.models.losses import Targets
+    from tlkit.rundir import RunFolder
+    from tlkit.train.loop import Training
+    from tlkit.train.progress import Reporter
 
 
-def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None) -> Data:
-    """The recipe's data, decoded into a store in ``folder`` and split.
+def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, few: int | None = None) -> Data:
+    """The recipe's data, decoded into a store in ``folder`` and split; of ``few`` training images alone, if given.
 
     Raises:
         DataError: the data can't be used.
@@ -26,7 +28,9 @@ def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None) ->
     """
     from tlkit.data.prepare import open_data
 
-    return open_data(recipe.data, recipe.input, task=recipe.task, seed=recipe.seed, folder=folder, progress=progress)
+    return open_data(
+        recipe.data, recipe.input, task=recipe.task, seed=recipe.seed, folder=folder, progress=progress, few=few
+    )
 
 
 def normalization(recipe: Recipe, data: Data) -> Normalization | None:
@@ -102,8 +106,38 @@ def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
     return build_policies(recipe.augment, AugmentContext(recipe.task, recipe.input.image_size, len(data.classes)))
 
 
-def targets(recipe: Recipe, data: Data) -> Targets:
-    """What the network's logits are compared with."""
-    from tlkit.models.losses import Targets
+def make_training(
+    recipe: Recipe, data: Data, network: Network, folder: RunFolder, reporter: Reporter, **hooks: Any
+) -> Training:
+    """The recipe's training, ready to begin. Sets the global random seeds of Keras, NumPy and Python.
 
-    return Targets(recipe.task, data.label_kind, len(data.classes))
+    Args:
+        recipe: which is trained.
+        data: of the recipe.
+        network: of the recipe.
+        folder: where the history is written.
+        reporter: where progress is shown.
+        hooks: ``callbacks`` and ``phase_finished`` of ``Training``.
+
+    Raises:
+        RecipeError: the loss, a metric or the class weights are not as they must be.
+    """
+    import keras
+
+    from tlkit.models.losses import Targets
+    from tlkit.train.loop import Training
+
+    keras.utils.set_random_seed(recipe.seed)
+    return Training(
+        network=network,
+        data=data,
+        targets=Targets(recipe.task, data.label_kind, len(data.classes)),
+        table=recipe.train,
+        seed=recipe.seed,
+        batch_size=recipe.input.batch_size,
+        policies=build_policies(recipe, data),
+        folder=folder,
+        reporter=reporter,
+        backbone=recipe.backbone.record.name,
+        **hooks,
+    )

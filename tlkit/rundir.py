@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tlkit.contracts import LabelKind, Task
-from tlkit.errors import RunError
+from tlkit.errors import DataError, RunError
 
 FORMAT: Literal[1] = 1
 
@@ -206,3 +206,15 @@ def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) ->
                 return RunFolder(folder)
     except OSError as error:
         raise RunError(f"{error.filename}: the run folder can't be made: {error.strerror}") from error
+
+
+def check_new_file(out: Path, *, overwrite: bool) -> None:
+    """Find out before the work that a file to be written exists already.
+
+    Raises:
+        DataError: it does, and ``overwrite`` is not set; or it is a folder.
+    """
+    if out.is_dir():
+        raise DataError(f"{out}: is a folder; expected a file")
+    if out.exists() and not overwrite:
+        raise DataError(f"{out}: already exists and was not changed; give another file, or --overwrite")

@@ -164,7 +164,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_transpose_has_as_many_transposed_convolutions_a_stage_as_it_is_told() -> None:
-    model = build("transpose", convs=2, filters=[16, 8], logits_kernel=3)
+    model = build("transpose", convs=2, filters=(16, 8), logits_kernel=3)
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
     assert [layer.strides for layer in layers] == [(1, 1), (2, 2)] * (len(layers) // 2)
     assert model.get_layer("head_logits").kernel_size == (3, 3)

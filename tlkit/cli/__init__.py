@@ -19,6 +19,8 @@ VERBS = {
     "validate": "Check recipes and report every problem with its line.",
     "run": "Run a recipe: train, evaluate, write the run folder.",
     "evaluate": "Evaluate a trained model on its own or on other data.",
+    "augment": "Draw training images as a recipe augments them.",
+    "lr": "Find a learning rate for a recipe.",
     "predict": "Use a trained model on images.",
     "recipes": "List, show and copy the shipped recipes.",
     "plugins": "List the plugins: what loaded, from where, what failed.",

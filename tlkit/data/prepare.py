@@ -6,7 +6,8 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,7 @@ def open_data(
     folder: Path,
     progress: Progress | None = None,
     minimum_classes: int = 2,
+    few: int | None = None,
 ) -> Data:
     """Open a data set, decode it into a store and split it.
 
@@ -138,6 +140,7 @@ def open_data(
         folder: where the store is written; it must exist.
         progress: told (done, total) while images are decoded.
         minimum_classes: how many classes there must be; a model can be evaluated on one.
+        few: decode so many training images alone, the classes in turn, and split nothing; for a look at the data.
 
     Raises:
         DataError: the data can't be used, or more files than ``max_bad_share`` can't be decoded.
@@ -146,6 +149,11 @@ def open_data(
     name = dataset.record.name
     found = dataset.record.open(DatasetContext(task, seed), dataset.options)
     check_sample_set(found, task, name, minimum_classes)
+    if few is not None:
+        found = replace(found, samples=_few(found.samples, few, seed))
+        table = table.model_copy(
+            update={"validation": 0.0, "test": 0.0, "samples": None, "group_pattern": None, "max_bad_share": 1.0}
+        )
     store, samples, broken = fill_store(found, table.image_size, table.resize, folder, progress)
     share = len(broken) / len(found.samples)
     if broken and (share > table.max_bad_share or not samples):
@@ -175,6 +183,17 @@ def open_data(
         root=found.root,
         notes=(*split.notes, *_split_notes(split, labels, found.classes)),
     )
+
+
+def _few(samples: Sequence[Sample], count: int, seed: int) -> tuple[Sample, ...]:
+    by_label: dict[object, list[Sample]] = {}
+    for sample in samples:
+        if sample.split in (None, "train"):
+            by_label.setdefault(sample.label, []).append(replace(sample, split=None, group=None))
+    random = np.random.default_rng(seed)
+    shuffled = [[each[row] for row in random.permutation(len(each))] for each in by_label.values()]
+    turns = chain.from_iterable(zip_longest(*(shuffled[row] for row in random.permutation(len(shuffled)))))
+    return tuple(islice((sample for sample in turns if sample is not None), count))
 
 
 def _labels(samples: Sequence[Sample], found: SampleSet, task: Task) -> np.ndarray | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,16 @@ class Training:
             raise RecipeError([Problem("train.loss", message)])
         for phase in phases:
             Optimizers(phase, prepare(self.network, phase))
+
+    def try_rates(self, phase: Phase, rates: Sequence[float]) -> Iterator[float]:
+        """Train a step at each learning rate, whatever the phase's own, and give the step's loss.
+
+        The network is changed by it; nothing is validated or written.
+
+        Raises:
+            RecipeError: as ``check``.
+        """
+        yield from _PhaseRun(self, 0, phase).try_rates(rates)
 
     def _class_counts(self) -> np.ndarray:
         if self.table.class_weights != "balanced":
@@ -250,6 +261,18 @@ class _PhaseRun:
             callbacks.on_train_batch_end(step)
             shared.reporter.at(min((step + 1) * shared.batch_size, len(order)), len(order), title)
         return rate
+
+    def try_rates(self, rates: Sequence[float]) -> Iterator[float]:
+        shared = self.shared
+        remaining = iter(rates)
+        for epoch in count():
+            order = self.train_rows[epoch_order(shared.seed, self.index, epoch, len(self.train_rows))]
+            for batch in self.feed.epoch(order, batch_seeds(shared.seed, self.index, epoch, self.step_count)):
+                rate = next(remaining, None)
+                if rate is None:
+                    return
+                self.optimizers.set_rate(rate)
+                yield float(self.steps.train(batch))
 
     def _validate(self, callbacks: Any) -> dict[str, float]:
         self.validation_metrics.reset()

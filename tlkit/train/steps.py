@@ -44,7 +44,7 @@ class Optimizers:
 
 
 class Steps:
-    """A phase's step functions, compiled once for all its epochs.
+    """A phase's step functions, compiled once for all its epochs; ``train`` returns the batch's loss.
 
     Args:
         prepared: the frozen and the live part, and the variables that train.
@@ -71,7 +71,7 @@ class Steps:
         values = [variable.value for variable in variables]
         frozen, live = prepared.frozen_part, prepared.live_part
 
-        def train(batch: Mapping[str, Any]) -> None:
+        def train(batch: Mapping[str, Any]) -> Any:
             images = batch["images"]
             inputs = images if frozen is None else frozen(images, training=False)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -89,6 +89,7 @@ class Steps:
             if average is not None:
                 average.update()
             training.update(batch, logits, total, count)
+            return total
 
         def validate(batch: Mapping[str, Any]) -> None:
             images = batch["images"]
