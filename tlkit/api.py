@@ -143,7 +143,8 @@ class _Run:
         finally:
             shutil.rmtree(self.cache, ignore_errors=True)
         minutes, seconds = divmod(round(time.monotonic() - began), 60)
-        self.say(f"\nDone in {minutes} min {seconds} s. Open {self.folder.report} in a browser.")
+        took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        self.say(f"\nDone in {took}. Open {self.folder.report} in a browser.")
         return RunResult(self.folder.path, metrics)
 
     def abandon(self) -> None:

@@ -57,6 +57,6 @@ def predict(run: Path, files: tuple[Path, ...], out: Path, overwrite: bool, batc
         predictions = iter(track(predictions, "predicting", total=len(found), console=messages, transient=True))
     count = write_predictions(predictions, found, predictor.card, out, overwrite=overwrite, failed=failed)
     aside = f"; {failures} could not be decoded" if failures else ""
-    click.echo(f"{count} images predicted{aside}: {out}")
+    click.echo(f"{count} image{'' if count == 1 else 's'} predicted{aside}: {out}")
     if not count:
         raise DataError("no image could be decoded")
