@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tlkit import EarlyStop, Plateau, RecipeError
+from tlkit.recipe.monitor import Monitor, choose_monitor
 from tlkit.recipe.schema import TrainTable
-from tlkit.train.monitor import Monitor, Watch, choose_monitor
+from tlkit.train.monitor import Watch
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 

@@ -29,11 +29,12 @@ from tlkit.models.freeze import (
 )
 from tlkit.models.losses import BatchLoss, Targets, class_weights
 from tlkit.models.metrics import MetricSet
+from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.schema import TrainTable
 from tlkit.rundir import RunFolder
 from tlkit.train.averaging import WeightAverage
 from tlkit.train.history import FreezeFile, HistoryFile
-from tlkit.train.monitor import Watch, choose_monitor
+from tlkit.train.monitor import Watch
 from tlkit.train.progress import Reporter
 from tlkit.train.rates import LearningRate
 from tlkit.train.steps import Optimizers, Steps

@@ -2,62 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from tlkit.contracts import EarlyStop, Plateau, Task
-from tlkit.errors import Problem, RecipeError
-from tlkit.recipe.schema import TrainTable
-from tlkit.registry import nearest
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """A column of ``metrics.csv`` and which way is better.
-
-    Args:
-        name: the column.
-        mode: whether less or more is better.
-    """
-
-    name: str
-    mode: Literal["min", "max"]
-
-    def better(self, value: float, than: float | None, min_delta: float = 0.0) -> bool:
-        """Whether ``value`` improves on ``than`` by more than ``min_delta``; NaN never does."""
-        if math.isnan(value):
-            return False
-        if than is None:
-            return True
-        return value < than - min_delta if self.mode == "min" else value > than + min_delta
-
-
-def choose_monitor(table: TrainTable, task: Task, columns: Sequence[str]) -> Monitor:
-    """The monitor that ``[train]`` asks for.
-
-    Args:
-        table: the recipe's ``[train]``.
-        task: of the recipe.
-        columns: the columns that an epoch has.
-
-    Raises:
-        RecipeError: there is no such column.
-    """
-    name = table.monitor
-    if name == "auto":
-        preferred = ("val_loss",) if task == "classification" else ("val_mean_iou", "val_loss")
-        name = next((each for each in preferred if each in columns), "loss")
-    elif name not in columns:
-        near = nearest(name, columns)
-        hint = f'; did you mean "{near}"?' if near else ""
-        listed = ", ".join(columns)
-        raise RecipeError([Problem("train.monitor", f'no metric "{name}"{hint} This run has {listed}')])
-    if table.mode != "auto":
-        return Monitor(name, table.mode)
-    less = "loss" in name or "error" in name or name.endswith(("mse", "mae", "crossentropy", "entropy"))
-    return Monitor(name, "min" if less else "max")
+from tlkit.contracts import EarlyStop, Plateau
+from tlkit.recipe.monitor import Monitor
 
 
 @dataclass
