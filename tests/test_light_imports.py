@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from run_folders import write_run
 
 HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib")
 CODE = """
@@ -37,6 +38,7 @@ def check(code: str) -> None:
         ["run", "--help"],
         ["predict", "--help"],
         ["evaluate", "--help"],
+        ["compare", "--help"],
     ],
     ids=" ".join,
 )
@@ -48,6 +50,12 @@ def test_looking_at_a_folder_imports_nothing_heavy(class_folders, tmp_path):
     photos = class_folders({"cat": 3, "dog": 3})
     arguments = ["init", str(photos), "--out", str(tmp_path / "r.toml")]
     check(CODE.format(arguments=arguments, heavy=HEAVY))
+
+
+def test_comparing_runs_imports_no_tensorflow(registry, tmp_path):
+    columns = {"loss": [1.0], "val_loss": [1.0]}
+    run = write_run(tmp_path / "a", registry, {"full": columns}, metrics={"test": {"loss": 1.0}})
+    check(CODE.format(arguments=["compare", str(run.path), "--out", str(tmp_path / "c.png")], heavy=HEAVY[:-1]))
 
 
 def test_the_public_module_imports_nothing_heavy():

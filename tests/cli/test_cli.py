@@ -113,7 +113,7 @@ def test_every_command_and_each_of_its_options_is_documented(names, command):
     ("arguments", "message"),
     [
         (["vaildate"], 'no command "vaildate"; did you mean "validate"?'),
-        (["qqq"], 'no command "qqq"; there are init, validate, run, evaluate, predict, recipes, plugins'),
+        (["qqq"], f'no command "qqq"; there are {", ".join(VERBS)}'),
         (["--nonsense"], "No such option"),
         (["validate"], "Missing argument 'RECIPE...'"),
         (["validate", "--set"], "Option '--set' requires an argument"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,9 @@ from PIL import Image
 
 from tlkit.errors import RunError
 from tlkit.evaluate.canvas import GREY, overlay, shorten
-from tlkit.evaluate.pictures import (
-    compact,
-    confusion_matrix,
-    label_counts,
-    learning_curves,
-    palette,
-    read_history,
-)
+from tlkit.evaluate.curves import learning_curves
+from tlkit.evaluate.history import read_history
+from tlkit.evaluate.pictures import compact, confusion_matrix, label_counts, palette
 from tlkit.evaluate.sample_pages import ClassifiedImage, SegmentedImage, classified_page, segmented_page
 
 HISTORY = """phase,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds
@@ -52,7 +48,7 @@ def test_palette_colours_differ_and_are_never_the_grey_of_ignored_pixels() -> No
 def test_learning_curves_have_a_panel_for_each_metric(history_file: Path) -> None:
     history = read_history(history_file)
     wide, _ = size(learning_curves(history, 3, "val_accuracy"))
-    only_loss = type(history)(history.phases, history.epochs, {"loss": history.columns["loss"]}, history.learning_rates)
+    only_loss = replace(history, columns={"loss": history.columns["loss"]})
     assert size(learning_curves(only_loss))[0] < wide
 
 

@@ -22,6 +22,7 @@ VERBS = {
     "augment": "Draw training images as a recipe augments them.",
     "lr": "Find a learning rate for a recipe.",
     "predict": "Use a trained model on images.",
+    "compare": "Compare runs: metrics, recipes, learning curves.",
     "recipes": "List, show and copy the shipped recipes.",
     "plugins": "List the plugins: what loaded, from where, what failed.",
 }

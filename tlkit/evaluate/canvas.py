@@ -7,11 +7,13 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from tlkit.contracts import IGNORE
+
+ImageKind = Literal["png", "svg", "pdf"]
 
 OKABE_ITO = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 """Colours that people with any colour vision tell apart (Okabe and Ito 2008), without black."""
@@ -47,6 +49,13 @@ def palette(count: int) -> list[tuple[int, int, int]]:
     return colors
 
 
+def line_colors(count: int) -> list[str]:
+    """``count`` different colours for lines on white, as ``#rrggbb``: Okabe and Ito's with black instead of yellow."""
+    seven = [OKABE_ITO[i] for i in (4, 5, 2, 6, 0, 1)] + [(0, 0, 0)]
+    further = palette(max(count, len(OKABE_ITO)))[len(OKABE_ITO) :]
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in (seven + further)[:count]]
+
+
 @contextmanager
 def drawing() -> Iterator[None]:
     """Draw inside this: own settings whatever matplotlibrc says, no mathematics in names, no font warnings."""
@@ -61,6 +70,7 @@ def drawing() -> Iterator[None]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.titlesize": 10,
+        "svg.hashsalt": "tlkit",
         "font.size": 9,
     }
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -84,8 +94,18 @@ def new_figure(width: float, height: float) -> Any:
 
 def to_png(figure: Any, dpi: int = 110) -> bytes:
     """The figure as the bytes of a PNG file."""
+    return to_image(figure, "png", dpi)
+
+
+def to_image(figure: Any, kind: ImageKind, dpi: int = 110) -> bytes:
+    """The figure as the bytes of a PNG, SVG or PDF file; no time of writing is in it."""
+    metadata: dict[ImageKind, dict[str, str | None]] = {
+        "png": {"Software": "tlkit"},
+        "svg": {"Creator": "tlkit", "Date": None},
+        "pdf": {"Creator": "tlkit", "CreationDate": None},
+    }
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "tlkit"})
+    figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata[kind])
     return buffer.getvalue()
 
 

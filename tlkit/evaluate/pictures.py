@@ -1,125 +1,16 @@
-"""Learning curves and confusion matrices, as the bytes of PNG files."""
+"""Confusion matrices, as the bytes of PNG files."""
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tlkit.errors import RunError
 from tlkit.evaluate.canvas import drawing, new_figure, palette, shorten, to_png
 
-__all__ = ["History", "confusion_matrix", "label_counts", "learning_curves", "palette", "read_history"]
-
-NOT_METRICS = ("phase", "epoch", "learning_rate", "seconds")
-
-
-@dataclass(frozen=True)
-class History:
-    """``metrics.csv``.
-
-    Args:
-        phases: the phase of each epoch.
-        epochs: from 1 over all phases.
-        columns: metric → a value an epoch.
-        learning_rates: a value an epoch.
-    """
-
-    phases: tuple[str, ...]
-    epochs: tuple[int, ...]
-    columns: Mapping[str, tuple[float, ...]]
-    learning_rates: tuple[float, ...]
-
-
-def read_history(path: Path) -> History:
-    """Read ``metrics.csv``.
-
-    Raises:
-        RunError: it is missing or damaged.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-            names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
-        return History(
-            tuple(row["phase"] for row in rows),
-            tuple(int(row["epoch"]) for row in rows),
-            {name: tuple(float(row[name]) for row in rows) for name in names},
-            tuple(float(row["learning_rate"]) for row in rows),
-        )
-    except FileNotFoundError as error:
-        raise RunError(f"{path}: no such file; the run has not trained, or it was removed") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: not the metrics of a run ({error}); the file is damaged") from error
-
-
-def learning_curves(history: History, kept: int = 0, monitor: str = "") -> bytes:
-    """A panel for the loss and one for each metric, training and validation in each; borders of phases are lines.
-
-    Args:
-        history: of the run.
-        kept: the epoch whose weights the run kept, from 1; 0 for none.
-        monitor: the column that chose it.
-    """
-    names = [name for name in history.columns if not name.startswith("val_")]
-    names = sorted(names, key=lambda name: name != "loss") or ["loss"]
-    wide = min(3, len(names))
-    high = math.ceil(len(names) / wide)
-    index = history.epochs.index(kept) if kept in history.epochs else None
-    with drawing():
-        figure = new_figure(max(5.0, 4.2 * wide), 3.2 * high)
-        panels = figure.subplots(high, wide, squeeze=False).ravel()
-        for panel, name in zip(panels, names, strict=False):
-            _curve_panel(panel, history, name, index, monitor)
-        for panel in panels[len(names) :]:
-            panel.set_axis_off()
-        return to_png(figure)
-
-
-def _curve_panel(panel: Any, history: History, name: str, kept: int | None, monitor: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    marker = "o" if len(history.epochs) <= 12 else None
-    for column, label, color in ((name, "training", "#0072b2"), (f"val_{name}", "validation", "#d55e00")):
-        values = history.columns.get(column)
-        if values is None:
-            continue
-        panel.plot(history.epochs, values, color=color, label=label, marker=marker, markersize=3.5, linewidth=1.6)
-        if kept is not None and column == monitor:
-            at = f"kept epoch: {history.epochs[kept]} ({values[kept]:.4f})"
-            panel.plot([history.epochs[kept]], [values[kept]], "*", color="black", markersize=11, label=at, zorder=5)
-    if kept is not None:
-        panel.axvline(history.epochs[kept], color="black", linewidth=0.6, alpha=0.35)
-    _phase_borders(panel, history)
-    panel.set_title(shorten(name.replace("_", " "), 40), pad=16)
-    panel.set_xlabel("epoch")
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    panel.grid(alpha=0.25)
-    if panel.get_legend_handles_labels()[0]:
-        panel.legend(frameon=False, fontsize=8)
-
-
-def _phase_borders(panel: Any, history: History) -> None:
-    starts = [i for i, phase in enumerate(history.phases) if i == 0 or phase != history.phases[i - 1]]
-    for start in starts:
-        epoch = history.epochs[start]
-        if start:
-            panel.axvline(epoch - 0.5, color="#555555", linestyle="--", linewidth=0.9)
-        if len(starts) > 1:
-            panel.annotate(
-                shorten(history.phases[start], 18),
-                (epoch - 0.5 if start else epoch, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(3, 2),
-                textcoords="offset points",
-                fontsize=7,
-                color="#555555",
-            )
+__all__ = ["confusion_matrix", "label_counts", "palette"]
 
 
 def confusion_matrix(confusion: np.ndarray, classes: Sequence[str], title: str = "") -> bytes:

@@ -14,10 +14,12 @@ import numpy as np
 
 from tlkit.contracts import ReportSection
 from tlkit.errors import PluginError
+from tlkit.evaluate.curves import learning_curves
 from tlkit.evaluate.evaluator import Inference, Outcome, Progress, evaluate
+from tlkit.evaluate.history import read_history
 from tlkit.evaluate.metrics import Metrics
 from tlkit.evaluate.pages import choose_pages, label_text, predicted_numbers, worst_files
-from tlkit.evaluate.pictures import confusion_matrix, label_counts, learning_curves, read_history
+from tlkit.evaluate.pictures import confusion_matrix, label_counts
 from tlkit.rundir import Card, RunFolder, write_atomically
 
 if TYPE_CHECKING:

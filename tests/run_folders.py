@@ -1,0 +1,64 @@
+"""Run folders as a run leaves them, written by the project's own writers, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tlkit.recipe.load import parse_recipe
+from tlkit.recipe.portable import portable_text
+from tlkit.registry import Registry
+from tlkit.rundir import RunFolder
+from tlkit.train.history import HistoryFile
+
+RECIPE = """\
+name = "small"
+task = "classification"
+[data]
+name = "digits"
+[backbone]
+name = "small_encoder"
+weights = "none"
+[head]
+name = "linear"
+[schedule]
+name = "full"
+"""
+RATE = 1e-3
+SECONDS = 2.0
+"""What each epoch took."""
+
+
+def write_run(
+    path: Path,
+    registry: Registry,
+    phases: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    metrics: Mapping[str, Mapping[str, Any]] | None = None,
+    overrides: Sequence[str] = (),
+) -> RunFolder:
+    """A run folder.
+
+    Args:
+        path: of the folder.
+        registry: for the recipe.
+        phases: phase → column → a value an epoch.
+        metrics: split → final metrics; None for a run that has not ended.
+        overrides: of the recipe.
+    """
+    path.mkdir(parents=True)
+    folder = RunFolder(path)
+    recipe = parse_recipe(RECIPE, registry, overrides)
+    folder.recipe.write_text(portable_text(recipe), encoding="utf-8")
+    folder.write_json(folder.environment, {"settings": recipe.values})
+    columns = list(next(iter(phases.values())))
+    history = HistoryFile(folder.history, columns)
+    epoch = 0
+    for phase, values in phases.items():
+        for row in zip(*values.values(), strict=True):
+            epoch += 1
+            history.add(phase, epoch, dict(zip(columns, row, strict=True)), RATE, SECONDS)
+    if metrics is not None:
+        folder.write_json(folder.metrics, metrics)
+    return folder

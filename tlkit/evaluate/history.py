@@ -1,0 +1,65 @@
+"""``metrics.csv``, read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlkit.errors import RunError
+
+NOT_METRICS = ("phase", "epoch", "learning_rate", "seconds")
+
+
+@dataclass(frozen=True)
+class History:
+    """``metrics.csv``.
+
+    Args:
+        phases: the phase of each epoch.
+        epochs: from 1 over all phases.
+        columns: metric → a value an epoch.
+        learning_rates: a value an epoch.
+        seconds: how long each epoch took, validation included.
+    """
+
+    phases: tuple[str, ...]
+    epochs: tuple[int, ...]
+    columns: Mapping[str, tuple[float, ...]]
+    learning_rates: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def starts(self) -> list[int]:
+        """The index of the first epoch of each phase."""
+        return [i for i, phase in enumerate(self.phases) if i == 0 or phase != self.phases[i - 1]]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics without their validation columns, the loss first."""
+        names = dict.fromkeys(name.removeprefix("val_") for name in self.columns)
+        return sorted(names, key=lambda name: name != "loss")
+
+
+def read_history(path: Path) -> History:
+    """Read ``metrics.csv``.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+            names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
+        return History(
+            tuple(row["phase"] for row in rows),
+            tuple(int(row["epoch"]) for row in rows),
+            {name: tuple(float(row[name]) for row in rows) for name in names},
+            tuple(float(row["learning_rate"]) for row in rows),
+            tuple(float(row["seconds"]) for row in rows),
+        )
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: no such file; the run has not trained, or it was removed") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: not the metrics of a run ({error}); the file is damaged") from error
