@@ -12,7 +12,7 @@ from tlkit.errors import RunError
 from tlkit.evaluate.canvas import GREY, overlay, shorten
 from tlkit.evaluate.curves import learning_curves
 from tlkit.evaluate.history import read_history
-from tlkit.evaluate.pictures import compact, confusion_matrix, label_counts, palette
+from tlkit.evaluate.pictures import compact, confusion_matrix, label_counts, learning_rate_plot, loss_limits, palette
 from tlkit.evaluate.sample_pages import ClassifiedImage, SegmentedImage, classified_page, segmented_page
 
 HISTORY = """phase,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds
@@ -130,3 +130,37 @@ def test_compact_counts(number: int, text: str) -> None:
 def test_shortening_keeps_both_ends_of_a_path_and_replaces_control_characters() -> None:
     assert shorten("a/very/long/path/name.jpg", 11, middle=True) == "a/ver…e.jpg"
     assert shorten("a\nb\udc80", 11) == "a?b?"
+
+
+RATES = np.geomspace(1e-6, 10.0, 120)
+FALL = 0.3 + 2 / (1 + (RATES / 1e-3) ** 2)
+
+
+def test_a_range_test_is_drawn_with_its_suggestion() -> None:
+    plain = learning_rate_plot(RATES, FALL, FALL, None, "title")
+    first, second = (learning_rate_plot(RATES, FALL, FALL, rate, "title") for rate in (1e-3, 1e-2))
+    assert len({plain, first, second}) == 3
+    size(plain)
+
+
+def test_the_blow_up_of_a_range_test_does_not_press_the_rest_together() -> None:
+    blown = FALL.copy()
+    blown[-3:] = (1e3, 1e6, 1e9)
+    low, high = loss_limits(blown, blown)
+    assert low < FALL.min()
+    assert FALL.max() < high < 2 * FALL.max()
+
+
+def test_noisy_batches_have_room_in_the_picture_of_a_range_test() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.5, len(RATES))
+    low, high = loss_limits(2 + noise, np.full(len(RATES), 2.0))
+    shown = (low < 2 + noise) & (2 + noise < high)
+    assert shown.mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "losses", [[2.0, np.nan, np.inf], [np.nan] * 3, [1.0] * 3, [0.0] * 3, [1.0]], ids=["ends", "none", "flat", "0", "1"]
+)
+def test_every_range_test_can_be_drawn(losses: list[float]) -> None:
+    values = np.array(losses)
+    size(learning_rate_plot(RATES[: len(values)], values, values, float(RATES[0]), AWKWARD))
