@@ -49,7 +49,7 @@ def lr(
     target = out or Path(f"{checked.name}-lr.png")
     check_new_file(target, overwrite=overwrite)
     start_tensorflow()
-    from tlkit.evaluate.curves import learning_rate_plot
+    from tlkit.evaluate.pictures import learning_rate_plot
     from tlkit.range_test import range_test
     from tlkit.train.progress import Reporter
 
