@@ -1,4 +1,4 @@
-"""Augmentation policies on keras-cv 0.9's layers: ``none``, ``flip``, ``basic`` and ``rand_augment``.
+"""Augmentation policies, many of them on keras-cv 0.9's layers; ``_POLICIES`` lists them.
 
 keras-cv lives in this package and nowhere else, and is imported when a policy is built.
 """
@@ -6,97 +6,82 @@ keras-cv lives in this package and nowhere else, and is imported when a policy i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
-from pydantic import Field
-
 import tlkit
+from tlkit_augment import options as _options
 
 Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
-class NoneOptions(tlkit.Options):
-    """``none`` has no options."""
-
-
-class FlipOptions(tlkit.Options):
-    """Options of ``flip``."""
-
-    horizontal: bool = Field(True, description="mirror left and right, for half of the images")
-    vertical: bool = Field(False, description="mirror top and bottom, for half of the images")
-
-
-class BasicOptions(tlkit.Options):
-    """Options of ``basic``; 0 switches a part off."""
-
-    flip: bool = Field(True, description="mirror left and right, for half of the images")
-    shift: float = Field(0.1, ge=0, le=0.5, description="shift by up to this share of the height and of the width")
-    rotate: float = Field(10.0, ge=0, le=180, description="rotate by up to this many degrees either way")
-    zoom: float = Field(0.1, ge=0, le=0.9, description="zoom in or out by up to this share, both sides alike")
-    color: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        description="strength of the colour changes: brightness ± half of it (of the value range), "
-        "contrast and saturation times 1 ± it",
-    )
-
-
-class RandAugmentOptions(tlkit.Options):
-    """Options of ``rand_augment``."""
-
-    magnitude: float = Field(0.3, ge=0, le=1, description="mean strength of the changes, 1 is the strongest")
-    magnitude_stddev: float = Field(0.15, ge=0, le=1, description="standard deviation of the strength")
-    augmentations_per_image: int = Field(3, ge=1, le=10, description="how many changes are drawn for each image")
-    rate: float = Field(
-        10 / 11, ge=0, le=1, description="probability that a drawn change is made; 10/11 as in the paper"
-    )
-    geometric: bool = Field(True, description="shear and shift as well, image and mask alike")
-
-
-def build_none(ctx: tlkit.AugmentContext, options: NoneOptions) -> None:
+def _build_none(ctx: tlkit.AugmentContext, options: _options.NoneOptions) -> None:
     """Nothing is to be done."""
 
 
-def build_flip(ctx: tlkit.AugmentContext, options: FlipOptions) -> Augment | None:  # noqa: ARG001
-    """Mirror images and masks; None when both directions are switched off."""
-    from tlkit_augment.policies import flip
+class _Build:
+    """Calls ``NAME`` of a module, which is imported then."""
 
-    return flip(options)
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
+
+    def __call__(self, ctx: tlkit.AugmentContext, options: Any) -> Augment | None:
+        build = getattr(import_module(f"tlkit_augment.{self._module}"), self._name)
+        built: Augment | None = build(ctx, options)
+        return built
 
 
-def build_basic(ctx: tlkit.AugmentContext, options: BasicOptions) -> Augment | None:
-    """Mirror, shift, rotate, zoom and recolour a little; None when everything is switched off."""
-    from tlkit_augment.policies import basic
-
-    return basic(ctx, options)
-
-
-def build_rand_augment(ctx: tlkit.AugmentContext, options: RandAugmentOptions) -> Augment:
-    """RandAugment (Cubuk et al. 2019, arXiv:1909.13719) with keras-cv's standard operations."""
-    from tlkit_augment.policies import rand_augment
-
-    return rand_augment(ctx, options)
+_POLICIES: tuple[tuple[str, str, type[tlkit.Options], str], ...] = (
+    ("flip", "policies", _options.FlipOptions, "mirror half of the images, masks alike"),
+    (
+        "basic",
+        "policies",
+        _options.BasicOptions,
+        "mirror, shift, rotate, zoom and mild colour; masks alike, borders are reflected",
+    ),
+    ("shift_flip", "policies", _options.ShiftFlipOptions, "shift by up to an eighth and mirror; masks alike"),
+    ("flip_rotate_zoom", "policies", _options.FlipRotateZoomOptions, "mirror, rotate and zoom; masks alike"),
+    ("color_jitter", "policies", _options.ColorJitterOptions, "brightness, contrast, saturation and hue"),
+    (
+        "rand_augment",
+        "policies",
+        _options.RandAugmentOptions,
+        "RandAugment: some random changes for each image; masks alike, borders are reflected (arXiv:1909.13719)",
+    ),
+    (
+        "aug_mix",
+        "augmix",
+        _options.AugMixOptions,
+        "AugMix: chains of changes mixed with the image; of masks' images only the colours (arXiv:1912.02781)",
+    ),
+    (
+        "random_erasing",
+        "erasing",
+        _options.RandomErasingOptions,
+        "a rectangle of each image is lost (arXiv:1708.04896)",
+    ),
+    ("mixup", "mixing", _options.MixUpOptions, "images and targets mixed in pairs (arXiv:1710.09412)"),
+    ("cutmix", "mixing", _options.CutMixOptions, "a rectangle of another image, its targets too (arXiv:1905.04899)"),
+)
 
 
 @tlkit.hookimpl
 def tlkit_augmentations() -> Iterable[tlkit.Augmentation]:
     """The policies of this package."""
+    none = tlkit.Augmentation(
+        name="none", summary="leave the images as they are", options=_options.NoneOptions, build=_build_none
+    )
     return [
-        tlkit.Augmentation(name="none", summary="leave the images as they are", options=NoneOptions, build=build_none),
-        tlkit.Augmentation(
-            name="flip", summary="mirror half of the images, masks alike", options=FlipOptions, build=build_flip
-        ),
-        tlkit.Augmentation(
-            name="basic",
-            summary="mirror, shift, rotate, zoom and mild colour; masks alike, borders are reflected",
-            options=BasicOptions,
-            build=build_basic,
-        ),
-        tlkit.Augmentation(
-            name="rand_augment",
-            summary="RandAugment: some random changes for each image; masks alike, borders are reflected",
-            options=RandAugmentOptions,
-            build=build_rand_augment,
+        none,
+        *(
+            tlkit.Augmentation(
+                name=name,
+                summary=summary,
+                options=options,
+                build=_Build(module, name),
+                soft_labels=module == "mixing",
+            )
+            for name, module, options, summary in _POLICIES
         ),
     ]
