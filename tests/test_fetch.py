@@ -18,16 +18,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        if server.knows_if_range and self.headers.get("If-Range", server.version) != server.version:
+            start = 0
         server.starts.append(start)
         if self.path == "/missing":
             self.send_error(404)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(BODY) - start))
+        self.send_header("Content-Length", str(len(server.body) - start))
+        if server.version:
+            self.send_header(server.version_header, server.version)
         self.end_headers()
-        end = server.cut_at if server.cut_at else len(BODY)
+        end = server.cut_at if server.cut_at else len(server.body)
         server.cut_at = 0
-        self.wfile.write(BODY[start:end])
+        self.wfile.write(server.body[start:end])
 
     def log_message(self, *arguments):
         pass
@@ -36,7 +40,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     made = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    made.starts, made.cut_at = [], 0
+    made.starts, made.cut_at, made.body = [], 0, BODY
+    made.version, made.version_header, made.knows_if_range = "", "ETag", True
     made.url = f"http://127.0.0.1:{made.server_port}"
     thread = threading.Thread(target=made.serve_forever)
     thread.start()
@@ -61,6 +66,40 @@ def test_a_cut_download_goes_on_where_it_ended(server, tmp_path):
     file = download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file")
     assert file.read_bytes() == BODY
     assert server.starts[1] > 0
+
+
+def cut(server, folder):
+    server.cut_at = 100_000
+    with pytest.raises(DataError, match=r"the connection ended"):
+        download(f"{server.url}/a", folder, "a.bin", None, what="a file")
+
+
+@pytest.mark.parametrize(("header", "version"), [("ETag", '"one"'), ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")])
+def test_without_a_digest_a_cut_download_goes_on_while_the_file_is_the_same(server, tmp_path, header, version):
+    server.version_header, server.version = header, version
+    cut(server, tmp_path)
+    assert download(f"{server.url}/a", tmp_path, "a.bin", None, what="a file").read_bytes() == BODY
+    assert server.starts[1] > 0
+    assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("knows_if_range", [True, False])
+def test_without_a_digest_a_file_that_changed_is_fetched_anew(server, tmp_path, knows_if_range):
+    server.version, server.knows_if_range = '"one"', knows_if_range
+    cut(server, tmp_path)
+    server.version, server.body = '"two"', BODY[::-1]
+    assert download(f"{server.url}/a", tmp_path, "a.bin", None, what="a file").read_bytes() == BODY[::-1]
+    asked_again = len(server.starts) > 2
+    assert asked_again != knows_if_range
+
+
+@pytest.mark.parametrize("version", ["", 'W/"weak"'])
+def test_without_a_digest_or_a_version_a_cut_download_begins_anew(server, tmp_path, version):
+    server.version = version
+    cut(server, tmp_path)
+    server.body = BODY[::-1]
+    assert download(f"{server.url}/a", tmp_path, "a.bin", None, what="a file").read_bytes() == BODY[::-1]
+    assert server.starts == [0, 0]
 
 
 def test_a_wrong_digest_is_refused_and_does_not_block_the_next_try(server, tmp_path):
