@@ -96,6 +96,73 @@ def test_a_share_of_less_than_one_image_is_refused():
         assign_splits(samples(3), None, InputTable(validation=0.1), 0)
 
 
+def test_a_whole_number_is_so_many_images_in_the_classes_proportions():
+    found = samples(200)
+    strata = [0 if i < 150 else 1 for i in range(200)]
+    splits = assign_splits(found, strata, InputTable(validation=40, test=20), 0).splits
+    assert Counter(splits.tolist()) == {"train": 140, "validation": 40, "test": 20}
+    for split, size in (("test", 20), ("validation", 40)):
+        assert sum(strata[i] for i in range(200) if splits[i] == split) == size // 4
+
+
+def test_one_is_one_image_and_not_all():
+    splits = assign_splits(samples(10), None, InputTable(validation=1), 0).splits
+    assert Counter(splits.tolist()) == {"train": 9, "validation": 1}
+
+
+def test_a_count_gives_the_same_images_for_the_same_seed_in_any_order():
+    found = samples(30, group=lambda i: f"g{i % 7}" if i % 3 else None)
+    table = InputTable(validation=6, test=5)
+    first = by_key(found, assign_splits(found, None, table, 3))
+    assert by_key(found[::-1], assign_splits(found[::-1], None, table, 3)) == first
+    assert by_key(found, assign_splits(found, None, table, 4)) != first
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (InputTable(validation=30), r"input\.validation = 30 leaves nothing to train on: there are 30 images that are"),
+        (InputTable(test=10, validation=20), r"input\.validation = 20 leaves .* there are 20 images that are not test"),
+        (InputTable(test=31), r"input\.test = 31 leaves nothing to train on: there are 30 images;"),
+        (InputTable(validation=0.99), r"input\.validation = 0\.99 leaves nothing to train on"),
+    ],
+)
+def test_a_part_that_leaves_nothing_to_train_on_is_refused_with_what_there_is(table, message):
+    with pytest.raises(DataError, match=message):
+        assign_splits(samples(30), [i % 2 for i in range(30)], table, 0)
+
+
+def test_a_count_below_the_number_of_classes_is_met_without_strata():
+    splits = assign_splits(samples(40), [i % 10 for i in range(40)], InputTable(validation=4), 0)
+    assert (splits.splits == "validation").sum() == 4
+    assert "without strata" in splits.notes[0]
+
+
+def test_too_few_images_are_left_to_train_on_each_class_is_no_crash():
+    splits = assign_splits(samples(20), [i % 2 for i in range(20)], InputTable(validation=19), 0)
+    assert Counter(splits.splits.tolist()) == {"train": 1, "validation": 19}
+
+
+def test_a_count_takes_the_whole_groups_that_come_nearest():
+    found = samples(100, group=lambda i: f"patient{i // 10}")
+    splits = assign_splits(found, None, InputTable(validation=33), 0)
+    sides = {sample.group: split for sample, split in zip(found, splits.splits.tolist(), strict=True)}
+    assert list(sides.values()).count("validation") == 3
+    assert splits.notes == ("input.validation = 33: 30 images, as near as whole groups come",)
+
+
+def test_a_count_smaller_than_every_group_takes_the_smallest():
+    found = samples(60, group=lambda i: "small" if i < 10 else "middle" if i < 30 else "large")
+    splits = assign_splits(found, None, InputTable(validation=3), 0).splits
+    assert {found[i].group for i in range(60) if splits[i] == "validation"} == {"small"}
+
+
+def test_a_count_never_takes_the_last_group():
+    found = samples(101, group=lambda i: "one" if i == 0 else "many")
+    splits = assign_splits(found, None, InputTable(validation=100), 0).splits
+    assert set(splits.tolist()) == {"train", "validation"}
+
+
 HEADER = "key,path,mask,split,label,group,width,height,digest,status,reason\n"
 
 

@@ -253,7 +253,17 @@ def test_where_several_forms_are_allowed_the_message_says_what_the_key_is(change
             "image_size = [96]",
             "10: input.image_size: expected more items, at least 2, received [96]",
         ),
-        ("image_size = 96", "validation = 20", "10: input.validation: expected less than 1, received 20"),
+        (
+            "image_size = 96",
+            "validation = 1.5",
+            "10: input.validation: expected a share of at least 0 and less than 1, or a whole number of images, "
+            "received 1.5",
+        ),
+        (
+            "image_size = 96",
+            "test = -3",
+            "10: input.test: expected a share of at least 0 and less than 1, or a whole number of images, received -3",
+        ),
         ("early_stop = 5", "early_stop = 0", "27: train.early_stop: expected at least 1, received 0"),
         (
             "early_stop = 5",

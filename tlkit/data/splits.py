@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -47,8 +48,9 @@ def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table
     """Decide which samples train, validate and test.
 
     A sample's official split stands. The rest is split from the seed: stratified by class, or with whole groups on
-    one side where there are groups. A share is not used where the data set has such a split of its own. The result
-    does not depend on the order of the samples.
+    one side where there are groups. A share or count is not used where the data set has such a split of its own. A
+    count is met exactly, with groups as nearly as whole groups allow. The result does not depend on the order of the
+    samples.
 
     Args:
         samples: all usable samples.
@@ -64,11 +66,11 @@ def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table
     groups = groups_of(samples, table.group_pattern)
     notes: list[str] = []
     official = {split for split in splits if split is not None}
-    for name, share in (("test", table.test), ("validation", table.validation)):
+    for name, part in (("test", table.test), ("validation", table.validation)):
         rest = [i for i in order if splits[i] in (None, "train")]
-        if name in official or share == 0 or not rest:
+        if name in official or part == 0 or not rest:
             continue
-        for i in _held_out(rest, share, strata, groups, seed, name, notes):
+        for i in _held_out(rest, part, strata, groups, seed, name, notes):
             splits[i] = cast(Split, name)
     final = np.array([split or "train" for split in splits])
     if not (final == "train").any():
@@ -79,37 +81,67 @@ def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table
 
 def _held_out(
     rest: Sequence[int],
-    share: float,
+    part: int | float,
     strata: Sequence[int] | None,
     groups: Sequence[str | None],
     seed: int,
     name: str,
     notes: list[str],
 ) -> list[int]:
+    """Which of ``rest`` the split gets: a share of them below 1, or so many."""
     from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-    if any(groups[i] is not None for i in rest):
-        own = [groups[i] if groups[i] is not None else f"\0{i}" for i in rest]
-        if len(set(own)) < 2:
-            raise DataError(f"all samples are in one group, so input.{name} = {share} can't be split off")
-        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+    own = [str(groups[i]) if groups[i] is not None else f"\0{i}" for i in rest]
+    grouped = any(groups[i] is not None for i in rest)
+    if grouped and len(set(own)) < 2:
+        raise DataError(f"all samples are in one group, so input.{name} = {part} can't be split off")
+    if part >= len(rest) or (part < 1 and math.ceil(len(set(own)) * part) >= len(set(own)) > 1):
+        units = f"{len(rest)} images" + (f" in {len(set(own))} groups" if grouped else "")
+        besides = " that are not test images" if name == "validation" else ""
+        raise DataError(f"input.{name} = {part} leaves nothing to train on: there are {units}{besides}; lower it")
+    if grouped:
+        if part >= 1:
+            return _whole_groups(rest, int(part), own, seed, name, notes)
+        splitter = GroupShuffleSplit(1, test_size=part, random_state=seed)
         _, held = next(splitter.split(rest, groups=own))
         return [rest[i] for i in held]
-    if round(len(rest) * share) < 1 or len(rest) < 2:
-        raise DataError(
-            f"input.{name} = {share} of {len(rest)} images is less than one image; raise it, or set it to 0"
-        )
+    if part < 1 and (round(len(rest) * part) < 1 or len(rest) < 2):
+        raise DataError(f"input.{name} = {part} of {len(rest)} images is less than one image; raise it, or set it to 0")
     if strata is None:
-        return list(train_test_split(list(rest), test_size=share, random_state=seed)[1])
+        return list(train_test_split(list(rest), test_size=part, random_state=seed)[1])
     counts = Counter(strata[i] for i in rest)
     single = [i for i in rest if counts[strata[i]] < 2]
     several = [i for i in rest if counts[strata[i]] >= 2]
+    held = part if part >= 1 else len(several) * part
+    classes = len({strata[i] for i in several})
+    if not several or round(held) < classes or len(several) - math.ceil(held) < classes:
+        notes.append(f"too few images to have each class in {name}; split without strata")
+        return list(train_test_split(list(rest), test_size=part, random_state=seed)[1])
     if single:
         notes.append(f"classes with a single image: {len(single)}; it trains, none is in {name}")
-    if round(len(several) * share) < len({strata[i] for i in several}):
-        notes.append(f"too few images to have each class in {name}; split without strata")
-        return list(train_test_split(list(rest), test_size=share, random_state=seed)[1])
-    return list(train_test_split(several, test_size=share, random_state=seed, stratify=[strata[i] for i in several])[1])
+    return list(train_test_split(several, test_size=part, random_state=seed, stratify=[strata[i] for i in several])[1])
+
+
+def _whole_groups(
+    rest: Sequence[int], count: int, groups: Sequence[str], seed: int, name: str, notes: list[str]
+) -> list[int]:
+    """Groups in a random order, each taken if it brings the number of images nearer to the count."""
+    sizes = Counter(groups)
+    names = list(sizes)
+    order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    chosen: set[str] = set()
+    total = 0
+    for group in order:
+        nearer = abs(total + sizes[group] - count) < abs(total - count)
+        if nearer and total + sizes[group] < len(rest):
+            chosen.add(group)
+            total += sizes[group]
+    if not chosen:
+        chosen = {min(order, key=lambda group: sizes[group])}
+        total = sum(sizes[group] for group in chosen)
+    if total != count:
+        notes.append(f"input.{name} = {count}: {total} images, as near as whole groups come")
+    return [i for i, group in zip(rest, groups, strict=True) if group in chosen]
 
 
 def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:

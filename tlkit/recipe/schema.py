@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from tlkit.contracts import (
     AnyEarlyStop,
@@ -41,7 +41,22 @@ def _square(value: Any) -> Any:
 
 
 Pixels = Annotated[int, Field(ge=8, le=8192)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _part(value: int | float) -> int | float:
+    if not (0 <= value < 1 or (isinstance(value, int) and value >= 1)):
+        raise ValueError("expected a share of at least 0 and less than 1, or a whole number of images")
+    return value or 0.0
+
+
+Part = Annotated[
+    int | float,
+    AfterValidator(_part),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1}]}
+    ),
+]
+"""A share of the images, or a whole number of them, as scikit-learn's ``test_size``."""
 
 
 class InputTable(Options):
@@ -61,8 +76,16 @@ class InputTable(Options):
         description="by the training images' mean and standard deviation of each channel, kept in the model; center: "
         "(x - mean) / 127.5; standardize: (x - mean) / std; for backbones from scratch, instead of their own scaling",
     )
-    validation: Share = Field(0.2, description="share of the images that are not test images")
-    test: Share = Field(0.0, description="share of all images, where the data set has no test split of its own")
+    validation: Part = Field(
+        0.2,
+        description="share of the images that are not test images, or how many (a whole number; with groups, the "
+        "nearest that whole groups give)",
+    )
+    test: Part = Field(
+        0.0,
+        description="share of all images, or how many, as validation; not used where the data set has a test split of "
+        "its own",
+    )
     group_pattern: str | None = Field(
         None,
         description="regular expression on the sample's key; what its first group matches names the sample's group, "
