@@ -68,6 +68,11 @@ class PetsOptions(tlkit.Options):
     border: Literal["ignore", "pet", "background"] = Field(
         "ignore", description='what the trimap\'s border counts as with target = "pet"'
     )
+    splits: Literal["published", "none"] = Field(
+        "published",
+        description="published: the lists' test split, and validation split where the copy has one; none: all images, "
+        "also those in no list, are split by input.validation and input.test",
+    )
 
 
 class PublishedOptions(tlkit.Options):
@@ -77,6 +82,25 @@ class PublishedOptions(tlkit.Options):
         None,
         description="an .npz with x_train, y_train, x_test and y_test, or a folder with the publisher's files; "
         "none: downloaded once",
+    )
+
+
+class Cifar100Options(PublishedOptions):
+    """Options of ``cifar100``."""
+
+    labels: Literal["fine", "coarse"] = Field("fine", description="fine: 100 classes; coarse: their 20 superclasses")
+
+
+class CatsVsDogsOptions(tlkit.Options):
+    """Cats and dogs of Asirra."""
+
+    path: Path | None = Field(
+        None,
+        description="a folder with PetImages/, with Cat/ and Dog/, or with cat.N.jpg and dog.N.jpg, or a zip of it, "
+        "which is unpacked into the user's cache; none: downloaded once (825 MB) and checked",
+    )
+    per_class: int | None = Field(
+        None, ge=1, description="at most so many images of each class, those with the lowest numbers; none: all"
     )
 
 
@@ -118,15 +142,27 @@ def _open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleS
 
 
 def _open_fashion_mnist(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    from tlkit_datasets.published import open_fashion_mnist
+    from tlkit_datasets.fashion import open_fashion_mnist
 
-    return open_fashion_mnist(options)
+    return open_fashion_mnist(options.path)
 
 
 def _open_cifar10(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    from tlkit_datasets.published import open_cifar10
+    from tlkit_datasets.cifar import open_cifar10
 
-    return open_cifar10(options)
+    return open_cifar10(options.path)
+
+
+def _open_cifar100(ctx: tlkit.DatasetContext, options: Cifar100Options) -> tlkit.SampleSet:  # noqa: ARG001
+    from tlkit_datasets.cifar import open_cifar100
+
+    return open_cifar100(options.path, options.labels)
+
+
+def _open_cats_vs_dogs(ctx: tlkit.DatasetContext, options: CatsVsDogsOptions) -> tlkit.SampleSet:  # noqa: ARG001
+    from tlkit_datasets.cats import open_cats_vs_dogs
+
+    return open_cats_vs_dogs(options.path, options.per_class)
 
 
 def _open_digits(ctx: tlkit.DatasetContext, options: DigitsOptions) -> tlkit.SampleSet:  # noqa: ARG001
@@ -185,6 +221,20 @@ def tlkit_datasets() -> list[tlkit.Dataset]:
             summary="CIFAR-10 (Krizhevsky 2009): 60,000 colour images of 32 pixels, downloaded or a copy",
             options=PublishedOptions,
             open=_open_cifar10,
+            tasks=("classification",),
+        ),
+        tlkit.Dataset(
+            name="cifar100",
+            summary="CIFAR-100 (Krizhevsky 2009): 60,000 images in 100 classes or 20 groups, downloaded or a copy",
+            options=Cifar100Options,
+            open=_open_cifar100,
+            tasks=("classification",),
+        ),
+        tlkit.Dataset(
+            name="cats_vs_dogs",
+            summary="cats and dogs of Asirra (Elson et al. 2007): 25,000 photographs, downloaded or a copy",
+            options=CatsVsDogsOptions,
+            open=_open_cats_vs_dogs,
             tasks=("classification",),
         ),
         tlkit.Dataset(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tarfile
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tlkit
+from tlkit_datasets.archives import cache_folder, unpack
 from tlkit_datasets.files import existing_folder
 
 if TYPE_CHECKING:
@@ -20,10 +18,13 @@ ARCHIVES = {
     "annotations": ("annotations.tar.gz", "md5:95a8c909bbe2e81eed6a22bccdf3f68f"),
 }
 _PET, _BACKGROUND, _BORDER = 1, 2, 3
+_Row = tuple[int, int, tlkit.Split | None]
 
 
 def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSet:
     """List the data set with its official splits: ``trainval`` trains, and validates where the copy has a ``val``.
+
+    With ``splits = "none"`` no image has a split, and the images that stand in no list (41 as published) come too.
 
     Raises:
         DataError: the copy lacks a file, the target does not fit the task, or the download failed.
@@ -34,6 +35,8 @@ def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSe
         raise tlkit.DataError(f'data.target: "{options.target}" is not for {ctx.task}; expected {fitting}')
     root = _downloaded() if options.path is None else existing_folder(options.path, "data.path")
     listed = _listed(root)
+    if options.splits == "none":
+        listed = {name: (*row[:2], None) for name, row in (listed | _unlisted(root, listed)).items()}
     images, trimaps = root / "images", root / "annotations" / "trimaps"
     classes: tuple[str, ...]
     table: tlkit.MaskTable | None = None
@@ -48,7 +51,7 @@ def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSe
         classes = _breeds(listed)
     samples = []
     set_aside = []
-    for name, (breed, species, split) in listed.items():
+    for name, (_, species, split) in listed.items():
         image = images / f"{name}.jpg"
         if not image.is_file():
             set_aside.append(tlkit.SetAside(f"images/{name}.jpg", "named in the lists, but not there"))
@@ -62,7 +65,6 @@ def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSe
         else:
             label = species - 1 if options.target == "species" else classes.index(_breed_name(name))
             samples.append(tlkit.Sample(f"images/{name}.jpg", image, label=label, split=split))
-        del breed
     return tlkit.SampleSet(
         samples=tuple(sorted(samples, key=lambda sample: sample.key)),
         classes=classes,
@@ -73,11 +75,11 @@ def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSe
     )
 
 
-def _listed(root: Path) -> dict[str, tuple[int, int, tlkit.Split | None]]:
+def _listed(root: Path) -> dict[str, _Row]:
     """Image name → (breed from 1, species 1 cat or 2 dog, split)."""
     folder = root / "annotations"
     splits: dict[str, tlkit.Split] = {}
-    found: dict[str, tuple[int, int, tlkit.Split | None]] = {}
+    found: dict[str, _Row] = {}
     validation = (folder / "val.txt").is_file() and (folder / "train.txt").is_file()
     sources: list[tuple[str, tlkit.Split | None]]
     if validation:
@@ -103,38 +105,27 @@ def _listed(root: Path) -> dict[str, tuple[int, int, tlkit.Split | None]]:
     return found
 
 
+def _unlisted(root: Path, listed: dict[str, _Row]) -> dict[str, _Row]:
+    """The images that stand in no list, as images of their name's breed."""
+    breeds = {_breed_name(name): (breed, species) for name, (breed, species, _) in listed.items()}
+    names = sorted({file.stem for file in (root / "images").glob("*.jpg")} - set(listed))
+    return {name: (*breeds[_breed_name(name)], None) for name in names if _breed_name(name) in breeds}
+
+
 def _breed_name(name: str) -> str:
     return name.rsplit("_", 1)[0]
 
 
-def _breeds(listed: dict[str, tuple[int, int, tlkit.Split | None]]) -> tuple[str, ...]:
+def _breeds(listed: dict[str, _Row]) -> tuple[str, ...]:
     number = {_breed_name(name): breed for name, (breed, _, _) in listed.items()}
     return tuple(sorted(number, key=lambda name: number[name]))
 
 
 def _downloaded() -> Path:
     """The data set in the user's cache folder, downloaded and unpacked once."""
-    from platformdirs import user_cache_path
-
-    from tlkit import download
-
-    cache = user_cache_path("tlkit", appauthor=False) / "oxford_pets"
+    cache = cache_folder("oxford_pets")
     for name, (archive, digest) in ARCHIVES.items():
-        if (cache / name).is_dir():
-            continue
-        file = download(URL + archive, cache, archive, digest, what=f"Oxford-IIIT Pet, {name}")
-        _unpack(file, name, cache)
+        if not (cache / name).is_dir():
+            file = tlkit.download(URL + archive, cache, archive, digest, what=f"Oxford-IIIT Pet, {name}")
+            unpack(file, cache / name, name)
     return cache
-
-
-def _unpack(archive: Path, name: str, cache: Path) -> None:
-    """Unpack to a folder of its own first, so that a half-unpacked folder is never taken for a whole one."""
-    temporary = Path(tempfile.mkdtemp(dir=cache, prefix=f".{name}-"))
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(temporary, filter="data")
-        (temporary / name).rename(cache / name)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise tlkit.DataError(f"{archive}: can't be unpacked: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

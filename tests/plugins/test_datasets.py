@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-import gzip
-import io
-import tarfile
-
 import numpy as np
 import pytest
 import tlkit_datasets
 from PIL import Image
-from tlkit_datasets import pets
-from tlkit_datasets.published import FASHION_FILES
 
 from tlkit import IGNORE, DataError, DatasetContext
 from tlkit.data.decode import decode_mask
@@ -224,29 +218,25 @@ def test_a_target_of_another_task_is_refused(tmp_path):
         open_("oxford_pets", "segmentation", path=pets_copy(tmp_path), target="breed")
 
 
-def test_the_archives_are_unpacked_once_and_whole(tmp_path, monkeypatch):
-    import platformdirs
+def test_without_the_published_splits_all_images_of_the_pets_come(tmp_path):
+    root = pets_copy(tmp_path, validation=True)
+    for name in ("beagle_3", "dragon_1"):
+        image(root / "images" / f"{name}.jpg", mode="RGB")
+    found = open_("oxford_pets", "classification", path=root, target="species", splits="none")
+    assert {s.key: (s.label, s.split) for s in found.samples} == {
+        "images/Abyssinian_1.jpg": (0, None),
+        "images/beagle_10.jpg": (1, None),
+        "images/beagle_2.jpg": (1, None),
+        "images/beagle_3.jpg": (1, None),
+    }
 
-    import tlkit
 
-    pets_copy(tmp_path / "source")
-    fetched = []
-
-    def archive(url, folder, file_name, digest, *, what):
-        fetched.append(url)
-        folder.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-            name = file_name.removesuffix(".tar.gz")
-            tar.add(tmp_path / "source" / name, name)
-        (folder / file_name).write_bytes(buffer.getvalue())
-        return folder / file_name
-
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *a, **k: tmp_path / "cache")
-    monkeypatch.setattr(tlkit, "download", archive, raising=False)
-    for _ in range(2):
-        assert len(open_("oxford_pets", "segmentation", target="trimap").samples) == 3
-    assert fetched == [pets.URL + name for name, _ in pets.ARCHIVES.values()]
+def test_an_unlisted_pet_without_a_trimap_is_set_aside(tmp_path):
+    root = pets_copy(tmp_path)
+    image(root / "images" / "beagle_3.jpg", mode="RGB")
+    found = open_("oxford_pets", "segmentation", path=root, splits="none")
+    assert len(found.samples) == 3
+    assert [each.key for each in found.set_aside] == ["annotations/trimaps/beagle_3.png"]
 
 
 def test_digits_are_scikit_learns():
@@ -283,75 +273,3 @@ def test_the_real_breeds(real_data):
     found = open_("folder", path=real_data / "pets37")
     assert len(found.classes) == 37
     assert sum(s.split == "train" for s in found.samples) == 735
-
-
-def arrays(shape, **changes):
-    random = np.random.default_rng(0)
-    found = {
-        "x_train": random.integers(0, 256, (6, *shape), dtype=np.uint8),
-        "y_train": np.arange(6, dtype=np.uint8),
-        "x_test": random.integers(0, 256, (4, *shape), dtype=np.uint8),
-        "y_test": np.array([[9], [8], [7], [6]], np.uint8),
-    }
-    return {key: value for key, value in {**found, **changes}.items() if value is not None}
-
-
-@pytest.mark.parametrize(("name", "shape"), [("fashion_mnist", (28, 28)), ("cifar10", (32, 32, 3))])
-def test_a_published_set_is_read_from_an_npz_with_its_test_split(tmp_path, name, shape):
-    file = tmp_path / "a.npz"
-    made = arrays(shape)
-    np.savez(file, **made)
-    found = open_(name, path=file)
-    assert [sample.split for sample in found.samples] == [None] * 6 + ["test"] * 4
-    assert [sample.label for sample in found.samples] == [0, 1, 2, 3, 4, 5, 9, 8, 7, 6]
-    np.testing.assert_array_equal(found.images[6:], made["x_test"])
-    assert len(found.classes) == 10
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"x_test": None}, "no array x_test"),
-        ({"x_train": np.zeros((6, 32, 32, 3), np.uint8)}, r"expected x_train of uint8 \(N, 28, 28\)"),
-        ({"y_train": np.zeros(5, np.uint8)}, "and 5 labels"),
-        ({"y_train": np.array([{}] * 6)}, "not Fashion-MNIST as an .npz file"),
-    ],
-)
-def test_an_npz_of_something_else_is_refused(tmp_path, changes, message):
-    file = tmp_path / "a.npz"
-    np.savez(file, **arrays((28, 28), **changes))
-    with pytest.raises(DataError, match=message):
-        open_("fashion_mnist", path=file)
-
-
-def test_fashion_mnist_is_read_from_the_publisher_s_files(tmp_path):
-    made = arrays((28, 28))
-    for key, (name, _) in FASHION_FILES.items():
-        values = made[key].reshape(len(made[key]), *made[key].shape[1:] if key[0] == "x" else ())
-        header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
-        (tmp_path / name).write_bytes(gzip.compress(header + values.tobytes()))
-    found = open_("fashion_mnist", path=tmp_path)
-    np.testing.assert_array_equal(found.images[:6], made["x_train"])
-    cut = tmp_path / FASHION_FILES["x_test"][0]
-    cut.write_bytes(gzip.compress(gzip.decompress(cut.read_bytes())[:-5]))
-    with pytest.raises(DataError, match="cut off"):
-        open_("fashion_mnist", path=tmp_path)
-
-
-def test_cifar10_is_read_from_the_publisher_s_archive(tmp_path):
-    made = arrays((32, 32, 3))
-    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as tar:
-        for split, name in (("train", "data_batch_1.bin"), ("test", "test_batch.bin")):
-            pixels = made[f"x_{split}"].transpose(0, 3, 1, 2).reshape(-1, 3072)
-            content = np.concatenate([made[f"y_{split}"].reshape(-1, 1), pixels], 1).astype(np.uint8).tobytes()
-            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    found = open_("cifar10", path=tmp_path)
-    np.testing.assert_array_equal(found.images, np.concatenate([made["x_train"], made["x_test"]]))
-    assert [sample.label for sample in found.samples][-1] == 6
-
-
-def test_a_folder_without_the_publisher_s_files_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz"):
-        open_("cifar10", path=tmp_path)

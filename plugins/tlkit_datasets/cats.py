@@ -1,0 +1,122 @@
+"""Cats and dogs: Microsoft's cut of Asirra (Elson, Douceur, Howell and Saul, CCS 2007), also Kaggle's dogs-vs-cats."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import tlkit
+from tlkit_datasets.archives import cache_folder, unpack
+from tlkit_datasets.files import existing_folder, is_junk, key_of, subfolders
+
+# microsoft.com/download/details.aspx?id=54765. The publisher gives no digest; this one is of gomlx/gomlx,
+# examples/dogsvscats, which fetches the same address.
+URL = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/"
+ARCHIVE = ("kagglecatsanddogs_5340.zip", "sha256:b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9")
+CLASSES = ("cat", "dog")
+_INSIDE = "PetImages"
+_NAME = re.compile(r"(?:(cat|dog)\.)?(\d+)\.jpe?g", re.IGNORECASE)
+_EXPECTED = (
+    "a folder with PetImages/, with Cat/ and Dog/ (N.jpg in each), or with cat.N.jpg and dog.N.jpg, or the publisher's "
+    'zip; photos in other folders are for data.name = "folder"'
+)
+
+
+def open_cats_vs_dogs(path: Path | None, per_class: int | None) -> tlkit.SampleSet:
+    """List the photos, in the order of their numbers; files that can't be decoded are found while decoding.
+
+    Args:
+        path: a folder in one of the layouts that are in use, or a zip of it; None: downloaded.
+        per_class: only so many of each class, those with the lowest numbers; None: all.
+
+    Raises:
+        DataError: there is no such layout, a class is missing, or the download failed.
+    """
+    root = _located(_source(path))
+    found: dict[str, dict[int, Path]] = {name: {} for name in CLASSES}
+    set_aside = []
+    for folder, of_class in _folders(root):
+        for file in sorted(folder.iterdir()):
+            if is_junk(file.name) or not file.is_file():
+                continue
+            match = _NAME.fullmatch(file.name)
+            named = (match[1] or of_class).lower() if match else ""
+            if match is None or not named or of_class not in ("", named):
+                set_aside.append(tlkit.SetAside(key_of(file, root), "not a photo of the data set by its name"))
+            elif int(match[2]) in found[named]:
+                set_aside.append(tlkit.SetAside(key_of(file, root), f"{named} {match[2]} is there twice"))
+            else:
+                found[named][int(match[2])] = file
+    _check(root, found)
+    return tlkit.SampleSet(
+        samples=tuple(
+            tlkit.Sample(key_of(file, root), file, label=label)
+            for label, name in enumerate(CLASSES)
+            for _, file in sorted(found[name].items())[:per_class]
+        ),
+        classes=CLASSES,
+        set_aside=tuple(set_aside),
+        root=root.resolve(),
+    )
+
+
+def _source(path: Path | None) -> Path:
+    cache = cache_folder("cats_vs_dogs")
+    if path is None:
+        target = cache / _INSIDE
+        if not target.is_dir():
+            file = tlkit.download(URL + ARCHIVE[0], cache, *ARCHIVE, what="Cats and dogs (Asirra)")
+            unpack(file, target, _INSIDE)
+        return target
+    path = path.expanduser()
+    if not path.is_file():
+        return existing_folder(path, "data.path")
+    target = cache / f"zip-{_content_digest(path)}"
+    if not target.is_dir():
+        unpack(path, target)
+    return target
+
+
+def _content_digest(archive: Path) -> str:
+    """Of the names, sizes and checksums that a zip lists: the same zip is unpacked once, wherever it lies."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = [f"{entry.filename}\0{entry.file_size}\0{entry.CRC}" for entry in file.infolist()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise tlkit.DataError(f"data.path: {archive}: not a zip, or cut off: {error}; expected {_EXPECTED}") from error
+    return hashlib.sha256("\n".join(entries).encode()).hexdigest()[:16]
+
+
+def _located(root: Path) -> Path:
+    """The folder that has the class folders, or the photos of both classes."""
+    below = {folder.name.lower(): folder for folder in subfolders(root)}
+    if _has_photos(root) or any(name in below for name in CLASSES):
+        return root
+    if _INSIDE.lower() in below:
+        return below[_INSIDE.lower()]
+    return below["train"] if "train" in below and _has_photos(below["train"]) else root
+
+
+def _folders(root: Path) -> list[tuple[Path, str]]:
+    """The folders with photos, each with the class that it is of; empty where the photos' names tell it."""
+    below = [(folder, folder.name.lower()) for folder in subfolders(root) if folder.name.lower() in CLASSES]
+    return below or [(root, "")]
+
+
+def _has_photos(folder: Path) -> bool:
+    matches = (_NAME.fullmatch(file.name) for file in folder.iterdir())
+    return any(match is not None and match[1] is not None for match in matches)
+
+
+def _check(root: Path, found: Mapping[str, Mapping[int, Path]]) -> None:
+    missing = [name for name in CLASSES if not found[name]]
+    if len(missing) == len(CLASSES):
+        raise tlkit.DataError(f"data.path: no photos of cats and dogs in {root.absolute()}; expected {_EXPECTED}")
+    if missing:
+        raise tlkit.DataError(
+            f"data.path: {root.absolute()} has {sum(map(len, found.values()))} photos, but none of a {missing[0]}; "
+            f"expected {_EXPECTED}"
+        )
