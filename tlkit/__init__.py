@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tlkit import files
 from tlkit.contracts import (
     IGNORE,
     AnyCurve,
@@ -89,6 +90,7 @@ __all__ = [
     "Step",
     "TlkitError",
     "download",
+    "files",
     "hookimpl",
     "load",
     "run",

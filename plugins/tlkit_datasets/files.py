@@ -1,25 +1,11 @@
-"""Listing folders of images."""
+"""The folders that a recipe names, and the splits in them."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import tlkit
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 def existing_folder(path: Path, option: str) -> Path:
@@ -43,36 +29,6 @@ def existing_folder(path: Path, option: str) -> Path:
     raise tlkit.DataError(f"{option}: no such folder: {absolute}{hint}")
 
 
-def is_junk(name: str) -> bool:
-    """Whether a file or folder is hidden or left behind by an operating system or an editor."""
-    return name.startswith(".") or name.lower() in JUNK
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder that are not junk, in the order of their names; a link loop is followed once."""
-    seen: set[tuple[int, int]] = set()
-
-    def visit(current: Path) -> Iterator[Path]:
-        status = current.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            return
-        seen.add((status.st_dev, status.st_ino))
-        for entry in sorted(current.iterdir()):
-            if is_junk(entry.name):
-                continue
-            if entry.is_dir():
-                yield from visit(entry)
-            elif entry.is_file():
-                yield entry
-
-    yield from visit(folder)
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder that are not junk, in the order of their names."""
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not is_junk(entry.name))
-
-
 def split_folders(folder: Path) -> dict[tlkit.Split | None, Path]:
     """The train, validation and test folders of a folder; the folder itself under None when it has none.
 
@@ -80,14 +36,12 @@ def split_folders(folder: Path) -> dict[tlkit.Split | None, Path]:
         DataError: there is a validation or test folder, but no train folder; or two of one split.
     """
     found: dict[tlkit.Split | None, Path] = {}
-    for entry in subfolders(folder):
-        split = SPLITS.get(entry.name.lower())
+    for entry in tlkit.files.subfolders(folder):
+        split = tlkit.files.split_named(entry.name)
         if split is not None:
             if split in found:
-                raise tlkit.DataError(
-                    f"{folder}: {found[cast(tlkit.Split, split)].name} and {entry.name} both are the {split} split"
-                )
-            found[cast(tlkit.Split, split)] = entry
+                raise tlkit.DataError(f"{folder}: {found[split].name} and {entry.name} both are the {split} split")
+            found[split] = entry
     if found and "train" not in found:
         names = " and ".join(sorted(each.name for each in found.values()))
         raise tlkit.DataError(

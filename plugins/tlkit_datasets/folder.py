@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import tlkit
-from tlkit_datasets.files import SUFFIXES, existing_folder, key_of, split_folders, subfolders, walk
+from tlkit_datasets.files import existing_folder, key_of, split_folders
 
 
 def open_folder(ctx: tlkit.DatasetContext, path: Path) -> tlkit.SampleSet:
@@ -17,7 +17,7 @@ def open_folder(ctx: tlkit.DatasetContext, path: Path) -> tlkit.SampleSet:
     del ctx
     root = existing_folder(path, "data.path")
     sides = split_folders(root)
-    folders = {split: subfolders(folder) for split, folder in sides.items()}
+    folders = {split: tlkit.files.subfolders(folder) for split, folder in sides.items()}
     names = sorted({folder.name for each in folders.values() for folder in each})
     if not names:
         raise tlkit.DataError(
@@ -28,13 +28,13 @@ def open_folder(ctx: tlkit.DatasetContext, path: Path) -> tlkit.SampleSet:
     set_aside = []
     seen: set[str] = set()
     if None not in sides:
-        beside = [folder.name for folder in subfolders(root) if folder not in sides.values()]
+        beside = [folder.name for folder in tlkit.files.subfolders(root) if folder not in sides.values()]
         set_aside += [tlkit.SetAside(name, "folder beside train, validation and test; not used") for name in beside]
     for split, classes in folders.items():
         for folder in classes:
-            for file in walk(folder):
+            for file in tlkit.files.walk(folder):
                 key = key_of(file, root)
-                if file.suffix.lower() in SUFFIXES:
+                if tlkit.files.is_image(file):
                     samples.append((key, file, folder.name, split))
                     seen.add(folder.name)
                 else:

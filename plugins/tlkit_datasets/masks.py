@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tlkit
-from tlkit_datasets.files import SUFFIXES, existing_folder, key_of, split_folders, walk
+from tlkit_datasets.files import existing_folder, key_of, split_folders
 from tlkit_datasets.values import mask_table
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.Sample
 
 def _by_stem(root: Path, suffix: str, skip: Path | None = None) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for file in walk(root):
+    for file in tlkit.files.images_in(root):
         inside = skip is not None and skip.resolve() != root.resolve() and skip.resolve() in file.resolve().parents
-        if file.suffix.lower() not in SUFFIXES or inside or not file.stem.endswith(suffix):
+        if inside or not file.stem.endswith(suffix):
             continue
         name = file.stem[: len(file.stem) - len(suffix)]
         stem = (file.relative_to(root).parent / name).as_posix()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import tlkit
-from tlkit_datasets.files import SPLITS
 from tlkit_datasets.values import mask_table
 
 if TYPE_CHECKING:
@@ -68,9 +67,10 @@ def _split(file: Path, line: int, row: dict[str, str], options: CsvOptions) -> t
     text = (row[options.split] or "").strip() if options.split else ""
     if not text:
         return None
-    if text.lower() not in SPLITS:
+    split = tlkit.files.split_named(text)
+    if split is None:
         raise tlkit.DataError(f'{file}:{line}: expected train, validation or test, received "{text}"')
-    return cast(tlkit.Split, SPLITS[text.lower()])
+    return split
 
 
 def _labels(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet:

@@ -19,9 +19,6 @@ Resize = Literal["stretch", "crop", "pad"]
 MAX_PIXELS = 178_956_970
 """More pixels in a header than this are refused before decoding; Pillow's own limit for a decompression bomb."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-"""Suffixes, in lower case, of the files that are taken for images. What a file is, its content tells."""
-
 _BROKEN = (
     OSError,
     ValueError,

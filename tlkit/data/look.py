@@ -1,23 +1,21 @@
-"""Listing images and opening an even sample of them: sizes, formats, and the values of masks."""
+"""Opening an even sample of images: sizes, formats, and the values of masks."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tlkit.data.decode import SUFFIXES
+from tlkit.files import images_in
 
 K = TypeVar("K", int, tuple[int, int, int])
 T = TypeVar("T")
 
-_JUNK = ("__macosx", "__pycache__")
 _SAMPLE = 400
 """How many files are opened at the most; all are counted."""
 _UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -49,34 +47,6 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
     if len(items) <= most:
         return list(items)
     return [items[index * len(items) // most] for index in range(most)]
-
-
-def own_images(folder: Path) -> int:
-    """How many images are in a folder itself, not in a folder of it."""
-    return sum(
-        entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and entry.is_file()
-        for entry in folder.iterdir()
-    )
-
-
-def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder that are not junk, in the order of their names."""
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name.lower() not in _JUNK
-    )
-
-
-def images_in(folder: Path) -> Iterator[Path]:
-    """All images below a folder, by their names, junk left out."""
-    if not folder.is_dir():
-        return
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name.lower() not in _JUNK)
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent) / name
 
 
 def _stems(folder: Path, files: Sequence[Path]) -> list[str]:

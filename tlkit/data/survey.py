@@ -6,20 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tlkit.data.look import evenly, folders_in, images_in, look, mask_suffix, mask_values, own_images, paired
+from tlkit.data.look import evenly, look, mask_suffix, mask_values, paired
 from tlkit.errors import DataError
+from tlkit.files import images_in, own_images, split_named, subfolders
 
 Layout = Literal["classes", "masks", "oxford_pets"]
 
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _IMAGE_FOLDERS = ("images", "image", "img", "imgs", "photos", "jpegimages", "inputs")
 _MASK_FOLDERS = (
     "masks",
@@ -116,19 +108,14 @@ def _survey(root: Path) -> Survey:
 def _descended(root: Path) -> Path:
     """The folder itself, or the one that an archive was unpacked to inside of it."""
     while True:
-        folders = folders_in(root)
-        if (
-            len(folders) != 1
-            or folders[0].name.lower() in SPLITS
-            or len(folders_in(folders[0])) < 2
-            or own_images(root)
-        ):
+        folders = subfolders(root)
+        if len(folders) != 1 or split_named(folders[0].name) or len(subfolders(folders[0])) < 2 or own_images(root):
             return root
         root = folders[0]
 
 
 def _survey_classes(root: Path) -> Survey:
-    sides = {SPLITS[folder.name.lower()]: folder for folder in folders_in(root) if folder.name.lower() in SPLITS}
+    sides: dict[str, Path] = {side: folder for folder in subfolders(root) if (side := split_named(folder.name))}
     notes = []
     if "train" not in sides:
         if sides:
@@ -136,21 +123,21 @@ def _survey_classes(root: Path) -> Survey:
             notes.append(f"there is {there}, but no train folder, so they are taken for classes; is that right?")
         sides = {"": root}
     else:
-        beside = [folder.name for folder in folders_in(root) if folder not in sides.values()]
+        beside = [folder.name for folder in subfolders(root) if folder not in sides.values()]
         notes += [f"not used, because it is beside train: {name}" for name in beside]
     counts: dict[str, dict[str, int]] = {}
     files: list[Path] = []
     for split in [split for split in ("", "train", "validation", "test") if split in sides]:
         folder = sides[split]
         counts[split] = {}
-        for each in folders_in(folder):
+        for each in subfolders(folder):
             found = list(images_in(each))
             files += found
             if found:
                 counts[split][each.name] = len(found)
             else:
                 notes.append(f"no images in {each}")
-        if loose := own_images(folder):
+        if loose := len(own_images(folder)):
             notes.append(f"{loose} images in {folder} are in no class folder; they are not used")
     if not counts.get("test", {"": 1}):
         del counts["test"]
@@ -176,11 +163,11 @@ def _survey_classes(root: Path) -> Survey:
 
 def _mask_pair(root: Path) -> tuple[Path, Path] | None:
     """The folder of the images and that of the masks, found by their names."""
-    folders = {folder.name.lower(): folder for folder in folders_in(root)}
+    folders = {folder.name.lower(): folder for folder in subfolders(root)}
     images = [folders[name] for name in _IMAGE_FOLDERS if name in folders and any(images_in(folders[name]))]
     masks = [folders[name] for name in _MASK_FOLDERS if name in folders and any(images_in(folders[name]))]
     # Such as annotations/trimaps: the folder inside has the masks.
-    inner = [each for folder in masks for each in folders_in(folder) if each.name.lower() in _MASK_FOLDERS]
+    inner = [each for folder in masks for each in subfolders(folder) if each.name.lower() in _MASK_FOLDERS]
     if not images or not masks:
         return None
     pairs = [(one, other) for one in images for other in (*inner, *masks)]
@@ -198,8 +185,8 @@ def _survey_masks(root: Path, images: Path, masks: Path) -> Survey:
     counts: dict[str, dict[str, int]] = {}
     for file in image_files:
         parts = file.relative_to(images).parts[:-1]
-        split = next((SPLITS[part.lower()] for part in parts if part.lower() in SPLITS), "")
-        counts.setdefault(split, {"": 0})[""] += 1
+        named = next(filter(None, map(split_named, parts)), "")
+        counts.setdefault(named, {"": 0})[""] += 1
     values, colors = mask_values(evenly(mask_files, 100))
     distinct = len(colors) or len(values)
     if not 2 <= distinct <= _MOST_VALUES:

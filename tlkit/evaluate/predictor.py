@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.data.decode import SUFFIXES, decode_image, fit_image, restore_mask
+from tlkit.data.decode import decode_image, fit_image, restore_mask
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.evaluator import Inference, load_keras_model
+from tlkit.files import SUFFIXES, images_in
 from tlkit.rundir import Card, RunFolder
 
 Paths = str | Path | Iterable[str | Path]
@@ -70,7 +71,7 @@ def find_images(paths: Paths) -> list[FoundImage]:
     for path in named:
         if path.is_dir():
             prefix = f"{path.resolve().name}/" if len(named) > 1 else ""
-            for file in _images_below(path):
+            for file in images_in(path):
                 found.setdefault(file, FoundImage(file, prefix + file.relative_to(path).as_posix()))
         elif path.is_file():
             found.setdefault(path, FoundImage(path, path.name))
@@ -80,15 +81,6 @@ def find_images(paths: Paths) -> list[FoundImage]:
         suffixes = ", ".join(sorted(SUFFIXES))
         raise DataError(f"{', '.join(map(str, named)) or 'no path was given'}: no images found; looked for {suffixes}")
     return list(found.values())
-
-
-def _images_below(folder: Path) -> list[Path]:
-    files: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        chosen = (name for name in sorted(names) if not name.startswith("."))
-        files += [Path(parent, name) for name in chosen if Path(name).suffix.lower() in SUFFIXES]
-    return files
 
 
 class Predictor:

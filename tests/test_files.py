@@ -1,0 +1,81 @@
+"""Listing folders of images: one way for tlkit init, the data sets and tlkit predict."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import tlkit
+from tlkit import DataError, files
+
+TREE = ("b/2.PNG", "b/1.jpg", "b/deep/3.tif", "a.webp", "notes.txt", ".hidden.jpg", "__MACOSX/x.jpg", "b/Thumbs.db")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in TREE:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+def below(folder: Path, found) -> list[str]:
+    return [file.relative_to(folder).as_posix() for file in found]
+
+
+def test_a_walk_has_every_file_that_is_not_junk_in_order(folder):
+    assert below(folder, files.walk(folder)) == ["a.webp", "notes.txt", "b/1.jpg", "b/2.PNG", "b/deep/3.tif"]
+
+
+def test_images_are_told_by_their_suffix_in_any_case(folder):
+    assert below(folder, files.images_in(folder)) == ["a.webp", "b/1.jpg", "b/2.PNG", "b/deep/3.tif"]
+    assert below(folder, files.own_images(folder)) == ["a.webp"]
+    assert below(folder, files.own_images(folder / "b")) == ["b/1.jpg", "b/2.PNG"]
+
+
+def test_junk_is_no_subfolder(folder):
+    assert below(folder, files.subfolders(folder)) == ["b"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege on Windows")
+def test_links_are_followed_and_a_loop_or_a_dangling_link_ends(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "far.png").write_bytes(b"")
+    (folder / "b" / "far").symlink_to(elsewhere)
+    (folder / "b" / "loop").symlink_to(folder)
+    (folder / "b" / "gone.png").symlink_to(folder / "nowhere.png")
+    found = below(folder, files.images_in(folder))
+    assert "b/far/far.png" in found
+    assert not [name for name in found if name.startswith("b/loop") or name == "b/gone.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_is_no_file_is_left_out(folder):
+    os.mkfifo(folder / "pipe.jpg")
+    assert "pipe.jpg" not in below(folder, files.images_in(folder))
+
+
+@pytest.mark.parametrize("listing", [files.walk, files.images_in, files.subfolders, files.own_images])
+def test_a_folder_that_cannot_be_listed_is_named(listing, tmp_path):
+    with pytest.raises(DataError, match=r"missing: the folder can't be listed: No such file or directory"):
+        list(listing(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("train", "train"), ("Training", "train"), ("VAL", "validation"), ("valid", "validation"), ("test", "test")],
+)
+def test_a_split_has_its_usual_names_in_any_case(name, split):
+    assert files.split_named(name) == split
+
+
+def test_another_name_is_no_split():
+    assert files.split_named("tests") is None
+
+
+def test_it_is_part_of_the_public_api():
+    assert tlkit.files is files
+    assert "files" in tlkit.__all__
