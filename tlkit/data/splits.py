@@ -14,6 +14,7 @@ from typing import cast, get_args
 import numpy as np
 
 from tlkit.contracts import Sample, Split
+from tlkit.data.group_splits import hold_out_groups
 from tlkit.errors import DataError
 from tlkit.recipe.schema import InputTable
 from tlkit.registry import nearest
@@ -47,10 +48,10 @@ def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None
 def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table: InputTable, seed: int) -> Splits:
     """Decide which samples train, validate and test.
 
-    A sample's official split stands. The rest is split from the seed: stratified by class, or with whole groups on
-    one side where there are groups. A share or count is not used where the data set has such a split of its own. A
-    count is met exactly, with groups as nearly as whole groups allow. The result does not depend on the order of the
-    samples.
+    A sample's official split stands. The rest is split from the seed: stratified by class; where there are groups,
+    whole groups stand on one side, and the classes are as balanced as that allows. A share or count is not used where
+    the data set has such a split of its own. A count is met exactly, with groups as nearly as whole groups allow. The
+    result does not depend on the order of the samples.
 
     Args:
         samples: all usable samples.
@@ -89,37 +90,63 @@ def _held_out(
     notes: list[str],
 ) -> list[int]:
     """Which of ``rest`` the split gets: a share of them below 1, or so many."""
-    from sklearn.model_selection import GroupShuffleSplit, train_test_split
-
-    own = [str(groups[i]) if groups[i] is not None else f"\0{i}" for i in rest]
-    grouped = any(groups[i] is not None for i in rest)
-    if grouped and len(set(own)) < 2:
-        raise DataError(f"all samples are in one group, so input.{name} = {part} can't be split off")
-    if part >= len(rest) or (part < 1 and math.ceil(len(set(own)) * part) >= len(set(own)) > 1):
-        units = f"{len(rest)} images" + (f" in {len(set(own))} groups" if grouped else "")
+    if part >= len(rest):
         besides = " that are not test images" if name == "validation" else ""
-        raise DataError(f"input.{name} = {part} leaves nothing to train on: there are {units}{besides}; lower it")
-    if grouped:
-        if part >= 1:
-            return _whole_groups(rest, int(part), own, seed, name, notes)
-        splitter = GroupShuffleSplit(1, test_size=part, random_state=seed)
-        _, held = next(splitter.split(rest, groups=own))
-        return [rest[i] for i in held]
+        raise DataError(
+            f"input.{name} = {part} leaves nothing to train on: there are {len(rest)} images{besides}; lower it"
+        )
+    if any(groups[i] is not None for i in rest):
+        return _held_out_groups(rest, part, strata, groups, seed, name, notes)
     if part < 1 and (round(len(rest) * part) < 1 or len(rest) < 2):
         raise DataError(f"input.{name} = {part} of {len(rest)} images is less than one image; raise it, or set it to 0")
     if strata is None:
-        return list(train_test_split(list(rest), test_size=part, random_state=seed)[1])
+        return _drawn(rest, part, seed)
     counts = Counter(strata[i] for i in rest)
     single = [i for i in rest if counts[strata[i]] < 2]
     several = [i for i in rest if counts[strata[i]] >= 2]
-    held = part if part >= 1 else len(several) * part
     classes = len({strata[i] for i in several})
-    if not several or round(held) < classes or len(several) - math.ceil(held) < classes:
-        notes.append(f"too few images to have each class in {name}; split without strata")
-        return list(train_test_split(list(rest), test_size=part, random_state=seed)[1])
+    share = part if part >= 1 else len(several) * part
+    if not several or min(round(share), len(several) - math.ceil(share)) < classes:
+        notes.append(f"too few images to have each class in {name} and in train; split without strata")
+        return _drawn(rest, part, seed)
     if single:
         notes.append(f"classes with a single image: {len(single)}; it trains, none is in {name}")
-    return list(train_test_split(several, test_size=part, random_state=seed, stratify=[strata[i] for i in several])[1])
+    return _drawn(several, part, seed, [strata[i] for i in several])
+
+
+def _drawn(places: Sequence[int], part: float, seed: int, strata: Sequence[int] | None = None) -> list[int]:
+    from sklearn.model_selection import train_test_split
+
+    held = int(part) if part >= 1 else min(math.ceil(len(places) * part), len(places) - 1)
+    return list(train_test_split(list(places), test_size=held, random_state=seed, stratify=strata)[1])
+
+
+def _held_out_groups(
+    rest: Sequence[int],
+    part: float,
+    strata: Sequence[int] | None,
+    groups: Sequence[str | None],
+    seed: int,
+    name: str,
+    notes: list[str],
+) -> list[int]:
+    # By its place in rest, not by i: a sample without a group must not be named after the order of the samples.
+    own = [f"\0{place}" if (group := groups[i]) is None else group for place, i in enumerate(rest)]
+    if len(set(own)) < 2:
+        raise DataError(f"all samples are in one group, so input.{name} = {part} can't be split off")
+    if part >= 1:
+        return _whole_groups(rest, int(part), own, seed, name, notes)
+    held = None
+    if strata is not None:
+        held, lone = hold_out_groups(own, part, [strata[i] for i in rest], seed)
+        if held is None:
+            notes.append(f"too few groups to have each class in {name}; whole groups are split without strata")
+        elif lone:
+            notes.append(f"classes within a single group: {lone}; that group trains, none of them is in {name}")
+    if held is None:
+        held, _ = hold_out_groups(own, part, [0] * len(own), seed)
+    assert held is not None
+    return [rest[place] for place in held]
 
 
 def _whole_groups(
