@@ -48,6 +48,15 @@ def test_the_metrics_stand_side_by_side_and_the_best_are_marked(runs):
     assert [row["test accuracy"] for row in rows.values()] == ["0.7500 *", "0.5000", "–"]
 
 
+def test_the_shortest_time_is_marked_unless_a_run_has_not_ended(folder, registry):
+    short = {"full": {"loss": [1.0]}}
+    write_run(folder / "long", registry, {"full": {"loss": [1.0, 0.5]}}, metrics=METRICS)
+    write_run(folder / "short", registry, short, metrics=METRICS)
+    write_run(folder / "begun", registry, short)
+    assert "2.0 *" in cells(tlkit_command("compare", "long", "short").out, "short")
+    assert "2.0 *" not in tlkit_command("compare", "long", "short", "begun", "--overwrite").out
+
+
 def test_what_differs_in_the_recipes_is_shown(runs):
     outcome = tlkit_command("compare", *runs)
     assert cells(outcome.out, "schedule.optimizer.name") == ["schedule.optimizer.name", '"adam"', '"sgd"', '"adam"']

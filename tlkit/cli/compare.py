@@ -115,7 +115,7 @@ def _metric_columns(runs: Sequence[ComparedRun], titles: Sequence[str]) -> list[
         ("weights", ["–" if run.weights is None else f"{run.weights:,}" for run in runs]),
         ("epochs", [str(len(run.history.epochs)) for run in runs]),
         ("kept", ["–" if run.kept is None else str(run.kept) for run in runs]),
-        ("seconds", _marked(seconds, "min", lambda value: f"{value:,.0f}" if value > 10 else f"{value:.1f}")),
+        ("seconds", _marked(seconds, "min", _whole) if all(run.finished for run in runs) else _texts(seconds, _whole)),
         *_monitor_columns(runs),
     ]
     for split, name in shared_headlines(runs):
@@ -140,9 +140,17 @@ def _marked(
     """The values as text, those that read like the best with a star if there are others to be better than."""
     known = [value for value in values if value is not None]
     best = form((min if mode == "min" else max)(known)) if known else ""
-    texts = ["–" if value is None else form(value) for value in values]
+    texts = _texts(values, form)
     several = len(set(texts) - {"–"}) > 1
     return [f"{text} *" if several and text == best else text for text in texts]
+
+
+def _texts(values: Sequence[float | None], form: Callable[[float], str]) -> list[str]:
+    return ["–" if value is None else form(value) for value in values]
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}" if value > 10 else f"{value:.1f}"
 
 
 def _difference_columns(runs: Sequence[ComparedRun], titles: Sequence[str]) -> list[Column]:
