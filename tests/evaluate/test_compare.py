@@ -320,6 +320,13 @@ def test_borders_of_phases_are_drawn():
     assert compared_curves([Curve("a", one)], ["loss"]) != compared_curves([Curve("a", two)], ["loss"])
 
 
+def test_a_run_without_the_metric_leaves_no_borders_in_its_panel():
+    one = Curve("a", history({"full": [3.0, 2.0]}, accuracy=[0.5, 0.75]))
+    other = [Curve("b", history(phases)) for phases in ({"head": [2.0], "tune": [1.0]}, {"full": [2.0, 1.0]})]
+    lines = [(pixels(compared_curves([one, each], ["accuracy"])) != 255).sum() for each in other]
+    assert lines[0] == lines[1]
+
+
 AWKWARD = "猫 $x^2$ \x07\n" + "long " * 30
 
 

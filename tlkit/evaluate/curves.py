@@ -154,9 +154,10 @@ def compared_curves(
     with drawing():
         figure, panels = _panels(len(metrics), 0.25 + 0.2 * math.ceil(len(curves) / across))
         for panel, name in zip(panels, metrics, strict=True):
-            for curve, color in zip(curves, colors, strict=True):
+            drawn = [each for each in zip(curves, colors, strict=True) if name in each[0].history.metrics]
+            for curve, color in drawn:
                 _compared(panel, curve, name, axis, color)
-            _compared_borders(panel, curves, colors, axis)
+            _compared_borders(panel, drawn, axis)
             _dress(panel, name, "epoch" if axis == "epochs" else "seconds of training")
             if name == "loss" and _span(curves, name) > 100:
                 panel.set_yscale("log")
@@ -180,9 +181,9 @@ def _compared(panel: Any, curve: Curve, name: str, axis: Axis, color: str) -> No
         panel.plot([x[at]], [values[at]], "*", color=color, markeredgecolor="black", markersize=11, zorder=5)
 
 
-def _compared_borders(panel: Any, curves: Sequence[Curve], colors: Sequence[str], axis: Axis) -> None:
+def _compared_borders(panel: Any, curves: Sequence[tuple[Curve, str]], axis: Axis) -> None:
     found: dict[float, list[tuple[str, str]]] = {}
-    for curve, color in zip(curves, colors, strict=True):
+    for curve, color in curves:
         for x, name in curve.borders(axis):
             found.setdefault(x, []).append((name, color))
     left, right = panel.get_xlim()
