@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tlkit
 from tlkit_datasets.archives import cache_folder, unpack
-from tlkit_datasets.files import existing_folder, is_junk, key_of, subfolders
+from tlkit_datasets.files import existing_folder, key_of
 
 # microsoft.com/download/details.aspx?id=54765. The publisher gives no digest; this one is of gomlx/gomlx,
 # examples/dogsvscats, which fetches the same address.
@@ -40,7 +40,7 @@ def open_cats_vs_dogs(path: Path | None, per_class: int | None) -> tlkit.SampleS
     set_aside = []
     for folder, of_class in _folders(root):
         for file in sorted(folder.iterdir()):
-            if is_junk(file.name) or not file.is_file():
+            if tlkit.files.is_junk(file.name) or not file.is_file():
                 continue
             match = _NAME.fullmatch(file.name)
             named = (match[1] or of_class).lower() if match else ""
@@ -92,7 +92,7 @@ def _content_digest(archive: Path) -> str:
 
 def _located(root: Path) -> Path:
     """The folder that has the class folders, or the photos of both classes."""
-    below = {folder.name.lower(): folder for folder in subfolders(root)}
+    below = {folder.name.lower(): folder for folder in tlkit.files.subfolders(root)}
     if _has_photos(root) or any(name in below for name in CLASSES):
         return root
     if _INSIDE.lower() in below:
@@ -102,7 +102,7 @@ def _located(root: Path) -> Path:
 
 def _folders(root: Path) -> list[tuple[Path, str]]:
     """The folders with photos, each with the class that it is of; empty where the photos' names tell it."""
-    below = [(folder, folder.name.lower()) for folder in subfolders(root) if folder.name.lower() in CLASSES]
+    below = [(folder, folder.name.lower()) for folder in tlkit.files.subfolders(root) if folder.name.lower() in CLASSES]
     return below or [(root, "")]
 
 
