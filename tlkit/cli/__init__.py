@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": "Evaluate a trained model on its own or on other data.",
     "augment": "Draw training images as a recipe augments them.",
     "lr": "Find a learning rate for a recipe.",
+    "inspect": "Look inside a network: table, drawing, kernels, feature maps.",
     "predict": "Use a trained model on images.",
     "compare": "Compare runs: metrics, recipes, learning curves.",
     "recipes": "List, show and copy the shipped recipes.",

@@ -152,21 +152,18 @@ def _html(
     pictures: Mapping[str, bytes],
     sections: Sequence[ReportSection],
 ) -> str:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     shown = {"validation", "test"} & set(outcomes)
     which = "training" if not shown else "validation" if "validation" in shown else "test"
     return _encodable(
-        environment.get_template("report.html.j2").render(
+        render_page(
+            "report.html.j2",
             card=card,
             headline={split: _headline(outcome.metrics) for split, outcome in outcomes.items()},
             counts={split: len(data.indices(split)) for split in ("train", "validation", "test")},
             notes=list(getattr(data, "notes", ())),
             set_aside=list(data.set_aside),
             pictures=[
-                {"title": _title(name, which), "data": _base64(pictures[name])} for name in TITLES if name in pictures
+                {"title": _title(name, which), "data": embedded(pictures[name])} for name in TITLES if name in pictures
             ],
             class_tables=[_class_table(split, outcome.metrics) for split, outcome in outcomes.items()],
             worst=worst_files(outcomes, card, data),
@@ -178,12 +175,22 @@ def _html(
     )
 
 
+def render_page(template: str, **values: Any) -> str:
+    """A page of ``templates``, every value escaped."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.get_template(template).render(**values)
+
+
+def embedded(content: bytes) -> str:
+    """A picture's bytes as base64, for an address ``data:…``."""
+    return base64.b64encode(content).decode("ascii")
+
+
 def _title(name: str, split: str) -> str:
     return TITLES[name] if name == "curves.png" else f"{TITLES[name]}: {split}"
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
 
 
 def _headline(metrics: Metrics) -> Metrics:
@@ -225,7 +232,7 @@ def _section(section: ReportSection, folder: RunFolder) -> dict[str, Any]:
         content = path.read_bytes()
         if not content.startswith(PNG_START):
             raise PluginError(f'report section "{section.title}": {section.image} is not a PNG file')
-        data = _base64(content)
+        data = embedded(content)
     return {"title": section.title, "text": section.text, "data": data}
 
 

@@ -1,0 +1,184 @@
+"""``tlkit inspect``: the table, the pictures, and what it says of phases, against the model and the freeze table."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from command_line import tlkit_command
+from PIL import Image
+
+import tlkit
+from tlkit import from_recipe
+from tlkit.evaluate.network_pictures import block_outputs
+from tlkit.inspection import inspect_recipe, inspect_run, pictures
+from tlkit.models.graph import operations
+from tlkit.recipe.load import load_recipe
+from tlkit.rundir import RunFolder
+
+RECIPE = """
+name = "tiny"
+task = "{task}"
+seed = 5
+[data]
+name = "{data}"
+[input]
+image_size = 32
+batch_size = 512
+normalize = "standardize"
+[backbone]
+name = "resnet"
+units = [1, 1, 1]
+filters = [8, 8, 16]
+depth = 18
+[head]
+name = "{head}"
+[schedule]
+name = "two_phase"
+head_epochs = 1
+finetune_epochs = 1
+unfreeze_from = "conv3"
+[train]
+restore_best = false
+"""
+FILES = {"model.png", "kernels.png", "weights.png", "features.png", "index.html"}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("inspect") / "tiny.toml"
+    file.write_text(RECIPE.format(task="classification", data="digits", head="linear"))
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(recipe, registry) -> Path:
+    return tlkit.run(recipe, out=recipe.parent / "run", registry=registry, quiet=True).folder
+
+
+@pytest.fixture
+def inspected(recipe, registry, tmp_path):
+    return inspect_recipe(load_recipe(recipe, registry), tmp_path)
+
+
+def test_the_rows_hold_every_layer_and_all_weights(inspected):
+    model = inspected.network.model
+    assert [row.name for row in inspected.layers] == [operation.name for operation in operations(model)]
+    assert sum(row.weights for row in inspected.layers) == model.count_params()
+    assert sum(group.weights for group in inspected.groups) == model.count_params()
+    names = [name for group in inspected.groups for name in group.layers]
+    assert sorted(names) == sorted(row.name for row in inspected.layers)
+
+
+def test_the_groups_are_the_backbones_blocks_with_their_sizes(inspected):
+    groups = {group.name: group for group in inspected.groups}
+    assert list(groups) == ["input", "conv1", "conv2", "conv3", "conv4", "head"]
+    assert [groups[name].stride for name in ("input", "conv1", "conv2", "conv3", "conv4")] == [1, 4, 4, 8, 16]
+    assert groups["conv4"].shape == (2, 2, 16)
+    assert groups["head"].shape == (10,)
+    assert groups["conv4"].feeds_on == ("conv3",)
+
+
+def test_what_trains_in_which_phase_is_what_the_runs_freeze_table_says(run, recipe, registry, tmp_path):
+    found = inspect_run(RunFolder(run), load_recipe(recipe, registry), tmp_path)
+    with (run / "freeze.csv").open(newline="") as file:
+        trained: dict[str, set[str]] = {}
+        for row in csv.DictReader(file):
+            if row["changed"] == "yes" and not row["variable"].startswith("seed_generator"):
+                trained.setdefault(row["layer"], set()).add(row["phase"])
+    assert {row.name: set(row.phases) for row in found.layers if row.phases} == trained
+
+
+def test_a_run_is_shown_as_it_is_and_as_it_began(run, recipe, registry, tmp_path):
+    checked = load_recipe(recipe, registry)
+    found = inspect_run(RunFolder(run), checked, tmp_path)
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    for layer in ("conv1_conv", "head_logits"):
+        shown = found.trained.get_layer(layer).get_weights()
+        np.testing.assert_array_equal(shown[0], model.get_layer(layer).get_weights()[0])
+    normalization = found.network.model.get_layer("input_normalization")
+    np.testing.assert_allclose(normalization.mean, model.get_layer("input_normalization").mean)
+    (tmp_path / "fresh").mkdir()
+    fresh = inspect_recipe(checked, tmp_path / "fresh").network.model
+    for layer in ("conv1_conv", "conv4_block1_1_conv"):
+        ours = found.network.model.get_layer(layer).get_weights()[0]
+        np.testing.assert_array_equal(ours, fresh.get_layer(layer).get_weights()[0])
+    np.testing.assert_array_equal(
+        found.network.model.get_layer("conv1_conv").get_weights()[0], model.get_layer("conv1_conv").get_weights()[0]
+    )
+    before, after = (each.get_layer("conv4_block1_1_conv").get_weights()[0] for each in (found.network.model, model))
+    assert not np.array_equal(before, after)
+
+
+def test_feature_maps_are_of_each_block(inspected):
+    outputs = block_outputs(inspected.network.model, inspected.groups)
+    assert {name: tuple(tensor.shape[1:]) for name, tensor in outputs.items()} == {
+        "conv1": (8, 8, 8),
+        "conv2": (8, 8, 8),
+        "conv3": (4, 4, 8),
+        "conv4": (2, 2, 16),
+    }
+
+
+def test_a_recipe_is_shown_in_the_terminal_and_in_a_folder(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = tlkit_command("inspect", recipe)
+    assert outcome.code == 0, outcome.err
+    assert "conv3" in outcome.out
+    assert "finetune" in outcome.out
+    assert {path.name for path in Path("tiny-inspect").iterdir()} == FILES
+    again = tlkit_command("inspect", recipe)
+    assert again.code != 0
+    assert "already exists" in again.err
+    assert tlkit_command("inspect", recipe, "--overwrite", "--layers").out.count("conv3_block1_1_bn") == 1
+
+
+def test_a_segmentations_skips_lead_to_the_decoder(registry, tmp_path):
+    file = tmp_path / "seg.toml"
+    file.write_text(RECIPE.format(task="segmentation", data="digit_scenes", head="unet"))
+    (tmp_path / "store").mkdir()
+    found = inspect_recipe(load_recipe(file, registry, ["data.count=40"]), tmp_path / "store")
+    sources = {group.name: set(group.feeds_on) for group in found.groups}
+    assert "conv3" in sources["head /8"]
+    assert "conv2" in sources["head /4"]
+    assert {group.stride for group in found.groups if group.name.startswith("head")} == {8, 4, 2, 1}
+    assert set(pictures(found)) == FILES - {"index.html"}
+
+
+def test_a_run_whose_images_are_gone_is_shown_without_feature_maps_and_says_so(run, registry, tmp_path):
+    photos = load_recipe(run / "recipe.toml", registry, ['data={name = "folder", path = "/nowhere"}'])
+    found = inspect_run(RunFolder(run), photos, tmp_path)
+    assert found.image is None
+    assert "--image" in found.notes[0]
+    assert "features.png" not in pictures(found)
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.full((50, 40, 3), 90, np.uint8)).save(photo)
+    assert inspect_run(RunFolder(run), photos, tmp_path, photo).image.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--layer", "conv1_con"), 'no layer "conv1_con" with a kernel; did you mean "conv1_conv"'),
+        (("--image", "missing.png"), "missing.png"),
+    ],
+)
+def test_what_can_not_be_shown_is_said(recipe, tmp_path, arguments, message):
+    outcome = tlkit_command("inspect", recipe, "--out", tmp_path / "new", *arguments)
+    assert outcome.code not in (0, 1)
+    assert message in outcome.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    outcome = tlkit_command("inspect", tmp_path)
+    assert "not a run folder" in outcome.err
+
+
+def test_the_phases_are_those_of_the_plan(inspected, recipe, registry):
+    plan = from_recipe.plan_phases(load_recipe(recipe, registry), inspected.network)
+    assert [phase.name for phase in inspected.phases] == [phase.name for phase in plan]
+    assert len(inspected.totals) == 1 + len(plan)
