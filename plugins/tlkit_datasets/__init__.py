@@ -1,254 +1,106 @@
-"""tlkit's own data sets. Imports nothing heavy."""
+"""tlkit's own data sets; ``_DATASETS`` lists them. Imports nothing heavy."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import Field
+from importlib import import_module
+from typing import Any
 
 import tlkit
+from tlkit_datasets import options as _options
+
+_BOTH: tuple[tlkit.contracts.Task, ...] = ("classification", "segmentation")
+_DATASETS: tuple[tuple[str, str, type[tlkit.Options], str, tuple[tlkit.contracts.Task, ...]], ...] = (
+    (
+        "folder",
+        "folder",
+        _options.FolderOptions,
+        "a folder a class, with or without train, validation and test folders above",
+        ("classification",),
+    ),
+    (
+        "masks",
+        "masks",
+        _options.MasksOptions,
+        "images and masks paired by name, with a table from mask value or colour to class",
+        ("segmentation",),
+    ),
+    (
+        "csv",
+        "table",
+        _options.CsvOptions,
+        "a CSV table of image paths with labels or masks, splits and groups",
+        _BOTH,
+    ),
+    (
+        "oxford_pets",
+        "pets",
+        _options.PetsOptions,
+        "Oxford-IIIT Pet (Parkhi et al. 2012): 7,349 cats and dogs with trimaps, downloaded or a copy",
+        _BOTH,
+    ),
+    (
+        "fashion_mnist",
+        "fashion",
+        _options.PublishedOptions,
+        "Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of 28 pixels, downloaded or a copy",
+        ("classification",),
+    ),
+    (
+        "cifar10",
+        "cifar",
+        _options.PublishedOptions,
+        "CIFAR-10 (Krizhevsky 2009): 60,000 colour images of 32 pixels, downloaded or a copy",
+        ("classification",),
+    ),
+    (
+        "cifar100",
+        "cifar",
+        _options.Cifar100Options,
+        "CIFAR-100 (Krizhevsky 2009): 60,000 images in 100 classes or 20 groups, downloaded or a copy",
+        ("classification",),
+    ),
+    (
+        "cats_vs_dogs",
+        "cats",
+        _options.CatsVsDogsOptions,
+        "cats and dogs of Asirra (Elson et al. 2007): 25,000 photographs, downloaded or a copy",
+        ("classification",),
+    ),
+    (
+        "digits",
+        "digits",
+        _options.DigitsOptions,
+        "scikit-learn's 1,797 handwritten digits of 8x8 pixels; no download",
+        ("classification",),
+    ),
+    (
+        "digit_scenes",
+        "digits",
+        _options.DigitScenesOptions,
+        "handwritten digits pasted over photographs, made from what scikit-learn ships; no download",
+        ("segmentation",),
+    ),
+)
 
 
-class FolderOptions(tlkit.Options):
-    """A folder of class folders."""
+class _Open:
+    """Calls ``open_NAME`` of a module, which is imported then."""
 
-    path: Path = Field(
-        description="a folder with a folder a class, with or without train, val(idation) and test folders above them"
-    )
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
 
-
-class MasksOptions(tlkit.Options):
-    """Images and masks of the same names."""
-
-    images: Path = Field(description="the folder of the images, with or without train, val and test folders in it")
-    masks: Path = Field(description="the folder of the masks, laid out as the images' folder")
-    values: dict[str, str] = Field(
-        min_length=1,
-        description='pixel value such as "255", or colour such as "#ff0000" or "255,0,0" = class name; '
-        "several values may have the same class",
-    )
-    ignore: tuple[str, ...] = Field(
-        (), description="pixel values or colours that count neither in the loss nor a metric"
-    )
-    other: str | None = Field(
-        None, description="class of all values that are not in the table; none: they are an error"
-    )
-    mask_suffix: str = Field("", description="what a mask's name has behind its image's: \"_mask\" for a_mask.png")
-
-
-class CsvOptions(tlkit.Options):
-    """A table of images."""
-
-    path: Path = Field(description="the CSV file, with a header")
-    root: Path | None = Field(None, description="what the image paths are relative to; none: the CSV file's folder")
-    image: str = Field("image", description="column with the image's path")
-    label: str | None = Field("label", description="column with the class name(s), for classification")
-    separator: str | None = Field(None, description='between several labels of an image, such as "|": multi-label')
-    mask: str | None = Field(None, description="column with the mask's path, for segmentation")
-    values: dict[str, str] = Field(default_factory=dict, description="for masks: as in the data set masks")
-    ignore: tuple[str, ...] = Field((), description="for masks: as in the data set masks")
-    split: str | None = Field(
-        None, description="column with train, validation or test; an empty cell is split by tlkit"
-    )
-    group: str | None = Field(None, description="column with the group that stays on one side of a split")
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(",", description="between the columns")
-
-
-class PetsOptions(tlkit.Options):
-    """The Oxford-IIIT Pet data set."""
-
-    path: Path | None = Field(
-        None, description="a copy with images/ and annotations/; none: it is downloaded once (810 MB) and checked"
-    )
-    target: Literal["trimap", "pet", "species", "breed"] = Field(
-        "trimap",
-        description="trimap: pet, background, border; pet: pet or background; species: cat or dog; breed: one of 37",
-    )
-    border: Literal["ignore", "pet", "background"] = Field(
-        "ignore", description='what the trimap\'s border counts as with target = "pet"'
-    )
-    splits: Literal["published", "none"] = Field(
-        "published",
-        description="published: the lists' test split, and validation split where the copy has one; none: all images, "
-        "also those in no list, are split by input.validation and input.test",
-    )
-
-
-class PublishedOptions(tlkit.Options):
-    """Options of ``fashion_mnist`` and ``cifar10``."""
-
-    path: Path | None = Field(
-        None,
-        description="an .npz with x_train, y_train, x_test and y_test, or a folder with the publisher's files; "
-        "none: downloaded once",
-    )
-
-
-class Cifar100Options(PublishedOptions):
-    """Options of ``cifar100``."""
-
-    labels: Literal["fine", "coarse"] = Field("fine", description="fine: 100 classes; coarse: their 20 superclasses")
-
-
-class CatsVsDogsOptions(tlkit.Options):
-    """Cats and dogs of Asirra."""
-
-    path: Path | None = Field(
-        None,
-        description="a folder with PetImages/, with Cat/ and Dog/, or with cat.N.jpg and dog.N.jpg, or a zip of it, "
-        "which is unpacked into the user's cache; none: downloaded once (825 MB) and checked",
-    )
-    per_class: int | None = Field(
-        None, ge=1, description="at most so many images of each class, those with the lowest numbers; none: all"
-    )
-
-
-class DigitsOptions(tlkit.Options):
-    """scikit-learn's handwritten digits."""
-
-
-class DigitScenesOptions(tlkit.Options):
-    """Digits pasted over photographs."""
-
-    count: int = Field(600, ge=10, le=100_000, description="how many scenes to make")
-    size: int = Field(96, ge=32, le=512, description="height and width of a scene in pixels")
-    digits: Annotated[int, Field(ge=1, le=9)] = Field(3, description="the most digits in a scene; at least one")
-    target: Literal["digit", "ten"] = Field("digit", description="digit: digit or background; ten: which digit")
-
-
-def _open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.SampleSet:
-    from tlkit_datasets.folder import open_folder
-
-    return open_folder(ctx, options.path)
-
-
-def _open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.SampleSet:
-    from tlkit_datasets.masks import open_masks
-
-    return open_masks(ctx, options)
-
-
-def _open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
-    from tlkit_datasets.table import open_csv
-
-    return open_csv(ctx, options)
-
-
-def _open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSet:
-    from tlkit_datasets.pets import open_pets
-
-    return open_pets(ctx, options)
-
-
-def _open_fashion_mnist(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    from tlkit_datasets.fashion import open_fashion_mnist
-
-    return open_fashion_mnist(options.path)
-
-
-def _open_cifar10(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    from tlkit_datasets.cifar import open_cifar10
-
-    return open_cifar10(options.path)
-
-
-def _open_cifar100(ctx: tlkit.DatasetContext, options: Cifar100Options) -> tlkit.SampleSet:  # noqa: ARG001
-    from tlkit_datasets.cifar import open_cifar100
-
-    return open_cifar100(options.path, options.labels)
-
-
-def _open_cats_vs_dogs(ctx: tlkit.DatasetContext, options: CatsVsDogsOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    from tlkit_datasets.cats import open_cats_vs_dogs
-
-    return open_cats_vs_dogs(options.path, options.per_class)
-
-
-def _open_digits(ctx: tlkit.DatasetContext, options: DigitsOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    from tlkit_datasets.digits import open_digits
-
-    return open_digits()
-
-
-def _open_scenes(ctx: tlkit.DatasetContext, options: DigitScenesOptions) -> tlkit.SampleSet:
-    from tlkit_datasets.digits import open_scenes
-
-    return open_scenes(ctx.seed, options)
+    def __call__(self, ctx: tlkit.DatasetContext, options: Any) -> tlkit.SampleSet:
+        opened: tlkit.SampleSet = getattr(import_module(f"tlkit_datasets.{self._module}"), f"open_{self._name}")(
+            ctx, options
+        )
+        return opened
 
 
 @tlkit.hookimpl
 def tlkit_datasets() -> list[tlkit.Dataset]:
     """The data sets of this package."""
     return [
-        tlkit.Dataset(
-            name="folder",
-            summary="a folder a class, with or without train, validation and test folders above",
-            options=FolderOptions,
-            open=_open_folder,
-            tasks=("classification",),
-        ),
-        tlkit.Dataset(
-            name="masks",
-            summary="images and masks paired by name, with a table from mask value or colour to class",
-            options=MasksOptions,
-            open=_open_masks,
-            tasks=("segmentation",),
-        ),
-        tlkit.Dataset(
-            name="csv",
-            summary="a CSV table of image paths with labels or masks, splits and groups",
-            options=CsvOptions,
-            open=_open_csv,
-            tasks=("classification", "segmentation"),
-        ),
-        tlkit.Dataset(
-            name="oxford_pets",
-            summary="Oxford-IIIT Pet (Parkhi et al. 2012): 7,349 cats and dogs with trimaps, downloaded or a copy",
-            options=PetsOptions,
-            open=_open_pets,
-            tasks=("classification", "segmentation"),
-        ),
-        tlkit.Dataset(
-            name="fashion_mnist",
-            summary="Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of 28 pixels, downloaded or a copy",
-            options=PublishedOptions,
-            open=_open_fashion_mnist,
-            tasks=("classification",),
-        ),
-        tlkit.Dataset(
-            name="cifar10",
-            summary="CIFAR-10 (Krizhevsky 2009): 60,000 colour images of 32 pixels, downloaded or a copy",
-            options=PublishedOptions,
-            open=_open_cifar10,
-            tasks=("classification",),
-        ),
-        tlkit.Dataset(
-            name="cifar100",
-            summary="CIFAR-100 (Krizhevsky 2009): 60,000 images in 100 classes or 20 groups, downloaded or a copy",
-            options=Cifar100Options,
-            open=_open_cifar100,
-            tasks=("classification",),
-        ),
-        tlkit.Dataset(
-            name="cats_vs_dogs",
-            summary="cats and dogs of Asirra (Elson et al. 2007): 25,000 photographs, downloaded or a copy",
-            options=CatsVsDogsOptions,
-            open=_open_cats_vs_dogs,
-            tasks=("classification",),
-        ),
-        tlkit.Dataset(
-            name="digits",
-            summary="scikit-learn's 1,797 handwritten digits of 8x8 pixels; no download",
-            options=DigitsOptions,
-            open=_open_digits,
-            tasks=("classification",),
-        ),
-        tlkit.Dataset(
-            name="digit_scenes",
-            summary="handwritten digits pasted over photographs, made from what scikit-learn ships; no download",
-            options=DigitScenesOptions,
-            open=_open_scenes,
-            tasks=("segmentation",),
-        ),
+        tlkit.Dataset(name=name, summary=summary, options=options, open=_Open(module, name), tasks=tasks)
+        for name, module, options, summary, tasks in _DATASETS
     ]

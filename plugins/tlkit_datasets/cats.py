@@ -11,6 +11,7 @@ from pathlib import Path
 import tlkit
 from tlkit_datasets.archives import cache_folder, unpack
 from tlkit_datasets.files import existing_folder, key_of
+from tlkit_datasets.options import CatsVsDogsOptions
 
 # microsoft.com/download/details.aspx?id=54765. The publisher gives no digest; this one is of gomlx/gomlx,
 # examples/dogsvscats, which fetches the same address.
@@ -25,17 +26,13 @@ _EXPECTED = (
 )
 
 
-def open_cats_vs_dogs(path: Path | None, per_class: int | None) -> tlkit.SampleSet:
+def open_cats_vs_dogs(ctx: tlkit.DatasetContext, options: CatsVsDogsOptions) -> tlkit.SampleSet:  # noqa: ARG001
     """List the photos, in the order of their numbers; files that can't be decoded are found while decoding.
-
-    Args:
-        path: a folder in one of the layouts that are in use, or a zip of it; None: downloaded.
-        per_class: only so many of each class, those with the lowest numbers; None: all.
 
     Raises:
         DataError: there is no such layout, a class is missing, or the download failed.
     """
-    root = _located(_source(path))
+    root = _located(_source(options.path))
     found: dict[str, dict[int, Path]] = {name: {} for name in CLASSES}
     set_aside = []
     for folder, of_class in _folders(root):
@@ -55,7 +52,7 @@ def open_cats_vs_dogs(path: Path | None, per_class: int | None) -> tlkit.SampleS
         samples=tuple(
             tlkit.Sample(key_of(file, root), file, label=label)
             for label, name in enumerate(CLASSES)
-            for _, file in sorted(found[name].items())[:per_class]
+            for _, file in sorted(found[name].items())[: options.per_class]
         ),
         classes=CLASSES,
         set_aside=tuple(set_aside),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 import tlkit
 from tlkit_datasets.archives import cache_folder, reason
+from tlkit_datasets.options import Cifar100Options, PublishedOptions
 from tlkit_datasets.published import BROKEN, Arrays, Published, checked_labels, existing, read_npz, sample_set
 
 URL = "https://www.cs.toronto.edu/~kriz/"
@@ -84,18 +84,18 @@ ARCHIVES = {
 }
 
 
-def open_cifar10(path: Path | None) -> tlkit.SampleSet:
+def open_cifar10(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
     """60,000 colour images of 32 pixels in ten classes, with the official test set.
 
     Raises:
         DataError: ``path`` is not such a data set, or the download failed.
     """
-    published, arrays, source = _opened("cifar10", "CIFAR-10", path)
+    published, arrays, source = _opened("cifar10", "CIFAR-10", options.path)
     labels = checked_labels(published, arrays, source, len(CIFAR10_CLASSES))
     return sample_set(published, arrays, labels, CIFAR10_CLASSES)
 
 
-def open_cifar100(path: Path | None, labels: Literal["fine", "coarse"]) -> tlkit.SampleSet:
+def open_cifar100(ctx: tlkit.DatasetContext, options: Cifar100Options) -> tlkit.SampleSet:  # noqa: ARG001
     """60,000 colour images of 32 pixels in 100 classes or their 20 superclasses, with the official test set.
 
     An .npz holds fine labels, or coarse ones where a label has more training images than a fine class can have.
@@ -103,15 +103,15 @@ def open_cifar100(path: Path | None, labels: Literal["fine", "coarse"]) -> tlkit
     Raises:
         DataError: ``path`` is not such a data set, or the download failed.
     """
-    published, arrays, source = _opened("cifar100", "CIFAR-100", path)
+    published, arrays, source = _opened("cifar100", "CIFAR-100", options.path)
     found = checked_labels(published, arrays, source, len(FINE_CLASSES))
     most = int(np.bincount(found["train"], minlength=1).max())
     if most <= _FINE_IMAGES:
-        if labels == "fine":
+        if options.labels == "fine":
             return sample_set(published, arrays, found, FINE_CLASSES)
         table = np.array(FINE_TO_COARSE)
         found = {split: table[numbers] for split, numbers in found.items()}
-    elif labels == "fine":
+    elif options.labels == "fine":
         raise tlkit.DataError(
             f"{source}: a label has {most} training images, a fine class of CIFAR-100 has {_FINE_IMAGES}; with coarse "
             'labels set data.labels = "coarse"'

@@ -10,13 +10,13 @@ from PIL import Image
 import tlkit
 
 if TYPE_CHECKING:
-    from tlkit_datasets import DigitScenesOptions
+    from tlkit_datasets.options import DigitScenesOptions, DigitsOptions
 
 _STROKE = 0.35
 """Share of full ink from which a pixel of a digit counts as the digit."""
 
 
-def open_digits() -> tlkit.SampleSet:
+def open_digits(ctx: tlkit.DatasetContext, options: DigitsOptions) -> tlkit.SampleSet:  # noqa: ARG001
     """1,797 handwritten digits (Alpaydin and Kaynak 1998), uint8 (8, 8)."""
     from sklearn.datasets import load_digits
 
@@ -26,7 +26,7 @@ def open_digits() -> tlkit.SampleSet:
     return tlkit.SampleSet(samples=samples, classes=tuple(str(n) for n in range(10)), images=images)
 
 
-def open_scenes(seed: int, options: DigitScenesOptions) -> tlkit.SampleSet:
+def open_digit_scenes(ctx: tlkit.DatasetContext, options: DigitScenesOptions) -> tlkit.SampleSet:
     """Digits pasted at random sizes, angles, colours and contrasts over crops of two photographs.
 
     The same seed gives the same scenes. The pasted pixels are the mask.
@@ -40,7 +40,7 @@ def open_scenes(seed: int, options: DigitScenesOptions) -> tlkit.SampleSet:
     images = np.empty((options.count, size, size, 3), np.uint8)
     masks = np.zeros((options.count, size, size), np.uint8)
     for row in range(options.count):
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, row])))
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([ctx.seed, row])))
         scene = _background(photos[int(random.integers(len(photos)))], size, random)
         for _ in range(int(random.integers(1, options.digits + 1))):
             which = int(random.integers(len(inks)))

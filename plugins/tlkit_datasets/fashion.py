@@ -9,6 +9,7 @@ import numpy as np
 
 import tlkit
 from tlkit_datasets.archives import cache_folder
+from tlkit_datasets.options import PublishedOptions
 from tlkit_datasets.published import BROKEN, Published, checked_labels, existing, read_npz, sample_set
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -39,12 +40,13 @@ CLASSES = (
 )
 
 
-def open_fashion_mnist(path: Path | None) -> tlkit.SampleSet:
+def open_fashion_mnist(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
     """70,000 grey images of 28 pixels in ten classes, with the official test set.
 
     Raises:
         DataError: ``path`` is not such a data set, or the download failed.
     """
+    path = options.path
     source = cache_folder("fashion_mnist") if path is None else existing(path, FASHION)
     if source.is_file():
         arrays = read_npz(source, FASHION)

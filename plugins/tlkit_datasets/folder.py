@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import tlkit
 from tlkit_datasets.files import existing_folder, key_of, split_folders
+from tlkit_datasets.options import FolderOptions
 
 
-def open_folder(ctx: tlkit.DatasetContext, path: Path) -> tlkit.SampleSet:
+def open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.SampleSet:  # noqa: ARG001
     """List a folder of class folders; what lies deeper belongs to the class folder above it.
 
     Raises:
         DataError: there is no such folder, or no class folder in it.
     """
-    del ctx
-    root = existing_folder(path, "data.path")
+    root = existing_folder(options.path, "data.path")
     sides = split_folders(root)
     folders = {split: tlkit.files.subfolders(folder) for split, folder in sides.items()}
     names = sorted({folder.name for each in folders.values() for folder in each})

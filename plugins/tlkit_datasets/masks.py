@@ -11,7 +11,7 @@ from tlkit_datasets.files import existing_folder, key_of, split_folders
 from tlkit_datasets.values import mask_table
 
 if TYPE_CHECKING:
-    from tlkit_datasets import MasksOptions
+    from tlkit_datasets.options import MasksOptions
 
 
 def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.SampleSet:

@@ -10,7 +10,7 @@ from tlkit_datasets.archives import cache_folder, unpack
 from tlkit_datasets.files import existing_folder
 
 if TYPE_CHECKING:
-    from tlkit_datasets import PetsOptions
+    from tlkit_datasets.options import PetsOptions
 
 URL = "https://www.robots.ox.ac.uk/~vgg/data/pets/data/"
 ARCHIVES = {
@@ -21,7 +21,7 @@ _PET, _BACKGROUND, _BORDER = 1, 2, 3
 _Row = tuple[int, int, tlkit.Split | None]
 
 
-def open_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSet:
+def open_oxford_pets(ctx: tlkit.DatasetContext, options: PetsOptions) -> tlkit.SampleSet:
     """List the data set with its official splits: ``trainval`` trains, and validates where the copy has a ``val``.
 
     With ``splits = "none"`` no image has a split, and the images that stand in no list (41 as published) come too.

@@ -11,7 +11,7 @@ import tlkit
 from tlkit_datasets.values import mask_table
 
 if TYPE_CHECKING:
-    from tlkit_datasets import CsvOptions
+    from tlkit_datasets.options import CsvOptions
 
 
 def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:

@@ -120,7 +120,7 @@ def test_a_file_that_exists_is_left_alone_unless_told_to(runs, folder, taken):
         ([], 2, "Missing argument 'RUN...'"),
         (["nowhere"], 1, "Error: nowhere: no such run folder"),
         (["a", "--out", "c.gif"], 2, "--out c.gif: expected a file that ends in .png, .svg, .pdf"),
-        (["a", "--out", "a/x.png", "--csv", "a"], 2, "a: is a folder, expected a file to write"),
+        (["a", "--out", "a/x.png", "--csv", "a"], 2, "a: is a folder; expected a file"),
         (["a", "--metric", "acuracy"], 2, 'did you mean "accuracy"?'),
         (["a", "--out", "a/recipe.toml/c.png"], 2, "can't be written"),
     ],

@@ -78,7 +78,10 @@ def test_evaluate_repeats_the_validation_split_where_there_is_no_test_split(run:
 
 
 def test_evaluate_measures_another_split_when_asked(run: Path, tmp_path: Path) -> None:
-    assert call("evaluate", run, "--split", "train", "--out", tmp_path / "m.json").exit_code == 0
+    arguments = ("evaluate", run, "--split", "train", "--out", tmp_path / "m.json")
+    assert call(*arguments).exit_code == 0
+    assert isinstance(call(*arguments).exception, DataError)
+    assert call(*arguments, "--overwrite").exit_code == 0
     assert json.loads((tmp_path / "m.json").read_bytes())["train"]["count"] == 9
     assert isinstance(call("evaluate", run, "--split", "test").exception, DataError)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the metrics to this JSON file.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=None, help="Images at a time.  [default: the run's]")
+@click.option("--overwrite", is_flag=True, help="Overwrite the file if it exists.")
 @plugin_option
 @click.pass_context
 def evaluate(
@@ -44,15 +45,18 @@ def evaluate(
     split: str | None,
     out: Path | None,
     batch_size: int | None,
+    overwrite: bool,
 ) -> None:
     """Measure the model of the run folder RUN: on the split of its own data, or on other data."""
     from rich.console import Console
     from rich.progress import Progress
 
     from tlkit.quiet import start_tensorflow
-    from tlkit.rundir import RunFolder
+    from tlkit.rundir import RunFolder, check_new_file
 
     RunFolder(run).read_card()
+    if out is not None:
+        check_new_file(out, overwrite=overwrite)
     start_tensorflow()
     from tlkit.evaluate.evaluator import evaluate as measure
     from tlkit.evaluate.predictor import Predictor

@@ -17,8 +17,17 @@ from tlkit.cli import Session, set_option
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG file to write.  [default: <recipe>-lr.png]"
 )
 @click.option("--phase", help="Name of the schedule's phase to try.  [default: the first]")
-@click.option("--from", "low", type=click.FloatRange(min=0, min_open=True), default=1e-7, show_default=True)
-@click.option("--to", "high", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
+@click.option(
+    "--from",
+    "low",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1e-7,
+    show_default=True,
+    help="The first rate.",
+)
+@click.option(
+    "--to", "high", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="The last rate."
+)
 @click.option("--steps", type=click.IntRange(min=20), default=100, show_default=True, help="Training steps at most.")
 @click.option("--overwrite", is_flag=True, help="Overwrite the file if it exists.")
 @click.pass_obj

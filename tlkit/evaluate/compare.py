@@ -12,6 +12,7 @@ from typing import Any
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.runs import ComparedRun
 from tlkit.registry import nearest
+from tlkit.rundir import check_new_file
 
 HEADLINES = ("loss", "accuracy", "mean_iou", "macro_f1")
 """Of ``metrics.json``; all but the loss are better when they are greater."""
@@ -108,7 +109,4 @@ def check_targets(out: Path, table: Path | None, *, overwrite: bool) -> None:
     if out.suffix.lower() not in IMAGE_KINDS:
         raise DataError(f"--out {out}: expected a file that ends in {', '.join(IMAGE_KINDS)}")
     for file in (out,) if table is None else (out, table):
-        if file.is_dir():
-            raise DataError(f"{file}: is a folder, expected a file to write")
-        if file.exists() and not overwrite:
-            raise DataError(f"{file}: already exists and was not changed; give another file, or --overwrite")
+        check_new_file(file, overwrite=overwrite)

@@ -19,7 +19,7 @@ from tlkit.data.decode import decode_image
 from tlkit.errors import DataError
 from tlkit.evaluate.canvas import GREY, overlay
 from tlkit.evaluate.predictor import FoundImage, Prediction
-from tlkit.rundir import Card, write_atomically
+from tlkit.rundir import Card, check_new_file, write_atomically
 
 SetAsideNote = Callable[[Prediction], None]
 
@@ -78,8 +78,7 @@ def check_target(found: Sequence[FoundImage], card: Card, out: Path, *, overwrit
 def _check_table(out: Path, overwrite: bool) -> None:
     if out.is_dir():
         raise DataError(f"{out}: is a folder; a classification's predictions need a CSV file, such as {out / 'p.csv'}")
-    if out.exists() and not overwrite:
-        raise DataError(f"{out}: already exists and was not changed; give another file, or --overwrite")
+    check_new_file(out, overwrite=overwrite)
 
 
 def _write_table(
