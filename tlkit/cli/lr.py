@@ -42,9 +42,10 @@ def lr(
     steps: int,
     overwrite: bool,
 ) -> None:
-    """Find a learning rate for RECIPE: train some steps at rates from --from to --to, draw the loss, suggest one.
+    """Find a learning rate for RECIPE by a range test.
 
-    The rate rises from step to step by the same factor (Smith 2017, arXiv:1506.01186). The trial ends early where the
+    Some steps are trained at rates that rise by the same factor from step to step, the loss is drawn over the rate, and
+    the rate at which it falls fastest is suggested (Smith 2017, arXiv:1506.01186). The trial ends early where the
     loss explodes. The recipe is not changed and no run folder is made.
     """
     from tlkit.quiet import start_tensorflow
