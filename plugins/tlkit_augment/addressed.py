@@ -15,30 +15,7 @@ from typing import Any
 import keras_cv
 import tensorflow as tf
 
-RNG = "philox"
-"""The same numbers on every device; the default algorithm depends on it."""
-
-
-def fold(seed: Any, number: Any) -> Any:
-    """The seed, int32 (2,), of part ``number`` of what has the seed ``seed``."""
-    return tf.random.fold_in(seed, number, alg=RNG)
-
-
-def uniform(shape: Any, seed: Any, low: Any = 0.0, high: Any = 1.0) -> Any:
-    """float32 of that shape, in [low, high)."""
-    return tf.random.stateless_uniform(shape, seed, low, high, alg=RNG)
-
-
-def beta(shape: Any, seed: Any, alpha: float) -> Any:
-    """Draws of the distribution Beta(alpha, alpha), float32 in 0-1: two Gamma draws' shares of their sum."""
-    first, second = (tf.random.stateless_gamma(shape, fold(seed, number), alpha) for number in (0, 1))
-    return tf.math.divide_no_nan(first, first + second)
-
-
-def dirichlet(seed: Any, count: int, alpha: float) -> Any:
-    """A draw of the symmetric Dirichlet distribution: float32 (count,), at least 0, of sum 1."""
-    draws = tf.random.stateless_gamma((count,), seed, alpha) + 1e-30
-    return draws / tf.reduce_sum(draws)
+from tlkit_augment.draws import RNG, fold
 
 
 class _Draws:

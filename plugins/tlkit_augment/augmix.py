@@ -1,72 +1,77 @@
-"""AugMix (Hendrycks et al. 2020, arXiv:1912.02781): some chains of changes, mixed with one another and the image."""
+"""AugMix (Hendrycks et al. 2020, arXiv:1912.02781).
+
+keras-cv's own AugMix draws from generators with state, and solarizes weakly where it is told to be strong; its layers
+for single operations serve here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras_cv
 import tensorflow as tf
 
 import tlkit
-from tlkit_augment import Augment
-from tlkit_augment.addressed import RNG, Change, beta, dirichlet, fold
+from tlkit_augment.addressed import Change
+from tlkit_augment.draws import beta, dirichlet, fold, integers, uniform
 from tlkit_augment.options import AugMixOptions
-from tlkit_augment.policies import Warp, drawn, each_sample, geometric, on_batch
+from tlkit_augment.warps import Augment, Warp, drawn, each_sample, on_batch, per_image
 
 
 def aug_mix(ctx: tlkit.AugmentContext, options: AugMixOptions) -> Augment:
-    """The paper's operations; those that move pixels are left out for segmentation, as places can't be mixed."""
-    changes = _photometric(ctx, options.severity)
-    if ctx.task == "classification":
-        changes += _geometric(ctx, options.severity)
+    """Mix each image with a mixture of chains of operations on it.
+
+    The paper's operations; what geometric ones bring in from beyond the border is the image mirrored instead of
+    black. With masks they are left out, as a mixture of a moved and an unmoved image has no mask. The paper's
+    Jensen-Shannon loss on three views of an image is no part of this.
+    """
+    operations = _operations(ctx, options.severity)
+
+    def chain(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
+        depth = integers((), fold(seed, 0), options.depth[0], options.depth[1] + 1)
+        return drawn(operations, depth, rate=1.0)(images, masks, fold(seed, 1))
+
+    chains = each_sample(chain)
 
     def warp(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
-        shares = dirichlet(fold(seed, 0), options.width, options.alpha)
-        mixed = tf.zeros_like(images)
-        for number in range(options.width):
-            key = fold(seed, 2 + number)
-            depth = tf.random.stateless_uniform((), fold(key, 0), 1, options.depth + 1, tf.int32, alg=RNG)
-            chain = drawn(changes, options.depth, _up_to(depth))
-            changed, _ = chain(images, None, fold(key, 1))
-            mixed += shares[number] * changed
-        share = beta((), fold(seed, 1), options.alpha)
-        return (1.0 - share) * images + share * mixed, masks
+        count, shape = tf.shape(images)[0], images.shape
+        shares = dirichlet((count, options.width), fold(seed, 0), options.alpha)
 
-    return on_batch(each_sample(warp), ctx.value_range)
+        def add(number: Any, total: Any) -> tuple[Any, Any]:
+            changed, _ = chains(images, None, fold(fold(seed, 1), number))
+            return number + 1, tf.ensure_shape(total + per_image(shares[:, number]) * changed, shape)
 
+        _, mixture = tf.while_loop(lambda number, _: number < options.width, add, (0, tf.zeros_like(images)))
+        weight = per_image(beta(count, fold(seed, 2), options.alpha))
+        return weight * images + (1 - weight) * mixture, masks
 
-def _up_to(depth: Any) -> Callable[[Any, Any], Any]:
-    return lambda step, _key: step < depth
+    return on_batch(warp, ctx.value_range, masks=False)
 
 
-def _photometric(ctx: tlkit.AugmentContext, severity: float) -> list[Warp]:
-    layers, (low, high) = keras_cv.layers, ctx.value_range
-    bits = max(1, 4 - round(severity / 5))
-    threshold = high - severity / 10 * (high - low)
+def _operations(ctx: tlkit.AugmentContext, severity: float) -> list[Warp]:
+    layers = keras_cv.layers
+    low, high = ctx.value_range
+    operations: list[Warp] = [
+        Change(layers.AutoContrast(ctx.value_range)),
+        Change(layers.Equalization(ctx.value_range)),
+        Change(layers.Solarization(ctx.value_range, threshold_factor=(high - severity * (high - low), high))),
+        partial(_posterize, severity),
+    ]
+    if ctx.task == "segmentation":
+        return operations
     return [
-        Change(layers.AutoContrast(value_range=ctx.value_range)),
-        Change(layers.Equalization(value_range=ctx.value_range)),
-        Change(layers.Solarization(value_range=ctx.value_range, threshold_factor=(threshold, high))),
-        _posterize(bits),
+        *operations,
+        Change(layers.RandomRotation(factor=severity * 30 / 360)),
+        Change(layers.RandomShear(x_factor=severity * 0.3)),
+        Change(layers.RandomShear(y_factor=severity * 0.3)),
+        Change(layers.RandomTranslation(height_factor=0, width_factor=severity / 3)),
+        Change(layers.RandomTranslation(height_factor=severity / 3, width_factor=0)),
     ]
 
 
-def _posterize(bits: int) -> Warp:
-    step = 2.0 ** (8 - bits)
-
-    def change(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:  # noqa: ARG001
-        return tf.floor(images / step) * step, masks
-
-    return change
-
-
-def _geometric(ctx: tlkit.AugmentContext, severity: float) -> list[Warp]:
-    layers, level = keras_cv.layers, severity / 10
-    return [
-        geometric(layers.RandomRotation, ctx, factor=level * 30 / 360),
-        geometric(layers.RandomShear, ctx, x_factor=0.3 * level),
-        geometric(layers.RandomShear, ctx, y_factor=0.3 * level),
-        geometric(layers.RandomTranslation, ctx, height_factor=level / 3, width_factor=0.0),
-        geometric(layers.RandomTranslation, ctx, height_factor=0.0, width_factor=level / 3),
-    ]
+def _posterize(severity: float, images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
+    """Keep four bits or fewer, a number drawn for each image; keras-cv's layer has the same for all."""
+    dropped = 4 + tf.floor(4 * severity * uniform((tf.shape(images)[0],), seed))
+    step = per_image(2.0**dropped)
+    return tf.floor(images / step) * step, masks

@@ -1,4 +1,4 @@
-"""Random erasing (Zhong et al. 2017, arXiv:1708.04896) and the rectangles that it shares with CutMix."""
+"""Random erasing (Zhong et al. 2017, arXiv:1708.04896)."""
 
 from __future__ import annotations
 
@@ -7,54 +7,53 @@ from typing import Any
 import tensorflow as tf
 
 import tlkit
-from tlkit_augment import Augment
-from tlkit_augment.addressed import fold, uniform
+from tlkit_augment.draws import fold, integers, uniform
 from tlkit_augment.options import RandomErasingOptions
-from tlkit_augment.policies import on_batch
+from tlkit_augment.rectangles import inside
+from tlkit_augment.warps import Augment, on_batch
+
+TRIES = 10
+"""Rectangles drawn for an image, of which the first that fits is erased; the paper draws until one fits."""
 
 
 def random_erasing(ctx: tlkit.AugmentContext, options: RandomErasingOptions) -> Augment | None:
-    """A rectangle of random size, shape and place; inside the image, so that its area is as it was drawn."""
+    """One rectangle of some images is overwritten; where none of ten drawn ones fits, nothing is."""
     if not options.rate:
         return None
-    height, width = ctx.image_size
 
     def warp(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
-        count = tf.shape(images)[0]
-        share = uniform((count,), fold(seed, 0), *options.area)
-        low, high = (tf.math.log(limit) for limit in options.aspect)
-        aspect = tf.exp(uniform((count,), fold(seed, 1), low, high))
-        area = share * (height * width)
-        tall = tf.clip_by_value(tf.round(tf.sqrt(area * aspect)), 1, height)
-        wide = tf.clip_by_value(tf.round(area / tall), 1, width)
-        top = tf.floor(uniform((count,), fold(seed, 2)) * (height - tall + 1))
-        left = tf.floor(uniform((count,), fold(seed, 3)) * (width - wide + 1))
-        lost = rectangles(top, left, top + tall, left + wide, (height, width))
-        lost &= (uniform((count,), fold(seed, 4)) < options.rate)[:, None, None, None]
-        low_value, high_value = ctx.value_range
-        if options.fill == "noise":
-            filled = uniform(tf.shape(images), fold(seed, 5), low_value, high_value)
-        else:
-            value = (low_value + high_value) / 2 if options.fill == "grey" else low_value
-            filled = tf.fill(tf.shape(images), value)
-        if masks is not None and options.mask == "ignore":
-            masks = tf.where(lost, float(ctx.ignore), masks)
-        return tf.where(lost, filled, images), masks
+        erased = _rectangles(images, options, fold(seed, 0))
+        images = tf.where(erased, _filling(images, options, fold(seed, 1)), images)
+        if masks is not None:
+            masks = tf.where(erased, tf.cast(ctx.ignore, masks.dtype), masks)
+        return images, masks
 
-    return on_batch(warp, ctx.value_range)
+    return on_batch(warp, ctx.value_range, masks=options.mask == "ignore")
 
 
-def rectangles(top: Any, left: Any, bottom: Any, right: Any, size: tuple[int, int]) -> Any:
-    """Which pixels lie in a rectangle of each image.
+def _rectangles(images: Any, options: RandomErasingOptions, seed: Any) -> Any:
+    """The pixels that are erased, bool (N, H, W, 1)."""
+    count, *size = tf.unstack(tf.shape(images)[:3])
+    height, width = (tf.cast(length, tf.float32) for length in size)
+    area = uniform((count, TRIES), fold(seed, 0), *options.area) * height * width
+    aspect = uniform((count, TRIES), fold(seed, 1), *options.aspect)
+    heights, widths = (tf.maximum(tf.round(tf.sqrt(side)), 1) for side in (area * aspect, area / aspect))
+    fits = (heights <= height) & (widths <= width)
+    made = tf.reduce_any(fits, axis=1) & (uniform((count,), fold(seed, 2)) < options.rate)
+    first = tf.argmax(tf.cast(fits, tf.int32), axis=1)
+    spans = []
+    for number, (sides, length) in enumerate(((heights, height), (widths, width))):
+        side = tf.where(made, tf.gather(sides, first, batch_dims=1), 0)
+        start = tf.floor(uniform((count,), fold(seed, 3 + number)) * (length - side + 1))
+        spans.append((tf.cast(start, tf.int32), tf.cast(start + side, tf.int32)))
+    (top, bottom), (left, right) = spans
+    return inside(top, left, bottom, right, (size[0], size[1]))
 
-    Args:
-        top, left, bottom, right: float32 (N,) in pixels, the lower and right end not included.
-        size: (height, width) of the images.
 
-    Returns:
-        bool (N, H, W, 1).
-    """
-    row = tf.range(size[0], dtype=tf.float32)[None, :, None, None]
-    column = tf.range(size[1], dtype=tf.float32)[None, None, :, None]
-    top, left, bottom, right = (each[:, None, None, None] for each in (top, left, bottom, right))
-    return (row >= top) & (row < bottom) & (column >= left) & (column < right)
+def _filling(images: Any, options: RandomErasingOptions, seed: Any) -> Any:
+    """What a rectangle holds; it broadcasts against the images."""
+    if options.fill == "noise":
+        return tf.cast(integers(tf.shape(images), seed, 0, 256), images.dtype)
+    if options.fill == "mean":
+        return tf.reduce_mean(images, axis=(1, 2), keepdims=True)
+    return tf.cast(options.fill_value, images.dtype)

@@ -1,80 +1,77 @@
-"""Policies that mix each image and its target with another of the batch."""
+"""Policies that mix the images of a batch with one another, and their labels or one-hot masks alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 import tlkit
-from tlkit_augment import Augment
-from tlkit_augment.addressed import beta, fold, uniform
-from tlkit_augment.erasing import rectangles
+from tlkit_augment.draws import beta, fold, integers, permutation, uniform
 from tlkit_augment.options import CutMixOptions, MixUpOptions
+from tlkit_augment.rectangles import inside
+from tlkit_augment.warps import Augment, per_image
 
-Mix = Callable[[dict[str, Any], dict[str, Any], Any, Any], dict[str, Any]]
-"""``(batch, partners, chosen, seed)`` → the mixed batch; ``chosen`` bool (N,) tells which images are mixed."""
+TARGETS = ("labels", "segmentation_masks")
 
 
 def mixup(ctx: tlkit.AugmentContext, options: MixUpOptions) -> Augment | None:
-    """Weighted means of images in pairs, and of their targets, masks too (Zhang et al. 2018, arXiv:1710.09412)."""
-    key = _target(ctx)
-
-    def mix(batch: dict[str, Any], partners: dict[str, Any], chosen: Any, seed: Any) -> dict[str, Any]:
-        share = beta(tf.shape(chosen), fold(seed, 0), options.alpha)
-        share = tf.where(chosen, share, 1.0)
-        return {name: _mean(batch[name], partners[name], share) for name in ("images", key)}
-
-    return _with_partners(mix, options.rate)
-
-
-def cutmix(ctx: tlkit.AugmentContext, options: CutMixOptions) -> Augment | None:
-    """A rectangle of another image; labels are mixed by area, masks are cut (Yun et al. 2019, arXiv:1905.04899)."""
-    height, width = ctx.image_size
-    key = _target(ctx)
-
-    def mix(batch: dict[str, Any], partners: dict[str, Any], chosen: Any, seed: Any) -> dict[str, Any]:
-        side = tf.sqrt(1.0 - beta(tf.shape(chosen), fold(seed, 0), options.alpha))
-        side = tf.where(chosen, side, 0.0)
-        edges = []
-        for number, length in enumerate((height, width), 1):
-            middle = uniform(tf.shape(chosen), fold(seed, number)) * length
-            # Cut off at the image's border, as in the paper; the label follows the area that is left.
-            edges.append(tf.clip_by_value(tf.round(middle - side * length / 2), 0, length))
-            edges.append(tf.clip_by_value(tf.round(middle + side * length / 2), 0, length))
-        top, bottom, left, right = edges
-        pasted = rectangles(top, left, bottom, right, (height, width))
-        mixed = {"images": tf.where(pasted, partners["images"], batch["images"])}
-        if ctx.task == "segmentation":
-            mixed[key] = tf.where(pasted, partners[key], batch[key])
-        else:
-            area = (bottom - top) * (right - left) / (height * width)
-            mixed[key] = _mean(batch[key], partners[key], 1.0 - area)
-        return mixed
-
-    return _with_partners(mix, options.rate)
-
-
-def _target(ctx: tlkit.AugmentContext) -> str:
-    return "segmentation_masks" if ctx.task == "segmentation" else "labels"
-
-
-def _with_partners(mix: Mix, rate: float) -> Augment | None:
-    if not rate:
+    """Weighted means of two images and of their targets (Zhang et al. 2018, arXiv:1710.09412)."""
+    if not options.rate:
         return None
 
     def augment(batch: dict[str, Any], seed: Any) -> dict[str, Any]:
-        count = tf.shape(batch["images"])[0]
-        order = tf.argsort(uniform((count,), fold(seed, 0)))
-        partners = {name: tf.gather(value, order) for name, value in batch.items()}
-        chosen = uniform((count,), fold(seed, 1)) < rate
-        return {**batch, **mix(batch, partners, chosen, fold(seed, 2))}
+        others, weights = _pairs(batch, fold(seed, 0), options)
+        result = {**batch, **{key: _mean(batch[key], other, weights) for key, other in others.items()}}
+        # A weighted mean may exceed both by a rounding error.
+        result["images"] = tf.clip_by_value(result["images"], *ctx.value_range)
+        return result
 
     return augment
 
 
-def _mean(first: Any, second: Any, share: Any) -> Any:
-    """``share`` (N,) of the first and the rest of the second."""
-    share = tf.reshape(share, [-1, *[1] * (first.shape.rank - 1)])
-    return share * first + (1.0 - share) * second
+def cutmix(options: CutMixOptions) -> Augment | None:
+    """A rectangle of another image and its mask; labels by area (Yun et al. 2019, arXiv:1905.04899)."""
+    if not options.rate:
+        return None
+
+    def augment(batch: dict[str, Any], seed: Any) -> dict[str, Any]:
+        others, weights = _pairs(batch, fold(seed, 0), options)
+        pasted = _rectangles(batch["images"], weights, fold(seed, 1))
+        result = dict(batch)
+        for key, other in others.items():
+            if key == "labels":
+                share = tf.reduce_mean(tf.cast(pasted, tf.float32), axis=(1, 2, 3))
+                result[key] = _mean(batch[key], other, 1 - share)
+            else:
+                result[key] = tf.where(pasted, other, batch[key])
+        return result
+
+    return augment
+
+
+def _pairs(batch: dict[str, Any], seed: Any, options: MixUpOptions | CutMixOptions) -> tuple[dict[str, Any], Any]:
+    """Images and targets of each image's partner, and each image's own weight, float32 (N,) in 0-1."""
+    count = tf.shape(batch["images"])[0]
+    partners = permutation(count, fold(seed, 0))
+    others = {key: tf.gather(batch[key], partners) for key in ("images", *TARGETS) if key in batch}
+    mixed = uniform((count,), fold(seed, 1)) < options.rate
+    return others, tf.where(mixed, beta(count, fold(seed, 2), options.alpha), 1.0)
+
+
+def _mean(own: Any, other: Any, weights: Any) -> Any:
+    weights = per_image(weights, own.shape.rank)
+    return weights * own + (1 - weights) * other
+
+
+def _rectangles(images: Any, weights: Any, seed: Any) -> Any:
+    """The pixels of the partner, bool (N, H, W, 1): a rectangle of the image's own shape around any pixel, cut off at
+    the border, so that the area pasted may be less than 1 - weight."""
+    count, *size = tf.unstack(tf.shape(images)[:3])
+    spans = []
+    for number, length in enumerate(size):
+        side = tf.cast(tf.cast(length, tf.float32) * tf.sqrt(1 - weights), tf.int32)
+        start = integers((count,), fold(seed, number), 0, length) - side // 2
+        spans.append((tf.maximum(start, 0), tf.minimum(start + side, length)))
+    (top, bottom), (left, right) = spans
+    return inside(top, left, bottom, right, (size[0], size[1]))

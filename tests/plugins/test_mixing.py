@@ -1,178 +1,201 @@
-"""Policies that mix or lose parts of images: mixup, cutmix, random_erasing, aug_mix."""
-
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tlkit_augment
+from augment_batches import SEED, SIZE, arrays, assert_same, built, is_rectangle, made, photos_for, plain, scene
+from scipy import stats
+from tlkit_augment import draws
 
-import tlkit
-from tlkit.testing import check_augmentation
-
-RECORDS = {record.name: record for record in tlkit_augment.tlkit_augmentations()}
-SIZE = (24, 32)
-COUNT = 64
-SEED = (5, 6)
 MIXING = ("mixup", "cutmix")
 
 
-def build(name: str, task: tlkit.contracts.Task = "classification", **table: Any) -> Any:
-    record = RECORDS[name]
-    context = tlkit.AugmentContext(task, SIZE, COUNT)
-    augment = record.build(context, record.options.model_validate_json(json.dumps(table)))
-    assert augment is not None
-    return augment
+def greys(count: int) -> dict[str, Any]:
+    """Images of one grey value each, each with a class of its own."""
+    return {**plain(np.linspace(0, 255, count)), "labels": tf.one_hot(tf.range(count), count)}
 
 
-def arrays(augment: Any, batch: dict[str, Any], seed: tuple[int, int] = SEED) -> dict[str, np.ndarray]:
-    return {key: np.asarray(value) for key, value in augment(dict(batch), tf.constant(seed, tf.int32)).items()}
+def pasted_in(batch: dict[str, Any], after: dict[str, np.ndarray]) -> np.ndarray:
+    """The pixels (N, H, W) that changed."""
+    return (after["images"] != batch["images"].numpy()).any(axis=-1)
 
 
-def numbered() -> dict[str, Any]:
-    """Image i is all of grey value i and has class i."""
-    images = tf.ones((COUNT, *SIZE, 3)) * tf.reshape(tf.range(COUNT, dtype=tf.float32), [-1, 1, 1, 1])
-    return {"images": images, "labels": tf.one_hot(tf.range(COUNT), COUNT)}
-
-
-def masked() -> dict[str, Any]:
-    """The same with masks: image i is of class i but for an ignored row."""
-    classes = np.tile(np.arange(COUNT)[:, None, None], (1, *SIZE))
-    masks = tf.one_hot(classes, COUNT).numpy()
-    masks[:, 0] = 0
-    return {"images": numbered()["images"], "segmentation_masks": tf.constant(masks)}
-
-
-@pytest.mark.parametrize("name", sorted(RECORDS))
-def test_a_policy_keeps_its_contract(name: str) -> None:
-    check_augmentation(RECORDS[name])
-
-
-@pytest.mark.parametrize("name", ["mixup", "cutmix", "random_erasing", "aug_mix", "color_jitter"])
-def test_a_result_is_that_of_its_seed_whatever_ran_before_and_however_it_is_called(name: str) -> None:
-    augment = build(name)
-    first = arrays(augment, numbered())
-    arrays(augment, numbered(), (1, 1))
-    again, traced = arrays(augment, numbered()), arrays(tf.function(augment), numbered())
-    other = arrays(augment, numbered(), (5, 7))
-    for key in first:
-        np.testing.assert_array_equal(first[key], again[key])
-        np.testing.assert_allclose(first[key], traced[key], atol=0.01)
-    assert not np.array_equal(first["images"], other["images"])
+def own_share(after: dict[str, np.ndarray]) -> np.ndarray:
+    """Of images with a class each: what of its label an image kept."""
+    return np.diagonal(after["labels"])
 
 
 @pytest.mark.parametrize("name", MIXING)
-def test_the_label_tells_the_share_of_each_image(name: str) -> None:
-    after = arrays(build(name, alpha=1.0, rate=1.0), numbered())
-    np.testing.assert_allclose(after["labels"].sum(-1), 1, atol=1e-5)
-    mean = after["images"].mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(after["labels"] @ np.arange(COUNT), mean, atol=0.01)
-    assert (after["labels"].max(-1) < 0.99).mean() > 0.5
+def test_labels_are_mixed_as_the_images_are(name: str) -> None:
+    batch = greys(64)
+    after = arrays(built(name), batch)
+    assert (own_share(after) < 1).any()
+    values = batch["images"].numpy()[:, 0, 0, 0]
+    np.testing.assert_allclose(after["images"].mean(axis=(1, 2, 3)), after["labels"] @ values, atol=0.05)
 
 
 @pytest.mark.parametrize("name", MIXING)
-def test_masks_are_mixed_as_the_images_are_and_ignored_pixels_count_for_nothing(name: str) -> None:
-    after = arrays(build(name, "segmentation", alpha=1.0, rate=1.0), masked())
-    masks, images = after["segmentation_masks"], after["images"][..., 0]
-    assert not masks[:, 0].any()
-    np.testing.assert_allclose(masks[:, 1:].sum(-1), 1, atol=1e-5)
-    np.testing.assert_allclose((masks @ np.arange(COUNT))[:, 1:], images[:, 1:], atol=0.01)
-    assert (images.reshape(COUNT, -1).mean(1) != np.arange(COUNT)).mean() > 0.5
-
-
-def test_cutmix_pastes_one_rectangle_of_the_partner() -> None:
-    images = arrays(build("cutmix", rate=1.0), numbered())["images"][..., 0]
-    pasted = images != np.arange(COUNT)[:, None, None]
-    assert pasted.any(axis=(1, 2)).mean() > 0.5
-    for image, where in zip(images, pasted, strict=True):
-        if where.any():
-            rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
-            assert where.sum() == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
-            assert len(np.unique(image[where])) == 1
+def test_masks_are_mixed_as_the_images_are(name: str) -> None:
+    before = scene(32, one_hot=True)
+    after = arrays(built(name), before)
+    masks = after["segmentation_masks"]
+    assert masks.dtype == np.float32
+    assert not np.array_equal(masks, before["segmentation_masks"])
+    # In the scene the grey value tells the class, and 255 stands for a pixel that is ignored.
+    expected = masks @ np.array([0, 85, 170]) + (1 - masks.sum(axis=-1)) * 255
+    np.testing.assert_allclose(after["images"][..., 0], expected, atol=0.01)
 
 
 @pytest.mark.parametrize("name", MIXING)
-def test_the_rate_tells_how_many_images_are_mixed(name: str) -> None:
-    mixed = []
-    for seed in range(10):
-        labels = arrays(build(name, alpha=1.0, rate=0.3), numbered(), (seed, 0))["labels"]
-        mixed.append((labels.max(-1) < 1).mean())
-    assert np.mean(mixed) == pytest.approx(0.3, abs=0.1)
+def test_the_shares_of_a_label_stay_in_0_to_1_and_add_up_to_1(name: str) -> None:
+    labels = arrays(built(name), greys(64))["labels"]
+    assert labels.dtype == np.float32
+    assert labels.min() >= 0
+    np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+    assert ((labels > 0).sum(axis=1) <= 2).all()
 
 
-@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
-def test_shares_are_beta_distributed(alpha: float) -> None:
-    augment = build("mixup", alpha=alpha)
-    shares = np.concatenate([np.diagonal(arrays(augment, numbered(), (seed, 1))["labels"]) for seed in range(30)])
-    assert shares.mean() == pytest.approx(0.5, abs=0.05)
-    assert shares.var() == pytest.approx(0.25 / (2 * alpha + 1), rel=0.2)
+@pytest.mark.parametrize("name", MIXING)
+def test_each_image_is_the_partner_of_one(name: str) -> None:
+    labels = arrays(made(name, alpha=100), greys(64))["labels"]
+    partners = np.where(np.eye(64, dtype=bool), 0, labels).argmax(axis=1)
+    mixed = labels.max(axis=1) < 1
+    assert mixed.mean() > 0.9
+    assert len(set(partners[mixed])) == mixed.sum()
 
 
-def test_a_batch_of_one_image_stays_as_it_is() -> None:
-    one = {key: value[3:4] for key, value in numbered().items()}
-    for name in MIXING:
-        after = arrays(build(name, rate=1.0), one)
-        for key, value in one.items():
+@pytest.mark.parametrize("name", MIXING)
+def test_ignored_pixels_stay_ignored_where_both_images_have_them(name: str) -> None:
+    before = scene(32, one_hot=True)
+    hidden = before["segmentation_masks"].numpy()
+    hidden[:, :8] = 0
+    after = arrays(built(name), {**before, "segmentation_masks": tf.constant(hidden)})["segmentation_masks"]
+    assert (after[:, :8] == 0).all()
+    assert after.sum(axis=-1).max() <= 1 + 1e-6
+
+
+def test_a_pixel_that_one_image_of_a_mixup_ignores_counts_less() -> None:
+    before = scene(32, one_hot=True)
+    sums = arrays(made("mixup", alpha=1), before)["segmentation_masks"].sum(axis=-1)
+    assert ((sums > 0.05) & (sums < 0.95)).any()
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_rate_is_the_share_of_images_that_are_mixed(name: str) -> None:
+    count, rate = 400, 0.25
+    mixed = own_share(arrays(made(name, alpha=100, rate=rate), greys(count))) < 1
+    assert abs(mixed.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / count)
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_a_batch_of_one_image_is_left_as_it_is(name: str) -> None:
+    for batch in (photos_for(name, 1), scene(1, one_hot=True)):
+        after = arrays(made(name, alpha=100), batch)
+        for key, value in batch.items():
             np.testing.assert_allclose(after[key], value, atol=1e-4)
 
 
-def lost(table: dict[str, Any], seeds: int = 5) -> np.ndarray:
-    """Which pixels of white images were erased: bool (N, H, W)."""
-    white = {"images": tf.fill((COUNT, *SIZE, 3), 255.0), "labels": numbered()["labels"]}
-    augment = build("random_erasing", fill="black", **table)
-    return np.concatenate([arrays(augment, white, (seed, 2))["images"][..., 0] == 0 for seed in range(seeds)])
+@pytest.mark.parametrize("name", MIXING)
+def test_multi_hot_labels_are_mixed_too(name: str) -> None:
+    batch = greys(16)
+    doubled = {**batch, "labels": tf.tile(batch["labels"], [1, 2])}
+    labels = arrays(built(name), doubled)["labels"]
+    np.testing.assert_array_equal(labels, np.tile(arrays(built(name), batch)["labels"], 2))
 
 
-def test_erased_rectangles_have_the_area_and_the_shape_that_were_asked_for() -> None:
-    where = lost({"rate": 1.0, "area": [0.1, 0.2], "aspect": [0.5, 2.0]})
-    shares = where.mean(axis=(1, 2))
-    assert shares.min() > 0.08
-    assert shares.max() < 0.23
-    assert shares.std() > 0.01
-    for each in where:
-        tall, wide = each.any(1).sum(), each.any(0).sum()
-        assert each.sum() == tall * wide
-        assert 0.4 < tall / wide < 2.5
-    assert where.any(0).all()
+@pytest.mark.parametrize("name", MIXING)
+def test_other_keys_are_passed_on(name: str) -> None:
+    batch = {**photos_for(name), "weights": tf.ones(8)}
+    after = built(name)(batch, tf.constant(SEED))
+    assert after.keys() == batch.keys()
+    assert after["weights"] is batch["weights"]
 
 
-def test_the_rate_tells_how_many_images_lose_something() -> None:
-    assert lost({"rate": 0.25}).any(axis=(1, 2)).mean() == pytest.approx(0.25, abs=0.1)
+@pytest.mark.parametrize("name", MIXING)
+def test_a_traced_call_draws_as_an_eager_one(name: str) -> None:
+    batch = photos_for(name)
+    direct, traced = arrays(built(name), batch), arrays(tf.function(built(name)), batch)
+    for key, value in direct.items():
+        np.testing.assert_allclose(traced[key], value, atol=1e-3)
 
 
-@pytest.mark.parametrize(("setting", "ignored"), [("keep", False), ("ignore", True)])
-def test_what_is_erased_is_kept_or_ignored_in_masks(setting: str, ignored: bool) -> None:
-    batch = {
-        "images": tf.fill((COUNT, *SIZE, 3), 255.0),
-        "segmentation_masks": tf.ones((COUNT, *SIZE, 1), tf.int32),
-    }
-    after = arrays(build("random_erasing", "segmentation", rate=1.0, fill="grey", mask=setting), batch)
-    where = after["images"][..., 0] < 255
-    assert where.any()
-    expected = np.where(where & ignored, tlkit.IGNORE, 1)
-    np.testing.assert_array_equal(after["segmentation_masks"][..., 0], expected)
+def test_mixup_weighs_each_image_by_a_beta_draw_of_its_own() -> None:
+    count, alpha = 512, 0.4
+    after = arrays(made("mixup", alpha=alpha), greys(count))
+    share = own_share(after)
+    assert stats.kstest(share[share < 1], stats.beta(alpha, alpha).cdf).pvalue > 0.01
 
 
-def test_aug_mix_moves_pixels_of_a_classification_but_not_of_a_segmentation() -> None:
-    random = np.random.default_rng(0)
-    images = np.zeros((16, *SIZE, 3), np.float32)
-    images[:, 8:16, 10:22] = random.uniform(60, 255, (16, 1, 1, 3))
-    batch = {"images": tf.constant(images)}
-    outside = np.ones(SIZE, bool)
-    outside[8:16, 10:22] = False
-    spread = {}
-    for task in ("classification", "segmentation"):
-        after = arrays(build("aug_mix", task, severity=10.0), batch)["images"]
-        spread[task] = [len(np.unique(image[outside].round(2), axis=0)) > 1 for image in after]
-    assert any(spread["classification"])
-    assert not any(spread["segmentation"])
+def test_cutmix_pastes_a_rectangle_from_the_same_place_of_the_partner() -> None:
+    count = 64
+    batch = photos_for("cutmix", count)
+    before, after = batch["images"].numpy(), arrays(built("cutmix"), batch)
+    pasted = pasted_in(batch, after)
+    partners = np.where(np.eye(count, dtype=bool), 0, after["labels"]).argmax(axis=1)
+    assert all(is_rectangle(where) for where in pasted)
+    np.testing.assert_array_equal(after["images"], np.where(pasted[..., np.newaxis], before[partners], before))
 
 
-@pytest.mark.parametrize("value", [0.0, 128.0, 255.0])
-@pytest.mark.parametrize("name", ["aug_mix", "color_jitter", "random_erasing"])
-def test_images_of_one_colour_stay_finite(name: str, value: float) -> None:
-    after = arrays(build(name), {"images": tf.fill((4, *SIZE, 3), value)})["images"]
-    assert np.isfinite(after).all()
+def test_the_label_of_a_cutmix_is_shared_by_the_area_pasted() -> None:
+    batch = greys(64)
+    after = arrays(built("cutmix"), batch)
+    pasted = pasted_in(batch, after).mean(axis=(1, 2))
+    assert pasted.max() > 0.5
+    np.testing.assert_allclose(1 - own_share(after), pasted, atol=1e-6)
+
+
+def test_an_uncut_rectangle_of_a_cutmix_has_the_images_shape_and_the_area_drawn() -> None:
+    batch = greys(256)
+    # Draws that are all near one half.
+    pasted = pasted_in(batch, arrays(made("cutmix", alpha=100), batch))
+    rows, columns = pasted.any(axis=2), pasted.any(axis=1)
+    whole = ~(rows[:, [0, -1]].any(axis=1) | columns[:, [0, -1]].any(axis=1)) & pasted.any(axis=(1, 2))
+    assert whole.sum() > 5
+    heights, widths = rows[whole].sum(axis=1), columns[whole].sum(axis=1)
+    np.testing.assert_allclose(widths, heights * SIZE[1] / SIZE[0], atol=SIZE[1] / SIZE[0])
+    np.testing.assert_allclose(heights * widths / (SIZE[0] * SIZE[1]), 0.5, atol=0.15)
+
+
+def test_the_rectangles_of_cutmix_reach_every_corner() -> None:
+    batch = greys(256)
+    pasted = pasted_in(batch, arrays(built("cutmix"), batch))
+    corners = pasted[:, [0, 0, -1, -1], [0, -1, 0, -1]].mean(axis=0)
+    assert corners.min() > 0.05
+    assert pasted.mean(axis=0).max() < 0.8
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 0.2, 1.0, 5.0, 100.0])
+def test_beta_draws_follow_the_beta_distribution(alpha: float) -> None:
+    values = draws.beta(4000, tf.constant(SEED), alpha).numpy()
+    assert np.isfinite(values).all()
+    assert 0 <= values.min() <= values.max() <= 1
+    # Below 1e-6 from 1 float32 has few values left.
+    inner = np.clip(values, 1e-6, 1 - 1e-6)
+    distribution = stats.beta(alpha, alpha)
+    levels = np.array([0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999])
+    share = (inner[:, np.newaxis] <= levels).mean(axis=0)
+    expected = distribution.cdf(levels)
+    assert (np.abs(share - expected) <= 5 * np.sqrt(expected * (1 - expected) / 4000) + 1e-9).all()
+
+
+def test_dirichlet_draws_add_up_to_1_and_treat_all_alike() -> None:
+    shares = draws.dirichlet((4000, 3), tf.constant(SEED), 0.5).numpy()
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+    marginal = stats.beta(0.5, 1.0)
+    assert all(stats.kstest(column, marginal.cdf).pvalue > 0.01 for column in shares.T)
+
+
+def test_permutations_hold_every_number_once_and_differ_by_seed() -> None:
+    first, second = (draws.permutation(100, tf.constant([1, seed])).numpy() for seed in (1, 2))
+    np.testing.assert_array_equal(np.sort(first), np.arange(100))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_what_was_drawn_before_does_not_matter(name: str) -> None:
+    first = arrays(built(name), greys(16))
+    tf.random.set_seed(5)
+    tf.random.uniform((3,))
+    assert_same(first, arrays(built(name), greys(16)))
