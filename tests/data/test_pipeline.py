@@ -105,6 +105,26 @@ def test_a_chain_applies_its_policies_in_their_order_each_with_draws_of_its_own(
     assert (images(draw) != images(ten, draw)).any()
 
 
+def test_a_policys_own_folds_of_its_seed_are_no_later_policys_seed(data):
+    seen = {}
+
+    def note(name, folds):
+        def keep(batch, seed):
+            values = [seed, *(tf.random.fold_in(seed, n, alg="philox") for n in range(folds))]
+            seen[name] = tf.stack(values)
+            return {**batch, "images": batch["images"] + tf.cast(tf.reduce_sum(seen[name]), tf.float32) * 0}
+
+        return keep
+
+    def compare(batch, seed):
+        same = tf.reduce_all(seen["first"] == seed[None], -1)
+        return {**batch, "images": tf.zeros_like(batch["images"]) + 255 * tf.cast(tf.reduce_any(same), tf.float32)}
+
+    feed = Feed(data, 3, [Policy("first", note("first", 8)), Policy("compare", compare)])
+    [batch] = values(feed.epoch(np.arange(3), batch_seeds(0, 0, 0, 1)))
+    assert not batch["images"].any()
+
+
 def test_augmented_images_stay_in_range(data):
     policy = Policy("strong", lambda batch, seed: {**batch, "images": batch["images"] * 3 - 100})
     feed = Feed(data, 3, [policy])

@@ -144,9 +144,15 @@ class Feed:
         for number, policy in enumerate(self._policies):
             if policy.mixes:
                 batch = _shares(batch, len(self._data.classes))
-            own_seed = seed if number == 0 else tf.random.fold_in(seed, number, alg="philox")
-            batch = _checked(policy.augment(dict(batch), own_seed), batch, policy.name)
+            batch = _checked(policy.augment(dict(batch), _seed_of(seed, number)), batch, policy.name)
         return {**batch, "index": index}
+
+
+def _seed_of(seed: Any, number: int) -> Any:
+    """The seed of a chain's policy, apart from those that the first policy, which has the batch's, folds from it."""
+    if number == 0:
+        return seed
+    return tf.random.fold_in(tf.random.fold_in(seed, 2**31 - 1, alg="philox"), number, alg="philox")
 
 
 def _shares(batch: dict[str, Any], classes: int) -> dict[str, Any]:
