@@ -139,5 +139,6 @@ def make_training(
         folder=folder,
         reporter=reporter,
         backbone=recipe.backbone.record.name,
+        input_settings=recipe.input.model_dump(mode="json", include={"image_size", "resize"}),
         **hooks,
     )

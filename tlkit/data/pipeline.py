@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,8 @@ AHEAD = 2
 """Batches that are made before they are asked for."""
 
 _ORDER, _SEEDS = 0, 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,18 @@ def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
     return draws.astype(np.int32)
 
 
+def ahead_of_time(make: Callable[[T], dict[str, Any]], parts: Sequence[T]) -> Iterator[dict[str, Any]]:
+    """``make`` of each part, in a thread, some before they are asked for."""
+    ahead: deque[Future[dict[str, Any]]] = deque()
+    with ThreadPoolExecutor(1, "tlkit-feed") as worker:
+        for part in parts:
+            ahead.append(worker.submit(make, part))
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
 class Feed:
     """Batch dicts of tensors from a data set's store, made in a thread while the batch before is used.
 
@@ -83,31 +97,37 @@ class Feed:
 
     def __init__(self, data: Data, batch_size: int, policies: Sequence[Policy] = ()) -> None:
         self._data = data
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._policies = tuple(policies)
         seed = tf.TensorSpec((2,), tf.int32)
         self._compiled = tf.function(self._finish).get_concrete_function(self._signature(), seed)
 
-    def epoch(self, order: np.ndarray, seeds: np.ndarray | None = None, start: int = 0) -> Iterator[dict[str, Any]]:
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The batch's entries that are neither images nor rows."""
+        return ("labels",) if self._data.labels is not None else ("segmentation_masks",)
+
+    def epoch(
+        self,
+        order: np.ndarray,
+        seeds: np.ndarray | None = None,
+        start: int = 0,
+        number: int = 0,  # noqa: ARG002
+    ) -> Iterator[dict[str, Any]]:
         """The batches of an epoch.
 
         Args:
             order: int64 (count,), the rows to take.
             seeds: int32 (batches, 2), one for each batch; needed to augment.
             start: the first batch to give; the batches are the same as without it.
+            number: of the epoch; of no effect here, for feeds that have several views.
         """
-        count = math.ceil(len(order) / self._batch_size)
+        count = math.ceil(len(order) / self.batch_size)
         if seeds is None:
             seeds = np.zeros((count, 2), np.int32)
-        ahead: deque[Future[dict[str, Any]]] = deque()
-        with ThreadPoolExecutor(1, "tlkit-feed") as worker:
-            for number in range(start, count):
-                index = order[number * self._batch_size : (number + 1) * self._batch_size]
-                ahead.append(worker.submit(self._batch, index, seeds[number]))
-                if len(ahead) > AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        size = self.batch_size
+        parts = [(order[batch * size : (batch + 1) * size], seeds[batch]) for batch in range(start, count)]
+        return ahead_of_time(lambda part: self._batch(*part), parts)
 
     def _batch(self, index: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
         data = self._data

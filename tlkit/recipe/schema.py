@@ -141,6 +141,18 @@ class TrainTable(Options):
     restore_best: bool = Field(
         True, description="end each phase with the best weights: of an epoch, or those that it began with"
     )
+    cache: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="whether what a frozen backbone makes of the images is kept, on disk, instead of computed in every "
+        "epoch; auto: where a short trial shows that it pays",
+    )
+    views: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="how many augmented passes of the images are kept; epoch e takes pass e mod this number",
+    )
+    cache_budget: float = Field(10.0, gt=0, description="gigabytes that kept features may take")
     ema: float | None = Field(
         None,
         gt=0,

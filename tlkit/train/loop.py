@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from tlkit.contracts import Phase, Plateau
 from tlkit.data.pipeline import Feed, Policy, batch_seeds, epoch_order
 from tlkit.data.prepare import Data
 from tlkit.errors import Problem, RecipeError, RunError
+from tlkit.featurestore import features_folder, make_room
 from tlkit.models.assemble import Network
 from tlkit.models.freeze import (
     FreezeError,
@@ -33,6 +35,14 @@ from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.schema import TrainTable
 from tlkit.rundir import RunFolder
 from tlkit.train.averaging import WeightAverage
+from tlkit.train.features import (
+    FeatureFeed,
+    FeatureSet,
+    FrozenPart,
+    describe,
+    features_key,
+    make_plan,
+)
 from tlkit.train.history import FreezeFile, HistoryFile
 from tlkit.train.monitor import Watch
 from tlkit.train.progress import Reporter
@@ -56,6 +66,7 @@ class Training:
         reporter: where progress is shown.
         callbacks: Keras callbacks for a phase.
         phase_finished: told after each phase.
+        input_settings: how files become images; part of the key under which features are kept.
     """
 
     network: Network
@@ -70,6 +81,7 @@ class Training:
     backbone: str
     callbacks: Callable[[Path, Phase], Iterable[Any]] = lambda _folder, _phase: ()
     phase_finished: Callable[[Path, Phase, Mapping[str, float]], None] = lambda _f, _p, _m: None
+    input_settings: Mapping[str, Any] = field(default_factory=dict)
     epochs_done: int = field(default=0, init=False)
     kept: Mapping[str, float] = field(default_factory=dict, init=False)
     kept_epoch: int = field(default=0, init=False)
@@ -150,8 +162,8 @@ class _PhaseRun:
             average=self.average,
             loss_scale=1024.0 if half else 1.0,
         )
-        self.feed = Feed(training.data, training.batch_size, training.policies)
-        self.validation_feed = Feed(training.data, training.batch_size)
+        self.feed: Feed | FeatureFeed = Feed(training.data, training.batch_size, training.policies)
+        self.validation_feed: Feed | FeatureFeed = Feed(training.data, training.batch_size)
         self.train_rows = training.data.indices("train")
         self.validation_rows = training.data.indices("validation")
         self.step_count = math.ceil(len(self.train_rows) / training.batch_size)
@@ -174,6 +186,7 @@ class _PhaseRun:
         before = digests(self.network.model)
         trainable = sum(math.prod(variable.shape) for variable in self.prepared.variables)
         shared.reporter.phase(self.phase, trainable, self.network.model.count_params(), shared.backbone)
+        self._keep_features()
         self.network.model.compile(optimizer=self.optimizers.main, loss=None)
         callbacks = keras.callbacks.CallbackList(
             list(shared.callbacks(shared.folder.path, self.phase)),
@@ -186,9 +199,82 @@ class _PhaseRun:
         trained, shared.kept = self._epochs(callbacks, history)
         callbacks.on_train_end()
         self._prove(before, trained, freeze)
+        shutil.rmtree(self._views_folder, ignore_errors=True)
         shared.folder.checkpoints.mkdir(exist_ok=True)
         self._keep_weights()
         shared.phase_finished(shared.folder.path, self.phase, shared.kept)
+
+    @property
+    def _views_folder(self) -> Path:
+        return self.shared.folder.path / "cache" / f"views-{self.index}"
+
+    def _keep_features(self) -> None:
+        """Compute the frozen part's features once, where that pays; the epochs then read them."""
+        shared = self.shared
+        if self.prepared.frozen_part is None or not isinstance(self.feed, Feed):
+            return
+        if shared.targets.task == "segmentation" and any(policy.mixes for policy in shared.policies):
+            shared.reporter.say("  features are not kept: mixed masks would take too much room")
+            return
+        part = FrozenPart(self.prepared.frozen_part)
+        views = shared.table.views if shared.policies else 1
+        budget = shared.table.cache_budget * 1e9
+        folder = self._views_folder if shared.policies else features_folder()
+        plan = make_plan(
+            part,
+            self.feed,
+            self.train_rows,
+            others=len(self.validation_rows),
+            epochs=self.phase.epochs,
+            views=views,
+            setting=shared.table.cache,
+            budget=budget,
+            folder=folder,
+            augmented=bool(shared.policies),
+        )
+        shared.reporter.say(f"  {plan.reason}")
+        if not plan.use:
+            return
+        try:
+            sets = self._feature_sets(part, views, budget)
+            for title, each in sets:
+                shared.reporter.begin(title, len(each.rows))
+                each.fill(lambda done, total, title=title: shared.reporter.at(done, total, title))  # type: ignore[misc]
+                shared.reporter.end()
+        except OSError as error:
+            shared.reporter.end()
+            shared.reporter.say(f"  features are not kept: {error.filename or folder}: {error.strerror or error}")
+            shutil.rmtree(self._views_folder, ignore_errors=True)
+            return
+        trained = [each for title, each in sets if title != "validation features"]
+        held = [each for title, each in sets if title == "validation features"]
+        self.feed = FeatureFeed(shared.data, shared.batch_size, trained)
+        if held:
+            self.validation_feed = FeatureFeed(shared.data, shared.batch_size, held)
+
+    def _feature_sets(self, part: FrozenPart, views: int, budget: float) -> list[tuple[str, FeatureSet]]:
+        shared = self.shared
+        plain = Feed(shared.data, shared.batch_size)
+        wanted = [("validation features", self.validation_rows)]
+        if not shared.policies:
+            wanted.insert(0, ("features", self.train_rows))
+        sets = []
+        make_room(part.bytes_an_image * sum(len(rows) for _, rows in wanted), budget)
+        for title, rows in wanted:
+            if len(rows):
+                key = features_key(part, shared.data, rows, dict(shared.input_settings))
+                folder = features_folder() / key
+                folder.mkdir(parents=True, exist_ok=True)
+                describe(folder, f"{shared.backbone}, {len(rows)} images")
+                sets.append((title, FeatureSet(folder, part, plain, rows, None, with_targets=False)))
+        if shared.policies:
+            assert isinstance(self.feed, Feed)
+            for view in range(views):
+                seeds = batch_seeds(shared.seed, self.index, view, self.step_count)
+                target = self._views_folder / str(view)
+                made = FeatureSet(target, part, self.feed, self.train_rows, seeds, with_targets=True)
+                sets.append((f"features, view {view + 1} of {views}", made))
+        return sets
 
     def _epochs(self, callbacks: Any, history: HistoryFile) -> tuple[Mapping[str, str], Mapping[str, float]]:
         shared = self.shared
@@ -246,7 +332,8 @@ class _PhaseRun:
     def _train_epoch(self, epoch: int, callbacks: Any) -> float:
         shared = self.shared
         order = self.train_rows[epoch_order(shared.seed, self.index, epoch, len(self.train_rows))]
-        dataset = self.feed.epoch(order, batch_seeds(shared.seed, self.index, epoch, self.step_count))
+        seeds = batch_seeds(shared.seed, self.index, epoch, self.step_count)
+        dataset = self.feed.epoch(order, seeds, number=epoch)
         self.train_metrics.reset()
         title = f"epoch {epoch + 1}/{self.phase.epochs}"
         shared.reporter.begin(title, len(order))

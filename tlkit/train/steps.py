@@ -46,6 +46,8 @@ class Optimizers:
 class Steps:
     """A phase's step functions, compiled once for all its epochs; ``train`` returns the batch's loss.
 
+    A batch has images, or the ``features`` that the frozen part made of them.
+
     Args:
         prepared: the frozen and the live part, and the variables that train.
         optimizers: which update them.
@@ -71,9 +73,13 @@ class Steps:
         values = [variable.value for variable in variables]
         frozen, live = prepared.frozen_part, prepared.live_part
 
+        def begin(batch: Mapping[str, Any]) -> Any:
+            if "features" in batch:
+                return batch["features"]
+            return batch["images"] if frozen is None else frozen(batch["images"], training=False)
+
         def train(batch: Mapping[str, Any]) -> Any:
-            images = batch["images"]
-            inputs = images if frozen is None else frozen(images, training=False)
+            inputs = begin(batch)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 for value in values:
                     tape.watch(value)
@@ -92,9 +98,7 @@ class Steps:
             return total
 
         def validate(batch: Mapping[str, Any]) -> None:
-            images = batch["images"]
-            inputs = images if frozen is None else frozen(images, training=False)
-            logits = live(inputs, training=False)
+            logits = live(begin(batch), training=False)
             batch_loss, count = plain_loss(batch, logits)
             validation.update(batch, logits, batch_loss, count)
 

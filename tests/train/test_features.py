@@ -1,0 +1,257 @@
+"""The feature cache: exact, kept, completed after a kill, and left away where it can't be."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import tlkit
+from tlkit import from_recipe
+from tlkit.data.pipeline import Feed, batch_seeds
+from tlkit.featurestore import kept_features, make_room
+from tlkit.models.freeze import prepare
+from tlkit.recipe.load import load_recipe
+from tlkit.train import features
+from tlkit.train.features import FeatureFeed, FeatureSet, FrozenPart, features_key
+
+RECIPE = """
+name = "frozen"
+task = "{task}"
+seed = 4
+[data]
+name = "{data}"
+{data_options}
+[input]
+image_size = {size}
+batch_size = {batch}
+[backbone]
+name = "resnet"
+depth = 18
+units = [1, 1, 1]
+filters = [8, 8, 16]
+bias = false
+[head]
+name = "{head}"
+[schedule]
+name = "{schedule}"
+{options}
+learning_rate = 0.01
+[train]
+restore_best = false
+"""
+KINDS = {
+    "classification": RECIPE.format(
+        task="classification",
+        data="digits",
+        data_options="",
+        size=24,
+        batch=128,
+        head="mlp",
+        schedule="frozen",
+        options="epochs = 3",
+    ),
+    "segmentation": RECIPE.format(
+        task="segmentation",
+        data="digit_scenes",
+        data_options="count = 40\nsize = 48",
+        size=48,
+        batch=8,
+        head="unet",
+        schedule="frozen",
+        options="epochs = 2",
+    ),
+    "unfrozen": RECIPE.format(
+        task="classification",
+        data="digits",
+        data_options="",
+        size=24,
+        batch=128,
+        head="linear",
+        schedule="two_phase",
+        options='head_epochs = 2\nfinetune_epochs = 2\nfinetune_learning_rate = 1e-3\nunfreeze_from = "conv4"',
+    ),
+}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+@pytest.fixture
+def run(tmp_path, registry, cache, capsys):
+    """Runs a kind of recipe; gives the weights and what was printed."""
+
+    def go(kind, name, *overrides):
+        file = tmp_path / "recipe.toml"
+        file.write_text(KINDS[kind])
+        capsys.readouterr()
+        folder = tlkit.run(file, overrides, tmp_path / name, registry=registry).folder
+        model = keras.saving.load_model(folder / "model.keras", compile=False)
+        return [np.array(weight) for weight in model.weights], capsys.readouterr().out
+
+    return go
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_trained_weights_agree_with_and_without_the_cache(run, kind):
+    kept, told = run(kind, "kept", "train.cache=on")
+    computed, _ = run(kind, "computed", "train.cache=off")
+    assert told.count("features are kept") == (2 if kind == "unfrozen" else 1)
+    for ours, theirs in zip(kept, computed, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_another_run_on_the_same_images_computes_nothing(run, cache, monkeypatch):
+    run("classification", "first", "train.cache=on")
+    calls = []
+    computing = FrozenPart.__call__
+    monkeypatch.setattr(
+        FrozenPart, "__call__", lambda part, images: calls.append(len(images)) or computing(part, images)
+    )
+    _, told = run("classification", "second", "train.cache=on", "head.units=[8]")
+    assert "features are kept" in told
+    assert sum(calls) <= 3 * 128  # the trial
+    assert len(kept_features()) == 2
+
+
+def test_another_network_has_features_of_its_own(run):
+    run("classification", "first", "train.cache=on", "schedule.epochs=2")
+    run("classification", "second", "train.cache=on", "schedule.epochs=2", "seed=5")
+    run("classification", "third", "train.cache=on", "schedule.epochs=2", "input.resize=pad", "seed=5")
+    assert len(kept_features()) == 6
+
+
+class Parts:
+    """A frozen part, a feed and the rows of a tiny recipe."""
+
+    def __init__(self, folder, registry, *overrides):
+        file = folder / "recipe.toml"
+        file.write_text(KINDS["classification"])
+        recipe = load_recipe(file, registry, ["input.batch_size=32", *overrides])
+        (folder / "store").mkdir()
+        self.data = from_recipe.open_data(recipe, folder / "store", few=600)
+        network = from_recipe.build_network(recipe, self.data.classes, self.data.label_kind)
+        phase = from_recipe.plan_phases(recipe, network)[0]
+        self.part = FrozenPart(prepare(network, phase).frozen_part)
+        self.policies = from_recipe.build_policies(recipe, self.data)
+        self.feed = Feed(self.data, 32, self.policies)
+        self.rows = self.data.indices("train")
+
+    def features(self, folder, seeds=None, **arguments):
+        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, **{"with_targets": False, **arguments})
+
+
+@pytest.fixture
+def parts(tmp_path, registry):
+    return Parts(tmp_path, registry)
+
+
+def test_half_a_cache_is_completed_and_a_broken_shard_is_made_anew(parts, tmp_path):
+    whole = parts.features(tmp_path / "set")
+    whole.fill()
+    expected = whole.batch(parts.rows)["feature0"]
+    files = sorted((tmp_path / "set").glob("*.npy"))
+    assert len(files) > 1
+    files[0].write_bytes(files[0].read_bytes()[:200])
+    kept = files[1].stat().st_mtime_ns
+    again = parts.features(tmp_path / "set")
+    again.fill()
+    np.testing.assert_allclose(again.batch(parts.rows)["feature0"], expected, rtol=1e-5, atol=1e-6)
+    assert files[1].stat().st_mtime_ns == kept
+
+
+def test_a_kill_while_features_are_written_leaves_only_whole_shards(parts, tmp_path, monkeypatch):
+    saved = []
+
+    def killed(file, values):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(file)
+        np.save(file, values)
+
+    monkeypatch.setattr(features, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        parts.features(tmp_path / "set").fill()
+    monkeypatch.undo()
+    assert [file.name for file in (tmp_path / "set").iterdir()] == [saved[0].name]
+    whole = parts.features(tmp_path / "set")
+    whole.fill()
+    other = parts.features(tmp_path / "other")
+    other.fill()
+    np.testing.assert_allclose(
+        whole.batch(parts.rows)["feature0"], other.batch(parts.rows)["feature0"], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_views_are_those_of_their_seeds_and_an_epoch_takes_one_after_the_other(tmp_path, registry):
+    parts = Parts(tmp_path, registry, 'augment={name="mixup", alpha=1.0}')
+    views = []
+    for view in range(2):
+        seeds = batch_seeds(0, 0, view, -(-len(parts.rows) // 32))
+        views.append(parts.features(tmp_path / str(view), seeds, with_targets=True))
+        views[-1].fill()
+    feed = FeatureFeed(parts.data, 32, views)
+    first, second, third = (list(feed.epoch(parts.rows, number=number)) for number in range(3))
+    fresh = list(parts.feed.epoch(parts.rows, batch_seeds(0, 0, 1, -(-len(parts.rows) // 32))))
+    for a, b, c, images in zip(first, second, third, fresh, strict=True):
+        np.testing.assert_array_equal(a["labels"], c["labels"])
+        assert not np.array_equal(a["labels"], b["labels"])
+        np.testing.assert_array_equal(b["labels"], images["labels"])
+        np.testing.assert_allclose(b["features"][0], parts.part(images["images"])[0], rtol=1e-5, atol=1e-6)
+
+
+def test_augmented_features_are_gone_when_the_run_has_ended(run, tmp_path):
+    weights, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "2 passes" in told
+    assert not (tmp_path / "run" / "cache").exists()
+    again, _ = run("classification", "again", "train.cache=on", "train.views=2", "augment.name=flip")
+    for one, other in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_budget_that_is_too_small_lets_the_run_go_on_without(run):
+    _, told = run("classification", "run", "train.cache=on", "train.cache_budget=1e-6", "schedule.epochs=1")
+    assert "features are not kept: they take" in told
+    assert "train.cache_budget allows" in told
+
+
+def test_a_full_disk_lets_the_run_go_on_without_and_says_so(run, monkeypatch):
+    def full(file, values):
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(features, "_save", full)
+    kept, told = run("classification", "run", "train.cache=on", "schedule.epochs=2")
+    monkeypatch.undo()
+    assert "No space left on device" in told
+    computed, _ = run("classification", "other", "train.cache=off", "schedule.epochs=2")
+    for ours, theirs in zip(kept, computed, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_least_recently_used_features_go_first(cache):
+    import os
+
+    for age, name in enumerate(("new", "middle", "old")):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "0000-feature0.npy").write_bytes(b"x" * 100)
+        os.utime(cache / name, (1e9 - age, 1e9 - age))
+    make_room(50, 260)
+    assert {path.name for path in cache.iterdir()} == {"new", "middle"}
+    make_room(0, 260)
+    assert len(kept_features()) == 2
+
+
+def test_the_key_depends_on_files_settings_and_weights(parts):
+    key = features_key(parts.part, parts.data, parts.rows, {"resize": "crop"})
+    assert key == features_key(parts.part, parts.data, parts.rows, {"resize": "crop"})
+    assert key != features_key(parts.part, parts.data, parts.rows, {"resize": "pad"})
+    assert key != features_key(parts.part, parts.data, parts.rows[1:], {"resize": "crop"})
+    layer = next(layer for layer in parts.part.model.layers if layer.weights)
+    layer.set_weights([weight + 1e-3 for weight in layer.get_weights()])
+    assert key != features_key(parts.part, parts.data, parts.rows, {"resize": "crop"})
