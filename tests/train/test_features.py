@@ -148,7 +148,8 @@ class Parts:
 
 
 @pytest.fixture
-def parts(tmp_path, registry):
+def parts(tmp_path, registry, monkeypatch):
+    monkeypatch.setattr(features, "_SHARD_BATCHES", 4)
     return Parts(tmp_path, registry)
 
 

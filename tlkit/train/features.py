@@ -29,9 +29,9 @@ from tlkit.rundir import write_atomically
 
 Progress = Callable[[int, int], None]
 
-_SHARDS = 64
-"""About how many files an array has; each is memory-mapped and holds a file descriptor."""
-_LEAST_BATCHES = 16
+_SHARD_BYTES = 256e6
+_SHARD_BATCHES = 64
+"""A shard has whole batches, as many as are within both: it is made in memory, and lost by a kill."""
 _TRIED = 3
 _FORMAT = 1
 
@@ -185,8 +185,8 @@ class FeatureSet:
         self.rows = rows
         self._seeds = seeds
         self._with_targets = with_targets
-        batches = -(-len(rows) // feed.batch_size)
-        self._shard = feed.batch_size * max(_LEAST_BATCHES, -(-batches // _SHARDS))
+        batches = int(_SHARD_BYTES / (part.bytes_an_image * feed.batch_size))
+        self._shard = feed.batch_size * max(1, min(batches, _SHARD_BATCHES))
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
 
