@@ -256,3 +256,19 @@ def test_the_key_depends_on_files_settings_and_weights(parts):
     layer = next(layer for layer in parts.part.model.layers if layer.weights)
     layer.set_weights([weight + 1e-3 for weight in layer.get_weights()])
     assert key != features_key(parts.part, parts.data, parts.rows, {"resize": "crop"})
+
+
+def test_operations_are_counted_for_each_place_of_a_kernel():
+    images = keras.Input((8, 6, 3))
+    x = keras.layers.Conv2D(4, 3, 2, "same", use_bias=False)(images)
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+    x = keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x))
+    part = FrozenPart(keras.Model(images, [x]))
+    assert part.operations_an_image == 2 * (4 * 3 * 9 * 3 * 4 + 4 * 3 * 9 * 4 + 4 * 5)
+
+
+def test_with_augmentation_auto_decides_by_what_there_is_to_compute_and_to_read(run):
+    _, light = run("segmentation", "light", "augment.name=flip", "train.views=1")
+    assert "features are not kept: reading them is hardly faster" in light
+    _, heavy = run("classification", "heavy", "augment.name=flip", "train.views=1", "backbone.filters=[32, 64, 64]")
+    assert "features are kept: 1 pass " in heavy

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -33,6 +34,8 @@ _SHARD_BYTES = 256e6
 _SHARD_BATCHES = 64
 """A shard has whole batches, as many as are within both: it is made in memory, and lost by a kill."""
 _TRIED = 3
+_OPERATIONS_A_BYTE = 100
+"""A core computes some ten thousand million operations a second, and a disk gives some hundred million bytes."""
 _FORMAT = 1
 
 
@@ -57,6 +60,16 @@ class FrozenPart:
     def bytes_an_image(self) -> int:
         """Of the features as they are kept, float32."""
         return 4 * sum(int(np.prod(shape)) for shape in self.shapes)
+
+    @property
+    def operations_an_image(self) -> int:
+        """Multiplications and additions of the convolutions and dense layers, two for each weight and place."""
+        total = 0
+        for layer in self.model.layers:
+            kernels = [each for each in layer.weights if "kernel" in each.name]
+            shape = layer.output.shape[1:-1] if kernels else ()
+            total += sum(2 * math.prod(kernel.shape) * math.prod(shape) for kernel in kernels)
+        return int(total)
 
     def __call__(self, images: Any) -> list[np.ndarray]:
         """float32 (N, …) of each tensor at the cut."""
@@ -108,8 +121,8 @@ def make_plan(
         setting: ``auto``, ``on`` or ``off``.
         budget: bytes that features may take.
         folder: on the disk that they are to stand on; it is made.
-        augmented: whether images are augmented. Views are other draws than fresh ones, so that what is kept must not
-            depend on how fast the machine was just then.
+        augmented: whether images are augmented. Views are other draws than fresh ones, so that auto must not depend
+            on how fast the machine was just then: operations are compared with bytes instead of times.
     """
     if setting == "off":
         return CachePlan(False, "features are not kept: train.cache is off")
@@ -128,8 +141,11 @@ def make_plan(
     passes = "1 pass" if views == 1 else f"{views} passes"
     told = f"{passes} through the frozen part instead of {epochs}, {_bytes(size)}; about {_time(within)} instead of "
     told += f"{_time(without)} for that part"
-    if setting == "auto" and not augmented and within > 0.9 * without:
-        return CachePlan(False, f"features are not kept: reading them takes as long as computing them ({told})")
+    pays = within <= 0.9 * without
+    if augmented:
+        pays = part.operations_an_image >= _OPERATIONS_A_BYTE * part.bytes_an_image
+    if setting == "auto" and not pays:
+        return CachePlan(False, f"features are not kept: reading them is hardly faster than computing them ({told})")
     return CachePlan(True, f"features are kept: {told}", computing)
 
 
