@@ -235,6 +235,13 @@ def test_a_full_disk_lets_the_run_go_on_without_and_says_so(run, monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_cache_folder_that_can_not_be_made_lets_the_run_go_on_without_and_says_so(run, cache):
+    cache.parent.mkdir(parents=True)
+    cache.write_text("a file")
+    _, told = run("classification", "run", "train.cache=on", "schedule.epochs=1")
+    assert f"features are not kept: {cache}" in told
+
+
 def test_the_least_recently_used_features_go_first(cache):
     import os
 

@@ -220,22 +220,22 @@ class _PhaseRun:
         views = shared.table.views if shared.policies else 1
         budget = shared.table.cache_budget * 1e9
         folder = self._views_folder if shared.policies else features_folder()
-        plan = make_plan(
-            part,
-            self.feed,
-            self.train_rows,
-            others=len(self.validation_rows),
-            epochs=self.phase.epochs,
-            views=views,
-            setting=shared.table.cache,
-            budget=budget,
-            folder=folder,
-            augmented=bool(shared.policies),
-        )
-        shared.reporter.say(f"  {plan.reason}")
-        if not plan.use:
-            return
         try:
+            plan = make_plan(
+                part,
+                self.feed,
+                self.train_rows,
+                others=len(self.validation_rows),
+                epochs=self.phase.epochs,
+                views=views,
+                setting=shared.table.cache,
+                budget=budget,
+                folder=folder,
+                augmented=bool(shared.policies),
+            )
+            shared.reporter.say(f"  {plan.reason}")
+            if not plan.use:
+                return
             sets = self._feature_sets(part, views, budget)
             for title, each in sets:
                 shared.reporter.begin(title, len(each.rows))
