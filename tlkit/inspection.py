@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +84,15 @@ def inspect_recipe(recipe: Recipe, folder: Path, image: Path | None = None) -> I
         image: a file whose feature maps are to be shown, instead of one of the data set.
 
     Raises:
-        DataError: the data, the weights or the image can't be used.
+        DataError: the data or the image can't be used.
         PluginError: a plugin broke its contract.
         RecipeError: the schedule doesn't go with the network.
     """
     data = from_recipe.open_data(recipe, folder, few=FEW)
-    network = from_recipe.build_network(recipe, data.classes, data.label_kind, from_recipe.normalization(recipe, data))
+    normalization = from_recipe.normalization(recipe, data)
+    network, notes = _network(recipe, data.classes, data.label_kind, normalization)
     shown = np.asarray(data.store.images[0]) if image is None else _decoded(image, recipe)
-    return _inspection(recipe, network, None, shown, ())
+    return _inspection(recipe, network, None, shown, notes)
 
 
 def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None = None) -> Inspection:
@@ -110,16 +111,8 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
     from tlkit.evaluate.predictor import Predictor
 
     predictor = Predictor.open(run.path)
-    card, notes = predictor.card, []
-    normalization = _kept_normalization(predictor.model)
-    kind: LabelKind = card.label_kind
-    try:
-        network = from_recipe.build_network(recipe, card.classes, kind, normalization)
-    except DataError as error:
-        notes.append(f"The weights that the run began with can't be had; random ones are shown. {error}")
-        options = recipe.backbone.options.model_copy(update={"weights": "none"})
-        random = Selection(recipe.backbone.record, options)
-        network = from_recipe.build_network(_with_backbone(recipe, random), card.classes, kind, normalization)
+    card = predictor.card
+    network, notes = _network(recipe, card.classes, card.label_kind, _kept_normalization(predictor.model))
     shown = None
     if image is not None:
         shown = _decoded(image, recipe)
@@ -127,14 +120,24 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
         try:
             shown = np.asarray(from_recipe.open_data(recipe, folder, few=1).store.images[0])
         except DataError as error:
-            notes.append(f"No feature maps: {error} --image names another image.")
-    return _inspection(recipe, network, predictor.model, shown, tuple(notes), run.path.name)
+            notes += (f"No feature maps: {error} --image names another image.",)
+    return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)
 
 
-def _with_backbone(recipe: Recipe, backbone: Selection[Any]) -> Recipe:
-    from dataclasses import replace
-
-    return replace(recipe, backbone=backbone)
+def _network(
+    recipe: Recipe, classes: tuple[str, ...], kind: LabelKind, normalization: Normalization | None
+) -> tuple[Network, tuple[str, ...]]:
+    """The network with the weights that a run begins with; with random ones, and a note, where those can't be had."""
+    try:
+        return from_recipe.build_network(recipe, classes, kind, normalization), ()
+    except DataError as error:
+        if recipe.backbone.options.weights == "none":
+            raise
+        options = recipe.backbone.options.model_copy(update={"weights": "none"})
+        random = replace(recipe, backbone=Selection(recipe.backbone.record, options))
+        network = from_recipe.build_network(random, classes, kind, normalization)
+        note = f"The weights that training begins with can't be had; random ones are shown instead. {error}"
+        return network, (note,)
 
 
 def _inspection(

@@ -173,6 +173,13 @@ def test_what_can_not_be_shown_is_said(recipe, tmp_path, arguments, message):
     assert not (tmp_path / "new").exists()
 
 
+def test_weights_that_can_not_be_had_are_noted_and_the_network_is_shown(recipe, registry, tmp_path):
+    (tmp_path / "store").mkdir()
+    found = inspect_recipe(load_recipe(recipe, registry, ["backbone.weights=missing.h5"]), tmp_path / "store")
+    assert "missing.h5" in found.notes[0]
+    assert found.before == "untrained"
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     outcome = tlkit_command("inspect", tmp_path)
     assert "not a run folder" in outcome.err
