@@ -10,7 +10,7 @@ from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
-    from tlkit.data.pipeline import Policy
+    from tlkit.data.policies import Policy
     from tlkit.data.prepare import Data
     from tlkit.data.store import Progress
     from tlkit.models.assemble import Network, Normalization
@@ -29,7 +29,14 @@ def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, fe
     from tlkit.data.prepare import open_data
 
     return open_data(
-        recipe.data, recipe.input, task=recipe.task, seed=recipe.seed, folder=folder, progress=progress, few=few
+        recipe.data,
+        recipe.input,
+        task=recipe.task,
+        seed=recipe.seed,
+        folder=folder,
+        progress=progress,
+        few=few,
+        keep=few is None and recipe.train.cache != "off",
     )
 
 
@@ -101,7 +108,7 @@ def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
 
 def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
     """The recipe's augmentation, built."""
-    from tlkit.data.pipeline import build_policies
+    from tlkit.data.policies import build_policies
 
     return build_policies(recipe.augment, AugmentContext(recipe.task, recipe.input.image_size, len(data.classes)))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit import from_recipe
 from tlkit.contracts import LabelKind, Phase
-from tlkit.data.decode import decode_image, fit_image
+from tlkit.data.decode import decode_to_size
 from tlkit.errors import DataError
 from tlkit.evaluate.network_pictures import (
     block_outputs,
@@ -164,7 +164,7 @@ def _kept_normalization(model: Any) -> Normalization | None:
 
 
 def _decoded(file: Path, recipe: Recipe) -> np.ndarray:
-    return fit_image(decode_image(file), recipe.input.image_size, recipe.input.resize)
+    return decode_to_size(file, None, recipe.input.image_size, recipe.input.resize)[0]
 
 
 def _trained_count(network: Network, phase: Phase) -> int:

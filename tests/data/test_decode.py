@@ -9,7 +9,7 @@ from PIL import Image
 
 from tlkit import IGNORE, DataError, MaskTable
 from tlkit.data import decode
-from tlkit.data.decode import decode_image, decode_mask, fit_image, fit_mask, restore_mask
+from tlkit.data.decode import decode_image, decode_mask, decode_to_size, fit_image, fit_mask, restore_mask
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
 NUMBERS = MaskTable({0: 0, 1: 1, 255: IGNORE})
@@ -300,3 +300,43 @@ def test_restored_probabilities_keep_their_channels() -> None:
     assert np.allclose(restored.sum(-1), 1, atol=1e-5)
     assert restored[:, 0, 0].tolist() == [1.0] * 30
     assert restored[:, -1, 1].tolist() == [1.0] * 30
+
+
+def smooth(width: int, height: int) -> Image.Image:
+    """A photograph's like: structures larger than a few pixels, with an edge."""
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([x * 255 / width, y * 255 / height, 128 + 100 * np.sin(x / 40) * np.cos(y / 30)], -1)
+    pixels[height // 3 : height // 2, width // 4 : width // 3] = 20
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_scaled_while_decoding_is_the_image_resized(tmp_path: Path, resize: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = tmp_path / "a.jpg"
+    smooth(1201, 803).save(file, quality=95, exif=exif)
+    ours, size = decode_to_size(file, None, (100, 80), resize)
+    whole = decode_image(file)
+    assert size == whole.shape[:2]
+    assert np.abs(ours.astype(int) - fit_image(whole, (100, 80), resize)).mean() < 1.5
+
+
+@pytest.mark.parametrize(("side", "height"), [(37, 75), (38, 150), (75, 150), (76, 300), (150, 300), (151, 600)])
+def test_scaling_while_decoding_leaves_twice_the_pixels_that_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, height: int
+) -> None:
+    smooth(800, 600).save(tmp_path / "a.jpg")
+    seen = []
+    fit = decode.fit_image
+    monkeypatch.setattr(decode, "fit_image", lambda image, *rest: seen.append(image.shape) or fit(image, *rest))
+    decode_to_size(tmp_path / "a.jpg", None, (side, side), "stretch")
+    assert seen == [(height, height * 4 // 3, 3)]
+
+
+def test_a_png_is_not_scaled_while_decoding(tmp_path: Path) -> None:
+    smooth(400, 300).save(tmp_path / "a.png")
+    ours, size = decode_to_size(tmp_path / "a.png", None, (20, 20), "stretch")
+    assert size == (300, 400)
+    np.testing.assert_array_equal(ours, fit_image(decode_image(tmp_path / "a.png"), (20, 20), "stretch"))

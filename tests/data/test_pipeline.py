@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
-from tlkit.data.pipeline import Feed, Policy, batch_seeds, epoch_order
+from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
+from tlkit.data.policies import Policy
 from tlkit.data.prepare import open_data
 from tlkit.recipe.schema import InputTable, Selection
 

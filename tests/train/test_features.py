@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import keras
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import from_recipe
+from tlkit import from_recipe, kept
 from tlkit.data.pipeline import Feed, batch_seeds
-from tlkit.featurestore import kept_features, make_room
+from tlkit.data.policies import code_digest
+from tlkit.data.shards import write_shard
+from tlkit.kept import all_kept, make_room
 from tlkit.models.freeze import prepare
 from tlkit.recipe.load import load_recipe
 from tlkit.train import features
@@ -83,6 +86,10 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache" / "features"
 
 
+def features_kept():
+    return [each for each in all_kept() if each.folder.parent.name == "features"]
+
+
 @pytest.fixture
 def run(tmp_path, registry, cache, capsys):
     """Runs a kind of recipe; gives the weights and what was printed."""
@@ -115,16 +122,16 @@ def test_another_run_on_the_same_images_computes_nothing(run, cache, monkeypatch
         FrozenPart, "__call__", lambda part, images: calls.append(len(images)) or computing(part, images)
     )
     _, told = run("classification", "second", "train.cache=on", "head.units=[8]")
-    assert "features are kept" in told
-    assert sum(calls) <= 3 * 128  # the trial
-    assert len(kept_features()) == 2
+    assert "features are kept: an earlier run left them all" in told
+    assert calls == []
+    assert len(features_kept()) == 2
 
 
 def test_another_network_has_features_of_its_own(run):
     run("classification", "first", "train.cache=on", "schedule.epochs=2")
     run("classification", "second", "train.cache=on", "schedule.epochs=2", "seed=5")
     run("classification", "third", "train.cache=on", "schedule.epochs=2", "input.resize=pad", "seed=5")
-    assert len(kept_features()) == 6
+    assert len(features_kept()) == 6
 
 
 class Parts:
@@ -168,26 +175,59 @@ def test_half_a_cache_is_completed_and_a_broken_shard_is_made_anew(parts, tmp_pa
 
 
 def test_a_kill_while_features_are_written_leaves_only_whole_shards(parts, tmp_path, monkeypatch):
-    saved = []
+    written = []
 
-    def killed(file, values):
-        if saved:
+    def killed(folder, name, arrays, note):
+        if written:
+            # What is there of a shard before its note counts for nothing.
+            np.save(folder / f"{name}-feature0.npy", np.zeros_like(arrays["feature0"]))
             raise KeyboardInterrupt
-        saved.append(file)
-        np.save(file, values)
+        written.append(name)
+        write_shard(folder, name, arrays, note)
 
-    monkeypatch.setattr(features, "_save", killed)
-    with pytest.raises(KeyboardInterrupt):
-        parts.features(tmp_path / "set").fill()
-    monkeypatch.undo()
-    assert [file.name for file in (tmp_path / "set").iterdir()] == [saved[0].name]
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "write_shard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            parts.features(tmp_path / "set").fill()
     whole = parts.features(tmp_path / "set")
+    first = (tmp_path / "set" / f"{written[0]}-feature0.npy").stat().st_mtime_ns
+    assert 0 < whole.missing < len(parts.rows)
     whole.fill()
+    assert (tmp_path / "set" / f"{written[0]}-feature0.npy").stat().st_mtime_ns == first
     other = parts.features(tmp_path / "other")
     other.fill()
     np.testing.assert_allclose(
         whole.batch(parts.rows)["feature0"], other.batch(parts.rows)["feature0"], rtol=1e-5, atol=1e-6
     )
+
+
+def test_a_flipped_bit_in_what_an_earlier_run_left_is_found(parts, tmp_path):
+    whole = parts.features(tmp_path / "set")
+    whole.fill()
+    expected = whole.batch(parts.rows)["feature0"]
+    file = sorted((tmp_path / "set").glob("*.npy"))[1]
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 64
+    file.write_bytes(content)
+    again = parts.features(tmp_path / "set")
+    assert again.missing == 0
+    again.fill()
+    np.testing.assert_allclose(again.batch(parts.rows)["feature0"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_batches_of_the_trial_are_not_computed_again(parts, tmp_path, monkeypatch):
+    calls = []
+    computing = FrozenPart.__call__
+    monkeypatch.setattr(
+        FrozenPart, "__call__", lambda part, images: calls.append(len(images)) or computing(part, images)
+    )
+    tried = parts.features(tmp_path / "tried")
+    tried.try_some()
+    tried.fill()
+    assert sum(calls) == len(parts.rows)
+    straight = parts.features(tmp_path / "straight")
+    straight.fill()
+    np.testing.assert_array_equal(tried.batch(parts.rows)["feature0"], straight.batch(parts.rows)["feature0"])
 
 
 def test_views_are_those_of_their_seeds_and_an_epoch_takes_one_after_the_other(tmp_path, registry):
@@ -207,13 +247,41 @@ def test_views_are_those_of_their_seeds_and_an_epoch_takes_one_after_the_other(t
         np.testing.assert_allclose(b["features"][0], parts.part(images["images"])[0], rtol=1e-5, atol=1e-6)
 
 
-def test_augmented_features_are_gone_when_the_run_has_ended(run, tmp_path):
-    weights, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
+def test_augmented_features_serve_later_runs_with_the_same_draws(run):
+    first, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "2 passes" in told
+    again, told = run("classification", "again", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "an earlier run left them all" in told
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for other in ("seed=5", "augment.vertical=true", "input.batch_size=64"):
+        _, told = run("classification", other, "train.cache=on", "train.views=2", "augment.name=flip", other)
+        assert "2 passes" in told
+
+
+def test_augmented_features_are_gone_after_the_run_when_their_code_can_not_be_read(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tlkit.data.policies.code_digest", lambda _function: None)
+    _, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
     assert "2 passes" in told
     assert not (tmp_path / "run" / "cache").exists()
-    again, _ = run("classification", "again", "train.cache=on", "train.views=2", "augment.name=flip")
-    for one, other in zip(weights, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert len(features_kept()) == 1  # of the validation images, which are not augmented
+
+
+def test_the_digest_of_code_covers_the_whole_package_or_the_one_file(tmp_path, monkeypatch):
+    package = tmp_path / "a_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("from a_package.inner import build\n")
+    (package / "inner.py").write_text("def build(): pass\n")
+    (tmp_path / "a_file.py").write_text("def build(): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import a_file
+    import a_package
+
+    before = code_digest(a_package.build), code_digest(a_file.build)
+    (package / "__init__.py").write_text("from a_package.inner import build  # changed\n")
+    assert code_digest(a_package.build) != before[0]
+    assert code_digest(a_file.build) == before[1]
+    assert code_digest(eval("lambda: None", {"__name__": "nowhere"})) is None
 
 
 def test_a_budget_that_is_too_small_lets_the_run_go_on_without(run):
@@ -223,13 +291,15 @@ def test_a_budget_that_is_too_small_lets_the_run_go_on_without(run):
 
 
 def test_a_full_disk_lets_the_run_go_on_without_and_says_so(run, monkeypatch):
-    def full(file, values):
-        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+    def full(folder, name, arrays, note):
+        np.save(folder / f"{name}-feature0.npy", arrays["feature0"][:2])
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder / name))
 
-    monkeypatch.setattr(features, "_save", full)
+    monkeypatch.setattr(features, "write_shard", full)
     kept, told = run("classification", "run", "train.cache=on", "schedule.epochs=2")
     monkeypatch.undo()
     assert "No space left on device" in told
+    assert features_kept() == []
     computed, _ = run("classification", "other", "train.cache=off", "schedule.epochs=2")
     for ours, theirs in zip(kept, computed, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -242,17 +312,31 @@ def test_a_cache_folder_that_can_not_be_made_lets_the_run_go_on_without_and_says
     assert f"features are not kept: {cache}" in told
 
 
-def test_the_least_recently_used_features_go_first(cache):
-    import os
+def test_a_limit_that_is_too_small_lets_the_run_go_on_without(run):
+    kept.set_limit(1e-6)
+    _, told = run("classification", "run", "train.cache=on", "schedule.epochs=1")
+    assert "tlkit cache limit allows 0.1 MB" in told
 
-    for age, name in enumerate(("new", "middle", "old")):
-        (cache / name).mkdir(parents=True)
-        (cache / name / "0000-feature0.npy").write_bytes(b"x" * 100)
-        os.utime(cache / name, (1e9 - age, 1e9 - age))
-    make_room(50, 260)
-    assert {path.name for path in cache.iterdir()} == {"new", "middle"}
-    make_room(0, 260)
-    assert len(kept_features()) == 2
+
+def test_the_least_recently_used_go_first(cache):
+    images = cache.parent / "images"
+    for age, folder in enumerate((cache / "new", images / "middle", cache / "old")):
+        folder.mkdir(parents=True)
+        (folder / "0000-feature0.npy").write_bytes(b"x" * 100)
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    kept.set_limit(260e-9)
+    assert [each.folder.name for each in all_kept()] == ["middle", "new"]
+    make_room(50)
+    assert len(all_kept()) == 2
+    make_room(100)
+    assert [each.folder.name for each in all_kept()] == ["new"]
+
+
+def test_a_limit_that_is_no_number_is_named(cache):
+    cache.mkdir(parents=True)
+    (cache.parent / "limit.txt").write_text("much")
+    with pytest.raises(tlkit.DataError, match=r"limit\.txt: expected gigabytes, 0 or more, received 'much'"):
+        kept.limit()
 
 
 def test_the_key_depends_on_files_settings_and_weights(parts):
@@ -262,7 +346,8 @@ def test_the_key_depends_on_files_settings_and_weights(parts):
     assert key != features_key(parts.part, parts.data, parts.rows[1:], {"resize": "crop"})
     layer = next(layer for layer in parts.part.model.layers if layer.weights)
     layer.set_weights([weight + 1e-3 for weight in layer.get_weights()])
-    assert key != features_key(parts.part, parts.data, parts.rows, {"resize": "crop"})
+    changed = FrozenPart(parts.part.model)
+    assert key != features_key(changed, parts.data, parts.rows, {"resize": "crop"})
 
 
 def test_operations_are_counted_for_each_place_of_a_kernel():

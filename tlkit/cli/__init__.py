@@ -24,7 +24,7 @@ VERBS = {
     "inspect": "Look inside a network: table, drawing, kernels, feature maps.",
     "predict": "Use a trained model on images.",
     "compare": "Compare runs: metrics, recipes, learning curves.",
-    "cache": "List and clear the features that are kept for later runs.",
+    "cache": "List, limit and clear what is kept for later runs.",
     "recipes": "List, show and copy the shipped recipes.",
     "plugins": "List the plugins: what loaded, from where, what failed.",
 }

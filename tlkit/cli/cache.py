@@ -1,4 +1,4 @@
-"""``tlkit cache``: the features that are kept for later runs."""
+"""``tlkit cache``: what is kept for later runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 
 @click.group()
 def cache() -> None:
-    """List and clear the features of frozen backbones that are kept for later runs."""
+    """List, limit and clear what is kept for later runs: decoded images and features of frozen backbones."""
 
 
 @cache.command("ls")
@@ -15,20 +15,32 @@ def list_kept() -> None:
     """List what is kept, the least recently used first."""
     from datetime import datetime
 
-    from tlkit.featurestore import features_folder, kept_features
+    from tlkit import kept
 
-    kept = kept_features()
-    for each in kept:
+    found = kept.all_kept()
+    for each in found:
         used = datetime.fromtimestamp(each.used).strftime("%Y-%m-%d %H:%M")
-        click.echo(f"{each.folder.name}  {each.size / 1e6:10.1f} MB  {used}  {each.about}")
-    total = sum(each.size for each in kept)
-    click.echo(f"{len(kept)} sets of features, {total / 1e6:.1f} MB, in {features_folder()}")
+        what = each.folder.parent.name
+        click.echo(f"{what:8}  {each.size / 1e6:10.1f} MB  {used}  {each.about}  ({each.folder.name[:12]})")
+    total = sum(each.size for each in found) / 1e9
+    click.echo(f"{total:.2f} GB of at most {kept.limit() / 1e9:g} GB, in {kept.kept_folder()}")
+
+
+@cache.command()
+@click.argument("gigabytes", type=click.FloatRange(min=0), required=False)
+def limit(gigabytes: float | None) -> None:
+    """Show, or set, how many GIGABYTES may be kept. What was not used for longest goes first; 0 keeps nothing."""
+    from tlkit import kept
+
+    if gigabytes is not None:
+        kept.set_limit(gigabytes)
+    click.echo(f"at most {kept.limit() / 1e9:g} GB are kept, in {kept.kept_folder()}")
 
 
 @cache.command()
 def clear() -> None:
     """Remove what is kept; the next run on those images computes it again."""
-    from tlkit import featurestore
+    from tlkit import kept
 
-    count, size = featurestore.clear()
-    click.echo(f"{count} sets of features removed, {size / 1e6:.1f} MB")
+    count, size = kept.clear()
+    click.echo(f"{count} folder{'' if count == 1 else 's'} removed, {size / 1e6:.1f} MB")

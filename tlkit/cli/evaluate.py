@@ -156,6 +156,7 @@ def open_run_data(recipe: Recipe, folder: RunFolder, new_data: Path | None, cach
         folder=cache,
         progress=progress,
         minimum_classes=2 if new_data is None else 1,
+        keep=recipe.train.cache != "off",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -34,6 +35,14 @@ _BROKEN = (
 )
 """What Pillow raises on damaged files."""
 
+DECODING = 2
+"""Raised when the pixels that a file is decoded to change, so that what is kept of it is made anew."""
+
+_KEPT = 2
+"""Times the pixels needed in each direction are left by scaling in the DCT."""
+_ORIENTATION = 0x0112
+_ON_THEIR_SIDE = (5, 6, 7, 8)
+
 
 def decode_image(path: Path, data: bytes | None = None) -> np.ndarray:
     """Decode an image of any common kind.
@@ -53,11 +62,52 @@ def decode_image(path: Path, data: bytes | None = None) -> np.ndarray:
         DataError: the file can't be read or decoded; the message names it.
     """
     with _open(path, data) as image:
-        try:
-            turned = ImageOps.exif_transpose(image)
-            return _to_rgb(turned)
-        except _BROKEN as error:
-            raise DataError(f"{path}: can't be decoded: {error}") from error
+        return _decoded(path, image)
+
+
+def decode_to_size(path: Path, data: bytes | None, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
+    """Decode an image and bring it to the model's size: ``fit_image`` of ``decode_image``, but sooner for large JPEGs.
+
+    A JPEG is scaled by 1/2, 1/4 or 1/8 while it is decoded, in the DCT (ITU-T T.81; libjpeg's ``scale_denom``), as long
+    as that leaves at least twice the pixels in each direction that the model's size needs; what is left is resized as
+    ever. On photographs the result differs by 0.2 (to 160 and 224 pixels) to 0.8 grey levels (to 64) in the mean.
+
+    Args:
+        path: the file.
+        data: its bytes, if they were read already.
+        size: (height, width) of the result.
+        resize: as ``fit_image``.
+
+    Returns:
+        uint8 (H, W, 3); and the original's (height, width), turned as its EXIF orientation says.
+
+    Raises:
+        DataError: as ``decode_image``.
+    """
+    with _open(path, data) as image:
+        on_its_side = _stands_on_its_side(path, image)
+        width, height = reversed(image.size) if on_its_side else image.size
+        box, inside = _geometry((height, width), size, resize)
+        wanted = (
+            math.ceil(_KEPT * (inside[2] - inside[0]) * width / (box[2] - box[0])),
+            math.ceil(_KEPT * (inside[3] - inside[1]) * height / (box[3] - box[1])),
+        )
+        image.draft(None, (wanted[1], wanted[0]) if on_its_side else wanted)
+        return fit_image(_decoded(path, image), size, resize), (height, width)
+
+
+def _stands_on_its_side(path: Path, image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(_ORIENTATION, 1) in _ON_THEIR_SIDE
+    except _BROKEN as error:
+        raise DataError(f"{path}: can't be decoded: {error}") from error
+
+
+def _decoded(path: Path, image: Image.Image) -> np.ndarray:
+    try:
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except _BROKEN as error:
+        raise DataError(f"{path}: can't be decoded: {error}") from error
 
 
 def decode_mask(path: Path, table: MaskTable, data: bytes | None = None) -> np.ndarray:

@@ -6,18 +6,14 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-from tlkit.contracts import Augmentation, AugmentContext
+from tlkit.data.policies import Policy
 from tlkit.data.prepare import Data
 from tlkit.errors import PluginError
-from tlkit.recipe.schema import Selection
-
-Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 AHEAD = 2
 """Batches that are made before they are asked for."""
@@ -25,27 +21,6 @@ AHEAD = 2
 _ORDER, _SEEDS = 0, 1
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """An augmentation that was built.
-
-    Args:
-        name: of its record.
-        augment: ``augment(batch, seed)`` → batch, as ``Augmentation.build`` returns it.
-        mixes: whether it mixes targets.
-    """
-
-    name: str
-    augment: Augment
-    mixes: bool = False
-
-
-def build_policies(augment: Sequence[Selection[Augmentation]], ctx: AugmentContext) -> tuple[Policy, ...]:
-    """The recipe's policies in their order, without those for which nothing is to be done."""
-    built = [(each.record, each.record.build(ctx, each.options)) for each in augment]
-    return tuple(Policy(record.name, made, record.soft_labels) for record, made in built if made is not None)
 
 
 def _generator(seed: int, phase: int, epoch: int, purpose: int) -> np.random.Generator:

@@ -129,6 +129,7 @@ def open_data(
     progress: Progress | None = None,
     minimum_classes: int = 2,
     few: int | None = None,
+    keep: bool = False,
 ) -> Data:
     """Open a data set, decode it into a store and split it.
 
@@ -141,6 +142,7 @@ def open_data(
         progress: told (done, total) while images are decoded.
         minimum_classes: how many classes there must be; a model can be evaluated on one.
         few: decode so many training images alone, the classes in turn, and split nothing; for a look at the data.
+        keep: whether decoded images are kept for later runs, and those of earlier runs used.
 
     Raises:
         DataError: the data can't be used, or more files than ``max_bad_share`` can't be decoded.
@@ -154,7 +156,7 @@ def open_data(
         table = table.model_copy(
             update={"validation": 0.0, "test": 0.0, "samples": None, "group_pattern": None, "max_bad_share": 1.0}
         )
-    store, samples, broken = fill_store(found, table.image_size, table.resize, folder, progress)
+    store, samples, broken, notes = fill_store(found, table.image_size, table.resize, folder, progress, keep=keep)
     share = len(broken) / len(found.samples)
     if broken and (share > table.max_bad_share or not samples):
         raise DataError(
@@ -181,7 +183,7 @@ def open_data(
         set_aside=(*found.set_aside, *broken),
         groups=tuple(groups_of(samples, table.group_pattern)),
         root=found.root,
-        notes=(*split.notes, *_split_notes(split, labels, found.classes)),
+        notes=(*notes, *split.notes, *_split_notes(split, labels, found.classes)),
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tlkit.contracts import IGNORE
-from tlkit.data.pipeline import Feed, Policy, batch_seeds
+from tlkit.data.pipeline import Feed, batch_seeds
+from tlkit.data.policies import Policy
 from tlkit.data.prepare import Data
 from tlkit.evaluate.canvas import drawing, new_figure, overlay, palette, shorten, to_png
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.data.decode import decode_image, fit_image, restore_mask
+from tlkit.data.decode import decode_to_size, restore_mask
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.evaluator import Inference, load_keras_model
 from tlkit.files import SUFFIXES, images_in
@@ -151,10 +151,9 @@ class Predictor:
 
     def _read(self, path: Path) -> tuple[np.ndarray, tuple[int, int]] | str:
         try:
-            image = decode_image(path)
+            return decode_to_size(path, None, self.card.image_size, self.card.resize)
         except DataError as error:
             return str(error)
-        return fit_image(image, self.card.image_size, self.card.resize), (image.shape[0], image.shape[1])
 
     def _predict_part(
         self, files: Sequence[Path], read: Sequence[tuple[np.ndarray, tuple[int, int]] | str], inference: Inference

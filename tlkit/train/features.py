@@ -1,6 +1,6 @@
 """The feature cache: what the frozen part puts out is computed once, kept on disk, and read in every epoch.
 
-Without augmentation the features of a run serve later runs too, under a key of everything that determines them.
+The features of a run serve later runs too, under a key of everything that determines them.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlkit.data.pipeline import Feed, ahead_of_time, batch_seeds
+from tlkit.data.decode import DECODING
+from tlkit.data.pipeline import Feed, ahead_of_time
 from tlkit.data.prepare import Data
-from tlkit.featurestore import ABOUT
+from tlkit.data.shards import read_shard, write_shard
+from tlkit.kept import ABOUT, limit, mark_used
+from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests
 from tlkit.rundir import write_atomically
 
@@ -36,25 +38,25 @@ _SHARD_BATCHES = 64
 _TRIED = 3
 _OPERATIONS_A_BYTE = 100
 """A core computes some ten thousand million operations a second, and a disk gives some hundred million bytes."""
-_FORMAT = 1
+_FORMAT = 2
 
 
 class FrozenPart:
-    """A phase's frozen part, compiled, with the shapes of what it puts out.
+    """A phase's frozen part, its BatchNormalization folded, compiled, with the shapes of what it puts out.
 
     Args:
-        model: images → the tensors at the cut.
+        model: images → the tensors at the cut, with the weights that the phase begins with.
     """
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.folded = fold_batch_norm(model)
         self.shapes = [tuple(int(size) for size in tensor.shape[1:]) for tensor in model.outputs]
-        self._compiled = tf.function(
-            lambda images: tf.nest.flatten(model(images, training=False)), reduce_retracing=True
-        )
+        self._compiled = tf.function(self.forward, reduce_retracing=True)
 
-    def _flat(self, images: Any) -> list[Any]:
-        return [tf.cast(each, tf.float32) for each in tf.nest.flatten(self.model(images, training=False))]
+    def forward(self, images: Any) -> list[Any]:
+        """The tensors at the cut, to be used in a graph."""
+        return list(tf.nest.flatten(self.folded(images, training=False)))
 
     @property
     def bytes_an_image(self) -> int:
@@ -73,8 +75,9 @@ class FrozenPart:
 
     def __call__(self, images: Any) -> list[np.ndarray]:
         """float32 (N, …) of each tensor at the cut."""
-        return [each.numpy() for each in self._compiled(images)]
+        return [tf.cast(each, tf.float32).numpy() for each in self._compiled(images)]
 
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the graph, the layers' settings and every weight."""
         text = self.model.to_json() + json.dumps(digests(self.model), sort_keys=True)
@@ -88,20 +91,17 @@ class CachePlan:
     Args:
         use: whether.
         reason: in words.
-        seconds_an_image: that the frozen part takes.
     """
 
     use: bool
     reason: str
-    seconds_an_image: float = 0.0
 
 
 def make_plan(
     part: FrozenPart,
-    feed: Feed,
-    rows: np.ndarray,
+    sets: Sequence[FeatureSet],
     *,
-    others: int,
+    images: int,
     epochs: int,
     views: int,
     setting: str,
@@ -113,54 +113,55 @@ def make_plan(
 
     Args:
         part: the frozen part.
-        feed: of the training images.
-        rows: of the training images.
-        others: how many validation images there are.
+        sets: the features that would be kept; what earlier runs left of them is not computed again.
+        images: that an epoch reads, those for validation included.
         epochs: of the phase, at the most.
         views: augmented passes that are kept, 1 without augmentation.
         setting: ``auto``, ``on`` or ``off``.
         budget: bytes that features may take.
         folder: on the disk that they are to stand on; it is made.
         augmented: whether images are augmented. Views are other draws than fresh ones, so that auto must not depend
-            on how fast the machine was just then: operations are compared with bytes instead of times.
+            on how fast the machine was just then, nor on what is there: operations are compared with bytes instead of
+            times.
+
+    Raises:
+        OSError: the folder can't be used.
     """
     if setting == "off":
         return CachePlan(False, "features are not kept: train.cache is off")
     if epochs <= views and setting == "auto":
         return CachePlan(False, f"features are not kept: {epochs} epochs would each see other images")
-    size = part.bytes_an_image * (len(rows) * views + others)
+    size = part.bytes_an_image * sum(len(each.rows) for each in sets)
+    missing = sum(each.missing for each in sets)
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    for limit, what in ((budget, "train.cache_budget allows"), (0.9 * free, f"are free below {folder}")):
-        if size > limit:
-            reason = f"features are not kept: they take {_bytes(size)}, but {_bytes(limit)} {what}"
-            return CachePlan(False, reason)
-    computing, reading = _times(part, feed, rows, folder)
-    without = computing * (len(rows) + others) * epochs
-    within = computing * (len(rows) * views + others) + reading * (len(rows) + others) * epochs
+    for bytes_, most, what in (
+        (size, budget, "train.cache_budget allows {}"),
+        (size, limit(), "tlkit cache limit allows {}"),
+        (part.bytes_an_image * missing, 0.9 * shutil.disk_usage(folder).free, f"{{}} are free below {folder}"),
+    ):
+        if bytes_ > most:
+            return CachePlan(
+                False, f"features are not kept: they take {_bytes(bytes_)}, but {what.format(_bytes(most))}"
+            )
+    if augmented and setting == "auto" and part.operations_an_image < _OPERATIONS_A_BYTE * part.bytes_an_image:
+        return CachePlan(False, "features are not kept: reading them is hardly faster than computing them")
+    if not missing:
+        return CachePlan(True, f"features are kept: an earlier run left them all, {_bytes(size)}")
+    computing, reading = _times(next(each for each in sets if each.missing), folder)
+    without = computing * images * epochs
+    within = computing * missing + reading * images * epochs
     passes = "1 pass" if views == 1 else f"{views} passes"
+    done = sum(len(each.rows) for each in sets) - missing
     told = f"{passes} through the frozen part instead of {epochs}, {_bytes(size)}; about {_time(within)} instead of "
-    told += f"{_time(without)} for that part"
-    pays = within <= 0.9 * without
-    if augmented:
-        pays = part.operations_an_image >= _OPERATIONS_A_BYTE * part.bytes_an_image
-    if setting == "auto" and not pays:
+    told += f"{_time(without)} for that part" + (f"; an earlier run left {done:,} images" if done else "")
+    if not augmented and setting == "auto" and within > 0.9 * without:
         return CachePlan(False, f"features are not kept: reading them is hardly faster than computing them ({told})")
-    return CachePlan(True, f"features are kept: {told}", computing)
+    return CachePlan(True, f"features are kept: {told}")
 
 
-def _times(part: FrozenPart, feed: Feed, rows: np.ndarray, folder: Path) -> tuple[float, float]:
+def _times(feature_set: FeatureSet, folder: Path) -> tuple[float, float]:
     """Seconds an image to compute and to read back."""
-    count = min(len(rows), _TRIED * feed.batch_size)
-    computing, images = 0.0, 0
-    features: list[np.ndarray] = []
-    for number, batch in enumerate(feed.epoch(rows[:count], batch_seeds(0, 0, 0, _TRIED))):
-        began = time.perf_counter()
-        features = part(batch["images"])
-        # The first batch is compiled for.
-        if number or count <= feed.batch_size:
-            computing += time.perf_counter() - began
-            images += len(features[0])
+    computing, features = feature_set.try_some()
     with tempfile.TemporaryDirectory(dir=folder, prefix=".tried-") as temporary:
         reading = 0.0
         for number, each in enumerate(features):
@@ -169,7 +170,7 @@ def _times(part: FrozenPart, feed: Feed, rows: np.ndarray, folder: Path) -> tupl
             began = time.perf_counter()
             np.array(np.load(file, mmap_mode="r"))
             reading += time.perf_counter() - began
-    return computing / max(images, 1), reading / len(features[0])
+    return computing, reading / len(features[0])
 
 
 def _bytes(count: float) -> str:
@@ -190,12 +191,22 @@ class FeatureSet:
         rows: int64 (N,), which images.
         seeds: int32 (batches, 2) of the augmentation, None without.
         with_targets: whether the augmentation changes targets, which are then kept too.
+        about: what they are of, for ``tlkit cache ls``.
     """
 
     def __init__(
-        self, folder: Path, part: FrozenPart, feed: Feed, rows: np.ndarray, seeds: np.ndarray | None, with_targets: bool
+        self,
+        folder: Path,
+        part: FrozenPart,
+        feed: Feed,
+        rows: np.ndarray,
+        seeds: np.ndarray | None,
+        *,
+        with_targets: bool,
+        about: str = "",
     ) -> None:
         self.folder = folder
+        self._about = about
         self._part = part
         self._feed = feed
         self.rows = rows
@@ -205,6 +216,42 @@ class FeatureSet:
         self._shard = feed.batch_size * max(1, min(batches, _SHARD_BATCHES))
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
+        self._tried: dict[int, dict[str, np.ndarray]] = {}
+
+    @property
+    def _shards(self) -> range:
+        return range(-(-len(self.rows) // self._shard))
+
+    @property
+    def missing(self) -> int:
+        """How many images' features are not there, as far as can be seen without reading them through."""
+        sizes = (min(self._shard, len(self.rows) - number * self._shard) for number in self._shards)
+        return sum(
+            size
+            for number, size in enumerate(sizes)
+            if number not in self._arrays and self._opened(number, check=False) is None
+        )
+
+    def try_some(self) -> tuple[float, list[np.ndarray]]:
+        """Compute a few batches that are missing; they are not computed again when the set is filled.
+
+        Returns:
+            seconds an image, without those for compiling, and the features of the last batch.
+        """
+        number = next(number for number in self._shards if self._opened(number, check=False) is None)
+        size = self._feed.batch_size
+        first = number * self._shard // size
+        rows = self.rows[: min((number + 1) * self._shard, (first + _TRIED) * size)]
+        seconds, images = [], []
+        for at, batch in enumerate(self._feed.epoch(rows, self._seeds, start=first), first):
+            began = time.perf_counter()
+            self._tried[at] = self._values(batch)
+            seconds.append(time.perf_counter() - began)
+            images.append(len(batch["index"]))
+        # The first batch is compiled for.
+        start = min(1, len(seconds) - 1)
+        last = [values for name, values in self._tried[at].items() if name.startswith("feature")]
+        return sum(seconds[start:]) / sum(images[start:]), last
 
     def fill(self, progress: Progress | None = None) -> None:
         """Compute the shards that are missing or broken.
@@ -213,33 +260,42 @@ class FeatureSet:
             OSError: they can't be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for number in range(-(-len(self.rows) // self._shard)):
-            found = self._opened(number)
+        if self._about:
+            write_atomically(self.folder / ABOUT, self._about + "\n")
+        for number in self._shards:
+            found = self._opened(number, check=True)
             if found is None:
                 self._write(number, progress)
-                found = self._opened(number)
-            assert found is not None
+                found = self._opened(number, check=False)
+            if found is None:
+                raise OSError(0, "is not as it was written", str(self.folder / f"{number:04d}"))
             self._arrays[number] = found
             if progress is not None:
                 progress(min((number + 1) * self._shard, len(self.rows)), len(self.rows))
-        # The least recently used go first when the budget is spent.
-        os.utime(self.folder)
+        mark_used(self.folder)
 
     def _write(self, number: int, progress: Progress | None) -> None:
-        first = number * self._shard
-        count = min(self._shard, len(self.rows) - first)
+        begin, end = number * self._shard, min((number + 1) * self._shard, len(self.rows))
         size = self._feed.batch_size
         arrays: dict[str, np.ndarray] = {}
         done = 0
-        for batch in self._feed.epoch(self.rows[: first + count], self._seeds, start=first // size):
-            for name, values in self._values(batch).items():
-                whole = arrays.setdefault(name, np.empty((count, *values.shape[1:]), values.dtype))
-                whole[done : done + len(values)] = values
-            done += len(batch["index"])
+        for values in self._computed(begin // size, end):
+            for name, part in values.items():
+                whole = arrays.setdefault(name, np.empty((end - begin, *part.shape[1:]), part.dtype))
+                whole[done : done + len(part)] = part
+            done += len(part)
             if progress is not None:
-                progress(first + done, len(self.rows))
-        for name, values in arrays.items():
-            _save(self.folder / f"{number:04d}-{name}.npy", values)
+                progress(begin + done, len(self.rows))
+        write_shard(self.folder, f"{number:04d}", arrays, {"images": end - begin})
+
+    def _computed(self, batch: int, end: int) -> Iterator[dict[str, np.ndarray]]:
+        """The values of the batches from number ``batch`` up to row ``end``."""
+        while batch in self._tried and batch * self._feed.batch_size < end:
+            yield self._tried.pop(batch)
+            batch += 1
+        if batch * self._feed.batch_size < end:
+            for each in self._feed.epoch(self.rows[:end], self._seeds, start=batch):
+                yield self._values(each)
 
     def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
         found = {f"feature{place}": values for place, values in enumerate(self._part(batch["images"]))}
@@ -247,22 +303,17 @@ class FeatureSet:
             found |= {key: np.asarray(batch[key]) for key in batch if key not in ("images", "index")}
         return found
 
-    def _opened(self, number: int) -> dict[str, np.ndarray] | None:
-        """The shard's arrays, memory-mapped; None when one is missing, cut off or of another shape."""
+    def _opened(self, number: int, *, check: bool) -> dict[str, np.ndarray] | None:
+        """The shard's arrays, memory-mapped; None when it is missing, damaged or of another shape."""
         count = min(self._shard, len(self.rows) - number * self._shard)
-        names = {f"feature{place}": shape for place, shape in enumerate(self._part.shapes)}
-        found: dict[str, np.ndarray] = {}
-        try:
-            for name, shape in names.items():
-                found[name] = np.load(self.folder / f"{number:04d}-{name}.npy", mmap_mode="r", allow_pickle=False)
-                if found[name].shape != (count, *shape) or found[name].dtype != np.float32:
-                    return None
-            if self._with_targets:
-                for key in self._feed.targets:
-                    found[key] = np.load(self.folder / f"{number:04d}-{key}.npy", mmap_mode="r", allow_pickle=False)
-                    if len(found[key]) != count:
-                        return None
-        except (OSError, ValueError, EOFError):
+        shard = read_shard(self.folder, f"{number:04d}", check=check)
+        if shard is None:
+            return None
+        found, _ = shard
+        expected = {f"feature{place}": (count, *shape) for place, shape in enumerate(self._part.shapes)}
+        targets = set(self._feed.targets) if self._with_targets else set()
+        shapes = {name: values.shape for name, values in found.items() if name not in targets}
+        if shapes != expected or not targets <= set(found) or any(len(values) != count for values in found.values()):
             return None
         return found
 
@@ -328,39 +379,23 @@ def _number(name: str) -> int:
     return int(name.removeprefix("feature")) if name.startswith("feature") else -1
 
 
-def _save(file: Path, values: np.ndarray) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.save(stream, values, allow_pickle=False)
-        Path(temporary).replace(file)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
-
-
-def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: dict[str, Any]) -> str:
-    """A digest of everything that determines the features of images that are not augmented.
+def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mapping[str, Any]) -> str:
+    """A digest of everything that determines features.
 
     Args:
         part: the frozen part.
         data: whose files they are of.
         rows: which of them.
-        settings: how files become images.
+        settings: how files become images, and how these are augmented.
     """
     files = hashlib.sha256("\n".join(data.store.digests[int(row)] for row in rows).encode()).hexdigest()
     what = {
         "format": _FORMAT,
         "files": files,
-        "settings": settings,
-        "frozen": part.key(),
+        "decoding": DECODING,
+        "settings": dict(settings),
+        "frozen": part.key,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def describe(folder: Path, text: str) -> None:
-    """Note in a folder of features what they are of, for ``tlkit cache ls``."""
-    write_atomically(folder / ABOUT, text + "\n")

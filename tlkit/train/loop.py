@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 import time
@@ -15,10 +16,11 @@ import keras
 import numpy as np
 
 from tlkit.contracts import Phase, Plateau
-from tlkit.data.pipeline import Feed, Policy, batch_seeds, epoch_order
+from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
+from tlkit.data.policies import Policy
 from tlkit.data.prepare import Data
 from tlkit.errors import Problem, RecipeError, RunError
-from tlkit.featurestore import features_folder, make_room
+from tlkit.kept import features_folder, make_room
 from tlkit.models.assemble import Network
 from tlkit.models.freeze import (
     FreezeError,
@@ -39,7 +41,6 @@ from tlkit.train.features import (
     FeatureFeed,
     FeatureSet,
     FrozenPart,
-    describe,
     features_key,
     make_plan,
 )
@@ -146,6 +147,8 @@ class _PhaseRun:
         self.phase = phase
         self.network = training.network
         self.prepared: Prepared = prepare(training.network, phase)
+        frozen = self.prepared.frozen_part
+        self.part = None if frozen is None else FrozenPart(frozen)
         self.optimizers = Optimizers(phase, self.prepared)
         self.train_metrics = training.training
         self.validation_metrics = training.validation
@@ -154,6 +157,7 @@ class _PhaseRun:
         half = training.table.precision == "mixed_float16"
         self.steps = Steps(
             self.prepared,
+            self.part,
             self.optimizers,
             training.loss,
             training.plain_loss,
@@ -206,75 +210,88 @@ class _PhaseRun:
 
     @property
     def _views_folder(self) -> Path:
+        """For features that no later run can use."""
         return self.shared.folder.path / "cache" / f"views-{self.index}"
 
     def _keep_features(self) -> None:
         """Compute the frozen part's features once, where that pays; the epochs then read them."""
-        shared = self.shared
-        if self.prepared.frozen_part is None or not isinstance(self.feed, Feed):
+        shared, part = self.shared, self.part
+        if part is None or not isinstance(self.feed, Feed):
             return
         if shared.targets.task == "segmentation" and any(policy.mixes for policy in shared.policies):
             shared.reporter.say("  features are not kept: mixed masks would take too much room")
             return
-        part = FrozenPart(self.prepared.frozen_part)
         views = shared.table.views if shared.policies else 1
-        budget = shared.table.cache_budget * 1e9
-        folder = self._views_folder if shared.policies else features_folder()
+        trained, held = self._feature_sets(part, self.feed, views)
+        sets = [*trained, *held]
+        unfinished: Sequence[FeatureSet] = ()
         try:
             plan = make_plan(
                 part,
-                self.feed,
-                self.train_rows,
-                others=len(self.validation_rows),
+                sets,
+                images=len(self.train_rows) + len(self.validation_rows),
                 epochs=self.phase.epochs,
                 views=views,
                 setting=shared.table.cache,
-                budget=budget,
-                folder=folder,
+                budget=shared.table.cache_budget * 1e9,
+                folder=features_folder(),
                 augmented=bool(shared.policies),
             )
             shared.reporter.say(f"  {plan.reason}")
             if not plan.use:
                 return
-            sets = self._feature_sets(part, views, budget)
-            for title, each in sets:
+            make_room(part.bytes_an_image * sum(each.missing for each in sets))
+            for number, each in enumerate(sets):
+                unfinished = sets[number:]
+                name = "validation features" if each in held else "features"
+                title = f"{name}, view {number + 1} of {views}" if each in trained and views > 1 else name
                 shared.reporter.begin(title, len(each.rows))
                 each.fill(lambda done, total, title=title: shared.reporter.at(done, total, title))  # type: ignore[misc]
                 shared.reporter.end()
         except OSError as error:
             shared.reporter.end()
-            shared.reporter.say(f"  features are not kept: {error.filename or folder}: {error.strerror or error}")
-            shutil.rmtree(self._views_folder, ignore_errors=True)
+            shared.reporter.say(
+                f"  features are not kept: {error.filename or features_folder()}: {error.strerror or error}"
+            )
+            for each in unfinished:
+                shutil.rmtree(each.folder, ignore_errors=True)
             return
-        trained = [each for title, each in sets if title != "validation features"]
-        held = [each for title, each in sets if title == "validation features"]
         self.feed = FeatureFeed(shared.data, shared.batch_size, trained)
         if held:
             self.validation_feed = FeatureFeed(shared.data, shared.batch_size, held)
 
-    def _feature_sets(self, part: FrozenPart, views: int, budget: float) -> list[tuple[str, FeatureSet]]:
+    def _feature_sets(self, part: FrozenPart, feed: Feed, views: int) -> tuple[list[FeatureSet], list[FeatureSet]]:
+        """Those of the training images, a set a view, and those of the validation images."""
         shared = self.shared
         plain = Feed(shared.data, shared.batch_size)
-        wanted = [("validation features", self.validation_rows)]
-        if not shared.policies:
-            wanted.insert(0, ("features", self.train_rows))
-        sets = []
-        make_room(part.bytes_an_image * sum(len(rows) for _, rows in wanted), budget)
-        for title, rows in wanted:
-            if len(rows):
-                key = features_key(part, shared.data, rows, dict(shared.input_settings))
-                folder = features_folder() / key
-                folder.mkdir(parents=True, exist_ok=True)
-                describe(folder, f"{shared.backbone}, {len(rows)} images")
-                sets.append((title, FeatureSet(folder, part, plain, rows, None, with_targets=False)))
-        if shared.policies:
-            assert isinstance(self.feed, Feed)
-            for view in range(views):
+        images = dict(shared.input_settings)
+
+        def made(rows: np.ndarray, view: int | None = None) -> FeatureSet:
+            if view is None:
+                seeds, settings = None, images
+            else:
                 seeds = batch_seeds(shared.seed, self.index, view, self.step_count)
-                target = self._views_folder / str(view)
-                made = FeatureSet(target, part, self.feed, self.train_rows, seeds, with_targets=True)
-                sets.append((f"features, view {view + 1} of {views}", made))
-        return sets
+                draws = hashlib.sha256(seeds.tobytes()).hexdigest()
+                keys = [policy.key for policy in shared.policies]
+                settings = {**images, "policies": keys, "draws": draws, "batch_size": shared.batch_size}
+            folder = features_folder() / features_key(part, shared.data, rows, settings)
+            if view is not None and any(policy.key is None for policy in shared.policies):
+                folder = self._views_folder / str(view)
+            what = "" if view is None else f", {', '.join(policy.name for policy in shared.policies)}, view {view + 1}"
+            return FeatureSet(
+                folder,
+                part,
+                plain if view is None else feed,
+                rows,
+                seeds,
+                with_targets=view is not None,
+                about=f"{shared.backbone}, {len(rows)} images{what}",
+            )
+
+        views_of = range(views) if shared.policies else (None,)
+        return [made(self.train_rows, view) for view in views_of], [
+            made(self.validation_rows) for _ in range(min(1, len(self.validation_rows)))
+        ]
 
     def _epochs(self, callbacks: Any, history: HistoryFile) -> tuple[Mapping[str, str], Mapping[str, float]]:
         shared = self.shared

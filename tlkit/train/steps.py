@@ -12,6 +12,7 @@ from tlkit.models.freeze import Prepared
 from tlkit.models.losses import BatchLoss
 from tlkit.models.metrics import MetricSet
 from tlkit.train.averaging import WeightAverage
+from tlkit.train.features import FrozenPart
 from tlkit.train.rates import make_optimizer
 
 
@@ -49,7 +50,8 @@ class Steps:
     A batch has images, or the ``features`` that the frozen part made of them.
 
     Args:
-        prepared: the frozen and the live part, and the variables that train.
+        prepared: the live part, and the variables that train.
+        frozen: the frozen part; None: nothing is frozen.
         optimizers: which update them.
         loss: of a batch, class weights included.
         plain_loss: of a batch without class weights, for validation.
@@ -61,6 +63,7 @@ class Steps:
     def __init__(
         self,
         prepared: Prepared,
+        frozen: FrozenPart | None,
         optimizers: Optimizers,
         loss: BatchLoss,
         plain_loss: BatchLoss,
@@ -71,12 +74,12 @@ class Steps:
     ) -> None:
         variables = prepared.variables
         values = [variable.value for variable in variables]
-        frozen, live = prepared.frozen_part, prepared.live_part
+        live = prepared.live_part
 
         def begin(batch: Mapping[str, Any]) -> Any:
             if "features" in batch:
                 return batch["features"]
-            return batch["images"] if frozen is None else frozen(batch["images"], training=False)
+            return batch["images"] if frozen is None else frozen.forward(batch["images"])
 
         def train(batch: Mapping[str, Any]) -> Any:
             inputs = begin(batch)

@@ -1,0 +1,102 @@
+"""BatchNormalization folded for inference: the same function, whatever stands around it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from tlkit.models.fold import Folded, fold_batch_norm
+
+L = keras.layers
+
+
+def trained(model):
+    """The model with other statistics and weights than a new one has."""
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        layer.set_weights([random.uniform(0.5, 1.5, weight.shape) - 0.2 for weight in layer.get_weights()])
+    return model
+
+
+def outputs(model, shape):
+    images = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
+    return [keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(model(images, training=False))]
+
+
+def count(model):
+    return sum(isinstance(layer, Folded) for layer in model.layers)
+
+
+LAYERS = {
+    "conv": lambda: L.Conv2D(6, 3, use_bias=False),
+    "conv with bias": lambda: L.Conv2D(6, 3, strides=2, padding="same"),
+    "grouped conv": lambda: L.Conv2D(8, 3, groups=2, use_bias=False),
+    "depthwise": lambda: L.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False),
+    "separable": lambda: L.SeparableConv2D(6, 3, depth_multiplier=2),
+    "dense": lambda: L.Dense(5),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(LAYERS))
+@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False, "epsilon": 0.1}])
+def test_what_is_folded_computes_the_same(kind, options):
+    images = keras.Input((9, 9, 4))
+    model = trained(keras.Model(images, L.ReLU()(L.BatchNormalization(**options)(LAYERS[kind]()(images)))))
+    before = [np.array(weight) for weight in model.get_weights()]
+    folded = fold_batch_norm(model)
+    assert count(folded) == 1
+    for ours, theirs in zip(outputs(folded, (9, 9, 4)), outputs(model, (9, 9, 4)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+    for weight, kept in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, kept)
+
+
+def several_readers(images):
+    x = L.Conv2D(4, 1)(images)
+    return [L.Add()([x, L.BatchNormalization()(x)])]
+
+
+def an_output(images):
+    x = L.Conv2D(4, 1)(images)
+    return [x, L.BatchNormalization()(x)]
+
+
+def an_activation(images):
+    return [L.BatchNormalization()(L.Conv2D(4, 1, activation="relu")(images))]
+
+
+def another_axis(images):
+    return [L.BatchNormalization(axis=1)(L.Conv2D(4, 1)(images))]
+
+
+def a_shared_layer(images):
+    conv = L.Conv2D(4, 1)
+    return [L.BatchNormalization()(conv(images)), conv(L.ReLU()(images))]
+
+
+def nothing_before(images):
+    return [L.BatchNormalization()(images)]
+
+
+@pytest.mark.parametrize(
+    "build", [several_readers, an_output, an_activation, another_axis, a_shared_layer, nothing_before]
+)
+def test_what_can_not_be_folded_is_left(build):
+    images = keras.Input((6, 6, 4))
+    model = trained(keras.Model(images, build(images)))
+    assert fold_batch_norm(model) is model
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121"])
+def test_networks_of_keras_applications_compute_the_same(name):
+    model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(64, 64, 3))
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, L.BatchNormalization):
+            layer.set_weights([random.uniform(0.8, 1.2, weight.shape) for weight in layer.get_weights()])
+    folded = fold_batch_norm(model)
+    norms = sum(isinstance(layer, L.BatchNormalization) for layer in model.layers)
+    assert count(folded) >= 0.4 * norms
+    (ours,), (theirs,) = outputs(folded, (64, 64, 3)), outputs(model, (64, 64, 3))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())

@@ -1,0 +1,115 @@
+"""Folding BatchNormalization into the layer before it, for inference: the same function in fewer operations.
+
+In inference BatchNormalization is a scale and a shift of each channel, which a convolution or dense layer in front of
+it can do with its own weights (Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlkit.models.graph import flat, inputs_of, operations
+
+_KERNELS = {
+    keras.layers.Conv2D: "kernel",
+    keras.layers.DepthwiseConv2D: "kernel",
+    keras.layers.SeparableConv2D: "pointwise_kernel",
+    keras.layers.Dense: "kernel",
+}
+"""The layers that can take a scale and a shift → the weight whose last axes are the output channels."""
+
+
+class Folded(keras.layers.Layer):  # type: ignore[misc]
+    """Stands where a BatchNormalization stood, and gives on what it is given."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
+        """The inputs."""
+        return inputs
+
+
+def fold_batch_norm(model: Any) -> Any:
+    """A copy of a model for inference, its BatchNormalization folded into the layers before, as the weights are now.
+
+    Args:
+        model: a flat functional model; it is not changed.
+
+    Returns:
+        a functional model of the same inputs and outputs; outputs agree to about 1e-6 relative in float32. Where
+        nothing can be folded, the model itself.
+    """
+    pairs = _pairs(model)
+    if not pairs:
+        return model
+    folded = {norm.name for norm in pairs.values()}
+
+    def clone(layer: Any) -> Any:
+        if layer.name in folded:
+            return Folded(name=layer.name, dtype=layer.dtype_policy)
+        config = layer.get_config()
+        if layer.name in pairs:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    for layer in model.layers:
+        if layer.name in pairs:
+            _assign(copy.get_layer(layer.name), layer, pairs[layer.name])
+        elif layer.weights and layer.name not in folded:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
+
+
+def _pairs(model: Any) -> dict[str, Any]:
+    """The name of each layer that a BatchNormalization can be folded into → that BatchNormalization."""
+    makers: dict[int, Any] = {}
+    takers: dict[int, int] = {id(tensor): 1 for tensor in flat(model.outputs)}
+    for operation in operations(model):
+        for tensor in inputs_of(operation):
+            takers[id(tensor)] = takers.get(id(tensor), 0) + 1
+        for tensor in flat(operation.output):
+            makers[id(tensor)] = operation
+    found = {}
+    for norm in operations(model):
+        if type(norm) is not keras.layers.BatchNormalization or _calls(norm) != 1:
+            continue
+        (tensor,) = inputs_of(norm)
+        layer = makers.get(id(tensor))
+        if (
+            layer is not None
+            and type(layer) in _KERNELS
+            and _calls(layer) == 1
+            and takers[id(tensor)] == 1
+            and layer.activation is keras.activations.linear
+            and getattr(layer, "data_format", "channels_last") == "channels_last"
+            and norm.axis in (-1, len(tensor.shape) - 1)
+        ):
+            found[layer.name] = norm
+    return found
+
+
+def _calls(layer: Any) -> int:
+    """How often a layer was called; one that is shared has other readers than those of its first output."""
+    return len(layer._inbound_nodes)
+
+
+def _assign(new: Any, layer: Any, norm: Any) -> None:
+    def values(variable: Any, otherwise: float) -> Any:
+        return otherwise if variable is None else keras.ops.convert_to_numpy(variable).astype(np.float64)
+
+    deviation = np.sqrt(values(norm.moving_variance, 1.0) + norm.epsilon)
+    scale = values(norm.gamma, 1.0) / deviation
+    shift = values(norm.beta, 0.0) - values(norm.moving_mean, 0.0) * scale
+    name = _KERNELS[type(layer)]
+    for variable in layer.weights:
+        ours = getattr(new, variable.name)
+        kept = values(variable, 0.0)
+        if variable.name == name:
+            # A depthwise kernel has its output channels in two axes.
+            axes = kept.shape[2:] if isinstance(layer, keras.layers.DepthwiseConv2D) else kept.shape[-1:]
+            kept = kept * scale.reshape(axes)
+        if variable.name != "bias":
+            ours.assign(kept)
+    new.bias.assign(values(layer.bias if layer.use_bias else None, 0.0) * scale + shift)
