@@ -1,0 +1,166 @@
+"""What tlkit is compared with: a bare pass of the backbone, and the same work as Keras's guides write it.
+
+The guide is https://keras.io/guides/transfer_learning. Each function runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+PASSES = 2
+MEASURED_EPOCHS = 2
+
+
+def bare(backbone: str, side: int, images: int, batch: int) -> dict[str, Any]:
+    """A pass of the backbone alone over a float32 array in memory, compiled, after a batch for warming up.
+
+    Returns:
+        ``pass_seconds`` of each of ``PASSES``, and ``seconds``, their minimum.
+    """
+    model = _base(backbone, side)
+    spec = tf.TensorSpec((None, side, side, 3), tf.float32)
+    forward = tf.function(lambda values: model(values, training=False), input_signature=[spec])
+    array = np.random.default_rng(0).random((images, side, side, 3), np.float32)
+    array *= 255
+    forward(array[:batch])
+    seconds = []
+    for _ in range(PASSES):
+        began = time.perf_counter()
+        for first in range(0, images, batch):
+            forward(array[first : first + batch])
+        seconds.append(time.perf_counter() - began)
+    return {"pass_seconds": seconds, "seconds": min(seconds)}
+
+
+def frozen(backbone: str, folder: str, side: int, batch: int, epochs: int) -> dict[str, Any]:
+    """The guide's first step: a dense head on a frozen base.
+
+    Returns:
+        ``epoch_seconds`` that were measured, the first with tracing; ``seconds``, the time of ``epochs`` by them;
+        ``cached_epoch_seconds`` and ``cached_seconds``, the same with the decoded images cached in memory.
+    """
+    photos, classes = _photos(folder, side, batch)
+    base = _base(backbone, side)
+    base.trainable = False
+    model = _with_head(backbone, base, side, classes)
+    _compile(model, 1e-3)
+    measured = _fit(model, photos.prefetch(tf.data.AUTOTUNE))
+    cached = photos.cache()
+    for _ in cached:
+        pass
+    with_cache = _fit(model, cached.prefetch(tf.data.AUTOTUNE), epochs=1)
+    return _ten(measured, epochs) | {
+        "cached_epoch_seconds": with_cache,
+        "cached_seconds": measured[0] + (epochs - 1) * with_cache[0],
+    }
+
+
+def finetune(backbone: str, block: str, folder: str, side: int, batch: int, epochs: int) -> dict[str, Any]:
+    """The guide's second step, from a block up and with frozen BatchNorm.
+
+    Returns:
+        as ``frozen``, without a cache.
+    """
+    photos, classes = _photos(folder, side, batch)
+    base = _base(backbone, side)
+    names = [layer.name for layer in base.layers]
+    first = next(place for place, name in enumerate(names) if name.startswith(f"{block}_"))
+    for place, layer in enumerate(base.layers):
+        layer.trainable = place >= first and not isinstance(layer, keras.layers.BatchNormalization)
+    model = _with_head(backbone, base, side, classes)
+    _compile(model, 1e-5)
+    return _ten(_fit(model, photos.prefetch(tf.data.AUTOTUNE)), epochs)
+
+
+def segment(recipe: str, epochs: int) -> dict[str, Any]:
+    """The recipe's own network, its backbone frozen, trained by ``fit`` from a pipeline of files.
+
+    Returns:
+        as ``frozen``, without a cache; ``decoder_epoch_seconds``: of an epoch of what trains alone, on feature maps
+        in memory; ``decoder_share``: of it in Keras's epoch.
+    """
+    from tlkit import Phase, from_recipe
+    from tlkit.models.freeze import prepare
+    from tlkit.recipe.load import load_recipe
+    from tlkit.registry import make_registry
+
+    checked = load_recipe(Path(recipe), make_registry(environ={}))
+    options, table = checked.data.options, checked.input
+    classes = tuple(options.values.values())
+    network = from_recipe.build_network(checked, classes, "single")
+    photos, count = _masked(options.images, options.masks, table.image_size, table.batch_size)
+    decoder = prepare(network, Phase(name="head", epochs=1)).live_part
+    _compile(network.model, 1e-3)
+    measured = _fit(network.model, photos.prefetch(tf.data.AUTOTUNE))
+
+    random = np.random.default_rng(0)
+    batch = table.batch_size
+    features = [random.random((batch, *each.shape[1:]), np.float32) for each in decoder.inputs]
+    masks = random.integers(0, len(classes), (batch, *table.image_size, 1), np.int32)
+    _compile(decoder, 1e-3)
+    again = tf.data.Dataset.from_tensors((tuple(features), masks)).repeat(-(-count // batch))
+    alone = _fit(decoder, again)[-1]
+    return _ten(measured, epochs) | {"decoder_epoch_seconds": alone, "decoder_share": alone / measured[-1]}
+
+
+def _base(backbone: str, side: int) -> Any:
+    return getattr(keras.applications, backbone)(include_top=False, weights=None, input_shape=(side, side, 3))
+
+
+def _with_head(backbone: str, base: Any, side: int, classes: int) -> Any:
+    inputs = keras.Input((side, side, 3))
+    scaled = keras.applications.resnet.preprocess_input(inputs) if backbone.startswith("ResNet") else inputs
+    pooled = keras.layers.GlobalAveragePooling2D()(base(scaled, training=False))
+    return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Dropout(0.2)(pooled)))
+
+
+def _compile(model: Any, rate: float) -> None:
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+
+
+def _photos(folder: str, side: int, batch: int) -> tuple[Any, int]:
+    photos = keras.utils.image_dataset_from_directory(folder, image_size=(side, side), batch_size=batch)
+    return photos, len(photos.class_names)
+
+
+def _masked(images: Path, masks: Path, size: tuple[int, int], batch: int) -> tuple[Any, int]:
+    """Images and trimaps whose values begin at 1, by TensorFlow's own decoders."""
+
+    def read(image: Any, mask: Any) -> tuple[Any, Any]:
+        pixels = tf.io.decode_jpeg(tf.io.read_file(image), channels=3)
+        trimap = tf.io.decode_png(tf.io.read_file(mask), channels=1)
+        return tf.image.resize(pixels, size), tf.cast(tf.image.resize(trimap, size, "nearest"), tf.int32) - 1
+
+    files = sorted(images.glob("*.jpg"))
+    pairs = [str(each) for each in files], [str(masks / f"{each.stem}.png") for each in files]
+    listed = tf.data.Dataset.from_tensor_slices(pairs).shuffle(len(files), seed=0)
+    return listed.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch), len(files)
+
+
+def _fit(model: Any, dataset: Any, epochs: int = MEASURED_EPOCHS) -> list[float]:
+    """Seconds of each epoch; the first from the call of ``fit``."""
+    ends = [time.perf_counter()]
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: ends.append(time.perf_counter()))
+    model.fit(dataset, epochs=epochs, verbose=0, callbacks=[clock])
+    return [end - began for began, end in pairwise(ends)]
+
+
+def _ten(measured: list[float], epochs: int) -> dict[str, Any]:
+    """All epochs by the first, which has the tracing in it, and the second."""
+    first, *_, later = measured
+    return {
+        "epoch_seconds": measured,
+        "seconds": first + (epochs - 1) * later,
+        "seconds_are": f"first epoch + {epochs - 1} times epoch {len(measured)}",
+    }

@@ -1,0 +1,85 @@
+"""The rows about how a run grows: its memory, its time an image, and what does not grow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench_line import Goal, Line
+from bench_session import Session
+
+SMALL = {"name": "MobileNetV2", "alpha": 0.35}
+
+
+def memory(session: Session) -> list[Line]:
+    """Peak memory of a whole run with many images over that with few."""
+    few, many = session.sizes.memory
+    runs = {number: _small_run(session, number, whole=True) for number in (few, many)}
+    raw = {str(number): found for number, found in runs.items()}
+    lines = []
+    for what, key, goal in (
+        ("", "max_rss", Goal("≤", 1.1)),
+        (", pages of mapped files left out", "max_anonymous", None),
+    ):
+        least, most = (runs[number]["ended"][key] for number in (few, many))
+        if least and most:
+            shown = f"{most / 1e6:.0f} MB, {least / 1e6:.0f} MB"
+            lines.append(
+                Line(f"peak memory with {many} images over that with {few}{what}", most / least, goal, "", shown, raw)
+            )
+    return lines
+
+
+def growth(session: Session) -> list[Line]:
+    """The training part's time an image, for more and more images."""
+    numbers = session.sizes.growth
+    runs = {number: _small_run(session, number, whole=False) for number in numbers}
+    each = [1000 * runs[number]["training_seconds"] / number for number in numbers]
+    return [
+        Line(
+            f"time an image of the frozen run with {', '.join(map(str, numbers))} images: greatest over least",
+            max(each) / min(each),
+            Goal("≤", 1.1),
+            shown=", ".join(f"{value:.2f} ms" for value in each),
+            raw={str(number): found for number, found in runs.items()},
+        )
+    ]
+
+
+def overhead(session: Session) -> list[Line]:
+    """Everything of a run that is not training."""
+    sizes = session.sizes
+    recipe = session.recipe(
+        {"name": "folder", "path": session.photos(sizes.whole)},
+        {"name": "ResNet50"},
+        head={"name": "linear"},
+        schedule={"name": "frozen", "epochs": sizes.epochs},
+        side=sizes.side,
+        batch=sizes.batch,
+        validation=0.2,
+    )
+    ours = session.measure("bench_tlkit.run", recipe=recipe, out=session.new_folder("run"), whole=True)
+    whole, training = ours["process_seconds"], ours["training_seconds"]
+    return [
+        Line(
+            f"everything that is not training in a run on {sizes.whole} images, ResNet50",
+            whole - training,
+            Goal("≤", 20),
+            " s",
+            f"{whole:.1f} s, of them training {training:.1f} s",
+            {"tlkit": ours},
+        )
+    ]
+
+
+def _small_run(session: Session, number: int, *, whole: bool) -> dict[str, Any]:
+    sizes = session.sizes
+    recipe = session.recipe(
+        {"name": "folder", "path": session.photos(number, linked=True)},
+        SMALL,
+        head={"name": "linear"},
+        schedule={"name": "frozen", "epochs": sizes.epochs},
+        side=sizes.small_side,
+        batch=sizes.batch,
+        validation=0.2 if whole else 0.0,
+    )
+    return session.measure("bench_tlkit.run", recipe=recipe, out=session.new_folder("run"), whole=whole)

@@ -1,0 +1,136 @@
+"""What is measured of tlkit; each function runs in a process of its own and returns plain values."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+
+class _Trained(BaseException):
+    """Training has ended, and what comes after it is not measured."""
+
+
+def run(recipe: str, out: str, *, whole: bool = False, plugins: Sequence[str] = ()) -> dict[str, Any]:
+    """``tlkit run``: how long its training part took, and how much memory it had at the most.
+
+    The training part is what the run does from the first decode to the end of the last epoch, without the building
+    of the network in between.
+
+    Args:
+        recipe: file of the recipe.
+        out: the run folder.
+        whole: go on after the training: save, evaluate, draw.
+        plugins: plugin files to load.
+
+    Returns:
+        ``decode_seconds``, ``train_seconds`` (from the beginning of the phase's preparation to the end of the last
+        epoch), ``training_seconds`` (their sum), ``first_seconds`` (until the first epoch ended) and
+        ``epoch_seconds`` (of each epoch), ``max_rss`` and ``max_anonymous`` (bytes, at the end of the training and
+        at the end), ``kept_bytes`` (of the feature cache).
+    """
+    memory = _Memory()
+    memory.start()
+    from tlkit.quiet import start_tensorflow
+
+    start_tensorflow()
+    import keras
+    import sklearn.model_selection  # noqa: F401 - imported here so that its time is not the training's
+
+    import tlkit.data.prepare
+    import tlkit.train.loop  # noqa: F401
+    from tlkit import api
+    from tlkit.cli import main
+    from tlkit.featurestore import kept_features
+
+    times: dict[str, Any] = {"epoch_seconds": []}
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            self.began = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            now = time.perf_counter()
+            times["epoch_seconds"].append(now - self.began)
+            times["train_seconds"] = now - times["train_began"]
+            times.setdefault("first_seconds", times["train_seconds"])
+
+    class TimedRun(api._Run):
+        def _data(self, *arguments: Any) -> Any:
+            began = time.perf_counter()
+            data = super()._data(*arguments)
+            times["decode_seconds"] = time.perf_counter() - began
+            return data
+
+        def _train(self, *arguments: Any) -> Any:
+            times["train_began"] = time.perf_counter()
+            trained = super()._train(*arguments)
+            times["trained"] = memory.peaks()
+            if not whole:
+                raise _Trained
+            return trained
+
+        def _callbacks(self, *arguments: Any) -> list[Any]:
+            return [*super()._callbacks(*arguments), Clock()]
+
+    api._Run = TimedRun
+    try:
+        main([*chain.from_iterable(("--plugin", each) for each in plugins), "run", recipe, "--out", out])
+    except _Trained:
+        pass
+    except SystemExit as end:
+        if end.code:
+            raise
+    del times["train_began"]
+    times["training_seconds"] = times["decode_seconds"] + times["train_seconds"]
+    kept = sum(each.size for each in kept_features())
+    return {**times, "ended": memory.peaks(), "kept_bytes": kept}
+
+
+def predict(run: str, folder: str, batch: int) -> dict[str, Any]:
+    """What ``tlkit predict`` does with the JPEGs of a folder, after a batch for warming up.
+
+    Returns:
+        ``images`` and ``seconds``.
+    """
+    import tlkit
+    from tlkit.evaluate.predictor import find_images
+
+    predictor = tlkit.load(run)
+    files = [each.path for each in find_images(folder)]
+    list(predictor.predict_files(files[:batch], batch_size=batch))
+    began = time.perf_counter()
+    failed = [each.error for each in predictor.predict_files(files, batch_size=batch) if each.error]
+    seconds = time.perf_counter() - began
+    if failed:
+        raise RuntimeError(f"{len(failed)} files could not be predicted: {failed[0]}")
+    return {"images": len(files), "seconds": seconds}
+
+
+class _Memory(threading.Thread):
+    """Looks every 50 ms how much anonymous memory the process has: pages of mapped files don't count in it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._status = Path("/proc/self/status")
+        self._anonymous = 0
+
+    def run(self) -> None:
+        while self._status.is_file():
+            self._look()
+            time.sleep(0.05)
+
+    def _look(self) -> None:
+        for line in self._status.read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                self._anonymous = max(self._anonymous, 1024 * int(line.split()[1]))
+
+    def peaks(self) -> dict[str, int | None]:
+        """Bytes; ``max_anonymous`` is None where the system doesn't tell."""
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return {"max_rss": most, "max_anonymous": self._anonymous or None}
