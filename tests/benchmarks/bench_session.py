@@ -137,6 +137,8 @@ class Session:
     def photos(self, number: int, *, linked: bool = False) -> str:
         """A folder a breed with ``number`` JPEGs as published, the pets again and again under other names.
 
+        Each has its name in it as a comment, so that no two files have the same bytes unless they are links.
+
         Args:
             number: of images.
             linked: whether an image's names are hard links to one copy, so that the disk holds each image once.
@@ -154,7 +156,7 @@ class Session:
             if linked and image in originals:
                 os.link(originals[image], target)
             else:
-                shutil.copyfile(image, target)
+                target.write_bytes(_with_comment(image.read_bytes(), target.name))
                 originals[image] = target
         return str(root)
 
@@ -204,3 +206,9 @@ class Session:
 def _short(arguments: Mapping[str, Any]) -> str:
     shown = {key: Path(value).name if isinstance(value, str) else value for key, value in arguments.items()}
     return ", ".join(f"{key}={value}" for key, value in shown.items() if not isinstance(value, list))
+
+
+def _with_comment(jpeg: bytes, text: str) -> bytes:
+    """The same picture with a comment segment (COM, ITU-T T.81 B.2.4.5)."""
+    comment = text.encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]

@@ -32,7 +32,7 @@ def run(recipe: str, out: str, *, whole: bool = False, plugins: Sequence[str] = 
         ``decode_seconds``, ``train_seconds`` (from the beginning of the phase's preparation to the end of the last
         epoch), ``training_seconds`` (their sum), ``first_seconds`` (until the first epoch ended) and
         ``epoch_seconds`` (of each epoch), ``max_rss`` and ``max_anonymous`` (bytes, at the end of the training and
-        at the end), ``kept_bytes`` (of the feature cache).
+        at the end), ``kept_bytes`` (of decoded images and features).
     """
     memory = _Memory()
     memory.start()
@@ -46,7 +46,7 @@ def run(recipe: str, out: str, *, whole: bool = False, plugins: Sequence[str] = 
     import tlkit.train.loop  # noqa: F401
     from tlkit import api
     from tlkit.cli import main
-    from tlkit.featurestore import kept_features
+    from tlkit.kept import all_kept
 
     times: dict[str, Any] = {"epoch_seconds": []}
 
@@ -88,7 +88,7 @@ def run(recipe: str, out: str, *, whole: bool = False, plugins: Sequence[str] = 
             raise
     del times["train_began"]
     times["training_seconds"] = times["decode_seconds"] + times["train_seconds"]
-    kept = sum(each.size for each in kept_features())
+    kept = sum(each.size for each in all_kept())
     return {**times, "ended": memory.peaks(), "kept_bytes": kept}
 
 

@@ -14,6 +14,7 @@ from tlkit.contracts import IGNORE, LabelKind
 from tlkit.data.pipeline import Feed
 from tlkit.errors import DataError
 from tlkit.evaluate.metrics import Metrics, classification_metrics, segmentation_metrics
+from tlkit.models.fold import fold_batch_norm
 from tlkit.models.losses import Targets
 from tlkit.rundir import Card
 
@@ -60,11 +61,12 @@ class Inference:
     def __init__(self, model: Any, card: Card, batch_size: int) -> None:
         self.card = card
         self.batch_size = batch_size
-        self._model = model
+        self._model = fold_batch_norm(model)
         self._probabilities = tf.function(self._forward, reduce_retracing=True)
 
     def _forward(self, images: Any) -> Any:
-        return to_probabilities(self._model(images, training=False), self.card.label_kind)
+        logits = self._model(tf.cast(images, tf.float32), training=False)
+        return to_probabilities(logits, self.card.label_kind)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of at most ``batch_size`` images.
@@ -75,7 +77,7 @@ class Inference:
         Returns:
             float32 (n, classes), or (n, H, W, classes) for segmentation.
         """
-        padded = fill_up(np.asarray(images, np.float32), self.batch_size)
+        padded = fill_up(images, self.batch_size)
         return np.asarray(self._probabilities(tf.constant(padded)))[: len(images)]
 
 
@@ -138,7 +140,7 @@ def evaluate(
     """
     mapping = class_map(tuple(data.classes), card)
     run = _segmentation if card.task == "segmentation" else _classification
-    return run(model, card, data, rows, mapping, batch_size, progress or (lambda _done, _total: None))
+    return run(fold_batch_norm(model), card, data, rows, mapping, batch_size, progress or (lambda _done, _total: None))
 
 
 def _stream(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from tlkit.files import SUFFIXES, images_in
 from tlkit.rundir import Card, RunFolder
 
 Paths = str | Path | Iterable[str | Path]
+
+_AHEAD = 2
+"""Batches that are decoded while one is predicted."""
+_Read = tuple[np.ndarray, tuple[int, int]] | str
+"""An image at the model's size with the original's (height, width), or why it could not be decoded."""
 
 
 @dataclass(frozen=True)
@@ -144,20 +150,29 @@ class Predictor:
         if batch_size < 1:
             raise DataError(f"batch size: expected at least 1, received {batch_size}")
         inference = self._inferences.setdefault(batch_size, Inference(self.model, self.card, batch_size))
+        parts = (files[start : start + batch_size] for start in range(0, len(files), batch_size))
+        ahead: deque[tuple[Sequence[Path], list[Future[_Read]]]] = deque()
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            for start in range(0, len(files), batch_size):
-                part = files[start : start + batch_size]
-                yield from self._predict_part(part, list(pool.map(self._read, part)), inference)
+            try:
+                for part in parts:
+                    ahead.append((part, [pool.submit(self._read, path) for path in part]))
+                    if len(ahead) > _AHEAD:
+                        yield from self._predict_part(*ahead.popleft(), inference)
+                while ahead:
+                    yield from self._predict_part(*ahead.popleft(), inference)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _read(self, path: Path) -> tuple[np.ndarray, tuple[int, int]] | str:
+    def _read(self, path: Path) -> _Read:
         try:
             return decode_to_size(path, None, self.card.image_size, self.card.resize)
         except DataError as error:
             return str(error)
 
     def _predict_part(
-        self, files: Sequence[Path], read: Sequence[tuple[np.ndarray, tuple[int, int]] | str], inference: Inference
+        self, files: Sequence[Path], reading: Sequence[Future[_Read]], inference: Inference
     ) -> Iterator[Prediction]:
+        read = [future.result() for future in reading]
         images = [each[0] for each in read if not isinstance(each, str)]
         results = iter(inference.probabilities(np.stack(images)) if images else ())
         for path, each in zip(files, read, strict=True):
