@@ -60,3 +60,36 @@ def test_comparing_runs_imports_no_tensorflow(registry, tmp_path):
 
 def test_the_public_module_imports_nothing_heavy():
     check(f"import sys, tlkit; assert not [n for n in {HEAVY!r} if n in sys.modules]")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["no-such-verb"]], ids=" ".join)
+def test_help_loads_no_plugin_of_ours(arguments):
+    """Their options are pydantic models, which are most of the time that help would take."""
+    check(f"""
+import sys
+from tlkit.cli import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+assert {arguments!r} == ["no-such-verb"] or "pydantic" not in sys.modules
+assert not [name for name in sys.modules if name.startswith("tlkit_")]
+""")
+
+
+def test_every_public_name_is_there_and_comes_when_it_is_used():
+    check("""
+import sys, tlkit
+assert "pydantic" not in sys.modules
+assert set(tlkit.__all__) <= set(dir(tlkit))
+for name in tlkit.__all__:
+    getattr(tlkit, name)
+from tlkit import Head, hookimpl, files
+assert Head is tlkit.contracts.Head
+try:
+    tlkit.nothing
+except AttributeError as error:
+    assert "has no attribute 'nothing'" in str(error)
+else:
+    raise SystemExit(1)
+""")

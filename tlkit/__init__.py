@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tlkit import files
-from tlkit.contracts import (
-    IGNORE,
-    AnyCurve,
-    AnyEarlyStop,
-    AnyOptimizer,
-    Augmentation,
-    AugmentContext,
-    Backbone,
-    BackboneContext,
-    BackboneOptions,
-    BatchNormPolicy,
-    Block,
-    BuiltBackbone,
-    Constant,
-    Cosine,
-    Dataset,
-    DatasetContext,
-    EarlyStop,
-    Head,
-    HeadContext,
-    MaskTable,
-    Optimizer,
-    Options,
-    Outline,
-    Phase,
-    Plateau,
-    PretrainedFile,
-    ReportSection,
-    Sample,
-    SampleSet,
-    Schedule,
-    SetAside,
-    Split,
-    Step,
-)
-from tlkit.errors import DataError, PluginError, Problem, RecipeError, RunError, TlkitError
-from tlkit.hookspecs import hookimpl
-
 if TYPE_CHECKING:
+    from tlkit import files
     from tlkit.api import load, run
+    from tlkit.contracts import (
+        IGNORE,
+        AnyCurve,
+        AnyEarlyStop,
+        AnyOptimizer,
+        Augmentation,
+        AugmentContext,
+        Backbone,
+        BackboneContext,
+        BackboneOptions,
+        BatchNormPolicy,
+        Block,
+        BuiltBackbone,
+        Constant,
+        Cosine,
+        Dataset,
+        DatasetContext,
+        EarlyStop,
+        Head,
+        HeadContext,
+        MaskTable,
+        Optimizer,
+        Options,
+        Outline,
+        Phase,
+        Plateau,
+        PretrainedFile,
+        ReportSection,
+        Sample,
+        SampleSet,
+        Schedule,
+        SetAside,
+        Split,
+        Step,
+    )
+    from tlkit.errors import DataError, PluginError, Problem, RecipeError, RunError, TlkitError
     from tlkit.fetch import download
+    from tlkit.hookspecs import hookimpl
 
 __version__ = "0.1.0"
 
@@ -97,13 +97,25 @@ __all__ = [
 ]
 
 
+_ELSEWHERE = {
+    "load": "api",
+    "run": "api",
+    "download": "fetch",
+    "hookimpl": "hookspecs",
+    **dict.fromkeys(("DataError", "PluginError", "Problem", "RecipeError", "RunError", "TlkitError"), "errors"),
+}
+"""The module below tlkit that a public name is of, where that is not ``contracts``."""
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("load", "run"):
-        from tlkit import api
+    if name == "files":
+        return import_module("tlkit.files")
+    if name not in __all__:
+        raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
+    value = getattr(import_module(f"tlkit.{_ELSEWHERE.get(name, 'contracts')}"), name)
+    globals()[name] = value
+    return value
 
-        return getattr(api, name)
-    if name == "download":
-        from tlkit.fetch import download
 
-        return download
-    raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tlkit.errors import RecipeError, TlkitError
-from tlkit.registry import Failure, Registry, make_registry, nearest
+
+if TYPE_CHECKING:
+    from tlkit.registry import Registry
 
 VERBS = {
     "init": "Look at a folder of images and write a recipe for it.",
@@ -39,11 +43,16 @@ class Session:
     @cached_property
     def registry(self) -> Registry:
         """The installed plugins and those of ``--plugin``."""
+        from tlkit.registry import make_registry
+
         return make_registry(self.plugin_files)
 
     @cached_property
     def commands(self) -> dict[str, click.Command]:
-        """The verbs that plugins add, by name."""
+        """The verbs that plugins add, by name. Those of tlkit's own distribution add none: theirs are in ``VERBS``."""
+        from_others = any(point.dist is None or point.dist.name != "tlkit" for point in entry_points(group="tlkit"))
+        if not (from_others or self.plugin_files or "TLKIT_PLUGINS" in os.environ):
+            return {}
         return plugin_commands(self.registry)
 
 
@@ -64,6 +73,8 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from tlkit.registry import nearest
+
             names = [*VERBS, *ctx.ensure_object(Session).commands]
             near = nearest(args[0], names)
             hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(names)}"
@@ -79,6 +90,8 @@ class _Group(click.Group):
 
 def plugin_commands(registry: Registry) -> dict[str, click.Command]:
     """The verbs that plugins add, by name; what is wrong with one is noted among the registry's failures."""
+    from tlkit.registry import Failure
+
     found: dict[str, click.Command] = {}
     for command, source in registry.collect("tlkit_commands"):
         if not isinstance(command, click.Command) or not command.name:
