@@ -16,7 +16,14 @@ class _Trained(BaseException):
     """Training has ended, and what comes after it is not measured."""
 
 
-def run(recipe: str, out: str, *, whole: bool = False, plugins: Sequence[str] = ()) -> dict[str, Any]:
+def run(
+    recipe: str,
+    out: str,
+    *,
+    whole: bool = False,
+    plugins: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """``tlkit run``: how long its training part took, and how much memory it had at the most.
 
     The training part is what the run does from the first decode to the end of the last epoch, without the building
@@ -27,6 +34,7 @@ def run(recipe: str, out: str, *, whole: bool = False, plugins: Sequence[str] = 
         out: the run folder.
         whole: go on after the training: save, evaluate, draw.
         plugins: plugin files to load.
+        settings: keys of the recipe and what they are set to.
 
     Returns:
         ``decode_seconds``, ``train_seconds`` (from the beginning of the phase's preparation to the end of the last
@@ -80,7 +88,9 @@ def run(recipe: str, out: str, *, whole: bool = False, plugins: Sequence[str] = 
 
     api._Run = TimedRun
     try:
-        main([*chain.from_iterable(("--plugin", each) for each in plugins), "run", recipe, "--out", out])
+        loaded = chain.from_iterable(("--plugin", each) for each in plugins)
+        changed = chain.from_iterable(("--set", f"{key}={value}") for key, value in (settings or {}).items())
+        main([*loaded, "run", recipe, *changed, "--out", out])
     except _Trained:
         pass
     except SystemExit as end:

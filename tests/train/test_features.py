@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import keras
@@ -305,17 +306,22 @@ def test_a_full_disk_lets_the_run_go_on_without_and_says_so(run, monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_cache_folder_that_can_not_be_made_lets_the_run_go_on_without_and_says_so(run, cache):
+def test_where_no_cache_folder_can_be_made_features_are_kept_for_the_run_alone(run, cache):
     cache.parent.mkdir(parents=True)
     cache.write_text("a file")
     _, told = run("classification", "run", "train.cache=on", "schedule.epochs=1")
-    assert f"features are not kept: {cache}" in told
+    assert f"features are not kept for later runs: {cache}" in told
+    assert "features are kept: 1 pass" in told
 
 
-def test_a_limit_that_is_too_small_lets_the_run_go_on_without(run):
-    kept.set_limit(1e-6)
-    _, told = run("classification", "run", "train.cache=on", "schedule.epochs=1")
-    assert "tlkit cache limit allows 0.1 MB" in told
+@pytest.mark.parametrize("options", [[], ["augment.name=flip", "train.views=2"]], ids=["plain", "augmented"])
+def test_above_the_limit_features_are_kept_for_the_run_alone(run, tmp_path, options):
+    kept.set_limit(0)
+    _, told = run("classification", "run", "train.cache=on", *options)
+    assert re.search(r"features are not kept for later runs: they take \S+ MB, but tlkit cache limit allows 0 GB", told)
+    assert "features are kept: " in told
+    assert all_kept() == []
+    assert not (tmp_path / "run" / "cache").exists()
 
 
 def test_the_least_recently_used_go_first(cache):

@@ -25,7 +25,7 @@ from tlkit.data.decode import DECODING
 from tlkit.data.pipeline import Feed, ahead_of_time
 from tlkit.data.prepare import Data
 from tlkit.data.shards import read_shard, write_shard
-from tlkit.kept import ABOUT, limit, mark_used
+from tlkit.kept import ABOUT, mark_used
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests
 from tlkit.rundir import write_atomically
@@ -117,7 +117,7 @@ def make_plan(
         images: that an epoch reads, those for validation included.
         epochs: of the phase, at the most.
         views: augmented passes that are kept, 1 without augmentation.
-        setting: ``auto``, ``on`` or ``off``.
+        setting: ``auto`` or ``on``.
         budget: bytes that features may take.
         folder: on the disk that they are to stand on; it is made.
         augmented: whether images are augmented. Views are other draws than fresh ones, so that auto must not depend
@@ -127,8 +127,6 @@ def make_plan(
     Raises:
         OSError: the folder can't be used.
     """
-    if setting == "off":
-        return CachePlan(False, "features are not kept: train.cache is off")
     if epochs <= views and setting == "auto":
         return CachePlan(False, f"features are not kept: {epochs} epochs would each see other images")
     size = part.bytes_an_image * sum(len(each.rows) for each in sets)
@@ -136,23 +134,23 @@ def make_plan(
     folder.mkdir(parents=True, exist_ok=True)
     for bytes_, most, what in (
         (size, budget, "train.cache_budget allows {}"),
-        (size, limit(), "tlkit cache limit allows {}"),
         (part.bytes_an_image * missing, 0.9 * shutil.disk_usage(folder).free, f"{{}} are free below {folder}"),
     ):
         if bytes_ > most:
             return CachePlan(
-                False, f"features are not kept: they take {_bytes(bytes_)}, but {what.format(_bytes(most))}"
+                False,
+                f"features are not kept: they take {amount(bytes_)}, but {what.format(amount(most))}",
             )
     if augmented and setting == "auto" and part.operations_an_image < _OPERATIONS_A_BYTE * part.bytes_an_image:
         return CachePlan(False, "features are not kept: reading them is hardly faster than computing them")
     if not missing:
-        return CachePlan(True, f"features are kept: an earlier run left them all, {_bytes(size)}")
+        return CachePlan(True, f"features are kept: an earlier run left them all, {amount(size)}")
     computing, reading = _times(next(each for each in sets if each.missing), folder)
     without = computing * images * epochs
     within = computing * missing + reading * images * epochs
     passes = "1 pass" if views == 1 else f"{views} passes"
     done = sum(len(each.rows) for each in sets) - missing
-    told = f"{passes} through the frozen part instead of {epochs}, {_bytes(size)}; about {_time(within)} instead of "
+    told = f"{passes} through the frozen part instead of {epochs}, {amount(size)}; about {_time(within)} instead of "
     told += f"{_time(without)} for that part" + (f"; an earlier run left {done:,} images" if done else "")
     if not augmented and setting == "auto" and within > 0.9 * without:
         return CachePlan(False, f"features are not kept: reading them is hardly faster than computing them ({told})")
@@ -173,7 +171,8 @@ def _times(feature_set: FeatureSet, folder: Path) -> tuple[float, float]:
     return computing, reading / len(features[0])
 
 
-def _bytes(count: float) -> str:
+def amount(count: float) -> str:
+    """In GB or MB, with one decimal."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count, 1e5) / 1e6:.1f} MB"
 
 

@@ -20,7 +20,7 @@ from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.policies import Policy
 from tlkit.data.prepare import Data
 from tlkit.errors import Problem, RecipeError, RunError
-from tlkit.kept import features_folder, make_room
+from tlkit.kept import features_folder, limit, make_room
 from tlkit.models.assemble import Network
 from tlkit.models.freeze import (
     FreezeError,
@@ -41,6 +41,7 @@ from tlkit.train.features import (
     FeatureFeed,
     FeatureSet,
     FrozenPart,
+    amount,
     features_key,
     make_plan,
 )
@@ -203,15 +204,29 @@ class _PhaseRun:
         trained, shared.kept = self._epochs(callbacks, history)
         callbacks.on_train_end()
         self._prove(before, trained, freeze)
-        shutil.rmtree(self._views_folder, ignore_errors=True)
+        shutil.rmtree(self._own_folder, ignore_errors=True)
         shared.folder.checkpoints.mkdir(exist_ok=True)
         self._keep_weights()
         shared.phase_finished(shared.folder.path, self.phase, shared.kept)
 
     @property
-    def _views_folder(self) -> Path:
+    def _own_folder(self) -> Path:
         """For features that no later run can use."""
-        return self.shared.folder.path / "cache" / f"views-{self.index}"
+        return self.shared.folder.path / "cache" / f"features-{self.index}"
+
+    def _features_folder(self, size: int) -> Path:
+        """Where features of so many bytes go: to those that are kept for later runs, if there they may and can."""
+        folder, most = features_folder(), limit()
+        reason = f"they take {amount(size)}, but tlkit cache limit allows {most / 1e9:g} GB"
+        if size <= most:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = f"{error.filename or folder}: {error.strerror or error}"
+            else:
+                return folder
+        self.shared.reporter.say(f"  features are not kept for later runs: {reason}")
+        return self._own_folder
 
     def _keep_features(self) -> None:
         """Compute the frozen part's features once, where that pays; the epochs then read them."""
@@ -222,7 +237,12 @@ class _PhaseRun:
             shared.reporter.say("  features are not kept: mixed masks would take too much room")
             return
         views = shared.table.views if shared.policies else 1
-        trained, held = self._feature_sets(part, self.feed, views)
+        if shared.table.cache == "off":
+            shared.reporter.say("  features are not kept: train.cache is off")
+            return
+        size = part.bytes_an_image * (views * len(self.train_rows) + len(self.validation_rows))
+        folder = self._features_folder(size)
+        trained, held = self._feature_sets(part, self.feed, views, folder)
         sets = [*trained, *held]
         unfinished: Sequence[FeatureSet] = ()
         try:
@@ -234,13 +254,14 @@ class _PhaseRun:
                 views=views,
                 setting=shared.table.cache,
                 budget=shared.table.cache_budget * 1e9,
-                folder=features_folder(),
+                folder=folder,
                 augmented=bool(shared.policies),
             )
             shared.reporter.say(f"  {plan.reason}")
             if not plan.use:
                 return
-            make_room(part.bytes_an_image * sum(each.missing for each in sets))
+            if folder != self._own_folder:
+                make_room(part.bytes_an_image * sum(each.missing for each in sets))
             for number, each in enumerate(sets):
                 unfinished = sets[number:]
                 name = "validation features" if each in held else "features"
@@ -250,9 +271,7 @@ class _PhaseRun:
                 shared.reporter.end()
         except OSError as error:
             shared.reporter.end()
-            shared.reporter.say(
-                f"  features are not kept: {error.filename or features_folder()}: {error.strerror or error}"
-            )
+            shared.reporter.say(f"  features are not kept: {error.filename or folder}: {error.strerror or error}")
             for each in unfinished:
                 shutil.rmtree(each.folder, ignore_errors=True)
             return
@@ -260,7 +279,9 @@ class _PhaseRun:
         if held:
             self.validation_feed = FeatureFeed(shared.data, shared.batch_size, held)
 
-    def _feature_sets(self, part: FrozenPart, feed: Feed, views: int) -> tuple[list[FeatureSet], list[FeatureSet]]:
+    def _feature_sets(
+        self, part: FrozenPart, feed: Feed, views: int, root: Path
+    ) -> tuple[list[FeatureSet], list[FeatureSet]]:
         """Those of the training images, a set a view, and those of the validation images."""
         shared = self.shared
         plain = Feed(shared.data, shared.batch_size)
@@ -274,9 +295,9 @@ class _PhaseRun:
                 draws = hashlib.sha256(seeds.tobytes()).hexdigest()
                 keys = [policy.key for policy in shared.policies]
                 settings = {**images, "policies": keys, "draws": draws, "batch_size": shared.batch_size}
-            folder = features_folder() / features_key(part, shared.data, rows, settings)
+            folder = root / features_key(part, shared.data, rows, settings)
             if view is not None and any(policy.key is None for policy in shared.policies):
-                folder = self._views_folder / str(view)
+                folder = self._own_folder / str(view)
             what = "" if view is None else f", {', '.join(policy.name for policy in shared.policies)}, view {view + 1}"
             return FeatureSet(
                 folder,
