@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tlkit import DataError, MaskTable, Sample, SampleSet, kept
+from tlkit.data import shards
 from tlkit.data import store as module
 from tlkit.data.decode import decode_image, fit_image
 from tlkit.data.store import fill_store
@@ -193,3 +194,19 @@ def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path)
         assert [each.key for each in used] == ["0.png", "2.png"]
         assert [each.key for each in aside] == ["1.png"]
         assert len(store.images) == 2
+
+
+def test_mapped_pages_are_given_back_and_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "MAPPED_BYTES", 100)
+    released = []
+    release = shards.release
+    monkeypatch.setattr(shards, "release", lambda values: released.append(values) or release(values))
+    values = np.arange(400, dtype=np.uint8).reshape(20, 20)
+    shards.write_shard(tmp_path, "0000", {"images": values}, {})
+    arrays, _ = shards.read_shard(tmp_path, "0000", check=False)
+    rows = shards.Rows([arrays["images"]], np.stack([np.zeros(20, np.int64), np.arange(20)], 1))
+    row = rows[3]
+    for _ in range(3):
+        np.testing.assert_array_equal(rows[np.arange(6)], values[:6])
+    assert len(released) == 3
+    np.testing.assert_array_equal(row, values[3])

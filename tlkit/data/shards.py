@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import mmap
 import os
 import tempfile
 import zlib
@@ -14,6 +16,19 @@ from typing import Any
 import numpy as np
 
 from tlkit.rundir import write_atomically
+
+MAPPED_BYTES = 64e6
+"""Of mapped files that may stand in the process's memory before they are released."""
+
+
+def release(values: np.ndarray) -> None:
+    """Give back the memory that a memory-mapped array's pages take; they are read again where they are used again.
+
+    The system keeps them in its own cache of files, but they no longer count as the process's.
+    """
+    mapped = getattr(values, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class Rows:
@@ -27,8 +42,10 @@ class Rows:
     def __init__(self, arrays: Sequence[np.ndarray], places: np.ndarray) -> None:
         self._arrays = arrays
         self._places = places
+        self._read = 0
         self.shape = (len(places), *arrays[0].shape[1:])
         self.dtype = arrays[0].dtype
+        self._row_bytes = arrays[0].dtype.itemsize * math.prod(self.shape[1:])
 
     def __len__(self) -> int:
         return len(self._places)
@@ -36,6 +53,11 @@ class Rows:
     def __getitem__(self, rows: Any) -> np.ndarray:
         """A row for a number; a copy of several for an array of numbers or a slice."""
         places = self._places[rows]
+        self._read += places.size // 2 * self._row_bytes
+        if self._read > MAPPED_BYTES:
+            self._read = 0
+            for each in self._arrays:
+                release(each)
         if places.ndim == 1:
             return np.asarray(self._arrays[places[0]][places[1]])
         found = np.empty((len(places), *self.shape[1:]), self.dtype)
@@ -72,8 +94,11 @@ def read_shard(folder: Path, name: str, *, check: bool) -> tuple[dict[str, np.nd
         found = {}
         for key, crc in note["crc32"].items():
             values = np.load(folder / f"{name}-{key}.npy", mmap_mode="r", allow_pickle=False)
-            if check and zlib.crc32(values.reshape(-1).view(np.uint8).data) != crc:
-                return None
+            if check:
+                found_crc = zlib.crc32(values.reshape(-1).view(np.uint8).data)
+                release(values)
+                if found_crc != crc:
+                    return None
             found[key] = values
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
         return None

@@ -24,7 +24,7 @@ import tensorflow as tf
 from tlkit.data.decode import DECODING
 from tlkit.data.pipeline import Feed, ahead_of_time
 from tlkit.data.prepare import Data
-from tlkit.data.shards import read_shard, write_shard
+from tlkit.data.shards import MAPPED_BYTES, read_shard, release, write_shard
 from tlkit.kept import ABOUT, mark_used
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests
@@ -216,6 +216,7 @@ class FeatureSet:
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
         self._tried: dict[int, dict[str, np.ndarray]] = {}
+        self._read = 0
 
     @property
     def _shards(self) -> range:
@@ -318,6 +319,11 @@ class FeatureSet:
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """What is kept of some rows: ``feature0``, …, and the targets if they are kept."""
+        self._read += len(rows) * self._part.bytes_an_image
+        if self._read > MAPPED_BYTES:
+            self._read = 0
+            for array in (array for arrays in self._arrays.values() for array in arrays.values()):
+                release(array)
         places = [divmod(self._place[int(row)], self._shard) for row in rows]
         first = self._arrays[places[0][0]]
         found = {name: np.empty((len(rows), *array.shape[1:]), array.dtype) for name, array in first.items()}
