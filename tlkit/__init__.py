@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tlkit import files
-    from tlkit.api import load, run
+    from tlkit.api import load, resume, run
     from tlkit.contracts import (
         IGNORE,
         AnyCurve,
@@ -93,12 +93,14 @@ __all__ = [
     "files",
     "hookimpl",
     "load",
+    "resume",
     "run",
 ]
 
 
 _ELSEWHERE = {
     "load": "api",
+    "resume": "api",
     "run": "api",
     "download": "fetch",
     "hookimpl": "hookspecs",

@@ -19,13 +19,17 @@ from tlkit.recipe.load import load_recipe, locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry, make_registry
+from tlkit.resuming import check_changes, checkpoint_to_go_on_from
 from tlkit.rundir import Card, Part, RunFolder, create_run_folder, write_atomically
+from tlkit.runlock import locked, telling_of_full_disks
+from tlkit.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
     from tlkit.data.prepare import Data
     from tlkit.evaluate.predictor import Predictor
     from tlkit.models.assemble import Network
+    from tlkit.train.checkpoint import Checkpoint
     from tlkit.train.progress import Reporter
 
 
@@ -49,6 +53,7 @@ def run(
     *,
     registry: Registry | None = None,
     quiet: bool = False,
+    deterministic: bool = False,
 ) -> RunResult:
     """Run a recipe: read the data, build the model, train its phases, evaluate, write the run folder.
 
@@ -58,28 +63,81 @@ def run(
         out: the run folder; None for ``runs/<recipe>-<n>``.
         registry: the plugins; None for those that are installed.
         quiet: print nothing.
+        deterministic: have TensorFlow use deterministic operations only, for this process from now on; slower.
 
     Raises:
         RecipeError: the recipe is not valid.
         DataError: the data or the weights can't be used.
         PluginError: a plugin broke its contract.
         RunError: the run folder can't be used, or the training failed.
+        BusyError: another process works in the run folder.
+        FullDiskError: there is no room for a file of the run folder.
+        Interrupted: by SIGINT or SIGTERM, which are handled while it runs; a checkpoint was written.
     """
     registry = registry or make_registry()
     checked = load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
-    start_tensorflow()
+    start_tensorflow(deterministic=deterministic)
+    folder = create_run_folder(checked.name, None if out is None else Path(out))
+    with locked(folder.path):
+        return _work(_Run(checked, registry, folder), overrides, quiet=quiet)
+
+
+def resume(
+    run_folder: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    registry: Registry | None = None,
+    quiet: bool = False,
+) -> RunResult:
+    """Go on with a run that was stopped, from its last checkpoint, to the bits that it would have come to.
+
+    Args:
+        run_folder: of the run.
+        overrides: ``key=value``; the number of epochs of the phase that is trained, or of the last, may change.
+        registry: the plugins; None for those that are installed.
+        quiet: print nothing.
+
+    Raises:
+        RecipeError: an override is not valid, or can't change in a run that has begun.
+        RunError: it is no run folder, or what it was made with has changed.
+        DataError, PluginError, BusyError, FullDiskError, Interrupted: as ``run``.
+    """
+    folder = RunFolder(Path(run_folder))
+    if not folder.path.is_dir():
+        raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
+    if not folder.recipe.is_file():
+        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to go on with; use tlkit run")
+    registry = registry or make_registry()
+    with locked(folder.path):
+        then = load_recipe(folder.recipe, registry)
+        now = load_recipe(folder.recipe, registry, overrides)
+        try:
+            check_changes(then, now)
+        except RecipeError as error:
+            raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
+        environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
+        start_tensorflow(deterministic=bool(environment.get("op_determinism")))
+        return _work(_Run(now, registry, folder, then), overrides, quiet=quiet)
+
+
+def _work(job: _Run, overrides: Sequence[str], *, quiet: bool) -> RunResult:
     from tlkit.train.progress import Reporter
 
-    folder = create_run_folder(checked.name, None if out is None else Path(out))
-    with Reporter(quiet=quiet) as reporter, _log(folder) as log:
-        job = _Run(checked, registry, folder, reporter, log)
+    folder = job.folder.path
+    with Reporter(quiet=quiet) as reporter, _log(job.folder) as log, job.signals.handled():
+        job.reporter, job.log = reporter, log
         try:
-            return job.go()
+            with telling_of_full_disks(folder):
+                return job.go()
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)
             job.abandon()
             if isinstance(error, RecipeError):
-                raise RecipeError(locate(error.problems, checked.file, overrides)) from error
+                raise RecipeError(locate(error.problems, job.recipe.file, overrides)) from error
+            raise
+        except Interrupted as stopped:
+            log.warning("%s", stopped)
+            stopped.args = (f"{stopped} To go on: tlkit resume {folder}",)
             raise
 
 
@@ -114,29 +172,49 @@ def _log(folder: RunFolder) -> Iterator[logging.Logger]:
 
 
 class _Run:
-    def __init__(
-        self, recipe: Recipe, registry: Registry, folder: RunFolder, reporter: Reporter, log: logging.Logger
-    ) -> None:
+    """A run, or the rest of one.
+
+    Args:
+        recipe: that is run.
+        registry: the plugins.
+        folder: of the run.
+        then: the recipe as the run was begun with, if this is the rest of it.
+    """
+
+    reporter: Reporter
+    log: logging.Logger
+
+    def __init__(self, recipe: Recipe, registry: Registry, folder: RunFolder, then: Recipe | None = None) -> None:
         self.recipe = recipe
         self.registry = registry
         self.folder = folder
-        self.reporter = reporter
-        self.log = log
+        self.then = then
+        self.signals = Signals()
         self.cache = folder.path / "cache"
-        self.training_began = False
+        self.training_began = then is not None
 
     def go(self) -> RunResult:
-        from tlkit.train.environment import describe_environment
-
         began = time.monotonic()
         self.say(f"Run folder: {self.folder.path}")
-        write_atomically(self.folder.recipe, portable_text(self.recipe))
-        self.folder.write_json(self.folder.environment, describe_environment(self.registry, self.recipe))
+        if self.then is None:
+            write_atomically(self.folder.recipe, portable_text(self.recipe))
+        self._environment()
+        checkpoints = self._checkpoints()
         try:
             data = self._data()
             network = self._network(data)
             phases = from_recipe.plan_phases(self.recipe, network)
-            kept = self._train(data, network, phases)
+            checkpoint = None
+            if self.then is not None:
+                before = from_recipe.plan_phases(self.then, network)
+                checkpoint = checkpoint_to_go_on_from(before, phases, checkpoints)
+                if checkpoint is None:
+                    self.say("  no checkpoint was written yet: the run begins anew")
+                elif self._ended(checkpoint, phases):
+                    self.say("\nThe run has ended already; nothing to do. Open its report in a browser.")
+                    return RunResult(self.folder.path, self.folder.read_json(self.folder.metrics))
+                write_atomically(self.folder.recipe, portable_text(self.recipe))
+            kept = self._train(data, network, phases, checkpoint)
             card = self._card(data)
             self._save(network, card, data)
             metrics = self._evaluate(network, card, data, kept)
@@ -146,6 +224,29 @@ class _Run:
         took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
         self.say(f"\nDone in {took}. Open {self.folder.report} in a browser.")
         return RunResult(self.folder.path, metrics)
+
+    def _environment(self) -> None:
+        from tlkit.train.environment import describe_environment, differences
+
+        now = describe_environment(self.registry, self.recipe)
+        if self.then is None or not self.folder.environment.is_file():
+            self.folder.write_json(self.folder.environment, now)
+            return
+        changed = differences(self.folder.read_json(self.folder.environment), now)
+        if changed:
+            self.say(f"  note: the last bits may differ from those of a run in one go: {'; '.join(changed)}")
+
+    def _checkpoints(self) -> list[Checkpoint]:
+        from tlkit.train.checkpoint import clean, read_checkpoints
+
+        if self.then is None or not self.folder.checkpoints.is_dir():
+            return []
+        clean(self.folder.checkpoints)
+        return read_checkpoints(self.folder.checkpoints, lambda text: self.say(f"  note: {text}"))
+
+    def _ended(self, checkpoint: Checkpoint, phases: Sequence[Phase]) -> bool:
+        done = checkpoint.state.phase >= len(phases)
+        return done and self.folder.report.is_file() and self.folder.card.is_file() and self.folder.metrics.is_file()
 
     def abandon(self) -> None:
         """Remove a folder in which nothing was trained: it holds nothing that the user had or could use."""
@@ -157,13 +258,17 @@ class _Run:
         self.log.info(text.strip())
 
     def _data(self) -> Data:
+        shutil.rmtree(self.cache, ignore_errors=True)
         self.cache.mkdir()
         self.reporter.begin("reading images", 1)
         data = from_recipe.open_data(
             self.recipe, self.cache, lambda done, total: self.reporter.at(done, total, "reading images")
         )
         self.reporter.end()
-        data.write_samples_csv(self.folder.samples)
+        if self.then is None or not self.folder.samples.is_file():
+            data.write_samples_csv(self.folder.samples)
+        else:
+            self._check_samples(data)
         counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
         classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
         self.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
@@ -174,6 +279,19 @@ class _Run:
             for each in data.set_aside[:5]:
                 self.say(f"    {each.key}: {each.reason}")
         return data
+
+    def _check_samples(self, data: Data) -> None:
+        """Whether the data is what the run began with."""
+        again = self.cache / "samples.csv"
+        data.write_samples_csv(again)
+        then, now = (file.read_text(encoding="utf-8").splitlines() for file in (self.folder.samples, again))
+        if then != now:
+            changed = dict.fromkeys(line.partition(",")[0] for line in sorted({*then} ^ {*now}))
+            some = ", ".join(list(changed)[:5])
+            raise RunError(
+                f"{self.folder.samples}: the data is not what the run began with: {some or 'the order'} changed since. "
+                "Put it back as it was, or begin a new run"
+            )
 
     def _network(self, data: Data) -> Network:
         recipe = self.recipe
@@ -192,7 +310,9 @@ class _Run:
         )
         return network
 
-    def _train(self, data: Data, network: Network, phases: tuple[Phase, ...]) -> tuple[int, str]:
+    def _train(
+        self, data: Data, network: Network, phases: tuple[Phase, ...], checkpoint: Checkpoint | None = None
+    ) -> tuple[int, str]:
         """Train; gives the epoch whose weights were kept, and the column that chose it."""
         training = from_recipe.make_training(
             self.recipe,
@@ -202,10 +322,13 @@ class _Run:
             self.reporter,
             callbacks=self._callbacks,
             phase_finished=self._phase_finished,
+            signals=self.signals,
         )
         training.check(phases)
         self.training_began = True
-        training.run(phases)
+        if checkpoint is not None:
+            self.say(f"Going on from checkpoint {checkpoint.state.number}: {_where(checkpoint, phases)}")
+        training.run(phases, checkpoint)
         return training.kept_epoch, training.monitor
 
     def _callbacks(self, run: Path, phase: Phase) -> list[Any]:
@@ -243,7 +366,8 @@ class _Run:
         import numpy as np
 
         temporary = self.folder.path / ".tmp-model.keras"
-        network.model.save(temporary)
+        # A model of its own around the same layers: it has no optimizer, whose state would double the file.
+        keras.Model(network.model.input, network.model.output, name=network.model.name).save(temporary)
         again = keras.saving.load_model(temporary, compile=False, safe_mode=True)
         rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
         images = np.asarray(data.store.images[rows[:8]], np.float32)
@@ -282,6 +406,15 @@ class _Run:
         for split, values in metrics.items():
             self.say(f"{split}: {_headline(values)}")
         return metrics
+
+
+def _where(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:
+    state = checkpoint.state
+    if state.phase >= len(phases):
+        return "all phases are done"
+    if state.inside is None:
+        return f"before phase {phases[state.phase].name}"
+    return f"phase {phases[state.phase].name}, epoch {state.inside.epoch + 1}, after {state.inside.step} steps"
 
 
 def _part(table: Mapping[str, Any]) -> Part:

@@ -8,8 +8,29 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_deterministic = False
 
-def start_tensorflow() -> None:
+
+def is_deterministic() -> bool:
+    """Whether ``start_tensorflow`` was asked for deterministic operations in this process."""
+    return _deterministic
+
+
+def start_tensorflow(*, deterministic: bool = False) -> None:
+    """As ``_start``; and have TensorFlow use deterministic operations only, if that is asked for.
+
+    Once asked for it holds for the process: TensorFlow has no way back.
+    """
+    global _deterministic
+    _start()
+    if deterministic and not _deterministic:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+        _deterministic = True
+
+
+def _start() -> None:
     """Import TensorFlow and Keras and look for devices, quietly unless ``TF_CPP_MIN_LOG_LEVEL`` is set.
 
     TensorFlow's C++ parts write a dozen lines about CUDA and processor flags before any log level is obeyed. They are

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tlkit.contracts import LabelKind, Task
 from tlkit.errors import DataError, RunError
+from tlkit.runlock import LOCK, locked
 
 FORMAT: Literal[1] = 1
 
@@ -102,6 +103,11 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     @property
+    def times(self) -> Path:
+        """``times.csv``: how long each epoch took."""
+        return self.path / "times.csv"
+
+    @property
     def metrics(self) -> Path:
         """``metrics.json``: the final metrics of each split."""
         return self.path / "metrics.json"
@@ -185,9 +191,14 @@ def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) ->
     """
     try:
         if out is not None:
-            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if out.is_dir() and (out / LOCK).exists():
+                # Another process in it is the better reason not to begin.
+                with locked(out):
+                    pass
+            if out.exists() and (not out.is_dir() or any(not _is_of_a_beginning(file) for file in out.iterdir())):
+                goes_on = f"; tlkit resume {out} goes on with the run in it" if (out / "recipe.toml").is_file() else ""
                 raise RunError(
-                    f"{out}: already exists and is not an empty folder; nothing was changed. "
+                    f"{out}: already exists and is not an empty folder; nothing was changed{goes_on}. "
                     "Give another folder with --out, or leave --out away for a new numbered one"
                 )
             out.mkdir(parents=True, exist_ok=True)
@@ -206,6 +217,11 @@ def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) ->
                 return RunFolder(folder)
     except OSError as error:
         raise RunError(f"{error.filename}: the run folder can't be made: {error.strerror}") from error
+
+
+def _is_of_a_beginning(file: Path) -> bool:
+    """Whether a run leaves the file that was killed before it had written its recipe."""
+    return file.name in (LOCK, "events.log") or file.name.startswith(".recipe.toml-")
 
 
 def check_new_file(out: Path, *, overwrite: bool) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.errors import RecipeError, TlkitError
+from tlkit.signals import Interrupted
 
 if TYPE_CHECKING:
     from tlkit.registry import Registry
@@ -22,6 +23,7 @@ VERBS = {
     "init": "Look at a folder of images and write a recipe for it.",
     "validate": "Check recipes and report every problem with its line.",
     "run": "Run a recipe: train, evaluate, write the run folder.",
+    "resume": "Go on with a run that was stopped.",
     "evaluate": "Evaluate a trained model on its own or on other data.",
     "augment": "Draw training images as a recipe augments them.",
     "lr": "Find a learning rate for a recipe.",
@@ -177,9 +179,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped by Ctrl-C.", err=True)
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click raises Abort from the KeyboardInterrupt that it caught.
+        stopped = error if isinstance(error, Interrupted) else error.__cause__ or error.__context__
+        text = str(stopped) if isinstance(stopped, Interrupted) else "Stopped by Ctrl-C."
+        click.echo(f"\n{text}", err=True)
+        sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

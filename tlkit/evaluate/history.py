@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,15 +51,25 @@ def read_history(path: Path) -> History:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
+            seconds = _seconds(path.with_name("times.csv"), rows)
             names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
         return History(
             tuple(row["phase"] for row in rows),
             tuple(int(row["epoch"]) for row in rows),
             {name: tuple(float(row[name]) for row in rows) for name in names},
             tuple(float(row["learning_rate"]) for row in rows),
-            tuple(float(row["seconds"]) for row in rows),
+            seconds,
         )
     except FileNotFoundError as error:
         raise RunError(f"{path}: no such file; the run has not trained, or it was removed") from error
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: not the metrics of a run ({error}); the file is damaged") from error
+
+
+def _seconds(times: Path, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...]:
+    """How long each epoch took, 0 where it isn't written; older runs have it in ``metrics.csv`` itself."""
+    found: dict[str, float] = {}
+    if times.is_file():
+        with times.open(newline="", encoding="utf-8") as file:
+            found = {row["epoch"]: float(row["seconds"]) for row in csv.DictReader(file)}
+    return tuple(float(row.get("seconds") or found.get(row["epoch"], 0.0)) for row in rows)

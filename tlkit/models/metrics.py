@@ -118,6 +118,11 @@ class MetricSet:
         values = {"loss": self.loss.result()} | {name: m.result() for name, m in self.metrics.items()}
         return {name: float(np.mean(keras.ops.convert_to_numpy(value))) for name, value in values.items()}
 
+    @property
+    def variables(self) -> list[Any]:
+        """What the metrics have counted."""
+        return [variable for metric in (self.loss, *self.metrics.values()) for variable in metric.variables]
+
     def reset(self) -> None:
         """Begin anew."""
         for metric in (self.loss, *self.metrics.values()):

@@ -153,6 +153,15 @@ class TrainTable(Options):
         description="how many augmented passes of the images are kept; epoch e takes pass e mod this number",
     )
     cache_budget: float = Field(10.0, gt=0, description="gigabytes that kept features may take")
+    checkpoint_minutes: float = Field(
+        5.0,
+        gt=0,
+        description="a run that was stopped goes on from its last checkpoint, which is at most so old; one is also "
+        "written at the end of an epoch, unless writing took more than a thirtieth of the time since the last",
+    )
+    checkpoint_steps: int | None = Field(
+        None, ge=1, description="write a checkpoint after so many steps and each epoch, however long that takes"
+    )
     ema: float | None = Field(
         None,
         gt=0,

@@ -32,6 +32,11 @@ class WeightAverage:
         for average, value in zip(self._averages, self._values, strict=True):
             average.assign_sub(tf.cast(1.0 - momentum, average.dtype) * (average - value))
 
+    @property
+    def variables(self) -> list[Any]:
+        """All of its state."""
+        return [self._steps, *self._averages]
+
     def swap(self) -> None:
         """Exchange the variables and their averages; done again, it puts them back."""
         for average, value in zip(self._averages, self._values, strict=True):

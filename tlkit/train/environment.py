@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tlkit.quiet import is_deterministic
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 
@@ -27,7 +29,7 @@ PACKAGES = (
 
 
 def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
-    """Versions, devices, threads and plugins of this process, as plain values."""
+    """Versions, devices, threads, determinism and plugins of this process, as plain values."""
     import tensorflow as tf
 
     return {
@@ -41,6 +43,7 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
         "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
         "processors": os.cpu_count(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "op_determinism": is_deterministic(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "variables": {
             name: value for name, value in sorted(os.environ.items()) if name.startswith(("TF_", "KERAS_", "TLKIT_"))
@@ -49,6 +52,20 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
         "recipe": None if recipe.file is None else recipe.file.as_posix(),
         "settings": recipe.values,
     }
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What the bits of a result depend on and is another than it was, a phrase each."""
+    found = []
+    for key in ("python", "processors", "intra_op_threads", "inter_op_threads", "op_determinism", "devices"):
+        if key in then and then[key] != now[key]:
+            found.append(f"{key} {then[key]} then, {now[key]} now")
+    versions = then.get("packages")
+    for name, version_then in versions.items() if isinstance(versions, dict) else ():
+        version_now = now["packages"].get(name)
+        if version_then != version_now:
+            found.append(f"{name} {version_then} then, {version_now} now")
+    return found
 
 
 def _version(name: str) -> str | None:

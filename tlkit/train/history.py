@@ -1,4 +1,4 @@
-"""``metrics.csv`` and ``freeze.csv`` of a run folder."""
+"""``metrics.csv``, ``times.csv`` and ``freeze.csv`` of a run folder."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ from tlkit.models.freeze import FreezeRow
 
 
 class HistoryFile:
-    """``metrics.csv``: a row an epoch, on disk when the epoch ends.
+    """``metrics.csv``: a row an epoch, on disk when the epoch ends; beside it ``times.csv``.
+
+    How long an epoch took is in a file of its own, so that two runs that computed the same have the same metrics.csv.
 
     Args:
-        path: of the file; it is begun anew.
+        path: of ``metrics.csv``.
+        times: of ``times.csv``.
         columns: the metrics, in order.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, times: Path, columns: Sequence[str]) -> None:
         self.path = path
+        self.times = times
         self.columns = list(columns)
-        _append(path, [["phase", "epoch", *self.columns, "learning_rate", "seconds"]], mode="w")
+
+    def begin(self) -> None:
+        """Begin both files anew."""
+        _append(self.path, [["phase", "epoch", *self.columns, "learning_rate"]], mode="w")
+        _append(self.times, [["phase", "epoch", "seconds"]], mode="w")
 
     def add(self, phase: str, epoch: int, row: Mapping[str, float], rate: float, seconds: float) -> None:
         """Append an epoch; ``epoch`` counts from 1 over all phases."""
         values = [repr(row[column]) for column in self.columns]
-        _append(self.path, [[phase, str(epoch), *values, repr(rate), f"{seconds:.3f}"]])
+        _append(self.path, [[phase, str(epoch), *values, repr(rate)]])
+        _append(self.times, [[phase, str(epoch), f"{seconds:.3f}"]])
 
 
 class FreezeFile:
@@ -34,7 +43,10 @@ class FreezeFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _append(path, [["phase", "layer", "variable", "should_change", "changed"]], mode="w")
+
+    def begin(self) -> None:
+        """Begin the file anew."""
+        _append(self.path, [["phase", "layer", "variable", "should_change", "changed"]], mode="w")
 
     def add(self, phase: str, rows: Iterable[FreezeRow]) -> None:
         """Append a phase's table."""

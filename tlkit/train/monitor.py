@@ -44,6 +44,27 @@ class Watch:
         if self.plateau is not None:
             self._plateau = Patience(self.plateau.patience, self.plateau.min_delta)
 
+    @property
+    def waiting(self) -> tuple[tuple[float | None, int] | None, tuple[float | None, int] | None]:
+        """The best value and the epochs waited, of early stop and of plateau."""
+        stop, plateau = self._stop, self._plateau
+        return (
+            None if stop is None else (stop.best, stop.waited),
+            None if plateau is None else (plateau.best, plateau.waited),
+        )
+
+    def restore(
+        self,
+        best: tuple[float | None, int],
+        stop: tuple[float | None, int] | None,
+        plateau: tuple[float | None, int] | None,
+    ) -> None:
+        """Remember what was remembered: the best value and its epoch, and ``waiting``."""
+        self.best_value, self.best_epoch = best
+        for mine, theirs in ((self._stop, stop), (self._plateau, plateau)):
+            if mine is not None and theirs is not None:
+                mine.best, mine.waited = theirs
+
     def epoch(self, epoch: int, value: float) -> tuple[bool, bool, bool]:
         """Take an epoch's value.
 

@@ -33,6 +33,11 @@ class Optimizers:
         """The optimizer with the highest factor, the head's; what callbacks see as ``model.optimizer``."""
         return self.groups[0][1]
 
+    @property
+    def variables(self) -> list[Any]:
+        """The state of all groups."""
+        return [variable for _, optimizer, _ in self.groups for variable in optimizer.variables]
+
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of every group, its factor applied."""
         for factor, optimizer, _ in self.groups:

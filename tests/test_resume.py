@@ -1,0 +1,376 @@
+"""A run that was stopped, whenever and however, ends with the bytes of a run in one go."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+
+import tlkit
+from tlkit import api
+from tlkit.models.losses import BatchLoss
+from tlkit.signals import Interrupted
+from tlkit.train import checkpoint as checkpoint_module
+from tlkit.train.checkpoint import Checkpoints, read_checkpoints
+from tlkit.train.phase_run import PhaseRun
+
+RECIPE = """
+name = "everything"
+task = "classification"
+seed = 4
+[data]
+name = "digits"
+[input]
+image_size = 16
+batch_size = 128
+test = 0.1
+[backbone]
+name = "resnet"
+depth = 18
+units = [1, 1, 1]
+filters = [4, 4, 8]
+bias = false
+[head]
+name = "mlp"
+units = [8]
+dropout = 0.3
+[[augment]]
+name = "shift_flip"
+[[augment]]
+name = "mixup"
+[schedule]
+name = "gradual_unfreeze"
+{schedule}
+learning_rate = 0.02
+curve = {{ name = "plateau", patience = 1, factor = 0.5 }}
+[train]
+ema = 0.9
+cache = "on"
+views = 2
+early_stop = 3
+checkpoint_steps = 4
+"""
+SCHEDULE = 'head_epochs = 2\nstep_epochs = 2\nunfreeze_to = "conv4"'
+
+
+class Killed(BaseException):
+    """Stands for a kill: nobody catches it."""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    file = tmp_path_factory.mktemp("recipe") / "everything.toml"
+    file.write_text(RECIPE.format(schedule=SCHEDULE))
+    return file
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, registry):
+    """The run in one go."""
+    return tlkit.run(recipe, out=recipe.parent / "whole", registry=registry, quiet=True).folder
+
+
+def weights(folder):
+    """Every byte of the model's weights, by name."""
+    found = {}
+    archive = folder.parent / f"{folder.name}-weights"
+    shutil.unpack_archive(folder / "model.keras", archive, "zip")
+    with h5py.File(archive / "model.weights.h5") as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None
+        )
+    shutil.rmtree(archive)
+    return found
+
+
+def assert_same(folder, other):
+    assert weights(folder) == weights(other)
+    for name in ("metrics.csv", "freeze.csv", "samples.csv", "metrics.json"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def kill(monkeypatch, owner, name, times):
+    """Have the ``times``-th call of a function end like a kill."""
+    original = getattr(owner, name)
+    calls = []
+
+    def killed(*arguments, **options):
+        calls.append(name)
+        if len(calls) == times:
+            raise Killed
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, killed)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "times"),
+    [
+        (PhaseRun, "_pause", 2),  # before the first checkpoint
+        (PhaseRun, "_pause", 7),
+        (PhaseRun, "_pause", 29),
+        (PhaseRun, "_validate", 4),
+        (PhaseRun, "_prove", 2),
+        (Checkpoints, "write", 6),
+        (api._Run, "_network", 1),
+        (api._Run, "_save", 1),
+        (api._Run, "_evaluate", 1),
+    ],
+)
+def test_a_killed_run_goes_on_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch, owner, name, times):
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, owner, name, times)
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert_same(tmp_path / "run", whole)
+
+
+def test_a_run_killed_again_and_again_goes_on_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, PhaseRun, "_pause", 11)
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    for times in (9, 6):
+        with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+            kill(patch, PhaseRun, "_pause", times)
+            tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert_same(tmp_path / "run", whole)
+
+
+def test_a_signal_saves_and_stops_within_a_step(recipe, whole, registry, tmp_path, monkeypatch):
+    steps = []
+    pause = PhaseRun._pause
+
+    def counted(phase_run, epoch, step):
+        steps.append((epoch, step))
+        if len(steps) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        pause(phase_run, epoch, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PhaseRun, "_pause", counted)
+        with pytest.raises(Interrupted, match=r"SIGTERM.*tlkit resume") as stopped:
+            tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    assert stopped.value.exit_code == 143
+    assert len(steps) == 3
+    (newest, *_) = read_checkpoints(tmp_path / "run" / "checkpoints", print)
+    assert (newest.state.inside.epoch, newest.state.inside.step) == steps[-1]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert_same(tmp_path / "run", whole)
+
+
+def test_a_signal_while_validating_loses_no_step(recipe, whole, registry, tmp_path, monkeypatch):
+    validate = PhaseRun._validate
+    calls = []
+
+    def signalled(phase_run):
+        calls.append(phase_run)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return validate(phase_run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PhaseRun, "_validate", signalled)
+        with pytest.raises(Interrupted) as stopped:
+            tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    assert stopped.value.exit_code == 130
+    (newest, *_) = read_checkpoints(tmp_path / "run" / "checkpoints", print)
+    assert newest.state.inside.step == -(-calls[-1].train_rows.size // 128)
+    tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert_same(tmp_path / "run", whole)
+
+
+def test_a_run_that_has_ended_is_left_as_it_is(recipe, whole, registry, capsys):
+    before = {file: file.stat().st_mtime_ns for file in whole.rglob("*") if file.suffix in (".keras", ".csv", ".html")}
+    tlkit.resume(whole, registry=registry)
+    assert "The run has ended already; nothing to do" in capsys.readouterr().out
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+
+
+@pytest.fixture
+def plain(tmp_path, registry):
+    """Runs a recipe with a constant rate and no early stop."""
+    file = tmp_path / "plain.toml"
+    text = RECIPE.format(schedule="").replace('"gradual_unfreeze"', '"full"')
+    text = text.replace('curve = { name = "plateau", patience = 1, factor = 0.5 }', "").replace("early_stop = 3", "")
+    file.write_text(text)
+
+    def go(name, *overrides):
+        return tlkit.run(file, overrides, tmp_path / name, registry=registry, quiet=True).folder
+
+    return go
+
+
+def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registry):
+    short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
+    tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
+    assert_same(short, long)
+    assert "epochs = 3" in (short / "recipe.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("head.dropout=0.1", "head.dropout=0.1: can't be changed in a run that has begun"),
+        ("seed=5", "seed=5: can't be changed"),
+        ("schedule.learning_rate=0.1", "the phase .* has begun: its number of epochs and its early stop may change"),
+        ("schedule.epochs=1", "2 epochs of the phase .* are done; expected at least as many, not 1"),
+    ],
+)
+def test_what_can_not_change_in_a_run_says_why(plain, registry, override, message):
+    folder = plain("run", "schedule.epochs=2")
+    recipe = (folder / "recipe.toml").read_bytes()
+    with pytest.raises(tlkit.RecipeError, match=message):
+        tlkit.resume(folder, [override], registry=registry, quiet=True)
+    assert (folder / "recipe.toml").read_bytes() == recipe
+
+
+def test_data_that_changed_since_is_named(registry, tmp_path, class_folders, monkeypatch):
+    photos = class_folders({"cat": 12, "dog": 12})
+    file = tmp_path / "recipe.toml"
+    text = RECIPE.format(schedule="head_epochs = 1\nstep_epochs = 1").replace(
+        '"digits"', f'"folder"\npath = "{photos}"'
+    )
+    file.write_text(text)
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, PhaseRun, "_prove", 1)
+        tlkit.run(file, ["input.batch_size=8"], tmp_path / "run", registry=registry, quiet=True)
+    shutil.copyfile(photos / "dog" / "003.png", photos / "dog" / "004.png")
+    with pytest.raises(tlkit.RunError, match=r"the data is not what the run began with: dog/004\.png changed"):
+        tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+
+
+def test_a_second_run_in_a_folder_changes_nothing(recipe, registry, tmp_path, monkeypatch):
+    codes = []
+    begin = PhaseRun.run
+
+    def beginning(phase_run, checkpoint):
+        if not codes:
+            before = sorted((file, file.stat().st_mtime_ns) for file in (tmp_path / "run").rglob("*") if file.is_file())
+            for verb in (["run", str(recipe), "--out", str(tmp_path / "run")], ["resume", str(tmp_path / "run")]):
+                ended = subprocess.run(
+                    [sys.executable, "-m", "tlkit", *verb], capture_output=True, text=True, check=False
+                )
+                codes.append((ended.returncode, "another process works in this run folder" in ended.stderr))
+            after = sorted((file, file.stat().st_mtime_ns) for file in (tmp_path / "run").rglob("*") if file.is_file())
+            assert [each for each in before if each[0].name != ".lock"] == [
+                each for each in after if each[0].name != ".lock"
+            ]
+        begin(phase_run, checkpoint)
+
+    monkeypatch.setattr(PhaseRun, "run", beginning)
+    tlkit.run(recipe, ["schedule.head_epochs=1"], tmp_path / "run", registry=registry, quiet=True)
+    assert codes == [(75, True), (75, True)]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_later(
+    recipe, whole, registry, tmp_path, monkeypatch
+):
+    save = checkpoint_module.safetensors.numpy.save_file
+    calls = []
+
+    def full(arrays, file):
+        calls.append(file)
+        if len(calls) == 4:
+            Path(file).write_bytes(b"half")
+            raise checkpoint_module.SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
+        save(arrays, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module.safetensors.numpy, "save_file", full)
+        with pytest.raises(tlkit.RunError, match=r"the disk is full: a checkpoint needs \S+ MB") as error:
+            tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    assert error.value.exit_code == 74
+    assert len(read_checkpoints(tmp_path / "run" / "checkpoints", print)) == 2
+    tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert_same(tmp_path / "run", whole)
+
+
+def test_flipped_bytes_in_a_checkpoint_are_never_loaded(recipe, registry, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, PhaseRun, "_pause", 13)
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    folder = tmp_path / "run" / "checkpoints"
+    files = sorted(folder.glob("[0-9]*"))
+    assert len(files) == 4
+    random.seed(0)
+    for _ in range(100):
+        file = random.choice(files)
+        content = bytearray(file.read_bytes())
+        whole = bytes(content)
+        content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+        file.write_bytes(content)
+        told = []
+        left = read_checkpoints(folder, told.append)
+        assert [each.state.number for each in left] == [int(each.stem) for each in files[::2] if each.stem != file.stem]
+        assert len(told) == 1
+        file.write_bytes(whole)
+
+
+def test_a_folder_without_a_recipe_can_not_go_on(tmp_path, registry):
+    with pytest.raises(tlkit.RunError, match="no such run folder"):
+        tlkit.resume(tmp_path / "nothing", registry=registry)
+    with pytest.raises(tlkit.RunError, match=r"has no recipe\.toml"):
+        tlkit.resume(tmp_path, registry=registry)
+
+
+def test_a_run_killed_before_its_recipe_was_written_can_be_begun_again(recipe, registry, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in (".lock", "events.log", ".recipe.toml-abc"):
+        (folder / name).touch()
+    tlkit.run(recipe, ["schedule.head_epochs=1"], folder, registry=registry, quiet=True)
+    with pytest.raises(tlkit.RunError, match=r"tlkit resume .* goes on with the run in it"):
+        tlkit.run(recipe, out=folder, registry=registry, quiet=True)
+
+
+def test_a_loss_that_is_no_number_names_the_step_its_files_and_the_rate(recipe, registry, tmp_path, monkeypatch):
+    compute = BatchLoss.__call__
+
+    def not_a_number(self, batch, logits):
+        loss, count = compute(self, batch, logits)
+        return loss * float("nan"), count
+
+    monkeypatch.setattr(BatchLoss, "__call__", not_a_number)
+    with pytest.raises(
+        tlkit.RunError, match=r"phase head, epoch 1, step 1: the loss is nan at learning rate 0\.02; .*digits/"
+    ):
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+
+
+@pytest.mark.slow
+def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
+    """Of three phases, by SIGKILL, start-up and the writing of checkpoints among the moments."""
+    recipe = tmp_path / "everything.toml"
+    recipe.write_text(RECIPE.format(schedule=SCHEDULE.replace("conv4", "conv3")))
+    whole = tlkit.run(recipe, out=tmp_path / "whole", registry=registry, quiet=True).folder
+    folder = tmp_path / "run"
+    seed = int(os.environ.get("TLKIT_KILL_SEED", "0"))
+    moments = random.Random(seed)
+    tlkit_command = [sys.executable, "-m", "tlkit"]
+    reached = []
+    for _ in range(20):
+        verb = (
+            ["resume", str(folder)]
+            if (folder / "recipe.toml").is_file()
+            else ["run", str(recipe), "--out", str(folder)]
+        )
+        process = subprocess.Popen([*tlkit_command, *verb], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.2, 12))
+        process.kill()
+        process.wait()
+        found = read_checkpoints(folder / "checkpoints", print) if folder.is_dir() else []
+        reached.append(found[0].state.number if found else 0)
+    print(f"checkpoints after each kill: {reached}")
+    ended = subprocess.run([*tlkit_command, "resume", str(folder)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert_same(folder, whole)
