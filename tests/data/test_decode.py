@@ -329,10 +329,10 @@ def test_scaling_while_decoding_leaves_twice_the_pixels_that_are_needed(
 ) -> None:
     smooth(800, 600).save(tmp_path / "a.jpg")
     seen = []
-    fit = decode.fit_image
-    monkeypatch.setattr(decode, "fit_image", lambda image, *rest: seen.append(image.shape) or fit(image, *rest))
+    fit = decode._fitted
+    monkeypatch.setattr(decode, "_fitted", lambda image, *rest: seen.append(image.size) or fit(image, *rest))
     decode_to_size(tmp_path / "a.jpg", None, (side, side), "stretch")
-    assert seen == [(height, height * 4 // 3, 3)]
+    assert seen == [(height * 4 // 3, height)]
 
 
 def test_a_png_is_not_scaled_while_decoding(tmp_path: Path) -> None:

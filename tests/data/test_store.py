@@ -198,6 +198,7 @@ def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path)
 
 def test_mapped_pages_are_given_back_and_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "MAPPED_BYTES", 100)
+    monkeypatch.setattr(shards, "AROUND_BYTES", 0)
     released = []
     release = shards.release
     monkeypatch.setattr(shards, "release", lambda values: released.append(values) or release(values))

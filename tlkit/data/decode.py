@@ -62,7 +62,7 @@ def decode_image(path: Path, data: bytes | None = None) -> np.ndarray:
         DataError: the file can't be read or decoded; the message names it.
     """
     with _open(path, data) as image:
-        return _decoded(path, image)
+        return np.array(_decoded(path, image))
 
 
 def decode_to_size(path: Path, data: bytes | None, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
@@ -93,7 +93,7 @@ def decode_to_size(path: Path, data: bytes | None, size: ImageSize, resize: Resi
             math.ceil(_KEPT * (inside[3] - inside[1]) * height / (box[3] - box[1])),
         )
         image.draft(None, (wanted[1], wanted[0]) if on_its_side else wanted)
-        return fit_image(_decoded(path, image), size, resize), (height, width)
+        return _fitted(_decoded(path, image), size, resize), (height, width)
 
 
 def _stands_on_its_side(path: Path, image: Image.Image) -> bool:
@@ -103,9 +103,11 @@ def _stands_on_its_side(path: Path, image: Image.Image) -> bool:
         raise DataError(f"{path}: can't be decoded: {error}") from error
 
 
-def _decoded(path: Path, image: Image.Image) -> np.ndarray:
+def _decoded(path: Path, image: Image.Image) -> Image.Image:
     try:
-        return _to_rgb(ImageOps.exif_transpose(image))
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
     except _BROKEN as error:
         raise DataError(f"{path}: can't be decoded: {error}") from error
 
@@ -168,7 +170,7 @@ def _open(path: Path, data: bytes | None) -> Image.Image:
     return image
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def _to_rgb(image: Image.Image) -> Image.Image:
     mode = image.mode
     if mode.startswith("I;16"):
         return _gray_to_rgb(np.asarray(image, np.float64) / 257)
@@ -184,12 +186,11 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, layer)
-    return np.array(image.convert("RGB"), np.uint8)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _gray_to_rgb(values: np.ndarray) -> np.ndarray:
-    gray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return np.repeat(gray[:, :, None], 3, axis=2)
+def _gray_to_rgb(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
 
 
 def _numbers(image: Image.Image) -> np.ndarray:
@@ -239,9 +240,12 @@ def fit_image(image: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
     Returns:
         uint8 (H, W, 3).
     """
-    box, inside = _geometry(image.shape[:2], size, resize)
-    left, top, right, bottom = inside
-    picture = Image.fromarray(image).resize((right - left, bottom - top), Image.Resampling.BICUBIC, box)
+    return _fitted(Image.fromarray(image), size, resize)
+
+
+def _fitted(image: Image.Image, size: ImageSize, resize: Resize) -> np.ndarray:
+    box, (left, top, right, bottom) = _geometry((image.height, image.width), size, resize)
+    picture = image.resize((right - left, bottom - top), Image.Resampling.BICUBIC, box)
     if resize != "pad":
         return np.array(picture)
     out = np.zeros((*size, 3), np.uint8)

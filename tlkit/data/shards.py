@@ -17,8 +17,10 @@ import numpy as np
 
 from tlkit.rundir import write_atomically
 
-MAPPED_BYTES = 64e6
+MAPPED_BYTES = 32e6
 """Of mapped files that may stand in the process's memory before they are released."""
+AROUND_BYTES = 65536
+"""What Linux maps around each place that is read (Documentation/mm, fault_around_bytes)."""
 
 
 def release(values: np.ndarray) -> None:
@@ -45,7 +47,7 @@ class Rows:
         self._read = 0
         self.shape = (len(places), *arrays[0].shape[1:])
         self.dtype = arrays[0].dtype
-        self._row_bytes = arrays[0].dtype.itemsize * math.prod(self.shape[1:])
+        self._row_bytes = AROUND_BYTES + arrays[0].dtype.itemsize * math.prod(self.shape[1:])
 
     def __len__(self) -> int:
         return len(self._places)

@@ -24,7 +24,7 @@ import tensorflow as tf
 from tlkit.data.decode import DECODING
 from tlkit.data.pipeline import Feed, ahead_of_time
 from tlkit.data.prepare import Data
-from tlkit.data.shards import MAPPED_BYTES, read_shard, release, write_shard
+from tlkit.data.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, write_shard
 from tlkit.kept import ABOUT, mark_used
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests
@@ -319,7 +319,7 @@ class FeatureSet:
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """What is kept of some rows: ``feature0``, …, and the targets if they are kept."""
-        self._read += len(rows) * self._part.bytes_an_image
+        self._read += len(rows) * (AROUND_BYTES + self._part.bytes_an_image)
         if self._read > MAPPED_BYTES:
             self._read = 0
             for array in (array for arrays in self._arrays.values() for array in arrays.values()):
