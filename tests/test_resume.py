@@ -358,6 +358,10 @@ def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
     moments = random.Random(seed)
     tlkit_command = [sys.executable, "-m", "tlkit"]
     reached = []
+
+    def newest():
+        return max((int(file.stem) for file in (folder / "checkpoints").glob("[0-9]*.json")), default=0)
+
     for _ in range(20):
         verb = (
             ["resume", str(folder)]
@@ -365,12 +369,59 @@ def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
             else ["run", str(recipe), "--out", str(folder)]
         )
         process = subprocess.Popen([*tlkit_command, *verb], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.2, 12))
+        if moments.random() < 0.4:
+            time.sleep(moments.uniform(0.2, 10))
+        else:
+            before = newest()
+            while newest() == before and process.poll() is None:
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.3))
         process.kill()
         process.wait()
-        found = read_checkpoints(folder / "checkpoints", print) if folder.is_dir() else []
-        reached.append(found[0].state.number if found else 0)
+        reached.append(newest())
     print(f"checkpoints after each kill: {reached}")
     ended = subprocess.run([*tlkit_command, "resume", str(folder)], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert_same(folder, whole)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts a file system of some kilobytes, and gives a function that makes it larger; skipped where one may not."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(*options):
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("a tmpfs can't be mounted here; it takes root on Linux")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", str(folder)], capture_output=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", range(300, 2100, 200))
+def test_on_a_disk_that_fills_the_run_ends_with_74_and_goes_on_when_there_is_room(small_disk, tmp_path, kilobytes):
+    recipe = tmp_path / "everything.toml"
+    recipe.write_text(
+        RECIPE.format(schedule="").replace('"gradual_unfreeze"', '"full"').replace("[4, 4, 8]", "[8, 16, 32]")
+    )
+
+    def command(*arguments):
+        arguments = [sys.executable, "-m", "tlkit", *map(str, arguments)]
+        return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+    settings = ["--set", "schedule.epochs=2"]
+    assert command("run", recipe, "--out", tmp_path / "whole", *settings).returncode == 0
+    disk = small_disk(f"size={kilobytes}k")
+    ended = command("run", recipe, "--out", disk / "run", *settings)
+    assert ended.returncode == 74, ended.stderr
+    assert "the disk is full" in ended.stderr
+    assert "tlkit resume" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    small_disk("remount", "size=100m")
+    ended = command("resume", disk / "run")
+    assert ended.returncode == 0, ended.stderr
+    assert_same(disk / "run", tmp_path / "whole")

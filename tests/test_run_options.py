@@ -184,3 +184,13 @@ def test_a_policy_for_class_numbers_can_not_follow_one_that_mixes_masks(tmp_path
 def test_a_loss_of_whole_classes_is_refused_with_a_mixing_policy(run, mixing):
     with pytest.raises(RecipeError, match="mixes targets"):
         run(SCENES, "train.loss=sparse_categorical_crossentropy", plugins=mixing)
+
+
+def test_batch_normalization_on_a_single_image_is_named_before_the_first_step(registry, tmp_path, capsys):
+    text = DIGITS.replace('"small_cnn"\nfilters = [8, 8]', '"resnet"\ndepth = 18\nunits = [1]\nfilters = [4]')
+    (tmp_path / "recipe.toml").write_text(text)
+    settings = ["input.validation=0.2", "input.batch_size=1436", "schedule.epochs=1"]
+    tlkit.run(tmp_path / "recipe.toml", settings, tmp_path / "run", registry=registry)
+    told = capsys.readouterr().out
+    assert "note: phase full trains BatchNormalization, and the last batch of 1437 images is a single image" in told
+    assert told.index("single image") < told.index("epoch 1/1")

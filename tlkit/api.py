@@ -21,7 +21,7 @@ from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry, make_registry
 from tlkit.resuming import check_changes, checkpoint_to_go_on_from
 from tlkit.rundir import Card, Part, RunFolder, create_run_folder, write_atomically
-from tlkit.runlock import locked, telling_of_full_disks
+from tlkit.runlock import FullDiskError, locked, telling_of_full_disks
 from tlkit.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def _work(job: _Run, overrides: Sequence[str], *, quiet: bool) -> RunResult:
                 return job.go()
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)
-            job.abandon()
+            if not isinstance(error, FullDiskError):
+                job.abandon()
             if isinstance(error, RecipeError):
                 raise RecipeError(locate(error.problems, job.recipe.file, overrides)) from error
             raise
@@ -211,7 +212,7 @@ class _Run:
                 if checkpoint is None:
                     self.say("  no checkpoint was written yet: the run begins anew")
                 elif self._ended(checkpoint, phases):
-                    self.say("\nThe run has ended already; nothing to do. Open its report in a browser.")
+                    self.say(f"\nThe run has ended already; nothing to do. Open {self.folder.report} in a browser.")
                     return RunResult(self.folder.path, self.folder.read_json(self.folder.metrics))
                 write_atomically(self.folder.recipe, portable_text(self.recipe))
             kept = self._train(data, network, phases, checkpoint)

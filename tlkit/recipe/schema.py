@@ -157,7 +157,7 @@ class TrainTable(Options):
         5.0,
         gt=0,
         description="a run that was stopped goes on from its last checkpoint, which is at most so old; one is also "
-        "written at the end of an epoch, unless writing took more than a thirtieth of the time since the last",
+        "written at the end of an epoch, unless writing took more than a fiftieth of the time since the last",
     )
     checkpoint_steps: int | None = Field(
         None, ge=1, description="write a checkpoint after so many steps and each epoch, however long that takes"

@@ -26,7 +26,7 @@ from tlkit.runlock import FullDiskError, free_bytes, is_full
 
 KEPT = 2
 _MOST_STATE_BYTES = 256_000_000
-_SHARE = 30
+_SHARE = 50
 """Writing checkpoints takes at most one part in so many of the time, unless the recipe asks for them by steps."""
 
 
@@ -166,11 +166,14 @@ class Checkpoints:
             failed = error if isinstance(error, OSError) else _as_os_error(error, temporary)
             if not is_full(failed):
                 raise failed from error
+            before = (
+                "The checkpoint before is whole" if any(self.folder.glob("[0-9]*.json")) else "There was none before"
+            )
             needed, free = sum(array.nbytes for array in arrays.values()), free_bytes(self.folder)
             raise FullDiskError(
                 f"{self.folder}: the disk is full: a checkpoint needs {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are "
-                f"free, {max(needed - free, 0) / 1e6:.1f} MB are missing. The checkpoint before is whole; make room, "
-                f"then: tlkit resume {self.folder.parent}"
+                f"free, {max(needed - free, 0) / 1e6:.1f} MB are missing. {before}; make room, then: "
+                f"tlkit resume {self.folder.parent}"
             ) from error
         finally:
             with suppress(FileNotFoundError):

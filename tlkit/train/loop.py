@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from tlkit.contracts import Phase
@@ -14,7 +15,7 @@ from tlkit.data.policies import Policy
 from tlkit.data.prepare import Data
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.models.assemble import Network
-from tlkit.models.freeze import digests, keyed_variables, prepare
+from tlkit.models.freeze import Prepared, digests, keyed_variables, prepare
 from tlkit.models.losses import BatchLoss, Targets, class_weights
 from tlkit.models.metrics import MetricSet
 from tlkit.recipe.monitor import choose_monitor
@@ -175,7 +176,23 @@ class Training:
             message = f'it takes whole classes, but "{mixing[0]}" mixes targets; expected a categorical loss'
             raise RecipeError([Problem("train.loss", message)])
         for phase in phases:
-            Optimizers(phase, prepare(self.network, phase))
+            prepared = prepare(self.network, phase)
+            Optimizers(phase, prepared)
+            self._look_for_lone_images(phase, prepared)
+
+    def _look_for_lone_images(self, phase: Phase, prepared: Prepared) -> None:
+        """BatchNormalization that trains on one image learns the statistics of that image."""
+        count = len(self.data.indices("train"))
+        learns = any(
+            isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+            for layer in prepared.live_part.layers
+        )
+        if learns and (self.batch_size == 1 or count % self.batch_size == 1):
+            which = "each batch" if self.batch_size == 1 else f"the last batch of {count} images"
+            self.reporter.say(
+                f"  note: phase {phase.name} trains BatchNormalization, and {which} is a single image, whose own "
+                f"statistics it then learns; expected another input.batch_size than {self.batch_size}"
+            )
 
     def try_rates(self, phase: Phase, rates: Sequence[float]) -> Iterator[float]:
         """Train a step at each learning rate, whatever the phase's own, and give the step's loss.
