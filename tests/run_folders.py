@@ -53,7 +53,8 @@ def write_run(
     folder.recipe.write_text(portable_text(recipe), encoding="utf-8")
     folder.write_json(folder.environment, {"settings": recipe.values})
     columns = list(next(iter(phases.values())))
-    history = HistoryFile(folder.history, columns)
+    history = HistoryFile(folder.history, folder.times, columns)
+    history.begin()
     epoch = 0
     for phase, values in phases.items():
         for row in zip(*values.values(), strict=True):

@@ -68,6 +68,8 @@ def test_a_run_learns_and_writes_everything(trained):
         "environment.json",
         "samples.csv",
         "metrics.csv",
+        "times.csv",
+        ".lock",
         "metrics.json",
         "predictions.csv",
         "freeze.csv",

@@ -142,8 +142,12 @@ def _work(job: _Run, overrides: Sequence[str], *, quiet: bool) -> RunResult:
             raise
 
 
-def load(run_folder: str | Path) -> Predictor:
+def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
     """A trained model from its run folder, ready for ``predict``.
+
+    Args:
+        run_folder: of the run, whoever made it: nothing in it is executed.
+        trust: also load a model with layers of a plugin's own, which runs that plugin's code on what the file says.
 
     Raises:
         RunError: it is no finished run folder, or it is damaged.
@@ -151,7 +155,7 @@ def load(run_folder: str | Path) -> Predictor:
     start_tensorflow()
     from tlkit.evaluate.predictor import Predictor
 
-    return Predictor.open(Path(run_folder))
+    return Predictor.open(Path(run_folder), trust=trust)
 
 
 @contextmanager
@@ -369,7 +373,7 @@ class _Run:
         temporary = self.folder.path / ".tmp-model.keras"
         # A model of its own around the same layers: it has no optimizer, whose state would double the file.
         keras.Model(network.model.input, network.model.output, name=network.model.name).save(temporary)
-        again = keras.saving.load_model(temporary, compile=False, safe_mode=True)
+        again = self._read_again(temporary)
         rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
         images = np.asarray(data.store.images[rows[:8]], np.float32)
         ours, theirs = (keras.ops.convert_to_numpy(model(images, training=False)) for model in (network.model, again))
@@ -383,6 +387,18 @@ class _Run:
         temporary.replace(self.folder.model)
         self.folder.write_json(self.folder.card, card.model_dump(mode="json"))
         self.say(f"Model saved: {self.folder.model} (reloaded and compared)")
+
+    def _read_again(self, file: Path) -> Any:
+        """As anybody will read it; a model with a layer of a plugin's own can only be read by who trusts it."""
+        from tlkit.models.safe_load import NotAllowedError, load_model_file
+
+        try:
+            return load_model_file(file)
+        except RunError as error:
+            if not isinstance(error.__cause__, NotAllowedError):
+                raise
+            self.say(f"  note: to load this model will take --trust: {error.__cause__}")
+            return load_model_file(file, trust=True)
 
     def _evaluate(self, network: Network, card: Card, data: Data, kept: tuple[int, str]) -> Mapping[str, Any]:
         from tlkit.contracts import ReportSection

@@ -201,7 +201,7 @@ def test_a_folder_that_is_no_run_and_a_damaged_model_are_named(tmp_path: Path) -
     with pytest.raises(DataError, match=r"no model\.keras"):
         loaded("small_encoder", weights=str(tmp_path))
     (tmp_path / "model.keras").write_bytes(b"PK no zip")
-    with pytest.raises(DataError, match=r"model\.keras can't be read"):
+    with pytest.raises(DataError, match=r"model\.keras: can't be loaded"):
         loaded("small_encoder", weights=str(tmp_path))
 
 

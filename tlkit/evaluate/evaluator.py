@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -254,8 +253,3 @@ def image_iou(confusion: np.ndarray) -> float:
     """The mean IoU of one image over the classes that occur in it; NaN when no pixel counts."""
     value = segmentation_metrics(confusion, [str(number) for number in range(len(confusion))])["mean_iou"]
     return float("nan") if value is None else float(value)
-
-
-def load_keras_model(path: Any) -> Any:
-    """Read a model file in Keras's safe mode, without an optimizer."""
-    return keras.saving.load_model(path, compile=False, safe_mode=True)

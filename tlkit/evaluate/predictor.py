@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +14,9 @@ import numpy as np
 
 from tlkit.data.decode import decode_to_size, restore_mask
 from tlkit.errors import DataError, RunError
-from tlkit.evaluate.evaluator import Inference, load_keras_model
+from tlkit.evaluate.evaluator import Inference
 from tlkit.files import SUFFIXES, images_in
+from tlkit.models.safe_load import load_model_file
 from tlkit.rundir import Card, RunFolder
 
 Paths = str | Path | Iterable[str | Path]
@@ -103,8 +103,8 @@ class Predictor:
         self._inferences: dict[int, Inference] = {}
 
     @classmethod
-    def open(cls, run: Path) -> Predictor:
-        """Read a run folder.
+    def open(cls, run: Path, *, trust: bool = False) -> Predictor:
+        """Read a run folder. Nothing of it is executed, unless ``trust`` is set and a plugin's layer is in it.
 
         Raises:
             RunError: it is no finished run folder, or its model is damaged or doesn't fit its card.
@@ -113,11 +113,7 @@ class Predictor:
         card = folder.read_card()
         if not folder.model.is_file():
             raise RunError(f"{folder.model}: no such file; the run has not ended, or it was removed")
-        try:
-            model = load_keras_model(folder.model)
-        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise RunError(f"{folder.model}: can't be loaded: {reason}; the file is damaged, or not a model") from error
+        model = load_model_file(folder.model, trust=trust)
         _check_model(folder.model, model, card)
         return cls(card, model)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ import h5py
 import keras
 
 from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
-from tlkit.errors import DataError
+from tlkit.errors import DataError, RunError
 from tlkit.fetch import download
 from tlkit.models.graph import snake_case
+from tlkit.models.safe_load import load_model_file
 
 Tensors = list[tuple[str, Any]]
 
@@ -121,9 +121,9 @@ def _load_run(model: Any, folder: Path, name: str) -> None:
     if not file.is_file():
         raise DataError(f"backbone.weights: {folder} is not the folder of a finished run: it has no model.keras")
     try:
-        trained = keras.saving.load_model(file, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"backbone.weights: {file} can't be read: {error}") from error
+        trained = load_model_file(file)
+    except RunError as error:
+        raise DataError(f"backbone.weights: {error}") from error
     theirs: Mapping[str, Any] = {layer.name: layer for layer in trained.layers}
     differences = []
     for layer in model.layers:

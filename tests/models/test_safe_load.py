@@ -1,0 +1,240 @@
+"""Model files that somebody made to do harm: each is refused by name, and leaves no trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import tlkit
+from tlkit.models import safe_load
+from tlkit.models.fold import fold_batch_norm
+from tlkit.models.safe_load import load_model_file
+
+L = keras.layers
+traces = []
+
+
+def gadget(x):
+    """Stands for a function of a plugin that writes a file."""
+    traces.append("gadget")
+    return x
+
+
+@pytest.fixture
+def registered():
+    """The gadget under the name that a plugin registered it by."""
+    name = "evil>gadget"
+    keras.saving.get_custom_objects()[name] = gadget
+    traces.clear()
+    yield name
+    del keras.saving.get_custom_objects()[name]
+
+
+@pytest.fixture
+def file(tmp_path):
+    images = keras.Input((8, 8, 3))
+    x = L.BatchNormalization()(L.Conv2D(4, 3, name="conv", kernel_regularizer="l2")(images))
+    x = L.Dropout(0.5)(L.Activation("relu", name="act")(x))
+    model = keras.Model(images, L.Dense(2, name="dense")(L.GlobalAveragePooling2D()(x)))
+    model.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+def rewritten(file, change=lambda config: None, *, weights=None, entries=None, compression=zipfile.ZIP_STORED):
+    """The file with another configuration, other weights or more entries."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    config = change(config) or config
+    parts["config.json"] = config if isinstance(config, bytes) else json.dumps(config).encode()
+    parts |= {"model.weights.h5": weights} if weights is not None else {}
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in {**parts, **(entries or {})}.items():
+            archive.writestr(name, content)
+    return file
+
+
+def layer(config, name):
+    return next(each for each in config["config"]["layers"] if each["config"]["name"] == name)
+
+
+def test_a_model_of_ours_is_loaded_exactly(file):
+    ours, theirs = load_model_file(file), keras.saving.load_model(file, compile=False)
+    images = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(ours(images, training=False), theirs(images, training=False))
+    assert [each.name for each in ours.layers] == [each.name for each in theirs.layers]
+
+
+def test_a_loaded_model_can_be_copied_and_saved_again(file, tmp_path):
+    model = load_model_file(file)
+    fold_batch_norm(model)
+    model.save(tmp_path / "again.keras")
+    load_model_file(tmp_path / "again.keras")
+
+
+def set_class(name, module, class_name, registered=None, **config):
+    def change(found):
+        each = layer(found, name)
+        each |= {"module": module, "class_name": class_name, "registered_name": registered}
+        each["config"] = {"name": name, **config}
+
+    return change
+
+
+def set_config(name, **config):
+    return lambda found: layer(found, name)["config"].update(config)
+
+
+LAMBDA = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None, "closure": None}}
+DATASET = {"module": "keras.datasets.mnist", "class_name": "function", "config": "load_data", "registered_name": "x"}
+GADGET = {"module": "builtins", "class_name": "function", "config": "evil>gadget", "registered_name": "function"}
+CHANGES = {
+    "a lambda": set_class("act", "keras.layers", "Lambda", function=LAMBDA, trainable=True),
+    "a function of keras as a lambda's": set_class("act", "keras.layers", "Lambda", function=DATASET),
+    "a registered layer": set_class("act", "evil", "Gadget", "evil>gadget"),
+    "a registered name on a layer of Keras": set_class(
+        "act", "keras.layers", "Activation", "evil>gadget", activation="relu"
+    ),
+    "a registered function as activation": set_config("act", activation="evil>gadget"),
+    "a function object as activation": set_config("act", activation=GADGET),
+    "a registered function as regularizer": set_config("conv", kernel_regularizer="evil>gadget"),
+    "a registered function as constraint": set_config("conv", kernel_constraint="evil>gadget"),
+    "a registered dtype": set_config("conv", dtype="evil>gadget"),
+    "a saved model of TensorFlow": set_class("act", "keras.layers", "TFSMLayer", filepath="/tmp", call_endpoint="x"),
+    "another module": set_class("act", "os", "system", command="true"),
+    "a tensor of bytes": set_config("act", activation={"__bytes__": "x"}),
+    "a wide layer": set_config("dense", units=2_000_000_000),
+    "a wider layer": set_config("dense", units=2**40),
+    "a wide layer without an initializer": lambda found: [
+        layer(found, "dense")["config"].update(units=10**6),
+        layer(found, "dense")["config"].pop("kernel_initializer"),
+    ][:0],
+    "infinite units": set_config("dense", units=float("inf")),
+    "an output that fills the memory": set_class(
+        "act", "keras.layers", "ZeroPadding2D", padding=[[100_000, 100_000], [100_000, 100_000]]
+    ),
+    "too deep": lambda found: set_config("act", activation=json.loads("[" * 200 + "]" * 200))(found),
+    "no model": lambda _found: {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}},
+    "no object": lambda _found: b"[]",
+    "no JSON": lambda _found: b"{",
+    "deep JSON": lambda _found: b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(CHANGES))
+def test_what_a_configuration_must_not_have_is_refused(file, registered, kind):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(tlkit.RunError, match=r"model\.keras: (not loaded|can't be loaded)"):
+        load_model_file(rewritten(file, CHANGES[kind]))
+    assert traces == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_an_initializer_is_not_run_whatever_it_names(file, registered):
+    rewritten(file, set_config("dense", kernel_initializer="evil>gadget", bias_initializer=GADGET))
+    load_model_file(file)
+    assert traces == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.py", "/tmp/evil.py", "assets/evil.pkl", "model.weights.npz", "config.json/../x"], ids=str
+)
+def test_other_entries_than_a_models_are_refused(file, tmp_path, name):
+    with pytest.raises(tlkit.RunError, match="expected the entries"):
+        load_model_file(rewritten(file, entries={name: b"evil"}))
+    assert {each.name for each in tmp_path.iterdir()} == {"model.keras"}
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(file):
+    rewritten(file, weights=bytes(300_000_000), compression=zipfile.ZIP_DEFLATED)
+    assert file.stat().st_size < 1_000_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(tlkit.RunError, match="is compressed"):
+        load_model_file(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_huge_configuration_is_refused_before_it_is_read(file, monkeypatch):
+    monkeypatch.setitem(safe_load._ENTRIES, "config.json", 1000)
+    with pytest.raises(tlkit.RunError, match=r"config\.json has \d+ bytes; expected at most 1000"):
+        load_model_file(file)
+
+
+def changed_weights(file, tmp_path, change):
+    path = tmp_path / "w.h5"
+    with zipfile.ZipFile(file) as archive:
+        path.write_bytes(archive.read("model.weights.h5"))
+    with h5py.File(path, "a") as weights:
+        change(weights)
+    content = path.read_bytes()
+    path.unlink()
+    return rewritten(file, weights=content)
+
+
+def external_link(weights):
+    weights["layers/stolen"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def soft_link(weights):
+    weights["layers/again"] = h5py.SoftLink("/layers")
+
+
+def objects(weights):
+    weights.create_dataset("layers/text", data=["pickle"], dtype=h5py.string_dtype())
+
+
+def external_storage(weights):
+    weights.create_dataset("layers/raw", (100,), "uint8", external=[("/etc/passwd", 0, 100)])
+
+
+def a_claim_without_bytes(weights):
+    weights.create_dataset("layers/empty", (10**6, 10**6), "float32", chunks=(1000, 1000))
+
+
+def virtual(weights):
+    layout = h5py.VirtualLayout((10,), "float32")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", shape=(10,))
+    weights.create_virtual_dataset("layers/virtual", layout)
+
+
+@pytest.mark.parametrize(
+    "change", [external_link, soft_link, objects, external_storage, a_claim_without_bytes, virtual]
+)
+def test_weights_are_plain_arrays_inside_the_file(file, tmp_path, change):
+    with pytest.raises(tlkit.RunError, match="the weights"):
+        load_model_file(changed_weights(file, tmp_path, change))
+
+
+def test_a_link_out_of_the_folder_is_refused(file, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.keras").symlink_to(file)
+    with pytest.raises(tlkit.RunError, match="is a link"):
+        load_model_file(tmp_path / "run" / "model.keras")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no zip", os.urandom(1000)], ids=["empty", "text", "noise"])
+def test_what_is_no_archive_is_named(tmp_path, content):
+    (tmp_path / "model.keras").write_bytes(content)
+    with pytest.raises(tlkit.RunError, match=r"can't be loaded: .*; the file is damaged, or not a model"):
+        load_model_file(tmp_path / "model.keras")
+
+
+NAMES = ["MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ResNet50", "ResNet50V2"]
+LARGE = ["ConvNeXtTiny", "NASNetMobile", "DenseNet121", "InceptionV3", "InceptionResNetV2", "Xception", "VGG16"]
+
+
+@pytest.mark.parametrize("name", NAMES[:4] + [pytest.param(each, marks=pytest.mark.slow) for each in NAMES[4:] + LARGE])
+def test_every_family_of_keras_can_be_loaded(tmp_path, name):
+    model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(96, 96, 3))
+    model.save(tmp_path / "model.keras")
+    again = load_model_file(tmp_path / "model.keras")
+    assert len(again.layers) == len(model.layers)
+    for ours, theirs in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

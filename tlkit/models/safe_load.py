@@ -1,0 +1,271 @@
+"""Loading a model file that anybody may have made: nothing in it is executed, and nothing is believed unchecked.
+
+Keras's safe mode is a list of what is forbidden, and a function that a plugin registered is not on it. Here what may be
+in a file is listed instead: layer classes without code of their own, bounded numbers, stored (not compressed) entries,
+plain arrays. Weights are only made room for as far as the file has bytes for them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from tlkit.errors import RunError
+from tlkit.models.allowed import ACTIVATIONS, DTYPES, LAYERS, OTHERS, WITH_REGISTERED_NAME
+
+MOST_CONFIG_BYTES = 64_000_000
+MOST_WEIGHT_BYTES = 16_000_000_000
+MOST_LAYERS = 20_000
+MOST_ELEMENTS = 2**28
+"""Of an image's feature map."""
+_MOST_DEPTH = 60
+_MOST_NUMBER = 2**31
+_MOST_CHANNELS = 2**16
+_SPARE_ELEMENTS = 1_000_000
+
+_ENTRIES = {"metadata.json": 1_000_000, "config.json": MOST_CONFIG_BYTES, "model.weights.h5": MOST_WEIGHT_BYTES}
+
+
+def load_model_file(path: Path, *, trust: bool = False) -> Any:
+    """Read a ``.keras`` file without an optimizer.
+
+    Args:
+        path: of the file.
+        trust: leave the checks away and let Keras load it in its own safe mode, which runs the code of classes and
+            functions that are registered in this process.
+
+    Returns:
+        the Keras model.
+
+    Raises:
+        RunError: the file can't be read, or has something in it that is not allowed.
+    """
+    if trust:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    if path.is_symlink():
+        raise RunError(f"{path}: is a link; a model is only read from the run folder itself")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_entries(archive)
+            config = _read_config(archive)
+            with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
+                weights = Path(folder) / "model.weights.h5"
+                with archive.open("model.weights.h5") as source, weights.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+                return _build(config, weights, _check_weights(weights))
+    except NotAllowedError as error:
+        raise RunError(f"{path}: not loaded: {error}") from error
+    except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RunError(f"{path}: can't be loaded: {reason}; the file is damaged, or not a model") from error
+    except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
+        raise RunError(f"{path}: can't be loaded: {type(error).__name__}; the file is not one of tlkit's") from error
+
+
+class NotAllowedError(Exception):
+    """What is in the file and not allowed."""
+
+
+# The archive ------------------------------------------------------------------------------------------------------
+
+
+def _check_entries(archive: zipfile.ZipFile) -> None:
+    entries = archive.infolist()
+    if sorted(entry.filename for entry in entries) != sorted(_ENTRIES):
+        names = ", ".join(repr(entry.filename) for entry in entries[:8])
+        raise NotAllowedError(f"expected the entries {', '.join(_ENTRIES)}, received {names}")
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size or entry.flag_bits & 1:
+            raise NotAllowedError(f"{entry.filename} is compressed or encrypted; expected it stored as it is")
+        if entry.file_size > _ENTRIES[entry.filename]:
+            raise NotAllowedError(
+                f"{entry.filename} has {entry.file_size} bytes; expected at most {_ENTRIES[entry.filename]}"
+            )
+
+
+def _read_config(archive: zipfile.ZipFile) -> dict[str, Any]:
+    config = json.loads(archive.read("config.json"))
+    if not isinstance(config, dict) or (config.get("module"), config.get("class_name")) not in (
+        ("keras.src.models.functional", "Functional"),
+        ("keras", "Functional"),
+        ("keras", "Sequential"),
+    ):
+        raise NotAllowedError("the model is not a functional Keras model")
+    kept = {key: config.get(key) for key in ("module", "class_name", "config", "registered_name")}
+    checker = _Checker()
+    checked: dict[str, Any] = checker.value(kept, "model", 0)
+    return checked
+
+
+class _Checker:
+    """Walks a configuration; what it returns has our own initializers in it."""
+
+    def __init__(self) -> None:
+        self.layers = 0
+
+    def value(self, value: Any, key: str, depth: int) -> Any:
+        if depth > _MOST_DEPTH:
+            raise NotAllowedError(f"{key} is nested more than {_MOST_DEPTH} deep")
+        if isinstance(value, dict):
+            return self.table(value, key, depth)
+        if isinstance(value, list):
+            return [self.value(each, key, depth + 1) for each in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            most = {"shared_object_id": 2**64, "projection_dim": _MOST_CHANNELS}.get(key, _MOST_NUMBER)
+            if not math.isfinite(value) or abs(value) > most:
+                raise NotAllowedError(f"{key} is {value}")
+        elif isinstance(value, str):
+            self.text(value, key)
+        return value
+
+    def text(self, value: str, key: str) -> None:
+        if "activation" in key and value not in ACTIVATIONS:
+            raise NotAllowedError(f"{key} is {value[:80]!r}, which is none of Keras's activations")
+        if "dtype" in key and value not in DTYPES:
+            raise NotAllowedError(f"{key} is {value[:80]!r}, which is no dtype")
+        if key.endswith(("_regularizer", "_constraint")):
+            raise NotAllowedError(f"{key} is the name {value[:80]!r}; expected it spelt out")
+
+    def table(self, value: dict[str, Any], key: str, depth: int) -> Any:
+        if any(name.startswith("__") for name in value):
+            raise NotAllowedError(f"{key} has an entry {next(name for name in value if name.startswith('__'))!r}")
+        if "class_name" in value:
+            self.check_class(value, key)
+        found = {}
+        for name, each in value.items():
+            if name.endswith("_initializer"):
+                found[name] = _BOUNDED if each is not None else None
+            elif name not in ("class_name", "module", "registered_name", "build_config"):
+                found[name] = self.value(each, name, depth + 1)
+            elif name != "build_config":
+                found[name] = each
+        return found
+
+    def check_class(self, value: dict[str, Any], key: str) -> None:
+        module, name, registered = value.get("module"), value["class_name"], value.get("registered_name")
+        if (module, name) == (None, "__keras_tensor__"):
+            return
+        allowed = LAYERS if module == "keras.layers" else OTHERS.get(module or "", frozenset())
+        if not isinstance(name, str) or name not in allowed:
+            known = f"{module}.{registered or name}"[:120]
+            raise NotAllowedError(
+                f"{key} has an object of {known}, which is not a layer of Keras that tlkit knows. If a plugin of "
+                "yours made it and you trust the file, load it with --trust"
+            )
+        if registered is not None and (registered != name or name not in WITH_REGISTERED_NAME):
+            raise NotAllowedError(f"{key} has an object that is registered as {str(registered)[:80]!r}")
+        if module == "keras.layers" and isinstance(value.get("config"), dict):
+            self.layers += 1
+            if self.layers > MOST_LAYERS:
+                raise NotAllowedError(f"there are more than {MOST_LAYERS} layers")
+            # A weight whose initializer the configuration leaves out would be made without a bound.
+            wanted = [each for each in _parameters(name) if each.endswith("_initializer")]
+            lacking = [each for each in wanted if each not in value["config"]]
+            if lacking:
+                raise NotAllowedError(f"{key}: a {name} has no {lacking[0]}")
+
+
+def _parameters(layer: str) -> list[str]:
+    return list(inspect.signature(getattr(keras.layers, layer).__init__).parameters)
+
+
+# Weights ----------------------------------------------------------------------------------------------------------
+
+
+def _check_weights(path: Path) -> int:
+    """How many elements the arrays have; that they are plain arrays inside the file."""
+    elements = 0
+    with h5py.File(path, "r") as file:
+        for name, item in _items(file, "", 0):
+            if isinstance(item, h5py.Dataset):
+                plain = item.dtype.kind in "fiub" and not item.is_virtual and not item.external
+                if not plain or item.compression is not None or item.chunks is not None:
+                    raise NotAllowedError(f"the weights' {name} is not a plain array")
+                elements += item.size
+    if elements > path.stat().st_size:
+        raise NotAllowedError("the weights claim more elements than the file has bytes")
+    return elements
+
+
+def _items(group: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > _MOST_DEPTH:
+        raise NotAllowedError(f"the weights are nested more than {_MOST_DEPTH} deep")
+    for name in group:
+        where = f"{path}/{name}"
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise NotAllowedError(f"the weights' {where[:120]} is a link")
+        item = group[name]
+        yield where, item
+        if isinstance(item, h5py.Group):
+            yield from _items(item, where, depth + 1)
+
+
+_BOUNDED = {"module": "tlkit", "class_name": "BoundedZeros", "config": {}, "registered_name": "BoundedZeros"}
+_left: list[int] = []
+"""How many elements may still be made, of the model that is being loaded."""
+
+
+class BoundedZeros(keras.initializers.Initializer):  # type: ignore[misc]
+    """Zeros, as long as the file has values to put in their place."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Zeros of a shape.
+
+        Raises:
+            NotAllowedError: they are more than the file has values for.
+        """
+        size = math.prod(int(each) for each in shape)
+        if not _left or size > _left[-1]:
+            raise NotAllowedError(f"a layer wants {size} weights, more than the file has")
+        _left[-1] -= size
+        return keras.ops.zeros(shape, dtype=dtype)
+
+
+@contextmanager
+def _room_for(elements: int) -> Iterator[None]:
+    _left.append(elements)
+    try:
+        yield
+    finally:
+        _left.pop()
+
+
+def _build(config: dict[str, Any], weights: Path, elements: int) -> Any:
+    with _room_for(elements + _SPARE_ELEMENTS):
+        model = keras.saving.deserialize_keras_object(
+            config, custom_objects={"BoundedZeros": BoundedZeros}, safe_mode=True
+        )
+    for layer in _leaves(model):
+        for shape in _shapes(layer):
+            if math.prod(int(size or 1) for size in shape) > MOST_ELEMENTS:
+                raise NotAllowedError(f"the layer {layer.name} puts out {shape}, more than {MOST_ELEMENTS} numbers")
+        # The model may be copied and saved like any other.
+        for name, value in list(vars(layer).items()):
+            if isinstance(value, BoundedZeros):
+                setattr(layer, name, keras.initializers.Zeros())
+    model.load_weights(weights)
+    return model
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _shapes(layer: Any) -> Iterator[tuple[Any, ...]]:
+    for tensor in keras.tree.flatten(layer.output):
+        yield tuple(tensor.shape)
