@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tlkit.contracts import LabelKind, Task
 from tlkit.errors import DataError, RunError
 from tlkit.runlock import LOCK, locked
 
 FORMAT: Literal[1] = 1
+MOST_BYTES = 64_000_000
+"""Of a JSON file of a run folder."""
 
 
 class Part(BaseModel):
@@ -49,9 +51,9 @@ class Card(BaseModel):
     tlkit: str
     name: str
     task: Task
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
     label_kind: LabelKind
-    image_size: tuple[int, int]
+    image_size: tuple[Annotated[int, Field(ge=1, le=16_384)], Annotated[int, Field(ge=1, le=16_384)]]
     resize: Literal["stretch", "crop", "pad"]
     colors: tuple[tuple[int, int, int], ...]
     preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and returns logits"
@@ -159,7 +161,7 @@ class RunFolder:
             hint = "the run in it has not ended" if self.recipe.is_file() else "it is not a run folder of tlkit"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
-            return Card.model_validate_json(self.card.read_bytes())
+            return Card.model_validate_json(self._content(self.card))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -172,11 +174,20 @@ class RunFolder:
             RunError: the file is missing or is not JSON.
         """
         try:
-            return json.loads(path.read_bytes())
+            return json.loads(self._content(path))
         except FileNotFoundError as error:
             raise RunError(f"{path}: no such file; the run has not ended, or it was removed") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{path}: not JSON ({error}); the file is damaged") from error
+
+    def _content(self, path: Path) -> bytes:
+        """A small file of the folder itself, whoever made it."""
+        if path.is_symlink():
+            raise RunError(f"{path}: is a link; only files of the run folder itself are read")
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise RunError(f"{path}: has {size} bytes; expected at most {MOST_BYTES}; it is no file of tlkit's")
+        return path.read_bytes()
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the folder, whole or not at all."""

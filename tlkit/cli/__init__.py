@@ -41,19 +41,22 @@ class Session:
 
     def __init__(self) -> None:
         self.plugin_files: list[Path] = []
+        self.only_ours = False
 
     @cached_property
     def registry(self) -> Registry:
         """The installed plugins and those of ``--plugin``."""
         from tlkit.registry import make_registry
 
-        return make_registry(self.plugin_files)
+        if self.only_ours and self.plugin_files:
+            raise click.UsageError("--no-plugins and --plugin contradict each other")
+        return make_registry(self.plugin_files, {"TLKIT_PLUGINS": "tlkit"} if self.only_ours else os.environ)
 
     @cached_property
     def commands(self) -> dict[str, click.Command]:
         """The verbs that plugins add, by name. Those of tlkit's own distribution add none: theirs are in ``VERBS``."""
         from_others = any(point.dist is None or point.dist.name != "tlkit" for point in entry_points(group="tlkit"))
-        if not (from_others or self.plugin_files or "TLKIT_PLUGINS" in os.environ):
+        if self.only_ours or not (from_others or self.plugin_files or "TLKIT_PLUGINS" in os.environ):
             return {}
         return plugin_commands(self.registry)
 
@@ -127,9 +130,27 @@ plugin_option = click.option(
 """``--plugin FILE``: the group and every verb of ours take it."""
 
 
+def _only_ours(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Session).only_ours = True
+
+
+no_plugins_option = click.option(
+    "--no-plugins",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_only_ours,
+    help="Load no plugins but tlkit's own.",
+)
+"""``--no-plugins``: the group and every verb of ours take it."""
+
+
 def _accept_plugins(command: click.Command) -> None:
     if all(parameter.name != "plugin" for parameter in command.params):
         plugin_option(command)
+    if all(parameter.name != "no_plugins" for parameter in command.params):
+        no_plugins_option(command)
     for each in command.commands.values() if isinstance(command, click.Group) else ():
         _accept_plugins(each)
 
@@ -144,9 +165,18 @@ set_option = click.option(
 """``--set KEY=VALUE`` of the verbs that read a recipe."""
 
 
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="Load a model with layers of a plugin's own too; this runs the plugin's code on what the file says.",
+)
+"""``--trust`` of the verbs that load a model."""
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(package_name="tlkit", prog_name="tlkit")
 @plugin_option
+@no_plugins_option
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Transfer learning from a recipe: a folder of images in, a model that one can use out.

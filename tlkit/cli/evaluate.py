@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli import plugin_option
+from tlkit.cli import no_plugins_option, plugin_option, trust_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=click.IntRange(min=1), default=None, help="Images at a time.  [default: the run's]")
 @click.option("--overwrite", is_flag=True, help="Overwrite the file if it exists.")
 @plugin_option
+@no_plugins_option
+@trust_option
 @click.pass_context
 def evaluate(
     context: click.Context,
@@ -46,6 +48,7 @@ def evaluate(
     out: Path | None,
     batch_size: int | None,
     overwrite: bool,
+    trust: bool,
 ) -> None:
     """Measure the model of the run folder RUN: on the split of its own data, or on other data."""
     from rich.console import Console
@@ -65,7 +68,9 @@ def evaluate(
     if new_data is not None and split is not None:
         raise click.UsageError("--split is of the run's own data; it doesn't go with --data")
     folder = RunFolder(run)
-    predictor = Predictor.open(run)
+    if trust:
+        _ = context.obj.registry  # a plugin's layers are there once it is imported
+    predictor = Predictor.open(run, trust=trust)
     recipe = load_run_recipe(folder, context.obj.registry, new_data)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     with (

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tlkit.cli import Session, trust_option
+
 if TYPE_CHECKING:
     from tlkit.evaluate.predictor import Prediction
 
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 )
 @click.option("--overwrite", is_flag=True, help="Overwrite files that exist.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images at a time.")
-def predict(run: Path, files: tuple[Path, ...], out: Path, overwrite: bool, batch_size: int) -> None:
+@trust_option
+@click.pass_obj
+def predict(
+    session: Session, run: Path, files: tuple[Path, ...], out: Path, overwrite: bool, batch_size: int, trust: bool
+) -> None:
     """Predict images with the model of the run folder RUN.
 
     Folders are searched for images at any depth. Image size, classes and preprocessing come from RUN.
@@ -42,7 +48,9 @@ def predict(run: Path, files: tuple[Path, ...], out: Path, overwrite: bool, batc
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     found = find_images(files)
     check_target(found, card, out, overwrite=overwrite)
-    predictor = Predictor.open(run)
+    if trust:
+        _ = session.registry  # a plugin's layers are there once it is imported
+    predictor = Predictor.open(run, trust=trust)
     failures = 0
 
     def failed(prediction: Prediction) -> None:

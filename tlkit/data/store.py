@@ -22,6 +22,7 @@ from tlkit.data.shards import Rows, read_shard, shard_names, write_shard
 from tlkit.errors import DataError
 from tlkit.kept import ABOUT, images_folder, limit, make_room, mark_used
 from tlkit.rundir import write_atomically
+from tlkit.runlock import FullDiskError, free_bytes, is_full
 
 Progress = Callable[[int, int], None]
 
@@ -90,7 +91,8 @@ def fill_store(
         is worth telling the user.
 
     Raises:
-        DataError: the disk has too little room.
+        FullDiskError: the disk has too little room.
+        DataError: the store can't be written for another reason.
     """
     samples = sample_set.samples
     with_masks = any(sample.mask is not None for sample in samples)
@@ -116,6 +118,8 @@ def fill_store(
     try:
         return *_fill(sample_set, size, resize, _Pool(folder, "", size, with_masks), progress), tuple(notes)
     except OSError as error:
+        if is_full(error):
+            _check_room(folder, needed)
         raise DataError(f"{error.filename or folder}: can't be written: {error.strerror or error}") from error
 
 
@@ -272,18 +276,19 @@ def _no_room_to_keep(root: Path, needed: int) -> str:
     if needed > limit():
         return f"they take {needed / 1e9:.1f} GB, but tlkit cache limit allows {limit() / 1e9:g} GB"
     there = next(folder for folder in (root, *root.parents) if folder.is_dir())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(there)
     if needed > 0.9 * free:
         return f"they take {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free below {there}"
     return ""
 
 
 def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if needed > free:
-        raise DataError(
-            f"{folder}: the decoded images need {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free; "
-            "make room, give a run folder on another disk with --out, or lower input.image_size"
+        raise FullDiskError(
+            f"{folder}: the disk is full: the decoded images need {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free, "
+            f"{(needed - free) / 1e6:.1f} MB are missing. Make room, then go on with tlkit resume; or give a run folder "
+            "on another disk with --out, or lower input.image_size"
         )
 
 
