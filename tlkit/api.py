@@ -23,6 +23,7 @@ from tlkit.rundir import Card, Part, RunFolder, create_run_folder, write_atomica
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
+    from tlkit.data.checks import Checked
     from tlkit.data.prepare import Data
     from tlkit.evaluate.predictor import Predictor
     from tlkit.models.assemble import Network
@@ -160,10 +161,15 @@ class _Run:
         self.cache.mkdir()
         self.reporter.begin("reading images", 1)
         data = from_recipe.open_data(
-            self.recipe, self.cache, lambda done, total: self.reporter.at(done, total, "reading images")
+            self.recipe,
+            self.cache,
+            lambda done, total: self.reporter.at(done, total, "reading images"),
+            checking=lambda done, total: self.reporter.at(done, total, "checking files"),
         )
         self.reporter.end()
         data.write_samples_csv(self.folder.samples)
+        if data.checked is not None:
+            self._write_check(data.checked)
         counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
         classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
         self.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
@@ -174,6 +180,15 @@ class _Run:
             for each in data.set_aside[:5]:
                 self.say(f"    {each.key}: {each.reason}")
         return data
+
+    def _write_check(self, checked: Checked) -> None:
+        from tlkit.evaluate.check_page import check_page
+
+        report = checked.report
+        write_atomically(self.folder.path / "check.json", report.json_text())
+        write_atomically(self.folder.path / "check.html", check_page(report))
+        lines = [line for line in report.lines(shown=1) if "→" not in line]
+        self.say("\n".join([f"Check: {report.counts()}", *(f"  {line}" for line in lines)]))
 
     def _network(self, data: Data) -> Network:
         recipe = self.recipe
