@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +184,7 @@ class _Run:
     def _write_check(self, checked: Checked) -> None:
         from tlkit.evaluate.check_page import check_page
 
-        report = checked.report
+        report = replace(checked.report, name=self.recipe.name)
         write_atomically(self.folder.path / "check.json", report.json_text())
         write_atomically(self.folder.path / "check.html", check_page(report))
         lines = [line for line in report.lines(shown=1) if "→" not in line]

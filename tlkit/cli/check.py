@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,12 +66,11 @@ def check(
         reporter.begin("checking files", 1, "files")
         checked = from_recipe.check_data(recipe, lambda done, total: reporter.at(done, total, "checking files"))
         reporter.end()
-    report = checked.report
+    report = replace(checked.report, name=str(target))
     click.echo(f"{target}: {report.counts()}")
     splits = ", ".join(f"{count} {split}" for split, count in report.splits.items())
-    click.echo(
-        f"  {splits or 'no split'}; {len(report.classes)} classes; {report.read} files read in {report.seconds:.1f} s"
-    )
+    read = f"{report.read} files read in {report.seconds:.1f} s"
+    click.echo(f"  {splits or 'no split'}; {len(report.classes)} classes; {read}")
     for line in report.lines():
         click.echo(line)
     if recipe.task == "segmentation":

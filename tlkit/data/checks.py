@@ -116,15 +116,20 @@ class _Check:
         return [sample for sample in self.found.samples if sample.key not in self.dropped]
 
     def note(
-        self, kind: str, key: str, detail: str = "", others: tuple[str, ...] = (), drops: Iterable[str] = ()
+        self,
+        kind: str,
+        key: str,
+        detail: str = "",
+        others: tuple[str, ...] = (),
+        drops: Iterable[str] = (),
+        reason: str = "",
     ) -> None:
         """Add a finding; by the policy, set the samples ``drops`` aside for it."""
         level: Level = getattr(self.check, kind, "error")
         self.findings.append(Finding(kind, level, key, detail, others))
         if level == "skip":
-            reason = f"{KINDS[kind][0]}: {detail}" if kind not in BAD else detail
             for each in drops:
-                self.dropped.setdefault(each, reason)
+                self.dropped.setdefault(each, reason or f"{KINDS[kind][0]}: {detail}")
 
     def look_at_files(self, kept: KeptFacts, progress: Progress | None) -> int:
         """Read images and masks; gives how many files were read."""
@@ -138,8 +143,8 @@ class _Check:
             image = of_file[sample.image, False] if isinstance(sample.image, Path) else self._row_facts(sample.image)
             mask = of_file[sample.mask, True] if isinstance(sample.mask, Path) else None
             self.facts[sample.key] = image
-            for kind, detail in sample_findings(sample, image, mask, self.found.classes, self.check.tiny_side):
-                self.note(kind, sample.key, detail, drops=[sample.key])
+            for kind, detail, reason in sample_findings(sample, image, mask, self.found.classes, self.check.tiny_side):
+                self.note(kind, sample.key, detail, drops=[sample.key], reason=reason)
                 if kind in BAD:
                     self.bad.add(sample.key)
             self._count_pixels(sample, mask)

@@ -58,6 +58,15 @@ FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
 DECODING = 2
 """Raised when the pixels that a file is decoded to change, so that what is kept of it is made anew."""
 
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+"""How files of a format begin; two letters, as of BMP, are too few to tell."""
+
 _KEPT = 2
 """Times the pixels needed in each direction are left by scaling in the DCT."""
 _ORIENTATION = 0x0112
@@ -193,6 +202,13 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pix
     return mapped
 
 
+def format_of(content: bytes) -> str:
+    """The format that a file's first bytes promise; empty if it is none that is decoded."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for magic, name in _MAGIC if content.startswith(magic)), "")
+
+
 def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> Image.Image:
     """Read a file and an image's header in it; its pixels are not decoded yet.
 
@@ -208,6 +224,11 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
     try:
         image: Image.Image = Image.open(io.BytesIO(content))
     except UnidentifiedImageError as error:
+        kind = format_of(content)
+        if kind:
+            raise BadImageError(
+                "undecodable", f"{path}: can't be decoded: it begins as {kind}, but is damaged"
+            ) from error
         message = f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)"
         raise BadImageError("not_image", message) from error
     except Image.DecompressionBombError as error:

@@ -31,9 +31,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "mask_size": ("masks of another size than their image", "export them again at the size of the image"),
     "mask_values": ("masks with unknown values", "mend data.values or data.ignore, or save masks without smoothing"),
     "mask_empty": ("masks of one class only", "make sure that nothing was forgotten in them"),
-    "duplicate": ("the same picture several times", 'keep one, or set check.duplicate = "skip"'),
-    "conflict": ("the same picture in several classes", 'decide for one class, or set check.conflict = "skip"'),
     "leak": ("the same picture in several splits", 'the figures are too good; remove it, or set check.leak = "skip"'),
+    "conflict": ("the same picture in several classes", 'decide for one class, or set check.conflict = "skip"'),
+    "duplicate": ("the same picture several times", 'keep one, or set check.duplicate = "skip"'),
     "linked_folder": ("links to other folders", 'remove the link, or set check.linked_folder = "skip"'),
     "link_cycle": ("links to a folder above", "remove the link"),
     "junk": ("left behind by systems and editors", "nothing: they are never used"),
@@ -46,6 +46,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
 }
 """Kind → what it is, and what to do; in the order in which they are shown."""
+
+UNUSED = ("junk", "unused", "empty_folder", "mask_missing")
+"""Kinds of what is never used, whatever the policy says."""
 
 BAD = ("unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_size", "mask_values")
 """Kinds of which files can't be used at all."""

@@ -50,7 +50,7 @@ class FolderCheck:
         yield from self._empty()
 
     def count(self, dropped: Mapping[str, str]) -> tuple[int, int, dict[str, str]]:
-        """Count all files once each.
+        """Count all files once each, whatever other names links give them.
 
         Args:
             dropped: key → reason, of the samples that are set aside.
@@ -61,6 +61,8 @@ class FolderCheck:
         used: set[str] = set()
         aside: dict[str, str] = {}
         for sample in self._found.samples:
+            if sample.key in dropped and self._again(sample.image):
+                continue
             for file in (sample.image, sample.mask):
                 path = str(file) if isinstance(file, Path) else f"\0{sample.key}" if file is sample.image else None
                 if path is None:
@@ -72,6 +74,9 @@ class FolderCheck:
         aside = {path: reason for path, reason in aside.items() if path not in used} | self._named
         left = sum(1 for _ in self._unlisted()) + sum(self.scan.junk.values()) + len(self.scan.odd)
         return len(used), left, {self.shown(Path(path.lstrip("\0"))): reason for path, reason in aside.items()}
+
+    def _again(self, file: Path | int) -> bool:
+        return any(str(file).startswith(f"{link}{os.sep}") for link in (*self.scan.linked, *self.scan.cycles))
 
     def shown(self, path: Path) -> str:
         """A path as it is told: below the root, if it is."""

@@ -6,17 +6,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tlkit.data.decode import format_of
 from tlkit.files import is_junk
 
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-)
 _SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif", "WebP": ".webp"}
 
 
@@ -105,10 +98,8 @@ def by_content(file: Path) -> str:
             start = stream.read(256)
     except OSError:
         return ""
-    kind = next((name for magic, name in _MAGIC if start.startswith(magic)), "")
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        kind = "WebP"
-    if kind and (kind != "BMP" or len(start) > 26):
+    kind = format_of(start)
+    if kind:
         return f"is a {kind} image by its content, but not by its name; rename it to {file.stem}{_SUFFIX[kind]}"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF:
         return "is a HEIC or AVIF image, which can't be decoded; convert it to JPEG"

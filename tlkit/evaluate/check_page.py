@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 
 from tlkit.data.decode import decode_to_size
-from tlkit.data.findings import KINDS, Finding, Report
+from tlkit.data.findings import KINDS, UNUSED, Finding, Report
 from tlkit.errors import DataError
-from tlkit.evaluate.report import embedded, render_page
+from tlkit.evaluate.render import embedded, render_page
 
 _SIDE = 132
 """Pixels a side of a picture on the page."""
@@ -22,7 +22,7 @@ _SHOWN = 24
 _LISTED = 200
 _TOGETHER = 6
 """Files of one picture that are shown side by side."""
-_WORDS = {"error": "error", "skip": "set aside", "keep": "used, or never used"}
+_WORDS = {"error": "error", "skip": "set aside", "keep": "used"}
 _PICTURELESS = ("unreadable", "empty", "not_image", "undecodable", "truncated", "huge")
 
 
@@ -76,7 +76,7 @@ def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, st
         "title": title,
         "advice": advice,
         "level": level,
-        "word": _WORDS[level],
+        "word": "not used" if kind in UNUSED and level != "error" else _WORDS[level],
         "count": len(found),
         "shown": shown if pictured else [],
         "rows": found[len(shown) if pictured else 0 : _LISTED],
@@ -98,16 +98,14 @@ def _thumbnail(file: str) -> str:
 def _classes(report: Report) -> dict[str, Any]:
     columns = [split for split in ("train", "validation", "test", "pixels") if _any(report, split)]
     rows = [
-        (
-            name,
-            [
-                f"{values.get(column, 0):.1%}" if column == "pixels" else f"{values.get(column, 0):g}"
-                for column in columns
-            ],
-        )
+        (name, [_number(column, values.get(column, 0)) for column in columns])
         for name, values in report.classes.items()
     ]
     return {"columns": columns, "rows": rows}
+
+
+def _number(column: str, value: float) -> str:
+    return f"{value:.1%}" if column == "pixels" else f"{value:g}"
 
 
 def _any(report: Report, column: str) -> bool:
