@@ -17,9 +17,15 @@ Content = Callable[[int], bytes]
 
 
 def picture(number: int, size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
-    """A picture of soft blobs, unlike that of any other number."""
-    blobs = np.random.default_rng(number).integers(0, 256, (8, 8, 3)).astype(np.uint8)
-    return Image.fromarray(blobs).resize(size, Image.Resampling.BICUBIC).convert(mode)
+    """A picture unlike that of any other number, with large shapes and fine detail as photographs have them."""
+    random = np.random.default_rng(number)
+    layers = [
+        np.asarray(Image.fromarray(blobs).resize(size, Image.Resampling.BICUBIC), np.float64) * 4 / cells
+        for cells in (4, 8, 16, 32)
+        for blobs in [random.integers(0, 256, (cells, cells, 3)).astype(np.uint8)]
+    ]
+    total = np.sum(layers, axis=0)
+    return Image.fromarray((total * 255 / total.max()).astype(np.uint8)).convert(mode)
 
 
 def saved(kind: str, mode: str = "RGB", size: tuple[int, int] = (64, 48), **options: object) -> Content:
@@ -131,7 +137,7 @@ FILES: dict[str, tuple[Content, str]] = {
     "palette.png": (saved("PNG", "P"), "odd_mode"),
     "gray with alpha.png": (saved("PNG", "LA"), "odd_mode"),
     "alpha.png": (saved("PNG", "RGBA"), "odd_mode"),
-    "alpha.bmp": (saved("BMP", "RGBA"), "odd_mode"),
+    "32 bits.bmp": (saved("BMP", "RGBA"), USED),
     "print.jpg": (saved("JPEG", "CMYK"), "odd_mode"),
     "deep.png": (of_array("PNG", lambda gray: (gray * 257).astype(np.uint16)), "odd_mode"),
     "deep.tif": (of_array("TIFF", lambda gray: (gray * 257).astype(np.uint16)), "odd_mode"),
@@ -149,7 +155,7 @@ FILES: dict[str, tuple[Content, str]] = {
     "text.jpg": (fixed(b"this is not an image\n" * 9), "not_image"),
     "page.jpg": (fixed(b"<!doctype html><html><body>404 Not Found</body></html>"), "not_image"),
     "zeros.png": (fixed(bytes(4096)), "not_image"),
-    "cut header.png": (lambda number: PNG(number)[:10], "not_image"),
+    "cut header.png": (lambda number: PNG(number)[:10], "undecodable"),
     "photo of a phone.jpg": (fixed(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)), "not_image"),
     "drawing.png": (fixed(b'<svg xmlns="http://www.w3.org/2000/svg"><rect width="4" height="4"/></svg>'), "not_image"),
     "cut.jpg": (cut(JPEG, 0.5), "truncated"),

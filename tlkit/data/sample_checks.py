@@ -51,7 +51,7 @@ def sample_findings(
         yield "constant", f"all {image.width * image.height} pixels are the same", ""
     if min(image.width, image.height) < tiny_side:
         yield "tiny", f"{image.width} x {image.height} pixels", ""
-    if image.mode not in _PLAIN and image.format != "GIF":
+    if not image.nan and image.mode not in _PLAIN and image.format != "GIF":
         yield "odd_mode", f"{image.format} of mode {image.mode}", ""
     if image.animated:
         yield "animated", image.format, ""
