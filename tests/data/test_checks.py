@@ -201,7 +201,7 @@ def test_a_class_folder_without_images_says_how_many_files_it_has(check: Check, 
     (photos / "bird").mkdir()
     (photos / "bird" / "a.txt").write_text("x", encoding="utf-8")
     found = [each for each in check(photos).report.findings if each.kind == "empty_folder"]
-    assert [(each.key, "1 files" in each.detail) for each in found] == [("bird", True)]
+    assert [(each.key, "is used: 1" in each.detail) for each in found] == [("bird", True)]
 
 
 @pytest.mark.parametrize("junk", ["__MACOSX", ".ipynb_checkpoints", ".git"])
@@ -540,6 +540,18 @@ def test_a_damaged_database_is_made_anew(check: Check, photos: Path) -> None:
     (checks_folder() / "files" / "files.sqlite").write_bytes(b"not a database" * 99)
     assert check(photos).report.read == 20
     assert check(photos).report.read == 0
+
+
+def test_files_of_the_same_bytes_are_decoded_once(check: Check, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / f"copy{number}.jpg")
+    opened = []
+    whole = file_facts.open_image
+    monkeypatch.setattr(file_facts, "open_image", lambda *each: opened.append(each[0]) or whole(*each))
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    check(photos)
+    copies = [file for file in opened if file.name.startswith("copy") or file.name == "000.jpg"]
+    assert len(copies) <= 3
 
 
 def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, registry: Registry, tmp_path: Path) -> None:

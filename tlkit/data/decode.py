@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -232,7 +233,9 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
         message = f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)"
         raise BadImageError("not_image", message) from error
     except Image.DecompressionBombError as error:
-        raise BadImageError("huge", f"{path}: too large: more than {2 * MAX_PIXELS} pixels") from error
+        claimed = re.search(r"\d+", str(error))
+        pixels = f"{claimed[0]} pixels" if claimed else f"more than {2 * MAX_PIXELS} pixels"
+        raise BadImageError("huge", f"{path}: too large: its header claims {pixels}") from error
     except _BROKEN as error:
         raise _undecodable(path, error) from error
     width, height = image.size

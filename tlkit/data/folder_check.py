@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -97,22 +98,23 @@ class FolderCheck:
         return (file for file in self.scan.files if str(file) not in known)
 
     def _empty(self) -> Iterator[tuple[str, str, str]]:
-        full = _folders_of([*self.images, *self.masks])
-        counts: dict[str, int] = {}
-        for file in self.scan.files:
-            for folder in _folders_of([str(file)]):
-                counts[folder] = counts.get(folder, 0) + 1
+        full = _counts_below([*self.images, *self.masks])
+        counts = _counts_below(map(str, self.scan.files))
         bare = {str(folder) for folder in self.scan.folders if str(folder) not in full}
         for folder in sorted(bare):
             if str(Path(folder).parent) not in bare:
                 inside = counts.get(folder, 0)
-                detail = f"none of the {inside} files in it is used" if inside else "there is no file in it"
+                detail = f"none of the files in it is used: {inside}" if inside else "there is no file in it"
                 yield "empty_folder", self.shown(Path(folder)), detail
 
 
-def _folders_of(files: Iterable[str]) -> set[str]:
-    parents = {os.path.dirname(file) for file in files}  # noqa: PTH120 - for many files, and as text
-    return {str(folder) for parent in parents for folder in (Path(parent), *Path(parent).parents)}
+def _counts_below(files: Iterable[str]) -> dict[str, int]:
+    """Folder → how many of the files lie in it or below it."""
+    counts: Counter[str] = Counter()
+    for parent, count in Counter(os.path.dirname(file) for file in files).items():  # noqa: PTH120 - many, as text
+        for folder in (Path(parent), *Path(parent).parents):
+            counts[str(folder)] += count
+    return counts
 
 
 def _root(found: SampleSet) -> Path | None:

@@ -33,7 +33,8 @@ class KeptFacts:
     def __init__(self, folder: Path | None) -> None:
         self._lock = Lock()
         self._database: sqlite3.Connection | None = None
-        self._waiting = 0
+        self._files: list[tuple[bytes, int, int, str]] = []
+        self._facts: dict[tuple[str, str], str] = {}
         if folder is not None:
             try:
                 self._database = _opened(folder)
@@ -59,30 +60,41 @@ class KeptFacts:
 
     def same_bytes(self, digest: str, settings: str) -> dict[str, Any] | None:
         """The facts of a file of the same bytes."""
+        with self._lock:
+            waiting = self._facts.get((digest, settings))
+        if waiting is not None:
+            found: dict[str, Any] = json.loads(waiting)
+            return found
         return self._one("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
 
     def keep(self, path: Path, status: os.stat_result, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
-        """Write down the facts of a file."""
-        file = (os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns, digest)
-        with self._lock, suppress(sqlite3.Error):
+        """Write down the facts of a file, soon."""
+        with self._lock:
             if self._database is None:
                 return
-            self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", file)
-            self._database.execute(
-                "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (digest, settings, json.dumps(facts))
-            )
-            self._waiting += 1
-            if self._waiting >= _SOME:
-                self._database.commit()
-                self._waiting = 0
+            self._files.append((os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns, digest))
+            self._facts[digest, settings] = json.dumps(facts)
+            if len(self._files) >= _SOME:
+                self._write()
 
     def close(self) -> None:
         """Write down what waits."""
-        with self._lock, suppress(sqlite3.Error):
+        with self._lock:
+            self._write()
             if self._database is not None:
-                self._database.commit()
                 self._database.close()
             self._database = None
+
+    def _write(self) -> None:
+        """In one short transaction, so that checks at the same time don't wait for each other."""
+        files, self._files = self._files, []
+        facts, self._facts = self._facts, {}
+        if self._database is None:
+            return
+        with suppress(sqlite3.Error), self._database:
+            rows = [(*key, text) for key, text in facts.items()]
+            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", files)
 
     def _one(self, query: str, values: tuple[Any, ...]) -> dict[str, Any] | None:
         with self._lock:
