@@ -584,3 +584,18 @@ def test_the_check_can_be_left_out(registry: Registry, photos: Path, tmp_path: P
 
 def test_a_picture_helper_makes_different_pictures() -> None:
     assert not np.array_equal(picture(1), picture(2))
+
+
+@pytest.mark.real_data
+def test_the_photos_that_two_published_folders_share_are_found(check: Check, real_data: Path, tmp_path: Path) -> None:
+    """The manifest of ``pets37`` says of 78 photos that they are in ``pets`` too, at another size."""
+    rows = ["image,label,split"]
+    for file in sorted((real_data / "pets" / "images").glob("*.jpg")):
+        rows.append(f"{file},{file.stem.rpartition('_')[0]},train")
+    for file in sorted((real_data / "pets37").rglob("*.jpg")):
+        rows.append(f"{file},{file.parent.name},test")
+    (tmp_path / "pets.csv").write_text("\n".join(rows), encoding="utf-8")
+    recipe = FOLDER.replace('name = "folder"', 'name = "csv"\nsplit = "split"')
+    found = [each for each in check(tmp_path / "pets.csv", recipe=recipe).report.findings if each.kind == "leak"]
+    assert len(found) == 78
+    assert all({Path(each.key).name} == {Path(other).name for other in each.others} for each in found)

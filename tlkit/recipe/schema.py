@@ -171,7 +171,7 @@ class CheckTable(Options):
         ge=0,
         le=32,
         description="of the 256 bits of the perceptual hash, how many may differ between files of the same picture; "
-        "copies of other size and quality differ by up to 14, other pictures by 70 and more",
+        "copies of other size and quality differ by up to 18, other pictures by 68 and more",
     )
     group_duplicates: bool = Field(
         True, description="whether files of the same picture stay on one side when tlkit makes the split"
