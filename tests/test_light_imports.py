@@ -39,6 +39,7 @@ def check(code: str) -> None:
         ["predict", "--help"],
         ["evaluate", "--help"],
         ["compare", "--help"],
+        ["check", "--help"],
     ],
     ids=" ".join,
 )
@@ -50,6 +51,12 @@ def test_looking_at_a_folder_imports_nothing_heavy(class_folders, tmp_path):
     photos = class_folders({"cat": 3, "dog": 3})
     arguments = ["init", str(photos), "--out", str(tmp_path / "r.toml")]
     check(CODE.format(arguments=arguments, heavy=HEAVY))
+
+
+def test_checking_a_folder_imports_neither_tensorflow_nor_keras(class_folders, tmp_path):
+    photos = class_folders({"cat": 6, "dog": 6})
+    arguments = ["check", str(photos), "--html", str(tmp_path / "c.html")]
+    check(CODE.format(arguments=arguments, heavy=HEAVY[:3]))
 
 
 def test_comparing_runs_imports_no_tensorflow(registry, tmp_path):

@@ -79,6 +79,8 @@ def test_a_run_learns_and_writes_everything(trained):
         "model.json",
         "report.html",
         "events.log",
+        "check.json",
+        "check.html",
     }
     assert result.metrics["test"]["accuracy"] > 0.9
     assert json.loads((run / "metrics.json").read_text()) == result.metrics

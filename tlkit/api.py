@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from tlkit.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
+    from tlkit.data.checks import Checked
     from tlkit.data.prepare import Data
     from tlkit.evaluate.predictor import Predictor
     from tlkit.models.assemble import Network
@@ -267,13 +268,18 @@ class _Run:
         self.cache.mkdir()
         self.reporter.begin("reading images", 1)
         data = from_recipe.open_data(
-            self.recipe, self.cache, lambda done, total: self.reporter.at(done, total, "reading images")
+            self.recipe,
+            self.cache,
+            lambda done, total: self.reporter.at(done, total, "reading images"),
+            checking=lambda done, total: self.reporter.at(done, total, "checking files"),
         )
         self.reporter.end()
         if self.then is None or not self.folder.samples.is_file():
             data.write_samples_csv(self.folder.samples)
         else:
             self._check_samples(data)
+        if data.checked is not None:
+            self._write_check(data.checked)
         counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
         classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
         self.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
@@ -297,6 +303,15 @@ class _Run:
                 f"{self.folder.samples}: the data is not what the run began with: {some or 'the order'} changed since. "
                 "Put it back as it was, or begin a new run"
             )
+
+    def _write_check(self, checked: Checked) -> None:
+        from tlkit.evaluate.check_page import check_page
+
+        report = replace(checked.report, name=self.recipe.name)
+        write_atomically(self.folder.path / "check.json", report.json_text())
+        write_atomically(self.folder.path / "check.html", check_page(report))
+        lines = [line for line in report.lines(shown=1) if "→" not in line]
+        self.say("\n".join([f"Check: {report.counts()}", *(f"  {line}" for line in lines)]))
 
     def _network(self, data: Data) -> Network:
         recipe = self.recipe

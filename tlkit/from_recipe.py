@@ -10,6 +10,7 @@ from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
+    from tlkit.data.checks import Checked
     from tlkit.data.policies import Policy
     from tlkit.data.prepare import Data
     from tlkit.data.store import Progress
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
     from tlkit.train.progress import Reporter
 
 
-def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, few: int | None = None) -> Data:
-    """The recipe's data, decoded into a store in ``folder`` and split; of ``few`` training images alone, if given.
+def open_data(
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress | None = None,
+    few: int | None = None,
+    checking: Progress | None = None,
+) -> Data:
+    """The recipe's data, checked, decoded into a store in ``folder`` and split; of ``few`` training images, if given.
 
     Raises:
         DataError: the data can't be used.
@@ -37,7 +44,21 @@ def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, fe
         progress=progress,
         few=few,
         keep=few is None and recipe.train.cache != "off",
+        check=recipe.check if recipe.check.before_run else None,
+        checking=checking,
     )
+
+
+def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
+    """What is wrong with, or odd about, the files of the recipe's data.
+
+    Raises:
+        DataError: the data set can't be opened.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import check_data
+
+    return check_data(recipe.data, recipe.input, recipe.check, task=recipe.task, seed=recipe.seed, progress=progress)
 
 
 def normalization(recipe: Recipe, data: Data) -> Normalization | None:

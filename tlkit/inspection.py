@@ -20,7 +20,7 @@ from tlkit.evaluate.network_pictures import (
     network_drawing,
     weight_histograms,
 )
-from tlkit.evaluate.report import embedded, render_page
+from tlkit.evaluate.render import embedded, render_page
 from tlkit.models.assemble import Network, Normalization
 from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_rows
 from tlkit.recipe.schema import Recipe, Selection

@@ -1,4 +1,4 @@
-"""The folder in which decoded images and features of frozen backbones are kept for later runs, and its limit."""
+"""The folder of what is kept for later runs: decoded images, features of frozen backbones, checks; and its limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tlkit.errors import DataError
 ABOUT = "about.txt"
 DEFAULT_LIMIT = 20e9
 
-_IMAGES, _FEATURES = "images", "features"
+_IMAGES, _FEATURES, _CHECKS = "images", "features", "checks"
 _LIMIT = "limit.txt"
 
 
@@ -53,10 +53,15 @@ def images_folder() -> Path:
     return kept_folder() / _IMAGES
 
 
+def checks_folder() -> Path:
+    """Where what was found in files is kept, in a folder."""
+    return kept_folder() / _CHECKS
+
+
 def all_kept() -> list[Kept]:
     """All that is kept, the least recently used first."""
     found = []
-    for root in (features_folder(), images_folder()):
+    for root in (features_folder(), images_folder(), checks_folder()):
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             if folder.is_dir() and not folder.name.startswith("."):
                 with suppress(FileNotFoundError):

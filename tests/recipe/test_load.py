@@ -154,7 +154,7 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read(registry, t
         (
             "seed = 1",
             "zzz = 1",
-            "4: zzz: unknown key of a recipe; there are name, task, seed, data, input, backbone, head, augment, "
+            "4: zzz: unknown key of a recipe; there are name, task, seed, data, input, check, backbone, head, augment, "
             "schedule, train",
         ),
     ],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 VERBS = {
     "init": "Look at a folder of images and write a recipe for it.",
     "validate": "Check recipes and report every problem with its line.",
+    "check": "Check the files of a data set: what is bad, odd, twice or leaks.",
     "run": "Run a recipe: train, evaluate, write the run folder.",
     "resume": "Go on with a run that was stopped.",
     "evaluate": "Evaluate a trained model on its own or on other data.",

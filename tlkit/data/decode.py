@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -20,6 +21,23 @@ Resize = Literal["stretch", "crop", "pad"]
 MAX_PIXELS = 178_956_970
 """More pixels in a header than this are refused before decoding; Pillow's own limit for a decompression bomb."""
 
+BadKind = Literal["unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_values"]
+"""Why an image or a mask can't be decoded."""
+
+
+class BadImageError(DataError):
+    """A file that can't be decoded.
+
+    Args:
+        kind: why, for those who count and sort.
+        message: names the file.
+    """
+
+    def __init__(self, kind: BadKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: BadKind = kind
+
+
 _BROKEN = (
     OSError,
     ValueError,
@@ -35,8 +53,20 @@ _BROKEN = (
 )
 """What Pillow raises on damaged files."""
 
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
+"""Pillow's names of the formats that are decoded."""
+
 DECODING = 2
 """Raised when the pixels that a file is decoded to change, so that what is kept of it is made anew."""
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+"""How files of a format begin; two letters, as of BMP, are too few to tell."""
 
 _KEPT = 2
 """Times the pixels needed in each direction are left by scaling in the DCT."""
@@ -44,7 +74,7 @@ _ORIENTATION = 0x0112
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
-def decode_image(path: Path, data: bytes | None = None) -> np.ndarray:
+def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
     """Decode an image of any common kind.
 
     JPEG, PNG, BMP, GIF, WebP and TIFF by content, whatever the name says; the first frame of an animation; turned as
@@ -54,18 +84,21 @@ def decode_image(path: Path, data: bytes | None = None) -> np.ndarray:
     Args:
         path: the file.
         data: its bytes, if they were read already.
+        max_pixels: an image whose header has more is refused; None: ``MAX_PIXELS``.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        DataError: the file can't be read or decoded; the message names it.
+        BadImageError: the file can't be read or decoded; the message names it.
     """
-    with _open(path, data) as image:
-        return np.array(_decoded(path, image))
+    with open_image(path, data, max_pixels) as image:
+        return np.array(decoded(path, image))
 
 
-def decode_to_size(path: Path, data: bytes | None, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
+def decode_to_size(
+    path: Path, data: bytes | None, size: ImageSize, resize: Resize, max_pixels: int | None = None
+) -> tuple[np.ndarray, ImageSize]:
     """Decode an image and bring it to the model's size: ``fit_image`` of ``decode_image``, but sooner for large JPEGs.
 
     A JPEG is scaled by 1/2, 1/4 or 1/8 while it is decoded, in the DCT (ITU-T T.81; libjpeg's ``scale_denom``), as long
@@ -77,15 +110,16 @@ def decode_to_size(path: Path, data: bytes | None, size: ImageSize, resize: Resi
         data: its bytes, if they were read already.
         size: (height, width) of the result.
         resize: as ``fit_image``.
+        max_pixels: as ``decode_image``.
 
     Returns:
         uint8 (H, W, 3); and the original's (height, width), turned as its EXIF orientation says.
 
     Raises:
-        DataError: as ``decode_image``.
+        BadImageError: as ``decode_image``.
     """
-    with _open(path, data) as image:
-        on_its_side = _stands_on_its_side(path, image)
+    with open_image(path, data, max_pixels) as image:
+        on_its_side = stands_on_its_side(path, image)
         width, height = reversed(image.size) if on_its_side else image.size
         box, inside = _geometry((height, width), size, resize)
         wanted = (
@@ -93,46 +127,70 @@ def decode_to_size(path: Path, data: bytes | None, size: ImageSize, resize: Resi
             math.ceil(_KEPT * (inside[3] - inside[1]) * height / (box[3] - box[1])),
         )
         image.draft(None, (wanted[1], wanted[0]) if on_its_side else wanted)
-        return _fitted(_decoded(path, image), size, resize), (height, width)
+        return _fitted(decoded(path, image), size, resize), (height, width)
 
 
-def _stands_on_its_side(path: Path, image: Image.Image) -> bool:
+def stands_on_its_side(path: Path, image: Image.Image) -> bool:
+    """Whether the EXIF orientation of an opened image swaps width and height.
+
+    Raises:
+        BadImageError: the EXIF data can't be read.
+    """
     try:
         return image.getexif().get(_ORIENTATION, 1) in _ON_THEIR_SIDE
     except _BROKEN as error:
-        raise DataError(f"{path}: can't be decoded: {error}") from error
+        raise _undecodable(path, error) from error
 
 
-def _decoded(path: Path, image: Image.Image) -> Image.Image:
+def decoded(path: Path, image: Image.Image) -> Image.Image:
+    """The RGB picture of an opened image, turned and converted as ``decode_image`` says.
+
+    Raises:
+        BadImageError: it can't be decoded.
+    """
     try:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image)
     except _BROKEN as error:
-        raise DataError(f"{path}: can't be decoded: {error}") from error
+        raise _undecodable(path, error) from error
 
 
-def decode_mask(path: Path, table: MaskTable, data: bytes | None = None) -> np.ndarray:
+def is_animated(image: Image.Image) -> bool:
+    """Whether an opened image has several frames or pages; previews beside a photograph (MPO) don't count."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except _BROKEN:
+        return False
+
+
+def _undecodable(path: Path, error: Exception) -> BadImageError:
+    cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+    return BadImageError("truncated" if cut else "undecodable", f"{path}: can't be decoded: {error}")
+
+
+def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
     """Decode a mask and map its values to class numbers.
 
     Args:
         path: the file; palette PNGs are read by their indices where the table's keys are numbers.
         table: pixel value or colour → class number.
         data: the file's bytes, if they were read already.
+        max_pixels: as ``decode_image``.
 
     Returns:
         uint8 (H, W): class numbers and ``IGNORE``.
 
     Raises:
-        DataError: it can't be decoded, or has values that are not in the table; the message lists them.
+        BadImageError: it can't be decoded, or has values that are not in the table; the message lists them.
     """
     by_color = any(isinstance(key, tuple) for key in table.values)
-    with _open(path, data) as image:
+    with open_image(path, data, max_pixels) as image:
         try:
             turned = ImageOps.exif_transpose(image)
             values = _colors(turned) if by_color else _numbers(turned)
         except _BROKEN as error:
-            raise DataError(f"{path}: can't be decoded: {error}") from error
+            raise _undecodable(path, error) from error
     lookup = {_packed(key): number for key, number in table.values.items()}
     mapped = np.full(values.shape, IGNORE if table.default is None else table.default, np.uint8)
     known = np.zeros(values.shape, bool)
@@ -143,30 +201,52 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None) -> np.n
     if table.default is None and not known.all():
         seen, counts = np.unique(values[~known], return_counts=True)
         unknown = list(zip(seen.tolist(), counts.tolist(), strict=True))
-        raise DataError(f"{path}: {_unknown_values(unknown, by_color, list(table.values))}")
+        raise BadImageError("mask_values", f"{path}: {_unknown_values(unknown, by_color, list(table.values))}")
     return mapped
 
 
-def _open(path: Path, data: bytes | None) -> Image.Image:
+def format_of(content: bytes) -> str:
+    """The format that a file's first bytes promise; empty if it is none that is decoded."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for magic, name in _MAGIC if content.startswith(magic)), "")
+
+
+def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> Image.Image:
+    """Read a file and an image's header in it; its pixels are not decoded yet.
+
+    Raises:
+        BadImageError: it can't be read, is no image of a kind that tlkit takes, or has too many pixels.
+    """
     try:
         content = path.read_bytes() if data is None else data
     except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror}") from error
+        raise BadImageError("unreadable", f"{path}: can't be read: {error.strerror}") from error
     if not content:
-        raise DataError(f"{path}: the file is empty")
+        raise BadImageError("empty", f"{path}: the file is empty")
     try:
         image: Image.Image = Image.open(io.BytesIO(content))
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)") from error
+        kind = format_of(content)
+        if kind:
+            raise BadImageError(
+                "undecodable", f"{path}: can't be decoded: it begins as {kind}, but is damaged"
+            ) from error
+        message = f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)"
+        raise BadImageError("not_image", message) from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: too large: more than {2 * MAX_PIXELS} pixels") from error
+        claimed = re.search(r"\d+", str(error))
+        pixels = f"{claimed[0]} pixels" if claimed else f"more than {2 * MAX_PIXELS} pixels"
+        raise BadImageError("huge", f"{path}: too large: its header claims {pixels}") from error
     except _BROKEN as error:
-        raise DataError(f"{path}: can't be decoded: {error}") from error
+        raise _undecodable(path, error) from error
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{path}: too large: {width} x {height} pixels, at most {MAX_PIXELS} in all")
-    if image.format not in ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF"):
-        raise DataError(f"{path}: {image.format} images are not supported; expected JPEG, PNG, BMP, GIF, WebP or TIFF")
+    most = MAX_PIXELS if max_pixels is None else max_pixels
+    if width * height > most:
+        raise BadImageError("huge", f"{path}: too large: {width} x {height} pixels, at most {most} in all")
+    if image.format not in FORMATS:
+        message = f"{path}: {image.format} images are not supported; expected JPEG, PNG, BMP, GIF, WebP or TIFF"
+        raise BadImageError("not_image", message)
     return image
 
 
@@ -223,6 +303,11 @@ def _unknown_values(unknown: list[tuple[int, int]], by_color: bool, known: list[
     message = f"values that the table does not have: {shown}{more}; the table has {table}"
     if not by_color and {value for value, _ in unknown} <= {0, 255}:
         message += '. A mask of 0 and 255 is mapped by data.values = { "0" = "background", "255" = "object" }'
+    elif not by_color and len(unknown) > 8:
+        message += (
+            ". So many values come from smoothed edges, from JPEG or from a photograph: save masks as PNG, "
+            "and scale them with nearest neighbour"
+        )
     return message + ". Add them to data.values or to data.ignore"
 
 

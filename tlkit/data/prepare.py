@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.contracts import IGNORE, Dataset, DatasetContext, LabelKind, Sample, SampleSet, SetAside, Split, Task
+from tlkit.data.checks import Checked, check_samples
 from tlkit.data.splits import Splits, assign_splits, groups_of, repeat_splits
 from tlkit.data.store import Progress, Store, fill_store, listing
 from tlkit.errors import DataError, PluginError
-from tlkit.recipe.schema import InputTable, Selection
+from tlkit.recipe.schema import CheckTable, InputTable, Selection
 from tlkit.rundir import write_atomically
 
 MASK_CLASSES = IGNORE - 1
@@ -38,6 +39,7 @@ class Data:
         groups: of each sample.
         root: what the keys are relative to.
         notes: what is worth telling the user.
+        checked: what the check of the files found; None if they were not checked.
     """
 
     samples: tuple[Sample, ...]
@@ -51,6 +53,7 @@ class Data:
     groups: tuple[str | None, ...]
     root: Path | None
     notes: tuple[str, ...]
+    checked: Checked | None = None
 
     def indices(self, split: Split) -> np.ndarray:
         """The rows of a split, int64, ascending."""
@@ -130,6 +133,8 @@ def open_data(
     minimum_classes: int = 2,
     few: int | None = None,
     keep: bool = False,
+    check: CheckTable | None = None,
+    checking: Progress | None = None,
 ) -> Data:
     """Open a data set, decode it into a store and split it.
 
@@ -143,9 +148,11 @@ def open_data(
         minimum_classes: how many classes there must be; a model can be evaluated on one.
         few: decode so many training images alone, the classes in turn, and split nothing; for a look at the data.
         keep: whether decoded images are kept for later runs, and those of earlier runs used.
+        check: the recipe's ``[check]``: files are checked before they are decoded; None: they are not.
+        checking: told (done, total) while files are checked.
 
     Raises:
-        DataError: the data can't be used, or more files than ``max_bad_share`` can't be decoded.
+        DataError: the data can't be used, the check found errors, or more files than ``max_bad_share`` are bad.
         PluginError: the data set returned what its contract does not allow.
     """
     name = dataset.record.name
@@ -156,19 +163,35 @@ def open_data(
         table = table.model_copy(
             update={"validation": 0.0, "test": 0.0, "samples": None, "group_pattern": None, "max_bad_share": 1.0}
         )
-    store, samples, broken, notes = fill_store(found, table.image_size, table.resize, folder, progress, keep=keep)
-    share = len(broken) / len(found.samples)
-    if broken and (share > table.max_bad_share or not samples):
-        raise DataError(
-            f"{len(broken)} of {len(found.samples)} files ({share:.1%}) can't be used, more than "
-            f"input.max_bad_share = {table.max_bad_share:.1%} allows:\n{listing(broken)}"
+    checked, total = None, len(found.samples)
+    if check is not None and few is None:
+        checked = check_samples(
+            f'dataset "{name}"',
+            found,
+            table,
+            check,
+            task=task,
+            seed=seed,
+            progress=checking,
+            minimum_classes=minimum_classes,
         )
+        _limit_bad(checked.set_aside, checked.bad, total, table.max_bad_share, bool(checked.samples))
+        checked.raise_errors()
+        found = replace(found, samples=checked.samples)
+    store, samples, broken, notes = fill_store(
+        found, table.image_size, table.resize, folder, progress, keep=keep, max_pixels=table.max_pixels
+    )
+    aside = (*(checked.set_aside if checked else ()), *broken)
+    _limit_bad(aside, len(broken) + (checked.bad if checked else 0), total, table.max_bad_share, bool(samples))
     labels = _labels(samples, found, task)
     strata = None if labels is None or labels.ndim == 2 else [int(label) for label in labels]
-    if table.samples is None:
-        split = assign_splits(samples, strata, table, seed)
-    else:
+    if table.samples is not None:
         split = repeat_splits(table.samples, samples, store.digests)
+    elif checked is not None:
+        split = Splits(np.array([checked.splits[sample.key] for sample in samples]), checked.notes)
+    else:
+        split = assign_splits(samples, strata, table, seed)
+    groups = groups_of(samples, table.group_pattern)
     kind: LabelKind = "single"
     if task == "classification":
         kind = "multi" if found.multi_label else "binary" if len(found.classes) == 2 else "single"
@@ -180,11 +203,51 @@ def open_data(
         classes=found.classes,
         label_kind=kind,
         colors=found.colors,
-        set_aside=(*found.set_aside, *broken),
-        groups=tuple(groups_of(samples, table.group_pattern)),
+        set_aside=(*found.set_aside, *aside),
+        groups=tuple(groups if checked is None else [checked.groups[sample.key] for sample in samples]),
         root=found.root,
         notes=(*notes, *split.notes, *_split_notes(split, labels, found.classes)),
+        checked=checked,
     )
+
+
+def check_data(
+    dataset: Selection[Dataset],
+    table: InputTable,
+    check: CheckTable,
+    *,
+    task: Task,
+    seed: int,
+    progress: Progress | None = None,
+) -> Checked:
+    """Check a data set as ``open_data`` does, and decode nothing into a store.
+
+    Args:
+        dataset: the recipe's choice.
+        table: the recipe's ``[input]``.
+        check: the recipe's ``[check]``.
+        task: of the recipe.
+        seed: of the recipe.
+        progress: told (done, total) files.
+
+    Raises:
+        DataError: the data set can't be opened.
+        PluginError: the data set returned what its contract does not allow.
+    """
+    name = dataset.record.name
+    found = dataset.record.open(DatasetContext(task, seed), dataset.options)
+    if found.samples:
+        check_sample_set(found, task, name, minimum_classes=0)
+    return check_samples(f'dataset "{name}"', found, table, check, task=task, seed=seed, progress=progress)
+
+
+def _limit_bad(aside: Sequence[SetAside], bad: int, total: int, most: float, any_left: bool) -> None:
+    share = bad / total
+    if bad and (share > most or not any_left):
+        raise DataError(
+            f"{bad} of {total} files ({share:.1%}) can't be used, more than input.max_bad_share = {most:.1%} allows:\n"
+            f"{listing(aside)}"
+        )
 
 
 def _few(samples: Sequence[Sample], count: int, seed: int) -> tuple[Sample, ...]:

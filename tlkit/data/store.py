@@ -75,6 +75,7 @@ def fill_store(
     progress: Progress | None = None,
     *,
     keep: bool = False,
+    max_pixels: int | None = None,
 ) -> tuple[Store, tuple[Sample, ...], tuple[SetAside, ...], tuple[str, ...]]:
     """Decode all samples in parallel into a store; memory does not grow with their number.
 
@@ -85,6 +86,7 @@ def fill_store(
         folder: where the store is written that is not kept.
         progress: told (done, total).
         keep: whether to keep images of files for later runs, and to use those that earlier runs kept.
+        max_pixels: an image whose header has more is set aside; None: ``decode.MAX_PIXELS``.
 
     Returns:
         the store, the samples that are in it in its order, those that could not be decoded, with the reason, and what
@@ -106,7 +108,7 @@ def fill_store(
             try:
                 root.mkdir(parents=True, exist_ok=True)
                 pool = _Pool(root, _settings(sample_set, size, resize, with_masks), size, with_masks)
-                filled = _fill(sample_set, size, resize, pool, progress)
+                filled = _fill(sample_set, size, resize, pool, progress, max_pixels)
                 make_room(0)
                 return *filled, ()
             except OSError as error:
@@ -116,7 +118,8 @@ def fill_store(
         notes.append(f"decoded images are not kept for later runs: {reason}")
     _check_room(folder, needed)
     try:
-        return *_fill(sample_set, size, resize, _Pool(folder, "", size, with_masks), progress), tuple(notes)
+        pool = _Pool(folder, "", size, with_masks)
+        return *_fill(sample_set, size, resize, pool, progress, max_pixels), tuple(notes)
     except OSError as error:
         if is_full(error):
             _check_room(folder, needed)
@@ -124,14 +127,19 @@ def fill_store(
 
 
 def _fill(
-    sample_set: SampleSet, size: ImageSize, resize: Resize, pool: _Pool, progress: Progress | None
+    sample_set: SampleSet,
+    size: ImageSize,
+    resize: Resize,
+    pool: _Pool,
+    progress: Progress | None,
+    max_pixels: int | None,
 ) -> tuple[Store, tuple[Sample, ...], tuple[SetAside, ...]]:
     used: list[Sample] = []
     places: list[tuple[int, int]] = []
     digests: list[str] = []
     sizes: list[ImageSize] = []
     set_aside: list[SetAside] = []
-    for done, (sample, result) in enumerate(_decode_all(sample_set, size, resize, pool.find), 1):
+    for done, (sample, result) in enumerate(_decode_all(sample_set, size, resize, pool.find, max_pixels), 1):
         if isinstance(result, DataError):
             set_aside.append(SetAside(sample.key, str(result)))
         else:
@@ -287,13 +295,13 @@ def _check_room(folder: Path, needed: int) -> None:
     if needed > free:
         raise FullDiskError(
             f"{folder}: the disk is full: the decoded images need {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free, "
-            f"{(needed - free) / 1e6:.1f} MB are missing. Make room, then go on with tlkit resume; or give a run folder "
-            "on another disk with --out, or lower input.image_size"
+            f"{(needed - free) / 1e6:.1f} MB are missing. Make room, then go on with tlkit resume; or give a run "
+            "folder on another disk with --out, or lower input.image_size"
         )
 
 
 def _decode_all(
-    sample_set: SampleSet, size: ImageSize, resize: Resize, find: _Find
+    sample_set: SampleSet, size: ImageSize, resize: Resize, find: _Find, max_pixels: int | None
 ) -> Iterator[tuple[Sample, _Result]]:
     """In the samples' order; at most a few batches of results wait in memory."""
     workers = max(2, os.cpu_count() or 2)
@@ -302,7 +310,7 @@ def _decode_all(
     with warnings.catch_warnings(), ThreadPoolExecutor(workers, thread_name_prefix="tlkit-decode") as pool:
         warnings.simplefilter("ignore")
         for sample in sample_set.samples:
-            waiting.append((sample, pool.submit(_decode, sample, sample_set, size, resize, find)))
+            waiting.append((sample, pool.submit(_decode, sample, sample_set, size, resize, find, max_pixels)))
             if len(waiting) >= 8 * workers:
                 done, future = waiting.popleft()
                 yield done, future.result()
@@ -311,7 +319,9 @@ def _decode_all(
             yield done, future.result()
 
 
-def _decode(sample: Sample, sample_set: SampleSet, size: ImageSize, resize: Resize, find: _Find) -> _Result:
+def _decode(
+    sample: Sample, sample_set: SampleSet, size: ImageSize, resize: Resize, find: _Find, max_pixels: int | None
+) -> _Result:
     try:
         image_bytes, mask_bytes = _bytes_of(sample.image), _bytes_of(sample.mask)
         if isinstance(sample.image, Path):
@@ -319,14 +329,14 @@ def _decode(sample: Sample, sample_set: SampleSet, size: ImageSize, resize: Resi
             found = find(digest)
             if found is not None:
                 return found
-            image, original = decode_to_size(sample.image, image_bytes, size, resize)
+            image, original = decode_to_size(sample.image, image_bytes, size, resize, max_pixels)
         else:
             assert sample_set.images is not None
             row = np.ascontiguousarray(sample_set.images[sample.image])
             digest = _digest(row.tobytes(), mask_bytes, sample, sample_set)
             original = (int(row.shape[0]), int(row.shape[1]))
             image = fit_image(np.repeat(row[:, :, None], 3, axis=2) if row.ndim == 2 else row, size, resize)
-        mask = _mask(sample, sample_set, mask_bytes)
+        mask = _mask(sample, sample_set, mask_bytes, max_pixels)
     except DataError as error:
         return error
     if mask is not None and mask.shape != original:
@@ -350,10 +360,10 @@ def _digest(image: bytes | None, mask: bytes | None, sample: Sample, sample_set:
     return digest.hexdigest()
 
 
-def _mask(sample: Sample, sample_set: SampleSet, data: bytes | None) -> np.ndarray | None:
+def _mask(sample: Sample, sample_set: SampleSet, data: bytes | None, max_pixels: int | None) -> np.ndarray | None:
     if isinstance(sample.mask, Path):
         assert sample_set.mask_table is not None
-        return decode_mask(sample.mask, sample_set.mask_table, data)
+        return decode_mask(sample.mask, sample_set.mask_table, data, max_pixels)
     if sample.mask is None:
         return None
     assert sample_set.masks is not None

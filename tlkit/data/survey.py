@@ -39,6 +39,10 @@ _LAYOUTS = (
 )
 
 
+class FewClassesError(DataError):
+    """A folder has class folders, but images in less than two of them."""
+
+
 @dataclass(frozen=True)
 class Survey:
     """What a folder holds.
@@ -147,9 +151,9 @@ def _survey_classes(root: Path) -> Survey:
     if not names:
         total = sum(1 for _ in images_in(root))
         what = f"{total} images, but no class folders" if total else "no images (JPEG, PNG, BMP, GIF, WebP, TIFF)"
-        raise DataError(f"{root}: {what}. {_LAYOUTS}")
+        raise (FewClassesError if subfolders(root) else DataError)(f"{root}: {what}. {_LAYOUTS}")
     if len(names) < 2:
-        raise DataError(
+        raise FewClassesError(
             f"{root}: only one class folder with images ({next(iter(names))}); "
             f"at least two classes are needed to learn a difference. {_LAYOUTS}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -20,6 +19,7 @@ from tlkit.evaluate.history import read_history
 from tlkit.evaluate.metrics import Metrics
 from tlkit.evaluate.pages import choose_pages, label_text, predicted_numbers, worst_files
 from tlkit.evaluate.pictures import confusion_matrix, label_counts
+from tlkit.evaluate.render import embedded, render_page
 from tlkit.rundir import Card, RunFolder, write_atomically
 
 if TYPE_CHECKING:
@@ -173,20 +173,6 @@ def _html(
             environment=_environment_rows(_environment(folder)),
         )
     )
-
-
-def render_page(template: str, **values: Any) -> str:
-    """A page of ``templates``, every value escaped."""
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.get_template(template).render(**values)
-
-
-def embedded(content: bytes) -> str:
-    """A picture's bytes as base64, for an address ``data:…``."""
-    return base64.b64encode(content).decode("ascii")
 
 
 def _title(name: str, split: str) -> str:

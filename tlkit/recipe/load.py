@@ -15,7 +15,7 @@ from tlkit.errors import PluginError, Problem, RecipeError
 from tlkit.recipe import catalog
 from tlkit.recipe.messages import Place, problems_of, show, syntax_problem
 from tlkit.recipe.override import override
-from tlkit.recipe.schema import PLUGIN_TABLES, InputTable, Recipe, Selection, TrainTable
+from tlkit.recipe.schema import PLUGIN_TABLES, CheckTable, InputTable, Recipe, Selection, TrainTable
 from tlkit.recipe.source import KeyPath, key_lines
 from tlkit.registry import KINDS, Registry, nearest
 
@@ -30,10 +30,10 @@ class _Top(Options):
     seed: int = Field(0, ge=0, lt=2**31, description="of every random draw")
 
 
-CORE_TABLES: Mapping[str, type[Options]] = {"input": InputTable, "train": TrainTable}
+CORE_TABLES: Mapping[str, type[Options]] = {"input": InputTable, "train": TrainTable, "check": CheckTable}
 TOP = _Top
-TABLES = ("data", "input", "backbone", "head", "augment", "schedule", "train")
-OPTIONAL_TABLES = ("input", "augment", "train")
+TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train")
+OPTIONAL_TABLES = ("input", "check", "augment", "train")
 
 
 def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:

@@ -95,6 +95,13 @@ class InputTable(Options):
     max_bad_share: float = Field(
         0.05, ge=0, le=1, description="share of files that may be undecodable before the run stops"
     )
+    max_pixels: int = Field(
+        178_956_970,
+        ge=1,
+        le=2 * 178_956_970,
+        description="an image whose header has more pixels is not decoded; three bytes each are needed, and more for "
+        "some formats; the default and the greatest value are Pillow's limits for a decompression bomb",
+    )
 
     @field_validator("group_pattern")
     @classmethod
@@ -107,6 +114,68 @@ class InputTable(Options):
             if compiled.groups < 1:
                 raise ValueError("expected a regular expression with a group in parentheses that names the group")
         return value
+
+
+Fate = Literal["error", "skip"]
+FolderFate = Literal["error", "keep"]
+AnyFate = Literal["error", "skip", "keep"]
+
+
+class CheckTable(Options):
+    """``[check]``: what happens where something is found in the files, before the first step.
+
+    ``error`` stops the run with the list; ``skip`` sets the files aside, which ``samples.csv`` writes down; ``keep``
+    uses them and tells.
+    """
+
+    before_run: bool = Field(
+        True, description="whether tlkit run checks the files first; what is known of unchanged files is not read again"
+    )
+    unreadable: Fate = Field("skip", description="files without permission to read, or with an error of the disk")
+    empty: Fate = Field("skip", description="files of no bytes")
+    not_image: Fate = Field("skip", description="files that are no image by their content, or of another format")
+    undecodable: Fate = Field("skip", description="damaged images")
+    truncated: Fate = Field("skip", description="images that end too soon")
+    huge: Fate = Field("skip", description="images of more pixels than input.max_pixels, by their header")
+    nan: AnyFate = Field("skip", description="images of floating point with NaN or infinite values; kept, they are 0")
+    constant: AnyFate = Field("keep", description="images of one colour")
+    tiny: AnyFate = Field("keep", description="images with fewer pixels a side than tiny_side")
+    odd_mode: AnyFate = Field("keep", description="CMYK, 16 bits, palette, floating point, alpha: converted to RGB")
+    animated: AnyFate = Field("keep", description="animations and files of several pages: the first is used")
+    lying_extension: AnyFate = Field("keep", description="files whose suffix names another format than they have")
+    mask_missing: Fate = Field("skip", description="images without a mask, and masks without an image")
+    mask_size: Fate = Field("skip", description="masks of another size than their images")
+    mask_values: Fate = Field("skip", description="masks with values that the table of the data set lacks")
+    mask_empty: AnyFate = Field("keep", description="masks of one class only, or in which every pixel is ignored")
+    duplicate: AnyFate = Field(
+        "keep", description="the same picture several times in one class and split; skip leaves the first of them"
+    )
+    conflict: AnyFate = Field(
+        "keep", description="the same picture in several classes; skip sets all of them aside, for any may be wrong"
+    )
+    leak: AnyFate = Field(
+        "keep",
+        description="the same picture in several splits; skip leaves it in the test split, else in validation",
+    )
+    linked_folder: AnyFate = Field("error", description="a folder that is a link to another folder of the data set")
+    link_cycle: AnyFate = Field("skip", description="a folder that is a link to one above it")
+    junk: FolderFate = Field("keep", description="what operating systems and editors leave behind; it is never used")
+    unused: FolderFate = Field("keep", description="other files and folders that the data set does not use")
+    empty_folder: FolderFate = Field("keep", description="folders without a usable image; such a class is left out")
+    too_few: FolderFate = Field("keep", description="classes with too few images for each split to have one")
+    imbalance: FolderFate = Field("keep", description="classes that differ by more than imbalance_ratio")
+    tiny_side: int = Field(8, ge=1, description="pixels a side below which an image is tiny")
+    imbalance_ratio: float = Field(10.0, ge=1, description="images of the greatest class over those of the smallest")
+    near: int = Field(
+        24,
+        ge=0,
+        le=32,
+        description="of the 256 bits of the perceptual hash, how many may differ between files of the same picture; "
+        "copies of other size and quality differ by up to 18, other pictures by 68 and more",
+    )
+    group_duplicates: bool = Field(
+        True, description="whether files of the same picture stay on one side when tlkit makes the split"
+    )
 
 
 class Loss(Options):
@@ -207,6 +276,7 @@ class Recipe:
     augment: tuple[Selection[Augmentation], ...]
     schedule: Selection[Schedule]
     train: TrainTable
+    check: CheckTable
     file: Path | None
     values: Mapping[str, Any]
     text: str

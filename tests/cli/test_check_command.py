@@ -1,0 +1,148 @@
+"""``tlkit check``: what it prints, writes and answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import tlkit_command
+from PIL import Image
+
+RECIPE = """\
+name = "photos"
+task = "classification"
+[data]
+name = "folder"
+path = "{path}"
+[backbone]
+name = "small_encoder"
+weights = "none"
+[head]
+name = "linear"
+[schedule]
+name = "full"
+epochs = 1
+"""
+
+
+@pytest.fixture
+def photos(class_folders, tmp_path) -> Path:
+    """Two classes of ten, of which one file is empty, and one is there twice."""
+    root = class_folders({"cat": 10, "dog": 10})
+    (root / "cat" / "empty.png").write_bytes(b"")
+    shutil.copy(root / "cat" / "000.png", root / "cat" / "copy.png")
+    (tmp_path / "photos.toml").write_text(RECIPE.format(path=root.as_posix()), encoding="utf-8")
+    return root
+
+
+def test_a_folder_is_checked_without_a_recipe(photos):
+    done = tlkit_command("check", photos)
+    assert done.code == 0
+    assert "22 files found = 21 used + 1 set aside + 0 left out" in done.out
+    assert "cat/empty.png: the file is empty" in done.out
+    assert "cat/000.png = cat/copy.png: the same bytes" in done.out
+
+
+def test_what_the_policy_calls_an_error_ends_with_1(photos, tmp_path):
+    recipe = tmp_path / "photos.toml"
+    assert tlkit_command("check", recipe).code == 0
+    done = tlkit_command("check", recipe, "--set", "check.duplicate=error")
+    assert done.code == 1
+    assert done.out.index("error    the same picture several times") < done.out.index("skipped  empty files")
+
+
+@pytest.mark.parametrize("target", ["nothing.toml", "nothing"])
+def test_what_is_not_there_ends_with_2(tmp_path, target):
+    assert tlkit_command("check", tmp_path / target).code == 2
+
+
+def test_an_unknown_policy_ends_with_2(tmp_path, photos):
+    done = tlkit_command("check", tmp_path / "photos.toml", "--set", "check.empty=keep")
+    assert done.code == 2
+    assert "check.empty" in done.err
+
+
+def test_a_folder_of_one_class_is_checked_all_the_same(photos):
+    shutil.rmtree(photos / "dog")
+    done = tlkit_command("check", photos)
+    assert done.code == 1
+    assert "only one class" in done.out
+    assert "empty.png" in done.out
+
+
+def test_json_has_every_finding_and_counts_that_add_up(photos, tmp_path):
+    tlkit_command("check", photos, "--json", tmp_path / "found.json")
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    counts = found["counts"]
+    assert counts == {"found": 22, "used": 21, "set_aside": 1, "left_out": 0}
+    assert {(each["kind"], each["level"], each["key"]) for each in found["findings"]} == {
+        ("empty", "skip", "cat/empty.png"),
+        ("duplicate", "keep", "cat/000.png"),
+    }
+    assert found["set_aside"].keys() == {"cat/empty.png"}
+    assert sum(found["splits"].values()) == 21
+
+
+def test_the_page_shows_pictures_and_escapes_names(photos, tmp_path):
+    (photos / "cat" / "copy.png").rename(photos / "cat" / "<script>alert(1)<script>.png")
+    tlkit_command("check", photos, "--html", tmp_path / "found.html")
+    page = (tmp_path / "found.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/jpeg;base64,') == 2
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_names_that_are_no_text_are_written_all_the_same(photos, tmp_path):
+    name = b"\xff\xfe.png".decode("utf-8", "surrogateescape")
+    try:
+        (photos / "cat" / "copy.png").rename(photos / "cat" / name)
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    done = tlkit_command("check", photos, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html")
+    assert done.code == 0
+    json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_file_that_exists_is_overwritten_only_when_told(photos, tmp_path, option):
+    out = tmp_path / "out"
+    out.write_text("mine", encoding="utf-8")
+    assert tlkit_command("check", photos, option, out).code == 2
+    assert out.read_text(encoding="utf-8") == "mine"
+    assert tlkit_command("check", photos, option, out, "--overwrite").code == 0
+    assert out.read_text(encoding="utf-8") != "mine"
+
+
+def test_a_folder_of_images_and_masks_is_checked_without_a_recipe(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / "scenes" / folder).mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(6):
+        image = random.integers(0, 255, (20, 30, 3)).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / "scenes" / "images" / f"{number}.png")
+        mask = np.zeros((20, 30 + number // 5), np.uint8)
+        mask[5:15, 5:15] = 1
+        Image.fromarray(mask).save(tmp_path / "scenes" / "masks" / f"{number}.png")
+    done = tlkit_command("check", tmp_path / "scenes")
+    assert "12 files found = 10 used + 2 set aside + 0 left out" in done.out
+    assert "31 x 20 pixels, its image 30 x 20" in done.out
+    assert "share of the pixels: background 83.3%, object 16.7%" in done.out
+
+
+def test_a_run_tells_what_was_found_and_writes_it_down(photos, tmp_path):
+    overrides = ["--set", "input.image_size=32", "--set", "input.max_bad_share=0.1"]
+    done = tlkit_command("run", tmp_path / "photos.toml", "--out", tmp_path / "run", *overrides)
+    assert done.code == 0, done.err
+    assert "Check: 22 files found = 21 used + 1 set aside + 0 left out" in done.out
+    assert json.loads((tmp_path / "run" / "check.json").read_text(encoding="utf-8"))["counts"]["used"] == 21
+    assert "cat/copy.png" in (tmp_path / "run" / "check.html").read_text(encoding="utf-8")
+
+
+def test_a_run_stops_with_2_and_the_list_and_leaves_nothing(photos, tmp_path):
+    done = tlkit_command("run", tmp_path / "photos.toml", "--out", tmp_path / "run", "--set", "check.duplicate=error")
+    assert done.code == 2
+    assert "cat/000.png = cat/copy.png" in done.err
+    assert not (tmp_path / "run" / "samples.csv").exists()

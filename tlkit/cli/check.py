@@ -1,0 +1,108 @@
+"""``tlkit check``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tlkit.cli import Session, set_option
+
+if TYPE_CHECKING:
+    from tlkit.recipe.schema import Recipe
+    from tlkit.registry import Registry
+
+
+_BARE = """\
+name = "images"
+task = "classification"
+[data]
+name = "folder"
+path = {path}
+[backbone]
+name = "MobileNetV2"
+[head]
+name = "linear"
+[schedule]
+name = "frozen"
+"""
+"""For a folder that ``tlkit init`` would refuse: with less than two classes."""
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path), metavar="RECIPE|FOLDER")
+@set_option
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all that was found to a JSON file.")
+@click.option("--html", "page_file", type=click.Path(path_type=Path), help="Write a page with pictures of it.")
+@click.option("--overwrite", is_flag=True, help="Overwrite files that exist.")
+@click.pass_obj
+def check(
+    session: Session,
+    target: Path,
+    overrides: tuple[str, ...],
+    json_file: Path | None,
+    page_file: Path | None,
+    overwrite: bool,
+) -> None:
+    """Read every file of a data set and tell what is bad, odd, there twice, or in two splits.
+
+    Nothing is changed. What happens to such files in a run says the recipe's table [check]. What is known of files
+    that did not change is not read again. The exit code is 1 when anything was found that [check] calls an error.
+    """
+    from tlkit import from_recipe
+    from tlkit.errors import DataError
+    from tlkit.rundir import check_new_file, write_atomically
+    from tlkit.train.progress import Reporter
+
+    for file in filter(None, (json_file, page_file)):
+        check_new_file(file, overwrite=overwrite)
+        if not file.parent.is_dir():
+            raise DataError(f"{file.parent}: no such folder for {file.name}")
+    recipe = _recipe(target, session.registry, overrides)
+    with Reporter() as reporter:
+        reporter.begin("checking files", 1, "files")
+        checked = from_recipe.check_data(recipe, lambda done, total: reporter.at(done, total, "checking files"))
+        reporter.end()
+    report = replace(checked.report, name=str(target))
+    click.echo(f"{target}: {report.counts()}")
+    splits = ", ".join(f"{count} {split}" for split, count in report.splits.items())
+    read = f"{report.read} files read in {report.seconds:.1f} s"
+    click.echo(f"  {splits or 'no split'}; {len(report.classes)} classes; {read}")
+    for line in report.lines():
+        click.echo(line)
+    if recipe.task == "segmentation":
+        shares = ", ".join(f"{name} {values['pixels']:.1%}" for name, values in report.classes.items())
+        click.echo(f"share of the pixels: {shares}")
+    for note in checked.notes:
+        click.echo(f"note     {note}")
+    if not report.findings:
+        click.echo("nothing found")
+    if json_file is not None:
+        write_atomically(json_file, report.json_text())
+        click.echo(f"{json_file}: written")
+    if page_file is not None:
+        from tlkit.evaluate.check_page import check_page
+
+        write_atomically(page_file, check_page(report))
+        click.echo(f"{page_file}: written; open it in a browser")
+    if report.of("error"):
+        click.get_current_context().exit(1)
+
+
+def _recipe(target: Path, registry: Registry, overrides: tuple[str, ...]) -> Recipe:
+    """The recipe, or for a folder the one that ``tlkit init`` would write."""
+    from tlkit.data.scaffold import Choices, recipe_text
+    from tlkit.data.survey import FewClassesError, survey
+    from tlkit.recipe import catalog
+    from tlkit.recipe.load import load_recipe, parse_recipe
+
+    if not target.is_dir():
+        return load_recipe(catalog.resolve(target), registry, overrides)
+    try:
+        text = recipe_text(survey(target), target.name, Choices())
+    except FewClassesError:
+        text = _BARE.format(path=json.dumps(str(target.resolve()), ensure_ascii=False))
+    return parse_recipe(text, registry, overrides)

@@ -1,0 +1,88 @@
+"""Files of the same picture: by their bytes, and by perceptual hashes of which a few bits differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+HASH_BITS = 256
+_BLOCK = 1024
+"""Rows that are compared with so many others at once."""
+
+
+def same_pictures(digests: Sequence[str], pictures: Sequence[str], near: int) -> np.ndarray:
+    """Number the pictures: files of the same bytes, or of near hashes, have the same number; so have their neighbours.
+
+    Args:
+        digests: of each file's bytes; files with an empty one are like no other.
+        pictures: the perceptual hash of each, 64 hexadecimal digits, or empty.
+        near: how many of its 256 bits may differ.
+
+    Returns:
+        int (N,), the number of each file's picture.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(digests)
+    pairs = [_equal(digests)]
+    hashed = [place for place, each in enumerate(pictures) if each]
+    if hashed:
+        codes = np.frombuffer(bytes.fromhex("".join(pictures[place] for place in hashed)), np.uint8)
+        codes, first, inverse = np.unique(
+            codes.reshape(len(hashed), -1), axis=0, return_index=True, return_inverse=True
+        )
+        places = np.array(hashed, np.int64)
+        pairs.append(np.stack([places, places[first[inverse.reshape(-1)]]], axis=1))
+        pairs.append(places[first][near_pairs(codes, near)])
+    edges = np.concatenate(pairs)
+    graph = coo_matrix((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), (count, count))
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def near_pairs(codes: np.ndarray, near: int) -> np.ndarray:
+    """All pairs of codes of which at most ``near`` bits differ.
+
+    The bits are dealt out to ``near`` + 1 bands. Two codes that differ in ``near`` bits have a band in which they do
+    not differ, so only codes that share a band are compared (Manku, Jain and Das Sarma 2007, section 3).
+
+    Args:
+        codes: uint8 (N, bytes), no two the same.
+        near: less than the number of bits.
+
+    Returns:
+        int64 (pairs, 2), the first less than the second; a pair may stand there several times.
+    """
+    bits = np.unpackbits(codes, axis=1)
+    words = codes.view(np.uint64)
+    found = [np.zeros((0, 2), np.int64)]
+    for band in range(near + 1):
+        part = np.packbits(bits[:, band :: near + 1], axis=1)
+        _, keys = np.unique(part, axis=0, return_inverse=True)
+        keys = keys.reshape(-1)
+        order = np.argsort(keys, kind="stable")
+        edges = np.flatnonzero(np.diff(keys[order])) + 1
+        found += [_within(words, group, near) for group in np.split(order, edges) if len(group) > 1]
+    return np.concatenate(found)
+
+
+def _within(words: np.ndarray, group: np.ndarray, near: int) -> np.ndarray:
+    found = []
+    for start in range(0, len(group), _BLOCK):
+        rows = words[group[start : start + _BLOCK]]
+        for other in range(start, len(group), _BLOCK):
+            columns = words[group[other : other + _BLOCK]]
+            distances = np.zeros((len(rows), len(columns)), np.uint16)
+            for word in range(words.shape[1]):
+                distances += np.bitwise_count(rows[:, word, None] ^ columns[None, :, word])
+            one, two = np.nonzero(distances <= near)
+            one, two = one + start, two + other
+            found.append(np.stack([group[one[one < two]], group[two[one < two]]], axis=1))
+    return np.sort(np.concatenate(found), axis=1)
+
+
+def _equal(digests: Sequence[str]) -> np.ndarray:
+    first: dict[str, int] = {}
+    pairs = [(place, first.setdefault(each, place)) for place, each in enumerate(digests) if each]
+    return np.array(pairs, np.int64).reshape(-1, 2)

@@ -1,0 +1,181 @@
+"""What there is to know of each file: read, decoded and hashed in parallel, or known from an earlier check."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageStat
+
+from tlkit.contracts import MaskTable
+from tlkit.data.decode import BadImageError, decode_mask, decoded, is_animated, open_image, stands_on_its_side
+from tlkit.data.kept_facts import KeptFacts
+
+FACTS = 1
+"""Raised when the facts of the same bytes change, so that those that are kept are not used."""
+
+_SCALED = 64
+"""Pixels a side that a JPEG keeps at least when it is scaled while it is decoded; every byte of it is still read."""
+_HASHED_SIDE = 32
+_HASH_SIZE = 16
+_FLAT = 2.0
+"""Standard deviation in grey levels below which an image shows too little to be recognised by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of one file.
+
+    Args:
+        digest: SHA-256 of its bytes; empty if it can't be read.
+        problem: a ``decode.BadKind``; empty if it can be decoded.
+        reason: of the problem, without the file's name.
+        format, mode: Pillow's names.
+        width, height: in pixels, turned as the EXIF orientation says.
+        animated: whether it has several frames.
+        constant: whether all pixels are the same.
+        nan: whether it has values that are not finite.
+        picture: perceptual hash, 64 hexadecimal digits; empty for masks, small and flat images.
+        classes: of a mask: class number, as text → pixels.
+    """
+
+    digest: str = ""
+    problem: str = ""
+    reason: str = ""
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    animated: bool = False
+    constant: bool = False
+    nan: bool = False
+    picture: str = ""
+    classes: Mapping[str, int] = field(default_factory=dict)
+
+
+Wanted = tuple[Path, bool]
+"""A file to look at, and whether it is a mask."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are looked at.
+
+    Args:
+        max_pixels: an image whose header has more is not decoded.
+        table: how the pixels of masks name classes; None where there are no masks.
+    """
+
+    max_pixels: int
+    table: MaskTable | None
+
+    def settings(self, is_mask: bool) -> str:
+        """What the facts of a file depend on besides its bytes."""
+        text = f"{FACTS} {self.max_pixels}"
+        if is_mask and self.table is not None:
+            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_facts(
+    wanted: Sequence[Wanted], reading: Reading, kept: KeptFacts, progress: Callable[[int, int], None] | None = None
+) -> tuple[list[Facts], int]:
+    """Look at files in parallel. Only a few are in memory at once.
+
+    Args:
+        wanted: the files.
+        reading: how.
+        kept: what earlier checks found, and where it is written what this one finds.
+        progress: told (done, total).
+
+    Returns:
+        the facts in the order of ``wanted``; and how many files were read: the others are as they were.
+    """
+    settings = {is_mask: reading.settings(is_mask) for is_mask in (False, True)}
+    found: list[Facts] = []
+    read = 0
+    for done, (facts, fresh) in enumerate(_look_at_all(wanted, reading, settings, kept), 1):
+        found.append(facts)
+        read += fresh
+        if progress is not None:
+            progress(done, len(wanted))
+    kept.close()
+    return found, read
+
+
+def _look_at_all(
+    wanted: Sequence[Wanted], reading: Reading, settings: Mapping[bool, str], kept: KeptFacts
+) -> Iterator[tuple[Facts, bool]]:
+    workers = max(2, os.cpu_count() or 2)
+    waiting: deque[Future[tuple[Facts, bool]]] = deque()
+    # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers, thread_name_prefix="tlkit-check") as pool:
+        warnings.simplefilter("ignore")
+        for path, is_mask in wanted:
+            waiting.append(pool.submit(_look_at, path, is_mask, reading, settings[is_mask], kept))
+            if len(waiting) >= 8 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _look_at(path: Path, is_mask: bool, reading: Reading, settings: str, kept: KeptFacts) -> tuple[Facts, bool]:
+    try:
+        status = path.stat()
+        known = kept.unchanged(path, status, settings)
+        if known is not None:
+            return Facts(**known), False
+        data = path.read_bytes()
+    except OSError as error:
+        return Facts(problem="unreadable", reason=f"can't be read: {error.strerror}"), True
+    digest = hashlib.sha256(data).hexdigest()
+    same = kept.same_bytes(digest, settings)
+    facts = Facts(**same) if same is not None else _facts(path, data, digest, is_mask, reading)
+    kept.keep(path, status, settings, digest, {key: getattr(facts, key) for key in Facts.__slots__})
+    return facts, True
+
+
+def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading) -> Facts:
+    try:
+        with open_image(path, data, reading.max_pixels) as image:
+            width, height = reversed(image.size) if stands_on_its_side(path, image) else image.size
+            about = Facts(
+                digest=digest,
+                format=image.format or "",
+                mode=f"{image.mode} transparency" if "transparency" in image.info else image.mode,
+                width=width,
+                height=height,
+                animated=is_animated(image),
+            )
+            if not is_mask:
+                return _picture_facts(path, image, about)
+        assert reading.table is not None
+        counts = np.bincount(decode_mask(path, reading.table, data, reading.max_pixels).reshape(-1))
+        return replace(about, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
+    except BadImageError as error:
+        return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
+
+
+def _picture_facts(path: Path, image: Image.Image, about: Facts) -> Facts:
+    image.draft(None, (_SCALED, _SCALED))
+    pixels = np.array(decoded(path, image))
+    nan = image.mode == "F" and not np.isfinite(np.asarray(image)).all()
+    constant = not ((pixels[::16, ::16] != pixels[0, 0]).any() or (pixels != pixels[0, 0]).any())
+    picture = "" if nan or constant or min(about.width, about.height) < _HASHED_SIDE else _picture_hash(pixels)
+    return replace(about, nan=nan, constant=constant, picture=picture)
+
+
+def _picture_hash(pixels: np.ndarray) -> str:
+    from imagehash import phash
+
+    gray = Image.fromarray(pixels).convert("L")
+    if ImageStat.Stat(gray).stddev[0] < _FLAT:
+        return ""
+    return str(phash(gray, hash_size=_HASH_SIZE))

@@ -1,0 +1,132 @@
+"""What earlier checks found in files, in a SQLite database: by path, size and time of change, and by their bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from tlkit.errors import DataError
+from tlkit.kept import ABOUT, checks_folder, limit
+from tlkit.rundir import write_atomically
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, digest TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (digest TEXT, settings TEXT, facts TEXT, PRIMARY KEY (digest, settings)) WITHOUT ROWID;
+"""
+_SOME = 500
+"""Files that are written down at a time, so that a check that was stopped goes on where it was."""
+
+
+class KeptFacts:
+    """The facts of files. Safe to use from several threads; where nothing can be kept, nothing is found in it.
+
+    Args:
+        folder: of the database; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._lock = Lock()
+        self._database: sqlite3.Connection | None = None
+        self._files: list[tuple[bytes, int, int, str]] = []
+        self._facts: dict[tuple[str, str], str] = {}
+        if folder is not None:
+            try:
+                self._database = _opened(folder)
+            except (OSError, sqlite3.Error):
+                self._database = None
+
+    @classmethod
+    def of_user(cls) -> KeptFacts:
+        """Those in the user's cache folder, unless ``tlkit cache limit 0`` says that nothing is kept."""
+        try:
+            return cls(checks_folder() / "files" if limit() else None)
+        except DataError:
+            return cls(None)
+
+    def unchanged(self, path: Path, status: os.stat_result, settings: str) -> dict[str, Any] | None:
+        """The facts of a file that has the size and the time of change that it had then."""
+        key = (os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns, settings)
+        return self._one(
+            "SELECT facts FROM files JOIN facts USING (digest) "
+            "WHERE path = ? AND size = ? AND changed = ? AND settings = ?",
+            key,
+        )
+
+    def same_bytes(self, digest: str, settings: str) -> dict[str, Any] | None:
+        """The facts of a file of the same bytes."""
+        with self._lock:
+            waiting = self._facts.get((digest, settings))
+        if waiting is not None:
+            found: dict[str, Any] = json.loads(waiting)
+            return found
+        return self._one("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
+
+    def keep(self, path: Path, status: os.stat_result, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
+        """Write down the facts of a file, soon."""
+        with self._lock:
+            if self._database is None:
+                return
+            self._files.append((os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns, digest))
+            self._facts[digest, settings] = json.dumps(facts)
+            if len(self._files) >= _SOME:
+                self._write()
+
+    def close(self) -> None:
+        """Write down what waits."""
+        with self._lock:
+            self._write()
+            if self._database is not None:
+                self._database.close()
+            self._database = None
+
+    def _write(self) -> None:
+        """In one short transaction, so that checks at the same time don't wait for each other."""
+        files, self._files = self._files, []
+        facts, self._facts = self._facts, {}
+        if self._database is None:
+            return
+        with suppress(sqlite3.Error), self._database:
+            rows = [(*key, text) for key, text in facts.items()]
+            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", files)
+
+    def _one(self, query: str, values: tuple[Any, ...]) -> dict[str, Any] | None:
+        with self._lock:
+            if self._database is None:
+                return None
+            try:
+                row = self._database.execute(query, values).fetchone()
+                found: dict[str, Any] | None = None if row is None else json.loads(row[0])
+            except (sqlite3.Error, ValueError):
+                return None
+            return found
+
+
+def _opened(folder: Path) -> sqlite3.Connection:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "files.sqlite"
+    try:
+        return _connected(file)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        file.unlink()  # it is damaged; all that it held can be found again
+        return _connected(file)
+    finally:
+        write_atomically(folder / ABOUT, "what tlkit check found\n")
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file, timeout=5, check_same_thread=False)
+    try:
+        database.executescript(_TABLES)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
