@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import shutil
 import time
@@ -278,7 +279,7 @@ class _Run:
             data.write_samples_csv(self.folder.samples)
         else:
             self._check_samples(data)
-        if data.checked is not None:
+        if data.checked is not None and self.then is None:
             self._write_check(data.checked)
         counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
         classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
@@ -295,10 +296,13 @@ class _Run:
         """Whether the data is what the run began with."""
         again = self.cache / "samples.csv"
         data.write_samples_csv(again)
-        then, now = (file.read_text(encoding="utf-8").splitlines() for file in (self.folder.samples, again))
-        if then != now:
-            changed = dict.fromkeys(line.partition(",")[0] for line in sorted({*then} ^ {*now}))
-            some = ", ".join(list(changed)[:5])
+        files = (self.folder.samples, again)
+        if files[0].read_bytes() != files[1].read_bytes():
+            then, now = ({(row["key"], row["digest"]): row for row in _rows(file)} for file in files)
+            # A file that is another also changes the splits of others; the cause is named first.
+            keys = sorted({key for key, _ in then.keys() ^ now.keys()})
+            keys = keys or sorted(key[0] for key, row in then.items() if now[key] != row)
+            some = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
             raise RunError(
                 f"{self.folder.samples}: the data is not what the run began with: {some or 'the order'} changed since. "
                 "Put it back as it was, or begin a new run"
@@ -438,6 +442,11 @@ class _Run:
         for split, values in metrics.items():
             self.say(f"{split}: {_headline(values)}")
         return metrics
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def _where(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:
