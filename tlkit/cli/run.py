@@ -16,9 +16,26 @@ from tlkit.cli import Session, set_option
 @click.option(
     "--deterministic", is_flag=True, help="Deterministic operations only: equal bits on the same machine; slower."
 )
+@click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: so many runs, each validating elsewhere.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Folds at the same time.")
 @click.pass_obj
-def run(session: Session, recipe: Path, overrides: tuple[str, ...], out: Path | None, deterministic: bool) -> None:
+def run(
+    session: Session,
+    recipe: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    deterministic: bool,
+    folds: int | None,
+    jobs: int,
+) -> None:
     """Run RECIPE, a TOML file or the name of a shipped recipe: train, evaluate, write the run folder."""
+    if folds is not None:
+        if deterministic:
+            raise click.UsageError("--deterministic is not passed on to folds; it doesn't go with --folds")
+        from tlkit.folds import cross_validate
+
+        cross_validate(recipe, folds, overrides, out, registry=session.registry, jobs=jobs)
+        return
     from tlkit import api
 
     api.run(recipe, overrides, out, registry=session.registry, deterministic=deterministic)

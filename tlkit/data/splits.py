@@ -193,23 +193,42 @@ def repeat_splits(file: Path, samples: Sequence[Sample], digests: Sequence[str])
         digests: SHA-256 of each sample's bytes.
 
     Raises:
-        DataError: the file can't be read, names samples that are not there, or lacks samples that are.
+        DataError: the file can't be read, names samples that are not there, or what it has as a validation or test
+            file is now under the name of a training file.
     """
     written = read_samples_csv(file)
     missing = sorted(key for key in written if key not in {sample.key for sample in samples})
     added = [sample.key for sample in samples if sample.key not in written]
     if missing:
-        raise DataError(f"input.samples: {file} names {len(missing)} samples that are not there, such as {missing[0]}")
+        raise DataError(
+            f"input.samples: {file} names {len(missing)} samples that are not there: {_some(missing)}. Put them "
+            "back, or take their lines out"
+        )
     notes = [f"{len(added)} samples are not in {file}; they are left out"] if added else []
     changed = [
         sample.key
         for sample, digest in zip(samples, digests, strict=True)
         if sample.key in written and written[sample.key].digest not in ("", f"sha256:{digest}")
     ]
+    held_out = {each.digest for each in written.values() if each.split != "train" and each.digest}
+    leaked = [
+        sample.key
+        for sample, digest in zip(samples, digests, strict=True)
+        if sample.key in changed and written[sample.key].split == "train" and f"sha256:{digest}" in held_out
+    ]
+    if leaked:
+        raise DataError(
+            f"input.samples: files that {file} has as validation or test images have become training images: "
+            f"{_some(leaked)}. What is measured on them would be worth nothing; put the files back as they were"
+        )
     if changed:
-        notes.append(f"{len(changed)} files changed since {file} was written, such as {changed[0]}")
+        notes.append(f"{len(changed)} files changed since {file} was written: {_some(changed)}")
     splits = [written[sample.key].split if sample.key in written else "left out" for sample in samples]
     return Splits(np.array(splits), tuple(notes))
+
+
+def _some(keys: Sequence[str], most: int = 8) -> str:
+    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
 
 
 @dataclass(frozen=True)
@@ -240,6 +259,8 @@ def read_samples_csv(file: Path) -> dict[str, WrittenSample]:
                     near = nearest(str(row["split"]), get_args(Split))
                     hint = f'; did you mean "{near}"?' if near else ""
                     raise DataError(f"{file}:{reader.line_num}: unknown split {row['split']!r}{hint}")
+                if row["key"] in splits:
+                    raise DataError(f"{file}:{reader.line_num}: {row['key']!r} stands there twice")
                 splits[row["key"]] = WrittenSample(cast(Split, row["split"]), row.get("digest") or "")
     except FileNotFoundError as error:
         raise DataError(f"{file}: no such file; expected a samples.csv of an earlier run") from error

@@ -1,0 +1,251 @@
+"""Whatever is in a file that tlkit reads, what comes out is tlkit's own error.
+
+A few hundred inputs of each kind here; TLKIT_FUZZ=25000 makes it so many, as the slow run of all kinds does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+import zipfile
+
+import keras
+import pytest
+import tomlkit
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import tlkit
+from tlkit.data.splits import read_samples_csv
+from tlkit.models.safe_load import load_model_file
+from tlkit.recipe.load import parse_recipe
+from tlkit.rundir import RunFolder
+from tlkit.train.checkpoint import Checkpoint, State, read_checkpoints
+
+COUNT = int(os.environ.get("TLKIT_FUZZ", "150"))
+fuzzed = settings(
+    max_examples=COUNT,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+RECIPE = """
+name = "a"
+task = "classification"
+seed = 3
+[data]
+name = "digits"
+[input]
+image_size = 32
+validation = 0.2
+resize = "crop"
+[backbone]
+name = "small_cnn"
+filters = [8]
+[head]
+name = "linear"
+dropout = 0.1
+[[augment]]
+name = "flip"
+[schedule]
+name = "frozen"
+epochs = 2
+curve = { name = "cosine" }
+[train]
+early_stop = 2
+class_weights = { a = 1.0 }
+"""
+SAMPLES = "key,path,mask,split,label,group,width,height,digest,status,reason\na,a.png,,train,x,,3,4,sha256:0,used,\n"
+
+texts = st.text(max_size=20) | st.sampled_from(["name", "digits", "none", "auto", "\0", "relu", "[[", "1e999", "../x"])
+numbers = st.integers() | st.floats() | st.sampled_from([0, -1, 2**31, 2**63, 10**30])
+plain = st.none() | st.booleans() | numbers | texts
+values = st.recursive(
+    plain, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=8
+)
+
+
+def paths(value, prefix=()):
+    """Where a nested value has parts."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in items:
+        yield (*prefix, key)
+        yield from paths(each, (*prefix, key))
+
+
+@st.composite
+def changed(draw, original):
+    """A nested value with a few of its parts changed, taken out or added to."""
+    value = json.loads(json.dumps(original))
+    for _ in range(draw(st.integers(1, 4))):
+        places = list(paths(value))
+        if not places:
+            break
+        *way, last = draw(st.sampled_from(places))
+        parent = value
+        for key in way:
+            parent = parent[key]
+        action = draw(st.sampled_from(["set", "set", "remove", "add"]))
+        if action == "remove":
+            del parent[last]
+        elif action == "add" and isinstance(parent, dict):
+            parent[draw(texts)] = draw(values)
+        else:
+            parent[last] = draw(values)
+    return value
+
+
+@st.composite
+def garbled(draw, original: bytes):
+    """Bytes with pieces overwritten, taken out or doubled."""
+    content = bytearray(original)
+    for _ in range(draw(st.integers(1, 5))):
+        start = draw(st.integers(0, max(len(content) - 1, 0)))
+        end = min(len(content), start + draw(st.integers(0, 8)))
+        content[start:end] = (
+            draw(st.sampled_from([b"", bytes(content[start:end]) * 2]))
+            if draw(st.booleans())
+            else draw(st.binary(max_size=8))
+        )
+    return bytes(content)
+
+
+@fuzzed
+@given(values=changed(tomllib.loads(RECIPE)))
+def test_a_recipe_of_any_values(registry, values):
+    def without_none(value):
+        if isinstance(value, dict):
+            return {key: without_none(each) for key, each in value.items() if each is not None}
+        return [without_none(each) for each in value if each is not None] if isinstance(value, list) else value
+
+    try:
+        text = tomlkit.dumps(without_none(values)) if isinstance(values, dict) else ""
+    except (ValueError, TypeError, UnicodeEncodeError):
+        return
+    try:
+        parse_recipe(text, registry)
+    except tlkit.TlkitError as error:
+        assert str(error)
+
+
+@fuzzed
+@given(content=garbled(RECIPE.encode()))
+def test_a_recipe_of_any_bytes(registry, tmp_path, content):
+    file = tmp_path / "recipe.toml"
+    file.write_bytes(content)
+    from tlkit.recipe.load import load_recipe
+
+    try:
+        load_recipe(file, registry)
+    except tlkit.TlkitError as error:
+        assert "recipe.toml" in str(error)
+
+
+@fuzzed
+@given(key=texts, value=texts)
+def test_an_override_of_any_text(registry, key, value):
+    try:
+        parse_recipe(RECIPE, registry, [f"{key}={value}"])
+    except tlkit.TlkitError as error:
+        assert str(error)
+
+
+@fuzzed
+@given(content=garbled(SAMPLES.encode()) | st.binary(max_size=200))
+@example(b"key,split,status\n\0,train,used\n")
+def test_a_samples_csv_of_any_bytes(tmp_path, content):
+    file = tmp_path / "samples.csv"
+    file.write_bytes(content)
+    try:
+        read_samples_csv(file)
+    except tlkit.TlkitError as error:
+        assert "samples.csv" in str(error)
+
+
+CARD = {
+    "format": 1,
+    "tlkit": "0.1.0",
+    "name": "a",
+    "task": "classification",
+    "classes": ["a", "b"],
+    "label_kind": "binary",
+    "image_size": [32, 32],
+    "resize": "crop",
+    "colors": [[0, 0, 0], [255, 0, 0]],
+    "backbone": {"name": "x", "options": {}},
+    "head": {"name": "y", "options": {}},
+}
+
+
+@fuzzed
+@given(content=changed(CARD).map(lambda value: json.dumps(value).encode()) | garbled(json.dumps(CARD).encode()))
+def test_a_model_card_of_any_content(tmp_path, content):
+    (tmp_path / "model.json").write_bytes(content)
+    try:
+        RunFolder(tmp_path).read_card()
+    except tlkit.TlkitError as error:
+        assert "model.json" in str(error)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The parts of a small model file."""
+    file = tmp_path_factory.mktemp("model") / "model.keras"
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 3, activation="relu")(images))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ZeroPadding2D()(x))
+    keras.Model(images, keras.layers.Dense(2)(x)).save(file)
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@settings(fuzzed, max_examples=max(COUNT // 2, 1))
+@given(data=st.data())
+def test_a_model_file_of_any_configuration_and_weights(model, tmp_path, data):
+    parts = dict(model)
+    if data.draw(st.booleans()):
+        parts["config.json"] = json.dumps(data.draw(changed(json.loads(parts["config.json"])))).encode()
+    else:
+        name = data.draw(st.sampled_from(sorted(parts)))
+        parts[name] = data.draw(garbled(parts[name]))
+    file = tmp_path / "model.keras"
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    try:
+        load_model_file(file)
+    except tlkit.TlkitError as error:
+        assert "model.keras" in str(error)
+
+
+STATE = State(
+    number=1,
+    phase=0,
+    inside=None,
+    epochs_done=0,
+    kept={},
+    kept_epoch=0,
+    monitor="",
+    initial={},
+    history="",
+    times="",
+    freeze="",
+)
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_checkpoint_of_any_bytes_is_passed_over_or_whole(tmp_path, data):
+    from tlkit.train.checkpoint import Checkpoints
+
+    folder = tmp_path / "checkpoints"
+    Checkpoints(folder, 1.0, None).write(STATE, {})
+    files = sorted(folder.iterdir())
+    file = data.draw(st.sampled_from(files))
+    file.write_bytes(data.draw(garbled(file.read_bytes()) | st.binary(max_size=50)))
+    told = []
+    for read in read_checkpoints(folder, told.append):
+        assert isinstance(read, Checkpoint)
+        assert read.state == STATE
+        assert not told
