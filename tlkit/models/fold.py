@@ -49,6 +49,8 @@ def fold_batch_norm(model: Any) -> Any:
         if layer.name in folded:
             return Folded(name=layer.name, dtype=layer.dtype_policy)
         config = layer.get_config()
+        # All are assigned; drawing random ones first takes time.
+        config |= {key: "zeros" for key, value in config.items() if key.endswith("_initializer") and value is not None}
         if layer.name in pairs:
             config["use_bias"] = True
         return type(layer).from_config(config)

@@ -52,7 +52,9 @@ class FrozenPart:
         self.model = model
         self.folded = fold_batch_norm(model)
         self.shapes = [tuple(int(size) for size in tensor.shape[1:]) for tensor in model.outputs]
-        self._compiled = tf.function(self.forward, reduce_retracing=True)
+        # Traced once: an epoch's last batch is smaller.
+        images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
+        self._compiled = tf.function(self.forward, input_signature=[images])
 
     def forward(self, images: Any) -> list[Any]:
         """The tensors at the cut, to be used in a graph."""

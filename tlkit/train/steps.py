@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -110,5 +110,25 @@ class Steps:
             batch_loss, count = plain_loss(batch, logits)
             validation.update(batch, logits, batch_loss, count)
 
-        self.train = tf.function(train, reduce_retracing=True)
-        self.validate = tf.function(validate, reduce_retracing=True)
+        self.train = _OfAnySize(train)
+        self.validate = _OfAnySize(validate)
+
+
+class _OfAnySize:
+    """A function of a batch, traced once, for batches of any size.
+
+    What it computes then does not depend on which batch came first: a run that goes on may begin with the last, smaller
+    one.
+    """
+
+    def __init__(self, function: Callable[[Mapping[str, Any]], Any]) -> None:
+        self._function = function
+        self._traced: Any = None
+
+    def __call__(self, batch: Mapping[str, Any]) -> Any:
+        if self._traced is None:
+            signature = tf.nest.map_structure(
+                lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), dict(batch)
+            )
+            self._traced = tf.function(self._function, input_signature=[signature])
+        return self._traced(dict(batch))
