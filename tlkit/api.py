@@ -318,6 +318,10 @@ class _Run:
         self.say("\n".join([f"Check: {report.counts()}", *(f"  {line}" for line in lines)]))
 
     def _network(self, data: Data) -> Network:
+        import tensorflow as tf
+
+        from tlkit.train.environment import computes_bfloat16
+
         recipe = self.recipe
         normalization = from_recipe.normalization(recipe, data)
         network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
@@ -327,6 +331,9 @@ class _Run:
                 for values in (normalization.mean, normalization.deviation)
             )
             self.say(f"Normalisation: (image - mean) / deviation; mean {mean}; deviation {deviation}")
+        half = recipe.train.precision == "mixed_bfloat16" and not tf.config.list_physical_devices("GPU")
+        if half and computes_bfloat16() is False:
+            self.say('  note: the processor has no instructions for bfloat16; train.precision = "float32" is faster')
         weights = recipe.backbone.options.weights
         self.say(
             f"Model: {recipe.backbone.record.name} (weights: {weights}) with head {recipe.head.record.name}, "
