@@ -296,9 +296,9 @@ def test_a_full_disk_lets_the_run_go_on_without_and_says_so(run, monkeypatch):
         np.save(folder / f"{name}-feature0.npy", arrays["feature0"][:2])
         raise OSError(errno.ENOSPC, "No space left on device", str(folder / name))
 
-    monkeypatch.setattr(features, "write_shard", full)
-    kept, told = run("classification", "run", "train.cache=on", "schedule.epochs=2")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "write_shard", full)
+        kept, told = run("classification", "run", "train.cache=on", "schedule.epochs=2")
     assert "No space left on device" in told
     assert features_kept() == []
     computed, _ = run("classification", "other", "train.cache=off", "schedule.epochs=2")
