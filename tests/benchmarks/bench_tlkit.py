@@ -47,8 +47,9 @@ def run(
     from tlkit.quiet import start_tensorflow
 
     start_tensorflow()
+    import imagehash  # noqa: F401 - imported here so that its time is not the training's
     import keras
-    import sklearn.model_selection  # noqa: F401 - imported here so that its time is not the training's
+    import sklearn.model_selection  # noqa: F401 - the same
 
     import tlkit.data.prepare
     import tlkit.train.loop  # noqa: F401

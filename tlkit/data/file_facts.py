@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageStat
+from PIL import Image
 
 from tlkit.contracts import MaskTable
 from tlkit.data.decode import BadImageError, decode_mask, decoded, is_animated, open_image, stands_on_its_side
@@ -176,6 +176,6 @@ def _picture_hash(pixels: np.ndarray) -> str:
     from imagehash import phash
 
     gray = Image.fromarray(pixels).convert("L")
-    if ImageStat.Stat(gray).stddev[0] < _FLAT:
+    if np.asarray(gray).std() < _FLAT:
         return ""
-    return str(phash(gray, hash_size=_HASH_SIZE))
+    return np.packbits(phash(gray, hash_size=_HASH_SIZE).hash).tobytes().hex()

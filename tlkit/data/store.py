@@ -26,7 +26,7 @@ from tlkit.runlock import FullDiskError, free_bytes, is_full
 
 Progress = Callable[[int, int], None]
 
-_SHARD_BYTES = 64e6
+_SHARD_BYTES = 32e6
 
 
 @dataclass(frozen=True)
@@ -185,11 +185,14 @@ class _Pool:
         self._count = 0
         self._most = max(1, int(_SHARD_BYTES / (size[0] * size[1] * 3)))
         self._waiting: list[_Decoded] = []
+        self._writer = ThreadPoolExecutor(1, "tlkit-store")
+        self._writing: Future[None] | None = None
         if settings:
             for folder in sorted(root.glob(f"{self._prefix}*")):
                 for name in shard_names(folder):
                     for row, (digest, original) in enumerate(self._read(folder, name)):
                         self._known[digest] = _Found((len(self.images) - 1, row), digest, original)
+        self._next = len(self.images)
 
     def find(self, digest: str) -> _Found | None:
         """An image that an earlier run kept; a shard is read through and checked when it is first used.
@@ -237,32 +240,46 @@ class _Pool:
         if len(self._waiting) == self._most:
             self._flush()
         self._waiting.append(decoded)
-        return len(self.images), len(self._waiting) - 1
+        return self._next, len(self._waiting) - 1
 
     def _flush(self) -> None:
+        """Have what waits written, beside the decoding; one shard at a time is in memory for it."""
+        self._written()
         if self._new is None:
             self._new = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._root))
         waiting, self._waiting = self._waiting, []
+        self._writing = self._writer.submit(self._write, self._new, waiting)
+        self._next += 1
+
+    def _written(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, folder: Path, waiting: Sequence[_Decoded]) -> None:
         arrays = {"images": np.stack([each.image for each in waiting])}
         if self.with_masks:
             arrays["masks"] = np.stack([each.mask for each in waiting if each.mask is not None])
         name = f"{self._count // self._most:04d}"
         self._count += len(waiting)
         note = {"digests": [each.digest for each in waiting], "sizes": [each.size for each in waiting]}
-        write_shard(self._new, name, arrays, note)
-        if not self._read(self._new, name):
-            raise OSError(0, "is not as it was written", str(self._new / name))
+        write_shard(folder, name, arrays, note)
+        if not self._read(folder, name):
+            raise OSError(0, "is not as it was written", str(folder / name))
 
     def close(self) -> None:
         """Write what waits."""
         if self._waiting:
             self._flush()
+        self._written()
+        self._writer.shutdown()
         if self._new is not None:
             about = f"{self._count} images, {self.size[1]} x {self.size[0]}{', masks' if self.with_masks else ''}"
             write_atomically(self._new / ABOUT, about + "\n")
 
     def abandon(self) -> None:
         """Give back the room that was taken."""
+        self._writer.shutdown()
         if self._new is not None:
             shutil.rmtree(self._new, ignore_errors=True)
 
