@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import keras
 import pytest
 from command_line import tlkit_command
 
@@ -16,6 +18,8 @@ import tlkit
 from tlkit.contracts import Backbone, Head
 from tlkit.recipe.load import load_recipe
 from tlkit.registry import make_registry
+from tlkit.run_plugins import missing_plugins
+from tlkit.rundir import RunFolder
 
 RECIPE = """\
 name = "r"
@@ -485,3 +489,88 @@ def test_a_plugins_check_that_raises_names_its_plugin_and_is_no_traceback(instal
     assert outcome.code == 2
     assert "house-rules-point (house-rules 1.5): tlkit_check_recipe: KeyError: 'x'" in outcome.err
     assert "Traceback" not in outcome.err
+
+
+# Runs whose plugin is gone -------------------------------------------------------------------------------------------
+
+DOUBLING = """
+    import keras
+    import tlkit
+
+    @keras.saving.register_keras_serializable("tlkittest")
+    class Doubled(keras.layers.Layer):
+        def call(self, inputs):
+            return 2.0 * inputs
+
+    class DoublingOptions(tlkit.Options):
+        pass
+
+    def build(features, ctx, options):
+        x = keras.layers.GlobalAveragePooling2D(name="head_pooling")(features[max(features)])
+        x = keras.layers.Dense(ctx.units, dtype="float32", name="head_dense")(x)
+        return Doubled(dtype="float32", name="head_logits")(x)
+
+    @tlkit.hookimpl
+    def tlkit_heads():
+        return [tlkit.Head(name="doubling", summary="x", task="classification", options=DoublingOptions, build=build)]
+"""
+
+
+def test_a_run_whose_plugin_is_not_installed_says_what_to_install(install, recipe_file, class_folders, tmp_path):
+    install("doubling-heads", DOUBLING, version="2.7")
+    run = tmp_path / "run"
+    settings = ["schedule.epochs=1", "input.image_size=16"]
+    ran = tlkit_command("run", recipe_file("doubling"), "--out", run, *(f"--set={each}" for each in settings))
+    assert ran.code == 0, ran.err
+    assert "to load this model will take --trust" in ran.out
+    photos = class_folders({"one": 1})
+    predict = ["predict", run, photos, "--overwrite", "--out", tmp_path / "found.csv"]
+    assert "which is not a layer of Keras that tlkit knows" in tlkit_command(*predict).err
+    assert tlkit_command(*predict, "--trust").code == 0
+
+    shutil.rmtree(tmp_path / "site")
+    importlib.invalidate_caches()
+    keras.saving.get_custom_objects().pop("tlkittest>Doubled")
+    sys.modules.pop("tlkittest_doubling_heads")
+    missing = 'the head "doubling" of this run is of doubling-heads 2.7, which is not installed: '
+    missing += "pip install doubling-heads==2.7, if you trust it"
+    for command in (["resume", run], ["evaluate", run], predict, [*predict, "--trust"]):
+        ended = tlkit_command(*command)
+        assert ended.code in (1, 2)
+        assert missing in ended.err, command
+
+
+def test_a_run_of_a_plugin_file_says_to_give_the_file(plugin_file, recipe_file, tmp_path):
+    run = tmp_path / "run"
+    file = plugin_file(DOUBLING, "doubling_file.py")
+    settings = ["schedule.epochs=1", "input.image_size=16"]
+    recipe = recipe_file("doubling")
+    ran = tlkit_command("--plugin", file, "run", recipe, "--out", run, *(f"--set={each}" for each in settings))
+    assert ran.code == 0, ran.err
+    assert "give that file with --plugin, if you trust it" in tlkit_command("resume", run).err
+    assert "nothing to do" in tlkit_command("--plugin", file, "resume", run).out
+
+
+PART = {"kind": "head", "name": "x", "plugin": "x", "distribution": "missing-one", "version": "1"}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        None,
+        "text",
+        [1],
+        [{**PART, "distribution": "; rm -rf /"}],
+        [{**PART, "version": "1; rm -rf /"}],
+        [{**PART, "name": "x" * 1000}],
+        [{**PART, "more": 1}],
+        [PART] * 2000,
+    ],
+    ids=["none", "text", "number", "distribution", "version", "name", "more", "many"],
+)
+def test_what_a_stranger_wrote_there_is_not_passed_on(tmp_path, parts):
+    folder = RunFolder(tmp_path)
+    folder.write_json(folder.environment, {"parts": [PART]})
+    assert len(missing_plugins(folder)) == 1
+    folder.write_json(folder.environment, {"parts": parts})
+    assert missing_plugins(folder) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -314,6 +315,21 @@ def test_flipped_bytes_in_a_checkpoint_are_never_loaded(recipe, registry, tmp_pa
         assert [each.state.number for each in left] == [int(each.stem) for each in files[::2] if each.stem != file.stem]
         assert len(told) == 1
         file.write_bytes(whole)
+
+
+def test_a_clock_that_jumps_back_changes_nothing(recipe, whole, registry, tmp_path, monkeypatch):
+    """An hour at each look at it; and what was written last seems to be the oldest."""
+    moments = itertools.count(2e9, -3600)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: float(next(moments)))
+        with pytest.raises(Killed), monkeypatch.context() as killing:  # noqa: PT012
+            kill(killing, PhaseRun, "_pause", 13)
+            tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+        for age, file in enumerate(sorted((tmp_path / "run" / "checkpoints").glob("[0-9]*"))):
+            os.utime(file, (4e9 - 3600 * age,) * 2)
+        tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert next(moments) < 2e9 - 36_000
+    assert_same(tmp_path / "run", whole)
 
 
 def test_a_folder_without_a_recipe_can_not_go_on(tmp_path, registry):

@@ -21,8 +21,9 @@ from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry, make_registry
 from tlkit.resuming import check_changes, checkpoint_to_go_on_from
+from tlkit.run_plugins import load_run_recipe, parts_of
 from tlkit.rundir import Card, Part, RunFolder, create_run_folder, write_atomically
-from tlkit.runlock import FullDiskError, locked, telling_of_full_disks
+from tlkit.runlock import FullDiskError, locked, telling_of_the_disk
 from tlkit.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ def resume(
         raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to go on with; use tlkit run")
     registry = registry or make_registry()
     with locked(folder.path):
-        then = load_recipe(folder.recipe, registry)
-        now = load_recipe(folder.recipe, registry, overrides)
+        then = load_run_recipe(folder, registry)
+        now = load_run_recipe(folder, registry, overrides)
         try:
             check_changes(then, now)
         except RecipeError as error:
@@ -129,7 +130,7 @@ def _work(job: _Run, overrides: Sequence[str], *, quiet: bool) -> RunResult:
     with Reporter(quiet=quiet) as reporter, _log(job.folder) as log, job.signals.handled():
         job.reporter, job.log = reporter, log
         try:
-            with telling_of_full_disks(folder):
+            with telling_of_the_disk(folder):
                 return job.go()
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)
@@ -236,6 +237,7 @@ class _Run:
         from tlkit.train.environment import describe_environment, differences
 
         now = describe_environment(self.registry, self.recipe)
+        now["parts"] = [part.model_dump() for part in parts_of(self.recipe, self.registry)]
         if self.then is None or not self.folder.environment.is_file():
             self.folder.write_json(self.folder.environment, now)
             return
@@ -420,9 +422,7 @@ class _Run:
 
         try:
             return load_model_file(file)
-        except RunError as error:
-            if not isinstance(error.__cause__, NotAllowedError):
-                raise
+        except NotAllowedError as error:
             self.say(f"  note: to load this model will take --trust: {error.__cause__}")
             return load_model_file(file, trust=True)
 

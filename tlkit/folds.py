@@ -22,7 +22,7 @@ from tlkit.recipe.load import load_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.rundir import RunFolder, create_run_folder, write_atomically
-from tlkit.runlock import locked, telling_of_full_disks
+from tlkit.runlock import locked, telling_of_the_disk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ def cross_validate(
         raise RecipeError([Problem("input.samples", "it says which images validate; folds are another way to say so")])
     begun = out is not None and (Path(out) / "folds.toml").is_file()
     folder = Path(out) if begun and out is not None else _new_folder(checked.name, out)
-    with locked(folder), telling_of_full_disks(folder):
+    with locked(folder), telling_of_the_disk(folder):
         text = f"# tlkit run --folds {count}\n{portable_text(checked)}"
         if begun and (folder / "folds.toml").read_text(encoding="utf-8") != text:
             raise RunError(f"{folder}: the folds in it are of another recipe or number; give another folder with --out")

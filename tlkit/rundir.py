@@ -236,12 +236,17 @@ def _is_of_a_beginning(file: Path) -> bool:
 
 
 def check_new_file(out: Path, *, overwrite: bool) -> None:
-    """Find out before the work that a file to be written exists already.
+    """Find out before the work that a file to be written exists already, or can't be written.
 
     Raises:
-        DataError: it does, and ``overwrite`` is not set; or it is a folder.
+        DataError: it exists, and ``overwrite`` is not set; it is a folder; or its folder may not be written.
     """
     if out.is_dir():
         raise DataError(f"{out}: is a folder; expected a file")
     if out.exists() and not overwrite:
         raise DataError(f"{out}: already exists and was not changed; give another file, or --overwrite")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise DataError(f"{out}: can't be written: {there} is a file; expected a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{out}: can't be written: Permission denied: {there}; give another place")

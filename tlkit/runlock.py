@@ -1,8 +1,9 @@
-"""One process at a time in a run folder, and what is said when its disk is full."""
+"""One process at a time in a run folder, and what is said when it can't be written."""
 
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,21 +51,32 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def telling_of_full_disks(folder: Path) -> Iterator[None]:
-    """Turn the system's "no space left" into ``FullDiskError``.
+def telling_of_the_disk(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a run folder that can't be written into errors of tlkit's own.
 
     Raises:
         FullDiskError: the disk, or the user's quota, is full.
+        RunError: a file of the folder may not be written.
     """
     try:
         yield
     except OSError as error:
+        if _may_not(error, folder):
+            raise RunError(
+                f"{error.filename}: can't be written: {error.strerror}. What the run had before is whole; "
+                f"see to it that {folder} may be written, then: tlkit resume {folder}"
+            ) from error
         if not is_full(error):
             raise
         raise FullDiskError(
             f"{error.filename or folder}: can't be written: the disk is full ({free_bytes(folder) / 1e6:.1f} MB free). "
             f"What the run had before is whole; make room, then: tlkit resume {folder}"
         ) from error
+
+
+def _may_not(error: OSError, folder: Path) -> bool:
+    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename is not None
+    return refused and Path(os.fsdecode(error.filename)).absolute().is_relative_to(folder.absolute())
 
 
 def is_full(error: OSError) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from bench_line import Goal, Line
 from bench_scale import growth, memory, overhead
 from bench_session import LAST_BLOCK, Session
+from bench_trust import trust
 
 DECODER = {"name": "unet", "filters": [128, 96, 64, 32], "output_stride": 2}
 """As in the shipped recipe pets_seg."""
@@ -193,6 +194,7 @@ ROWS: Mapping[str, Callable[[Session], list[Line]]] = {
     "memory": memory,
     "growth": growth,
     "overhead": overhead,
+    "trust": trust,
 }
 """What ``--only`` takes."""
 

@@ -34,6 +34,7 @@ class Sizes:
         masks: images of the segmentation.
         whole: images of the run whose time beside training is measured.
         memory: two numbers of images whose peak memory is compared.
+        trusted_epochs: of the run whose checks and checkpoints are measured.
         growth: numbers of images whose time an image is compared.
     """
 
@@ -47,6 +48,7 @@ class Sizes:
     masks: int = 400
     whole: int = 400
     memory: tuple[int, int] = (2000, 20_000)
+    trusted_epochs: int = 6
     growth: tuple[int, ...] = (2000, 4000, 8000)
 
 
@@ -61,6 +63,7 @@ QUICK = Sizes(
     masks=64,
     whole=64,
     memory=(64, 128),
+    trusted_epochs=2,
     growth=(64, 96, 128),
 )
 """Shows that every path works; its figures mean nothing."""

@@ -13,12 +13,17 @@ import numpy as np
 import pytest
 
 import tlkit
+from tlkit.contracts import Backbone, Head
 from tlkit.models import safe_load
+from tlkit.models.assemble import build_network
+from tlkit.models.families import APPLICATIONS
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.safe_load import load_model_file
+from tlkit.recipe.schema import Selection
 
 L = keras.layers
 traces = []
+ONE_OF_EACH = list({each.family: each for each in reversed(APPLICATIONS)}.values())
 
 
 def gadget(x):
@@ -167,6 +172,22 @@ def test_a_huge_configuration_is_refused_before_it_is_read(file, monkeypatch):
         load_model_file(file)
 
 
+def test_a_name_of_keras_that_a_plugin_took_is_refused(file):
+    class Dense(L.Dense):
+        def __init__(self, *arguments, **options):
+            traces.append("Dense")
+            super().__init__(*arguments, **options)
+
+    traces.clear()
+    keras.saving.get_custom_objects()["Dense"] = Dense
+    try:
+        with pytest.raises(tlkit.RunError, match="has a Dense, and a plugin registered something of its own"):
+            load_model_file(file)
+    finally:
+        del keras.saving.get_custom_objects()["Dense"]
+    assert traces == []
+
+
 def changed_weights(file, tmp_path, change):
     path = tmp_path / "w.h5"
     with zipfile.ZipFile(file) as archive:
@@ -226,15 +247,29 @@ def test_what_is_no_archive_is_named(tmp_path, content):
         load_model_file(tmp_path / "model.keras")
 
 
-NAMES = ["MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ResNet50", "ResNet50V2"]
-LARGE = ["ConvNeXtTiny", "NASNetMobile", "DenseNet121", "InceptionV3", "InceptionResNetV2", "Xception", "VGG16"]
+QUICK = ("EfficientNetB0", "EfficientNetV2B0", "MobileNet", "MobileNetV3Small", "ResNet50", "VGG16")
+"""Every kind of preprocessing among them; every application is in the slow tests."""
 
 
-@pytest.mark.parametrize("name", NAMES[:4] + [pytest.param(each, marks=pytest.mark.slow) for each in NAMES[4:] + LARGE])
-def test_every_family_of_keras_can_be_loaded(tmp_path, name):
-    model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(96, 96, 3))
-    model.save(tmp_path / "model.keras")
+@pytest.mark.parametrize(
+    "name",
+    [each.name if each.name in QUICK else pytest.param(each.name, marks=pytest.mark.slow) for each in ONE_OF_EACH],
+)
+def test_every_family_of_keras_can_be_loaded_with_its_preprocessing(tmp_path, registry, name):
+    backbone, head = registry.find(Backbone, name), registry.find(Head, "linear")
+    network = build_network(
+        Selection(backbone, backbone.options(weights="none")),
+        Selection(head, head.options()),
+        task="classification",
+        classes=("a", "b", "c"),
+        units=3,
+        image_size=(96, 96),
+        seed=0,
+    )
+    network.model.save(tmp_path / "model.keras")
     again = load_model_file(tmp_path / "model.keras")
-    assert len(again.layers) == len(model.layers)
-    for ours, theirs in zip(again.weights, model.weights, strict=True):
+    assert len(again.layers) == len(network.model.layers)
+    for ours, theirs in zip(again.weights, network.model.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    images = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 3)).astype("float32")
+    np.testing.assert_allclose(again(images), network.model(images), rtol=1e-5, atol=1e-5)

@@ -71,7 +71,7 @@ def evaluate(
     if trust:
         _ = context.obj.registry  # a plugin's layers are there once it is imported
     predictor = Predictor.open(run, trust=trust)
-    recipe = load_run_recipe(folder, context.obj.registry, new_data)
+    recipe = recipe_with_data(folder, context.obj.registry, new_data)
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     with (
         tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
@@ -104,7 +104,7 @@ def evaluate(
         click.echo(f"Metrics: {out}")
 
 
-def load_run_recipe(folder: RunFolder, registry: Registry, new_data: Path | None) -> Recipe:
+def recipe_with_data(folder: RunFolder, registry: Registry, new_data: Path | None) -> Recipe:
     """The recipe of a run, with its data replaced.
 
     Raises:
@@ -114,11 +114,11 @@ def load_run_recipe(folder: RunFolder, registry: Registry, new_data: Path | None
     import json
 
     from tlkit.errors import DataError, RunError
-    from tlkit.recipe.load import load_recipe
+    from tlkit.run_plugins import load_run_recipe
 
     if not folder.recipe.is_file():
         raise RunError(f"{folder.recipe}: no such file; it tells how the run's data is read")
-    recipe = load_recipe(folder.recipe, registry)
+    recipe = load_run_recipe(folder, registry)
     if new_data is None:
         return recipe
     if not new_data.exists():
@@ -133,7 +133,7 @@ def load_run_recipe(folder: RunFolder, registry: Registry, new_data: Path | None
     overrides = [
         f"data.{key}={json.dumps(path.resolve().as_posix(), ensure_ascii=False)}" for key, path in paths.items()
     ]
-    return load_recipe(folder.recipe, registry, overrides)
+    return load_run_recipe(folder, registry, overrides)
 
 
 def open_run_data(recipe: Recipe, folder: RunFolder, new_data: Path | None, cache: Path, progress: Any) -> Data:

@@ -47,6 +47,7 @@ def inspect(
     from tlkit.quiet import start_tensorflow
     from tlkit.recipe import catalog
     from tlkit.recipe.load import load_recipe
+    from tlkit.run_plugins import load_run_recipe
     from tlkit.rundir import RunFolder, check_new_file, write_atomically
 
     run = RunFolder(target) if target.is_dir() else None
@@ -54,7 +55,10 @@ def inspect(
         run.read_card()
         if overrides:
             raise click.UsageError("--set is for recipes; a run folder is shown as it is")
-    recipe = load_recipe(catalog.resolve(target) if run is None else run.recipe, session.registry, overrides)
+    if run is None:
+        recipe = load_recipe(catalog.resolve(target), session.registry, overrides)
+    else:
+        recipe = load_run_recipe(run, session.registry)
     folder = out or (Path(f"{recipe.name}-inspect") if run is None else run.path / "inspect")
     start_tensorflow()
     from tlkit.inspection import TITLES, inspect_recipe, inspect_run, page, pictures

@@ -16,7 +16,8 @@ from tlkit.data.decode import decode_to_size, restore_mask
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.evaluator import Inference
 from tlkit.files import SUFFIXES, images_in
-from tlkit.models.safe_load import load_model_file
+from tlkit.models.safe_load import NotAllowedError, load_model_file
+from tlkit.run_plugins import missing_plugins
 from tlkit.rundir import Card, RunFolder
 
 Paths = str | Path | Iterable[str | Path]
@@ -113,7 +114,10 @@ class Predictor:
         card = folder.read_card()
         if not folder.model.is_file():
             raise RunError(f"{folder.model}: no such file; the run has not ended, or it was removed")
-        model = load_model_file(folder.model, trust=trust)
+        try:
+            model = load_model_file(folder.model, trust=trust)
+        except NotAllowedError as error:
+            raise RunError("; ".join([str(error), *missing_plugins(folder)])) from error
         _check_model(folder.model, model, card)
         return cls(card, model)
 

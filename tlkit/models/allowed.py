@@ -15,14 +15,14 @@ LAYERS = frozenset(
 OTHERS = {
     "keras": frozenset({"DTypePolicy", "Sequential", "Functional", "Model"}),
     "keras.src.models.functional": frozenset({"Functional"}),
-    "keras.src.ops.numpy": frozenset({"Add", "Multiply", "Subtract", "Divide", "TrueDivide"}),
+    "keras.src.ops.numpy": frozenset({"Add", "Multiply", "Subtract", "Divide", "Flip", "TrueDivide"}),
     "keras.src.applications.convnext": frozenset({"LayerScale"}),
     "keras.src.applications.inception_resnet_v2": frozenset({"CustomScaleLayer"}),
     "keras.regularizers": frozenset({"L1", "L2", "L1L2", "OrthogonalRegularizer"}),
     "keras.constraints": frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"}),
 }
 """Module → classes."""
-WITH_REGISTERED_NAME = frozenset({"Functional", "LayerScale", "CustomScaleLayer", "Add", "Multiply", "Subtract"})
+WITH_REGISTERED_NAME = frozenset("Add CustomScaleLayer Flip Functional LayerScale Multiply Subtract".split())  # noqa: SIM905
 ACTIVATIONS = frozenset(
     """
     celu elu exponential gelu hard_sigmoid hard_silu hard_swish leaky_relu linear log_sigmoid log_softmax mish relu

@@ -52,7 +52,11 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
         RunError: the file can't be read, or has something in it that is not allowed.
     """
     if trust:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError) as error:
+            reason = _first_line(error)
+            raise NotAllowedError(f"{path}: can't be loaded, even with --trust: {reason}") from error
     if path.is_symlink():
         raise RunError(f"{path}: is a link; a model is only read from the run folder itself")
     try:
@@ -64,17 +68,24 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
                 with archive.open("model.weights.h5") as source, weights.open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
                 return _build(config, weights, _check_weights(weights))
-    except NotAllowedError as error:
-        raise RunError(f"{path}: not loaded: {error}") from error
+    except _NotAllowed as error:
+        raise NotAllowedError(f"{path}: not loaded: {error}") from error
     except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RunError(f"{path}: can't be loaded: {reason}; the file is damaged, or not a model") from error
+        raise RunError(f"{path}: can't be loaded: {_first_line(error)}; the file is damaged, or not a model") from error
     except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
         raise RunError(f"{path}: can't be loaded: {type(error).__name__}; the file is not one of tlkit's") from error
 
 
-class NotAllowedError(Exception):
+class NotAllowedError(RunError):
+    """A file has something in it that is only loaded by who trusts it, or that is not known here."""
+
+
+class _NotAllowed(Exception):  # noqa: N818 - becomes a NotAllowedError that names the file
     """What is in the file and not allowed."""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 # The archive ------------------------------------------------------------------------------------------------------
@@ -84,12 +95,12 @@ def _check_entries(archive: zipfile.ZipFile) -> None:
     entries = archive.infolist()
     if sorted(entry.filename for entry in entries) != sorted(_ENTRIES):
         names = ", ".join(repr(entry.filename) for entry in entries[:8])
-        raise NotAllowedError(f"expected the entries {', '.join(_ENTRIES)}, received {names}")
+        raise _NotAllowed(f"expected the entries {', '.join(_ENTRIES)}, received {names}")
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size or entry.flag_bits & 1:
-            raise NotAllowedError(f"{entry.filename} is compressed or encrypted; expected it stored as it is")
+            raise _NotAllowed(f"{entry.filename} is compressed or encrypted; expected it stored as it is")
         if entry.file_size > _ENTRIES[entry.filename]:
-            raise NotAllowedError(
+            raise _NotAllowed(
                 f"{entry.filename} has {entry.file_size} bytes; expected at most {_ENTRIES[entry.filename]}"
             )
 
@@ -101,7 +112,7 @@ def _read_config(archive: zipfile.ZipFile) -> dict[str, Any]:
         ("keras", "Functional"),
         ("keras", "Sequential"),
     ):
-        raise NotAllowedError("the model is not a functional Keras model")
+        raise _NotAllowed("the model is not a functional Keras model")
     kept = {key: config.get(key) for key in ("module", "class_name", "config", "registered_name")}
     checker = _Checker()
     checked: dict[str, Any] = checker.value(kept, "model", 0)
@@ -116,7 +127,7 @@ class _Checker:
 
     def value(self, value: Any, key: str, depth: int) -> Any:
         if depth > _MOST_DEPTH:
-            raise NotAllowedError(f"{key} is nested more than {_MOST_DEPTH} deep")
+            raise _NotAllowed(f"{key} is nested more than {_MOST_DEPTH} deep")
         if isinstance(value, dict):
             return self.table(value, key, depth)
         if isinstance(value, list):
@@ -124,22 +135,22 @@ class _Checker:
         if isinstance(value, int | float) and not isinstance(value, bool):
             most = {"shared_object_id": 2**64, "projection_dim": _MOST_CHANNELS}.get(key, _MOST_NUMBER)
             if not math.isfinite(value) or abs(value) > most:
-                raise NotAllowedError(f"{key} is {value}")
+                raise _NotAllowed(f"{key} is {value}")
         elif isinstance(value, str):
             self.text(value, key)
         return value
 
     def text(self, value: str, key: str) -> None:
         if "activation" in key and value not in ACTIVATIONS:
-            raise NotAllowedError(f"{key} is {value[:80]!r}, which is none of Keras's activations")
+            raise _NotAllowed(f"{key} is {value[:80]!r}, which is none of Keras's activations")
         if "dtype" in key and value not in DTYPES:
-            raise NotAllowedError(f"{key} is {value[:80]!r}, which is no dtype")
+            raise _NotAllowed(f"{key} is {value[:80]!r}, which is no dtype")
         if key.endswith(("_regularizer", "_constraint")):
-            raise NotAllowedError(f"{key} is the name {value[:80]!r}; expected it spelt out")
+            raise _NotAllowed(f"{key} is the name {value[:80]!r}; expected it spelt out")
 
     def table(self, value: dict[str, Any], key: str, depth: int) -> Any:
         if any(name.startswith("__") for name in value):
-            raise NotAllowedError(f"{key} has an entry {next(name for name in value if name.startswith('__'))!r}")
+            raise _NotAllowed(f"{key} has an entry {next(name for name in value if name.startswith('__'))!r}")
         if "class_name" in value:
             self.check_class(value, key)
         found = {}
@@ -159,21 +170,23 @@ class _Checker:
         allowed = LAYERS if module == "keras.layers" else OTHERS.get(module or "", frozenset())
         if not isinstance(name, str) or name not in allowed:
             known = f"{module}.{registered or name}"[:120]
-            raise NotAllowedError(
+            raise _NotAllowed(
                 f"{key} has an object of {known}, which is not a layer of Keras that tlkit knows. If a plugin of "
                 "yours made it and you trust the file, load it with --trust"
             )
         if registered is not None and (registered != name or name not in WITH_REGISTERED_NAME):
-            raise NotAllowedError(f"{key} has an object that is registered as {str(registered)[:80]!r}")
+            raise _NotAllowed(f"{key} has an object that is registered as {str(registered)[:80]!r}")
+        if keras.saving.get_registered_object(name) is not None:
+            raise _NotAllowed(f"{key} has a {name}, and a plugin registered something of its own under that name")
         if module == "keras.layers" and isinstance(value.get("config"), dict):
             self.layers += 1
             if self.layers > MOST_LAYERS:
-                raise NotAllowedError(f"there are more than {MOST_LAYERS} layers")
+                raise _NotAllowed(f"there are more than {MOST_LAYERS} layers")
             # A weight whose initializer the configuration leaves out would be made without a bound.
             wanted = [each for each in _parameters(name) if each.endswith("_initializer")]
             lacking = [each for each in wanted if each not in value["config"]]
             if lacking:
-                raise NotAllowedError(f"{key}: a {name} has no {lacking[0]}")
+                raise _NotAllowed(f"{key}: a {name} has no {lacking[0]}")
 
 
 def _parameters(layer: str) -> list[str]:
@@ -191,20 +204,20 @@ def _check_weights(path: Path) -> int:
             if isinstance(item, h5py.Dataset):
                 plain = item.dtype.kind in "fiub" and not item.is_virtual and not item.external
                 if not plain or item.compression is not None or item.chunks is not None:
-                    raise NotAllowedError(f"the weights' {name} is not a plain array")
+                    raise _NotAllowed(f"the weights' {name} is not a plain array")
                 elements += item.size
     if elements > path.stat().st_size:
-        raise NotAllowedError("the weights claim more elements than the file has bytes")
+        raise _NotAllowed("the weights claim more elements than the file has bytes")
     return elements
 
 
 def _items(group: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     if depth > _MOST_DEPTH:
-        raise NotAllowedError(f"the weights are nested more than {_MOST_DEPTH} deep")
+        raise _NotAllowed(f"the weights are nested more than {_MOST_DEPTH} deep")
     for name in group:
         where = f"{path}/{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise NotAllowedError(f"the weights' {where[:120]} is a link")
+            raise _NotAllowed(f"the weights' {where[:120]} is a link")
         item = group[name]
         yield where, item
         if isinstance(item, h5py.Group):
@@ -223,11 +236,11 @@ class BoundedZeros(keras.initializers.Initializer):  # type: ignore[misc]
         """Zeros of a shape.
 
         Raises:
-            NotAllowedError: they are more than the file has values for.
+            _NotAllowed: they are more than the file has values for.
         """
         size = math.prod(int(each) for each in shape)
         if not _left or size > _left[-1]:
-            raise NotAllowedError(f"a layer wants {size} weights, more than the file has")
+            raise _NotAllowed(f"a layer wants {size} weights, more than the file has")
         _left[-1] -= size
         return keras.ops.zeros(shape, dtype=dtype)
 
@@ -249,7 +262,7 @@ def _build(config: dict[str, Any], weights: Path, elements: int) -> Any:
     for layer in _leaves(model):
         for shape in _shapes(layer):
             if math.prod(int(size or 1) for size in shape) > MOST_ELEMENTS:
-                raise NotAllowedError(f"the layer {layer.name} puts out {shape}, more than {MOST_ELEMENTS} numbers")
+                raise _NotAllowed(f"the layer {layer.name} puts out {shape}, more than {MOST_ELEMENTS} numbers")
         # The model may be copied and saved like any other.
         for name, value in list(vars(layer).items()):
             if isinstance(value, BoundedZeros):

@@ -1,0 +1,114 @@
+"""Folders that may not be written: the command says which, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Ended = subprocess.CompletedProcess[str]
+
+RECIPE = """\
+name = "small"
+task = "classification"
+[data]
+name = "digits"
+[input]
+image_size = 16
+batch_size = 128
+test = 0.1
+[backbone]
+name = "small_encoder"
+weights = "none"
+[head]
+name = "linear"
+[schedule]
+name = "full"
+epochs = 1
+"""
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., Ended]:
+    """Runs the command line as a user whom permissions stop, which they do not do for root."""
+    prefix = []
+    if os.name != "posix":
+        pytest.skip("permissions of folders are POSIX's")
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("permissions don't stop root, and there is no setpriv to give up what makes one root")
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+
+    def run(*arguments: object, folder: Path | None = None) -> Ended:
+        whole = [*prefix, sys.executable, "-m", "tlkit", *map(str, arguments)]
+        return subprocess.run(whole, capture_output=True, text=True, check=False, cwd=folder)
+
+    return run
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    file = tmp_path / "small.toml"
+    file.write_text(RECIPE)
+    return file
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A folder that may not be written."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o555)
+    yield folder
+    folder.chmod(0o755)
+
+
+def assert_refused(ended: Ended, folder: Path) -> None:
+    assert ended.returncode in (1, 2), ended.stderr
+    assert "Permission denied" in ended.stderr
+    assert str(folder) in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_run_folder_that_can_not_be_made_is_named(command, recipe, closed):
+    assert_refused(command("run", recipe, "--out", closed / "run"), closed)
+    assert_refused(command("run", recipe, folder=closed), Path("runs"))
+    assert_refused(command("run", recipe, "--out", closed), closed)
+    assert list(closed.iterdir()) == []
+
+
+def test_files_that_can_not_be_written_are_named_and_a_closed_run_can_be_used(
+    command, recipe, closed, tmp_path, class_folders
+):
+    run = tmp_path / "run"
+    photos = class_folders({"cat": 3, "dog": 3})
+    photo = photos / "cat" / "000.png"
+    assert command("run", recipe, "--out", run).returncode == 0
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file() and file.name != "events.log"}
+    run.chmod(0o555)
+    try:
+        assert_refused(command("resume", run, "--set", "schedule.epochs=2"), run)
+        assert command("predict", run, photo, "--out", tmp_path / "found.csv").returncode == 0
+        assert command("evaluate", run).returncode == 0
+    finally:
+        run.chmod(0o755)
+    assert {file: file.read_bytes() for file in before} == before
+    for arguments in (
+        ["predict", run, photo, "--out", closed / "found.csv"],
+        ["evaluate", run, "--out", closed / "metrics.json"],
+        ["inspect", run, "--out", closed / "inspect"],
+        ["compare", run, run, "--out", closed / "compare.png"],
+        ["augment", recipe, "--out", closed / "augment.png"],
+        ["check", recipe, "--json", closed / "check.json"],
+        ["check", recipe, "--html", closed / "check.html"],
+        ["lr", recipe, "--out", closed / "lr.png"],
+        ["init", photos, "--out", closed / "recipe.toml"],
+        ["recipes", "cp", "pets_seg", closed / "recipe.toml"],
+    ):
+        assert_refused(command(*arguments), closed)
+    assert command("resume", run, "--set", "schedule.epochs=2").returncode == 0
