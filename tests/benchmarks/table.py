@@ -85,7 +85,7 @@ def _table(lines: list[tuple[str, Line]], *, quick: bool) -> Table:
         table.add_column(heading, overflow="fold")
     for name, line in lines:
         goal = "" if line.goal is None else f"{line.goal.sign} {line.goal.value:g}{line.unit}"
-        table.add_row(name, line.what, goal, f"{line.value:.2f}{line.unit}", _verdict(line, quick=quick), line.shown)
+        table.add_row(name, line.what, goal, f"{line.value:.3g}{line.unit}", _verdict(line, quick=quick), line.shown)
     return table
 
 

@@ -559,7 +559,7 @@ def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, regis
     kept = KeptFacts(tmp_path / "file" / "folder")
     status = (photos / "cat" / "000.jpg").stat()
     kept.keep(photos / "cat" / "000.jpg", status, "settings", "digest", {})
-    assert kept.unchanged(photos / "cat" / "000.jpg", status, "settings") is None
+    assert kept.unchanged({photos / "cat" / "000.jpg": status}, "settings") == {}
 
 
 # Policy -------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,13 @@ from tlkit.contracts import MaskTable
 from tlkit.data.decode import BadImageError, decode_mask, decoded, is_animated, open_image, stands_on_its_side
 from tlkit.data.kept_facts import KeptFacts
 
-FACTS = 1
+FACTS = 2
 """Raised when the facts of the same bytes change, so that those that are kept are not used."""
 
 _SCALED = 64
 """Pixels a side that a JPEG keeps at least when it is scaled while it is decoded; every byte of it is still read."""
+_AT_ONCE = 32
+"""Files that a thread looks at in one go: handing over each costs more than decoding a small one."""
 _HASHED_SIDE = 32
 _HASH_SIZE = 16
 _FLAT = 2.0
@@ -114,32 +118,55 @@ def _look_at_all(
     wanted: Sequence[Wanted], reading: Reading, settings: Mapping[bool, str], kept: KeptFacts
 ) -> Iterator[tuple[Facts, bool]]:
     workers = max(2, os.cpu_count() or 2)
-    waiting: deque[Future[tuple[Facts, bool]]] = deque()
+    waiting: deque[Future[list[tuple[Facts, bool]]]] = deque()
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(workers, thread_name_prefix="tlkit-check") as pool:
         warnings.simplefilter("ignore")
-        for path, is_mask in wanted:
-            waiting.append(pool.submit(_look_at, path, is_mask, reading, settings[is_mask], kept))
-            if len(waiting) >= 8 * workers:
-                yield waiting.popleft().result()
+        for is_mask, files in groupby(wanted, key=itemgetter(1)):
+            paths = (path for path, _ in files)
+            while some := list(islice(paths, _AT_ONCE)):
+                waiting.append(pool.submit(_look_at_some, some, is_mask, reading, settings[is_mask], kept))
+                if len(waiting) >= 2 * workers:
+                    yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
 
-def _look_at(path: Path, is_mask: bool, reading: Reading, settings: str, kept: KeptFacts) -> tuple[Facts, bool]:
+def _look_at_some(
+    paths: Sequence[Path], is_mask: bool, reading: Reading, settings: str, kept: KeptFacts
+) -> list[tuple[Facts, bool]]:
+    statuses: dict[Path, os.stat_result] = {}
+    found: dict[Path, tuple[Facts, bool]] = {}
+    for path in paths:
+        try:
+            statuses[path] = path.stat()
+        except OSError as error:
+            found[path] = _unreadable(error), True
+    known = kept.unchanged(statuses, settings)
+    for path, status in statuses.items():
+        if path in known:
+            found[path] = Facts(**known[path]), False
+        else:
+            found[path] = _look_at(path, status, is_mask, reading, settings, kept), True
+    return [found[path] for path in paths]
+
+
+def _unreadable(error: OSError) -> Facts:
+    return Facts(problem="unreadable", reason=f"can't be read: {error.strerror}")
+
+
+def _look_at(
+    path: Path, status: os.stat_result, is_mask: bool, reading: Reading, settings: str, kept: KeptFacts
+) -> Facts:
     try:
-        status = path.stat()
-        known = kept.unchanged(path, status, settings)
-        if known is not None:
-            return Facts(**known), False
         data = path.read_bytes()
     except OSError as error:
-        return Facts(problem="unreadable", reason=f"can't be read: {error.strerror}"), True
+        return _unreadable(error)
     digest = hashlib.sha256(data).hexdigest()
     same = kept.same_bytes(digest, settings)
     facts = Facts(**same) if same is not None else _facts(path, data, digest, is_mask, reading)
     kept.keep(path, status, settings, digest, {key: getattr(facts, key) for key in Facts.__slots__})
-    return facts, True
+    return facts
 
 
 def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading) -> Facts:
@@ -155,7 +182,11 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
                 animated=is_animated(image),
             )
             if not is_mask:
-                return _picture_facts(path, image, about)
+                found = _picture_facts(path, image, about)
+                if not found.constant or image.mode == about.mode:
+                    return found
+                with open_image(path, data, reading.max_pixels) as again:  # one brightness may have several colours
+                    return _picture_facts(path, again, about, "RGB")
         assert reading.table is not None
         counts = np.bincount(decode_mask(path, reading.table, data, reading.max_pixels).reshape(-1))
         return replace(about, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
@@ -163,19 +194,18 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
         return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
 
 
-def _picture_facts(path: Path, image: Image.Image, about: Facts) -> Facts:
-    image.draft(None, (_SCALED, _SCALED))
-    pixels = np.array(decoded(path, image))
+def _picture_facts(path: Path, image: Image.Image, about: Facts, mode: str = "L") -> Facts:
+    image.draft(mode, (_SCALED, _SCALED))  # a JPEG is decoded small, and its brightness alone
+    picture = decoded(path, image)
     nan = image.mode == "F" and not np.isfinite(np.asarray(image)).all()
-    constant = not ((pixels[::16, ::16] != pixels[0, 0]).any() or (pixels != pixels[0, 0]).any())
-    picture = "" if nan or constant or min(about.width, about.height) < _HASHED_SIDE else _picture_hash(pixels)
-    return replace(about, nan=nan, constant=constant, picture=picture)
+    constant = not np.diff(np.reshape(picture.getextrema(), (-1, 2))).any()
+    unseen = nan or constant or min(about.width, about.height) < _HASHED_SIDE
+    return replace(about, nan=nan, constant=constant, picture="" if unseen else _picture_hash(picture.convert("L")))
 
 
-def _picture_hash(pixels: np.ndarray) -> str:
+def _picture_hash(gray: Image.Image) -> str:
     from imagehash import phash
 
-    gray = Image.fromarray(pixels).convert("L")
     if np.asarray(gray).std() < _FLAT:
         return ""
     return np.packbits(phash(gray, hash_size=_HASH_SIZE).hash).tobytes().hex()

@@ -19,8 +19,9 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, digest TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (digest TEXT, settings TEXT, facts TEXT, PRIMARY KEY (digest, settings)) WITHOUT ROWID;
 """
-_SOME = 500
-"""Files that are written down at a time, so that a check that was stopped goes on where it was."""
+_SOME = 5000
+"""Files that are written down at a time: a check that was stopped goes on there, and fewer would write the same pages
+of the database again and again."""
 
 
 class KeptFacts:
@@ -49,23 +50,37 @@ class KeptFacts:
         except DataError:
             return cls(None)
 
-    def unchanged(self, path: Path, status: os.stat_result, settings: str) -> dict[str, Any] | None:
-        """The facts of a file that has the size and the time of change that it had then."""
-        key = (os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns, settings)
-        return self._one(
-            "SELECT facts FROM files JOIN facts USING (digest) "
-            "WHERE path = ? AND size = ? AND changed = ? AND settings = ?",
-            key,
+    def unchanged(self, files: Mapping[Path, os.stat_result], settings: str) -> dict[Path, dict[str, Any]]:
+        """The facts of those files that have the size and the time of change that they had then.
+
+        Args:
+            files: a few; each is a variable of one query.
+            settings: what the facts depend on besides the files.
+        """
+        by_path = {os.fsencode(path.absolute()): path for path in files}
+        rows = self._rows(
+            "SELECT path, size, changed, facts FROM files JOIN facts USING (digest) "
+            f"WHERE settings = ? AND path IN ({', '.join('?' * len(by_path))})",
+            (settings, *by_path),
         )
+        found = {}
+        for name, size, changed, text in rows:
+            path = by_path[name]
+            if (size, changed) == (files[path].st_size, files[path].st_mtime_ns):
+                with suppress(ValueError):
+                    found[path] = json.loads(text)
+        return found
 
     def same_bytes(self, digest: str, settings: str) -> dict[str, Any] | None:
         """The facts of a file of the same bytes."""
         with self._lock:
             waiting = self._facts.get((digest, settings))
-        if waiting is not None:
-            found: dict[str, Any] = json.loads(waiting)
-            return found
-        return self._one("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
+        texts = [(waiting,)] if waiting is not None else []
+        texts = texts or self._rows("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
+        found: dict[str, Any] | None = None
+        with suppress(ValueError):
+            found = json.loads(texts[0][0]) if texts else None
+        return found
 
     def keep(self, path: Path, status: os.stat_result, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
         """Write down the facts of a file, soon."""
@@ -96,16 +111,14 @@ class KeptFacts:
             self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
             self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", files)
 
-    def _one(self, query: str, values: tuple[Any, ...]) -> dict[str, Any] | None:
+    def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             if self._database is None:
-                return None
+                return []
             try:
-                row = self._database.execute(query, values).fetchone()
-                found: dict[str, Any] | None = None if row is None else json.loads(row[0])
-            except (sqlite3.Error, ValueError):
-                return None
-            return found
+                return self._database.execute(query, values).fetchall()
+            except sqlite3.Error:
+                return []
 
 
 def _opened(folder: Path) -> sqlite3.Connection:
