@@ -219,12 +219,14 @@ def check_model_file(file, changes):
         assert "model.keras" in str(error)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's own, of odd but harmless configurations
 @settings(fuzzed, max_examples=max(COUNT // 2, 1))
 @given(config=st.deferred(lambda: changed(json.loads(model_parts()["config.json"]))))
 def test_a_model_file_of_any_configuration(tmp_path, config):
     check_model_file(tmp_path / "model.keras", {"config.json": json.dumps(config).encode()})
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's own, of odd but harmless configurations
 @settings(fuzzed, max_examples=max(COUNT // 2, 1))
 @given(part=st.deferred(lambda: st.one_of(garbled_part(name) for name in model_parts())))
 def test_a_model_file_of_any_bytes(tmp_path, part):

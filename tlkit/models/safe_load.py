@@ -12,6 +12,7 @@ import json
 import math
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ class _NotAllowed(Exception):  # noqa: N818 - becomes a NotAllowedError that nam
     """What is in the file and not allowed."""
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: Exception | Warning | str) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -267,7 +268,11 @@ def _build(config: dict[str, Any], weights: Path, elements: int) -> Any:
         for name, value in list(vars(layer).items()):
             if isinstance(value, BoundedZeros):
                 setattr(layer, name, keras.initializers.Zeros())
-    model.load_weights(weights)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        model.load_weights(weights)
+    if told:  # Keras leaves layers as they were made whose weights it doesn't find, and only warns of it
+        raise _NotAllowed(f"the weights are not those of its layers: {_first_line(told[0].message)}")
     return model
 
 
