@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import keras
+import pytest
 import tomlkit
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
