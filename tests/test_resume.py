@@ -250,6 +250,24 @@ def test_data_that_changed_since_is_named(registry, tmp_path, class_folders, mon
         tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
 
 
+def test_a_run_of_relative_paths_goes_on_from_any_folder(registry, tmp_path, class_folders, monkeypatch):
+    photos = class_folders({"cat": 12, "dog": 12})
+    (photos / "dog" / "empty.png").touch()
+    file = tmp_path / "recipe.toml"
+    text = RECIPE.format(schedule="head_epochs = 1\nstep_epochs = 1").replace('"digits"', '"folder"\npath = "photos"')
+    file.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    settings = ["input.batch_size=8", "input.max_bad_share=0.5"]
+    one_go = tlkit.run(file, settings, "one_go", registry=registry, quiet=True).folder
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, PhaseRun, "_prove", 1)
+        tlkit.run(file, settings, "run", registry=registry, quiet=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert_same(tmp_path / "run", tmp_path / one_go)
+
+
 def test_a_second_run_in_a_folder_changes_nothing(recipe, registry, tmp_path, monkeypatch):
     codes = []
     begin = PhaseRun.run

@@ -298,9 +298,9 @@ class _Run:
         """Whether the data is what the run began with."""
         again = self.cache / "samples.csv"
         data.write_samples_csv(again)
-        files = (self.folder.samples, again)
-        if files[0].read_bytes() != files[1].read_bytes():
-            then, now = ({(row["key"], row["digest"]): row for row in _rows(file)} for file in files)
+        before, after = _rows(self.folder.samples), _rows(again)
+        if before != after:
+            then, now = ({(row["key"], row["digest"]): row for row in rows} for rows in (before, after))
             # A file that is another also changes the splits of others; the cause is named first.
             keys = sorted({key for key, _ in then.keys() ^ now.keys()})
             keys = keys or sorted(key[0] for key, row in then.items() if now[key] != row)
@@ -452,8 +452,10 @@ class _Run:
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
+    """What a ``samples.csv`` says of the data; where the files lie, which its paths and reasons name, may change."""
     with file.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+        rows = list(csv.DictReader(stream))
+    return [{key: value for key, value in row.items() if key not in ("path", "mask", "reason")} for row in rows]
 
 
 def _where(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:
