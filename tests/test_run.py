@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import tlkit_command
 from PIL import Image
 
 import tlkit
@@ -109,6 +111,19 @@ def test_a_loaded_run_predicts_in_a_new_process_what_the_run_predicted(trained):
     label, probability = done.stdout.split()
     assert label == row["prediction"]
     assert float(probability) == pytest.approx(float(row["probability"]), rel=1e-4)
+
+
+def test_a_report_is_written_anew_as_it_was(trained, tmp_path):
+    root, _ = trained
+    folder = tmp_path / "run"
+    shutil.copytree(root / "run", folder)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.name != ".lock"}
+    (folder / "report.html").write_text("<script>alert(1)</script>")
+    (folder / "pictures" / "curves.png").unlink()
+    ended = tlkit_command("report", folder)
+    assert ended.code == 0, ended.err
+    after = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.name != ".lock"}
+    assert after == before
 
 
 def test_the_same_seed_gives_the_same_split_and_weights(trained, registry):

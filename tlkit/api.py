@@ -427,12 +427,7 @@ class _Run:
             return load_model_file(file, trust=True)
 
     def _evaluate(self, network: Network, card: Card, data: Data, kept: tuple[int, str]) -> Mapping[str, Any]:
-        from tlkit.contracts import ReportSection
-        from tlkit.evaluate.report import write_results
-
-        def sections(result: Mapping[str, Any]) -> list[ReportSection]:
-            found = self.registry.ask("tlkit_report_sections", ReportSection, run=self.folder.path, result=result)
-            return sorted(found, key=lambda section: section.title)
+        from tlkit.evaluate.report import plugin_sections, write_results
 
         self.reporter.begin("evaluating", 1)
         metrics = write_results(
@@ -441,7 +436,7 @@ class _Run:
             card,
             data,
             batch_size=self.recipe.input.batch_size,
-            sections=sections,
+            sections=plugin_sections(self.registry, self.folder),
             progress=lambda done, total: self.reporter.at(done, total, "evaluating"),
             kept=kept,
         )

@@ -26,6 +26,7 @@ VERBS = {
     "run": "Run a recipe: train, evaluate, write the run folder.",
     "resume": "Go on with a run that was stopped.",
     "evaluate": "Evaluate a trained model on its own or on other data.",
+    "report": "Write a run's report anew.",
     "augment": "Draw training images as a recipe augments them.",
     "lr": "Find a learning rate for a recipe.",
     "inspect": "Look inside a network: table, drawing, kernels, feature maps.",

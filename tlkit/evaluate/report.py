@@ -24,6 +24,7 @@ from tlkit.rundir import Card, RunFolder, write_atomically
 
 if TYPE_CHECKING:
     from tlkit.data.prepare import Data
+    from tlkit.registry import Registry
 
 TITLES = {
     "curves.png": "Learning curves",
@@ -82,6 +83,16 @@ def write_results(
         write_atomically(folder.pictures / name, content)
     write_atomically(folder.report, _html(folder, card, data, outcomes, pictures, sections(metrics)))
     return metrics
+
+
+def plugin_sections(registry: Registry, folder: RunFolder) -> Callable[[Mapping[str, Any]], list[ReportSection]]:
+    """What plugins add to a run's report, by title, given its metrics."""
+
+    def sections(result: Mapping[str, Any]) -> list[ReportSection]:
+        found = registry.ask("tlkit_report_sections", ReportSection, run=folder.path, result=result)
+        return sorted(found, key=lambda section: section.title)
+
+    return sections
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
