@@ -94,7 +94,7 @@ def weights(folder):
 
 def assert_same(folder, other):
     assert weights(folder) == weights(other)
-    for name in ("metrics.csv", "freeze.csv", "samples.csv", "metrics.json"):
+    for name in ("metrics.csv", "freeze.csv", "samples.csv", "metrics.json", "predictions.csv"):
         assert (folder / name).read_bytes() == (other / name).read_bytes(), name
 
 
