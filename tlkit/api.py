@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import shutil
 import time
@@ -22,7 +21,7 @@ from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry, make_registry
 from tlkit.resuming import check_changes, checkpoint_to_go_on_from
 from tlkit.run_plugins import load_run_recipe, parts_of
-from tlkit.rundir import Card, Part, RunFolder, create_run_folder, write_atomically
+from tlkit.rundir import Card, Part, RunFolder, create_run_folder, own_table, write_atomically
 from tlkit.runlock import FullDiskError, locked, telling_of_the_disk
 from tlkit.signals import Interrupted, Signals
 
@@ -110,6 +109,7 @@ def resume(
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     if not folder.recipe.is_file():
         raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to go on with; use tlkit run")
+    folder.refuse_links()
     registry = registry or make_registry()
     with locked(folder.path):
         then = load_run_recipe(folder, registry)
@@ -448,9 +448,7 @@ class _Run:
 
 def _rows(file: Path) -> list[dict[str, str]]:
     """What a ``samples.csv`` says of the data; where the files lie, which its paths and reasons name, may change."""
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return [{key: value for key, value in row.items() if key not in ("path", "mask", "reason")} for row in rows]
+    return [{k: v for k, v in row.items() if k not in ("path", "mask", "reason")} for row in own_table(file)]
 
 
 def _where(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:

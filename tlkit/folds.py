@@ -21,7 +21,7 @@ from tlkit.recipe import catalog
 from tlkit.recipe.load import load_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
-from tlkit.rundir import RunFolder, create_run_folder, write_atomically
+from tlkit.rundir import RunFolder, create_run_folder, own_table, write_atomically
 from tlkit.runlock import locked, telling_of_the_disk
 
 if TYPE_CHECKING:
@@ -204,13 +204,12 @@ def _result(folder: Path, count: int) -> FoldsResult:
         run = RunFolder(folder / f"fold-{number}")
         validation = run.read_json(run.metrics)["validation"]
         folds.append({name: value for name, value in validation.items() if isinstance(value, float)})
-        with (run.path / "predictions.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row.pop("split") == "validation":
-                    if writer is None:
-                        writer = csv.DictWriter(table, ["fold", *row])
-                        writer.writeheader()
-                    writer.writerow({"fold": number, **row})
+        for row in own_table(run.path / "predictions.csv"):
+            if row.pop("split") == "validation":
+                if writer is None:
+                    writer = csv.DictWriter(table, ["fold", *row])
+                    writer.writeheader()
+                writer.writerow({"fold": number, **row})
     names = [name for name in folds[0] if all(name in each for each in folds)]
     mean = {name: statistics.fmean(each[name] for each in folds) for name in names}
     deviation = {name: statistics.stdev(each[name] for each in folds) for name in names}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tlkit.errors import Problem, RecipeError, RunError
-from tlkit.recipe.load import load_recipe
+from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import Recipe, Selection
 from tlkit.registry import KINDS, Registry
 from tlkit.rundir import RunFolder
@@ -96,9 +96,11 @@ def load_run_recipe(folder: RunFolder, registry: Registry, overrides: Sequence[s
     Raises:
         RecipeError: it is not valid here; the message names the plugins that the run was made with and that are
             missing.
+        RunError: there are links in the folder, or the recipe is no text.
     """
+    folder.refuse_links()
     try:
-        return load_recipe(folder.recipe, registry, overrides)
+        return parse_recipe(folder.recipe_text(), registry, overrides, folder.recipe)
     except RecipeError as error:
         missing = missing_plugins(folder)
         if not missing:

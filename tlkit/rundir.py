@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +23,9 @@ from tlkit.runlock import LOCK, locked
 
 FORMAT: Literal[1] = 1
 MOST_BYTES = 64_000_000
-"""Of a JSON file of a run folder."""
+"""Of a file of a run folder that is read whole."""
+MOST_TABLE_BYTES = 1_000_000_000
+"""Of its tables with a line for each image."""
 
 
 class Part(BaseModel):
@@ -161,11 +166,40 @@ class RunFolder:
             hint = "the run in it has not ended" if self.recipe.is_file() else "it is not a run folder of tlkit"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
-            return Card.model_validate_json(self._content(self.card))
+            return Card.model_validate_json(own_content(self.card))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise RunError(f"{self.card}: {where}: {first['msg']}; the file is damaged") from error
+
+    def refuse_links(self) -> None:
+        """Look for links in a folder that anybody may have made, before files in it are read and written.
+
+        Raises:
+            RunError: there is one. tlkit makes none, and what it leads to is not the run's.
+        """
+        for folder, folders, files in os.walk(self.path):
+            for name in sorted((*folders, *files)):
+                path = Path(folder) / name
+                if path.is_symlink():
+                    raise RunError(
+                        f"{path}: is a link, and a run folder of tlkit's has none; what it leads to is neither read "
+                        "nor written. Put the file or folder itself in its place"
+                    )
+
+    def recipe_text(self) -> str:
+        """What is in ``recipe.toml``.
+
+        Raises:
+            RunError: it is missing, no file of UTF-8 text, or too large.
+            OSError: it can't be read.
+        """
+        try:
+            return own_content(self.recipe).decode("utf-8-sig")
+        except FileNotFoundError as error:
+            raise RunError(f"{self.recipe}: no such file; it tells what was run") from error
+        except UnicodeDecodeError as error:
+            raise RunError(f"{self.recipe}: not UTF-8 text ({error}); the file is damaged") from error
 
     def read_json(self, path: Path) -> Any:
         """Read a JSON file of the folder.
@@ -174,24 +208,50 @@ class RunFolder:
             RunError: the file is missing or is not JSON.
         """
         try:
-            return json.loads(self._content(path))
+            return json.loads(own_content(path))
         except FileNotFoundError as error:
             raise RunError(f"{path}: no such file; the run has not ended, or it was removed") from error
         except (ValueError, RecursionError) as error:
             raise RunError(f"{path}: not JSON ({error}); the file is damaged") from error
 
-    def _content(self, path: Path) -> bytes:
-        """A small file of the folder itself, whoever made it."""
-        if path.is_symlink():
-            raise RunError(f"{path}: is a link; only files of the run folder itself are read")
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise RunError(f"{path}: has {size} bytes; expected at most {MOST_BYTES}; it is no file of tlkit's")
-        return path.read_bytes()
-
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def own_content(path: Path, most: int = MOST_BYTES) -> bytes:
+    """What is in a file of a run folder itself, whoever made the folder.
+
+    Args:
+        path: of the file.
+        most: bytes that it may have.
+
+    Raises:
+        RunError: it is a link, a device or a pipe, or larger.
+        OSError: it can't be read.
+    """
+    if path.is_symlink():
+        raise RunError(f"{path}: is a link; only files of the run folder itself are read")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise RunError(f"{path}: is no file; expected one that tlkit wrote")
+    if status.st_size > most:
+        raise RunError(f"{path}: has {status.st_size} bytes; expected at most {most}; it is no file of tlkit's")
+    return path.read_bytes()
+
+
+def own_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file of a run folder itself; as ``own_content``.
+
+    Raises:
+        RunError: as ``own_content``, or it is not a CSV file in UTF-8.
+        OSError: it can't be read.
+    """
+    try:
+        text = own_content(path, MOST_TABLE_BYTES).decode("utf-8")
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path}: not a CSV file in UTF-8 ({error}); the file is damaged") from error
 
 
 def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) -> RunFolder:

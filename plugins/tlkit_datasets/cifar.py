@@ -11,7 +11,16 @@ import numpy as np
 import tlkit
 from tlkit_datasets.archives import cache_folder, reason
 from tlkit_datasets.options import Cifar100Options, PublishedOptions
-from tlkit_datasets.published import BROKEN, Arrays, Published, checked_labels, existing, read_npz, sample_set
+from tlkit_datasets.published import (
+    BROKEN,
+    LARGEST_ARRAYS,
+    Arrays,
+    Published,
+    checked_labels,
+    existing,
+    read_npz,
+    sample_set,
+)
 
 URL = "https://www.cs.toronto.edu/~kriz/"
 _PIXELS = 3 * 32 * 32
@@ -149,6 +158,8 @@ def _records(source: Path, archive: Archive, title: str) -> Arrays:
             for member in tar:
                 name = Path(member.name).name
                 stream = tar.extractfile(member) if name in archive.train + archive.test else None
+                if member.size > LARGEST_ARRAYS:
+                    raise tlkit.DataError(f"{source}: {name} has {member.size} bytes; this is not the publisher's file")
                 if stream is not None:
                     found[name] = stream.read()
     except (*BROKEN, tarfile.TarError) as error:

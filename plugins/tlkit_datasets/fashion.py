@@ -10,7 +10,7 @@ import numpy as np
 import tlkit
 from tlkit_datasets.archives import cache_folder
 from tlkit_datasets.options import PublishedOptions
-from tlkit_datasets.published import BROKEN, Published, checked_labels, existing, read_npz, sample_set
+from tlkit_datasets.published import BROKEN, LARGEST_ARRAYS, Published, checked_labels, existing, read_npz, sample_set
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FILES = {
@@ -64,9 +64,12 @@ def open_fashion_mnist(ctx: tlkit.DatasetContext, options: PublishedOptions) -> 
 def _idx(file: Path) -> np.ndarray:
     """An array of unsigned bytes in the IDX format (yann.lecun.com/exdb/mnist): magic, sizes, values."""
     try:
-        content = gzip.decompress(file.read_bytes())
+        with gzip.open(file) as stream:
+            content = stream.read(LARGEST_ARRAYS + 1)
     except BROKEN as error:
         raise tlkit.DataError(f"{file}: can't be unpacked: {error}; remove it and fetch it again") from error
+    if len(content) > LARGEST_ARRAYS:
+        raise tlkit.DataError(f"{file}: unpacks to more than {LARGEST_ARRAYS} bytes; remove it and fetch it again")
     rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     sizes = tuple(int(size) for size in np.frombuffer(content[4 : 4 + 4 * rank], ">u4"))
     if not rank or len(content) != 4 + 4 * rank + int(np.prod(sizes)):

@@ -14,7 +14,9 @@ import tlkit
 Arrays = dict[str, np.ndarray]
 """``x_train``, ``y_train``, ``x_test``, ``y_test``: uint8 (N, H, W) or (N, H, W, 3), and integers (N,) or (N, 1)."""
 
-BROKEN = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+LARGEST_ARRAYS = 2_000_000_000
+"""Bytes that a published data set of arrays may have when it is unpacked."""
+BROKEN = (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged archive or array raises."""
 
 
@@ -57,6 +59,15 @@ def read_npz(file: Path, published: Published) -> Arrays:
     if not zipfile.is_zipfile(file):
         raise tlkit.DataError(f"data.path: {file} is not an .npz file, or cut off; expected {published.expected}")
     try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(
+                entry.file_size for entry in archive.infolist() if entry.filename.removesuffix(".npy") in wanted
+            )
+        if unpacked > LARGEST_ARRAYS:
+            raise tlkit.DataError(
+                f"data.path: {file}: its arrays take {unpacked} bytes, at most {LARGEST_ARRAYS} are expected of "
+                f"{published.title}"
+            )
         with np.load(file, allow_pickle=False) as found:
             missing = [key for key in wanted if key not in found]
             if missing:

@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from tlkit import DataError, Sample
 from tlkit.data.splits import assign_splits, read_samples_csv, repeat_splits
 from tlkit.recipe.schema import InputTable
+from tlkit.rundir import MOST_TABLE_BYTES
 
 
 def samples(count, **fields):
@@ -314,3 +315,15 @@ def test_a_damaged_samples_csv_is_named(tmp_path, text, message):
 def test_a_missing_samples_csv_is_named(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_samples_csv(tmp_path / "none.csv")
+
+
+def test_what_can_be_no_samples_csv_is_not_read(tmp_path):
+    with pytest.raises(DataError, match=r"is no file; expected a samples\.csv of an earlier run"):
+        read_samples_csv(tmp_path)
+    if Path("/dev/zero").exists():
+        with pytest.raises(DataError, match="/dev/zero: is no file"):
+            read_samples_csv(Path("/dev/zero"))
+    with (tmp_path / "samples.csv").open("wb") as file:
+        file.truncate(MOST_TABLE_BYTES + 1)
+    with pytest.raises(DataError, match="has 1000000001 bytes; expected at most 1000000000"):
+        read_samples_csv(tmp_path / "samples.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -168,6 +169,44 @@ def test_a_file_that_is_no_hdf5_is_named(tmp_path: Path) -> None:
     (tmp_path / "page.h5").write_text("<html>404</html>", encoding="utf-8")
     with pytest.raises(DataError, match=r"page\.h5: not an HDF5 file"):
         loaded("small_encoder", weights=str(tmp_path / "page.h5"))
+
+
+@pytest.mark.parametrize("name", ["own.weights.h5", "own.h5"])
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, name: str) -> None:
+    model, _, _ = build("small_encoder")
+    file = tmp_path / name
+    if name == "own.h5":
+        write_legacy(model, file)
+    else:
+        model.save_weights(file)
+    file.write_bytes(file.read_bytes()[:-3000])
+    with pytest.raises(DataError, match=rf"backbone\.weights: .*{re.escape(name)}: can't be read: .*truncated"):
+        loaded("small_encoder", weights=str(file))
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no device of that name here")
+def test_a_device_is_no_weights_file() -> None:
+    with pytest.raises(DataError, match=r"is neither a file nor a folder: /dev/zero"):
+        loaded("small_encoder", weights="/dev/zero")
+
+
+@pytest.mark.parametrize("kind", ["link", "external", "virtual"])
+def test_weights_that_lie_in_another_file_are_not_read(tmp_path: Path, kind: str) -> None:
+    model, _, _ = build("small_encoder")
+    file = write_legacy(model, tmp_path / "own.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["kernel"] = np.ones(9, np.float32)
+    with h5py.File(file, "r+") as changed:
+        if kind == "link":
+            changed["more"] = h5py.ExternalLink("other.h5", "kernel")
+        elif kind == "external":
+            changed.create_dataset("more", (4,), "float32", external=[(str(tmp_path / "other.h5"), 0, 16)])
+        else:
+            layout = h5py.VirtualLayout((9,), "float32")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "kernel", shape=(9,))
+            changed.create_virtual_dataset("more", layout)
+    with pytest.raises(DataError, match=r"own\.h5: not loaded: the weights' /more (is a link|lies in another file)"):
+        loaded("small_encoder", weights=str(file))
 
 
 def test_a_keras_3_file_under_another_name_is_to_be_renamed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import platformdirs
 import pytest
 import tlkit_datasets
 from PIL import Image
-from tlkit_datasets import archives, cats, cifar, fashion, pets
+from tlkit_datasets import archives, cats, cifar, fashion, pets, published
 
 from tlkit import DataError, DatasetContext
 from tlkit.data.prepare import open_data
@@ -181,6 +181,26 @@ def test_a_damaged_file_of_fashion_mnist_is_named(tmp_path, damage, message):
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(DataError, match=rf"t10k-images-idx3-ubyte\.gz: .*{message}"):
         open_("fashion_mnist", path=tmp_path)
+
+
+def test_arrays_that_unpack_to_more_than_any_data_set_has_are_refused(tmp_path, monkeypatch):
+    file = tmp_path / "bomb.npz"
+    np.savez_compressed(file, **{name: np.zeros(30_000, np.uint8) for name in arrays((28, 28))})
+    assert file.stat().st_size < 3000
+    fashion_files(tmp_path)
+    for module in (published, fashion):
+        monkeypatch.setattr(module, "LARGEST_ARRAYS", 1000)
+    with pytest.raises(DataError, match=r"bomb\.npz: its arrays take 120512 bytes, at most 1000 are expected"):
+        open_("cifar10", path=file)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: unpacks to more than 1000 bytes"):
+        open_("fashion_mnist", path=tmp_path)
+
+
+def test_a_member_larger_than_any_data_set_is_refused(tmp_path, monkeypatch):
+    cifar_archive(tmp_path, "cifar10")
+    monkeypatch.setattr(cifar, "LARGEST_ARRAYS", 1000)
+    with pytest.raises(DataError, match=r"data_batch_1\.bin has \d+ bytes; this is not the publisher's file"):
+        open_("cifar10", path=tmp_path)
 
 
 # CIFAR ------------------------------------------------------------------------------------------------------------

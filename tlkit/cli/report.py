@@ -31,6 +31,7 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
 
     folder = RunFolder(run)
     folder.read_card()
+    folder.refuse_links()
     start_tensorflow()
     from tlkit.cli.evaluate import open_run_data, recipe_with_data
     from tlkit.evaluate.predictor import Predictor

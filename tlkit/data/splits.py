@@ -18,6 +18,7 @@ from tlkit.data.group_splits import hold_out_groups
 from tlkit.errors import DataError
 from tlkit.recipe.schema import InputTable
 from tlkit.registry import nearest
+from tlkit.rundir import MOST_TABLE_BYTES
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,13 @@ def read_samples_csv(file: Path) -> dict[str, WrittenSample]:
         DataError: the file is missing, or a line of it is not as ``Data.write_samples_csv`` writes it.
     """
     splits: dict[str, WrittenSample] = {}
+    if not file.is_file():
+        what = "no such file" if not file.exists() else "is no file"
+        raise DataError(f"{file}: {what}; expected a samples.csv of an earlier run")
+    if file.stat().st_size > MOST_TABLE_BYTES:
+        raise DataError(
+            f"{file}: has {file.stat().st_size} bytes; expected at most {MOST_TABLE_BYTES} of a samples.csv"
+        )
     try:
         with file.open(newline="", encoding="utf-8") as text:
             reader = csv.DictReader(text)
@@ -262,8 +270,8 @@ def read_samples_csv(file: Path) -> dict[str, WrittenSample]:
                 if row["key"] in splits:
                     raise DataError(f"{file}:{reader.line_num}: {row['key']!r} stands there twice")
                 splits[row["key"]] = WrittenSample(cast(Split, row["split"]), row.get("digest") or "")
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: no such file; expected a samples.csv of an earlier run") from error
+    except OSError as error:
+        raise DataError(f"{file}: can't be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file}: not a CSV file: {error}") from error
     return splits

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import RunError
+from tlkit.rundir import own_table
 
 NOT_METRICS = ("phase", "epoch", "learning_rate", "seconds")
 
@@ -49,10 +49,9 @@ def read_history(path: Path) -> History:
         RunError: it is missing or damaged.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-            seconds = _seconds(path.with_name("times.csv"), rows)
-            names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
+        rows = own_table(path)
+        seconds = _seconds(path.with_name("times.csv"), rows)
+        names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
         return History(
             tuple(row["phase"] for row in rows),
             tuple(int(row["epoch"]) for row in rows),
@@ -70,6 +69,5 @@ def _seconds(times: Path, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...
     """How long each epoch took, 0 where it isn't written; older runs have it in ``metrics.csv`` itself."""
     found: dict[str, float] = {}
     if times.is_file():
-        with times.open(newline="", encoding="utf-8") as file:
-            found = {row["epoch"]: float(row["seconds"]) for row in csv.DictReader(file)}
+        found = {row["epoch"]: float(row["seconds"]) for row in own_table(times)}
     return tuple(float(row.get("seconds") or found.get(row["epoch"], 0.0)) for row in rows)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.contracts import ReportSection
-from tlkit.errors import PluginError
+from tlkit.errors import PluginError, RunError
 from tlkit.evaluate.curves import learning_curves
 from tlkit.evaluate.evaluator import Inference, Outcome, Progress, evaluate
 from tlkit.evaluate.history import read_history
@@ -20,7 +20,7 @@ from tlkit.evaluate.metrics import Metrics
 from tlkit.evaluate.pages import choose_pages, label_text, predicted_numbers, worst_files
 from tlkit.evaluate.pictures import confusion_matrix, label_counts
 from tlkit.evaluate.render import embedded, render_page
-from tlkit.rundir import Card, RunFolder, write_atomically
+from tlkit.rundir import Card, RunFolder, own_content, own_table, write_atomically
 
 if TYPE_CHECKING:
     from tlkit.data.prepare import Data
@@ -180,7 +180,7 @@ def _html(
             worst=worst_files(outcomes, card, data),
             freeze=_freeze_summary(folder.freeze),
             sections=[_section(each, folder) for each in sections],
-            recipe=folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else "",
+            recipe=folder.recipe_text() if folder.recipe.is_file() else "",
             environment=_environment_rows(_environment(folder)),
         )
     )
@@ -209,12 +209,14 @@ def _freeze_summary(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     phases: dict[str, dict[str, Any]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
+    try:
+        for row in own_table(path):
             counts = {"phase": row["phase"], "stayed": 0, "moved": 0, "changed": 0, "idle": 0}
             summary = phases.setdefault(row["phase"], counts)
             should, changed = row["should_change"] == "yes", row["changed"] == "yes"
             summary[("changed" if changed else "idle") if should else ("moved" if changed else "stayed")] += 1
+    except KeyError as error:
+        raise RunError(f"{path}: not what a run wrote: no column {error}; the file is damaged") from error
     return list(phases.values())
 
 
@@ -226,7 +228,7 @@ def _section(section: ReportSection, folder: RunFolder) -> dict[str, Any]:
             raise PluginError(
                 f'report section "{section.title}": expected a PNG file below {folder.path}, received {section.image}'
             )
-        content = path.read_bytes()
+        content = own_content(path)
         if not content.startswith(PNG_START):
             raise PluginError(f'report section "{section.title}": {section.image} is not a PNG file')
         data = embedded(content)

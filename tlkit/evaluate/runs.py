@@ -117,10 +117,8 @@ def _settings(folder: RunFolder) -> Mapping[str, Any] | None:
 
 def _recipe(folder: RunFolder) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(folder.recipe.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{folder.recipe}: no such file; it tells what was run") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(folder.recipe_text())
+    except tomllib.TOMLDecodeError as error:
         raise RunError(f"{folder.recipe}: not TOML ({error}); the file is damaged") from error
 
 

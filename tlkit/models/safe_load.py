@@ -212,6 +212,22 @@ def _check_weights(path: Path) -> int:
     return elements
 
 
+def refuse_links(path: Path) -> None:
+    """Look through an HDF5 file for what would be read from another file.
+
+    Raises:
+        NotAllowedError: it has links, or arrays that lie outside.
+        OSError: it can't be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            for name, item in _items(file, "", 0):
+                if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
+                    raise _NotAllowed(f"the weights' {name} lies in another file")
+    except _NotAllowed as error:
+        raise NotAllowedError(f"{path}: not loaded: {error}") from error
+
+
 def _items(group: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
     if depth > _MOST_DEPTH:
         raise _NotAllowed(f"the weights are nested more than {_MOST_DEPTH} deep")

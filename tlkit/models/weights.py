@@ -14,7 +14,7 @@ from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
 from tlkit.errors import DataError, RunError
 from tlkit.fetch import download
 from tlkit.models.graph import snake_case
-from tlkit.models.safe_load import load_model_file
+from tlkit.models.safe_load import load_model_file, refuse_links
 
 Tensors = list[tuple[str, Any]]
 
@@ -48,8 +48,9 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
             _load_run(model, path, record.name)
             return True
         if not path.is_file():
+            what = "is neither a file nor a folder" if path.exists() else "no such file or folder"
             raise DataError(
-                f'backbone.weights: no such file or folder: {path.absolute()}; expected "imagenet", "none", '
+                f'backbone.weights: {what}: {path.absolute()}; expected "imagenet", "none", '
                 "a .weights.h5 or .h5 file, or the folder of an earlier run"
             )
         _load_file(model, path, record.name)
@@ -80,8 +81,20 @@ def published_file(file: PretrainedFile, name: str) -> Path:
 
 
 def _load_file(model: Any, path: Path, name: str) -> None:
-    if not h5py.is_hdf5(path):
-        raise DataError(f"backbone.weights: {path}: not an HDF5 file; expected a .weights.h5 or .h5 file of Keras")
+    try:
+        with path.open("rb") as readable:
+            readable.read(1)
+        if not h5py.is_hdf5(path):
+            raise DataError(f"backbone.weights: {path}: not an HDF5 file; expected a .weights.h5 or .h5 file of Keras")
+        refuse_links(path)
+        _load_hdf5(model, path, name)
+    except OSError as error:
+        raise DataError(f"backbone.weights: {path}: can't be read: {error.strerror or error}") from error
+    except RunError as error:
+        raise DataError(f"backbone.weights: {error}") from error
+
+
+def _load_hdf5(model: Any, path: Path, name: str) -> None:
     with h5py.File(path, "r") as file:
         root = _legacy_root(file)
         if root is not None:

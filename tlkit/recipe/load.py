@@ -21,6 +21,8 @@ from tlkit.registry import KINDS, Registry, nearest
 
 Values = dict[str, Any]
 
+_MOST_BYTES = 16_000_000
+
 
 class _Top(Options):
     """What stands above the tables."""
@@ -90,7 +92,11 @@ def locate(problems: Sequence[Problem], file: Path | None, overrides: Sequence[s
 
 def _read(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)  # /dev/zero and the like never end
+        if len(content) > _MOST_BYTES:
+            raise RecipeError([Problem("", f"has more than {_MOST_BYTES} bytes; expected a recipe", file)])
+        return content.decode("utf-8-sig")
     except FileNotFoundError as error:
         folder = file.parent if file.parent.is_dir() else Path()
         beside = {entry.stem: str(folder / entry.name) for entry in folder.glob("*.toml")}
