@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from run_folders import write_run
 
 from tlkit import RecipeError, RunError, resume
 from tlkit.cli import cli
+from tlkit.evaluate.runs import open_runs
 from tlkit.recipe.load import load_recipe
 from tlkit.run_plugins import load_run_recipe
 from tlkit.rundir import MOST_BYTES, MOST_TABLE_BYTES, RunFolder, own_content, own_table
@@ -73,7 +75,7 @@ def test_what_a_link_in_a_run_folder_leads_to_is_neither_read_nor_written(folder
     before = sorted(entry.name for entry in folder.path.iterdir())
     with pytest.raises(RunError, match=rf"{name}: is a link"):
         resume(folder.path, quiet=True)
-    for command in ("report", "evaluate", "inspect"):
+    for command in ("report", "evaluate", "inspect", "compare"):
         result = CliRunner().invoke(cli, [command, str(folder.path)])
         assert isinstance(result.exception, RunError), command
     assert sorted(entry.name for entry in folder.path.iterdir()) == before
@@ -98,3 +100,10 @@ def test_a_recipe_of_a_run_that_is_missing_or_no_text_is_named(folder, registry)
 def test_a_recipe_without_an_end_is_refused(registry):
     with pytest.raises(RecipeError, match="has more than 16000000 bytes; expected a recipe"):
         load_recipe(Path("/dev/zero"), registry)
+
+
+def test_a_model_that_every_look_would_unpack_is_refused(folder, registry):
+    with zipfile.ZipFile(folder.model, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", b"\0" * 1_000_000)
+    with pytest.raises(RunError, match=r"model\.keras: its weights are compressed"):
+        open_runs([folder.path])

@@ -101,6 +101,7 @@ def labels(paths: Sequence[Path]) -> list[str]:
 def _check(folder: RunFolder) -> None:
     if not folder.path.is_dir():
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
+    folder.refuse_links()
     if not folder.history.is_file():
         hint = "the run in it has not begun to train" if folder.recipe.is_file() else "it is not a run folder of tlkit"
         raise RunError(f"{folder.path}: has no {folder.history.name}: {hint}")
@@ -187,8 +188,11 @@ def _count_weights(model: Path) -> int | None:
             count += item.size
 
     try:
-        with zipfile.ZipFile(model) as archive, archive.open("model.weights.h5") as file, h5py.File(file) as weights:
-            weights.visititems(visit)
+        with zipfile.ZipFile(model) as archive:
+            if archive.getinfo("model.weights.h5").compress_type != zipfile.ZIP_STORED:
+                raise RunError(f"{model}: its weights are compressed, which tlkit's are not")  # every look unpacks them
+            with archive.open("model.weights.h5") as file, h5py.File(file) as weights:
+                weights.visititems(visit)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(f"{model}: can't be read: {error}; the file is damaged, or not a model") from error
     return count
