@@ -166,7 +166,7 @@ def test_a_test_file_that_has_become_a_training_file_is_refused(recipe, registry
     with pytest.raises(tlkit.DataError, match=f"have become training images: .*{train.name}"):
         opened(f"input.samples={tmp_path / 'samples.csv'}", "check.duplicate=keep")
     train.write_bytes(content + b"\n")
-    assert any("1 files changed since" in note for note in opened(f"input.samples={tmp_path / 'samples.csv'}").notes)
+    assert any("changed since" in note for note in opened(f"input.samples={tmp_path / 'samples.csv'}").notes)
     train.unlink()
-    with pytest.raises(tlkit.DataError, match=f"names 1 samples that are not there: .*{train.name}"):
+    with pytest.raises(tlkit.DataError, match=rf"names samples that are not there \(1\): .*{train.name}"):
         opened(f"input.samples={tmp_path / 'samples.csv'}")

@@ -226,7 +226,7 @@ def test_a_class_folder_that_is_a_link_to_another_is_an_error(check: Check, phot
     (photos / "wolf").symlink_to(photos / "dog")
     checked = check(photos)
     assert [(each.kind, each.key) for each in checked.report.of("error")] == [("linked_folder", "wolf")]
-    with pytest.raises(DataError, match="wolf: leads to dog; 10 images are reached through it"):
+    with pytest.raises(DataError, match="wolf: leads to dog; images that are reached through it: 10"):
         checked.raise_errors()
 
 

@@ -287,8 +287,8 @@ def test_a_split_is_repeated_and_changes_are_told(tmp_path):
     file.write_text(HEADER + "\n".join(rows) + "\n")
     splits = repeat_splits(file, samples(3), ["aa", "changed", "cc"])
     assert splits.splits.tolist() == ["test", "train", "left out"]
-    assert any("1 files changed" in note and "001.png" in note for note in splits.notes)
-    assert any("1 samples are not in" in note for note in splits.notes)
+    assert any("changed since" in note and "001.png" in note for note in splits.notes)
+    assert any("left out, as they are not in" in note for note in splits.notes)
 
 
 def test_a_sample_of_the_file_that_is_gone_is_an_error(tmp_path):

@@ -176,7 +176,7 @@ class _Check:
                 for each in self.found.samples
                 if isinstance(each.image, Path) and str(each.image).startswith(start)
             ]
-            detail += f"; {len(below)} images are reached through it" if below else ""
+            detail += f"; images that are reached through it: {len(below)}" if below else ""
             self.note(kind, self.folder.shown(link), detail, drops=below)
         for kind, key, detail in self.folder.findings():
             self.note(kind, key, detail)

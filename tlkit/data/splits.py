@@ -180,7 +180,7 @@ def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
     torn = [group for group, found in sides.items() if len(found) > 1]
     if torn:
         raise DataError(
-            f"{len(torn)} groups stand on several sides of the data set's own splits, such as "
+            f"the data set's own splits have groups on several sides ({len(torn)}), such as "
             f'"{torn[0]}" in {" and ".join(sorted(sides[torn[0]]))}; mend the splits, or leave the grouping away'
         )
 
@@ -202,10 +202,10 @@ def repeat_splits(file: Path, samples: Sequence[Sample], digests: Sequence[str])
     added = [sample.key for sample in samples if sample.key not in written]
     if missing:
         raise DataError(
-            f"input.samples: {file} names {len(missing)} samples that are not there: {_some(missing)}. Put them "
+            f"input.samples: {file} names samples that are not there ({len(missing)}): {_some(missing)}. Put them "
             "back, or take their lines out"
         )
-    notes = [f"{len(added)} samples are not in {file}; they are left out"] if added else []
+    notes = [f"left out, as they are not in {file}: {_some(added)}"] if added else []
     changed = [
         sample.key
         for sample, digest in zip(samples, digests, strict=True)
@@ -223,7 +223,7 @@ def repeat_splits(file: Path, samples: Sequence[Sample], digests: Sequence[str])
             f"{_some(leaked)}. What is measured on them would be worth nothing; put the files back as they were"
         )
     if changed:
-        notes.append(f"{len(changed)} files changed since {file} was written: {_some(changed)}")
+        notes.append(f"changed since {file} was written: {_some(changed)}")
     splits = [written[sample.key].split if sample.key in written else "left out" for sample in samples]
     return Splits(np.array(splits), tuple(notes))
 
