@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -39,16 +39,24 @@ def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
     return draws.astype(np.int32)
 
 
-def ahead_of_time(make: Callable[[T], dict[str, Any]], parts: Sequence[T]) -> Iterator[dict[str, Any]]:
-    """``make`` of each part, in a thread, some before they are asked for."""
+def ahead_of_time(
+    make: Callable[[T], dict[str, Any]], parts: Iterable[T], *, threads: int = 1
+) -> Iterator[dict[str, Any]]:
+    """``make`` of each part in the order of the parts, in threads, some before they are asked for.
+
+    Who stops asking waits only for what is being made.
+    """
     ahead: deque[Future[dict[str, Any]]] = deque()
-    with ThreadPoolExecutor(1, "tlkit-feed") as worker:
+    workers = ThreadPoolExecutor(threads, "tlkit-feed")
+    try:
         for part in parts:
-            ahead.append(worker.submit(make, part))
+            ahead.append(workers.submit(make, part))
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+    finally:
+        workers.shutdown(cancel_futures=True)
 
 
 class Feed:

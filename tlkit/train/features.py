@@ -173,6 +173,11 @@ def _times(feature_set: FeatureSet, folder: Path) -> tuple[float, float]:
     return computing, reading / len(features[0])
 
 
+def _batches_at_once() -> int:
+    """Where one batch leaves cores idle, as between its operations, another uses them; a GPU has its own queue."""
+    return 1 if tf.config.list_physical_devices("GPU") else 2
+
+
 def amount(count: float) -> str:
     """In GB or MB, with one decimal."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count, 1e5) / 1e6:.1f} MB"
@@ -296,8 +301,8 @@ class FeatureSet:
             yield self._tried.pop(batch)
             batch += 1
         if batch * self._feed.batch_size < end:
-            for each in self._feed.epoch(self.rows[:end], self._seeds, start=batch):
-                yield self._values(each)
+            batches = self._feed.epoch(self.rows[:end], self._seeds, start=batch)
+            yield from ahead_of_time(self._values, batches, threads=_batches_at_once())
 
     def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
         found = {f"feature{place}": values for place, values in enumerate(self._part(batch["images"]))}
