@@ -100,6 +100,12 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of any file from other tests."""
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
+
+
 # Files --------------------------------------------------------------------------------------------------------------
 
 
@@ -542,24 +548,37 @@ def test_a_damaged_database_is_made_anew(check: Check, photos: Path) -> None:
     assert check(photos).report.read == 0
 
 
-def test_files_of_the_same_bytes_are_decoded_once(check: Check, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_the_same_bytes_are_decoded_once(
+    check: Check, photos: Path, own_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(10):
         shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / f"copy{number}.jpg")
     opened = []
     whole = file_facts.open_image
-    monkeypatch.setattr(file_facts, "open_image", lambda *each: opened.append(each[0]) or whole(*each))
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr(file_facts, "open_image", lambda *each: opened.append(each[0].name) or whole(*each))
     check(photos)
-    copies = [file for file in opened if file.name.startswith("copy") or file.name == "000.jpg"]
-    assert len(copies) <= 3
+    assert len(opened) == 20
+    assert sum(name.startswith("copy") for name in opened) <= 1
+
+
+def test_many_files_are_read_in_processes_with_the_same_facts(
+    check: Check, messy: Path, own_cache: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_threads = check(messy)
+    shutil.rmtree(checks_folder())
+    monkeypatch.setattr(file_facts, "FOR_PROCESSES", 1)
+    monkeypatch.setattr(file_facts, "_facts", None)  # in this process nothing is decoded
+    in_processes = check(messy)
+    assert in_processes.report.read == in_threads.report.read > 35
+    assert (in_processes.report.findings, in_processes.splits) == (in_threads.report.findings, in_threads.splits)
+    assert check(messy).report.read == 0
 
 
 def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     kept = KeptFacts(tmp_path / "file" / "folder")
-    status = (photos / "cat" / "000.jpg").stat()
-    kept.keep(photos / "cat" / "000.jpg", status, "settings", "digest", {})
-    assert kept.unchanged({photos / "cat" / "000.jpg": status}, "settings") == {}
+    kept.keep(photos / "cat" / "000.jpg", (1, 2), "settings", "digest", {})
+    assert kept.unchanged({photos / "cat" / "000.jpg": (1, 2)}, "settings") == {}
 
 
 # Policy -------------------------------------------------------------------------------------------------------------

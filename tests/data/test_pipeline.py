@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
-from tlkit.data import pipeline
-from tlkit.data.pipeline import Feed, ahead_of_time, batch_seeds, epoch_order
+from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.policies import Policy
 from tlkit.data.prepare import open_data
 from tlkit.recipe.schema import InputTable, Selection
@@ -205,41 +201,3 @@ def test_several_labels_an_image_are_multi_hot(tmp_path):
     )
     assert found.label_kind == "multi"
     assert found.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-
-
-def test_what_is_made_in_several_threads_comes_in_the_order_of_its_parts():
-    second_is_made = threading.Event()
-
-    def make(part: int) -> dict[str, int]:
-        if part == 0:
-            assert second_is_made.wait(30)
-        if part == 1:
-            second_is_made.set()
-        return {"part": part}
-
-    assert [each["part"] for each in ahead_of_time(make, range(9), threads=2)] == list(range(9))
-
-
-def test_what_nobody_waits_for_is_not_made(monkeypatch):
-    made = []
-    begun, stopped = threading.Event(), threading.Event()
-
-    class Workers(ThreadPoolExecutor):
-        def shutdown(self, wait=True, *, cancel_futures=False):
-            super().shutdown(wait=False, cancel_futures=cancel_futures)
-            stopped.set()
-            super().shutdown(wait=wait)
-
-    def make(part: int) -> dict[str, int]:
-        if part == 1:
-            begun.set()
-            assert stopped.wait(30)
-        made.append(part)
-        return {"part": part}
-
-    monkeypatch.setattr(pipeline, "ThreadPoolExecutor", Workers)
-    parts = ahead_of_time(make, range(9))
-    assert next(parts) == {"part": 0}
-    assert begun.wait(30)
-    parts.close()
-    assert made == [0, 1]

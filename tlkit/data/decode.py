@@ -142,8 +142,9 @@ def stands_on_its_side(path: Path, image: Image.Image) -> bool:
         raise _undecodable(path, error) from error
 
 
-def decoded(path: Path, image: Image.Image) -> Image.Image:
-    """The RGB picture of an opened image, turned and converted as ``decode_image`` says.
+def decoded(path: Path, image: Image.Image, *, gray: bool = False) -> Image.Image:
+    """The RGB picture of an opened image, turned and converted as ``decode_image`` says; where ``gray``, one of mode L
+    stays so.
 
     Raises:
         BadImageError: it can't be decoded.
@@ -151,7 +152,7 @@ def decoded(path: Path, image: Image.Image) -> Image.Image:
     try:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image)
+        return image if gray and image.mode == "L" and "transparency" not in image.info else _to_rgb(image)
     except _BROKEN as error:
         raise _undecodable(path, error) from error
 

@@ -24,6 +24,10 @@ _SOME = 5000
 of the database again and again."""
 
 
+Version = tuple[int, int]
+"""Of a file: its size in bytes, and the time of its last change in nanoseconds."""
+
+
 class KeptFacts:
     """The facts of files. Safe to use from several threads; where nothing can be kept, nothing is found in it.
 
@@ -32,6 +36,7 @@ class KeptFacts:
     """
 
     def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
         self._lock = Lock()
         self._database: sqlite3.Connection | None = None
         self._files: list[tuple[bytes, int, int, str]] = []
@@ -50,11 +55,11 @@ class KeptFacts:
         except DataError:
             return cls(None)
 
-    def unchanged(self, files: Mapping[Path, os.stat_result], settings: str) -> dict[Path, dict[str, Any]]:
+    def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, dict[str, Any]]:
         """The facts of those files that have the size and the time of change that they had then.
 
         Args:
-            files: a few; each is a variable of one query.
+            files: a few, with their versions; each is a variable of one query.
             settings: what the facts depend on besides the files.
         """
         by_path = {os.fsencode(path.absolute()): path for path in files}
@@ -66,7 +71,7 @@ class KeptFacts:
         found = {}
         for name, size, changed, text in rows:
             path = by_path[name]
-            if (size, changed) == (files[path].st_size, files[path].st_mtime_ns):
+            if (size, changed) == files[path]:
                 with suppress(ValueError):
                     found[path] = json.loads(text)
         return found
@@ -82,12 +87,12 @@ class KeptFacts:
             found = json.loads(texts[0][0]) if texts else None
         return found
 
-    def keep(self, path: Path, status: os.stat_result, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
+    def keep(self, path: Path, version: Version, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
         """Write down the facts of a file, soon."""
         with self._lock:
             if self._database is None:
                 return
-            self._files.append((os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns, digest))
+            self._files.append((os.fsencode(path.absolute()), *version, digest))
             self._facts[digest, settings] = json.dumps(facts)
             if len(self._files) >= _SOME:
                 self._write()

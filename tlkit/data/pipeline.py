@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tlkit.data.parallel import in_threads
 from tlkit.data.policies import Policy
 from tlkit.data.prepare import Data
 from tlkit.errors import PluginError
@@ -19,8 +18,6 @@ AHEAD = 2
 """Batches that are made before they are asked for."""
 
 _ORDER, _SEEDS = 0, 1
-
-T = TypeVar("T")
 
 
 def _generator(seed: int, phase: int, epoch: int, purpose: int) -> np.random.Generator:
@@ -37,26 +34,6 @@ def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
     """The seed of each batch's augmentation: int32 (batches, 2)."""
     draws = _generator(seed, phase, epoch, _SEEDS).integers(0, 2**31 - 1, (batches, 2))
     return draws.astype(np.int32)
-
-
-def ahead_of_time(
-    make: Callable[[T], dict[str, Any]], parts: Iterable[T], *, threads: int = 1
-) -> Iterator[dict[str, Any]]:
-    """``make`` of each part in the order of the parts, in threads, some before they are asked for.
-
-    Who stops asking waits only for what is being made.
-    """
-    ahead: deque[Future[dict[str, Any]]] = deque()
-    workers = ThreadPoolExecutor(threads, "tlkit-feed")
-    try:
-        for part in parts:
-            ahead.append(workers.submit(make, part))
-            if len(ahead) > AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        workers.shutdown(cancel_futures=True)
 
 
 class Feed:
@@ -110,7 +87,7 @@ class Feed:
             seeds = np.zeros((count, 2), np.int32)
         size = self.batch_size
         parts = [(order[batch * size : (batch + 1) * size], seeds[batch]) for batch in range(start, count)]
-        return ahead_of_time(lambda part: self._batch(*part), parts)
+        return in_threads(lambda part: self._batch(*part), parts, name="tlkit-feed", ahead=AHEAD, threads=1)
 
     def _batch(self, index: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
         data = self._data

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 
 from tlkit.contracts import ImageSize, Sample, SampleSet, SetAside
 from tlkit.data.decode import DECODING, Resize, decode_mask, decode_to_size, fit_image, fit_mask
+from tlkit.data.parallel import in_threads
 from tlkit.data.shards import Rows, read_shard, shard_names, write_shard
 from tlkit.errors import DataError
 from tlkit.kept import ABOUT, images_folder, limit, make_room, mark_used
@@ -321,19 +320,14 @@ def _decode_all(
     sample_set: SampleSet, size: ImageSize, resize: Resize, find: _Find, max_pixels: int | None
 ) -> Iterator[tuple[Sample, _Result]]:
     """In the samples' order; at most a few batches of results wait in memory."""
-    workers = max(2, os.cpu_count() or 2)
-    waiting: deque[tuple[Sample, Future[_Result]]] = deque()
+
+    def decode(sample: Sample) -> tuple[Sample, _Result]:
+        return sample, _decode(sample, sample_set, size, resize, find, max_pixels)
+
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers, thread_name_prefix="tlkit-decode") as pool:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for sample in sample_set.samples:
-            waiting.append((sample, pool.submit(_decode, sample, sample_set, size, resize, find, max_pixels)))
-            if len(waiting) >= 8 * workers:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
+        yield from in_threads(decode, sample_set.samples, name="tlkit-decode", ahead=8)
 
 
 def _decode(

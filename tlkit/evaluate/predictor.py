@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tlkit.data.decode import decode_to_size, restore_mask
+from tlkit.data.parallel import in_threads
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.evaluator import Inference
 from tlkit.files import SUFFIXES, images_in
@@ -150,18 +151,12 @@ class Predictor:
         if batch_size < 1:
             raise DataError(f"batch size: expected at least 1, received {batch_size}")
         inference = self._inferences.setdefault(batch_size, Inference(self.model, self.card, batch_size))
-        parts = (files[start : start + batch_size] for start in range(0, len(files), batch_size))
-        ahead: deque[tuple[Sequence[Path], list[Future[_Read]]]] = deque()
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            try:
-                for part in parts:
-                    ahead.append((part, [pool.submit(self._read, path) for path in part]))
-                    if len(ahead) > _AHEAD:
-                        yield from self._predict_part(*ahead.popleft(), inference)
-                while ahead:
-                    yield from self._predict_part(*ahead.popleft(), inference)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        threads = min(8, os.cpu_count() or 1)
+        ahead = math.ceil(_AHEAD * batch_size / threads)
+        read = in_threads(self._read, files, name="tlkit-decode", ahead=ahead, threads=threads)
+        for start in range(0, len(files), batch_size):
+            part = files[start : start + batch_size]
+            yield from self._predict_part(part, list(islice(read, len(part))), inference)
 
     def _read(self, path: Path) -> _Read:
         try:
@@ -169,10 +164,7 @@ class Predictor:
         except DataError as error:
             return str(error)
 
-    def _predict_part(
-        self, files: Sequence[Path], reading: Sequence[Future[_Read]], inference: Inference
-    ) -> Iterator[Prediction]:
-        read = [future.result() for future in reading]
+    def _predict_part(self, files: Sequence[Path], read: Sequence[_Read], inference: Inference) -> Iterator[Prediction]:
         images = [each[0] for each in read if not isinstance(each, str)]
         results = iter(inference.probabilities(np.stack(images)) if images else ())
         for path, each in zip(files, read, strict=True):

@@ -22,7 +22,8 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.decode import DECODING
-from tlkit.data.pipeline import Feed, ahead_of_time
+from tlkit.data.parallel import in_threads
+from tlkit.data.pipeline import AHEAD, Feed
 from tlkit.data.prepare import Data
 from tlkit.data.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, write_shard
 from tlkit.kept import ABOUT, mark_used
@@ -302,7 +303,7 @@ class FeatureSet:
             batch += 1
         if batch * self._feed.batch_size < end:
             batches = self._feed.epoch(self.rows[:end], self._seeds, start=batch)
-            yield from ahead_of_time(self._values, batches, threads=_batches_at_once())
+            yield from in_threads(self._values, batches, name="tlkit-features", ahead=1, threads=_batches_at_once())
 
     def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
         found = {f"feature{place}": values for place, values in enumerate(self._part(batch["images"]))}
@@ -371,7 +372,7 @@ class FeatureFeed:
         view = self._views[number % len(self._views)]
         size = self.batch_size
         parts = [order[first : first + size] for first in range(start * size, len(order), size)]
-        return ahead_of_time(lambda rows: self._batch(view, rows), parts)
+        return in_threads(lambda rows: self._batch(view, rows), parts, name="tlkit-feed", ahead=AHEAD, threads=1)
 
     def _batch(self, view: FeatureSet, rows: np.ndarray) -> dict[str, Any]:
         kept = {name: tf.constant(values) for name, values in view.batch(rows).items()}
