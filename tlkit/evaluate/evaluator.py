@@ -61,7 +61,7 @@ class Inference:
         self.card = card
         self.batch_size = batch_size
         self._model = fold_batch_norm(model)
-        self._probabilities = tf.function(self._forward, reduce_retracing=True)
+        self._probabilities = tf.function(self._forward, reduce_retracing=True, autograph=False)
 
     def _forward(self, images: Any) -> Any:
         logits = self._model(tf.cast(images, tf.float32), training=False)
@@ -189,7 +189,7 @@ def _classification(
             losses = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(dense, logits), -1)
         return to_probabilities(logits, card.label_kind), losses
 
-    compiled = tf.function(step, reduce_retracing=True)
+    compiled = tf.function(step, reduce_retracing=True, autograph=False)
     probabilities = np.zeros((len(rows), len(card.classes)), np.float32)
     losses = np.zeros(len(rows), np.float32)
     for part, batch in _stream(data, rows, batch_size, progress):
@@ -228,7 +228,7 @@ def _segmentation(
         counts = tf.math.bincount(tf.cast(counted, tf.int32), minlength=size, maxlength=size, dtype=tf.int64)
         return tf.reshape(counts, [batch_size, classes, classes]), losses
 
-    compiled = tf.function(step, reduce_retracing=True)
+    compiled = tf.function(step, reduce_retracing=True, autograph=False)
     confusion = np.zeros((classes, classes), np.int64)
     losses = np.zeros(len(rows), np.float32)
     ious = np.full(len(rows), np.nan)

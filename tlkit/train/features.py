@@ -55,7 +55,7 @@ class FrozenPart:
         self.shapes = [tuple(int(size) for size in tensor.shape[1:]) for tensor in model.outputs]
         # Traced once: an epoch's last batch is smaller.
         images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
-        self._compiled = tf.function(self.forward, input_signature=[images])
+        self._compiled = tf.function(self.forward, input_signature=[images], autograph=False)
 
     def forward(self, images: Any) -> list[Any]:
         """The tensors at the cut, to be used in a graph."""

@@ -130,5 +130,6 @@ class _OfAnySize:
             signature = tf.nest.map_structure(
                 lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), dict(batch)
             )
-            self._traced = tf.function(self._function, input_signature=[signature])
+            # As Keras trains: to convert the layers' own Python would take longer than to trace them.
+            self._traced = tf.function(self._function, input_signature=[signature], autograph=False)
         return self._traced(dict(batch))
