@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import keras
@@ -15,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 PASSES = 2
-MEASURED_EPOCHS = 2
+CACHED_EPOCHS = 3
+DECODER_EPOCHS = 2
 
 
 def bare(backbone: str, side: int, images: int, batch: int) -> dict[str, Any]:
@@ -43,22 +45,23 @@ def frozen(backbone: str, folder: str, side: int, batch: int, epochs: int) -> di
     """The guide's first step: a dense head on a frozen base.
 
     Returns:
-        ``epoch_seconds`` that were measured, the first with tracing; ``seconds``, the time of ``epochs`` by them;
-        ``cached_epoch_seconds`` and ``cached_seconds``, the same with the decoded images cached in memory.
+        ``epoch_seconds``, the first with tracing; ``seconds``, their sum; ``later_seconds``, the median of the others;
+        ``cached_epoch_seconds`` of ``CACHED_EPOCHS`` with the decoded images cached in memory, the time of caching left
+        out, and ``cached_seconds``, what ``epochs`` take by the median of these and by the tracing of the first.
     """
     photos, classes = _photos(folder, side, batch)
     base = _base(backbone, side)
     base.trainable = False
     model = _with_head(backbone, base, side, classes)
     _compile(model, 1e-3)
-    measured = _fit(model, photos.prefetch(tf.data.AUTOTUNE))
+    measured = _fit(model, photos.prefetch(tf.data.AUTOTUNE), epochs)
     cached = photos.cache()
     for _ in cached:
         pass
-    with_cache = _fit(model, cached.prefetch(tf.data.AUTOTUNE), epochs=1)
-    return _ten(measured, epochs) | {
+    with_cache = _fit(model, cached.prefetch(tf.data.AUTOTUNE), CACHED_EPOCHS)
+    return _summed(measured) | {
         "cached_epoch_seconds": with_cache,
-        "cached_seconds": measured[0] + (epochs - 1) * with_cache[0],
+        "cached_seconds": measured[0] + (epochs - 1) * median(with_cache),
     }
 
 
@@ -76,7 +79,7 @@ def finetune(backbone: str, block: str, folder: str, side: int, batch: int, epoc
         layer.trainable = place >= first and not isinstance(layer, keras.layers.BatchNormalization)
     model = _with_head(backbone, base, side, classes)
     _compile(model, 1e-5)
-    return _ten(_fit(model, photos.prefetch(tf.data.AUTOTUNE)), epochs)
+    return _summed(_fit(model, photos.prefetch(tf.data.AUTOTUNE), epochs))
 
 
 def segment(recipe: str, epochs: int) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
     photos, count = _masked(options.images, options.masks, table.image_size, table.batch_size)
     decoder = prepare(network, Phase(name="head", epochs=1)).live_part
     _compile(network.model, 1e-3)
-    measured = _fit(network.model, photos.prefetch(tf.data.AUTOTUNE))
+    measured = _summed(_fit(network.model, photos.prefetch(tf.data.AUTOTUNE), epochs))
 
     random = np.random.default_rng(0)
     batch = table.batch_size
@@ -106,8 +109,8 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
     masks = random.integers(0, len(classes), (batch, *table.image_size, 1), np.int32)
     _compile(decoder, 1e-3)
     again = tf.data.Dataset.from_tensors((tuple(features), masks)).repeat(-(-count // batch))
-    alone = _fit(decoder, again)[-1]
-    return _ten(measured, epochs) | {"decoder_epoch_seconds": alone, "decoder_share": alone / measured[-1]}
+    alone = _fit(decoder, again, DECODER_EPOCHS)[-1]
+    return measured | {"decoder_epoch_seconds": alone, "decoder_share": alone / measured["later_seconds"]}
 
 
 def _base(backbone: str, side: int) -> Any:
@@ -148,7 +151,7 @@ def _masked(images: Path, masks: Path, size: tuple[int, int], batch: int) -> tup
     return listed.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch), len(files)
 
 
-def _fit(model: Any, dataset: Any, epochs: int = MEASURED_EPOCHS) -> list[float]:
+def _fit(model: Any, dataset: Any, epochs: int) -> list[float]:
     """Seconds of each epoch; the first from the call of ``fit``."""
     ends = [time.perf_counter()]
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: ends.append(time.perf_counter()))
@@ -156,11 +159,6 @@ def _fit(model: Any, dataset: Any, epochs: int = MEASURED_EPOCHS) -> list[float]
     return [end - began for began, end in pairwise(ends)]
 
 
-def _ten(measured: list[float], epochs: int) -> dict[str, Any]:
-    """All epochs by the first, which has the tracing in it, and the second."""
-    first, *_, later = measured
-    return {
-        "epoch_seconds": measured,
-        "seconds": first + (epochs - 1) * later,
-        "seconds_are": f"first epoch + {epochs - 1} times epoch {len(measured)}",
-    }
+def _summed(measured: list[float]) -> dict[str, Any]:
+    """All epochs count: those of one ``fit`` were seen to differ by up to twice, so that none stands for the others."""
+    return {"epoch_seconds": measured, "seconds": sum(measured), "later_seconds": median(measured[1:])}

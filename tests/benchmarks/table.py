@@ -5,7 +5,7 @@
     python tests/benchmarks/table.py --quick            # shows that all works, in a few minutes; figures mean nothing
 
 Needs photos of the Oxford-IIIT Pet data set: a folder with ``pets/images`` and ``pets/annotations/trimaps`` in it,
-named by ``--data`` or ``TLKIT_TEST_DATA``. Weights are random, so none are needed. Takes about half an hour on two
+named by ``--data`` or ``TLKIT_TEST_DATA``. Weights are random, so none are needed. Takes about an hour on two
 cores and 5 GB in the folder for temporary files (``TMPDIR``). Ratios are of measurements of one session; run it on a
 machine that does nothing else.
 """
