@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tlkit.models.graph import flat, inputs_of, operations
+from tlkit.models.graph import calls, flat, inputs_of, operations
 
 _KERNELS = {
     keras.layers.Conv2D: "kernel",
@@ -75,26 +75,22 @@ def _pairs(model: Any) -> dict[str, Any]:
             makers[id(tensor)] = operation
     found = {}
     for norm in operations(model):
-        if type(norm) is not keras.layers.BatchNormalization or _calls(norm) != 1:
+        if type(norm) is not keras.layers.BatchNormalization:
             continue
         (tensor,) = inputs_of(norm)
         layer = makers.get(id(tensor))
         if (
             layer is not None
             and type(layer) in _KERNELS
-            and _calls(layer) == 1
             and takers[id(tensor)] == 1
             and layer.activation is keras.activations.linear
             and getattr(layer, "data_format", "channels_last") == "channels_last"
             and norm.axis in (-1, len(tensor.shape) - 1)
         ):
             found[layer.name] = norm
-    return found
-
-
-def _calls(layer: Any) -> int:
-    """How often a layer was called; one that is shared has other readers than those of its first output."""
-    return len(layer._inbound_nodes)
+    # A layer that is shared has other readers than those of its first output.
+    called = calls(model) if found else {}
+    return {name: norm for name, norm in found.items() if called[name] == called[norm.name] == 1}
 
 
 def _assign(new: Any, layer: Any, norm: Any) -> None:

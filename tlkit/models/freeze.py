@@ -17,6 +17,7 @@ from tlkit.contracts import Phase
 from tlkit.errors import PluginError, RunError
 from tlkit.models.assemble import Network
 from tlkit.models.graph import flat, inputs_of, operations
+from tlkit.models.joins import split_joins
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ def _cut(network: Network, phase: Phase) -> tuple[Any | None, Any]:
     if not any(layer.weights and layer.name not in names for layer in model.layers):
         return None, model
     tensors = list(boundary.values())
-    return keras.Model(model.input, tensors, name="frozen_part"), keras.Model(tensors, model.output, name="live_part")
+    live_part = keras.Model(tensors, model.output, name="live_part")
+    return keras.Model(model.input, tensors, name="frozen_part"), split_joins(live_part)
 
 
 # The proof --------------------------------------------------------------------------------------------------------

@@ -37,6 +37,11 @@ def inputs_of(operation: Any) -> list[Any]:
     return [] if isinstance(operation, keras.layers.InputLayer) else flat(operation.input)
 
 
+def calls(model: Any) -> dict[str, int]:
+    """How often a functional model calls each of its operations, by name; its layers may be called by others too."""
+    return {each["name"]: len(each["inbound_nodes"]) for each in model.get_config()["layers"]}
+
+
 def strides(model: Any) -> dict[int, int]:
     """The stride, in input pixels, of every tensor of a model.
 
