@@ -99,7 +99,8 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
     classes = tuple(options.values.values())
     network = from_recipe.build_network(checked, classes, "single")
     photos, count = _masked(options.images, options.masks, table.image_size, table.batch_size)
-    decoder = prepare(network, Phase(name="head", epochs=1)).live_part
+    features = prepare(network, Phase(name="head", epochs=1)).frozen_part.outputs
+    decoder = keras.Model(features, network.model.output)
     _compile(network.model, 1e-3)
     measured = _summed(_fit(network.model, photos.prefetch(tf.data.AUTOTUNE), epochs))
 

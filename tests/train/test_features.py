@@ -370,3 +370,15 @@ def test_with_augmentation_auto_decides_by_what_there_is_to_compute_and_to_read(
     assert "features are not kept: reading them is hardly faster" in light
     _, heavy = run("classification", "heavy", "augment.name=flip", "train.views=1", "backbone.filters=[32, 64, 64]")
     assert "features are kept: 1 pass " in heavy
+
+
+def test_the_frozen_part_computes_the_same_in_parts(monkeypatch):
+    monkeypatch.setattr("tlkit.train.features.images_at_once", lambda _model: 3)
+    images = keras.Input((8, 8, 3))
+    maps = [keras.layers.Conv2D(4, 3)(images), keras.layers.Conv2D(2, 5)(images)]
+    model = keras.Model(images, maps)
+    batch = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype(np.float32)
+    found = FrozenPart(model)(batch)
+    assert [each.shape for each in found] == [(8, 6, 6, 4), (8, 4, 4, 2)]
+    for ours, theirs in zip(found, model(batch), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)

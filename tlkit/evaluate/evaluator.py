@@ -14,6 +14,7 @@ from tlkit.data.pipeline import Feed
 from tlkit.errors import DataError
 from tlkit.evaluate.metrics import Metrics, classification_metrics, segmentation_metrics
 from tlkit.models.fold import fold_batch_norm
+from tlkit.models.inference import images_at_once
 from tlkit.models.losses import Targets
 from tlkit.rundir import Card
 
@@ -131,7 +132,7 @@ def evaluate(
         card: of the model; the classes of the data are matched with its classes by name.
         data: the opened data.
         rows: int (N,) the samples' numbers, N at least 1.
-        batch_size: images at a time.
+        batch_size: images at a time, at the most.
         progress: told after each batch.
 
     Raises:
@@ -139,7 +140,8 @@ def evaluate(
     """
     mapping = class_map(tuple(data.classes), card)
     run = _segmentation if card.task == "segmentation" else _classification
-    return run(fold_batch_norm(model), card, data, rows, mapping, batch_size, progress or (lambda _done, _total: None))
+    size = min(batch_size, images_at_once(model))
+    return run(fold_batch_norm(model), card, data, rows, mapping, size, progress or (lambda _done, _total: None))
 
 
 def _stream(

@@ -17,6 +17,7 @@ from tlkit.data.parallel import in_threads
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.evaluator import Inference
 from tlkit.files import SUFFIXES, images_in
+from tlkit.models.inference import images_at_once
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.run_plugins import missing_plugins
 from tlkit.rundir import Card, RunFolder
@@ -132,7 +133,7 @@ class Predictor:
 
         Args:
             paths: files or folders, one or many.
-            batch_size: images at a time.
+            batch_size: images at a time, at the most.
 
         Returns:
             a prediction for each image; a file that can't be decoded has an ``error``.
@@ -150,6 +151,7 @@ class Predictor:
         """Predict files in their order, one after the other; ``files`` are not looked up in folders."""
         if batch_size < 1:
             raise DataError(f"batch size: expected at least 1, received {batch_size}")
+        batch_size = min(batch_size, images_at_once(self.model))
         inference = self._inferences.setdefault(batch_size, Inference(self.model, self.card, batch_size))
         threads = min(8, os.cpu_count() or 1)
         ahead = math.ceil(_AHEAD * batch_size / threads)

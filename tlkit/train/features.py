@@ -29,6 +29,7 @@ from tlkit.data.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, w
 from tlkit.kept import ABOUT, mark_used
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests
+from tlkit.models.inference import images_at_once
 from tlkit.rundir import write_atomically
 
 Progress = Callable[[int, int], None]
@@ -53,6 +54,7 @@ class FrozenPart:
         self.model = model
         self.folded = fold_batch_norm(model)
         self.shapes = [tuple(int(size) for size in tensor.shape[1:]) for tensor in model.outputs]
+        self._at_once = images_at_once(model)
         # Traced once: an epoch's last batch is smaller.
         images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
         self._compiled = tf.function(self.forward, input_signature=[images], autograph=False)
@@ -78,7 +80,9 @@ class FrozenPart:
 
     def __call__(self, images: Any) -> list[np.ndarray]:
         """float32 (N, …) of each tensor at the cut."""
-        return [tf.cast(each, tf.float32).numpy() for each in self._compiled(images)]
+        size = self._at_once
+        parts = [self._compiled(images[first : first + size]) for first in range(0, len(images), size)]
+        return [np.concatenate([tf.cast(each, tf.float32) for each in outputs]) for outputs in zip(*parts, strict=True)]
 
     @cached_property
     def key(self) -> str:
