@@ -32,6 +32,7 @@ from tlkit.train.checkpoint import Checkpoint, PhaseState, WatchState
 from tlkit.train.features import FeatureFeed, FrozenPart
 from tlkit.train.history import FreezeFile
 from tlkit.train.kept_features import Keeping
+from tlkit.train.loss_scale import LossScale
 from tlkit.train.monitor import Watch
 from tlkit.train.rates import LearningRate
 from tlkit.train.steps import Optimizers, Steps
@@ -62,7 +63,7 @@ class PhaseRun:
         self.validation_metrics = training.validation
         momentum = training.table.ema
         self.average = None if momentum is None else WeightAverage(self.prepared.variables, momentum)
-        half = training.table.precision == "mixed_float16"
+        self.loss_scale = LossScale() if training.table.precision == "mixed_float16" else None
         self.steps = Steps(
             self.prepared,
             self.part,
@@ -72,7 +73,7 @@ class PhaseRun:
             self.train_metrics,
             self.validation_metrics,
             average=self.average,
-            loss_scale=1024.0 if half else 1.0,
+            loss_scale=self.loss_scale,
         )
         self.before: Mapping[str, str] = {}
         self.best_weights: dict[str, np.ndarray] = {}
@@ -184,6 +185,7 @@ class PhaseRun:
         return {
             "optimizer": self.optimizers.variables,
             "average": [] if self.average is None else self.average.variables,
+            "loss scale": [] if self.loss_scale is None else self.loss_scale.variables,
             "metric": self.train_metrics.variables,
         }
 

@@ -13,6 +13,7 @@ from tlkit.models.losses import BatchLoss
 from tlkit.models.metrics import MetricSet
 from tlkit.train.averaging import WeightAverage
 from tlkit.train.features import FrozenPart
+from tlkit.train.loss_scale import LossScale
 from tlkit.train.rates import make_optimizer
 
 
@@ -62,7 +63,7 @@ class Steps:
         plain_loss: of a batch without class weights, for validation.
         training, validation: where the steps count.
         average: of the weights, brought up to date after each step; None for none.
-        loss_scale: multiplies the loss before the gradients are taken and is divided out again; for float16.
+        loss_scale: of the loss while gradients are taken of it, for float16; None for none.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Steps:
         training: MetricSet,
         validation: MetricSet,
         average: WeightAverage | None = None,
-        loss_scale: float = 1.0,
+        loss_scale: LossScale | None = None,
     ) -> None:
         variables = prepared.variables
         values = [variable.value for variable in variables]
@@ -95,11 +96,12 @@ class Steps:
                 batch_loss, count = loss(batch, logits)
                 penalties = live.losses
                 total = batch_loss + tf.add_n(penalties) if penalties else batch_loss
-                scaled = total * loss_scale
+                scaled = total if loss_scale is None else loss_scale.scaled(total)
             gradients = tape.gradient(scaled, values)
-            if loss_scale != 1.0:
-                gradients = [None if g is None else g / loss_scale for g in gradients]
-            optimizers.apply(gradients, variables)
+            if loss_scale is None:
+                optimizers.apply(gradients, variables)
+            else:
+                loss_scale.apply(gradients, lambda each: optimizers.apply(each, variables))
             if average is not None:
                 average.update()
             training.update(batch, logits, total, count)

@@ -1,0 +1,82 @@
+"""The loss scale: gradients as without it, steps left out where they overflow."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+import tlkit
+from tlkit.train.loss_scale import LossScale
+
+
+def step(scale, *gradients):
+    """What the update was given."""
+    taken = []
+    scale.apply([None if each is None else tf.constant(each) for each in gradients], taken.extend)
+    return [None if each is None else each.numpy().tolist() for each in taken]
+
+
+def state(scale):
+    return [float(each) for each in scale.variables]
+
+
+def test_gradients_come_out_as_they_would_be_without_it():
+    scale = LossScale()
+    variable = tf.Variable(3.0)
+    with tf.GradientTape() as tape:
+        loss = scale.scaled(variable * 2.0)
+    assert step(scale, tape.gradient(loss, variable), None) == [2.0, None]
+
+
+def test_a_step_that_overflows_is_left_out_and_halves_the_scale():
+    scale = LossScale()
+    (before, _) = state(scale)
+    step(scale, [1.0])
+    assert step(scale, [1.0, np.inf], [1.0]) == []
+    assert state(scale) == [before / 2, 0]
+    assert step(scale, [before]) == [[2.0]]
+
+
+def test_it_grows_after_many_steps_without_overflow(monkeypatch):
+    monkeypatch.setattr(LossScale, "GROWTH_STEPS", 3)
+    scale = LossScale()
+    (before, _) = state(scale)
+    for _ in range(3):
+        step(scale, [1.0])
+    assert state(scale) == [2 * before, 3]
+
+
+def test_gradients_that_are_not_finite_by_themselves_are_not_left_out_for_ever():
+    scale = LossScale()
+    taken = [step(scale, [np.nan]) for _ in range(20)]
+    assert taken[0] == []
+    assert np.isnan(taken[-1]).all()
+    assert state(scale)[0] == 1.0
+
+
+RECIPE = """
+name = "half"
+task = "classification"
+[data]
+name = "digits"
+[input]
+image_size = 16
+batch_size = 64
+[backbone]
+name = "small_cnn"
+[head]
+name = "linear"
+[schedule]
+name = "from_scratch"
+epochs = 2
+learning_rate = 3e-3
+[train]
+precision = "mixed_float16"
+"""
+
+
+def test_a_run_in_half_precision_learns(registry, tmp_path):
+    recipe = tmp_path / "half.toml"
+    recipe.write_text(RECIPE)
+    metrics = tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True).metrics
+    assert metrics["validation"]["accuracy"] > 0.3  # a tenth by chance

@@ -1,0 +1,50 @@
+"""A factor on the loss that keeps small gradients within float16's range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+class LossScale:
+    """Multiplies the loss before gradients are taken of it, and divides them by it (Micikevicius et al. 2018,
+    arXiv:1710.03740).
+
+    It is halved, and the step left out, where a gradient is too large for float16; after ``GROWTH_STEPS`` steps without
+    that it is doubled. At 1 no step is left out: what is not finite then is so without it.
+    """
+
+    GROWTH_STEPS = 2000
+    _FIRST = 2.0**15
+
+    def __init__(self) -> None:
+        self._scale = tf.Variable(self._FIRST, trainable=False)
+        self._good = tf.Variable(0, trainable=False)
+
+    @property
+    def variables(self) -> list[Any]:
+        """All of its state."""
+        return [self._scale, self._good]
+
+    def scaled(self, loss: Any) -> Any:
+        """The loss to take gradients of."""
+        return loss * tf.cast(self._scale, loss.dtype)
+
+    def apply(self, gradients: Sequence[Any], update: Callable[[list[Any]], None]) -> None:
+        """Give the gradients, divided by the scale, to ``update``; may be called inside a ``tf.function``."""
+        there = [gradient for gradient in gradients if gradient is not None]
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in there])
+
+        def take() -> Any:
+            update([None if each is None else each / tf.cast(self._scale, each.dtype) for each in gradients])
+            good = self._good.assign_add(1)
+            grown = tf.equal(good % self.GROWTH_STEPS, 0)
+            return self._scale.assign(tf.where(grown, 2.0 * self._scale, self._scale))
+
+        def leave() -> Any:
+            self._good.assign(0)
+            return self._scale.assign(tf.maximum(1.0, 0.5 * self._scale))
+
+        tf.cond(finite | (self._scale <= 1.0), take, leave)
