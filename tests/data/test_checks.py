@@ -19,8 +19,8 @@ from PIL import Image
 from tlkit import DataError
 from tlkit.data import file_facts
 from tlkit.data.checks import Checked
-from tlkit.data.decode import MAX_PIXELS
 from tlkit.data.findings import KINDS
+from tlkit.data.image_file import MAX_PIXELS
 from tlkit.data.kept_facts import KeptFacts
 from tlkit.from_recipe import check_data, open_data
 from tlkit.kept import checks_folder

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from tlkit import IGNORE, DataError, MaskTable
-from tlkit.data import decode
-from tlkit.data.decode import decode_image, decode_mask, decode_to_size, fit_image, fit_mask, restore_mask
+from tlkit.data import decode, image_file
+from tlkit.data.decode import decode_image, decode_to_size, fit_image, fit_mask, restore_mask
+from tlkit.data.mask_decode import decode_mask
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
 NUMBERS = MaskTable({0: 0, 1: 1, 255: IGNORE})
@@ -153,7 +154,7 @@ def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     halves().save(tmp_path / "a.png")
-    monkeypatch.setattr(decode, "MAX_PIXELS", 100)
+    monkeypatch.setattr(image_file, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match=r"16 x 8.*100"):
         decode_image(tmp_path / "a.png")
 

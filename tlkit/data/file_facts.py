@@ -15,8 +15,10 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import MaskTable
-from tlkit.data.decode import BadImageError, decode_mask, decoded, is_animated, open_image, stands_on_its_side
+from tlkit.data.decode import decoded
+from tlkit.data.image_file import BadImageError, is_animated, open_image, stands_on_its_side
 from tlkit.data.kept_facts import KeptFacts, Version
+from tlkit.data.mask_decode import decode_mask
 from tlkit.data.parallel import in_processes, in_threads
 
 FACTS = 2
@@ -43,7 +45,7 @@ class Facts:
 
     Args:
         digest: SHA-256 of its bytes; empty if it can't be read.
-        problem: a ``decode.BadKind``; empty if it can be decoded.
+        problem: an ``image_file.BadKind``; empty if it can be decoded.
         reason: of the problem, without the file's name.
         format, mode: Pillow's names.
         width, height: in pixels, turned as the EXIF orientation says.

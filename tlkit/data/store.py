@@ -15,7 +15,8 @@ from threading import Lock
 import numpy as np
 
 from tlkit.contracts import ImageSize, Sample, SampleSet, SetAside
-from tlkit.data.decode import DECODING, Resize, decode_mask, decode_to_size, fit_image, fit_mask
+from tlkit.data.decode import DECODING, Resize, decode_to_size, fit_image, fit_mask
+from tlkit.data.mask_decode import decode_mask
 from tlkit.data.parallel import in_threads
 from tlkit.data.shards import Rows, read_shard, shard_names, write_shard
 from tlkit.errors import DataError
@@ -85,7 +86,7 @@ def fill_store(
         folder: where the store is written that is not kept.
         progress: told (done, total).
         keep: whether to keep images of files for later runs, and to use those that earlier runs kept.
-        max_pixels: an image whose header has more is set aside; None: ``decode.MAX_PIXELS``.
+        max_pixels: an image whose header has more is set aside; None: ``image_file.MAX_PIXELS``.
 
     Returns:
         the store, the samples that are in it in its order, those that could not be decoded, with the reason, and what
