@@ -434,6 +434,15 @@ def write_mask(root: Path, number: int, change: Callable[[np.ndarray], np.ndarra
     Image.fromarray(change(values)).save(root / "masks" / f"{number:03d}.png")
 
 
+def test_a_turned_tiff_has_the_size_of_its_mask(check: Check, masks: Path) -> None:
+    (masks / "images" / "004.jpg").unlink()
+    stored = picture(4).transpose(Image.Transpose.ROTATE_90)
+    stored.save(masks / "images" / "004.tif", tiffinfo={0x0112: 6})
+    checked = check(masks, recipe=MASKS)
+    assert checked.report.findings == ()
+    assert len(checked.samples) == 10
+
+
 def test_nothing_is_found_in_good_masks(check: Check, masks: Path) -> None:
     report = check(masks, recipe=MASKS).report
     assert (report.findings, report.found, report.used) == ((), 20, 20)

@@ -55,6 +55,26 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     assert is_color(pixels[8:], GREEN)
 
 
+XMP = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_orientation_of_a_tiff_swaps_its_sides_once(tmp_path: Path, orientation: int) -> None:
+    halves().save(tmp_path / "a.tif", tiffinfo={0x0112: orientation})
+    pixels, size = decode_to_size(tmp_path / "a.tif", None, (16, 8), "stretch")
+    assert size == (16, 8)
+    first, second = (RED, GREEN) if orientation in (5, 6) else (GREEN, RED)
+    assert is_color(pixels[:8], first)
+    assert is_color(pixels[8:], second)
+    np.testing.assert_array_equal(decode_image(tmp_path / "a.tif"), pixels)
+
+
+def test_orientation_that_only_xmp_gives_has_one_size_in_every_way(tmp_path: Path) -> None:
+    halves().save(tmp_path / "a.tif", tiffinfo={700: XMP})  # Pillow 11.0 ignores it, 13 turns the image
+    _, size = decode_to_size(tmp_path / "a.tif", None, (16, 8), "stretch")
+    assert size == decode_image(tmp_path / "a.tif").shape[:2]
+
+
 def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
     halves().convert("CMYK").save(tmp_path / "a.jpg", quality=95, subsampling=0)
     pixels = decode_image(tmp_path / "a.jpg")

@@ -14,7 +14,7 @@ from tlkit.data.image_file import BROKEN, open_image, stands_on_its_side, undeco
 
 Resize = Literal["stretch", "crop", "pad"]
 
-DECODING = 2
+DECODING = 3
 """Raised when the pixels that a file is decoded to change, so that what is kept of it is made anew."""
 
 _KEPT = 2

@@ -21,7 +21,7 @@ from tlkit.data.kept_facts import KeptFacts, Version
 from tlkit.data.mask_decode import decode_mask
 from tlkit.data.parallel import in_processes, in_threads
 
-FACTS = 2
+FACTS = 3
 """Raised when the facts of the same bytes change, so that those that are kept are not used."""
 
 _SCALED = 64

@@ -110,12 +110,14 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
 
 
 def stands_on_its_side(path: Path, image: Image.Image) -> bool:
-    """Whether the EXIF orientation of an opened image swaps width and height.
+    """Whether the EXIF orientation of an opened image will swap the width and height of its ``size``.
 
     Raises:
         BadImageError: the EXIF data can't be read.
     """
     try:
+        if image.format == "TIFF" and image.tag_v2.get(_ORIENTATION) in _ON_THEIR_SIDE:  # type: ignore[attr-defined]
+            return False  # Pillow swapped them when it opened the file
         return image.getexif().get(_ORIENTATION, 1) in _ON_THEIR_SIDE
     except BROKEN as error:
         raise undecodable(path, error) from error
