@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,44 @@ def test_float_image_in_0_to_1_is_scaled_to_the_whole_range(tmp_path: Path) -> N
 def test_32_bit_integers_within_8_bit_are_kept(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 7, 255]], np.int32)).save(tmp_path / "a.tif")
     assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 7, 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 500_000, 1_000_000], [0, 128, 255]),
+        ([86, 192, 298], [0, 128, 255]),
+        ([-5, -3, 0], [0, 102, 255]),
+        ([-7, -7, -7], [0, 0, 0]),
+    ],
+)
+def test_32_bit_integers_beyond_8_bit_are_scaled_from_their_own_range(
+    tmp_path: Path, values: list[int], expected: list[int]
+) -> None:
+    Image.fromarray(np.array([values], np.int32)).save(tmp_path / "a.tif")
+    assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == expected
+
+
+def tiff_of_int16(values: list[int]) -> bytes:
+    """A TIFF of one row of signed 16-bit integers, as scanners write it; Pillow does not."""
+    entries = [(256, 3, len(values)), (257, 3, 1), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8)]
+    entries += [(277, 3, 1), (278, 3, 1), (279, 4, 2 * len(values)), (339, 3, 2)]
+    pixels = struct.pack(f"<{len(values)}h", *values)
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(pixels)) + pixels + struct.pack("<H", 10) + directory + bytes(4)
+
+
+def test_signed_16_bit_integers_are_scaled_from_their_own_range(tmp_path: Path) -> None:
+    (tmp_path / "ct.tif").write_bytes(tiff_of_int16([-256, 650, 1556]))
+    assert decode_image(tmp_path / "ct.tif")[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_values_that_are_not_finite_are_black_and_leave_the_others_as_they_are(tmp_path: Path) -> None:
+    values = np.array([[np.nan, np.inf, -np.inf, 1000, 1100, 2000]], np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 0, 0, 0, 26, 255]
+    Image.fromarray(np.array([[np.nan, np.inf]], np.float32)).save(tmp_path / "b.tif")
+    assert not decode_image(tmp_path / "b.tif").any()
 
 
 @pytest.mark.parametrize(("mode", "bright"), [("1", 1), ("L", 200)])

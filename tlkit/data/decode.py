@@ -25,8 +25,9 @@ def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None =
     """Decode an image of any common kind.
 
     JPEG, PNG, BMP, GIF, WebP and TIFF by content, whatever the name says; the first frame of an animation; turned as
-    its EXIF orientation says. Transparent parts are laid on white. 16-bit images are scaled, not cut off; images of
-    floating point are scaled from their own range.
+    its EXIF orientation says. Transparent parts are laid on white. Unsigned 16-bit images are divided by 257. Images of
+    signed or 32-bit integers, or of floating point, stay as they are where their values lie in 0-255 and some exceed
+    1; others are scaled from their own range to 0-255. Values that are not finite are black.
 
     Args:
         path: the file.
@@ -96,19 +97,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     mode = image.mode
     if mode.startswith("I;16"):
         return _gray_to_rgb(np.asarray(image, np.float64) / 257)
-    if mode == "I":
-        values = np.asarray(image, np.float64)
-        return _gray_to_rgb(values / 257 if values.max(initial=0) > 255 else values)
-    if mode == "F":
-        values = np.nan_to_num(np.asarray(image, np.float64))
-        low, high = values.min(), values.max()
-        inside = low >= 0 and high <= 255 and high > 1
-        return _gray_to_rgb(values if inside else (values - low) * 255 / max(high - low, 1e-12))
+    if mode in ("I", "F"):
+        return _gray_to_rgb(_in_8_bits(np.asarray(image, np.float64)))
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, layer)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _in_8_bits(values: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(values)
+    low, high = values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf)
+    values = np.where(finite, values, 0)
+    if low < 0 or high > 255 or high <= 1:
+        values = (values - low) * 255 / max(high - low, 1e-12)
+    return np.where(finite, values, 0)
 
 
 def _gray_to_rgb(values: np.ndarray) -> Image.Image:
