@@ -189,6 +189,58 @@ def test_a_file_that_can_not_be_read_is_named(check: Check, photos: Path, monkey
     assert len(checked.samples) == 19
 
 
+@pytest.fixture
+def table(check: Check, photos: Path) -> Callable[..., Checked]:
+    """Checks the photos and one more file by a CSV table that names them."""
+
+    def checked(name: str, *overrides: str) -> Checked:
+        files = sorted(photos.rglob("*.jpg"))
+        rows = [f"{file.relative_to(photos).as_posix()},{file.parent.name}" for file in files if file.name < "010"]
+        (photos / "table.csv").write_text("\n".join(["image,label", *rows, f"{name},cat"]), encoding="utf-8")
+        return check(photos / "table.csv", *overrides, recipe=FOLDER.replace('"folder"', '"csv"'))
+
+    return checked
+
+
+def test_a_pipe_that_a_table_names_is_told_once_and_not_waited_for(
+    table: Callable[..., Checked], photos: Path, registry: Registry, tmp_path: Path
+) -> None:
+    os.mkfifo(photos / "cat" / "pipe.jpg")
+    checked = table("cat/pipe.jpg")
+    found = [each for each in checked.report.findings if each.key == "cat/pipe.jpg"]
+    assert [(each.kind, each.detail) for each in found] == [
+        ("unreadable", "can't be read: it is neither a file nor a folder")
+    ]
+    assert checked.report.found == files_below(photos) == 22
+    recipe = FOLDER.replace('"folder"', '"csv"').format(path=photos / "table.csv")
+    overrides = ["check.before_run=false", "input.image_size=16"]
+    assert len(open_data(parse_recipe(recipe, registry, overrides), tmp_path).samples) == 20
+
+
+def test_a_name_with_a_nul_that_a_table_has_is_told(table: Callable[..., Checked]) -> None:
+    checked = table("cat/a\0b.jpg")
+    (found,) = [each for each in checked.report.findings if each.kind == "unreadable"]
+    assert found.key == "cat/a\0b.jpg"
+    assert found.detail.startswith("can't be read: no file can have this name")
+    assert len(checked.samples) == 20
+
+
+def test_a_file_of_more_bytes_than_its_pixels_could_need_is_not_read(
+    table: Callable[..., Checked], photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (photos / "cat" / "big.tif").open("wb") as file:
+        file.truncate(200 * 10**9)  # sparse: takes no room on the disk
+    whole = Path.read_bytes
+    monkeypatch.setattr(file_facts.Path, "read_bytes", lambda path: path.suffix == ".jpg" and whole(path))
+    (found,) = [each for each in table("cat/big.tif").report.findings if each.kind == "huge"]
+    assert (found.key, found.detail) == (
+        "cat/big.tif",
+        f"too large: 200000000000 bytes, at most {8 * MAX_PIXELS} are read",
+    )
+    (found,) = [each for each in table("cat/big.tif", "input.max_pixels=5000").report.findings if each.kind == "huge"]
+    assert found.detail.endswith(f"at most {2**30} are read")
+
+
 # Folders ------------------------------------------------------------------------------------------------------------
 
 

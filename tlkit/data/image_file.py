@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import stat
 import struct
 import zlib
 from pathlib import Path
@@ -15,6 +16,12 @@ from tlkit.errors import DataError
 
 MAX_PIXELS = 178_956_970
 """More pixels in a header than this are refused before decoding; Pillow's own limit for a decompression bomb."""
+
+PIXEL_BYTES = 8
+"""Bytes that a pixel takes at most in a file: four channels of 16 bits, not compressed."""
+
+ANY_BYTES = 2**30
+"""Files up to this size are read whatever the limit of pixels is: they may have several pages, or previews."""
 
 BadKind = Literal["unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_values"]
 """Why an image or a mask can't be decoded."""
@@ -64,6 +71,34 @@ _ORIENTATION = 0x0112
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
+def read_file(path: Path, max_pixels: int | None = None) -> bytes:
+    """The bytes of an image's file. Pipes and devices are not opened, as that may never end; files that are larger than
+    ``PIXEL_BYTES`` for each pixel that is allowed, and than ``ANY_BYTES``, are not read into memory.
+
+    Args:
+        path: the file.
+        max_pixels: as ``open_image``.
+
+    Raises:
+        BadImageError: it is no file, can't be read, or is too large.
+    """
+    most = max(ANY_BYTES, PIXEL_BYTES * (MAX_PIXELS if max_pixels is None else max_pixels))
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise BadImageError("unreadable", f"{path}: can't be read: it is neither a file nor a folder")
+        if stat.S_ISREG(status.st_mode) and status.st_size > most:
+            size = f"{status.st_size} bytes, at most {most} are read"
+            raise BadImageError("huge", f"{path}: too large: {size}")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImageError("unreadable", f"{path}: can't be read: {error.strerror}") from error
+    except ValueError as error:  # a NUL in its name, or what the file system can't encode
+        raise BadImageError("unreadable", f"{path}: can't be read: no file can have this name: {error}") from error
+    except MemoryError as error:
+        raise BadImageError("huge", f"{path}: too large: there is no memory for its bytes") from error
+
+
 def format_of(content: bytes) -> str:
     """The format that a file's first bytes promise; empty if it is none that is decoded."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
@@ -77,10 +112,7 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
     Raises:
         BadImageError: it can't be read, is no image of a kind that tlkit takes, or has too many pixels.
     """
-    try:
-        content = path.read_bytes() if data is None else data
-    except OSError as error:
-        raise BadImageError("unreadable", f"{path}: can't be read: {error.strerror}") from error
+    content = read_file(path, max_pixels) if data is None else data
     if not content:
         raise BadImageError("empty", f"{path}: the file is empty")
     try:
