@@ -511,7 +511,11 @@ BAD_MASKS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str, str]] = {
     "smoothed edges": (lambda values: SMOOTH, "mask_values", "nearest neighbour"),
     "minus one as 255": (lambda values: np.where(values == 0, 255, values).astype(np.uint8), "mask_values", "255"),
     "16 bits": (lambda values: values.astype(np.uint16) * 1000, "mask_values", "1000"),
-    "colours": (lambda values: np.stack([values * 255, values, values], -1), "undecodable", "colour"),
+    "colours": (
+        lambda values: np.stack([values * 255, values * 0, values * 0], -1),
+        "mask_values",
+        r'\{ "#000000" = "background", "#ff0000" = "object" \}',
+    ),
     "other size": (lambda values: values[:-1], "mask_size", "64 x 47 pixels, its image 64 x 48"),
     "turned": (lambda values: values.T.copy(), "mask_size", "48 x 64 pixels, its image 64 x 48"),
     "background only": (lambda values: values * 0, "mask_empty", "every pixel is background"),

@@ -11,6 +11,7 @@ from PIL import Image
 from tlkit import IGNORE, DataError, MaskTable
 from tlkit.data import decode, image_file
 from tlkit.data.decode import decode_image, decode_to_size, fit_image, fit_mask, restore_mask
+from tlkit.data.image_file import BadImageError
 from tlkit.data.mask_decode import decode_mask
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -280,15 +281,102 @@ def test_grey_mask_saved_as_rgb_is_read_by_number(tmp_path: Path) -> None:
     assert decode_mask(tmp_path / "m.png", NUMBERS).tolist() == [[0, 1]]
 
 
-def test_colour_mask_with_a_table_of_numbers_is_an_error(tmp_path: Path) -> None:
-    halves().save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=r"m\.png.*colours"):
-        decode_mask(tmp_path / "m.png", NUMBERS)
+def problem(file: Path, table: MaskTable) -> str:
+    """Why a mask's values can't be used, without its name."""
+    with pytest.raises(BadImageError) as caught:
+        decode_mask(file, table)
+    assert caught.value.kind == "mask_values"
+    name, _, reason = str(caught.value).partition(": ")
+    assert name == str(file)
+    return reason
+
+
+def test_colour_mask_with_a_table_of_numbers_is_told_with_its_colours_and_a_table(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 1), RED)
+    image.putpixel((0, 0), (0, 0, 0))
+    image.save(tmp_path / "m.png")
+    assert problem(tmp_path / "m.png", NUMBERS) == (
+        "the mask has colours, but the table has numbers: #ff0000 (3 pixels), #000000 (1 pixel). Such a mask is mapped "
+        'by data.values = { "#000000" = "background", "#ff0000" = "object" }'
+    )
+
+
+def test_colours_of_smoothed_edges_are_not_proposed_for_the_table(tmp_path: Path) -> None:
+    image = Image.new("RGB", (200, 20), RED)
+    image.paste(GREEN, (100, 0, 200, 20))
+    image.paste((0, 0, 255), (0, 0, 50, 20))
+    for number in range(10):
+        image.putpixel((150, number), (0, 200 + number, 0))
+    image.save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", NUMBERS)
+    assert '{ "#00ff00" = "background", "#0000ff" = "object 1", "#ff0000" = "object 2" }' in reason
+    assert "nearest neighbour" in reason
+
+
+def test_mask_beyond_8_bits_with_a_table_of_colours_is_told_with_its_numbers(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1000]], np.uint16)).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", MaskTable({RED: 1, (0, 0, 0): 0}))
+    assert "0 (1 pixel), 1000 (1 pixel)" in reason
+    assert '{ "0" = "background", "1000" = "object" }' in reason
+
+
+@pytest.mark.parametrize(
+    ("values", "listed"),
+    [
+        ([0, 0, 0.7], "0 (2 pixels), 0.7 (1 pixel)"),
+        ([1, 1, np.inf], "1 (2 pixels), inf (1 pixel)"),
+        ([0, 0, -1e30], "-1e+30"),
+    ],
+)
+def test_float_mask_that_has_no_whole_numbers_is_told_with_its_values(
+    tmp_path: Path, values: list[float], listed: str
+) -> None:
+    Image.fromarray(np.array([values], np.float32)).save(tmp_path / "m.tif")
+    assert listed in problem(tmp_path / "m.tif", MaskTable({0: 0, 1: 1}, default=1))
+
+
+def test_float_mask_of_whole_numbers_is_read_by_them(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1, 255]], np.float32)).save(tmp_path / "m.tif")
+    assert decode_mask(tmp_path / "m.tif", NUMBERS).tolist() == [[0, 1, IGNORE]]
+
+
+def smoothed_mask(grays: list[int], most: int) -> Image.Image:
+    """Half 0, half ``most``, and a few pixels between."""
+    values = np.repeat(np.array([[0], [most]], np.uint8), 50, axis=1)
+    values[0, : len(grays)] = grays
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize(
+    ("table", "maps"), [({0: 0, 1: 1}, True), ({0: 0, 255: 1}, False)], ids=["0 and 1", "0 and 255"]
+)
+def test_few_grey_values_between_others_are_told_as_smoothed_edges(
+    tmp_path: Path, table: dict[int, int], maps: bool
+) -> None:
+    smoothed_mask([64, 128], 255).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", MaskTable(table))
+    assert "smoothed edges: save masks as PNG, and scale them with nearest neighbour" in reason
+    assert ('"255" = "object"' in reason) == maps
+
+
+@pytest.mark.parametrize("values", [[2] * 30, [7]], ids=["many pixels", "not between"])
+def test_values_of_many_pixels_or_beyond_the_others_are_not_told_as_smoothed(tmp_path: Path, values: list[int]) -> None:
+    smoothed_mask(values, 5).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", MaskTable({0: 0, 5: 1}))
+    assert "smoothed" not in reason
+    assert reason.endswith("Add them to data.values or to data.ignore")
+
+
+def test_unknown_values_of_a_palette_are_told_as_indices_with_their_colours(tmp_path: Path) -> None:
+    palette_mask([0, 0, 0, 15]).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", NUMBERS)
+    assert "15 = #0ff000 (1 pixel)" in reason
+    assert "indices of the mask's palette" in reason
 
 
 def test_values_that_the_table_lacks_are_listed_with_counts_and_the_remedy(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 0, 0, 255]], np.uint8)).save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=r"m\.png.*255 \(1 pixels\).*data\.values"):
+    with pytest.raises(DataError, match=r"m\.png.*255 \(1 pixel\).*data\.values"):
         decode_mask(tmp_path / "m.png", MaskTable({0: 0, 1: 1}))
 
 
