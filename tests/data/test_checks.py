@@ -546,6 +546,27 @@ def test_a_mask_that_can_not_be_decoded_is_named(check: Check, masks: Path, cont
     assert len(checked.report.set_aside) == 2
 
 
+def test_a_mask_whose_name_lies_about_its_format_is_told(check: Check, masks: Path) -> None:
+    file = masks / "masks" / "004.png"
+    with Image.open(file) as mask:
+        mask.save(file, "BMP")
+    checked = check(masks, recipe=MASKS)
+    (found,) = checked.report.findings
+    assert (found.kind, found.key) == ("lying_extension", "004.jpg")
+    assert found.detail.endswith("masks/004.png is BMP, not .png")
+    assert len(checked.samples) == 10
+
+
+def test_a_mask_of_several_pages_is_told(check: Check, masks: Path) -> None:
+    (masks / "masks" / "004.png").unlink()
+    pages = [Image.new("L", (64, 48), 0) for _ in range(2)]
+    pages[0].paste(1, (0, 0, 9, 9))
+    pages[0].save(masks / "masks" / "004.tif", save_all=True, append_images=pages[1:])
+    (found,) = check(masks, recipe=MASKS).report.findings
+    assert (found.kind, found.key) == ("animated", "004.jpg")
+    assert found.detail.endswith("masks/004.tif has several frames: TIFF")
+
+
 def test_images_and_masks_without_a_partner_are_told(check: Check, masks: Path) -> None:
     (masks / "masks" / "004.png").unlink()
     (masks / "images" / "005.jpg").unlink()
