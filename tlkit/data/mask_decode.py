@@ -67,7 +67,7 @@ def _numbers(path: Path, image: Image.Image) -> np.ndarray:
             seen = _listed(_counted(values), "{:g}".format)
             raise BadImageError(
                 "mask_values",
-                f"{path}: values that are no whole numbers: {seen}. Masks have a whole number for each class: "
+                f"{path}: not all values are whole numbers: {seen}. Masks have a whole number for each class: "
                 "save them as PNG of 8 bits, probabilities after a threshold",
             )
         return values.astype(np.int64)
