@@ -19,8 +19,8 @@ from PIL import Image
 from tlkit import DataError
 from tlkit.data import file_facts
 from tlkit.data.checks import Checked
-from tlkit.data.decode import MAX_PIXELS
 from tlkit.data.findings import KINDS
+from tlkit.data.image_file import MAX_PIXELS
 from tlkit.data.kept_facts import KeptFacts
 from tlkit.from_recipe import check_data, open_data
 from tlkit.kept import checks_folder
@@ -187,6 +187,58 @@ def test_a_file_that_can_not_be_read_is_named(check: Check, photos: Path, monkey
     checked = check(photos)
     assert keys(checked, "unreadable") == ["cat/003.jpg"]
     assert len(checked.samples) == 19
+
+
+@pytest.fixture
+def table(check: Check, photos: Path) -> Callable[..., Checked]:
+    """Checks the photos and one more file by a CSV table that names them."""
+
+    def checked(name: str, *overrides: str) -> Checked:
+        files = sorted(photos.rglob("*.jpg"))
+        rows = [f"{file.relative_to(photos).as_posix()},{file.parent.name}" for file in files if file.name < "010"]
+        (photos / "table.csv").write_text("\n".join(["image,label", *rows, f"{name},cat"]), encoding="utf-8")
+        return check(photos / "table.csv", *overrides, recipe=FOLDER.replace('"folder"', '"csv"'))
+
+    return checked
+
+
+def test_a_pipe_that_a_table_names_is_told_once_and_not_waited_for(
+    table: Callable[..., Checked], photos: Path, registry: Registry, tmp_path: Path
+) -> None:
+    os.mkfifo(photos / "cat" / "pipe.jpg")
+    checked = table("cat/pipe.jpg")
+    found = [each for each in checked.report.findings if each.key == "cat/pipe.jpg"]
+    assert [(each.kind, each.detail) for each in found] == [
+        ("unreadable", "can't be read: it is neither a file nor a folder")
+    ]
+    assert checked.report.found == files_below(photos) == 22
+    recipe = FOLDER.replace('"folder"', '"csv"').format(path=photos / "table.csv")
+    overrides = ["check.before_run=false", "input.image_size=16"]
+    assert len(open_data(parse_recipe(recipe, registry, overrides), tmp_path).samples) == 20
+
+
+def test_a_name_with_a_nul_that_a_table_has_is_told(table: Callable[..., Checked]) -> None:
+    checked = table("cat/a\0b.jpg")
+    (found,) = [each for each in checked.report.findings if each.kind == "unreadable"]
+    assert found.key == "cat/a\0b.jpg"
+    assert found.detail.startswith("can't be read: no file can have this name")
+    assert len(checked.samples) == 20
+
+
+def test_a_file_of_more_bytes_than_its_pixels_could_need_is_not_read(
+    table: Callable[..., Checked], photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (photos / "cat" / "big.tif").open("wb") as file:
+        file.truncate(200 * 10**9)  # sparse: takes no room on the disk
+    whole = Path.read_bytes
+    monkeypatch.setattr(file_facts.Path, "read_bytes", lambda path: path.suffix == ".jpg" and whole(path))
+    (found,) = [each for each in table("cat/big.tif").report.findings if each.kind == "huge"]
+    assert (found.key, found.detail) == (
+        "cat/big.tif",
+        f"too large: 200000000000 bytes, at most {8 * MAX_PIXELS} are read",
+    )
+    (found,) = [each for each in table("cat/big.tif", "input.max_pixels=5000").report.findings if each.kind == "huge"]
+    assert found.detail.endswith(f"at most {2**30} are read")
 
 
 # Folders ------------------------------------------------------------------------------------------------------------
@@ -434,6 +486,15 @@ def write_mask(root: Path, number: int, change: Callable[[np.ndarray], np.ndarra
     Image.fromarray(change(values)).save(root / "masks" / f"{number:03d}.png")
 
 
+def test_a_turned_tiff_has_the_size_of_its_mask(check: Check, masks: Path) -> None:
+    (masks / "images" / "004.jpg").unlink()
+    stored = picture(4).transpose(Image.Transpose.ROTATE_90)
+    stored.save(masks / "images" / "004.tif", tiffinfo={0x0112: 6})
+    checked = check(masks, recipe=MASKS)
+    assert checked.report.findings == ()
+    assert len(checked.samples) == 10
+
+
 def test_nothing_is_found_in_good_masks(check: Check, masks: Path) -> None:
     report = check(masks, recipe=MASKS).report
     assert (report.findings, report.found, report.used) == ((), 20, 20)
@@ -450,7 +511,11 @@ BAD_MASKS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str, str]] = {
     "smoothed edges": (lambda values: SMOOTH, "mask_values", "nearest neighbour"),
     "minus one as 255": (lambda values: np.where(values == 0, 255, values).astype(np.uint8), "mask_values", "255"),
     "16 bits": (lambda values: values.astype(np.uint16) * 1000, "mask_values", "1000"),
-    "colours": (lambda values: np.stack([values * 255, values, values], -1), "undecodable", "colour"),
+    "colours": (
+        lambda values: np.stack([values * 255, values * 0, values * 0], -1),
+        "mask_values",
+        r'\{ "#000000" = "background", "#ff0000" = "object" \}',
+    ),
     "other size": (lambda values: values[:-1], "mask_size", "64 x 47 pixels, its image 64 x 48"),
     "turned": (lambda values: values.T.copy(), "mask_size", "48 x 64 pixels, its image 64 x 48"),
     "background only": (lambda values: values * 0, "mask_empty", "every pixel is background"),
@@ -479,6 +544,27 @@ def test_a_mask_that_can_not_be_decoded_is_named(check: Check, masks: Path, cont
     assert (found.kind, found.key) == (kind, "004.jpg")
     assert "masks/004.png" in found.detail
     assert len(checked.report.set_aside) == 2
+
+
+def test_a_mask_whose_name_lies_about_its_format_is_told(check: Check, masks: Path) -> None:
+    file = masks / "masks" / "004.png"
+    with Image.open(file) as mask:
+        mask.save(file, "BMP")
+    checked = check(masks, recipe=MASKS)
+    (found,) = checked.report.findings
+    assert (found.kind, found.key) == ("lying_extension", "004.jpg")
+    assert found.detail.endswith("masks/004.png is BMP, not .png")
+    assert len(checked.samples) == 10
+
+
+def test_a_mask_of_several_pages_is_told(check: Check, masks: Path) -> None:
+    (masks / "masks" / "004.png").unlink()
+    pages = [Image.new("L", (64, 48), 0) for _ in range(2)]
+    pages[0].paste(1, (0, 0, 9, 9))
+    pages[0].save(masks / "masks" / "004.tif", save_all=True, append_images=pages[1:])
+    (found,) = check(masks, recipe=MASKS).report.findings
+    assert (found.kind, found.key) == ("animated", "004.jpg")
+    assert found.detail.endswith("masks/004.tif has several frames: TIFF")
 
 
 def test_images_and_masks_without_a_partner_are_told(check: Check, masks: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from PIL import Image
 
 from tlkit import IGNORE, DataError, MaskTable
-from tlkit.data import decode
-from tlkit.data.decode import decode_image, decode_mask, decode_to_size, fit_image, fit_mask, restore_mask
+from tlkit.data import decode, image_file
+from tlkit.data.decode import decode_image, decode_to_size, fit_image, fit_mask, restore_mask
+from tlkit.data.image_file import BadImageError
+from tlkit.data.mask_decode import decode_mask
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
 NUMBERS = MaskTable({0: 0, 1: 1, 255: IGNORE})
@@ -54,6 +57,26 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     assert is_color(pixels[8:], GREEN)
 
 
+XMP = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_orientation_of_a_tiff_swaps_its_sides_once(tmp_path: Path, orientation: int) -> None:
+    halves().save(tmp_path / "a.tif", tiffinfo={0x0112: orientation})
+    pixels, size = decode_to_size(tmp_path / "a.tif", None, (16, 8), "stretch")
+    assert size == (16, 8)
+    first, second = (RED, GREEN) if orientation in (5, 6) else (GREEN, RED)
+    assert is_color(pixels[:8], first)
+    assert is_color(pixels[8:], second)
+    np.testing.assert_array_equal(decode_image(tmp_path / "a.tif"), pixels)
+
+
+def test_orientation_that_only_xmp_gives_has_one_size_in_every_way(tmp_path: Path) -> None:
+    halves().save(tmp_path / "a.tif", tiffinfo={700: XMP})  # Pillow 11.0 ignores it, 13 turns the image
+    _, size = decode_to_size(tmp_path / "a.tif", None, (16, 8), "stretch")
+    assert size == decode_image(tmp_path / "a.tif").shape[:2]
+
+
 def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
     halves().convert("CMYK").save(tmp_path / "a.jpg", quality=95, subsampling=0)
     pixels = decode_image(tmp_path / "a.jpg")
@@ -76,6 +99,44 @@ def test_float_image_in_0_to_1_is_scaled_to_the_whole_range(tmp_path: Path) -> N
 def test_32_bit_integers_within_8_bit_are_kept(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 7, 255]], np.int32)).save(tmp_path / "a.tif")
     assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 7, 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 500_000, 1_000_000], [0, 128, 255]),
+        ([86, 192, 298], [0, 128, 255]),
+        ([-5, -3, 0], [0, 102, 255]),
+        ([-7, -7, -7], [0, 0, 0]),
+    ],
+)
+def test_32_bit_integers_beyond_8_bit_are_scaled_from_their_own_range(
+    tmp_path: Path, values: list[int], expected: list[int]
+) -> None:
+    Image.fromarray(np.array([values], np.int32)).save(tmp_path / "a.tif")
+    assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == expected
+
+
+def tiff_of_int16(values: list[int]) -> bytes:
+    """A TIFF of one row of signed 16-bit integers, as scanners write it; Pillow does not."""
+    entries = [(256, 3, len(values)), (257, 3, 1), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8)]
+    entries += [(277, 3, 1), (278, 3, 1), (279, 4, 2 * len(values)), (339, 3, 2)]
+    pixels = struct.pack(f"<{len(values)}h", *values)
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(pixels)) + pixels + struct.pack("<H", 10) + directory + bytes(4)
+
+
+def test_signed_16_bit_integers_are_scaled_from_their_own_range(tmp_path: Path) -> None:
+    (tmp_path / "ct.tif").write_bytes(tiff_of_int16([-256, 650, 1556]))
+    assert decode_image(tmp_path / "ct.tif")[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_values_that_are_not_finite_are_black_and_leave_the_others_as_they_are(tmp_path: Path) -> None:
+    values = np.array([[np.nan, np.inf, -np.inf, 1000, 1100, 2000]], np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 0, 0, 0, 26, 255]
+    Image.fromarray(np.array([[np.nan, np.inf]], np.float32)).save(tmp_path / "b.tif")
+    assert not decode_image(tmp_path / "b.tif").any()
 
 
 @pytest.mark.parametrize(("mode", "bright"), [("1", 1), ("L", 200)])
@@ -153,7 +214,7 @@ def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     halves().save(tmp_path / "a.png")
-    monkeypatch.setattr(decode, "MAX_PIXELS", 100)
+    monkeypatch.setattr(image_file, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match=r"16 x 8.*100"):
         decode_image(tmp_path / "a.png")
 
@@ -220,15 +281,102 @@ def test_grey_mask_saved_as_rgb_is_read_by_number(tmp_path: Path) -> None:
     assert decode_mask(tmp_path / "m.png", NUMBERS).tolist() == [[0, 1]]
 
 
-def test_colour_mask_with_a_table_of_numbers_is_an_error(tmp_path: Path) -> None:
-    halves().save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=r"m\.png.*colours"):
-        decode_mask(tmp_path / "m.png", NUMBERS)
+def problem(file: Path, table: MaskTable) -> str:
+    """Why a mask's values can't be used, without its name."""
+    with pytest.raises(BadImageError) as caught:
+        decode_mask(file, table)
+    assert caught.value.kind == "mask_values"
+    name, _, reason = str(caught.value).partition(": ")
+    assert name == str(file)
+    return reason
+
+
+def test_colour_mask_with_a_table_of_numbers_is_told_with_its_colours_and_a_table(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 1), RED)
+    image.putpixel((0, 0), (0, 0, 0))
+    image.save(tmp_path / "m.png")
+    assert problem(tmp_path / "m.png", NUMBERS) == (
+        "the mask has colours, but the table has numbers: #ff0000 (3 pixels), #000000 (1 pixel). Such a mask is mapped "
+        'by data.values = { "#000000" = "background", "#ff0000" = "object" }'
+    )
+
+
+def test_colours_of_smoothed_edges_are_not_proposed_for_the_table(tmp_path: Path) -> None:
+    image = Image.new("RGB", (200, 20), RED)
+    image.paste(GREEN, (100, 0, 200, 20))
+    image.paste((0, 0, 255), (0, 0, 50, 20))
+    for number in range(10):
+        image.putpixel((150, number), (0, 200 + number, 0))
+    image.save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", NUMBERS)
+    assert '{ "#00ff00" = "background", "#0000ff" = "object 1", "#ff0000" = "object 2" }' in reason
+    assert "nearest neighbour" in reason
+
+
+def test_mask_beyond_8_bits_with_a_table_of_colours_is_told_with_its_numbers(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1000]], np.uint16)).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", MaskTable({RED: 1, (0, 0, 0): 0}))
+    assert "0 (1 pixel), 1000 (1 pixel)" in reason
+    assert '{ "0" = "background", "1000" = "object" }' in reason
+
+
+@pytest.mark.parametrize(
+    ("values", "listed"),
+    [
+        ([0, 0, 0.7], "0 (2 pixels), 0.7 (1 pixel)"),
+        ([1, 1, np.inf], "1 (2 pixels), inf (1 pixel)"),
+        ([0, 0, -1e30], "-1e+30"),
+    ],
+)
+def test_float_mask_that_has_no_whole_numbers_is_told_with_its_values(
+    tmp_path: Path, values: list[float], listed: str
+) -> None:
+    Image.fromarray(np.array([values], np.float32)).save(tmp_path / "m.tif")
+    assert listed in problem(tmp_path / "m.tif", MaskTable({0: 0, 1: 1}, default=1))
+
+
+def test_float_mask_of_whole_numbers_is_read_by_them(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1, 255]], np.float32)).save(tmp_path / "m.tif")
+    assert decode_mask(tmp_path / "m.tif", NUMBERS).tolist() == [[0, 1, IGNORE]]
+
+
+def smoothed_mask(grays: list[int], most: int) -> Image.Image:
+    """Half 0, half ``most``, and a few pixels between."""
+    values = np.repeat(np.array([[0], [most]], np.uint8), 50, axis=1)
+    values[0, : len(grays)] = grays
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize(
+    ("table", "maps"), [({0: 0, 1: 1}, True), ({0: 0, 255: 1}, False)], ids=["0 and 1", "0 and 255"]
+)
+def test_few_grey_values_between_others_are_told_as_smoothed_edges(
+    tmp_path: Path, table: dict[int, int], maps: bool
+) -> None:
+    smoothed_mask([64, 128], 255).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", MaskTable(table))
+    assert "smoothed edges: save masks as PNG, and scale them with nearest neighbour" in reason
+    assert ('"255" = "object"' in reason) == maps
+
+
+@pytest.mark.parametrize("values", [[2] * 30, [7]], ids=["many pixels", "not between"])
+def test_values_of_many_pixels_or_beyond_the_others_are_not_told_as_smoothed(tmp_path: Path, values: list[int]) -> None:
+    smoothed_mask(values, 5).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", MaskTable({0: 0, 5: 1}))
+    assert "smoothed" not in reason
+    assert reason.endswith("Add them to data.values or to data.ignore")
+
+
+def test_unknown_values_of_a_palette_are_told_as_indices_with_their_colours(tmp_path: Path) -> None:
+    palette_mask([0, 0, 0, 15]).save(tmp_path / "m.png")
+    reason = problem(tmp_path / "m.png", NUMBERS)
+    assert "15 = #0ff000 (1 pixel)" in reason
+    assert "indices of the mask's palette" in reason
 
 
 def test_values_that_the_table_lacks_are_listed_with_counts_and_the_remedy(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 0, 0, 255]], np.uint8)).save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=r"m\.png.*255 \(1 pixels\).*data\.values"):
+    with pytest.raises(DataError, match=r"m\.png.*255 \(1 pixel\).*data\.values"):
         decode_mask(tmp_path / "m.png", MaskTable({0: 0, 1: 1}))
 
 

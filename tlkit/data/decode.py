@@ -1,90 +1,38 @@
-"""From files to 8-bit RGB images and masks of class numbers; and from there to the model's size and back."""
+"""From files to 8-bit RGB images, to the model's size, and back."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-import struct
-import zlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from tlkit.contracts import IGNORE, ImageSize, MaskTable
-from tlkit.errors import DataError
+from tlkit.contracts import IGNORE, ImageSize
+from tlkit.data.image_file import BROKEN, open_image, stands_on_its_side, undecodable
 
 Resize = Literal["stretch", "crop", "pad"]
 
-MAX_PIXELS = 178_956_970
-"""More pixels in a header than this are refused before decoding; Pillow's own limit for a decompression bomb."""
-
-BadKind = Literal["unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_values"]
-"""Why an image or a mask can't be decoded."""
-
-
-class BadImageError(DataError):
-    """A file that can't be decoded.
-
-    Args:
-        kind: why, for those who count and sort.
-        message: names the file.
-    """
-
-    def __init__(self, kind: BadKind, message: str) -> None:
-        super().__init__(message)
-        self.kind: BadKind = kind
-
-
-_BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    IndexError,
-    KeyError,
-    TypeError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow raises on damaged files."""
-
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
-"""Pillow's names of the formats that are decoded."""
-
-DECODING = 2
+DECODING = 3
 """Raised when the pixels that a file is decoded to change, so that what is kept of it is made anew."""
-
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-)
-"""How files of a format begin; two letters, as of BMP, are too few to tell."""
 
 _KEPT = 2
 """Times the pixels needed in each direction are left by scaling in the DCT."""
-_ORIENTATION = 0x0112
-_ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
 def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
     """Decode an image of any common kind.
 
     JPEG, PNG, BMP, GIF, WebP and TIFF by content, whatever the name says; the first frame of an animation; turned as
-    its EXIF orientation says. Transparent parts are laid on white. 16-bit images are scaled, not cut off; images of
-    floating point are scaled from their own range.
+    its EXIF orientation says. Transparent parts are laid on white. Unsigned 16-bit images are divided by 257. Images of
+    signed or 32-bit integers, or of floating point, stay as they are where their values lie in 0-255 and some exceed
+    1; others are scaled from their own range to 0-255. Values that are not finite are black.
 
     Args:
         path: the file.
         data: its bytes, if they were read already.
-        max_pixels: an image whose header has more is refused; None: ``MAX_PIXELS``.
+        max_pixels: an image whose header has more is refused; None: ``image_file.MAX_PIXELS``.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -130,18 +78,6 @@ def decode_to_size(
         return _fitted(decoded(path, image), size, resize), (height, width)
 
 
-def stands_on_its_side(path: Path, image: Image.Image) -> bool:
-    """Whether the EXIF orientation of an opened image swaps width and height.
-
-    Raises:
-        BadImageError: the EXIF data can't be read.
-    """
-    try:
-        return image.getexif().get(_ORIENTATION, 1) in _ON_THEIR_SIDE
-    except _BROKEN as error:
-        raise _undecodable(path, error) from error
-
-
 def decoded(path: Path, image: Image.Image, *, gray: bool = False) -> Image.Image:
     """The RGB picture of an opened image, turned and converted as ``decode_image`` says; where ``gray``, one of mode L
     stays so.
@@ -153,116 +89,16 @@ def decoded(path: Path, image: Image.Image, *, gray: bool = False) -> Image.Imag
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return image if gray and image.mode == "L" and "transparency" not in image.info else _to_rgb(image)
-    except _BROKEN as error:
-        raise _undecodable(path, error) from error
-
-
-def is_animated(image: Image.Image) -> bool:
-    """Whether an opened image has several frames or pages; previews beside a photograph (MPO) don't count."""
-    try:
-        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    except _BROKEN:
-        return False
-
-
-def _undecodable(path: Path, error: Exception) -> BadImageError:
-    cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
-    return BadImageError("truncated" if cut else "undecodable", f"{path}: can't be decoded: {error}")
-
-
-def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
-    """Decode a mask and map its values to class numbers.
-
-    Args:
-        path: the file; palette PNGs are read by their indices where the table's keys are numbers.
-        table: pixel value or colour → class number.
-        data: the file's bytes, if they were read already.
-        max_pixels: as ``decode_image``.
-
-    Returns:
-        uint8 (H, W): class numbers and ``IGNORE``.
-
-    Raises:
-        BadImageError: it can't be decoded, or has values that are not in the table; the message lists them.
-    """
-    by_color = any(isinstance(key, tuple) for key in table.values)
-    with open_image(path, data, max_pixels) as image:
-        try:
-            turned = ImageOps.exif_transpose(image)
-            values = _colors(turned) if by_color else _numbers(turned)
-        except _BROKEN as error:
-            raise _undecodable(path, error) from error
-    lookup = {_packed(key): number for key, number in table.values.items()}
-    mapped = np.full(values.shape, IGNORE if table.default is None else table.default, np.uint8)
-    known = np.zeros(values.shape, bool)
-    for value, number in lookup.items():
-        here = values == value
-        mapped[here] = number
-        known |= here
-    if table.default is None and not known.all():
-        seen, counts = np.unique(values[~known], return_counts=True)
-        unknown = list(zip(seen.tolist(), counts.tolist(), strict=True))
-        raise BadImageError("mask_values", f"{path}: {_unknown_values(unknown, by_color, list(table.values))}")
-    return mapped
-
-
-def format_of(content: bytes) -> str:
-    """The format that a file's first bytes promise; empty if it is none that is decoded."""
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "WebP"
-    return next((name for magic, name in _MAGIC if content.startswith(magic)), "")
-
-
-def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> Image.Image:
-    """Read a file and an image's header in it; its pixels are not decoded yet.
-
-    Raises:
-        BadImageError: it can't be read, is no image of a kind that tlkit takes, or has too many pixels.
-    """
-    try:
-        content = path.read_bytes() if data is None else data
-    except OSError as error:
-        raise BadImageError("unreadable", f"{path}: can't be read: {error.strerror}") from error
-    if not content:
-        raise BadImageError("empty", f"{path}: the file is empty")
-    try:
-        image: Image.Image = Image.open(io.BytesIO(content))
-    except UnidentifiedImageError as error:
-        kind = format_of(content)
-        if kind:
-            raise BadImageError(
-                "undecodable", f"{path}: can't be decoded: it begins as {kind}, but is damaged"
-            ) from error
-        message = f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)"
-        raise BadImageError("not_image", message) from error
-    except Image.DecompressionBombError as error:
-        claimed = re.search(r"\d+", str(error))
-        pixels = f"{claimed[0]} pixels" if claimed else f"more than {2 * MAX_PIXELS} pixels"
-        raise BadImageError("huge", f"{path}: too large: its header claims {pixels}") from error
-    except _BROKEN as error:
-        raise _undecodable(path, error) from error
-    width, height = image.size
-    most = MAX_PIXELS if max_pixels is None else max_pixels
-    if width * height > most:
-        raise BadImageError("huge", f"{path}: too large: {width} x {height} pixels, at most {most} in all")
-    if image.format not in FORMATS:
-        message = f"{path}: {image.format} images are not supported; expected JPEG, PNG, BMP, GIF, WebP or TIFF"
-        raise BadImageError("not_image", message)
-    return image
+    except BROKEN as error:
+        raise undecodable(path, error) from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     mode = image.mode
     if mode.startswith("I;16"):
         return _gray_to_rgb(np.asarray(image, np.float64) / 257)
-    if mode == "I":
-        values = np.asarray(image, np.float64)
-        return _gray_to_rgb(values / 257 if values.max(initial=0) > 255 else values)
-    if mode == "F":
-        values = np.nan_to_num(np.asarray(image, np.float64))
-        low, high = values.min(), values.max()
-        inside = low >= 0 and high <= 255 and high > 1
-        return _gray_to_rgb(values if inside else (values - low) * 255 / max(high - low, 1e-12))
+    if mode in ("I", "F"):
+        return _gray_to_rgb(_in_8_bits(np.asarray(image, np.float64)))
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
@@ -270,46 +106,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def _in_8_bits(values: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(values)
+    low, high = values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf)
+    values = np.where(finite, values, 0)
+    if low < 0 or high > 255 or high <= 1:
+        values = (values - low) * 255 / max(high - low, 1e-12)
+    return np.where(finite, values, 0)
+
+
 def _gray_to_rgb(values: np.ndarray) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
-
-
-def _numbers(image: Image.Image) -> np.ndarray:
-    if image.mode == "1":
-        return np.asarray(image.convert("L")).astype(np.int64)
-    if image.mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
-        rgb = np.asarray(image.convert("RGB")).astype(np.int64)
-        if not ((rgb[..., 0] == rgb[..., 1]) & (rgb[..., 1] == rgb[..., 2])).all():
-            raise ValueError("the mask is a colour image, but the table has numbers; expected colours such as #ff0000")
-        return rgb[..., 0]
-    if image.mode in ("LA", "PA"):
-        return np.asarray(image)[..., 0].astype(np.int64)
-    return np.asarray(image).astype(np.int64)
-
-
-def _colors(image: Image.Image) -> np.ndarray:
-    rgb = np.asarray(image.convert("RGB")).astype(np.int64)
-    return (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
-
-
-def _packed(key: int | tuple[int, int, int]) -> int:
-    return (key[0] << 16) | (key[1] << 8) | key[2] if isinstance(key, tuple) else key
-
-
-def _unknown_values(unknown: list[tuple[int, int]], by_color: bool, known: list[int | tuple[int, int, int]]) -> str:
-    unknown.sort(key=lambda each: -each[1])
-    shown = ", ".join(f"{f'#{value:06x}' if by_color else value} ({count} pixels)" for value, count in unknown[:8])
-    more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-    table = ", ".join("#{:02x}{:02x}{:02x}".format(*key) if isinstance(key, tuple) else str(key) for key in known)
-    message = f"values that the table does not have: {shown}{more}; the table has {table}"
-    if not by_color and {value for value, _ in unknown} <= {0, 255}:
-        message += '. A mask of 0 and 255 is mapped by data.values = { "0" = "background", "255" = "object" }'
-    elif not by_color and len(unknown) > 8:
-        message += (
-            ". So many values come from smoothed edges, from JPEG or from a photograph: save masks as PNG, "
-            "and scale them with nearest neighbour"
-        )
-    return message + ". Add them to data.values or to data.ignore"
 
 
 # Geometry ---------------------------------------------------------------------------------------------------------
@@ -399,6 +206,3 @@ def _geometry(
     new_h, new_w = max(1, min(height, round(h * scale))), max(1, min(width, round(w * scale)))
     top, left = (height - new_h) // 2, (width - new_w) // 2
     return (0, 0, w, h), (left, top, left + new_w, top + new_h)
-
-
-ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -15,11 +15,13 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import MaskTable
-from tlkit.data.decode import BadImageError, decode_mask, decoded, is_animated, open_image, stands_on_its_side
+from tlkit.data.decode import decoded
+from tlkit.data.image_file import BadImageError, is_animated, open_image, read_file, stands_on_its_side
 from tlkit.data.kept_facts import KeptFacts, Version
+from tlkit.data.mask_decode import decode_mask
 from tlkit.data.parallel import in_processes, in_threads
 
-FACTS = 2
+FACTS = 3
 """Raised when the facts of the same bytes change, so that those that are kept are not used."""
 
 _SCALED = 64
@@ -43,7 +45,7 @@ class Facts:
 
     Args:
         digest: SHA-256 of its bytes; empty if it can't be read.
-        problem: a ``decode.BadKind``; empty if it can be decoded.
+        problem: an ``image_file.BadKind``; empty if it can be decoded.
         reason: of the problem, without the file's name.
         format, mode: Pillow's names.
         width, height: in pixels, turned as the EXIF orientation says.
@@ -146,7 +148,7 @@ def _known(
         try:
             status = path.stat()
             versions[path] = status.st_size, status.st_mtime_ns
-        except OSError:
+        except (OSError, ValueError):
             versions[path] = None  # reading it will tell why
     there = {path: version for path, version in versions.items() if version is not None}
     known = kept.unchanged(there, settings[is_mask])
@@ -182,9 +184,9 @@ def _read_some(
     found = []
     for path in paths:
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            found.append(Facts(problem="unreadable", reason=f"can't be read: {error.strerror}"))
+            data = read_file(path, reading.max_pixels)
+        except BadImageError as error:
+            found.append(_problem(path, error))
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest not in of_digest:
@@ -221,7 +223,11 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
         counts = np.bincount(decode_mask(path, reading.table, data, reading.max_pixels).reshape(-1))
         return replace(about, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
     except BadImageError as error:
-        return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
+        return _problem(path, error, digest)
+
+
+def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
+    return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
 
 
 def _picture_facts(path: Path, image: Image.Image, about: Facts, mode: str = "L") -> Facts:

@@ -40,8 +40,8 @@ class FolderCheck:
         """Kind, name and detail of what is no sample."""
         for path, count in self.scan.junk.items():
             yield "junk", self.shown(path), "" if count == 1 else f"{count} files"
-        for path, reason in self.scan.odd.items():
-            yield "unused", self.shown(path), reason
+        for path in self._odd():
+            yield "unused", self.shown(path), self.scan.odd[path]
         for name, reason in self._named.items():
             partner = self._task == "segmentation" and is_image(Path(name))
             detail = by_content(Path(name)) if reason == "not an image by its name" else ""
@@ -73,7 +73,7 @@ class FolderCheck:
                 else:
                     used.add(path)
         aside = {path: reason for path, reason in aside.items() if path not in used} | self._named
-        left = sum(1 for _ in self._unlisted()) + sum(self.scan.junk.values()) + len(self.scan.odd)
+        left = sum(1 for _ in self._unlisted()) + sum(self.scan.junk.values()) + len(self._odd())
         return len(used), left, {self.shown(Path(path.lstrip("\0"))): reason for path, reason in aside.items()}
 
     def _again(self, file: Path | int) -> bool:
@@ -94,8 +94,16 @@ class FolderCheck:
                 yield str(path), each.reason
 
     def _unlisted(self) -> Iterator[Path]:
-        known = self.images | self.masks | self._named.keys()
+        known = self._known()
         return (file for file in self.scan.files if str(file) not in known)
+
+    def _odd(self) -> list[Path]:
+        known = self._known()
+        return [path for path in self.scan.odd if str(path) not in known]
+
+    def _known(self) -> set[str]:
+        """The files that the data set names."""
+        return self.images | self.masks | self._named.keys()
 
     def _empty(self) -> Iterator[tuple[str, str, str]]:
         full = _counts_below([*self.images, *self.masks])

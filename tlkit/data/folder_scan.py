@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlkit.data.decode import format_of
+from tlkit.data.image_file import format_of
 from tlkit.files import is_junk
 
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")

@@ -53,13 +53,19 @@ def sample_findings(
         yield "tiny", f"{image.width} x {image.height} pixels", ""
     if not image.nan and image.mode not in _PLAIN and image.format != "GIF":
         yield "odd_mode", f"{image.format} of mode {image.mode}", ""
-    if image.animated:
-        yield "animated", image.format, ""
-    suffix = sample.image.suffix.lower() if isinstance(sample.image, Path) else ""
-    if image.format not in _FORMATS.get(suffix, (image.format,)):
-        yield "lying_extension", f"is {image.format}, not {suffix}", ""
+    yield from _format_findings(sample.image, image, "")
+    if mask is not None:
+        yield from _format_findings(sample.mask, mask, f"its mask {sample.mask} ")
     if mask is not None and mask.classes:
         shown = [number for number in mask.classes if number != str(IGNORE)]
         if len(shown) < 2:
             what = f"every pixel is {classes[int(shown[0])]}" if shown else "every pixel is ignored"
             yield "mask_empty", what, ""
+
+
+def _format_findings(file: Path | int | None, facts: Facts, which: str) -> Iterator[tuple[str, str, str]]:
+    if facts.animated:
+        yield "animated", f"{which}has several frames: {facts.format}" if which else facts.format, ""
+    suffix = file.suffix.lower() if isinstance(file, Path) else ""
+    if facts.format not in _FORMATS.get(suffix, (facts.format,)):
+        yield "lying_extension", f"{which}is {facts.format}, not {suffix}", ""

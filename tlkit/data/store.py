@@ -15,7 +15,9 @@ from threading import Lock
 import numpy as np
 
 from tlkit.contracts import ImageSize, Sample, SampleSet, SetAside
-from tlkit.data.decode import DECODING, Resize, decode_mask, decode_to_size, fit_image, fit_mask
+from tlkit.data.decode import DECODING, Resize, decode_to_size, fit_image, fit_mask
+from tlkit.data.image_file import read_file
+from tlkit.data.mask_decode import decode_mask
 from tlkit.data.parallel import in_threads
 from tlkit.data.shards import Rows, read_shard, shard_names, write_shard
 from tlkit.errors import DataError
@@ -85,7 +87,7 @@ def fill_store(
         folder: where the store is written that is not kept.
         progress: told (done, total).
         keep: whether to keep images of files for later runs, and to use those that earlier runs kept.
-        max_pixels: an image whose header has more is set aside; None: ``decode.MAX_PIXELS``.
+        max_pixels: an image whose header has more is set aside; None: ``image_file.MAX_PIXELS``.
 
     Returns:
         the store, the samples that are in it in its order, those that could not be decoded, with the reason, and what
@@ -334,7 +336,7 @@ def _decode(
     sample: Sample, sample_set: SampleSet, size: ImageSize, resize: Resize, find: _Find, max_pixels: int | None
 ) -> _Result:
     try:
-        image_bytes, mask_bytes = _bytes_of(sample.image), _bytes_of(sample.mask)
+        image_bytes, mask_bytes = _bytes_of(sample.image, max_pixels), _bytes_of(sample.mask, max_pixels)
         if isinstance(sample.image, Path):
             digest = _digest(image_bytes, mask_bytes, sample, sample_set)
             found = find(digest)
@@ -358,8 +360,8 @@ def _decode(
     return _Decoded(image, None if mask is None else fit_mask(mask, size, resize), digest, original)
 
 
-def _bytes_of(file: Path | int | None) -> bytes | None:
-    return _read(file) if isinstance(file, Path) else None
+def _bytes_of(file: Path | int | None, max_pixels: int | None) -> bytes | None:
+    return read_file(file, max_pixels) if isinstance(file, Path) else None
 
 
 def _digest(image: bytes | None, mask: bytes | None, sample: Sample, sample_set: SampleSet) -> str:
@@ -379,13 +381,6 @@ def _mask(sample: Sample, sample_set: SampleSet, data: bytes | None, max_pixels:
         return None
     assert sample_set.masks is not None
     return np.ascontiguousarray(sample_set.masks[sample.mask])
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror}") from error
 
 
 def listing(set_aside: Sequence[SetAside], most: int = 20) -> str:

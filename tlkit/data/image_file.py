@@ -1,0 +1,172 @@
+"""An image's file: its bytes, its header, and what is wrong with it."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from tlkit.errors import DataError
+
+MAX_PIXELS = 178_956_970
+"""More pixels in a header than this are refused before decoding; Pillow's own limit for a decompression bomb."""
+
+PIXEL_BYTES = 8
+"""Bytes that a pixel takes at most in a file: four channels of 16 bits, not compressed."""
+
+ANY_BYTES = 2**30
+"""Files up to this size are read whatever the limit of pixels is: they may have several pages, or previews."""
+
+BadKind = Literal["unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_values"]
+"""Why an image or a mask can't be decoded."""
+
+
+class BadImageError(DataError):
+    """A file that can't be decoded.
+
+    Args:
+        kind: why, for those who count and sort.
+        message: names the file.
+    """
+
+    def __init__(self, kind: BadKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: BadKind = kind
+
+
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on damaged files."""
+
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
+"""Pillow's names of the formats that are decoded."""
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+"""How files of a format begin; two letters, as of BMP, are too few to tell."""
+
+_ORIENTATION = 0x0112
+_ON_THEIR_SIDE = (5, 6, 7, 8)
+
+
+def read_file(path: Path, max_pixels: int | None = None) -> bytes:
+    """The bytes of an image's file. Pipes and devices are not opened, as that may never end; files that are larger than
+    ``PIXEL_BYTES`` for each pixel that is allowed, and than ``ANY_BYTES``, are not read into memory.
+
+    Args:
+        path: the file.
+        max_pixels: as ``open_image``.
+
+    Raises:
+        BadImageError: it is no file, can't be read, or is too large.
+    """
+    most = max(ANY_BYTES, PIXEL_BYTES * (MAX_PIXELS if max_pixels is None else max_pixels))
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise BadImageError("unreadable", f"{path}: can't be read: it is neither a file nor a folder")
+        if stat.S_ISREG(status.st_mode) and status.st_size > most:
+            size = f"{status.st_size} bytes, at most {most} are read"
+            raise BadImageError("huge", f"{path}: too large: {size}")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImageError("unreadable", f"{path}: can't be read: {error.strerror}") from error
+    except ValueError as error:  # a NUL in its name, or what the file system can't encode
+        raise BadImageError("unreadable", f"{path}: can't be read: no file can have this name: {error}") from error
+    except MemoryError as error:
+        raise BadImageError("huge", f"{path}: too large: there is no memory for its bytes") from error
+
+
+def format_of(content: bytes) -> str:
+    """The format that a file's first bytes promise; empty if it is none that is decoded."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for magic, name in _MAGIC if content.startswith(magic)), "")
+
+
+def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> Image.Image:
+    """Read a file and an image's header in it; its pixels are not decoded yet.
+
+    Raises:
+        BadImageError: it can't be read, is no image of a kind that tlkit takes, or has too many pixels.
+    """
+    content = read_file(path, max_pixels) if data is None else data
+    if not content:
+        raise BadImageError("empty", f"{path}: the file is empty")
+    try:
+        image: Image.Image = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        kind = format_of(content)
+        if kind:
+            raise BadImageError(
+                "undecodable", f"{path}: can't be decoded: it begins as {kind}, but is damaged"
+            ) from error
+        message = f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)"
+        raise BadImageError("not_image", message) from error
+    except Image.DecompressionBombError as error:
+        claimed = re.search(r"\d+", str(error))
+        pixels = f"{claimed[0]} pixels" if claimed else f"more than {2 * MAX_PIXELS} pixels"
+        raise BadImageError("huge", f"{path}: too large: its header claims {pixels}") from error
+    except BROKEN as error:
+        raise undecodable(path, error) from error
+    width, height = image.size
+    most = MAX_PIXELS if max_pixels is None else max_pixels
+    if width * height > most:
+        raise BadImageError("huge", f"{path}: too large: {width} x {height} pixels, at most {most} in all")
+    if image.format not in FORMATS:
+        message = f"{path}: {image.format} images are not supported; expected JPEG, PNG, BMP, GIF, WebP or TIFF"
+        raise BadImageError("not_image", message)
+    return image
+
+
+def stands_on_its_side(path: Path, image: Image.Image) -> bool:
+    """Whether the EXIF orientation of an opened image will swap the width and height of its ``size``.
+
+    Raises:
+        BadImageError: the EXIF data can't be read.
+    """
+    try:
+        if image.format == "TIFF" and image.tag_v2.get(_ORIENTATION) in _ON_THEIR_SIDE:  # type: ignore[attr-defined]
+            return False  # Pillow swapped them when it opened the file
+        return image.getexif().get(_ORIENTATION, 1) in _ON_THEIR_SIDE
+    except BROKEN as error:
+        raise undecodable(path, error) from error
+
+
+def is_animated(image: Image.Image) -> bool:
+    """Whether an opened image has several frames or pages; previews beside a photograph (MPO) don't count."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except BROKEN:
+        return False
+
+
+def undecodable(path: Path, error: Exception) -> BadImageError:
+    """The error for what Pillow raised while it decoded a file."""
+    cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+    return BadImageError("truncated" if cut else "undecodable", f"{path}: can't be decoded: {error}")
+
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False
