@@ -381,6 +381,46 @@ def test_a_loss_that_is_no_number_names_the_step_its_files_and_the_rate(recipe, 
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
+def test_weights_that_an_epochs_last_step_made_infinite_are_named(recipe, registry, tmp_path, monkeypatch):
+    train = PhaseRun._train_epoch
+
+    def overflow(phase_run, epoch, start):
+        result = train(phase_run, epoch, start)
+        variable = next(iter(phase_run.changing.values()))
+        variable.assign(variable * float("inf"))
+        return result
+
+    monkeypatch.setattr(PhaseRun, "_train_epoch", overflow)
+    expected = r"phase head, epoch 1, step \d+: the weights are no longer finite at learning rate 0\.02; .*digits/"
+    with pytest.raises(tlkit.RunError, match=expected):
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run(recipe, registry, tmp_path, monkeypatch):
+    validate = PhaseRun._validate
+    monkeypatch.setattr(PhaseRun, "_validate", lambda self: validate(self) | {"loss": float("nan")})
+    with pytest.raises(tlkit.RunError, match=r"phase head, epoch 1, step \d+: the validation loss is nan at learning"):
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+
+
+def test_a_signal_while_the_last_weights_are_put_back_is_not_lost(recipe, whole, registry, tmp_path, monkeypatch):
+    kept, calls = PhaseRun._kept, []
+
+    def signalled(phase_run):
+        calls.append(phase_run)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return kept(phase_run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PhaseRun, "_kept", signalled)
+        with pytest.raises(Interrupted) as stopped:
+            tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    assert stopped.value.exit_code == 143
+    tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
+    assert_same(tmp_path / "run", whole)
+
+
 @pytest.mark.slow
 def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
     """Of three phases, by SIGKILL, start-up and the writing of checkpoints among the moments."""

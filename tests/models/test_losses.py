@@ -39,6 +39,27 @@ def test_two_classes_are_one_logit_with_a_sigmoid():
     assert float(loss) == pytest.approx(np.mean([np.log1p(np.exp(-1.5)), np.log1p(np.exp(-0.5))]), rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["binary", "multi"])
+@pytest.mark.parametrize(
+    "name", ["categorical_crossentropy", "sparse_categorical_crossentropy", "kl_divergence", "cosine_similarity"]
+)
+def test_a_loss_of_shares_is_refused_where_classes_do_not_share(kind, name):
+    with pytest.raises(RecipeError, match=f'{name} does not fit.*expected "binary_crossentropy"'):
+        BatchLoss(Targets("classification", kind, 2), Loss(name=name))
+
+
+@pytest.mark.parametrize("name", ["ctc", "circle"])
+def test_a_loss_of_other_things_than_classes_is_refused(name):
+    with pytest.raises(RecipeError, match="is no loss of classes"):
+        BatchLoss(SINGLE, Loss(name=name))
+
+
+@pytest.mark.parametrize("name", ["mean", "sum", "metric"])
+def test_a_metric_that_compares_nothing_is_refused(name):
+    with pytest.raises(RecipeError, match=f'Keras has no metric "{name}"'):
+        MetricSet(SINGLE, [name])
+
+
 def test_ignored_pixels_count_neither_in_the_loss_nor_in_the_mean():
     targets = Targets("segmentation", "single", 3)
     masks = np.array([[[0, 1], [IGNORE, IGNORE]]])

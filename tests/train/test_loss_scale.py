@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tlkit
@@ -61,22 +62,26 @@ task = "classification"
 name = "digits"
 [input]
 image_size = 16
-batch_size = 64
+batch_size = 128
 [backbone]
 name = "small_cnn"
 [head]
 name = "linear"
 [schedule]
 name = "from_scratch"
-epochs = 2
+epochs = 6
 learning_rate = 3e-3
 [train]
 precision = "mixed_float16"
 """
 
 
-def test_a_run_in_half_precision_learns(registry, tmp_path):
+def test_a_run_in_half_precision_learns_as_one_in_full(registry, tmp_path):
     recipe = tmp_path / "half.toml"
     recipe.write_text(RECIPE)
-    metrics = tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True).metrics
-    assert metrics["validation"]["accuracy"] > 0.3  # a tenth by chance
+    losses = [
+        tlkit.run(recipe, overrides, tmp_path / name, registry=registry, quiet=True).metrics["validation"]["loss"]
+        for name, overrides in (("half", ()), ("full", ["train.precision=float32"]))
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)
+    assert losses[0] < 2.29  # ln(10) is chance

@@ -25,6 +25,30 @@ def test_the_recipe_can_say_which_way_is_better():
     assert choose_monitor(TrainTable(monitor="loss", mode="max"), "classification", COLUMNS).mode == "max"
 
 
+@pytest.mark.parametrize(
+    ("column", "mode"),
+    [
+        ("val_hinge", "min"),
+        ("val_kldivergence", "min"),
+        ("val_poisson", "min"),
+        ("log_cosh_error", "min"),
+        ("false_negatives", "min"),
+        ("val_mean_iou", "max"),
+        ("val_binary_io_u", "max"),
+        ("top5_accuracy", "max"),
+        ("val_r2_score", "max"),
+        ("val_auc", "max"),
+    ],
+)
+def test_the_name_tells_which_way_is_better(column, mode):
+    assert choose_monitor(TrainTable(monitor=column), "classification", (*COLUMNS, column)).mode == mode
+
+
+def test_a_name_that_does_not_tell_asks_for_the_mode():
+    with pytest.raises(RecipeError, match=r'train\.mode: whether less or more of "val_goodness" is better'):
+        choose_monitor(TrainTable(monitor="val_goodness"), "classification", (*COLUMNS, "val_goodness"))
+
+
 def test_stops_after_patience_epochs_without_an_improvement():
     watch = Watch(Monitor("val_loss", "min"), EarlyStop(patience=2, min_delta=0.1), None)
     stops = [watch.epoch(epoch, value)[1] for epoch, value in enumerate([1.0, 0.95, 0.8, 0.75, 0.74])]

@@ -67,6 +67,12 @@ class Targets:
         return tf.nn.softmax(logits) if self.label_kind == "single" else tf.nn.sigmoid(logits)
 
 
+_OF_ONE_CLASS = ("Categorical", "SparseCategorical", "KLDivergence", "CosineSimilarity")
+"""Losses of shares that add up to 1, by the beginning of their names; of a single logit they are a constant."""
+_OF_OTHERS = ("CTC", "Circle")
+"""Losses of sequences and of embeddings."""
+
+
 class BatchLoss:
     """The loss of a batch: a mean over its images, or over the pixels that count.
 
@@ -81,19 +87,36 @@ class BatchLoss:
         takes_shares: whether the loss takes mixed targets for what they are.
 
     Raises:
-        RecipeError: no such loss in Keras, it does not take its arguments, or it does not go with the weights.
+        RecipeError: no such loss in Keras, it does not take its arguments, or it does not go with the targets or the
+            weights.
     """
 
     def __init__(self, targets: Targets, loss: Loss | None = None, class_weights: np.ndarray | None = None) -> None:
         self.targets = targets
         default = "categorical_crossentropy" if targets.label_kind == "single" else "binary_crossentropy"
         self._loss, self._from_logits, self._sparse = _keras_loss(loss or Loss(name=default))
+        self._check_fit(default)
         self.takes_shares = not self._sparse
         self._by_region = type(self._loss).__name__ in ("Dice", "Tversky")
         self._weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
         if self._weights is not None and (self._by_region or targets.label_kind == "multi"):
             what = "multi-label data" if targets.label_kind == "multi" else f"the loss {self._loss.name}"
             raise RecipeError([Problem("train.class_weights", f'{what} can\'t be weighted; expected "none"')])
+
+    def _check_fit(self, fitting: str) -> None:
+        name = type(self._loss).__name__
+        problem = ""
+        if name in _OF_OTHERS:
+            problem = "it is no loss of classes"
+        elif name.startswith(_OF_ONE_CLASS) and self.targets.label_kind != "single":
+            what = (
+                "two classes have one logit" if self.targets.label_kind == "binary" else "an image has several labels"
+            )
+            problem = f"it compares shares of classes that add up to 1, but {what}"
+        if problem:
+            raise RecipeError(
+                [Problem("train.loss", f'{self._loss.name} does not fit: {problem}; expected "{fitting}"')]
+            )
 
     def __call__(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
         """The loss and how many elements it is a mean of, both float32 scalars."""

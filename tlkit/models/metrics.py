@@ -133,7 +133,7 @@ def _keras_metric(name: str, index: int) -> Any:
     classes = {
         member_name.lower(): member
         for member_name, member in vars(keras.metrics).items()
-        if inspect.isclass(member) and issubclass(member, keras.metrics.Metric)
+        if inspect.isclass(member) and issubclass(member, keras.metrics.Metric) and _compares(member)
     }
     member = classes.get(name.replace("_", "").lower())
     if member is None:
@@ -146,6 +146,11 @@ def _keras_metric(name: str, index: int) -> Any:
         raise RecipeError(
             [Problem(f"train.metrics.{index}", f'"{name}" needs arguments, which a recipe can\'t give: {error}')]
         ) from error
+
+
+def _compares(metric: Any) -> bool:
+    """Whether it is fed with truth and prediction, unlike a mean of given values."""
+    return "y_true" in inspect.signature(metric.update_state).parameters
 
 
 def _snake(name: str) -> str:

@@ -12,6 +12,9 @@ from tlkit.errors import Problem, RecipeError
 from tlkit.recipe.schema import TrainTable
 from tlkit.registry import nearest
 
+_LESS = ("loss", "error", "mse", "mae", "entropy", "hinge", "divergence", "poisson", "false_")
+_MORE = ("accuracy", "iou", "io_u", "auc", "precision", "recall", "score", "correlation", "similarity", "true_")
+
 
 @dataclass(frozen=True)
 class Monitor:
@@ -43,7 +46,7 @@ def choose_monitor(table: TrainTable, task: Task, columns: Sequence[str]) -> Mon
         columns: the columns that an epoch has.
 
     Raises:
-        RecipeError: there is no such column.
+        RecipeError: there is no such column, or its name does not tell which way is better.
     """
     name = table.monitor
     if name == "auto":
@@ -56,5 +59,9 @@ def choose_monitor(table: TrainTable, task: Task, columns: Sequence[str]) -> Mon
         raise RecipeError([Problem("train.monitor", f'no metric "{name}"{hint} This run has {listed}')])
     if table.mode != "auto":
         return Monitor(name, table.mode)
-    less = "loss" in name or "error" in name or name.endswith(("mse", "mae", "crossentropy", "entropy"))
-    return Monitor(name, "min" if less else "max")
+    if any(part in name for part in _LESS):
+        return Monitor(name, "min")
+    if any(part in name for part in _MORE):
+        return Monitor(name, "max")
+    message = f'whether less or more of "{name}" is better can\'t be told from its name; expected "min" or "max"'
+    raise RecipeError([Problem("train.mode", message)])

@@ -124,6 +124,7 @@ class PhaseRun:
             self._restore(checkpoint, inside)
         with shared.signals.deferred():
             trained, shared.kept = self._epochs(inside)
+        shared.signals.stop()
         self.callbacks.on_train_end()
         self._prove(self.before, trained, shared.freeze)
         shutil.rmtree(self._own_folder, ignore_errors=True)
@@ -240,8 +241,11 @@ class PhaseRun:
             if self.average is not None and epoch:
                 self.average.swap()
             self.train_metrics.reset()
-        rate = self._train_epoch(epoch, start)
+        rate, last = self._train_epoch(epoch, start)
         row = self.train_metrics.result()
+        if not all(np.isfinite(np.array(variable)).all() for variable in self.changing.values()):
+            what = "the weights are no longer finite"
+            raise self._diverged(epoch, self.step_count, what, rate, last)
         if self.average is not None:
             self.average.swap()
         try:
@@ -252,6 +256,8 @@ class PhaseRun:
                 self.average.swap()
             self._save(epoch, self.step_count)
             raise
+        if not math.isfinite(row.get("val_loss", 0.0)):
+            raise self._diverged(epoch, self.step_count, f"the validation loss is {row['val_loss']}", rate, last)
         value = row[self.watch.monitor.name]
         is_best, stop, lower = self.watch.epoch(epoch, value)
         if is_best and shared.table.restore_best:
@@ -288,12 +294,14 @@ class PhaseRun:
         shared.kept_epoch = shared.epochs_done
         return trained, self.rows[-1]
 
-    def _train_epoch(self, epoch: int, start: int) -> float:
+    def _train_epoch(self, epoch: int, start: int) -> tuple[float, np.ndarray]:
+        """The last step's learning rate and rows."""
         shared, callbacks = self.shared, self.callbacks
         order = self.train_rows[epoch_order(shared.seed, self.index, epoch, len(self.train_rows))]
         seeds = batch_seeds(shared.seed, self.index, epoch, self.step_count)
         title = f"epoch {epoch + 1}/{self.phase.epochs}"
         shared.reporter.begin(title, len(order))
+        last = order[(self.step_count - 1) * shared.batch_size :]
         rate = applied = self.rate.at(epoch, min(start, self.step_count - 1))
         self.optimizers.set_rate(rate)
         for step, batch in enumerate(self.feed.epoch(order, seeds, start=start, number=epoch), start):
@@ -304,20 +312,19 @@ class PhaseRun:
             callbacks.on_train_batch_begin(step)
             loss = float(self.steps.train(batch))
             if not math.isfinite(loss):
-                raise self._not_finite(epoch, step, loss, rate, np.asarray(batch["index"]))
+                raise self._diverged(epoch, step + 1, f"the loss is {loss}", rate, np.asarray(batch["index"]))
             callbacks.on_train_batch_end(step)
             shared.reporter.at(min((step + 1) * shared.batch_size, len(order)), len(order), title)
             self._pause(epoch, step + 1)
-        return rate
+        return rate, last
 
-    def _not_finite(self, epoch: int, step: int, loss: float, rate: float, rows: np.ndarray) -> RunError:
+    def _diverged(self, epoch: int, step: int, what: str, rate: float, rows: np.ndarray) -> RunError:
         samples = self.shared.data.samples
         names = ", ".join(samples[int(row)].key for row in rows[:8]) if samples else ""
         more = f" and {len(rows) - 8} more" if len(rows) > 8 else ""
         return RunError(
-            f"phase {self.phase.name}, epoch {epoch + 1}, step {step + 1}: the loss is {loss} at learning rate "
-            f"{rate:g}; lower the schedule's learning rate, or look for images or labels out of range among the "
-            f"step's: {names}{more}"
+            f"phase {self.phase.name}, epoch {epoch + 1}, step {step}: {what} at learning rate {rate:g}; lower the "
+            f"schedule's learning rate, or look for images or labels out of range among the step's: {names}{more}"
         )
 
     def try_rates(self, rates: Sequence[float]) -> Iterator[float]:
