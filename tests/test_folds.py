@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +17,7 @@ from command_line import tlkit_command
 
 import tlkit
 from tlkit import Sample
-from tlkit.folds import cross_validate, fold_splits
+from tlkit.folds import _Children, cross_validate, fold_splits
 from tlkit.recipe.load import load_recipe
 
 RECIPE = """
@@ -170,3 +175,66 @@ def test_a_test_file_that_has_become_a_training_file_is_refused(recipe, registry
     train.unlink()
     with pytest.raises(tlkit.DataError, match=rf"names samples that are not there \(1\): .*{train.name}"):
         opened(f"input.samples={tmp_path / 'samples.csv'}")
+
+
+SCENES = """
+name = "scenes"
+task = "segmentation"
+[data]
+name = "digit_scenes"
+count = 12
+size = 32
+[input]
+image_size = 32
+batch_size = 4
+[backbone]
+name = "small_cnn"
+filters = [8]
+[head]
+name = "linear_seg"
+[schedule]
+name = "full"
+epochs = 1
+"""
+
+
+def test_a_segmentation_is_cross_validated(registry, tmp_path):
+    recipe = tmp_path / "scenes.toml"
+    recipe.write_text(SCENES)
+    result = cross_validate(recipe, 2, out=tmp_path / "folds", registry=registry, quiet=True)
+    assert 0 <= result.mean["mean_iou"] <= 1
+    assert (result.folder / "folds.json").is_file()
+    assert not (result.folder / "predictions.csv").exists()
+
+
+def test_a_signal_ends_a_cross_validation_with_its_code(recipe, tmp_path):
+    out = tmp_path / "folds"
+    command = [sys.executable, "-m", "tlkit", "run", str(recipe), "--folds", "2", "--out", str(out)]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        while b"fold 1 of 2" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate()
+    assert process.returncode == 143, said
+    assert f"the same command with --out {out}" in said.decode()
+    assert not (out / "folds.json").exists()
+    assert not (out / "fold-2").exists()
+
+
+def test_the_processes_of_folds_end_with_it_and_no_other_is_begun(tmp_path, monkeypatch):
+    begun = threading.Event()
+
+    class Told(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            begun.set()
+
+    monkeypatch.setattr(subprocess, "Popen", Told)
+    children = _Children()
+    waits = [sys.executable, "-c", "import signal; signal.pause()"]
+    with ThreadPoolExecutor(1) as pool, (tmp_path / "log").open("wb") as log:
+        code = pool.submit(children.run, waits, log)
+        begun.wait()
+        children.stop()
+        assert code.result() == -signal.SIGTERM
+        assert children.run(waits, log) == 143

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any
 
 from tlkit import from_recipe
 from tlkit.errors import DataError, Problem, RecipeError, RunError
@@ -23,6 +25,7 @@ from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.rundir import RunFolder, create_run_folder, own_table, write_atomically
 from tlkit.runlock import locked, telling_of_the_disk
+from tlkit.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +39,7 @@ class FoldsResult:
     """What a cross-validation gives back.
 
     Args:
-        folder: with a run folder for each fold, ``folds.json`` and ``predictions.csv``.
+        folder: with a run folder for each fold, ``folds.json`` and, of a classification, ``predictions.csv``.
         folds: the validation metrics of each fold.
         mean, deviation: of each metric over the folds; the deviation is that of a sample (n - 1).
     """
@@ -76,6 +79,7 @@ def cross_validate(
         RecipeError: the recipe is not valid, or has splits of its own by ``input.samples``.
         DataError: the data can't be used, or a fold would lack a class.
         RunError: the folder can't be used, or a fold failed; the others stand.
+        Interrupted: by SIGINT or SIGTERM; the folds that were being run have saved their state.
     """
     from rich.console import Console
 
@@ -99,12 +103,20 @@ def cross_validate(
             write_atomically(folder / "folds.toml", text)
         plugins = [each.plugin for each in registry.sources.values() if each.distribution is None]
 
+        children = _Children()
+
         def run(number: int) -> int:
             console.print(f"  fold {number} of {count}: {folder / f'fold-{number}'}", markup=False)
-            return _run_fold(folder, number, plugins)
+            return _run_fold(folder, number, plugins, children)
 
-        with ThreadPoolExecutor(max(1, jobs)) as pool:
-            codes = list(pool.map(run, range(1, count + 1)))
+        with Signals().handled(), ThreadPoolExecutor(max(1, jobs)) as pool:
+            try:
+                codes = list(pool.map(run, range(1, count + 1)))
+            except Interrupted as stopped:
+                pool.shutdown(wait=False, cancel_futures=True)
+                children.stop()
+                stopped.args = (f"{stopped} To go on: the same command with --out {folder}",)
+                raise
         failed = [number for number, code in enumerate(codes, 1) if code]
         if failed:
             named = ", ".join(str(folder / f"fold-{number}.log") for number in failed)
@@ -114,9 +126,9 @@ def cross_validate(
             )
         result = _result(folder, count)
     console.print(_table(result))
-    console.print(
-        f"Predictions of every image by the model that did not see it: {folder / 'predictions.csv'}", markup=False
-    )
+    predictions = folder / "predictions.csv"
+    if predictions.is_file():
+        console.print(f"Predictions of every image by the model that did not see it: {predictions}", markup=False)
     return result
 
 
@@ -180,7 +192,46 @@ def _of_a_beginning(folder: Path) -> set[str]:
     return {".lock", *(each.name for pattern in (".*", "fold-*.csv") for each in folder.glob(pattern))}
 
 
-def _run_fold(folder: Path, number: int, plugins: Sequence[str]) -> int:
+class _Children:
+    """The processes of the folds that are being run."""
+
+    def __init__(self) -> None:
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._stopped = False
+        self._lock = Lock()
+
+    def run(self, command: Sequence[str], log: IO[bytes]) -> int:
+        """Run a command to its end; none is begun once they were stopped.
+
+        Returns:
+            its exit code.
+        """
+        with self._lock:
+            if self._stopped:
+                return 128 + signal.SIGTERM
+            # In a group of its own: Ctrl-C at the terminal is ours to hand on, a second one would end it at once.
+            process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # of Windows
+            )
+            self._running.append(process)
+        return process.wait()
+
+    def stop(self) -> None:
+        """Have each save its state and end."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                if process.poll() is None:
+                    process.terminate()
+        for process in self._running:
+            process.wait()
+
+
+def _run_fold(folder: Path, number: int, plugins: Sequence[str], children: _Children) -> int:
     run = folder / f"fold-{number}"
     if (run / "report.html").is_file() and (run / "metrics.json").is_file():
         return 0
@@ -193,7 +244,7 @@ def _run_fold(folder: Path, number: int, plugins: Sequence[str]) -> int:
         samples = (folder / f"fold-{number}.csv").resolve().as_posix()
         command += ["run", str(folder / "folds.toml"), "--out", str(run), "--set", f'input.samples="{samples}"']
     with (folder / f"fold-{number}.log").open("ab") as log:
-        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+        return children.run(command, log)
 
 
 def _result(folder: Path, count: int) -> FoldsResult:
@@ -204,7 +255,8 @@ def _result(folder: Path, count: int) -> FoldsResult:
         run = RunFolder(folder / f"fold-{number}")
         validation = run.read_json(run.metrics)["validation"]
         folds.append({name: value for name, value in validation.items() if isinstance(value, float)})
-        for row in own_table(run.path / "predictions.csv"):
+        predictions = run.path / "predictions.csv"  # of a classification
+        for row in own_table(predictions) if predictions.is_file() else ():
             if row.pop("split") == "validation":
                 if writer is None:
                     writer = csv.DictWriter(table, ["fold", *row])
@@ -216,7 +268,8 @@ def _result(folder: Path, count: int) -> FoldsResult:
     result = FoldsResult(folder, tuple(folds), mean, deviation)
     values = {"folds": folds, "mean": mean, "standard_deviation": deviation}
     write_atomically(folder / "folds.json", json.dumps(values, indent=2) + "\n")
-    write_atomically(folder / "predictions.csv", table.getvalue().encode())
+    if writer is not None:
+        write_atomically(folder / "predictions.csv", table.getvalue().encode())
     return result
 
 
