@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlkit.data.decode import format_of
-from tlkit.files import is_junk
+from tlkit.files import is_image, is_junk, leads_above
 
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif", "WebP": ".webp"}
@@ -43,7 +43,7 @@ def scan(root: Path) -> Scan:
     while links:
         link = links.pop(0)
         target = link.resolve()
-        if target in link.parent.resolve().parents or target == link.parent.resolve():
+        if leads_above(link):
             found.cycles[link] = target
         elif target in known:
             found.linked[link] = known[target]
@@ -92,7 +92,9 @@ def _files_below(folder: Path) -> int:
 
 
 def by_content(file: Path) -> str:
-    """What an unused file is by its first bytes, and what to do about it; empty if it is no image that is known."""
+    """What an unused file is by its first bytes, and what to do about it; empty if it is as its name says."""
+    if is_image(file):
+        return ""
     try:
         with file.open("rb") as stream:
             start = stream.read(256)
