@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def scan(root: Path) -> Scan:
     found = Scan()
     links: list[Path] = []
     _enter(root, found, links)
-    known = {folder.resolve(): folder for folder in [root, *found.folders]}
+    known = _real_paths(root, found.folders)
     while links:
         link = links.pop(0)
         target = link.resolve()
@@ -48,7 +49,6 @@ def scan(root: Path) -> Scan:
         elif target in known:
             found.linked[link] = known[target]
         else:
-            known[target] = link
             found.folders.append(link)
             inner = Scan()
             _enter(link, inner, links)
@@ -56,8 +56,14 @@ def scan(root: Path) -> Scan:
             found.junk |= inner.junk
             found.odd |= inner.odd
             found.folders += inner.folders
-            known |= {folder.resolve(): folder for folder in inner.folders}
+            known |= _real_paths(link, inner.folders)
     return found
+
+
+def _real_paths(root: Path, folders: Sequence[Path]) -> dict[Path, Path]:
+    """Real path → path of a folder and of those below it, to which no links lead."""
+    real = root.resolve()
+    return {real: root} | {real / folder.relative_to(root): folder for folder in folders}
 
 
 def _enter(root: Path, found: Scan, links: list[Path]) -> None:
