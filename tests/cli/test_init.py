@@ -311,6 +311,15 @@ def test_smoothed_masks_have_their_two_extremes(init):
     assert "JPEG, which" not in out
 
 
+def test_smoothed_masks_that_have_every_value_have_their_two_extremes(init):
+    rectangles(Path("scenes"), 255)
+    spoil("scenes/masks/a4.png", *range(100))
+    spoil("scenes/masks/a5.png", *range(100, 200))
+    spoil("scenes/masks/a6.png", *range(200, 256))
+    init("scenes")
+    assert values("scenes.toml")["data"]["values"] == {"0": "background", "255": "object"}
+
+
 def test_the_infinite_pixels_of_a_mask_are_no_value(init):
     pairs(Path("scenes"), "images", "masks", 0, 1)
     pixels = np.array([[0, 1], [np.inf, np.nan]], np.float32)

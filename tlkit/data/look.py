@@ -97,7 +97,7 @@ def mask_pixels(files: Sequence[Path]) -> MaskPixels:
         names: dict[int, Value] = {value: value for value in sorted(total.pixels)}
     else:
         # Among colour masks those of a palette are read by their colours too.
-        total = colors.joined(palettes).joined(plain, lambda value: value * 0x010101)
+        total = colors.joined(palettes).joined(plain, lambda value: min(max(value, 0), 255) * 0x010101)
         names = {value: (value >> 16, value >> 8 & 255, value & 255) for value in sorted(total.pixels)}
     count = sum(total.pixels.values())
     return MaskPixels(

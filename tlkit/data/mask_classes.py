@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 Value = int | tuple[int, int, int]
 """A pixel value, or (red, green, blue)."""
 
+MOST_CLASSES = 64
+"""More different values than that in masks are no class numbers."""
 _RARE = 0.001
 """A value with less of the pixels is a class only if many masks have it."""
 _NOISE = 6
@@ -61,7 +63,8 @@ def mask_classes(seen: MaskPixels) -> MaskClasses:
     if not _numbered(kept):
         peaks = _peaks(seen)
         kept = peaks or [value for value in kept if _common(value, seen)]
-        left = [value for value in seen.shares if value not in kept]
+        among = set(kept)
+        left = [value for value in seen.shares if value not in among]
         if left and peaks:
             notes.append(
                 f"{_count(left)} around {' and '.join(map(value_text, peaks))}, as smoothing and JPEG make them, are "
@@ -74,16 +77,17 @@ def mask_classes(seen: MaskPixels) -> MaskClasses:
                 f"not taken for classes, because under 0.1% of the pixels and few masks have them: {shown}; "
                 "tlkit check names these masks; if they are classes, add them to data.values"
             )
-    ignored = [255] if _marks_unlabelled(kept) else []
+    ignored: list[Value] = [255] if _marks_unlabelled(kept) else []
     if not ignored and len(kept) > 2 and kept[-1] == 255 and isinstance(kept[-2], int) and not _numbered(kept):
         notes.append(
             "255 is taken for a class, because the other values are not 0 to n; if it marks what nobody labelled, "
             'remove it from data.values and set ignore = ["255"]'
         )
+    classes = set(kept).difference(ignored)
     return MaskClasses(
-        {value: share for value, share in seen.shares.items() if value in kept and value not in ignored},
-        {value: share for value, share in seen.shares.items() if value in ignored},
-        {value: share for value, share in seen.shares.items() if value not in kept},
+        {value: share for value, share in seen.shares.items() if value in classes},
+        {value: seen.shares[value] for value in ignored},
+        {value: share for value, share in seen.shares.items() if value not in classes and value not in ignored},
         tuple(notes),
     )
 
@@ -95,7 +99,7 @@ def value_text(value: Value) -> str:
 
 def _numbered(values: Sequence[Value]) -> bool:
     """Whether the values are class numbers, with 255 behind them or not."""
-    return _consecutive(values) or _marks_unlabelled(values)
+    return len(values) <= MOST_CLASSES and (_consecutive(values) or _marks_unlabelled(values))
 
 
 def _consecutive(values: Sequence[Value]) -> bool:
@@ -103,7 +107,7 @@ def _consecutive(values: Sequence[Value]) -> bool:
 
 
 def _marks_unlabelled(values: Sequence[Value]) -> bool:
-    return len(values) > 2 and values[-1] == 255 and len(values) < 255 and _consecutive(values[:-1])
+    return len(values) > 2 and values[-1] == 255 and _consecutive(values[:-1])
 
 
 def _common(value: Value, seen: MaskPixels) -> bool:

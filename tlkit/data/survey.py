@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tlkit.data.look import evenly, look, mask_pixels, mask_suffix, paired
-from tlkit.data.mask_classes import MaskClasses, mask_classes
+from tlkit.data.mask_classes import MOST_CLASSES, MaskClasses, mask_classes
 from tlkit.errors import DataError
 from tlkit.files import images_in, is_junk, own_images, split_folders, split_named, subfolders
 
@@ -29,8 +29,6 @@ _MASK_FOLDERS = (
     "ground_truth",
     "groundtruth",
 )
-_MOST_VALUES = 64
-"""More different values than that in the masks are no class numbers."""
 _LAYOUTS = (
     "tlkit init knows these layouts:\n"
     "  a folder a class:    cats/*.jpg  dogs/*.jpg      (also under train/, val/ and test/)\n"
@@ -211,10 +209,10 @@ def _survey_masks(root: Path, images: Path, masks: Path) -> Survey:
         counts.setdefault(named, {"": 0})[""] += 1
     pixels = mask_pixels(evenly(mask_files, 100))
     values, distinct = mask_classes(pixels), len(pixels.shares)
-    if not 2 <= len(values.classes) <= _MOST_VALUES:
+    if not 2 <= len(values.classes) <= MOST_CLASSES:
         what = f"{distinct} different values" if distinct else "no mask that can be read"
         raise DataError(
-            f"{masks}: {what} in {min(len(mask_files), 100)} masks; expected 2 to {_MOST_VALUES} values or "
+            f"{masks}: {what} in {min(len(mask_files), 100)} masks; expected 2 to {MOST_CLASSES} values or "
             "colours, one or more for each class. Masks saved as JPEG, or scaled with smoothing, have values between: "
             "save them as PNG and scale them with nearest neighbour"
         )
