@@ -52,6 +52,61 @@ def test_links_are_followed_and_a_loop_or_a_dangling_link_ends(folder, tmp_path_
     assert not [name for name in found if name.startswith("b/loop") or name == "b/gone.png"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege on Windows")
+def test_a_link_to_a_folder_above_is_neither_walked_nor_a_subfolder(folder):
+    (folder / "b" / "above").symlink_to(folder.parent)
+    (folder / "b" / "here").symlink_to(".")
+    (folder / "top").symlink_to("/")
+    (folder / "c").mkdir()
+    (folder / "c" / "4.png").write_bytes(b"")
+    assert below(folder, files.walk(folder / "b")) == ["b/1.jpg", "b/2.PNG", "b/deep/3.tif"]
+    assert below(folder, files.subfolders(folder)) == ["b", "c"]
+
+
+@pytest.fixture
+def deep(tmp_path, monkeypatch):
+    """Folders in folders, 1,400 of them; they are removed from the innermost on, as no recursion gets there."""
+    monkeypatch.chdir(tmp_path)
+    made = []
+
+    def make(name: str, count: int) -> Path:
+        for _ in range(count):
+            os.mkdir(name)  # noqa: PTH102 - relative, as the whole path may be too long
+            os.chdir(name)
+            made.append(name)
+        return tmp_path
+
+    yield make
+    for name in reversed(made):
+        os.chdir("..")
+        os.rmdir(name)  # noqa: PTH106
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such long paths")
+def test_folders_may_be_nested_deeper_than_python_recurses(deep):
+    root = deep("d", 1400)
+    Path("1.png").write_bytes(b"")
+    try:
+        assert [file.name for file in files.images_in(root)] == ["1.png"]
+    finally:
+        Path("1.png").unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such long paths")
+def test_a_path_that_is_too_long_is_shown_by_its_ends(deep):
+    root = deep("d" * 200, 25)
+    with pytest.raises(DataError) as caught:
+        list(files.walk(root))
+    assert str(caught.value).startswith(str(root)[:100])
+    assert "dd: the folder can't be listed: File name too long" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_home_folder_that_is_not_there_is_a_name_like_any_other():
+    assert files.expanded(Path("~nosuchuser/photos")) == Path("~nosuchuser/photos")
+    assert files.expanded(Path("~/photos")) == Path.home() / "photos"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_what_is_no_file_is_left_out(folder):
     os.mkfifo(folder / "pipe.jpg")

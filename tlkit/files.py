@@ -38,28 +38,67 @@ def is_image(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES
 
 
+def expanded(path: Path) -> Path:
+    """The path with ``~`` and ``~user`` replaced by the home folder; as it is if there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def shortened(path: Path, most: int = 300) -> str:
+    """A path for a message: of one that is very long, the beginning and the end."""
+    text = str(path)
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+
+
+def split_folders(folder: Path) -> dict[Split | None, Path]:
+    """The train, validation and test folders of a folder; the folder itself under None when it has none.
+
+    Raises:
+        DataError: there is a validation or test folder, but no train folder; or two of one split.
+    """
+    found: dict[Split | None, Path] = {}
+    for entry in subfolders(folder):
+        split = split_named(entry.name)
+        if split is not None:
+            if split in found:
+                raise DataError(
+                    f"{folder}: {found[split].name} and {entry.name} both are the {split} split; "
+                    "move one's images into the other, or rename it"
+                )
+            found[split] = entry
+    if found and "train" not in found:
+        names = " and ".join(sorted(each.name for each in found.values()))
+        raise DataError(
+            f"{folder}: there is {names}, but no folder train beside; expected train too, or none of them: "
+            "rename a folder that is no split, but a class"
+        )
+    return found or {None: folder}
+
+
 def walk(folder: Path) -> Iterator[Path]:
     """All files below a folder that are not junk, a folder's own by their names first; a link loop is followed once.
+
+    Links to a folder above are not followed.
 
     Raises:
         DataError: a folder can't be listed.
     """
     seen: set[tuple[int, int]] = set()
-
-    def visit(current: Path) -> Iterator[Path]:
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
         try:
             status = current.stat()
         except OSError as error:
             raise _unlisted(current, error) from error
         if (status.st_dev, status.st_ino) in seen:
-            return
+            continue
         seen.add((status.st_dev, status.st_ino))
         entries = _entries(current)
         yield from (entry for entry, is_folder in entries if not is_folder)
-        for entry in (entry for entry, is_folder in entries if is_folder):
-            yield from visit(entry)
-
-    yield from visit(folder)
+        waiting += reversed([entry for entry, is_folder in entries if is_folder])
 
 
 def images_in(folder: Path) -> Iterator[Path]:
@@ -90,13 +129,24 @@ def own_images(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> list[tuple[Path, bool]]:
-    """Files and folders that are not junk, by name, and whether each is a folder; no sockets, no dangling links."""
+    """Files and folders that are not junk, by name, and whether each is a folder.
+
+    Sockets, dangling links and links to a folder above are left out.
+    """
     try:
         names = sorted(entry for entry in folder.iterdir() if not is_junk(entry.name))
-        return [(entry, entry.is_dir()) for entry in names if entry.is_dir() or entry.is_file()]
+        found = [(entry, entry.is_dir()) for entry in names if entry.is_dir() or entry.is_file()]
+        return [each for each in found if not (each[1] and each[0].is_symlink() and leads_above(each[0]))]
     except OSError as error:
         raise _unlisted(folder, error) from error
 
 
+def leads_above(link: Path) -> bool:
+    """Whether a link leads to the folder that it lies in, or to one above that."""
+    return link.parent.resolve().is_relative_to(link.resolve())
+
+
 def _unlisted(folder: Path, error: OSError) -> DataError:
-    return DataError(f"{folder}: the folder can't be listed: {error.strerror}; check its path and its permissions")
+    return DataError(
+        f"{shortened(folder)}: the folder can't be listed: {error.strerror}; check its path and its permissions"
+    )

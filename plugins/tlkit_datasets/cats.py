@@ -68,7 +68,7 @@ def _source(path: Path | None) -> Path:
             file = tlkit.download(URL + ARCHIVE[0], cache, *ARCHIVE, what="Cats and dogs (Asirra)")
             unpack(file, target, _INSIDE)
         return target
-    path = path.expanduser()
+    path = tlkit.files.expanded(path)
     if not path.is_file():
         return existing_folder(path, "data.path")
     target = cache / f"zip-{_content_digest(path)}"

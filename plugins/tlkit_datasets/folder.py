@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tlkit
-from tlkit_datasets.files import existing_folder, key_of, split_folders
+from tlkit_datasets.files import existing_folder, key_of
 from tlkit_datasets.options import FolderOptions
 
 
@@ -14,7 +14,7 @@ def open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.Samp
         DataError: there is no such folder, or no class folder in it.
     """
     root = existing_folder(options.path, "data.path")
-    sides = split_folders(root)
+    sides = tlkit.files.split_folders(root)
     folders = {split: tlkit.files.subfolders(folder) for split, folder in sides.items()}
     names = sorted({folder.name for each in folders.values() for folder in each})
     if not names:

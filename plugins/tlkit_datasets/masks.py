@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tlkit
-from tlkit_datasets.files import existing_folder, key_of, split_folders
+from tlkit_datasets.files import existing_folder, key_of
 from tlkit_datasets.values import mask_table
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.Sample
     images_root = existing_folder(options.images, "data.images")
     masks_root = existing_folder(options.masks, "data.masks")
     classes, table, colors = mask_table(options.values, options.ignore, options.other)
-    masks = _by_stem(masks_root, options.mask_suffix)
-    images = _by_stem(images_root, "", skip=masks_root)
+    masks = _by_stem(masks_root, tlkit.files.images_in(masks_root), options.mask_suffix)
+    images = _images(images_root, masks_root, options.mask_suffix)
     samples = []
     set_aside = []
     split_of = _splits(images_root)
@@ -37,7 +37,7 @@ def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.Sample
             set_aside.append(tlkit.SetAside(key, f"no mask {stem}{options.mask_suffix}.* in {options.masks}"))
     for stem, file in masks.items():
         if stem not in images:
-            set_aside.append(tlkit.SetAside(f"{options.masks}/{key_of(file, masks_root)}", "mask without an image"))
+            set_aside.append(tlkit.SetAside(f"{masks_root}/{key_of(file, masks_root)}", "mask without an image"))
     if not samples:
         raise tlkit.DataError(
             f"data.masks: none of {len(images)} images in {images_root} has a mask of its name among {len(masks)} in "
@@ -53,11 +53,21 @@ def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.Sample
     )
 
 
-def _by_stem(root: Path, suffix: str, skip: Path | None = None) -> dict[str, Path]:
+def _images(root: Path, masks_root: Path, mask_suffix: str) -> dict[str, Path]:
+    """The images by their stems, without the masks that lie among them or in a folder below."""
+    inner, outer = masks_root.resolve(), root.resolve()
+    files = tlkit.files.images_in(root)
+    if inner == outer and mask_suffix:
+        files = (file for file in files if not file.stem.endswith(mask_suffix))
+    elif inner != outer and inner.is_relative_to(outer):
+        files = (file for file in files if inner not in file.resolve().parents)
+    return _by_stem(root, files)
+
+
+def _by_stem(root: Path, files: Iterable[Path], suffix: str = "") -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for file in tlkit.files.images_in(root):
-        inside = skip is not None and skip.resolve() != root.resolve() and skip.resolve() in file.resolve().parents
-        if inside or not file.stem.endswith(suffix):
+    for file in files:
+        if not file.stem.endswith(suffix):
             continue
         name = file.stem[: len(file.stem) - len(suffix)]
         stem = (file.relative_to(root).parent / name).as_posix()
@@ -71,7 +81,7 @@ def _by_stem(root: Path, suffix: str, skip: Path | None = None) -> dict[str, Pat
 
 
 def _splits(root: Path) -> Callable[[Path], tlkit.Split | None]:
-    folders = {folder: split for split, folder in split_folders(root).items() if split is not None}
+    folders = {folder: split for split, folder in tlkit.files.split_folders(root).items() if split is not None}
 
     def split_of(file: Path) -> tlkit.Split | None:
         return next((split for folder, split in folders.items() if folder in file.parents), None)

@@ -43,7 +43,7 @@ def existing(path: Path, published: Published) -> Path:
     Raises:
         DataError: there is none.
     """
-    path = path.expanduser()
+    path = tlkit.files.expanded(path)
     if not path.exists():
         raise tlkit.DataError(f"data.path: no such file or folder: {path.absolute()}; expected {published.expected}")
     return path

@@ -20,7 +20,7 @@ def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
     Raises:
         DataError: the file or a column is missing, or a cell is not as expected; the message has the line.
     """
-    file = options.path.expanduser()
+    file = tlkit.files.expanded(options.path)
     if not file.is_file():
         raise tlkit.DataError(f"data.path: no such CSV file: {file.absolute()}")
     segmentation = ctx.task == "segmentation"
@@ -28,7 +28,7 @@ def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
     if target is None:
         what = "mask" if segmentation else "label"
         raise tlkit.DataError(f"data.{what}: the task {ctx.task} needs the column with the {what}")
-    root = (options.root or file.parent).expanduser()
+    root = tlkit.files.expanded(options.root or file.parent)
     rows = list(_rows(file, options, "mask" if segmentation else "label", target))
     if segmentation:
         return _masks(rows, options, root)
@@ -54,11 +54,17 @@ def _rows(file: Path, options: CsvOptions, role: str, target: str) -> Iterator[_
                     )
             for row in reader:
                 line = reader.line_num
-                image = (row[options.image] or "").strip()
+                image, cell = (row[options.image] or "").strip(), (row[target] or "").strip()
                 if not image:
                     raise tlkit.DataError(f"{file}:{line}: the column {options.image} is empty; expected a path")
-                group = row[options.group] if options.group else None
-                yield _Row(line, image, (row[target] or "").strip(), _split(file, line, row, options), group or None)
+                if "\0" in image or (role == "mask" and "\0" in cell):
+                    column = options.image if "\0" in image else target
+                    raise tlkit.DataError(
+                        f"{file}:{line}: the column {column} has a NUL character; expected a path: save the table "
+                        "as text in UTF-8"
+                    )
+                group = (row[options.group] or "").strip() if options.group else ""
+                yield _Row(line, image, cell, _split(file, line, row, options), group or None)
     except (UnicodeDecodeError, csv.Error) as error:
         raise tlkit.DataError(f"{file}: not a CSV file in UTF-8: {error}") from error
 

@@ -73,6 +73,64 @@ def test_a_folder_of_one_class_is_checked_all_the_same(photos):
     assert "empty.png" in done.out
 
 
+def test_a_folder_without_class_folders_is_checked_as_images(photos, tmp_path):
+    done = tlkit_command("check", photos / "cat")
+    assert done.code == 0
+    assert "12 files found = 11 used + 1 set aside + 0 left out" in done.out
+    assert "empty.png: the file is empty" in done.out
+    assert "000.png = copy.png: the same bytes" in done.out
+    assert "note     there are no class folders" in done.out
+
+
+def test_classes_with_an_empty_train_folder_are_checked_all_the_same(photos, tmp_path):
+    (tmp_path / "all" / "train").mkdir(parents=True)
+    photos.rename(tmp_path / "all" / "test")
+    done = tlkit_command("check", tmp_path / "all")
+    assert done.code == 1
+    assert "test/cat/empty.png: the file is empty" in done.out
+    assert "the split can't be made" in done.out
+
+
+def test_what_lies_beside_an_unpacked_folder_is_left_out_and_counted(photos, tmp_path):
+    outer = tmp_path / "download"
+    (outer / "__MACOSX").mkdir(parents=True)
+    photos.rename(outer / "photos")
+    for name in ("__MACOSX/a", "__MACOSX/b", "photos.zip", "readme.txt"):
+        (outer / name).touch()
+    done = tlkit_command("check", outer)
+    assert "26 files found = 21 used + 1 set aside + 4 left out" in done.out
+    for name in ("__MACOSX: 2 files", "photos.zip: beside the data set", "readme.txt: beside the data set"):
+        assert f"{outer / name}" in done.out
+
+
+def test_what_lies_beside_images_and_masks_is_left_out_and_counted(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / "scenes" / folder).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.full((20, 30), 40 * number, np.uint8)
+            pixels[5:15, 5:15] = 255
+            Image.fromarray(pixels if folder == "images" else pixels // 255).save(
+                tmp_path / "scenes" / folder / f"{number}.png"
+            )
+    (tmp_path / "scenes" / "classes.txt").touch()
+    done = tlkit_command("check", tmp_path / "scenes")
+    assert "13 files found = 12 used + 0 set aside + 1 left out" in done.out
+
+
+def test_values_that_smoothed_masks_have_between_are_named(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / "scenes" / folder).mkdir(parents=True)
+    for number in range(6):
+        pixels = np.zeros((60, 80), np.uint8)
+        pixels[10:50, 10 + number : 60] = 255
+        Image.fromarray(pixels).save(tmp_path / "scenes" / "images" / f"{number}.png")
+        Image.fromarray(pixels).resize((70, 50)).resize((80, 60)).save(tmp_path / "scenes" / "masks" / f"{number}.png")
+    done = tlkit_command("check", tmp_path / "scenes")
+    assert done.code == 1
+    assert "masks with unknown values: 6  [mask_values]" in done.out
+    assert "values around 0 and 255, as smoothing and JPEG make them, are not taken for classes" in done.out
+
+
 def test_json_has_every_finding_and_counts_that_add_up(photos, tmp_path):
     tlkit_command("check", photos, "--json", tmp_path / "found.json")
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))

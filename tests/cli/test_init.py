@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -144,7 +145,31 @@ def test_another_backbone_comes_with_its_own_weights_and_a_schedule_that_fits_th
     assert recipe["schedule"]["name"] == "full"
 
 
-@pytest.mark.parametrize("name", ['a "b" & c', "ümlaut", "#1 = [x]", "-dash-"])
+def test_what_lies_beside_an_unpacked_folder_is_noted(init, class_folders):
+    class_folders({"cat": 4, "dog": 4}, name="photos/photos_v2")
+    Path("photos/readme.txt").touch()
+    assert "not used, because it is beside photos_v2: readme.txt" in init("photos")[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file names of Windows have no backslash")
+def test_a_backslash_in_a_name_stays(init, class_folders, registry):
+    class_folders({"cat": 2, "dog": 2}, name="back\\slash")
+    assert init("back\\slash", "--out", "r.toml")[0] == 0
+    assert len(opened("r.toml", registry).samples) == 4
+
+
+def test_a_name_that_is_no_text_is_refused_in_a_line(init, class_folders):
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    try:
+        class_folders({"cat": 2, "dog": 2}, name=name)
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    code, _, err = init(name, "--out", "r.toml")
+    assert code == 2
+    assert err == "Error: caf\\xe9: the name is not in UTF-8, so it can't be written in a recipe; rename it\n"
+
+
+@pytest.mark.parametrize("name", ['a "b" & c', "ümlaut", "#1 = [x]", "-dash-", "~nosuchuser"])
 def test_any_folder_name_gives_a_valid_recipe(init, class_folders, registry, name):
     class_folders({"cat": 2, "dog": 2}, name=name)
     assert init(f"./{name}", "--out", "r.toml")[0] == 0
@@ -197,6 +222,130 @@ def test_palette_masks_are_listed_by_index(init):
     image.putpalette([0, 0, 0, 200, 50, 50])
     image.save("scenes/masks/a0.png")
     assert "mask value 1: 75.0% of the pixels" in init("scenes")[1]
+
+
+def rectangles(root: Path, *values: int, count: int = 10, suffix: str = ".png", **options: int) -> None:
+    """Images, and masks with a rectangle of each value on a ground of 0."""
+    for number in range(count):
+        picture(root / "images" / f"a{number}.jpg")
+        pixels = np.zeros((110, 120), np.uint8)
+        for place, value in enumerate(values):
+            pixels[20:70, 10 + 50 * place + number : 50 + 50 * place] = value
+        file = root / "masks" / f"a{number}{suffix}"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(file, **options)
+
+
+def spoil(file: str, *values: int) -> None:
+    with Image.open(file) as image:
+        pixels = np.array(image)
+    pixels[0, : len(values)] = values
+    Image.fromarray(pixels).save(file)
+
+
+def test_a_few_pixels_of_another_value_take_no_class_from_the_recipe(init):
+    rectangles(Path("scenes"), 255)
+    spoil("scenes/masks/a4.png", 128, 128, 128)
+    _, out, _ = init("scenes")
+    data = values("scenes.toml")["data"]
+    assert data["values"] == {"0": "background", "255": "object"}
+    assert "ignore" not in data
+    assert "1 other value: under 0.1% of the pixels" in out
+    assert "not taken for classes, because under 0.1% of the pixels and few masks have them: 128" in out
+
+
+def test_255_is_a_class_beside_values_that_are_no_class_numbers(init):
+    rectangles(Path("scenes"), 128, 255)
+    _, out, _ = init("scenes")
+    data = values("scenes.toml")["data"]
+    assert data["values"].keys() == {"0", "128", "255"}
+    assert "ignore" not in data
+    assert "255 is taken for a class" in out
+
+
+def test_255_is_ignored_beside_class_numbers_whatever_stray_pixels_there_are(init):
+    rectangles(Path("scenes"), 1, 255)
+    spoil("scenes/masks/a4.png", 77)
+    init("scenes")
+    data = values("scenes.toml")["data"]
+    assert (data["values"].keys(), data["ignore"]) == ({"0", "1"}, ["255"])
+
+
+def test_a_rare_class_among_consecutive_ones_is_kept(init):
+    rectangles(Path("scenes"), 1, 3)
+    spoil("scenes/masks/a4.png", 2)
+    init("scenes")
+    assert values("scenes.toml")["data"]["values"].keys() == {"0", "1", "2", "3"}
+
+
+def test_a_small_class_that_many_masks_have_is_kept(init):
+    rectangles(Path("scenes"), 255)
+    for number in range(5):
+        spoil(f"scenes/masks/a{number}.png", 100)
+    init("scenes")
+    assert values("scenes.toml")["data"]["values"].keys() == {"0", "100", "255"}
+
+
+def test_masks_saved_as_jpeg_have_the_values_that_the_others_lie_around(init):
+    rectangles(Path("scenes"), 255, suffix=".jpg", quality=75)
+    _, out, _ = init("scenes")
+    assert values("scenes.toml")["data"]["values"] == {"0": "background", "255": "object"}
+    assert "10 of 10 masks that were opened are JPEG, which changes values: save masks as PNG" in out
+    assert "values around 0 and 255, as smoothing and JPEG make them" in out
+
+
+def test_three_values_are_found_in_masks_saved_as_jpeg(init):
+    rectangles(Path("scenes"), 128, 255, suffix=".jpg", quality=75)
+    init("scenes")
+    assert values("scenes.toml")["data"]["values"].keys() == {"0", "128", "255"}
+
+
+def test_smoothed_masks_have_their_two_extremes(init):
+    rectangles(Path("scenes"), 255)
+    for file in Path("scenes/masks").iterdir():
+        with Image.open(file) as image:
+            smoothed = image.resize((48, 44), Image.Resampling.BILINEAR)
+        smoothed.save(file)
+    _, out, _ = init("scenes")
+    assert values("scenes.toml")["data"]["values"] == {"0": "background", "255": "object"}
+    assert "JPEG, which" not in out
+
+
+def test_smoothed_masks_that_have_every_value_have_their_two_extremes(init):
+    rectangles(Path("scenes"), 255)
+    spoil("scenes/masks/a4.png", *range(100))
+    spoil("scenes/masks/a5.png", *range(100, 200))
+    spoil("scenes/masks/a6.png", *range(200, 256))
+    init("scenes")
+    assert values("scenes.toml")["data"]["values"] == {"0": "background", "255": "object"}
+
+
+def test_the_infinite_pixels_of_a_mask_are_no_value(init):
+    pairs(Path("scenes"), "images", "masks", 0, 1)
+    pixels = np.array([[0, 1], [np.inf, np.nan]], np.float32)
+    Path("scenes/masks/a0.png").unlink()
+    Image.fromarray(pixels).save("scenes/masks/a0.tif")
+    assert init("scenes")[0] == 0
+    assert values("scenes.toml")["data"]["values"].keys() == {"0", "1"}
+
+
+def test_palette_masks_among_colour_masks_are_listed_by_colour(init):
+    pairs(Path("scenes"), "images", "masks", 0, count=2)
+    mask(Path("scenes/masks/a0.png"), np.broadcast_to(np.array([200, 50, 50]), (8, 8, 3)))
+    image = Image.fromarray(np.array([[0, 1], [1, 1]], np.uint8)).convert("P")
+    image.putpalette([0, 0, 0, 200, 50, 50])
+    image.save("scenes/masks/a1.png")
+    init("scenes")
+    assert values("scenes.toml")["data"]["values"] == {"#000000": "background", "#c83232": "object"}
+
+
+@pytest.mark.parametrize("inner", ["", "all/"])
+def test_only_the_uppermost_folder_names_a_split_of_masks_as_in_a_run(init, registry, inner):
+    for split in ("train", "val"):
+        pairs(Path("scenes"), f"images/{inner}{split}", f"masks/{inner}{split}", 0, 255)
+    init("scenes")
+    splits = {sample.split for sample in opened("scenes.toml", registry).samples}
+    assert ("validation" in values("scenes.toml")["input"]) == ("validation" not in splits) == bool(inner)
 
 
 def test_images_without_a_mask_are_noted(init):
@@ -271,6 +420,23 @@ def inside_out(root: Path) -> None:
     pairs(root, "train/images", "train/masks", 0, 255)
 
 
+def only_test(root: Path) -> None:
+    picture(root / "test" / "1.jpg")
+    picture(root / "control" / "1.jpg")
+
+
+def two_validations(root: Path) -> None:
+    for split in ("train", "val", "valid"):
+        picture(root / split / "cat" / "1.jpg")
+        picture(root / split / "dog" / "1.jpg")
+
+
+def empty_train(root: Path) -> None:
+    for name in ("cat", "dog"):
+        (root / "train" / name).mkdir(parents=True)
+        picture(root / "test" / name / "1.jpg")
+
+
 def nothing(root: Path) -> None:
     assert not root.exists()
 
@@ -288,6 +454,9 @@ def a_file(root: Path) -> None:
         (strangers, "none of 1 masks is called like one of the images"),
         (smooth, "200 different values"),
         (inside_out, "images/train, masks/train"),
+        (only_test, "there is test, but no folder train beside"),
+        (two_validations, "val and valid both are the validation split"),
+        (empty_train, "no image in a class folder, but there are in test; expected images to learn from in train"),
         (a_file, "is a file, expected a folder"),
         (nothing, "no such folder"),
     ],

@@ -316,6 +316,18 @@ def test_nested_folders_belong_to_their_class(check: Check, photos: Path) -> Non
     assert (report.findings, report.used) == ((), 23)
 
 
+def test_a_link_to_the_root_is_told_and_not_walked(check: Check, photos: Path) -> None:
+    (photos / "cat" / "root").symlink_to("/")
+    checked = check(photos)
+    assert keys(checked, "link_cycle") == ["cat/root"]
+    assert len(checked.samples) == checked.report.found == 20
+
+
+def test_images_beside_the_class_folders_get_no_advice_to_rename_them(check: Check, photos: Path) -> None:
+    write_pictures(photos, 1, first=300)
+    assert [each.detail for each in check(photos).report.findings if each.kind == "unused"] == [""]
+
+
 def test_images_beside_the_class_folders_are_told(check: Check, photos: Path) -> None:
     write_pictures(photos, 2, first=300)
     report = check(photos).report
@@ -573,6 +585,25 @@ def test_images_and_masks_without_a_partner_are_told(check: Check, masks: Path) 
     checked = check(masks, recipe=MASKS)
     assert {Path(key).name for key in keys(checked, "mask_missing")} == {"004.jpg", "005.png"}
     assert (checked.report.found, checked.report.used) == (18, 16)
+
+
+def test_masks_among_their_images_are_used_and_counted_once(check: Check, masks: Path) -> None:
+    for file in (masks / "masks").iterdir():
+        file.rename(masks / "images" / f"{file.stem}_mask.png")
+    recipe = MASKS.replace("{path}/masks", "{path}/images")
+    report = check(masks, 'data.mask_suffix="_mask"', recipe=recipe).report
+    assert (report.findings, report.found, report.used) == ((), 20, 20)
+
+
+def test_a_mask_below_the_home_folder_is_counted_once(
+    check: Check, masks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(masks.parent))
+    monkeypatch.setenv("USERPROFILE", str(masks.parent))
+    (masks / "images" / "005.jpg").unlink()
+    checked = check(masks, recipe=MASKS.replace("{path}/masks", "~/scenes/masks"))
+    assert [Path(key).name for key in keys(checked, "mask_missing")] == ["005.png"]
+    assert (checked.report.found, checked.report.used) == (19, 18)
 
 
 def test_a_mask_of_ignored_pixels_only_is_told(check: Check, masks: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tlkit_datasets
@@ -64,6 +66,20 @@ def test_a_missing_folder_names_the_nearest(tmp_path):
         open_("folder", path=tmp_path / "fotos")
 
 
+@pytest.mark.parametrize("name", ["folder", "csv", "cats_vs_dogs", "fashion_mnist"])
+def test_a_home_folder_of_nobody_is_a_folder_that_is_not_there(name):
+    with pytest.raises(DataError, match=r"no such .*~nosuchuser"):
+        open_(name, path=Path("~nosuchuser/photos"))
+
+
+def test_a_link_to_the_folder_above_makes_no_dog_a_cat(tmp_path):
+    image(tmp_path / "cat" / "1.png")
+    image(tmp_path / "dog" / "2.png")
+    (tmp_path / "cat" / "loop").symlink_to("..")
+    (tmp_path / "all").symlink_to(".")
+    assert [s.key for s in open_("folder", path=tmp_path).samples] == ["cat/1.png", "dog/2.png"]
+
+
 def masks(tmp_path, suffix="", **options):
     for name in ("a", "b"):
         image(tmp_path / "images" / f"{name}.jpg")
@@ -91,6 +107,23 @@ def test_an_image_or_mask_without_partner_is_set_aside(tmp_path):
     assert len(found.samples) == 2
     assert {each.reason.split()[0] for each in found.set_aside} == {"no", "mask"}
     assert len(found.set_aside) == 2
+
+
+def test_masks_among_their_images_are_no_images_without_a_mask(tmp_path):
+    for name in ("a.jpg", "a_mask.png", "alone.jpg", "lonely_mask.png"):
+        image(tmp_path / "both" / name)
+    found = masks(tmp_path, images=tmp_path / "both", masks=tmp_path / "both", mask_suffix="_mask")
+    assert [s.key for s in found.samples] == ["a.jpg"]
+    reasons = {each.key.rpartition("/")[2]: each.reason.split(" ")[0] for each in found.set_aside}
+    assert reasons == {"alone.jpg": "no", "lonely_mask.png": "mask"}
+
+
+def test_a_mask_that_is_set_aside_has_the_path_that_it_is_at(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    image(tmp_path / "masks" / "lonely.png")
+    found = masks(tmp_path, masks=Path("~/masks"))
+    assert [each.key for each in found.set_aside] == [f"{tmp_path / 'masks'}/lonely.png"]
 
 
 def test_masks_of_other_names_suggest_the_suffix(tmp_path):
@@ -145,6 +178,11 @@ def test_a_table_with_splits_and_groups(tmp_path):
     assert found.samples[0].image == tmp_path / "1.png"
 
 
+def test_blanks_around_a_group_make_no_other_group(tmp_path):
+    found = table(tmp_path, "image,label,who\n1.png,a,p3\n2.png,b,p3 \n3.png,a, \n4.png,b, \n", group="who")
+    assert [s.group for s in found.samples] == ["p3", "p3", None, None]
+
+
 def test_a_separator_makes_it_multi_label(tmp_path):
     found = table(tmp_path, "image,label\n1.png,sea|sun\n2.png,\n3.png,sun\n", separator="|")
     assert found.multi_label
@@ -162,6 +200,7 @@ def test_a_separator_makes_it_multi_label(tmp_path):
             r'table\.csv:2: expected train, validation or test, received "b"',
         ),
         ("image,label\n1.png,a\n1.png,b\n", {}, "stands in two rows"),
+        ("image,label\n1.png,a\n2\0.png,b\n", {}, r"table\.csv:3: the column image has a NUL character"),
     ],
 )
 def test_errors_of_a_table_have_their_line(tmp_path, text, options, message):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ import click
 from tlkit.cli import Session, set_option
 
 if TYPE_CHECKING:
+    from tlkit.data.checks import Checked
+    from tlkit.data.survey import Survey
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
 
@@ -30,6 +32,25 @@ name = "linear"
 name = "frozen"
 """
 """For a folder that ``tlkit init`` would refuse: with less than two classes."""
+_NO_CLASSES = (
+    "there are no class folders, so the files were checked as images without classes; "
+    "a run needs a folder a class, or labels in a CSV file"
+)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What is to be checked.
+
+    Args:
+        recipe: that was named, or that is as ``tlkit init`` would write it for the folder that was named.
+        found: what was seen in the folder.
+        labelled: whether the images have classes or masks.
+    """
+
+    recipe: Recipe
+    found: Survey | None = None
+    labelled: bool = True
 
 
 @click.command()
@@ -52,7 +73,6 @@ def check(
     Nothing is changed. What happens to such files in a run says the recipe's table [check]. What is known of files
     that did not change is not read again. The exit code is 1 when anything was found that [check] calls an error.
     """
-    from tlkit import from_recipe
     from tlkit.errors import DataError
     from tlkit.rundir import check_new_file, write_atomically
     from tlkit.train.progress import Reporter
@@ -61,10 +81,11 @@ def check(
         check_new_file(file, overwrite=overwrite)
         if not file.parent.is_dir():
             raise DataError(f"{file.parent}: no such folder for {file.name}")
-    recipe = _recipe(target, session.registry, overrides)
+    wanted = _target(target, session.registry, overrides)
+    recipe = wanted.recipe
     with Reporter() as reporter:
         reporter.begin("checking files", 1, "files")
-        checked = from_recipe.check_data(recipe, lambda done, total: reporter.at(done, total, "checking files"))
+        checked = _checked(wanted, target, lambda done, total: reporter.at(done, total, "checking files"))
         reporter.end()
     report = replace(checked.report, name=str(target))
     click.echo(f"{target}: {report.counts()}")
@@ -92,17 +113,44 @@ def check(
         click.get_current_context().exit(1)
 
 
-def _recipe(target: Path, registry: Registry, overrides: tuple[str, ...]) -> Recipe:
-    """The recipe, or for a folder the one that ``tlkit init`` would write."""
-    from tlkit.data.scaffold import Choices, recipe_text
-    from tlkit.data.survey import FewClassesError, survey
+def _target(target: Path, registry: Registry, overrides: tuple[str, ...]) -> _Target:
+    from tlkit.data.scaffold import Choices, path_text, recipe_text
+    from tlkit.data.survey import FewClassesError, NoClassesError, survey
     from tlkit.recipe import catalog
     from tlkit.recipe.load import load_recipe, parse_recipe
 
     if not target.is_dir():
-        return load_recipe(catalog.resolve(target), registry, overrides)
+        return _Target(load_recipe(catalog.resolve(target), registry, overrides))
     try:
-        text = recipe_text(survey(target), target.name, Choices())
-    except FewClassesError:
-        text = _BARE.format(path=json.dumps(str(target.resolve()), ensure_ascii=False))
-    return parse_recipe(text, registry, overrides)
+        found = survey(target)
+    except (FewClassesError, NoClassesError) as error:
+        text = _BARE.format(path=path_text(target.resolve()))
+        return _Target(parse_recipe(text, registry, overrides), labelled=not isinstance(error, NoClassesError))
+    return _Target(parse_recipe(recipe_text(found, target.name, Choices()), registry, overrides), found)
+
+
+def _checked(wanted: _Target, target: Path, progress: Callable[[int, int], None]) -> Checked:
+    from tlkit import from_recipe
+    from tlkit.data.checks import check_samples
+    from tlkit.data.folder_check import unlabelled, with_beside
+
+    recipe, found = wanted.recipe, wanted.found
+    if not wanted.labelled:
+        table = recipe.input.model_copy(update={"validation": 0, "test": 0})
+        checked = check_samples(
+            str(target),
+            unlabelled(target),
+            table,
+            recipe.check,
+            task=recipe.task,
+            seed=recipe.seed,
+            progress=progress,
+            minimum_classes=0,
+        )
+        return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
+    checked = from_recipe.check_data(recipe, progress)
+    if found is None:
+        return checked
+    inner = [folder for folder in (found.images, found.masks) if folder is not None] or [found.root]
+    report = with_beside(checked.report, target, inner, recipe.check)
+    return replace(checked, report=report, notes=(*found.values.notes, *checked.notes))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tlkit.contracts import SampleSet, Task
+from tlkit.contracts import Sample, SampleSet, Task
+from tlkit.data.findings import KINDS, Finding, Report
 from tlkit.data.folder_scan import Scan, by_content, scan
-from tlkit.files import is_image
+from tlkit.files import images_in, is_image
+from tlkit.recipe.schema import CheckTable
 
 
 class FolderCheck:
@@ -114,6 +117,55 @@ class FolderCheck:
                 inside = counts.get(folder, 0)
                 detail = f"none of the files in it is used: {inside}" if inside else "there is no file in it"
                 yield "empty_folder", self.shown(Path(folder)), detail
+
+
+def unlabelled(root: Path) -> SampleSet:
+    """The images below a folder that has no class folders, as samples without a label.
+
+    Raises:
+        DataError: a folder can't be listed.
+    """
+    files = sorted((file.relative_to(root).as_posix(), file) for file in images_in(root))
+    samples = tuple(Sample(key, file, label=()) for key, file in files)
+    return SampleSet(samples=samples, classes=(), multi_label=True, root=root.resolve())
+
+
+def with_beside(report: Report, outer: Path, inner: Sequence[Path], check: CheckTable) -> Report:
+    """The report, with what lies in a folder, but beside the folders in it that were checked; it is left out.
+
+    Args:
+        report: of the check.
+        outer: the folder that was to be checked.
+        inner: the folders in it that were.
+        check: the recipe's ``[check]``.
+    """
+    found = scan(outer)
+    used = [folder.resolve() for folder in inner]
+    inside: dict[Path, bool] = {}
+
+    def beside(path: Path) -> bool:
+        if path.parent not in inside:
+            real = path.parent.resolve()
+            inside[path.parent] = any(real.is_relative_to(folder) for folder in used)
+        return not inside[path.parent]
+
+    junk = {path: count for path, count in found.junk.items() if beside(path)}
+    unused = {path: reason for path, reason in found.odd.items() if beside(path)}
+    unused |= {path: by_content(path) for path in found.files if beside(path)}
+    added = [
+        Finding("junk", check.junk, str(path), "" if count == 1 else f"{count} files") for path, count in junk.items()
+    ]
+    added += [
+        Finding("unused", check.unused, str(path), reason or "beside the data set") for path, reason in unused.items()
+    ]
+    count = sum(junk.values()) + len(unused)
+    order = list(KINDS)
+    return replace(
+        report,
+        findings=tuple(sorted((*report.findings, *added), key=lambda each: order.index(each.kind))),
+        found=report.found + count,
+        left_out=report.left_out + count,
+    )
 
 
 def _counts_below(files: Iterable[str]) -> dict[str, int]:

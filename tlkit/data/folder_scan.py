@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlkit.data.image_file import format_of
-from tlkit.files import is_junk
+from tlkit.files import is_image, is_junk, leads_above
 
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif", "WebP": ".webp"}
@@ -39,16 +40,15 @@ def scan(root: Path) -> Scan:
     found = Scan()
     links: list[Path] = []
     _enter(root, found, links)
-    known = {folder.resolve(): folder for folder in [root, *found.folders]}
+    known = _real_paths(root, found.folders)
     while links:
         link = links.pop(0)
         target = link.resolve()
-        if target in link.parent.resolve().parents or target == link.parent.resolve():
+        if leads_above(link):
             found.cycles[link] = target
         elif target in known:
             found.linked[link] = known[target]
         else:
-            known[target] = link
             found.folders.append(link)
             inner = Scan()
             _enter(link, inner, links)
@@ -56,8 +56,14 @@ def scan(root: Path) -> Scan:
             found.junk |= inner.junk
             found.odd |= inner.odd
             found.folders += inner.folders
-            known |= {folder.resolve(): folder for folder in inner.folders}
+            known |= _real_paths(link, inner.folders)
     return found
+
+
+def _real_paths(root: Path, folders: Sequence[Path]) -> dict[Path, Path]:
+    """Real path → path of a folder and of those below it, to which no links lead."""
+    real = root.resolve()
+    return {real: root} | {real / folder.relative_to(root): folder for folder in folders}
 
 
 def _enter(root: Path, found: Scan, links: list[Path]) -> None:
@@ -92,7 +98,9 @@ def _files_below(folder: Path) -> int:
 
 
 def by_content(file: Path) -> str:
-    """What an unused file is by its first bytes, and what to do about it; empty if it is no image that is known."""
+    """What an unused file is by its first bytes, and what to do about it; empty if it is as its name says."""
+    if is_image(file):
+        return ""
     try:
         with file.open("rb") as stream:
             start = stream.read(256)

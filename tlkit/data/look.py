@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from tlkit.data.mask_classes import MaskPixels, Value
 from tlkit.files import images_in
 
-K = TypeVar("K", int, tuple[int, int, int])
 T = TypeVar("T")
 
 _SAMPLE = 400
@@ -74,39 +74,73 @@ def paired(images: Path, image_files: Sequence[Path], masks: Path, mask_files: S
     return sum(stem + suffix in known for stem in _stems(images, image_files))
 
 
-def mask_values(files: Sequence[Path]) -> tuple[dict[int, float], dict[tuple[int, int, int], float]]:
-    """The shares of the values, or of the colours where any mask has a colour."""
-    values: Counter[int] = Counter()
-    colors: Counter[tuple[int, int, int]] = Counter()
+def mask_pixels(files: Sequence[Path]) -> MaskPixels:
+    """The values that masks have, or the colours where any mask has a colour."""
+    plain, indices, palettes, colors = _Seen(), _Seen(), _Seen(), _Seen()
+    read = jpeg = 0
     for file in files:
         try:
             with _opened(file) as image:
                 if image.mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
-                    pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
-                    seen, counts = np.unique(pixels, axis=0, return_counts=True)
-                    for color, count in zip(seen.tolist(), counts.tolist(), strict=True):
-                        colors[(color[0], color[1], color[2])] += count
-                elif image.mode in ("LA", "PA"):
-                    _count(values, np.asarray(image)[..., 0].reshape(-1))
+                    colors.add(_packed(image))
+                elif image.mode in ("P", "PA"):
+                    indices.add(_values(image))
+                    palettes.add(_packed(image))
                 else:
-                    _count(values, np.asarray(image.convert("L") if image.mode == "1" else image).reshape(-1))
+                    plain.add(_values(image))
+                read += 1
+                jpeg += image.format in ("JPEG", "MPO")
         except _UNREADABLE:
             continue
-    if all(red == green == blue for red, green, blue in colors):
-        for (gray, _, _), count in colors.items():
-            values[gray] += count
-        return _shares(values), {}
-    for value, count in values.items():
-        colors[(value, value, value)] += count
-    return {}, _shares(colors)
+    if all(_is_gray(color) for color in colors.pixels):
+        total = plain.joined(indices).joined(colors, lambda color: color & 255)
+        names: dict[int, Value] = {value: value for value in sorted(total.pixels)}
+    else:
+        # Among colour masks those of a palette are read by their colours too.
+        total = colors.joined(palettes).joined(plain, lambda value: min(max(value, 0), 255) * 0x010101)
+        names = {value: (value >> 16, value >> 8 & 255, value & 255) for value in sorted(total.pixels)}
+    count = sum(total.pixels.values())
+    return MaskPixels(
+        {name: total.pixels[value] / count for value, name in names.items()},
+        {name: total.masks[value] for value, name in names.items()},
+        read,
+        jpeg,
+    )
 
 
-def _count(values: Counter[int], pixels: np.ndarray) -> None:
-    seen, counts = np.unique(pixels, return_counts=True)
-    for value, count in zip(seen.tolist(), counts.tolist(), strict=True):
-        values[int(value)] += count
+class _Seen:
+    """How many pixels, and how many masks, have each value."""
+
+    def __init__(self) -> None:
+        self.pixels: Counter[int] = Counter()
+        self.masks: Counter[int] = Counter()
+
+    def add(self, pixels: np.ndarray) -> None:
+        seen, counts = np.unique(pixels, return_counts=True)
+        for value, count in zip(seen.tolist(), counts.tolist(), strict=True):
+            self.pixels[int(value)] += count
+            self.masks[int(value)] += 1
+
+    def joined(self, other: _Seen, name: Callable[[int], int] = int) -> _Seen:
+        both = _Seen()
+        both.pixels, both.masks = self.pixels.copy(), self.masks.copy()
+        for value, count in other.pixels.items():
+            both.pixels[name(value)] += count
+            both.masks[name(value)] += other.masks[value]
+        return both
 
 
-def _shares(counts: Counter[K]) -> dict[K, float]:
-    total = sum(counts.values())
-    return {key: count / total for key, count in sorted(counts.items())}
+def _packed(image: Image.Image) -> np.ndarray:
+    rgb = np.asarray(image.convert("RGB")).astype(np.int64)
+    return (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+
+
+def _is_gray(color: int) -> bool:
+    return color % 0x010101 == 0
+
+
+def _values(image: Image.Image) -> np.ndarray:
+    pixels = np.asarray(image.convert("L") if image.mode == "1" else image)
+    if image.mode in ("LA", "PA"):
+        pixels = pixels[..., 0]
+    return pixels[np.isfinite(pixels)] if image.mode == "F" else pixels

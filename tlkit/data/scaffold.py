@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
+from tlkit.data.mask_classes import value_text
 from tlkit.data.survey import Survey
+from tlkit.errors import DataError
 
 TARGETS = ("trimap", "pet", "species", "breed")
 """What can be learnt from the Oxford-IIIT Pet data set."""
@@ -49,10 +52,16 @@ def describe(found: Survey) -> list[str]:
     elif found.layout == "masks":
         lines.append(f"{found.root}: {found.total} images in {found.images}, masks in {found.masks}")
         lines += [f"  {split}: {counts['']} images" for split, counts in found.counts.items() if split]
-        for value, share in list(found.mask_values.items())[:12]:
-            lines.append(f"    mask value {value}: {_percent(share)} of the pixels")
-        for color, share in list(found.mask_colors.items())[:12]:
-            lines.append(f"    mask colour {_hex(color)}: {_percent(share)} of the pixels")
+        shares = {**found.values.classes, **found.values.ignored}
+        for value, share in list(shares.items())[:12]:
+            what = "colour" if isinstance(value, tuple) else "value"
+            lines.append(f"    mask {what} {value_text(value)}: {_percent(share)} of the pixels")
+        if len(shares) > 12:
+            lines.append(f"    and {len(shares) - 12} more")
+        if found.values.others:
+            others = len(found.values.others)
+            rest = _percent(sum(found.values.others.values()))
+            lines.append(f"    {others} other value{'s' if others > 1 else ''}: {rest} of the pixels")
     else:
         lines.append(f"{found.root}: the Oxford-IIIT Pet data set, {found.total} images with trimaps")
     if found.sizes:
@@ -69,7 +78,13 @@ def describe(found: Survey) -> list[str]:
 
 
 def recipe_text(found: Survey, file_name: str, choices: Choices) -> str:
-    """A recipe for the folder, with a comment beside each choice."""
+    """A recipe for the folder, with a comment beside each choice.
+
+    Raises:
+        DataError: the name of the recipe or of a folder is no Unicode text.
+    """
+    for name in (*found.root.parts, *Path(file_name).parts, found.mask_suffix):
+        _check_name(name)
     segmentation = found.layout == "masks" or (found.layout == "oxford_pets" and choices.target in ("trimap", "pet"))
     train = found.counts.get("train") or found.counts.get("", {})
     images = sum(train.values())
@@ -107,41 +122,37 @@ def _opening(found: Survey, file_name: str, segmentation: bool) -> str:
 
 def _data(found: Survey, choices: Choices) -> str:
     if found.layout == "classes":
-        return "\n".join(["[data]", _beside('name = "folder"', "a folder a class"), f"path = {_path(found.root)}"])
+        return "\n".join(["[data]", _beside('name = "folder"', "a folder a class"), f"path = {path_text(found.root)}"])
     if found.layout == "oxford_pets":
         others = ", ".join(f'"{each}"' for each in TARGETS if each != choices.target)
         target = _beside(f'target = "{choices.target}"', f"or {others}")
-        return "\n".join(["[data]", 'name = "oxford_pets"', f"path = {_path(found.root)}", target])
-    lines = ["[data]", 'name = "masks"', f"images = {_path(found.images)}", f"masks = {_path(found.masks)}"]
+        return "\n".join(["[data]", 'name = "oxford_pets"', f"path = {path_text(found.root)}", target])
+    assert found.images is not None
+    assert found.masks is not None
+    lines = ["[data]", 'name = "masks"', f"images = {path_text(found.images)}", f"masks = {path_text(found.masks)}"]
     if found.mask_suffix:
         lines.append(f"mask_suffix = {json.dumps(found.mask_suffix)}")
-    shares: dict[str, float] = {str(value): share for value, share in found.mask_values.items()}
-    shares |= {_hex(color): share for color, share in found.mask_colors.items()}
-    names = _class_names(found, shares)
+    if ignored := found.values.ignored:
+        listed = f"ignore = {json.dumps([value_text(value) for value in ignored])}"
+        share = _percent(sum(ignored.values()))
+        lines.append(_beside(listed, f"by custom, pixels that nobody labelled; {share} of all"))
+    shares = {value_text(value): share for value, share in found.values.classes.items()}
     lines.append("# Mask value = class name. Please give the classes their real names.")
     lines.append("[data.values]")
-    ignored = [key for key in shares if key not in names]
-    for key, name in names.items():
+    for key, name in _class_names(found, list(shares)).items():
         lines.append(_beside(f"{json.dumps(key)} = {json.dumps(name)}", f"{_percent(shares[key])} of the pixels"))
-    if ignored:
-        listed = f"ignore = {json.dumps(ignored)}"
-        share = _percent(sum(shares[key] for key in ignored))
-        lines.insert(-len(names) - 2, _beside(listed, f"by custom, pixels that nobody labelled; {share} of all"))
     return "\n".join(lines)
 
 
-def _class_names(found: Survey, shares: Mapping[str, float]) -> dict[str, str]:
-    """Mask value → a first name for its class; a value that by custom is no class is left out."""
-    keys = list(shares)
-    if keys == ["1", "2", "3"] and found.masks is not None and found.masks.name.lower() == "trimaps":
+def _class_names(found: Survey, keys: Sequence[str]) -> dict[str, str]:
+    """Mask value → a first name for its class."""
+    if list(keys) == ["1", "2", "3"] and found.masks is not None and found.masks.name.lower() == "trimaps":
         return {"1": "pet", "2": "background", "3": "border"}
     if len(keys) == 2 and keys[0] in ("0", "#000000"):
         return {keys[0]: "background", keys[1]: "object"}
     names = {key: f"class_{key.lstrip('#')}" for key in keys}
     if "0" in names:
         names["0"] = "background"
-    if len(keys) > 2 and keys[-1] == "255" and int(keys[-2]) < 200:
-        del names["255"]
     return names
 
 
@@ -251,9 +262,21 @@ def _train(counts: dict[str, int], segmentation: bool) -> str:
     return "\n".join(lines)
 
 
-def _hex(color: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)
+def _check_name(name: str) -> None:
+    """A file system may give any bytes for a name; TOML takes Unicode only."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise DataError(f"{shown}: the name is not in UTF-8, so it can't be written in a recipe; rename it") from error
 
 
-def _path(path: object) -> str:
-    return json.dumps(str(path).replace("\\", "/"), ensure_ascii=False)
+def path_text(path: Path) -> str:
+    """A path as a recipe writes it.
+
+    Raises:
+        DataError: it is no Unicode text.
+    """
+    for name in path.parts:
+        _check_name(name)
+    return json.dumps(path.as_posix(), ensure_ascii=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tlkit.data.look import evenly, look, mask_suffix, mask_values, paired
+from tlkit.data.look import evenly, look, mask_pixels, mask_suffix, paired
+from tlkit.data.mask_classes import MOST_CLASSES, MaskClasses, mask_classes
 from tlkit.errors import DataError
-from tlkit.files import images_in, own_images, split_named, subfolders
+from tlkit.files import images_in, is_junk, own_images, split_folders, split_named, subfolders
 
 Layout = Literal["classes", "masks", "oxford_pets"]
 
@@ -28,8 +29,6 @@ _MASK_FOLDERS = (
     "ground_truth",
     "groundtruth",
 )
-_MOST_VALUES = 64
-"""More different values than that in the masks are no class numbers."""
 _LAYOUTS = (
     "tlkit init knows these layouts:\n"
     "  a folder a class:    cats/*.jpg  dogs/*.jpg      (also under train/, val/ and test/)\n"
@@ -40,7 +39,11 @@ _LAYOUTS = (
 
 
 class FewClassesError(DataError):
-    """A folder has class folders, but images in less than two of them."""
+    """A folder has class folders, but too few of them have images to learn from."""
+
+
+class NoClassesError(DataError):
+    """A folder has images, but no class folders."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,7 @@ class Survey:
         unreadable: how many of those that were opened are not images.
         images, masks: the folders of a mask layout.
         mask_suffix: what a mask's name has behind its image's.
-        mask_values: pixel value → share of the pixels of the masks that were opened.
-        mask_colors: (red, green, blue) → share; for colour masks.
+        values: the pixel values, or colours, of the masks that were opened.
         notes: what is odd about the folder.
     """
 
@@ -70,8 +72,7 @@ class Survey:
     images: Path | None = None
     masks: Path | None = None
     mask_suffix: str = ""
-    mask_values: dict[int, float] = field(default_factory=dict)
-    mask_colors: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    values: MaskClasses = field(default_factory=MaskClasses)
     notes: tuple[str, ...] = ()
 
     @property
@@ -94,9 +95,12 @@ def survey(root: Path) -> Survey:
     if not root.is_dir():
         raise DataError(f"{root.absolute()}: {'is a file, expected a folder' if root.exists() else 'no such folder'}")
     try:
-        return _survey(_descended(root))
+        found = _survey(_descended(root))
     except OSError as error:
         raise DataError(f"{error.filename}: can't be looked at: {error.strerror}") from error
+    beside = _beside(root, found.root)
+    note = f"not used, because it is beside {found.root.name}: {', '.join(beside)}"
+    return replace(found, notes=(*found.notes, note)) if beside else found
 
 
 def _survey(root: Path) -> Survey:
@@ -118,15 +122,19 @@ def _descended(root: Path) -> Path:
         root = folders[0]
 
 
+def _beside(root: Path, inner: Path) -> list[str]:
+    """What lies beside the folders from the one that was named down to the one that is used, the first of it."""
+    found = []
+    while inner != root:
+        found += sorted(each.name for each in inner.parent.iterdir() if each != inner and not is_junk(each.name))
+        inner = inner.parent
+    return [*found[:5], f"and {len(found) - 5} more"] if len(found) > 5 else found
+
+
 def _survey_classes(root: Path) -> Survey:
-    sides: dict[str, Path] = {side: folder for folder in subfolders(root) if (side := split_named(folder.name))}
+    sides: dict[str, Path] = {split or "": folder for split, folder in split_folders(root).items()}
     notes = []
-    if "train" not in sides:
-        if sides:
-            there = " and ".join(sorted(folder.name for folder in sides.values()))
-            notes.append(f"there is {there}, but no train folder, so they are taken for classes; is that right?")
-        sides = {"": root}
-    else:
+    if "" not in sides:
         beside = [folder.name for folder in subfolders(root) if folder not in sides.values()]
         notes += [f"not used, because it is beside train: {name}" for name in beside]
     counts: dict[str, dict[str, int]] = {}
@@ -150,12 +158,20 @@ def _survey_classes(root: Path) -> Survey:
     names = {name for each in counts.values() for name in each}
     if not names:
         total = sum(1 for _ in images_in(root))
-        what = f"{total} images, but no class folders" if total else "no images (JPEG, PNG, BMP, GIF, WebP, TIFF)"
-        raise (FewClassesError if subfolders(root) else DataError)(f"{root}: {what}. {_LAYOUTS}")
+        if total:
+            raise NoClassesError(f"{root}: {total} images, but no class folders. {_LAYOUTS}")
+        none = f"{root}: no images (JPEG, PNG, BMP, GIF, WebP, TIFF). {_LAYOUTS}"
+        raise FewClassesError(none) if subfolders(root) else DataError(none)
     if len(names) < 2:
         raise FewClassesError(
             f"{root}: only one class folder with images ({next(iter(names))}); "
             f"at least two classes are needed to learn a difference. {_LAYOUTS}"
+        )
+    if not counts.get("train", {"": 1}):
+        raise FewClassesError(
+            f"{sides['train']}: no image in a class folder, but there are in "
+            f"{' and '.join(sides[split].name for split in counts if split != 'train')}; "
+            f"expected images to learn from in {sides['train'].name}, a folder a class"
         )
     if {name.lower() for name in names} <= {*_IMAGE_FOLDERS, *_MASK_FOLDERS}:
         raise DataError(
@@ -187,16 +203,16 @@ def _survey_masks(root: Path, images: Path, masks: Path) -> Survey:
             f"such as {image_files[0].name}; expected the same names, or a suffix such as a_mask.png"
         )
     counts: dict[str, dict[str, int]] = {}
+    split_of = {folder: split or "" for split, folder in split_folders(images).items()}
     for file in image_files:
-        parts = file.relative_to(images).parts[:-1]
-        named = next(filter(None, map(split_named, parts)), "")
+        named = split_of.get(images / file.relative_to(images).parts[0], "")
         counts.setdefault(named, {"": 0})[""] += 1
-    values, colors = mask_values(evenly(mask_files, 100))
-    distinct = len(colors) or len(values)
-    if not 2 <= distinct <= _MOST_VALUES:
+    pixels = mask_pixels(evenly(mask_files, 100))
+    values, distinct = mask_classes(pixels), len(pixels.shares)
+    if not 2 <= len(values.classes) <= MOST_CLASSES:
         what = f"{distinct} different values" if distinct else "no mask that can be read"
         raise DataError(
-            f"{masks}: {what} in {min(len(mask_files), 100)} masks; expected 2 to {_MOST_VALUES} values or "
+            f"{masks}: {what} in {min(len(mask_files), 100)} masks; expected 2 to {MOST_CLASSES} values or "
             "colours, one or more for each class. Masks saved as JPEG, or scaled with smoothing, have values between: "
             "save them as PNG and scale them with nearest neighbour"
         )
@@ -210,7 +226,6 @@ def _survey_masks(root: Path, images: Path, masks: Path) -> Survey:
         images=images,
         masks=masks,
         mask_suffix=suffix,
-        mask_values=values,
-        mask_colors=colors,
-        notes=tuple(notes),
+        values=values,
+        notes=(*values.notes, *notes),
     )

@@ -13,6 +13,7 @@ import keras
 from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
 from tlkit.errors import DataError, RunError
 from tlkit.fetch import download
+from tlkit.files import expanded
 from tlkit.models.graph import snake_case
 from tlkit.models.safe_load import load_model_file, refuse_links
 
@@ -43,7 +44,7 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
             )
         _load_file(model, published_file(record.pretrained(options), record.name), record.name)
     else:
-        path = Path(options.weights).expanduser()
+        path = expanded(Path(options.weights))
         if path.is_dir():
             _load_run(model, path, record.name)
             return True

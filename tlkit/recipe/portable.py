@@ -10,6 +10,7 @@ from typing import Any
 import tomlkit
 
 from tlkit.contracts import Options
+from tlkit.files import expanded
 from tlkit.recipe.schema import Recipe
 
 
@@ -27,10 +28,10 @@ def portable_text(recipe: Recipe) -> str:
         for key, info in type(options).model_fields.items():
             value = getattr(options, key)
             if isinstance(value, Path) and _takes_path(info.annotation) and key in table:
-                table[key] = value.expanduser().resolve().as_posix()
+                table[key] = expanded(value).resolve().as_posix()
     weights = recipe.backbone.options.weights
     if weights not in ("imagenet", "none") and "weights" in document.get("backbone", {}):
-        document["backbone"]["weights"] = Path(weights).expanduser().resolve().as_posix()
+        document["backbone"]["weights"] = expanded(Path(weights)).resolve().as_posix()
     return tomlkit.dumps(document)
 
 
