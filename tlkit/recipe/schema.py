@@ -131,6 +131,7 @@ class CheckTable(Options):
     before_run: bool = Field(
         True, description="whether tlkit run checks the files first; what is known of unchanged files is not read again"
     )
+    bad_name: Fate = Field("skip", description="files whose names, or whose folders' names, are not in UTF-8")
     unreadable: Fate = Field("skip", description="files without permission to read, or with an error of the disk")
     empty: Fate = Field("skip", description="files of no bytes")
     not_image: Fate = Field("skip", description="files that are no image by their content, or of another format")
