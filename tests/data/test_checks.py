@@ -355,7 +355,7 @@ def test_no_image_left_by_the_policy_is_an_error(
     shutil.copytree(photos / "cat", photos / "dog")
     ((kind, detail),) = errors(check(photos, "check.conflict=skip"))
     assert kind == "no_images"
-    assert detail.startswith("none of 20 can be used, such as cat/000.jpg: the same picture in several classes")
+    assert detail.startswith("none of 20 can be used, such as cat/000.jpg: the same picture in several classes or")
     assert "none of 20 can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
 
 

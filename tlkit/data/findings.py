@@ -41,7 +41,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "mask_values": ("masks with unknown values", "mend data.values or data.ignore, or save masks without smoothing"),
     "mask_empty": ("masks of one class only", "make sure that nothing was forgotten in them"),
     "leak": ("the same picture in several splits", 'the figures are too good; remove it, or set check.leak = "skip"'),
-    "conflict": ("the same picture in several classes", 'decide for one class, or set check.conflict = "skip"'),
+    "conflict": (
+        "the same picture in several classes or with several masks",
+        'decide for one, or set check.conflict = "skip"',
+    ),
     "duplicate": ("the same picture several times", 'keep one, or set check.duplicate = "skip"'),
     "linked_folder": ("links to other folders", 'remove the link, or set check.linked_folder = "skip"'),
     "link_cycle": ("links to a folder above", "remove the link"),

@@ -152,7 +152,9 @@ class CheckTable(Options):
         "keep", description="the same picture several times in one class and split; skip leaves the first of them"
     )
     conflict: AnyFate = Field(
-        "keep", description="the same picture in several classes; skip sets all of them aside, for any may be wrong"
+        "keep",
+        description="the same picture in several classes, or with different masks; skip sets all of them aside, for any "
+        "may be wrong",
     )
     leak: AnyFate = Field(
         "keep",
