@@ -153,8 +153,8 @@ class CheckTable(Options):
     )
     conflict: AnyFate = Field(
         "keep",
-        description="the same picture in several classes, or with different masks; skip sets all of them aside, for any "
-        "may be wrong",
+        description="the same picture in several classes, or with different masks; skip sets all of them aside, for "
+        "any may be wrong",
     )
     leak: AnyFate = Field(
         "keep",
