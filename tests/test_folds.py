@@ -17,7 +17,7 @@ from command_line import tlkit_command
 
 import tlkit
 from tlkit import Sample
-from tlkit.folds import _Children, cross_validate, fold_splits
+from tlkit.folds import _Children, cross_validate, fold_notes, fold_splits
 from tlkit.recipe.load import load_recipe
 
 RECIPE = """
@@ -89,11 +89,35 @@ def test_folds_depend_on_the_seed_and_not_on_the_order():
         ([0, 0, 0, 1, 1, 2], None, r"--folds 3: fewer images than folds of b \(2\), c \(1\)"),
         ([0, 1], None, "--folds 3: there are only 2 images"),
         ([0] * 6, ["g", "g", "g", "h", "h", "h"], "--folds 3: there are only 2 groups"),
+        ([0, 2] * 5 + [1] * 4, [None] * 10 + ["g"] * 4, "--folds 3: all images of b are in one group"),
     ],
 )
 def test_too_few_images_are_named(labels, groups, message):
     with pytest.raises(tlkit.DataError, match=message):
         fold_splits(made(labels, groups), 3, seed=0)
+
+
+def test_a_class_of_fewer_groups_than_folds_trains_in_each_and_is_told_where_it_does_not_validate():
+    data = made([0, 2] * 6 + [1] * 6, [None] * 12 + ["g"] * 3 + ["h"] * 3)
+    folds = fold_splits(data, 3, seed=0)
+    held = [{data.groups[row] for row in range(12, 18) if fold[row] == "validation"} for fold in folds]
+    assert sorted(map(sorted, held)) == [[], ["g"], ["h"]]
+    assert fold_notes(data, folds) == [f"fold {held.index(set()) + 1} validates on no image of b"]
+
+
+def test_folds_of_all_classes_have_no_note():
+    data = made([0, 1, 2] * 9)
+    assert fold_notes(data, fold_splits(data, 3, seed=0)) == []
+
+
+def test_a_folder_with_quotes_in_its_name_is_given_to_the_folds(recipe, registry, tmp_path):
+    out = tmp_path / 'o_"q'
+    try:
+        out.mkdir()
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    cross_validate(recipe, 2, ["schedule.epochs=1"], out, registry=registry, quiet=True)
+    assert (out / "folds.json").is_file()
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def _log(folder: RunFolder) -> Iterator[logging.Logger]:
     log = logging.getLogger(f"tlkit.run.{folder.path.resolve()}")
     log.setLevel(logging.INFO)
     log.propagate = False
-    handler = logging.FileHandler(folder.log, encoding="utf-8")
+    handler = logging.FileHandler(folder.log, encoding="utf-8", errors="backslashreplace")
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -299,6 +299,8 @@ class _Run:
         again = self.cache / "samples.csv"
         data.write_samples_csv(again)
         before, after = _rows(self.folder.samples), _rows(again)
+        if before and "image_digest" not in before[0]:  # an earlier tlkit began the run
+            after = [{name: text for name, text in row.items() if name != "image_digest"} for row in after]
         if before != after:
             then, now = ({(row["key"], row["digest"]): row for row in rows} for rows in (before, after))
             # A file that is another also changes the splits of others; the cause is named first.

@@ -97,7 +97,10 @@ def cross_validate(
             console.print(f"Folds: {folder}", markup=False)
             with tempfile.TemporaryDirectory(prefix=".data-", dir=folder) as store:
                 data = from_recipe.open_data(checked, Path(store))
-                for number, splits in enumerate(fold_splits(data, count, checked.seed), 1):
+                made = fold_splits(data, count, checked.seed)
+                for note in fold_notes(data, made):
+                    console.print(f"  note: {note}", markup=False)
+                for number, splits in enumerate(made, 1):
                     replace(data, splits=splits).write_samples_csv(folder / f"fold-{number}.csv")
             # Written last: the folds are all there.
             write_atomically(folder / "folds.toml", text)
@@ -144,7 +147,7 @@ def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
         for each fold, str (N,) as ``Data.splits``.
 
     Raises:
-        DataError: there are fewer images, groups or images of a class than folds.
+        DataError: there are fewer images, groups or images of a class than folds, or a fold could not train a class.
     """
     import numpy as np
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
@@ -165,6 +168,14 @@ def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
             raise DataError(
                 f"--folds {count}: fewer images than folds of {', '.join(few[:8])}; expected {count} or more"
             )
+        of_class = [{groups[place] for place in np.flatnonzero(labels == number)} for number in range(len(counts))]
+        lone = [name for name, found in zip(data.classes, of_class, strict=True) if len(found) < 2]
+        if lone:
+            raise DataError(
+                f"--folds {count}: all images of {', '.join(lone[:8])} are in one group, so the fold that validates "
+                "on it would not train the class; expected two groups or more of each class. Files of the same picture "
+                "form a group too"
+            )
         splitter = StratifiedGroupKFold(**options) if grouped else StratifiedKFold(**options)
     else:
         splitter = GroupKFold(**options) if grouped else KFold(**options)
@@ -174,7 +185,40 @@ def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
         splits[rows] = "train"
         splits[rows[held]] = "validation"
         made.append(splits)
+    if labels is not None:
+        for number, splits in enumerate(made, 1):
+            if lacking := _lacking(data, splits, "train"):
+                raise DataError(
+                    f"--folds {count}: fold {number} would have no training image of {', '.join(lacking[:8])}; give "
+                    "another seed, fewer folds, or smaller groups"
+                )
     return made
+
+
+def fold_notes(data: Data, made: Sequence[np.ndarray]) -> list[str]:
+    """The classes that some folds lack.
+
+    Args:
+        data: of which the folds are made.
+        made: as ``fold_splits`` returns them.
+    """
+    notes = []
+    for split, verb in (("train", "trains no"), ("validation", "validates on no")):
+        for number, splits in enumerate(made, 1):
+            if lacking := _lacking(data, splits, split):
+                notes.append(f"fold {number} {verb} image of {', '.join(lacking[:8])}")
+    return notes
+
+
+def _lacking(data: Data, splits: np.ndarray, split: str) -> list[str]:
+    """The classes of which a split has no image, though there are some."""
+    if data.labels is None:
+        return []
+    import numpy as np
+
+    hot = data.labels if data.labels.ndim == 2 else np.eye(len(data.classes))[data.labels]
+    have, there = hot[splits == split].sum(0), hot[np.isin(splits, ("train", "validation"))].sum(0)
+    return [name for name, some, all_ in zip(data.classes, have, there, strict=True) if all_ and not some]
 
 
 def _new_folder(name: str, out: str | Path | None) -> Path:
@@ -241,8 +285,8 @@ def _run_fold(folder: Path, number: int, plugins: Sequence[str], children: _Chil
     if (run / "recipe.toml").is_file():
         command += ["resume", str(run)]
     else:
-        samples = (folder / f"fold-{number}.csv").resolve().as_posix()
-        command += ["run", str(folder / "folds.toml"), "--out", str(run), "--set", f'input.samples="{samples}"']
+        samples = json.dumps((folder / f"fold-{number}.csv").resolve().as_posix(), ensure_ascii=False)
+        command += ["run", str(folder / "folds.toml"), "--out", str(run), "--set", f"input.samples={samples}"]
     with (folder / f"fold-{number}.log").open("ab") as log:
         return children.run(command, log)
 

@@ -159,8 +159,10 @@ def test_names_that_are_no_text_are_written_all_the_same(photos, tmp_path):
         (photos / "cat" / "copy.png").rename(photos / "cat" / name)
     except OSError:
         pytest.skip("the file system takes UTF-8 names only")
+    (photos / "cat" / "empty.png").unlink()
     done = tlkit_command("check", photos, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html")
     assert done.code == 0
+    assert r"cat/\udcff\udcfe.png: the name is not in UTF-8" in done.out
     json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
 
 

@@ -369,6 +369,195 @@ def test_a_split_that_can_not_be_made_is_an_error_with_its_option(check: Check, 
     assert "input.validation = 20 leaves nothing to train on" in error.detail
 
 
+# What is left -------------------------------------------------------------------------------------------------------
+
+NO_CHECK = "check.before_run=false"
+
+
+def errors(checked: Checked) -> list[tuple[str, str]]:
+    return [(each.kind, each.detail) for each in checked.report.of("error")]
+
+
+def refusal(registry: Registry, path: Path, store: Path, *overrides: str, recipe: str = FOLDER) -> str:
+    """What the run says that is not begun."""
+    with pytest.raises(DataError) as found:
+        open_data(parse_recipe(recipe.format(path=path), registry, overrides), store)
+    return str(found.value)
+
+
+def test_one_class_of_which_nothing_is_left_is_one_class_alone(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path
+) -> None:
+    for file in (photos / "dog").iterdir():
+        file.write_bytes(b"")
+    assert errors(check(photos)) == [("one_class", "cat; no image of dog can be used")]
+    assert "no image of dog can be used" in refusal(registry, photos, tmp_path)
+    assert "only one class is left: cat" in refusal(registry, photos, tmp_path, NO_CHECK)
+
+
+@pytest.mark.parametrize("before_run", ["true", "false"])
+def test_a_class_of_which_nothing_is_left_is_left_out(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path, before_run: str
+) -> None:
+    write_pictures(photos / "bird", 1)
+    (photos / "bird" / "000.jpg").write_bytes(b"")
+    checked = check(photos)
+    assert (errors(checked), keys(checked, "too_few"), list(checked.report.classes)) == ([], ["bird"], ["cat", "dog"])
+    assert keys(check(photos, "check.too_few=error"), "too_few") == ["bird"]
+    overrides = ["input.image_size=16", f"check.before_run={before_run}"]
+    data = open_data(parse_recipe(FOLDER.format(path=photos), registry, overrides), tmp_path)
+    assert (data.classes, data.label_kind) == (("cat", "dog"), "binary")
+    assert data.labels is not None
+    assert [int(label) for label in data.labels] == [int(sample.key.startswith("dog")) for sample in data.samples]
+    assert [sample.label for sample in data.samples] == data.labels.tolist()
+
+
+def test_no_image_left_by_the_policy_is_an_error(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(photos / "dog")
+    shutil.copytree(photos / "cat", photos / "dog")
+    ((kind, detail),) = errors(check(photos, "check.conflict=skip"))
+    assert kind == "no_images"
+    assert detail.startswith("none of 20 can be used, such as cat/000.jpg: the same picture in several classes or")
+    assert "none of 20 can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
+
+
+def test_no_training_image_left_by_the_policy_is_an_error(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "all").mkdir()
+    photos.rename(tmp_path / "all" / "train")
+    shutil.copytree(tmp_path / "all" / "train", tmp_path / "all" / "test")
+    overrides = ["check.leak=skip", "input.validation=0"]
+    assert errors(check(tmp_path / "all", *overrides)) == [("split", "no image is left to train on")]
+    assert "no image is left to train on" in refusal(registry, tmp_path / "all", tmp_path, *overrides)
+
+
+def test_training_images_of_one_class_alone_are_an_error(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "all" / "test").mkdir(parents=True)
+    photos.rename(tmp_path / "all" / "train")
+    (tmp_path / "all" / "train" / "dog").rename(tmp_path / "all" / "test" / "dog")
+    assert errors(check(tmp_path / "all")) == [("one_class", "all training images are of cat")]
+    assert "all training images are of one class: cat" in refusal(registry, tmp_path / "all", tmp_path, NO_CHECK)
+
+
+def test_more_bad_files_than_the_run_takes_are_an_error(check: Check, photos: Path) -> None:
+    for number in range(4):
+        (photos / "cat" / f"{number:03d}.jpg").write_bytes(b"")
+    most = "input.max_bad_share = 15.0%"
+    assert errors(check(photos, "input.max_bad_share=0.2")) == []
+    assert errors(check(photos, "input.max_bad_share=0.15")) == [
+        ("bad_share", f"4 of 20 files (20.0%), more than {most} allows")
+    ]
+
+
+# Names --------------------------------------------------------------------------------------------------------------
+
+
+def renamed(file: Path, name: bytes) -> None:
+    try:
+        file.rename(file.parent / os.fsdecode(name))
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+
+
+@pytest.mark.parametrize("before_run", ["true", "false"])
+def test_files_and_folders_whose_names_are_not_in_utf_8_are_set_aside(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path, before_run: str
+) -> None:
+    write_pictures(photos / "bird", 1)
+    renamed(photos / "bird", b"caf\xe9")
+    renamed(photos / "cat" / "003.jpg", b"caf\xe9.jpg")
+    checked = check(photos)
+    assert keys(checked, "bad_name") == [os.fsdecode(each) for each in (b"caf\xe9/000.jpg", b"cat/caf\xe9.jpg")]
+    assert any(r"cat/caf\udce9.jpg: the name is not in UTF-8" in line for line in checked.report.lines())
+    overrides = ["input.image_size=16", f"check.before_run={before_run}"]
+    data = open_data(parse_recipe(FOLDER.format(path=photos), registry, overrides), tmp_path)
+    assert data.classes == ("cat", "dog")
+    data.write_samples_csv(tmp_path / "samples.csv")
+    text = (tmp_path / "samples.csv").read_text(encoding="utf-8")
+    assert r"cat/caf\udce9.jpg,,,,,,,,,,set aside,the name is not in UTF-8" in text
+    again = open_data(
+        parse_recipe(FOLDER.format(path=photos), registry, [*overrides, f"input.samples={tmp_path}/samples.csv"]),
+        tmp_path,
+    )
+    assert again.splits.tolist() == data.splits.tolist()
+
+
+def test_a_name_with_the_end_of_a_line_stays_in_its_line(check: Check, photos: Path) -> None:
+    shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / "new\nline\x1b[1m.jpg")
+    assert any(r"cat/000.jpg = cat/new\nline\x1b[1m.jpg: the same" in line for line in check(photos).report.lines())
+
+
+# An earlier run's samples.csv ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lock(registry: Registry, photos: Path, tmp_path: Path) -> str:
+    """The override that repeats the split of a run of ``photos``."""
+    recipe = parse_recipe(FOLDER.format(path=photos), registry, ["input.image_size=16"])
+    open_data(recipe, tmp_path).write_samples_csv(tmp_path / "samples.csv")
+    return f"input.samples={tmp_path / 'samples.csv'}"
+
+
+def test_the_check_tells_what_is_missing_and_what_is_set_aside(check: Check, photos: Path, lock: str) -> None:
+    assert errors(check(photos, lock)) == []
+    (photos / "cat" / "000.jpg").write_bytes(b"")
+    (photos / "dog" / "001.jpg").unlink()
+    ((kind, detail),) = errors(check(photos, lock))
+    assert kind == "split"
+    assert "not there (1): dog/001.jpg" in detail
+    assert re.search(r"set aside \(1\): cat/000\.jpg \(.*the file is empty\)", detail)
+
+
+def test_the_check_tells_what_has_changed(check: Check, photos: Path, lock: str) -> None:
+    (photos / "cat" / "000.jpg").write_bytes(JPEG(999))
+    assert any("changed since" in note and "cat/000.jpg" in note for note in check(photos, lock).notes)
+
+
+def test_what_the_file_does_not_have_takes_nothing_with_it(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path, lock: str
+) -> None:
+    shutil.copy(photos / "cat" / "000.jpg", photos / "dog" / "new.jpg")
+    checked = check(photos, lock, "check.conflict=skip")
+    assert (checked.set_aside, keys(checked, "conflict"), errors(checked)) == ((), [], [])
+    recipe = parse_recipe(FOLDER.format(path=photos), registry, [lock, "check.conflict=skip", "input.image_size=16"])
+    assert Counter(open_data(recipe, tmp_path).splits.tolist()) == {"train": 16, "validation": 4, "left out": 1}
+
+
+def test_a_new_class_is_left_out_and_numbers_no_other_anew(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path, lock: str
+) -> None:
+    write_pictures(photos / "aardvark", 3, first=500)
+    checked = check(photos, lock)
+    assert [each.kind for each in checked.report.findings if each.key == "aardvark/000.jpg"] == ["unused"]
+    data = open_data(parse_recipe(FOLDER.format(path=photos), registry, [lock, "input.image_size=16"]), tmp_path)
+    assert (data.classes, len(data.samples)) == (("cat", "dog"), 20)
+
+
+def test_labels_that_were_changed_are_refused(check: Check, registry: Registry, photos: Path, tmp_path: Path) -> None:
+    files = sorted(each.relative_to(photos).as_posix() for each in photos.rglob("*.jpg"))
+    recipe = FOLDER.replace('name = "folder"', 'name = "csv"')
+
+    def write(labels: list[str]) -> None:
+        rows = [f"{file},{label}" for file, label in zip(files, labels, strict=True)]
+        (photos / "table.csv").write_text("\n".join(["image,label", *rows]), encoding="utf-8")
+
+    write(["cat"] * 10 + ["dog"] * 10)
+    made = open_data(
+        parse_recipe(recipe.format(path=photos / "table.csv"), registry, ["input.image_size=16"]), tmp_path
+    )
+    made.write_samples_csv(tmp_path / "samples.csv")
+    lock = f"input.samples={tmp_path / 'samples.csv'}"
+    write(["cat"] * 9 + ["dog"] * 11)
+    ((_, detail),) = errors(check(photos / "table.csv", lock, recipe=recipe))
+    assert "(1): cat/009.jpg (there cat, now dog)" in detail
+    assert "cat/009.jpg (there cat" in refusal(registry, photos / "table.csv", tmp_path, lock, NO_CHECK, recipe=recipe)
+
+
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
@@ -454,6 +643,18 @@ def test_copies_stay_on_one_side_of_the_split(check: Check, photos: Path, seed: 
     assert keys(apart, "leak")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_number_of_images_counts_the_copies(check: Check, photos: Path, seed: int) -> None:
+    for name in ("cat", "dog"):
+        for number in range(3):
+            for copy in range(9):
+                shutil.copy(photos / name / f"{number:03d}.jpg", photos / name / f"copy{number}_{copy}.jpg")
+    checked = check(photos, f"seed={seed}", "input.validation=14")
+    assert checked.report.splits == {"train": 60, "validation": 14}
+    assert checked.report.classes["cat"]["validation"] == 7
+    assert not keys(checked, "leak")
+
+
 def test_groups_that_share_a_picture_become_one(check: Check, photos: Path) -> None:
     for number in range(10):
         (photos / "cat" / f"{number:03d}.jpg").rename(photos / "cat" / f"g{number // 2}_{number}.jpg")
@@ -514,6 +715,51 @@ def test_nothing_is_found_in_good_masks(check: Check, masks: Path) -> None:
     assert sum(shares) == pytest.approx(1)
     expected = np.mean([20 * (35 - number) / (48 * 64) for number in range(10)])
     assert report.classes["object"]["pixels"] == pytest.approx(expected)
+
+
+def test_the_shares_are_of_the_masks_that_are_left(check: Check, masks: Path) -> None:
+    write_mask(masks, 4, lambda values: values * 0 + 1)
+    shares = [
+        check(masks, f"check.mask_empty={level}", recipe=MASKS).report.classes["object"]["pixels"]
+        for level in ("keep", "skip")
+    ]
+    others = [20 * (35 - number) / (48 * 64) for number in range(10) if number != 4]
+    assert shares == pytest.approx([(sum(others) + 1) / 10, sum(others) / 9])
+
+
+def test_an_image_with_different_masks_is_a_conflict(check: Check, masks: Path) -> None:
+    for number in (1, 2):
+        shutil.copy(masks / "images" / "000.jpg", masks / "images" / f"{number:03d}.jpg")
+    with Image.open(masks / "masks" / "000.png") as image:
+        image.save(masks / "masks" / "001.png", compress_level=0)  # other bytes of the same mask
+    (masks / "images" / "002.jpg").unlink()
+    assert not keys(check(masks, recipe=MASKS), "conflict")
+    shutil.copy(masks / "images" / "000.jpg", masks / "images" / "002.jpg")
+    found = [each for each in check(masks, recipe=MASKS).report.findings if each.kind == "conflict"]
+    assert [(each.key, each.others, each.detail) for each in found] == [
+        ("000.jpg", ("001.jpg", "002.jpg"), "the same bytes with different masks")
+    ]
+    assert len(check(masks, "check.conflict=skip", recipe=MASKS).samples) == 7
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+@pytest.mark.parametrize("before_run", ["true", "false"])
+def test_a_test_image_that_becomes_a_training_image_is_refused_though_the_mask_stays(
+    check: Check, registry: Registry, masks: Path, tmp_path: Path, swapped: bool, before_run: str
+) -> None:
+    overrides = ["input.image_size=16", "input.test=0.2", f"check.before_run={before_run}"]
+    data = open_data(parse_recipe(MASKS.format(path=masks), registry, overrides), tmp_path)
+    data.write_samples_csv(tmp_path / "samples.csv")
+    lock = f"input.samples={tmp_path / 'samples.csv'}"
+    assert check(masks, lock, recipe=MASKS).notes == ()
+    train, test = (masks / "images" / data.samples[data.indices(side)[0]].key for side in ("train", "test"))
+    contents = train.read_bytes(), test.read_bytes()
+    train.write_bytes(contents[1])
+    if swapped:
+        test.write_bytes(contents[0])
+    ((_, detail),) = errors(check(masks, lock, recipe=MASKS))
+    assert f"have become training images: {train.name}" in detail
+    assert f"training images: {train.name}" in refusal(registry, masks, tmp_path, lock, *overrides, recipe=MASKS)
 
 
 SMOOTH = np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)
@@ -703,7 +949,7 @@ def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, regis
 
 def test_every_kind_of_the_policy_has_a_title_and_every_kind_a_policy() -> None:
     settings = {"before_run", "tiny_side", "imbalance_ratio", "near", "group_duplicates"}
-    always_errors = {"no_images", "one_class", "split"}
+    always_errors = {"no_images", "one_class", "split", "bad_share"}
     assert set(CheckTable.model_fields) - settings == set(KINDS) - always_errors
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from tlkit import DataError, Sample
-from tlkit.data.splits import assign_splits, read_samples_csv, repeat_splits
+from tlkit import DataError, Sample, SampleSet, SetAside
+from tlkit.data.splits import assign_splits, read_samples_csv, repeat_splits, within_samples_csv
 from tlkit.recipe.schema import InputTable
 from tlkit.rundir import MOST_TABLE_BYTES
 
@@ -274,6 +274,35 @@ def test_a_count_never_takes_the_last_group():
     assert set(splits.tolist()) == {"train", "validation"}
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("validation", "expected"), [(20, 20), (0.25, 80)])
+def test_samples_that_stand_for_several_images_are_counted_as_so_many(validation, expected, seed):
+    files = [21 if i < 12 else 1 for i in range(80)]
+    strata = [i % 2 for i in range(80)]
+    splits = assign_splits(samples(80), strata, InputTable(validation=validation), seed, files)
+    held = Counter()
+    for split, size, stratum in zip(splits.splits, files, strata, strict=True):
+        held[stratum] += size if split == "validation" else 0
+    assert held == {0: expected // 2, 1: expected // 2}
+    assert splits.notes == ()
+
+
+def test_samples_that_stand_for_several_images_are_told_when_their_number_can_not_be_met():
+    splits = assign_splits(samples(8), [i % 2 for i in range(8)], InputTable(validation=12), 0, [10] * 8)
+    assert (splits.splits == "validation").sum() == 1
+    assert splits.notes == (
+        "input.validation = 12: 10 of 80 images, as near as it comes with files of the same picture on one side",
+    )
+
+
+@pytest.mark.parametrize("validation", [5, 0.5, 36])
+def test_of_samples_that_stand_for_several_images_each_class_keeps_one(validation):
+    strata = [0, 0, 1, 1, 2]
+    splits = assign_splits(samples(5), strata, InputTable(validation=validation), 0, [10, 1, 10, 9, 10]).splits
+    assert {strata[i] for i in range(5) if splits[i] == "train"} == {0, 1, 2}
+    assert "validation" in splits
+
+
 HEADER = "key,path,mask,split,label,group,width,height,digest,status,reason\n"
 
 
@@ -296,6 +325,50 @@ def test_a_sample_of_the_file_that_is_gone_is_an_error(tmp_path):
     file.write_text(HEADER + "gone.png,,,test,,,1,1,sha256:aa,used,\n")
     with pytest.raises(DataError, match=r"gone\.png"):
         repeat_splits(file, samples(2), ["a", "b"])
+
+
+def test_a_sample_of_the_file_that_is_set_aside_is_told_with_its_reason(tmp_path):
+    file = tmp_path / "samples.csv"
+    file.write_text(HEADER + "cut.png,,,test,,,1,1,sha256:aa,used,\ngone.png,,,test,,,1,1,sha256:ab,used,\n")
+    with pytest.raises(DataError, match=r"not there \(1\): gone\.png.* set aside \(1\): cut\.png \(ends too soon\)"):
+        repeat_splits(file, samples(2), ["a", "b"], set_aside=[SetAside("cut.png", "ends too soon")])
+
+
+def test_other_labels_than_those_of_the_file_are_named(tmp_path):
+    file = tmp_path / "samples.csv"
+    rows = ["000.png,,,train,cat,,1,1,,used,", "001.png,,,test,cat,,1,1,,used,", "002.png,,,test,,,1,1,,used,"]
+    file.write_text(HEADER + "\n".join(rows) + "\n")
+    found = samples(3, label=lambda i: min(i, 1))
+    with pytest.raises(DataError, match=r"other labels than in .* \(1\): 001\.png \(there cat, now dog\)"):
+        repeat_splits(file, found, ["", "", ""], classes=("cat", "dog"))
+    assert repeat_splits(file, samples(3, label=lambda i: 0), ["", "", ""], classes=("cat", "dog")).notes == ()
+
+
+@pytest.mark.parametrize("digests", [["e", "f"], ["", ""]], ids=["known", "unknown"])
+def test_a_test_image_under_the_name_of_a_training_image_is_refused_whatever_its_mask(tmp_path, digests):
+    file = tmp_path / "samples.csv"
+    header = HEADER.replace("digest,", "digest,image_digest,")
+    rows = ["000.png,,,train,,,1,1,sha256:a,sha256:b,used,", "001.png,,,test,,,1,1,sha256:c,sha256:d,used,"]
+    file.write_text(header + "\n".join(rows) + "\n")
+    with pytest.raises(DataError, match=r"have become training images: 000\.png"):
+        repeat_splits(file, samples(2), digests, image_digest=lambda place: "db"[place])
+    same = repeat_splits(file, samples(2), digests, image_digest=lambda place: "bd"[place])
+    assert bool(same.notes) == bool(digests[0])  # the masks are others
+
+
+def test_a_class_that_the_file_does_not_have_leaves_the_numbers_of_the_others(tmp_path):
+    file = tmp_path / "samples.csv"
+    file.write_text(HEADER + "001.png,,,train,cat,,1,1,,used,\n002.png,,,train,dog,,1,1,,used,\n")
+    found = SampleSet(
+        tuple(samples(4, label=lambda i: i % 3)),
+        ("aardvark", "cat", "dog", "never"),
+        colors={0: (1, 1, 1), 2: (2,) * 3},
+    )
+    within = within_samples_csv(found, file)
+    assert within.classes == ("cat", "dog", "never")
+    assert [(sample.key, sample.label) for sample in within.samples] == [("001.png", 0), ("002.png", 1)]
+    assert [each.key for each in within.set_aside] == ["000.png", "003.png"]
+    assert within.colors == {1: (2, 2, 2)}
 
 
 @pytest.mark.parametrize(

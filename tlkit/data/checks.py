@@ -7,24 +7,28 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from tlkit.contracts import Sample, SampleSet, SetAside, Task
+from tlkit.contracts import Sample, SampleSet, SetAside, Split, Task
 from tlkit.data import picture_checks
 from tlkit.data.duplicates import same_pictures
 from tlkit.data.file_facts import Facts, Reading, read_facts
-from tlkit.data.findings import BAD, KINDS, Finding, Level, Report
+from tlkit.data.findings import BAD, KINDS, Finding, Level, Report, encodable
 from tlkit.data.folder_check import FolderCheck
 from tlkit.data.kept_facts import KeptFacts
+from tlkit.data.labels import classes_left, label_text
+from tlkit.data.mask_decode import decode_mask
 from tlkit.data.picture_splits import assign_with_pictures
 from tlkit.data.sample_checks import sample_findings
-from tlkit.data.splits import Splits, groups_of, read_samples_csv
+from tlkit.data.splits import Splits, WrittenSample, groups_of, read_samples_csv, repeat_splits
 from tlkit.data.store import Progress
 from tlkit.errors import DataError
 from tlkit.recipe.schema import CheckTable, InputTable
 
 _LISTED = 20
+BAD_NAME = "the name is not in UTF-8"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Checked:
         bad: how many of them can't be used at all.
         splits: key → split, of the samples to use; empty where an earlier run's ``samples.csv`` gives the splits.
         groups: key → group.
+        digests: key → SHA-256 of the image's bytes.
         notes: what is worth telling about the splits.
     """
 
@@ -47,6 +52,7 @@ class Checked:
     bad: int
     splits: Mapping[str, str]
     groups: Mapping[str, str | None]
+    digests: Mapping[str, str]
     notes: tuple[str, ...]
 
     def raise_errors(self) -> None:
@@ -85,17 +91,15 @@ def check_samples(
         kept: what earlier checks found; None for that in the user's cache folder.
         progress: told (done, total) files.
         minimum_classes: how many classes there must be.
-
-    Raises:
-        DataError: the ``samples.csv`` of ``[input]`` can't be read.
     """
     began = time.monotonic()
     job = _Check(found, table, check, task, seed)
     read = job.look_at_files(kept or KeptFacts.of_user(), progress)
-    job.look_at_folders(minimum_classes)
+    job.look_at_folders()
     pictures = job.look_at_pictures()
     splits, groups = job.split(pictures)
     job.look_across_splits(pictures, splits)
+    job.look_at_what_is_left(splits, minimum_classes)
     return job.result(name, splits, groups, read, time.monotonic() - began)
 
 
@@ -108,7 +112,8 @@ class _Check:
         self.bad: set[str] = set()
         self.notes: tuple[str, ...] = ()
         self.facts: dict[str, Facts] = {}
-        self.mask_pixels = np.zeros(256, np.int64)
+        self.masks: dict[str, Facts] = {}
+        self.written: Mapping[str, WrittenSample] | None = None
 
     @property
     def left(self) -> list[Sample]:
@@ -143,11 +148,16 @@ class _Check:
             image = of_file[sample.image, False] if isinstance(sample.image, Path) else self._row_facts(sample.image)
             mask = of_file[sample.mask, True] if isinstance(sample.mask, Path) else None
             self.facts[sample.key] = image
+            if mask is not None:
+                self.masks[sample.key] = mask
+            if not is_encodable(sample, self.found.classes):
+                self.note("bad_name", sample.key, BAD_NAME, drops=[sample.key], reason=BAD_NAME)
+                self.bad.add(sample.key)
+                continue
             for kind, detail, reason in sample_findings(sample, image, mask, self.found.classes, self.check.tiny_side):
                 self.note(kind, sample.key, detail, drops=[sample.key], reason=reason)
                 if kind in BAD:
                     self.bad.add(sample.key)
-            self._count_pixels(sample, mask)
         return read
 
     def _row_facts(self, row: int) -> Facts:
@@ -158,17 +168,8 @@ class _Check:
         height, width = pixels.shape[:2]
         return Facts(digest=digest, mode="RGB", width=width, height=height, constant=constant)
 
-    def _count_pixels(self, sample: Sample, mask: Facts | None) -> None:
-        if sample.key in self.dropped:
-            return
-        if mask is not None:
-            for number, count in mask.classes.items():
-                self.mask_pixels[int(number)] += count
-        elif isinstance(sample.mask, int) and self.found.masks is not None:
-            self.mask_pixels += np.bincount(self.found.masks[sample.mask].reshape(-1), minlength=256)
-
-    def look_at_folders(self, minimum_classes: int) -> None:
-        """Junk, links, loops, what is not used, and whether there is anything to learn."""
+    def look_at_folders(self) -> None:
+        """Junk, links, loops, and what is not used."""
         for kind, link, detail in self.folder.linked():
             start = f"{link}/"
             below = [
@@ -180,15 +181,14 @@ class _Check:
             self.note(kind, self.folder.shown(link), detail, drops=below)
         for kind, key, detail in self.folder.findings():
             self.note(kind, key, detail)
-        root = str(self.found.root or "the data set")
-        if not self.left:
-            self.note("no_images", root, f"none of {len(self.found.samples)} can be used" if self.found.samples else "")
-        elif len(self.found.classes) < minimum_classes:
-            self.note("one_class", root, ", ".join(self.found.classes))
 
     def look_at_pictures(self) -> dict[str, int]:
-        """The same picture in several classes; gives key → number, of the samples that share a picture."""
-        samples = self.left
+        """The same picture in several classes; gives key → number, of the samples that share a picture.
+
+        What ``samples.csv`` does not have is left out, whatever it shows: it takes nothing with it.
+        """
+        self._read_written()
+        samples = [each for each in self.left if self.written is None or each.key in self.written]
         facts = [self.facts[each.key] for each in samples]
         digests = ["" if each.constant else each.digest for each in facts]
         numbers = same_pictures(digests, [each.picture for each in facts], self.check.near)
@@ -196,7 +196,31 @@ class _Check:
         groups = picture_checks.by_picture(samples, pictures)
         for keys, (key, detail, others) in picture_checks.conflicts(groups, self.facts, self.found.classes):
             self.note("conflict", key, detail, others, keys)
+        for keys, (key, detail, others) in picture_checks.mask_conflicts(groups, self.facts, self._mask):
+            self.note("conflict", key, detail, others, keys)
         return pictures
+
+    def _read_written(self) -> None:
+        if self.table.samples is not None:
+            try:
+                self.written = read_samples_csv(self.table.samples)
+            except DataError as error:
+                self.note("split", self._root, str(error))
+
+    @property
+    def _root(self) -> str:
+        return str(self.found.root or "the data set")
+
+    def _mask(self, sample: Sample) -> np.ndarray | None:
+        """Class numbers; None where the mask can't be decoded."""
+        if isinstance(sample.mask, int) and self.found.masks is not None:
+            return np.asarray(self.found.masks[sample.mask])
+        if not isinstance(sample.mask, Path) or self.found.mask_table is None:
+            return None
+        try:
+            return decode_mask(sample.mask, self.found.mask_table, None, self.table.max_pixels)
+        except DataError:
+            return None
 
     def split(self, pictures: Mapping[str, int]) -> tuple[dict[str, str], dict[str, str | None]]:
         """Key → split and key → group of the samples that are left."""
@@ -205,14 +229,14 @@ class _Check:
             return {}, {}
         try:
             if self.table.samples is not None:
-                written = read_samples_csv(self.table.samples)
+                written = self.written or {}
                 groups = groups_of(samples, self.table.group_pattern)
                 splits = [written[each.key].split if each.key in written else "left out" for each in samples]
             else:
                 made, groups = self._assigned(samples, pictures)
                 self.notes, splits = made.notes, made.splits.tolist()
         except DataError as error:
-            self.note("split", str(self.found.root or "the data set"), str(error))
+            self.note("split", self._root, str(error))
             return {}, {}
         keys = [each.key for each in samples]
         return dict(zip(keys, splits, strict=True)), dict(zip(keys, groups, strict=True))
@@ -237,14 +261,82 @@ class _Check:
             self.note("duplicate", key, detail, others, keys)
         if self.task == "classification" and splits:
             counts = self._class_counts(splits)
+            kept = self._kept(splits)
+            lost = {name for number, name in enumerate(self.found.classes) if number not in kept}
             for kind, key, detail in picture_checks.class_findings(
-                self.found.classes, counts, self.check.imbalance_ratio
+                self.found.classes, counts, self.check.imbalance_ratio, lost
             ):
                 self.note(kind, key, detail)
         elif self.task == "segmentation" and self.left:
+            pixels = self._mask_pixels(splits)
             for number, name in enumerate(self.found.classes):
-                if not self.mask_pixels[number]:
+                if not pixels[number]:
                     self.note("too_few", name, "no pixel of it in any mask")
+
+    def look_at_what_is_left(self, splits: Mapping[str, str], minimum_classes: int) -> None:
+        """Whether there is anything to learn, now that it is clear what is used."""
+        total, bad = len(self.found.samples), len(self.bad & self.dropped.keys())
+        if bad and bad > self.table.max_bad_share * total:
+            most = f"input.max_bad_share = {self.table.max_bad_share:.1%}"
+            self.note("bad_share", self._root, f"{bad} of {total} files ({bad / total:.1%}), more than {most} allows")
+        if not self.left:
+            first = next(iter(self.dropped.items()), None)
+            such = f"none of {total} can be used, such as {first[0]}: {first[1]}" if first else ""
+            self.note("no_images", self._root, such)
+            return
+        if self.table.samples is not None and self.written is not None:
+            self._compare_with_written()
+        kept = self._kept(splits) if splits else self._all
+        if len(kept) < minimum_classes:
+            here, gone = ([self.found.classes[each] for each in sorted(some)] for some in (kept, self._all - kept))
+            lost = f"; no image of {', '.join(gone[:8])} can be used" if gone else ""
+            self.note("one_class", self._root, ", ".join(here) + lost)
+        elif splits and minimum_classes > 1:
+            self._look_at_training_images(splits)
+
+    def _look_at_training_images(self, splits: Mapping[str, str]) -> None:
+        trained = [each for each in self.left if splits[each.key] == "train"]
+        if not trained:
+            self.note("split", self._root, "no image is left to train on")
+        elif self.task == "classification" and not self.found.multi_label and len({each.label for each in trained}) < 2:
+            self.note(
+                "one_class", self._root, f"all training images are of {label_text(trained[0], self.found.classes)}"
+            )
+
+    def _compare_with_written(self) -> None:
+        assert self.table.samples is not None
+        left = self.left
+        aside = [*self.found.set_aside, *(SetAside(key, reason) for key, reason in self.dropped.items())]
+        try:
+            self.notes = repeat_splits(
+                self.table.samples,
+                left,
+                [self._digest(each) for each in left],
+                image_digest=lambda place: self.facts[left[place].key].digest,
+                classes=self.found.classes,
+                set_aside=aside,
+            ).notes
+        except DataError as error:
+            self.note("split", self._root, str(error))
+
+    def _digest(self, sample: Sample) -> str:
+        """As ``Store.digests`` has it; empty for arrays of masks, which are a data set's own."""
+        if sample.mask is None:
+            return self.facts[sample.key].digest
+        if not isinstance(sample.image, Path) or not isinstance(sample.mask, Path):
+            return ""
+        try:
+            return hashlib.sha256(sample.image.read_bytes() + sample.mask.read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
+    @property
+    def _all(self) -> set[int]:
+        return set(range(len(self.found.classes)))
+
+    def _kept(self, splits: Mapping[str, str]) -> set[int]:
+        """The numbers of the classes that are left."""
+        return classes_left(self.found, [each for each in self.left if splits.get(each.key) in get_args(Split)])
 
     def _class_counts(self, splits: Mapping[str, str]) -> dict[str, dict[str, float]]:
         counts: dict[str, dict[str, float]] = {name: {} for name in self.found.classes}
@@ -255,6 +347,10 @@ class _Check:
                     of_class = counts[self.found.classes[number]]
                     of_class[side] = of_class.get(side, 0) + 1
         return counts
+
+    def _left_classes(self, splits: Mapping[str, str]) -> dict[str, dict[str, float]]:
+        counts, kept = self._class_counts(splits), self._kept(splits) if splits else self._all
+        return {name: counts[name] for number, name in enumerate(self.found.classes) if number in kept}
 
     def result(
         self, name: str, splits: Mapping[str, str], groups: Mapping[str, str | None], read: int, seconds: float
@@ -272,7 +368,7 @@ class _Check:
             set_aside=set_aside,
             left_out=left_out,
             splits={side: sides.count(side) for side in ("train", "validation", "test", "left out") if side in sides},
-            classes=self._class_counts(splits) if self.task == "classification" else self._shares(),
+            classes=self._left_classes(splits) if self.task == "classification" else self._shares(splits),
             read=read,
             seconds=seconds,
             files={each.key: str(each.image) for each in self.found.samples if isinstance(each.image, Path)},
@@ -284,10 +380,30 @@ class _Check:
             bad=len(self.bad & self.dropped.keys()),
             splits={} if self.table.samples is not None else {each.key: splits[each.key] for each in left if splits},
             groups={each.key: groups.get(each.key) for each in left},
+            digests={each.key: self.facts[each.key].digest for each in left},
             notes=self.notes,
         )
 
-    def _shares(self) -> dict[str, dict[str, float]]:
-        counts = self.mask_pixels[: len(self.found.classes)]
+    def _mask_pixels(self, splits: Mapping[str, str]) -> np.ndarray:
+        """Class number → pixels, int64 (256,), of the masks that are used."""
+        pixels = np.zeros(256, np.int64)
+        for sample in self.left:
+            if splits.get(sample.key) == "left out":
+                continue
+            if sample.key in self.masks:
+                for number, count in self.masks[sample.key].classes.items():
+                    pixels[int(number)] += count
+            elif isinstance(sample.mask, int) and self.found.masks is not None:
+                pixels += np.bincount(self.found.masks[sample.mask].reshape(-1), minlength=256)
+        return pixels
+
+    def _shares(self, splits: Mapping[str, str]) -> dict[str, dict[str, float]]:
+        counts = self._mask_pixels(splits)[: len(self.found.classes)]
         total = max(int(counts.sum()), 1)
         return {name: {"pixels": float(count / total)} for name, count in zip(self.found.classes, counts, strict=True)}
+
+
+def is_encodable(sample: Sample, classes: Sequence[str]) -> bool:
+    """Whether the tables of a run can name a sample: whether its key and its classes' names are in UTF-8."""
+    text = sample.key + label_text(sample, classes)
+    return encodable(text) == text

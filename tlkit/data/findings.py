@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -15,6 +16,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "no_images": ("no image", "check the path, or look at the folder with tlkit init"),
     "one_class": ("only one class", "add a folder of images of something else: one class leaves nothing to learn"),
     "split": ("the split can't be made", "change the option that is named, or add images"),
+    "bad_share": ("too many files that can't be used", "mend or remove them, or raise input.max_bad_share"),
+    "bad_name": ("names that are not in UTF-8", "rename the files, or the folders that they are in"),
     "unreadable": ("files that can't be read", "check permissions, and the disk"),
     "empty": ("empty files", "copy them again"),
     "not_image": ("files that are no images", "remove them, or convert them to JPEG or PNG"),
@@ -38,7 +41,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "mask_values": ("masks with unknown values", "mend data.values or data.ignore, or save masks without smoothing"),
     "mask_empty": ("masks of one class only", "make sure that nothing was forgotten in them"),
     "leak": ("the same picture in several splits", 'the figures are too good; remove it, or set check.leak = "skip"'),
-    "conflict": ("the same picture in several classes", 'decide for one class, or set check.conflict = "skip"'),
+    "conflict": (
+        "the same picture in several classes or with several masks",
+        'decide for one, or set check.conflict = "skip"',
+    ),
     "duplicate": ("the same picture several times", 'keep one, or set check.duplicate = "skip"'),
     "linked_folder": ("links to other folders", 'remove the link, or set check.linked_folder = "skip"'),
     "link_cycle": ("links to a folder above", "remove the link"),
@@ -56,8 +62,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
 UNUSED = ("junk", "unused", "empty_folder", "mask_missing")
 """Kinds of what is never used, whatever the policy says."""
 
-BAD = ("unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_size", "mask_values")
+BAD = ("bad_name", "unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_size", "mask_values")
 """Kinds of which files can't be used at all."""
+
+_ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 
 
 @dataclass(frozen=True)
@@ -171,4 +179,16 @@ def text_of(finding: Finding) -> str:
     others = "".join(f" = {other}" for other in finding.others[:4])
     more = f" and {len(finding.others) - 4} more" if len(finding.others) > 4 else ""
     detail = f": {finding.detail}" if finding.detail else ""
-    return f"{finding.key}{others}{more}{detail}"
+    return one_line(f"{finding.key}{others}{more}{detail}")
+
+
+def one_line(text: str) -> str:
+    """The text with control characters, ends of lines and bytes that are not in UTF-8 escaped, as a name may have."""
+    return "".join(
+        each if unicodedata.category(each) not in _ESCAPED else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def encodable(text: str) -> str:
+    """The text with the lone surrogates escaped that stand for bytes of file names that are not in UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

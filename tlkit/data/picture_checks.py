@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -40,6 +40,27 @@ def conflicts(
             yield [each.key for each in group], _group(group, f"{_sameness(group, facts)} in {named}")
 
 
+def mask_conflicts(
+    groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], mask: Callable[[Sample], np.ndarray | None]
+) -> Iterator[tuple[list[str], Group]]:
+    """Images of the same bytes with different masks: the keys of all of them, and the finding.
+
+    Args:
+        groups: samples that share a picture.
+        facts: of each image.
+        mask: gives the class numbers of a sample's pixels; None where there are none.
+    """
+    for group in groups:
+        same: dict[str, list[Sample]] = {}
+        for sample in group:
+            if sample.mask is not None:
+                same.setdefault(facts[sample.key].digest, []).append(sample)
+        for each in same.values():
+            masks = [found for sample in each for found in (mask(sample),) if found is not None]
+            if any(not np.array_equal(masks[0], other) for other in masks[1:]):
+                yield [sample.key for sample in each], _group(each, "the same bytes with different masks")
+
+
 def leaks(
     groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], splits: Mapping[str, str]
 ) -> Iterator[tuple[list[str], Group]]:
@@ -67,7 +88,7 @@ def repeats(
 
 
 def class_findings(
-    classes: Sequence[str], counts: Mapping[str, Mapping[str, float]], ratio: float
+    classes: Sequence[str], counts: Mapping[str, Mapping[str, float]], ratio: float, lost: Collection[str] = ()
 ) -> Iterator[tuple[str, str, str]]:
     """Kind, class and detail: classes that a split lacks, and classes of very different size.
 
@@ -75,10 +96,13 @@ def class_findings(
         classes: class names.
         counts: class → split → images.
         ratio: of the greatest class to the smallest, above which they differ much.
+        lost: classes whose images are all set aside.
     """
     splits = [split for split in _SPLITS if any(counts[name].get(split) for name in classes)]
     for name in classes:
-        if lacking := [split for split in splits if not counts[name].get(split)]:
+        if name in lost:
+            yield "too_few", name, "none of its images can be used; the class is left out"
+        elif lacking := [split for split in splits if not counts[name].get(split)]:
             have = sum(counts[name].values())
             yield "too_few", name, f"{have:g} images; none in {' and '.join(lacking)}"
     trained = {name: counts[name].get("train", 0) for name in classes if counts[name].get("train")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -23,8 +24,9 @@ def assign_with_pictures(
     """As ``assign_splits``; files of the same picture form a group, or join the groups that they have.
 
     A split that the data set prescribes stands, and the picture's files without one follow it. Where a picture's files
-    have no groups, one of them is split, and the others follow: so the classes stay as balanced as without them. What
-    can't be split with the pictures kept together is split without, and the notes say so.
+    have no groups, one of them is split for all, and the others follow: so the classes stay as balanced as without
+    them, and a share or count is one of files. What can't be split with the pictures kept together is split without,
+    and the notes say so.
 
     Args:
         samples: all usable samples.
@@ -78,8 +80,13 @@ def _together(
             leader.setdefault(pictures[samples[place].key], place)
     led = {place: leader[number] for place in free if (number := pictures.get(samples[place].key)) is not None}
     rows = [place for place in range(len(samples)) if led.get(place, place) == place]
+    files = Counter(led.values())
     few = assign_splits(
-        [placed[place] for place in rows], None if strata is None else [strata[place] for place in rows], table, seed
+        [placed[place] for place in rows],
+        None if strata is None else [strata[place] for place in rows],
+        table,
+        seed,
+        [files.get(place, 1) for place in rows],
     )
     row_of = {place: row for row, place in enumerate(rows)}
     splits = np.array([few.splits[row_of[led.get(place, place)]] for place in range(len(samples))])

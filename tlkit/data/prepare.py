@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.contracts import IGNORE, Dataset, DatasetContext, LabelKind, Sample, SampleSet, SetAside, Split, Task
-from tlkit.data.checks import Checked, check_samples
-from tlkit.data.splits import Splits, assign_splits, groups_of, repeat_splits
+from tlkit.data.checks import BAD_NAME, Checked, check_samples, is_encodable
+from tlkit.data.findings import encodable
+from tlkit.data.labels import classes_left, label_text, with_classes
+from tlkit.data.splits import Splits, assign_splits, groups_of, repeat_splits, within_samples_csv
 from tlkit.data.store import Progress, Store, fill_store, listing
 from tlkit.errors import DataError, PluginError
 from tlkit.recipe.schema import CheckTable, InputTable, Selection
@@ -89,7 +92,20 @@ class Data:
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(
-            ["key", "path", "mask", "split", "label", "group", "width", "height", "digest", "status", "reason"]
+            [
+                "key",
+                "path",
+                "mask",
+                "split",
+                "label",
+                "group",
+                "width",
+                "height",
+                "digest",
+                "image_digest",
+                "status",
+                "reason",
+            ]
         )
         for row, sample in enumerate(self.samples):
             split = str(self.splits[row])
@@ -98,28 +114,37 @@ class Data:
             writer.writerow(
                 [
                     sample.key,
-                    sample.image if isinstance(sample.image, Path) else "",
-                    sample.mask if isinstance(sample.mask, Path) else "",
+                    encodable(str(sample.image)) if isinstance(sample.image, Path) else "",
+                    encodable(str(sample.mask)) if isinstance(sample.mask, Path) else "",
                     split if status == "used" else "",
-                    _label_text(sample, self.classes),
+                    label_text(sample, self.classes),
                     self.groups[row] or "",
                     width,
                     height,
                     f"sha256:{self.store.digests[row]}",
+                    f"sha256:{image}" if (image := self._image_digest(row)) else "",
                     status,
                     "",
                 ]
             )
         for each in self.set_aside:
-            writer.writerow([each.key, "", "", "", "", "", "", "", "", "set aside", each.reason])
+            writer.writerow([each.key, "", "", "", "", "", "", "", "", "", "set aside", each.reason])
         write_atomically(path, text.getvalue())
 
+    def _image_digest(self, row: int) -> str:
+        return _image_digest(self.samples[row], self.store.digests[row], self.checked)
 
-def _label_text(sample: Sample, classes: Sequence[str]) -> str:
-    if sample.label is None:
+
+def _image_digest(sample: Sample, digest: str, checked: Checked | None) -> str:
+    """SHA-256 of the image alone; empty where it is not known without its mask's."""
+    if sample.mask is None:
+        return digest
+    if checked is not None:
+        return checked.digests[sample.key]
+    try:
+        return hashlib.sha256(sample.image.read_bytes()).hexdigest() if isinstance(sample.image, Path) else ""
+    except OSError:
         return ""
-    numbers = sample.label if isinstance(sample.label, tuple) else (sample.label,)
-    return "|".join(classes[number] for number in numbers)
 
 
 def open_data(
@@ -158,6 +183,8 @@ def open_data(
     name = dataset.record.name
     found = dataset.record.open(DatasetContext(task, seed), dataset.options)
     check_sample_set(found, task, name, minimum_classes)
+    if table.samples is not None and few is None:
+        found = within_samples_csv(found, table.samples)
     if few is not None:
         found = replace(found, samples=_few(found.samples, few, seed))
         table = table.model_copy(
@@ -177,21 +204,44 @@ def open_data(
         )
         _limit_bad(checked.set_aside, checked.bad, total, table.max_bad_share, bool(checked.samples))
         checked.raise_errors()
-        found = replace(found, samples=checked.samples)
+        left = checked.samples
+    else:
+        left = tuple(each for each in found.samples if few is not None or is_encodable(each, found.classes))
     store, samples, broken, notes = fill_store(
-        found, table.image_size, table.resize, folder, progress, keep=keep, max_pixels=table.max_pixels
+        replace(found, samples=left),
+        table.image_size,
+        table.resize,
+        folder,
+        progress,
+        keep=keep,
+        max_pixels=table.max_pixels,
     )
+    if checked is None:
+        named = {sample.key for sample in left}
+        unnamed = [SetAside(each.key, BAD_NAME) for each in found.samples if each.key not in named]
+        broken = (*unnamed, *broken)
     aside = (*(checked.set_aside if checked else ()), *broken)
     _limit_bad(aside, len(broken) + (checked.bad if checked else 0), total, table.max_bad_share, bool(samples))
     labels = _labels(samples, found, task)
     strata = None if labels is None or labels.ndim == 2 else [int(label) for label in labels]
     if table.samples is not None:
-        split = repeat_splits(table.samples, samples, store.digests)
+        split = repeat_splits(
+            table.samples,
+            samples,
+            store.digests,
+            image_digest=lambda row: _image_digest(samples[row], store.digests[row], checked),
+            classes=found.classes,
+            set_aside=(*found.set_aside, *aside),
+        )
     elif checked is not None:
         split = Splits(np.array([checked.splits[sample.key] for sample in samples]), checked.notes)
     else:
         split = assign_splits(samples, strata, table, seed)
     groups = groups_of(samples, table.group_pattern)
+    if few is None:
+        found, samples = _with_classes_left(found, samples, split)
+        labels = _labels(samples, found, task)
+        _check_training_images(name, labels, split, found, minimum_classes)
     kind: LabelKind = "single"
     if task == "classification":
         kind = "multi" if found.multi_label else "binary" if len(found.classes) == 2 else "single"
@@ -203,7 +253,7 @@ def open_data(
         classes=found.classes,
         label_kind=kind,
         colors=found.colors,
-        set_aside=(*found.set_aside, *aside),
+        set_aside=tuple(SetAside(encodable(each.key), encodable(each.reason)) for each in (*found.set_aside, *aside)),
         groups=tuple(groups if checked is None else [checked.groups[sample.key] for sample in samples]),
         root=found.root,
         notes=(*notes, *split.notes, *_split_notes(split, labels, found.classes)),
@@ -231,14 +281,41 @@ def check_data(
         progress: told (done, total) files.
 
     Raises:
-        DataError: the data set can't be opened.
+        DataError: the data set can't be opened, or the ``samples.csv`` of ``[input]`` can't be read.
         PluginError: the data set returned what its contract does not allow.
     """
     name = dataset.record.name
     found = dataset.record.open(DatasetContext(task, seed), dataset.options)
     if found.samples:
         check_sample_set(found, task, name, minimum_classes=0)
+    if table.samples is not None:
+        found = within_samples_csv(found, table.samples)
     return check_samples(f'dataset "{name}"', found, table, check, task=task, seed=seed, progress=progress)
+
+
+def _with_classes_left(
+    found: SampleSet, samples: Sequence[Sample], split: Splits
+) -> tuple[SampleSet, tuple[Sample, ...]]:
+    """Without the classes of which no image is left, numbered anew."""
+    used = [sample for sample, side in zip(samples, split.splits, strict=True) if side != "left out"]
+    left = with_classes(replace(found, samples=tuple(samples)), classes_left(found, used))
+    return left, left.samples
+
+
+def _check_training_images(
+    name: str, labels: np.ndarray | None, split: Splits, found: SampleSet, minimum_classes: int
+) -> None:
+    """Raises DataError where nothing is left to train on, or one class alone."""
+    if len(found.classes) < minimum_classes:
+        raise DataError(f'dataset "{name}": only one class is left: {", ".join(found.classes)}')
+    trained = split.splits == "train"
+    if minimum_classes < 2:
+        return
+    if not trained.any():
+        raise DataError(f'dataset "{name}": no image is left to train on')
+    if labels is not None and labels.ndim == 1 and len(set(labels[trained].tolist())) < 2:
+        only = found.classes[int(labels[trained][0])]
+        raise DataError(f'dataset "{name}": all training images are of one class: {only}; at least two are needed')
 
 
 def _limit_bad(aside: Sequence[SetAside], bad: int, total: int, most: float, any_left: bool) -> None:
@@ -246,7 +323,7 @@ def _limit_bad(aside: Sequence[SetAside], bad: int, total: int, most: float, any
     if bad and (share > most or not any_left):
         raise DataError(
             f"{bad} of {total} files ({share:.1%}) can't be used, more than input.max_bad_share = {most:.1%} allows:\n"
-            f"{listing(aside)}"
+            f"{encodable(listing(aside))}"
         )
 
 

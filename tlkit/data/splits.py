@@ -6,15 +6,16 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
 
-from tlkit.contracts import Sample, Split
+from tlkit.contracts import Sample, SampleSet, SetAside, Split
 from tlkit.data.group_splits import hold_out_groups
+from tlkit.data.labels import classes_left, label_text, numbers_of, with_classes
 from tlkit.errors import DataError
 from tlkit.recipe.schema import InputTable
 from tlkit.registry import nearest
@@ -46,7 +47,13 @@ def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None
     return [match[1] if match else sample.group for match, sample in zip(matches, samples, strict=True)]
 
 
-def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table: InputTable, seed: int) -> Splits:
+def assign_splits(
+    samples: Sequence[Sample],
+    strata: Sequence[int] | None,
+    table: InputTable,
+    seed: int,
+    files: Sequence[int] | None = None,
+) -> Splits:
     """Decide which samples train, validate and test.
 
     A sample's official split stands. The rest is split from the seed: stratified by class; where there are groups,
@@ -59,6 +66,7 @@ def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table
         strata: class of each, or None where there is none.
         table: the recipe's ``[input]``.
         seed: of the recipe.
+        files: how many images each sample stands for, which follow it; None for one each. Not with groups.
 
     Raises:
         DataError: a split would be empty, or official splits tear a group apart.
@@ -72,7 +80,11 @@ def assign_splits(samples: Sequence[Sample], strata: Sequence[int] | None, table
         rest = [i for i in order if splits[i] in (None, "train")]
         if name in official or part == 0 or not rest:
             continue
-        for i in _held_out(rest, part, strata, groups, seed, name, notes):
+        if files is not None and any(files[i] > 1 for i in rest):
+            held = _held_out_of_several(rest, part, strata, files, seed, name, notes)
+        else:
+            held = _held_out(rest, part, strata, groups, seed, name, notes)
+        for i in held:
             splits[i] = cast(Split, name)
     final = np.array([split or "train" for split in splits])
     if not (final == "train").any():
@@ -91,15 +103,10 @@ def _held_out(
     notes: list[str],
 ) -> list[int]:
     """Which of ``rest`` the split gets: a share of them below 1, or so many."""
-    if part >= len(rest):
-        besides = " that are not test images" if name == "validation" else ""
-        raise DataError(
-            f"input.{name} = {part} leaves nothing to train on: there are {len(rest)} images{besides}; lower it"
-        )
+    _check_part(part, len(rest), name)
     if any(groups[i] is not None for i in rest):
         return _held_out_groups(rest, part, strata, groups, seed, name, notes)
-    if part < 1 and (round(len(rest) * part) < 1 or len(rest) < 2):
-        raise DataError(f"input.{name} = {part} of {len(rest)} images is less than one image; raise it, or set it to 0")
+    _check_share(part, len(rest), name)
     if strata is None:
         return _drawn(rest, part, seed)
     counts = Counter(strata[i] for i in rest)
@@ -115,11 +122,78 @@ def _held_out(
     return _drawn(several, part, seed, [strata[i] for i in several])
 
 
+def _check_part(part: float, images: int, name: str) -> None:
+    if part >= images:
+        besides = " that are not test images" if name == "validation" else ""
+        raise DataError(
+            f"input.{name} = {part} leaves nothing to train on: there are {images} images{besides}; lower it"
+        )
+
+
+def _check_share(part: float, images: int, name: str) -> None:
+    if part < 1 and (round(images * part) < 1 or images < 2):
+        raise DataError(f"input.{name} = {part} of {images} images is less than one image; raise it, or set it to 0")
+
+
 def _drawn(places: Sequence[int], part: float, seed: int, strata: Sequence[int] | None = None) -> list[int]:
     from sklearn.model_selection import train_test_split
 
     held = int(part) if part >= 1 else min(math.ceil(len(places) * part), len(places) - 1)
     return list(train_test_split(list(places), test_size=held, random_state=seed, stratify=strata)[1])
+
+
+def _held_out_of_several(
+    rest: Sequence[int],
+    part: int | float,
+    strata: Sequence[int] | None,
+    files: Sequence[int],
+    seed: int,
+    name: str,
+    notes: list[str],
+) -> list[int]:
+    """As ``_held_out``, where samples stand for several images: those of each class in a random order, while they fit.
+
+    What then lacks is taken from any class, then the sample that comes nearest. A class keeps one sample to train on.
+    """
+    total = sum(files[i] for i in rest)
+    _check_part(part, total, name)
+    _check_share(part, total, name)
+    wanted = int(part) if part >= 1 else min(math.ceil(total * part), total - 1)
+    of = {i: 0 if strata is None else strata[i] for i in rest}
+    if min(wanted, total - wanted) < len(set(of.values())):
+        notes.append(f"too few images to have each class in {name} and in train; split without strata")
+        of = dict.fromkeys(rest, 0)
+    images, spare = Counter[int](), Counter(of.values())
+    for i in rest:
+        images[of[i]] += files[i]
+    room = {each: math.floor(wanted * count / total) for each, count in images.items()}
+    order = [rest[place] for place in np.random.default_rng(seed).permutation(len(rest))]
+    lacking, held = wanted, set[int]()
+
+    def take(i: int) -> None:
+        nonlocal lacking
+        held.add(i)
+        spare[of[i]] -= 1
+        room[of[i]] -= files[i]
+        lacking -= files[i]
+
+    for i in order:
+        if files[i] <= room[of[i]] and spare[of[i]] > 1:
+            take(i)
+    for i in order:
+        if i not in held and files[i] <= lacking and spare[of[i]] > 1:
+            take(i)
+    nearest_to = min((i for i in order if i not in held and spare[of[i]] > 1), key=lambda i: files[i], default=None)
+    if nearest_to is not None and (not held or abs(lacking - files[nearest_to]) < lacking):
+        take(nearest_to)
+    if not held:
+        raise DataError(f"all images of each class show one picture, so input.{name} = {part} can't be split off")
+    if lacking:
+        notes.append(
+            f"input.{name} = {part}: {wanted - lacking} of {total} images, as near as it comes with files of the same "
+            "picture on one side"
+        )
+    return sorted(held)
 
 
 def _held_out_groups(
@@ -185,38 +259,51 @@ def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
         )
 
 
-def repeat_splits(file: Path, samples: Sequence[Sample], digests: Sequence[str]) -> Splits:
+def repeat_splits(
+    file: Path,
+    samples: Sequence[Sample],
+    digests: Sequence[str],
+    *,
+    image_digest: Callable[[int], str] | None = None,
+    classes: Sequence[str] = (),
+    set_aside: Sequence[SetAside] = (),
+) -> Splits:
     """The splits that an earlier run's ``samples.csv`` wrote down; files whose bytes changed are named in the notes.
 
     Args:
         file: the ``samples.csv``.
         samples: all usable samples.
-        digests: SHA-256 of each sample's bytes.
+        digests: SHA-256 of each sample's bytes, its mask's included; empty where it is not known.
+        image_digest: place in ``samples`` → SHA-256 of the image alone, for samples with masks; empty if not known.
+        classes: class names, with which labels are compared; none: they are not.
+        set_aside: what can't be used, and why.
 
     Raises:
-        DataError: the file can't be read, names samples that are not there, or what it has as a validation or test
-            file is now under the name of a training file.
+        DataError: the file can't be read, names samples that can't be used, has other labels, or what it has as a
+            validation or test image is now under the name of a training image.
     """
     written = read_samples_csv(file)
-    missing = sorted(key for key in written if key not in {sample.key for sample in samples})
+    _check_all_there(file, written, samples, set_aside)
+    _check_labels(file, written, samples, classes)
     added = [sample.key for sample in samples if sample.key not in written]
-    if missing:
-        raise DataError(
-            f"input.samples: {file} names samples that are not there ({len(missing)}): {_some(missing)}. Put them "
-            "back, or take their lines out"
-        )
     notes = [f"left out, as they are not in {file}: {_some(added)}"] if added else []
-    changed = [
-        sample.key
-        for sample, digest in zip(samples, digests, strict=True)
-        if sample.key in written and written[sample.key].digest not in ("", f"sha256:{digest}")
-    ]
-    held_out = {each.digest for each in written.values() if each.split != "train" and each.digest}
-    leaked = [
-        sample.key
-        for sample, digest in zip(samples, digests, strict=True)
-        if sample.key in changed and written[sample.key].split == "train" and f"sha256:{digest}" in held_out
-    ]
+    held_out = [each for each in written.values() if each.split != "train"]
+    held_digests = {each.digest for each in held_out} | {each.image_digest for each in held_out}
+    changed, leaked = [], []
+    for place, (sample, digest) in enumerate(zip(samples, digests, strict=True)):
+        was = written.get(sample.key)
+        if was is None or (digest and was.digest == f"sha256:{digest}"):
+            continue
+        image = image_digest(place) if image_digest is not None else ""
+        other = [
+            f"sha256:{now}"
+            for then, now in ((was.digest, digest), (was.image_digest, image))
+            if then and now and then != f"sha256:{now}"
+        ]
+        if other:
+            changed.append(sample.key)
+        if was.split == "train" and held_digests.intersection(other):
+            leaked.append(sample.key)
     if leaked:
         raise DataError(
             f"input.samples: files that {file} has as validation or test images have become training images: "
@@ -228,20 +315,89 @@ def repeat_splits(file: Path, samples: Sequence[Sample], digests: Sequence[str])
     return Splits(np.array(splits), tuple(notes))
 
 
+def _check_all_there(
+    file: Path, written: Collection[str], samples: Sequence[Sample], set_aside: Sequence[SetAside]
+) -> None:
+    there = {sample.key for sample in samples}
+    reasons = {each.key: each.reason for each in set_aside}
+    lost = sorted(key for key in written if key not in there)
+    missing = [key for key in lost if key not in reasons]
+    aside = [f"{key} ({reasons[key]})" for key in lost if key in reasons]
+    problems = []
+    if missing:
+        problems.append(
+            f"names samples that are not there ({len(missing)}): {_some(missing)}. Put them back, or take their "
+            "lines out"
+        )
+    if aside:
+        problems.append(
+            f"names samples that are set aside ({len(aside)}): {_some(aside)}. Mend them, or take their lines out"
+        )
+    if problems:
+        raise DataError(f"input.samples: {file} {'; it '.join(problems)}")
+
+
+def _check_labels(
+    file: Path, written: Mapping[str, WrittenSample], samples: Sequence[Sample], classes: Sequence[str]
+) -> None:
+    other = []
+    for sample in samples if classes else ():
+        now = label_text(sample, classes)
+        then = written[sample.key].label if sample.key in written else ""
+        if then and now and then != now:
+            other.append(f"{sample.key} (there {then}, now {now})")
+    if other:
+        raise DataError(
+            f"input.samples: samples have other labels than in {file} ({len(other)}): {_some(other)}. Put the labels "
+            "back; or, where the new ones are right, write them there"
+        )
+
+
+def within_samples_csv(found: SampleSet, file: Path) -> SampleSet:
+    """The sample set without the classes of which ``samples.csv`` has no image, and without their samples.
+
+    A new class among the others would number them anew, though none of its images is used.
+
+    Raises:
+        DataError: the file can't be read.
+    """
+    written = read_samples_csv(file)
+    listed = [sample for sample in found.samples if sample.key in written]
+    kept = classes_left(found, listed)
+    if not listed or len(kept) == len(found.classes):
+        return found
+    of_new = [
+        sample for sample in found.samples if sample.key not in written and not kept.issuperset(numbers_of(sample))
+    ]
+    gone = {sample.key for sample in of_new}
+    samples = [sample for sample in found.samples if sample.key not in gone]
+    aside = [SetAside(each.key, f"no image of {label_text(each, found.classes)} is in {file}") for each in of_new]
+    return with_classes(replace(found, samples=tuple(samples), set_aside=(*found.set_aside, *aside)), kept)
+
+
 def _some(keys: Sequence[str], most: int = 8) -> str:
     return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
 
 
 @dataclass(frozen=True)
 class WrittenSample:
-    """A row of ``samples.csv``: its split and the digest of its bytes, empty if there is none."""
+    """A row of ``samples.csv``; digests and label are empty where there is none.
+
+    Args:
+        split: of the sample.
+        digest: of its bytes, its mask's included.
+        image_digest: of its image alone; rows of older runs have none.
+        label: as ``label_text`` gives it.
+    """
 
     split: Split
     digest: str
+    image_digest: str = ""
+    label: str = ""
 
 
 def read_samples_csv(file: Path) -> dict[str, WrittenSample]:
-    """Key → split and digest, of the samples that were used.
+    """Key → what is written of it, of the samples that were used.
 
     Raises:
         DataError: the file is missing, or a line of it is not as ``Data.write_samples_csv`` writes it.
@@ -269,7 +425,8 @@ def read_samples_csv(file: Path) -> dict[str, WrittenSample]:
                     raise DataError(f"{file}:{reader.line_num}: unknown split {row['split']!r}{hint}")
                 if row["key"] in splits:
                     raise DataError(f"{file}:{reader.line_num}: {row['key']!r} stands there twice")
-                splits[row["key"]] = WrittenSample(cast(Split, row["split"]), row.get("digest") or "")
+                texts = [row.get(column) or "" for column in ("digest", "image_digest", "label")]
+                splits[row["key"]] = WrittenSample(cast(Split, row["split"]), *texts)
     except OSError as error:
         raise DataError(f"{file}: can't be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:

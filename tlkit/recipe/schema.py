@@ -131,6 +131,7 @@ class CheckTable(Options):
     before_run: bool = Field(
         True, description="whether tlkit run checks the files first; what is known of unchanged files is not read again"
     )
+    bad_name: Fate = Field("skip", description="files whose names, or whose folders' names, are not in UTF-8")
     unreadable: Fate = Field("skip", description="files without permission to read, or with an error of the disk")
     empty: Fate = Field("skip", description="files of no bytes")
     not_image: Fate = Field("skip", description="files that are no image by their content, or of another format")
@@ -151,7 +152,9 @@ class CheckTable(Options):
         "keep", description="the same picture several times in one class and split; skip leaves the first of them"
     )
     conflict: AnyFate = Field(
-        "keep", description="the same picture in several classes; skip sets all of them aside, for any may be wrong"
+        "keep",
+        description="the same picture in several classes, or with different masks; skip sets all of them aside, for "
+        "any may be wrong",
     )
     leak: AnyFate = Field(
         "keep",
