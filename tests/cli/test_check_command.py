@@ -75,7 +75,8 @@ def test_a_folder_of_one_class_is_checked_all_the_same(photos):
 
 def test_a_folder_without_class_folders_is_checked_as_images(photos, tmp_path):
     done = tlkit_command("check", photos / "cat")
-    assert done.code == 0
+    assert done.code == 1
+    assert "too many files that can't be used" in done.out
     assert "12 files found = 11 used + 1 set aside + 0 left out" in done.out
     assert "empty.png: the file is empty" in done.out
     assert "000.png = copy.png: the same bytes" in done.out

@@ -217,14 +217,6 @@ def test_a_pipe_that_a_table_names_is_told_once_and_not_waited_for(
     assert len(open_data(parse_recipe(recipe, registry, overrides), tmp_path).samples) == 20
 
 
-def test_a_name_with_a_nul_that_a_table_has_is_told(table: Callable[..., Checked]) -> None:
-    checked = table("cat/a\0b.jpg")
-    (found,) = [each for each in checked.report.findings if each.kind == "unreadable"]
-    assert found.key == "cat/a\0b.jpg"
-    assert found.detail.startswith("can't be read: no file can have this name")
-    assert len(checked.samples) == 20
-
-
 def test_a_file_of_more_bytes_than_its_pixels_could_need_is_not_read(
     table: Callable[..., Checked], photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
