@@ -126,7 +126,7 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
 
 
 def _check_recipe(run: RunFolder, model: Any, trained: Any) -> None:
-    ours, theirs = ({name: tuple(each.shape) for name, each in kernels(each).items()} for each in (model, trained))
+    ours, theirs = ({name: tuple(each.shape) for name, each in kernels(each)} for each in (model, trained))
     name = next((name for name in ours | theirs if ours.get(name) != theirs.get(name)), None)
     if name is not None:
         raise RunError(
