@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from click.testing import CliRunner
 from run_folders import write_run
 
-from tlkit import RecipeError, RunError, resume
+from tlkit import RecipeError, RunError, TlkitError, resume
 from tlkit.cli import cli
 from tlkit.evaluate.runs import open_runs
 from tlkit.recipe.load import load_recipe
+from tlkit.registry import make_registry
 from tlkit.run_plugins import load_run_recipe
 from tlkit.rundir import MOST_BYTES, MOST_TABLE_BYTES, RunFolder, own_content, own_table
 
@@ -38,7 +40,7 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
         own_content(tmp_path / "a", 4)
     with pytest.raises(RunError, match="has 64000001 bytes"):
         own_content(sparse(tmp_path / "b", MOST_BYTES + 1))
-    with pytest.raises(RunError, match=r"t\.csv: has 1000000001 bytes"):
+    with pytest.raises(RunError, match=r"t\.csv: has 500000001 bytes"):
         own_table(sparse(tmp_path / "t.csv", MOST_TABLE_BYTES + 1))
 
 
@@ -58,6 +60,93 @@ def test_a_table_that_is_none_is_named(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(RunError, match=r"t\.csv: not a CSV file in UTF-8 .*; the file is damaged"):
         own_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (",".join(f"c{n}" for n in range(20_000)) + "\n" + "a\n" * 1500, "has 20000 columns; expected at most 1000"),
+        ("a,b\n1,2\n3\n", r"t\.csv:3: expected 2 values, received 1; the file is damaged"),
+        ("a,b\n1,2,3\n", r"t\.csv:2: expected 2 values, received 3; the file is damaged"),
+        ("a\n" + "1\n" * 11, r"has more than 10 rows; it is no file of tlkit's"),
+    ],
+    ids=["wide", "short", "long", "many"],
+)
+def test_a_table_takes_no_more_memory_than_its_bytes_tell(tmp_path, content, message):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(RunError, match=message):
+        own_table(tmp_path / "t.csv", 1000 if len(content) < 1000 else 1_000_000)
+
+
+def test_json_of_many_parts_is_not_parsed(tmp_path):
+    (tmp_path / "metrics.json").write_text(f"[{','.join(['[]'] * 1_000_001)}]")
+    with pytest.raises(RunError, match=r"metrics\.json: has 2000002 parts; expected at most 2000000"):
+        RunFolder(tmp_path).read_json(tmp_path / "metrics.json")
+
+
+@pytest.mark.parametrize("name", ["events.log", "checkpoints/99999999.json"])
+@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
+def test_a_pipe_in_a_run_folder_is_refused_before_anything_waits_for_it(folder, name):
+    path = folder.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(RunError, match=f"{name}: is neither a file nor a folder"):
+        resume(folder.path, quiet=True)
+
+
+CARD = {
+    "tlkit": "0.1.0",
+    "name": "a",
+    "task": "classification",
+    "classes": ["a", "b"],
+    "label_kind": "binary",
+    "image_size": [32, 32],
+    "resize": "crop",
+    "colors": [[0, 0, 0], [255, 0, 0]],
+    "backbone": {"name": "x", "options": {}},
+    "head": {"name": "y", "options": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colors": [[0, 0, 0]]}, "colors: expected one a class, 2, received 1"),
+        ({"colors": [[0, 0, 256], [0, 0, 0]]}, r"colors\.0\.2: .*255"),
+        ({"colors": [[0, 0, -1], [0, 0, 0]]}, r"colors\.0\.2: .*0"),
+        ({"classes": ["a", "a"]}, "classes: 'a' stands there twice"),
+        ({"classes": ["a", "b", "c"], "colors": [[0, 0, 0]] * 3}, 'label_kind: "binary" has 2 classes, received 3'),
+        ({"task": "segmentation"}, 'a segmentation has label_kind "single"'),
+    ],
+    ids=["fewer", "bright", "negative", "twice", "binary", "masks"],
+)
+def test_a_model_card_that_contradicts_itself_is_named(tmp_path, changes, message):
+    (tmp_path / "model.json").write_text(json.dumps(CARD))
+    assert RunFolder(tmp_path).read_card().classes == ("a", "b")
+    (tmp_path / "model.json").write_text(json.dumps(CARD | changes))
+    with pytest.raises(RunError, match=rf"model\.json: {message}.*; the file is damaged"):
+        RunFolder(tmp_path).read_card()
+
+
+DEEP = ["a = " + "[" * 100_000, "a = " + "[" * 60 + "]" * 60, ".".join("a" * 5000) + " = 1", "[" + "a." * 60 + "a]"]
+
+
+@pytest.mark.parametrize("text", DEEP, ids=["open", "arrays", "dotted", "table"])
+def test_a_recipe_that_is_nested_deep_is_refused_by_every_verb(folder, text):
+    folder.environment.unlink()
+    folder.recipe.write_text(text)
+    for command in ("report", "evaluate", "inspect", "compare", "resume"):
+        result = CliRunner().invoke(cli, [command, str(folder.path)])
+        assert isinstance(result.exception, TlkitError), (command, result.exception)
+    with pytest.raises(RecipeError, match="nested more than 50 deep"):
+        load_recipe(folder.recipe, make_registry(environ={}), ["seed=3"])
+
+
+@pytest.mark.parametrize("override", ["head.dropout=" + "[" * 100_000, "[" * 60 + "=1", "seed=" + "[" * 60 + "]" * 60])
+def test_an_override_that_is_nested_deep_is_an_error(registry, folder, override):
+    with pytest.raises(RecipeError, match="--set"):
+        load_recipe(folder.recipe, registry, [override])
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "times.csv", "recipe.toml", "checkpoints", "events.log", ".lock"])

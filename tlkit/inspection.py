@@ -12,7 +12,7 @@ import numpy as np
 from tlkit import from_recipe
 from tlkit.contracts import LabelKind, Phase
 from tlkit.data.decode import decode_to_size
-from tlkit.errors import DataError
+from tlkit.errors import DataError, RunError
 from tlkit.evaluate.network_pictures import (
     block_outputs,
     feature_page,
@@ -113,6 +113,7 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
     predictor = Predictor.open(run.path)
     card = predictor.card
     network, notes = _network(recipe, card.classes, card.label_kind, _kept_normalization(predictor.model))
+    _check_recipe(run, network.model, predictor.model)
     shown = None
     if image is not None:
         shown = _decoded(image, recipe)
@@ -122,6 +123,16 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
         except DataError as error:
             notes += (f"No feature maps: {error} --image names another image.",)
     return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)
+
+
+def _check_recipe(run: RunFolder, model: Any, trained: Any) -> None:
+    ours, theirs = ({name: tuple(each.shape) for name, each in kernels(each)} for each in (model, trained))
+    name = next((name for name in ours | theirs if ours.get(name) != theirs.get(name)), None)
+    if name is not None:
+        raise RunError(
+            f"{run.recipe}: doesn't describe {run.model.name}: the kernel of {name} is expected to be "
+            f"{ours.get(name, 'none')}, received {theirs.get(name, 'none')}; one of the two was changed"
+        )
 
 
 def _network(

@@ -9,23 +9,35 @@ import os
 import re
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tlkit.contracts import LabelKind, Task
+from tlkit.contracts import IGNORE, LabelKind, Task
 from tlkit.errors import DataError, RunError
 from tlkit.runlock import LOCK, locked
 
 FORMAT: Literal[1] = 1
 MOST_BYTES = 64_000_000
 """Of a file of a run folder that is read whole."""
-MOST_TABLE_BYTES = 1_000_000_000
+MOST_RECIPE_BYTES = 4_000_000
+MOST_JSON_PARTS = 2_000_000
+"""Brackets and commas of a JSON file; the metrics of ten thousand classes have 100,000."""
+MOST_TABLE_BYTES = 500_000_000
 """Of its tables with a line for each image."""
+MOST_SHORT_TABLE_BYTES = 16_000_000
+"""Of its tables with a line for each epoch, or for each variable in each phase."""
+MOST_COLUMNS = 1000
+_BYTES_A_ROW = 100
+"""A table has at most one row for so many of the bytes that it may have: short rows take far more memory than bytes."""
+
+
+_Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class Part(BaseModel):
@@ -60,10 +72,23 @@ class Card(BaseModel):
     label_kind: LabelKind
     image_size: tuple[Annotated[int, Field(ge=1, le=16_384)], Annotated[int, Field(ge=1, le=16_384)]]
     resize: Literal["stretch", "crop", "pad"]
-    colors: tuple[tuple[int, int, int], ...]
+    colors: tuple[tuple[_Byte, _Byte, _Byte], ...]
     preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and returns logits"
     backbone: Part
     head: Part
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            name = next(name for name, count in Counter(self.classes).items() if count > 1)
+            raise ValueError(f"classes: {name!r} stands there twice")
+        if len(self.colors) != len(self.classes):
+            raise ValueError(f"colors: expected one a class, {len(self.classes)}, received {len(self.colors)}")
+        if self.task == "classification" and self.label_kind == "binary" and len(self.classes) != 2:
+            raise ValueError(f'label_kind: "binary" has 2 classes, received {len(self.classes)}')
+        if self.task == "segmentation" and (self.label_kind != "single" or len(self.classes) > IGNORE):
+            raise ValueError(f'a segmentation has label_kind "single" and at most {IGNORE} classes')
+        return self
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -169,14 +194,16 @@ class RunFolder:
             return Card.model_validate_json(own_content(self.card))
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RunError(f"{self.card}: {where}: {first['msg']}; the file is damaged") from error
+            where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+            what = ": ".join(part for part in (where, first["msg"].removeprefix("Value error, ")) if part)
+            raise RunError(f"{self.card}: {what}; the file is damaged") from error
 
     def refuse_links(self) -> None:
         """Look for links in a folder that anybody may have made, before files in it are read and written.
 
         Raises:
-            RunError: there is one. tlkit makes none, and what it leads to is not the run's.
+            RunError: there is one, or a pipe, a socket or a device. tlkit makes none: what a link leads to is not the
+                run's, and a pipe waits for ever.
         """
         for folder, folders, files in os.walk(self.path):
             for name in sorted((*folders, *files)):
@@ -186,6 +213,9 @@ class RunFolder:
                         f"{path}: is a link, and a run folder of tlkit's has none; what it leads to is neither read "
                         "nor written. Put the file or folder itself in its place"
                     )
+                mode = path.stat().st_mode
+                if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                    raise RunError(f"{path}: is neither a file nor a folder, and a run of tlkit has nothing else in it")
 
     def recipe_text(self) -> str:
         """What is in ``recipe.toml``.
@@ -195,7 +225,7 @@ class RunFolder:
             OSError: it can't be read.
         """
         try:
-            return own_content(self.recipe).decode("utf-8-sig")
+            return own_content(self.recipe, MOST_RECIPE_BYTES).decode("utf-8-sig")
         except FileNotFoundError as error:
             raise RunError(f"{self.recipe}: no such file; it tells what was run") from error
         except UnicodeDecodeError as error:
@@ -205,10 +235,16 @@ class RunFolder:
         """Read a JSON file of the folder.
 
         Raises:
-            RunError: the file is missing or is not JSON.
+            RunError: the file is missing, is not JSON, or has more parts than one of tlkit's.
         """
         try:
-            return json.loads(own_content(path))
+            content = own_content(path)
+            parts = sum(content.count(each) for each in (b"[", b"{", b","))
+            if parts > MOST_JSON_PARTS:
+                raise RunError(
+                    f"{path}: has {parts} parts; expected at most {MOST_JSON_PARTS}; it is no file of tlkit's"
+                )
+            return json.loads(content)
         except FileNotFoundError as error:
             raise RunError(f"{path}: no such file; the run has not ended, or it was removed") from error
         except (ValueError, RecursionError) as error:
@@ -240,16 +276,32 @@ def own_content(path: Path, most: int = MOST_BYTES) -> bytes:
     return path.read_bytes()
 
 
-def own_table(path: Path) -> list[dict[str, str]]:
+def own_table(path: Path, most: int = MOST_TABLE_BYTES) -> list[dict[str, str]]:
     """The rows of a CSV file of a run folder itself; as ``own_content``.
 
+    Args:
+        path: of the file.
+        most: bytes that it may have.
+
     Raises:
-        RunError: as ``own_content``, or it is not a CSV file in UTF-8.
+        RunError: as ``own_content``, or it is not a CSV file in UTF-8 with as many values in each row as columns.
         OSError: it can't be read.
     """
     try:
-        text = own_content(path, MOST_TABLE_BYTES).decode("utf-8")
-        return list(csv.DictReader(io.StringIO(text, newline="")))
+        reader = csv.reader(io.StringIO(own_content(path, most).decode("utf-8"), newline=""))
+        rows = (row for row in reader if row)
+        columns = next(rows, [])
+        if len(columns) > MOST_COLUMNS:
+            raise RunError(f"{path}: has {len(columns)} columns; expected at most {MOST_COLUMNS}")
+        found: list[dict[str, str]] = []
+        for row in rows:
+            if len(found) >= most // _BYTES_A_ROW:
+                raise RunError(f"{path}: has more than {len(found)} rows; it is no file of tlkit's")
+            if len(row) != len(columns):
+                line = f"{path}:{reader.line_num}"
+                raise RunError(f"{line}: expected {len(columns)} values, received {len(row)}; the file is damaged")
+            found.append(dict(zip(columns, row, strict=True)))
+        return found
     except (UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"{path}: not a CSV file in UTF-8 ({error}); the file is damaged") from error
 

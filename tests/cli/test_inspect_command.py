@@ -189,3 +189,9 @@ def test_the_phases_are_those_of_the_plan(inspected, recipe, registry):
     plan = from_recipe.plan_phases(load_recipe(recipe, registry), inspected.network)
     assert [phase.name for phase in inspected.phases] == [phase.name for phase in plan]
     assert len(inspected.totals) == 1 + len(plan)
+
+
+def test_a_recipe_that_is_not_the_models_is_named(run, tmp_path, registry):
+    recipe = load_recipe(run / "recipe.toml", registry, ["backbone.filters=[8, 8, 32]"])
+    with pytest.raises(tlkit.RunError, match=r"recipe\.toml: doesn't describe model\.keras: the kernel of conv4\w+ is"):
+        inspect_run(RunFolder(run), recipe, tmp_path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +17,7 @@ import tlkit
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.canvas import line_colors
 from tlkit.evaluate.compare import chosen_metrics, differences, joined_histories, shared_headlines
-from tlkit.evaluate.curves import Curve, compared_curves
+from tlkit.evaluate.curves import Curve, compared_curves, learning_curves
 from tlkit.evaluate.history import History
 from tlkit.evaluate.runs import kept_epoch, labels, open_runs
 from tlkit.recipe.monitor import Monitor
@@ -130,6 +132,89 @@ def test_a_damaged_model_is_named(opened, tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
     folder.model.write_bytes(b"no model")
     with pytest.raises(RunError, match=r"model\.keras: can't be read"):
+        open_runs([folder.path])
+
+
+def weights_of(change) -> bytes:
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for number in range(50):
+            file.create_dataset(f"layers/dense{number}/vars/0", data=np.ones(4, np.float32))
+        change(file)
+    return content.getvalue()
+
+
+def test_a_null_dataset_of_a_model_is_damage(tmp_path, registry):
+    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
+    with zipfile.ZipFile(folder.model, "w") as archive:
+        archive.writestr("model.weights.h5", weights_of(lambda file: file.create_dataset("layers/x", dtype="f4")))
+    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*; the file is damaged, or not a model"):
+        open_runs([folder.path])
+
+
+def test_weights_of_damaged_bytes_are_counted_or_named(tmp_path, registry):
+    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
+    whole, damaged = weights_of(lambda file: None), 0
+    for start in range(0, len(whole), 200):
+        with zipfile.ZipFile(folder.model, "w") as archive:
+            archive.writestr("model.weights.h5", whole[:start] + b"\xff" * 24 + whole[start + 24 :])
+        try:
+            open_runs([folder.path])
+        except RunError as error:
+            damaged += "model.keras: can't be read" in str(error)
+    assert damaged > 10
+
+
+def test_an_encrypted_model_is_named(tmp_path, registry):
+    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
+    with zipfile.ZipFile(folder.model, "w") as archive:
+        archive.writestr("model.weights.h5", weights_of(lambda file: None))
+    content = bytearray(folder.model.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    content[6] |= 1
+    folder.model.write_bytes(content)
+    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*encrypted"):
+        open_runs([folder.path])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('"x"', r'test\.loss: expected a number, received "x"'),
+        ("[1]", r"test\.loss: expected a number, received \[1\]"),
+        ("true", r"test\.loss: expected a number"),
+        ("1" + "0" * 400, r"test\.loss: expected a number"),
+        ('1, "per_class": 2', r"test\.per_class: expected a table, received 2"),
+    ],
+    ids=["text", "list", "boolean", "huge", "class"],
+)
+def test_final_metrics_that_are_no_numbers_are_named(tmp_path, registry, value, message):
+    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)}, metrics={"test": {}})
+    folder.metrics.write_text(f'{{"test": {{"loss": {value}}}}}')
+    with pytest.raises(RunError, match=rf"metrics\.json: {message}.*; the file is damaged"):
+        open_runs([folder.path])
+
+
+def test_values_beyond_float32_are_left_out_of_the_curves():
+    with_huge = history({"full": [1e308, -1e308, 1.0, math.inf, math.nan]})
+    assert compared_curves([Curve("a", with_huge, 1)], ["loss"]).startswith(b"\x89PNG")
+    assert learning_curves(with_huge, 1, "val_loss").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.csv", "phase,epoch,loss,learning_rate\nfull,1" + "0" * 400 + ",1.0,0.1\n"),
+        ("metrics.csv", "phase,epoch,loss,learning_rate\nfull,2,1.0,0.1\n"),
+        ("times.csv", "phase,epoch,seconds\nfull,1,inf\n"),
+        ("times.csv", "phase,epoch,seconds\nfull,1,nan\n"),
+    ],
+    ids=["huge", "second", "infinite", "no number"],
+)
+def test_epochs_and_times_that_can_not_be_are_named(tmp_path, registry, file, content):
+    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
+    (folder.path / file).write_text(content)
+    with pytest.raises(RunError, match=r"metrics\.csv: not the metrics of a run"):
         open_runs([folder.path])
 
 

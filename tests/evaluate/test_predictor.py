@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from evaluate_fakes import BLUE, GREEN, RED, color_model, make_card, plain_image, save_run
 from PIL import Image
 
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.canvas import GREY
+from tlkit.evaluate.evaluator import Inference
 from tlkit.evaluate.prediction_files import check_target, output_names, write_predictions
 from tlkit.evaluate.predictor import FoundImage, Predictor, find_images
 from tlkit.rundir import RunFolder
@@ -218,3 +220,13 @@ def test_an_existing_mask_is_found_before_any_work(tmp_path: Path, images: Path)
 def test_masks_need_a_folder_and_not_a_table(tmp_path: Path, images: Path) -> None:
     with pytest.raises(DataError, match="need a folder"):
         check_target(find_images(images), make_card(task="segmentation"), tmp_path / "masks.csv", overwrite=False)
+
+
+def test_a_model_that_wants_more_memory_than_there_is_is_named(tmp_path: Path, images: Path, monkeypatch) -> None:
+    def exhausted(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[16,1,1]")
+
+    monkeypatch.setattr(Inference, "probabilities", exhausted)
+    predictor = Predictor(make_card(), color_model())
+    with pytest.raises(RunError, match=r"tiny: a layer .* for 3 images of 8×8 pixels; .* fewer at a time than 4"):
+        predictor.predict(images, batch_size=4)

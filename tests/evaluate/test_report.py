@@ -121,3 +121,11 @@ def test_a_section_s_picture_must_be_a_png_below_the_run_folder(run_folder: RunF
     (run_folder.path.parent / "outside.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(PluginError, match="Mine"):
         write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("Mine", "", image)])
+
+
+@pytest.mark.parametrize("value", [3, "x", None, [1], [{}], [{"plugin": [1]}], {"type": {}}, [[]], True], ids=repr)
+def test_an_environment_of_any_values_is_shown(run_folder: RunFolder, value) -> None:
+    odd = {"python": "3.11", "packages": value, "plugins": value, "devices": value, "processors": value}
+    run_folder.write_json(run_folder.environment, odd)
+    write(run_folder, some_data(["validation"] * 4))
+    assert "3.11" in run_folder.report.read_text(encoding="utf-8")

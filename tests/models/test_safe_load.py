@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
+import shutil
+import tempfile
 import zipfile
 
 import h5py
@@ -18,8 +21,9 @@ from tlkit.models import safe_load
 from tlkit.models.assemble import build_network
 from tlkit.models.families import APPLICATIONS
 from tlkit.models.fold import fold_batch_norm
-from tlkit.models.safe_load import load_model_file
+from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.recipe.schema import Selection
+from tlkit.runlock import FullDiskError
 
 L = keras.layers
 traces = []
@@ -140,6 +144,119 @@ def test_what_a_configuration_must_not_have_is_refused(file, registered, kind):
         load_model_file(rewritten(file, CHANGES[kind]))
     assert traces == []
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def refused(model, folder, message):
+    """Saves a model and expects it to be refused, without that memory is taken."""
+    model.save(folder / "model.keras")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(NotAllowedError, match=message):
+        load_model_file(folder / "model.keras")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_a_model_in_the_model_has_a_size(tmp_path):
+    """Otherwise it would be checked on an image of one pixel and called on larger ones."""
+    images, any_size = keras.Input((16, 16, 3)), keras.Input((None, None, 3))
+    inner = keras.Model(any_size, L.UpSampling2D(800)(any_size), name="inner")
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(inner(images))), tmp_path, "whose size is not known")
+
+
+def test_a_model_in_the_model_of_one_size_is_loaded(tmp_path):
+    images, same = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+    inner = keras.Model(same, L.Conv2D(2, 3)(same), name="inner")
+    keras.Model(images, L.GlobalAveragePooling2D()(inner(images))).save(tmp_path / "model.keras")
+    assert [each.name for each in load_model_file(tmp_path / "model.keras").layers][1] == "inner"
+
+
+def test_every_call_of_a_shared_layer_is_measured(tmp_path):
+    images, larger = keras.Input((16, 16, 3)), L.UpSampling2D(40)
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(larger(larger(images)))), tmp_path, "puts out 1966080000")
+
+
+def test_an_operation_that_is_no_layer_is_measured(tmp_path):
+    images = keras.Input((16, 16, 3))
+    long = L.Flatten()(L.UpSampling2D(8)(images))
+    square = L.Reshape((-1, 1))(long) + L.Reshape((1, -1))(long)
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(L.Reshape((49152, 49152, 1))(square))), tmp_path, "puts out")
+
+
+def test_inputs_that_fill_the_memory_together_are_refused(tmp_path):
+    images = keras.Input((16, 16, 3))
+    many = [L.UpSampling2D(160)(images) for _ in range(20)]
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(L.Add()(many))), tmp_path, "takes 393216000 numbers")
+
+
+@pytest.mark.parametrize("value", [None, 0.5])
+def test_a_normalization_makes_no_more_values_than_the_file_has(tmp_path, value):
+    images = keras.Input((8, 8, 3))
+    x = L.Normalization(mean=0.5, variance=1.0, name="norm")(L.Activation("relu", name="act")(images))
+    keras.Model(images, L.GlobalAveragePooling2D()(x)).save(tmp_path / "model.keras")
+
+    def widen(config):
+        set_class("act", "keras.layers", "UpSampling2D", size=[500, 500], interpolation="nearest")(config)
+        layer(config, "norm")["config"].update(axis=[1, 2, 3], mean=value, variance=value)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(NotAllowedError, match="wants 48000000 weights, more than the file has"):
+        load_model_file(rewritten(tmp_path / "model.keras", widen))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_normalization_of_the_files_values_is_loaded_as_it_was(tmp_path):
+    images = keras.Input((8, 8, 3))
+    given = L.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0], name="given")
+    adapted = L.Normalization(name="adapted")
+    model = keras.Model(images, L.GlobalAveragePooling2D()(adapted(given(images))))
+    adapted.adapt(np.random.default_rng(0).normal(5, 3, (20, 8, 8, 3)))
+    model.save(tmp_path / "model.keras")
+    again = load_model_file(tmp_path / "model.keras")
+    assert [type(each) for each in again.layers] == [type(each) for each in model.layers]
+    pictures = np.random.default_rng(1).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(again(pictures), model(pictures))
+
+
+def scales(config, count, width):
+    """Layers beside the others, each with weights."""
+    layer(config, "dense")["config"]["units"] = 1
+    tensor = {"shape": [None, 1], "dtype": "float32", "keras_history": ["dense", 0, 0]}
+    for number in range(count):
+        name = f"scale{number}"
+        config["config"]["layers"].append(
+            {
+                "module": "keras.src.applications.convnext",
+                "class_name": "LayerScale",
+                "registered_name": "LayerScale",
+                "name": name,
+                "config": {"name": name, "init_values": 1.0, "projection_dim": width},
+                "inbound_nodes": [{"args": [{"class_name": "__keras_tensor__", "config": tensor}], "kwargs": {}}],
+            }
+        )
+
+
+def test_scales_of_layers_are_made_as_far_as_the_file_has_them(file):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(NotAllowedError, match="wants 65536 weights, more than the file has"):
+        load_model_file(rewritten(file, lambda config: scales(config, 3000, 65536)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_layers_of_every_module_are_counted(file, monkeypatch):
+    monkeypatch.setattr(safe_load, "MOST_OBJECTS", 50)
+    load_model_file(file)
+    with pytest.raises(NotAllowedError, match="more than 50 layers and other objects"):
+        load_model_file(rewritten(file, lambda config: scales(config, 50, 1)))
+
+
+def test_a_full_disk_is_no_damaged_model(file, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(FullDiskError, match=r"is full \(.* MB free\)\. Make room, or .* with TMPDIR") as caught:
+        load_model_file(file)
+    assert tempfile.gettempdir() in str(caught.value)
+    assert caught.value.exit_code == 74
 
 
 def test_an_initializer_is_not_run_whatever_it_names(file, registered):

@@ -49,6 +49,7 @@ def _curve_panel(panel: Any, history: History, name: str, kept: int | None, moni
         values = history.columns.get(column)
         if values is None:
             continue
+        values = _drawable(values)
         panel.plot(history.epochs, values, color=color, label=label, marker=marker, markersize=3.5, linewidth=1.6)
         if kept is not None and column == monitor:
             at = f"kept epoch: {history.epochs[kept]} ({values[kept]:.4f})"
@@ -59,6 +60,11 @@ def _curve_panel(panel: Any, history: History, name: str, kept: int | None, moni
     _dress(panel, name)
     if panel.get_legend_handles_labels()[0]:
         panel.legend(frameon=False, fontsize=8)
+
+
+def _drawable(values: Sequence[float]) -> list[float]:
+    """What is beyond float32 is left out like infinity: an axis from -1e308 to 1e308 has no length."""
+    return [value if abs(value) < 3e38 else math.nan for value in values]
 
 
 def _marker(history: History) -> str | None:
@@ -172,13 +178,12 @@ def _compared(panel: Any, curve: Curve, name: str, axis: Axis, color: str) -> No
     for column, style, width, alpha in styles:
         values = history.columns.get(column)
         if values is not None:
-            panel.plot(
-                x, values, style, color=color, linewidth=width, alpha=alpha, marker=_marker(history), markersize=3
-            )
+            y = _drawable(values)
+            panel.plot(x, y, style, color=color, linewidth=width, alpha=alpha, marker=_marker(history), markersize=3)
     values = history.columns.get(f"val_{name}", history.columns.get(name))
     if curve.kept in history.epochs and values is not None:
         at = history.epochs.index(curve.kept)
-        panel.plot([x[at]], [values[at]], "*", color=color, markeredgecolor="black", markersize=11, zorder=5)
+        panel.plot([x[at]], _drawable([values[at]]), "*", color=color, markeredgecolor="black", markersize=11, zorder=5)
 
 
 def _compared_borders(panel: Any, curves: Sequence[tuple[Curve, str]], axis: Axis) -> None:
@@ -199,7 +204,7 @@ def _compared_borders(panel: Any, curves: Sequence[tuple[Curve, str]], axis: Axi
 def _span(curves: Sequence[Curve], name: str) -> float:
     """The greatest value divided by the least; 1 where one is not positive."""
     columns = [curve.history.columns.get(each, ()) for curve in curves for each in (name, f"val_{name}")]
-    values = [value for column in columns for value in column if math.isfinite(value)]
+    values = [value for column in columns for value in _drawable(column) if math.isfinite(value)]
     return max(values) / min(values) if values and min(values) > 0 else 1.0
 
 

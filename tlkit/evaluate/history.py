@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import RunError
-from tlkit.rundir import own_table
+from tlkit.rundir import MOST_SHORT_TABLE_BYTES, own_table
 
 NOT_METRICS = ("phase", "epoch", "learning_rate", "seconds")
+_MOST_SECONDS = 1e9
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,15 @@ def read_history(path: Path) -> History:
         RunError: it is missing or damaged.
     """
     try:
-        rows = own_table(path)
+        rows = own_table(path, MOST_SHORT_TABLE_BYTES)
         seconds = _seconds(path.with_name("times.csv"), rows)
+        epochs = tuple(int(row["epoch"]) for row in rows)
+        if epochs != tuple(range(1, len(rows) + 1)):
+            raise ValueError("the epochs don't count from 1")
         names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
         return History(
             tuple(row["phase"] for row in rows),
-            tuple(int(row["epoch"]) for row in rows),
+            epochs,
             {name: tuple(float(row[name]) for row in rows) for name in names},
             tuple(float(row["learning_rate"]) for row in rows),
             seconds,
@@ -69,5 +73,8 @@ def _seconds(times: Path, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...
     """How long each epoch took, 0 where it isn't written; older runs have it in ``metrics.csv`` itself."""
     found: dict[str, float] = {}
     if times.is_file():
-        found = {row["epoch"]: float(row["seconds"]) for row in own_table(times)}
-    return tuple(float(row.get("seconds") or found.get(row["epoch"], 0.0)) for row in rows)
+        found = {row["epoch"]: float(row["seconds"]) for row in own_table(times, MOST_SHORT_TABLE_BYTES)}
+    seconds = tuple(float(row.get("seconds") or found.get(row["epoch"], 0.0)) for row in rows)
+    if not all(0 <= each < _MOST_SECONDS for each in seconds):
+        raise ValueError("an epoch took no time that can be")
+    return seconds

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tlkit.data.decode import decode_to_size, restore_mask
 from tlkit.data.parallel import in_threads
@@ -168,7 +169,14 @@ class Predictor:
 
     def _predict_part(self, files: Sequence[Path], read: Sequence[_Read], inference: Inference) -> Iterator[Prediction]:
         images = [each[0] for each in read if not isinstance(each, str)]
-        results = iter(inference.probabilities(np.stack(images)) if images else ())
+        try:
+            results = iter(inference.probabilities(np.stack(images)) if images else ())
+        except tf.errors.ResourceExhaustedError as error:
+            fewer = f", or give fewer at a time than {inference.batch_size}" if inference.batch_size > 1 else ""
+            raise RunError(
+                f"{self.card.name}: a layer of the model wants more memory than there is for {len(images)} images of "
+                f"{'×'.join(map(str, self.card.image_size))} pixels; use a machine with more{fewer}"
+            ) from error
         for path, each in zip(files, read, strict=True):
             if isinstance(each, str):
                 yield Prediction(path, error=each)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from tlkit.evaluate.metrics import Metrics
 from tlkit.evaluate.pages import choose_pages, label_text, predicted_numbers, worst_files
 from tlkit.evaluate.pictures import confusion_matrix, label_counts
 from tlkit.evaluate.render import embedded, render_page
-from tlkit.rundir import Card, RunFolder, own_content, own_table, write_atomically
+from tlkit.rundir import MOST_SHORT_TABLE_BYTES, Card, RunFolder, own_content, own_table, write_atomically
 
 if TYPE_CHECKING:
     from tlkit.data.prepare import Data
@@ -210,7 +211,7 @@ def _freeze_summary(path: Path) -> list[dict[str, Any]]:
         return []
     phases: dict[str, dict[str, Any]] = {}
     try:
-        for row in own_table(path):
+        for row in own_table(path, MOST_SHORT_TABLE_BYTES):
             counts = {"phase": row["phase"], "stayed": 0, "moved": 0, "changed": 0, "idle": 0}
             summary = phases.setdefault(row["phase"], counts)
             should, changed = row["should_change"] == "yes", row["changed"] == "yes"
@@ -242,15 +243,14 @@ def _environment(folder: RunFolder) -> Mapping[str, Any]:
 
 def _environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
     rows: dict[str, str] = {}
+    forms = {"plugins": "{plugin} ({distribution} {version})", "devices": "{type} {name}"}
     for name, value in environment.items():
         if name == "settings":
             continue
-        if name == "packages":
+        if name == "packages" and isinstance(value, dict):
             value = ", ".join(f"{package} {version}" for package, version in value.items())
-        elif name == "plugins":
-            value = ", ".join(f"{each['plugin']} ({each['distribution']} {each['version']})" for each in value)
-        elif name == "devices":
-            value = ", ".join(f"{each['type']} {each['name']}" for each in value)
+        elif name in forms and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            value = ", ".join(forms[name].format_map(defaultdict(lambda: "–", each)) for each in value)
         elif isinstance(value, dict):
             value = ", ".join(f"{key}={each}" for key, each in value.items()) or "–"
         rows[name.replace("_", " ")] = str(value)

@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from tlkit.errors import RecipeError, RunError
 from tlkit.evaluate.history import History, read_history
+from tlkit.recipe.messages import show
 from tlkit.recipe.monitor import Monitor, choose_monitor
 from tlkit.recipe.schema import TrainTable
+from tlkit.recipe.source import parse_toml
 from tlkit.rundir import RunFolder
 
 
@@ -118,7 +120,7 @@ def _settings(folder: RunFolder) -> Mapping[str, Any] | None:
 
 def _recipe(folder: RunFolder) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(folder.recipe_text())
+        return parse_toml(folder.recipe_text())
     except tomllib.TOMLDecodeError as error:
         raise RunError(f"{folder.recipe}: not TOML ({error}); the file is damaged") from error
 
@@ -171,7 +173,21 @@ def _final_metrics(folder: RunFolder) -> Mapping[str, Mapping[str, Any]] | None:
     found = folder.read_json(folder.metrics)
     if not isinstance(found, dict) or not all(isinstance(values, dict) for values in found.values()):
         raise RunError(f"{folder.metrics}: expected a table of metrics a split; the file is damaged")
+    for split, values in found.items():
+        for name, value in values.items():
+            table = name in ("per_class", "iou", "dice")
+            fits = isinstance(value, dict) if table else value is None or _is_number(value)
+            if not fits:
+                raise RunError(
+                    f"{folder.metrics}: {split}.{name}: expected {'a table' if table else 'a number'}, "
+                    f"received {show(value)}; the file is damaged"
+                )
     return found
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it can be shown as a decimal number."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def _count_weights(model: Path) -> int | None:
@@ -193,6 +209,6 @@ def _count_weights(model: Path) -> int | None:
                 raise RunError(f"{model}: its weights are compressed, which tlkit's are not")  # every look unpacks them
             with archive.open("model.weights.h5") as file, h5py.File(file) as weights:
                 weights.visititems(visit)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         raise RunError(f"{model}: can't be read: {error}; the file is damaged, or not a model") from error
     return count

@@ -14,22 +14,25 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import keras
+from keras.src.applications.convnext import LayerScale
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import ACTIVATIONS, DTYPES, LAYERS, OTHERS, WITH_REGISTERED_NAME
+from tlkit.runlock import FullDiskError, free_bytes, is_full
 
 MOST_CONFIG_BYTES = 64_000_000
 MOST_WEIGHT_BYTES = 16_000_000_000
-MOST_LAYERS = 20_000
+MOST_OBJECTS = 20_000
+"""Layers, dtypes, regularizers and the like."""
 MOST_ELEMENTS = 2**28
-"""Of an image's feature map."""
+"""Of an image's feature map, and of all those together that an operation takes."""
 _MOST_DEPTH = 60
 _MOST_NUMBER = 2**31
 _MOST_CHANNELS = 2**16
@@ -51,6 +54,7 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
 
     Raises:
         RunError: the file can't be read, or has something in it that is not allowed.
+        FullDiskError: the folder for temporary files has no room for its weights.
     """
     if trust:
         try:
@@ -72,6 +76,12 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
     except _NotAllowed as error:
         raise NotAllowedError(f"{path}: not loaded: {error}") from error
     except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            folder = Path(tempfile.gettempdir())
+            raise FullDiskError(
+                f"{path}: can't be unpacked: {folder}, the folder for temporary files, is full "
+                f"({free_bytes(folder) / 1e6:.1f} MB free). Make room, or name another folder with TMPDIR"
+            ) from error
         raise RunError(f"{path}: can't be loaded: {_first_line(error)}; the file is damaged, or not a model") from error
     except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
         raise RunError(f"{path}: can't be loaded: {type(error).__name__}; the file is not one of tlkit's") from error
@@ -121,10 +131,10 @@ def _read_config(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 
 class _Checker:
-    """Walks a configuration; what it returns has our own initializers in it."""
+    """Walks a configuration; what it returns has initializers and classes of our own in it."""
 
     def __init__(self) -> None:
-        self.layers = 0
+        self.objects = 0
 
     def value(self, value: Any, key: str, depth: int) -> Any:
         if depth > _MOST_DEPTH:
@@ -162,6 +172,8 @@ class _Checker:
                 found[name] = self.value(each, name, depth + 1)
             elif name != "build_config":
                 found[name] = each
+        if value.get("module") in _BOUNDED_MODULES and value.get("class_name") in _BOUNDED_CLASSES:
+            found["registered_name"] = f"Bounded{value['class_name']}"
         return found
 
     def check_class(self, value: dict[str, Any], key: str) -> None:
@@ -179,10 +191,10 @@ class _Checker:
             raise _NotAllowed(f"{key} has an object that is registered as {str(registered)[:80]!r}")
         if keras.saving.get_registered_object(name) is not None:
             raise _NotAllowed(f"{key} has a {name}, and a plugin registered something of its own under that name")
+        self.objects += 1
+        if self.objects > MOST_OBJECTS:
+            raise _NotAllowed(f"there are more than {MOST_OBJECTS} layers and other objects")
         if module == "keras.layers" and isinstance(value.get("config"), dict):
-            self.layers += 1
-            if self.layers > MOST_LAYERS:
-                raise _NotAllowed(f"there are more than {MOST_LAYERS} layers")
             # A weight whose initializer the configuration leaves out would be made without a bound.
             wanted = [each for each in _parameters(name) if each.endswith("_initializer")]
             lacking = [each for each in wanted if each not in value["config"]]
@@ -255,11 +267,47 @@ class BoundedZeros(keras.initializers.Initializer):  # type: ignore[misc]
         Raises:
             _NotAllowed: they are more than the file has values for.
         """
-        size = math.prod(int(each) for each in shape)
-        if not _left or size > _left[-1]:
-            raise _NotAllowed(f"a layer wants {size} weights, more than the file has")
-        _left[-1] -= size
+        _take(shape)
         return keras.ops.zeros(shape, dtype=dtype)
+
+
+class BoundedNormalization(keras.layers.Normalization):  # type: ignore[misc]
+    """Its mean and variance are made, or broadcast, whatever the configuration says of initializers."""
+
+    def build(self, input_shape: Any) -> None:
+        """As its base, as long as the file has values for the axes that are kept.
+
+        Raises:
+            _NotAllowed: they are more than the file has values for.
+        """
+        for _ in ("mean", "variance"):
+            _take(input_shape[axis] or 1 for axis in self.axis)
+        super().build(input_shape)
+
+
+class BoundedLayerScale(LayerScale):  # type: ignore[misc]
+    """Its scales are made with an initializer of its own."""
+
+    def build(self, input_shape: Any) -> None:
+        """As its base, as long as the file has values for the scales.
+
+        Raises:
+            _NotAllowed: they are more than the file has values for.
+        """
+        _take([self.projection_dim])
+        super().build(input_shape)
+
+
+_BOUNDED_CLASSES = {"Normalization": BoundedNormalization, "LayerScale": BoundedLayerScale}
+_BOUNDED_MODULES = ("keras.layers", "keras.src.applications.convnext")
+_OWN = {f"Bounded{name}": own for name, own in _BOUNDED_CLASSES.items()} | {"BoundedZeros": BoundedZeros}
+
+
+def _take(shape: Iterable[Any]) -> None:
+    size = math.prod(int(each) for each in shape)
+    if not _left or not 0 <= size <= _left[-1]:
+        raise _NotAllowed(f"a layer wants {size} weights, more than the file has")
+    _left[-1] -= size
 
 
 @contextmanager
@@ -273,17 +321,15 @@ def _room_for(elements: int) -> Iterator[None]:
 
 def _build(config: dict[str, Any], weights: Path, elements: int) -> Any:
     with _room_for(elements + _SPARE_ELEMENTS):
-        model = keras.saving.deserialize_keras_object(
-            config, custom_objects={"BoundedZeros": BoundedZeros}, safe_mode=True
-        )
-    for layer in _leaves(model):
-        for shape in _shapes(layer):
-            if math.prod(int(size or 1) for size in shape) > MOST_ELEMENTS:
-                raise _NotAllowed(f"the layer {layer.name} puts out {shape}, more than {MOST_ELEMENTS} numbers")
+        model = keras.saving.deserialize_keras_object(config, custom_objects=_OWN, safe_mode=True)
+    for operation in _leaves(model):
+        _check_size(operation)
         # The model may be copied and saved like any other.
-        for name, value in list(vars(layer).items()):
+        if type(operation) in _BOUNDED_CLASSES.values():
+            operation.__class__ = type(operation).__base__
+        for name, value in list(vars(operation).items()):
             if isinstance(value, BoundedZeros):
-                setattr(layer, name, keras.initializers.Zeros())
+                setattr(operation, name, keras.initializers.Zeros())
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         model.load_weights(weights)
@@ -293,13 +339,26 @@ def _build(config: dict[str, Any], weights: Path, elements: int) -> Any:
 
 
 def _leaves(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
+    """The layers and other operations that compute something, those of models in the model too."""
+    for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
+        if isinstance(operation, keras.Model):
+            yield from _leaves(operation)
         else:
-            yield layer
+            yield operation
 
 
-def _shapes(layer: Any) -> Iterator[tuple[Any, ...]]:
-    for tensor in keras.tree.flatten(layer.output):
-        yield tuple(tensor.shape)
+def _check_size(operation: Any) -> None:
+    for node in operation._inbound_nodes:  # one a call: what is shared is called on several sizes
+        for verb, tensors in (("takes", node.input_tensors), ("puts out", node.output_tensors)):
+            shapes = [tuple(tensor.shape) for tensor in tensors]
+            # A model in the model would go with images of any size.
+            unknown = next((shape for shape in shapes if None in shape[1:]), None)
+            if unknown is not None:
+                raise _NotAllowed(f"the layer {operation.name} {verb} {unknown}, whose size is not known")
+            elements = sum(map(_size, shapes))
+            if elements > MOST_ELEMENTS:
+                raise _NotAllowed(f"the layer {operation.name} {verb} {elements} numbers, more than {MOST_ELEMENTS}")
+
+
+def _size(shape: tuple[Any, ...]) -> int:
+    return math.prod(int(size or 1) for size in shape)

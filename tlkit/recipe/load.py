@@ -16,7 +16,7 @@ from tlkit.recipe import catalog
 from tlkit.recipe.messages import Place, problems_of, show, syntax_problem
 from tlkit.recipe.override import override
 from tlkit.recipe.schema import PLUGIN_TABLES, CheckTable, InputTable, Recipe, Selection, TrainTable
-from tlkit.recipe.source import KeyPath, key_lines
+from tlkit.recipe.source import KeyPath, key_lines, parse_toml
 from tlkit.registry import KINDS, Registry, nearest
 
 Values = dict[str, Any]
@@ -56,7 +56,7 @@ def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -
 def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), file: Path | None = None) -> Recipe:
     """As ``load_recipe``, from the text of a TOML file. ``file`` is only for the messages."""
     try:
-        values = tomllib.loads(text)
+        values = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError([syntax_problem(error, text, file)]) from error
     problems: list[Problem] = []
@@ -86,7 +86,7 @@ def locate(problems: Sequence[Problem], file: Path | None, overrides: Sequence[s
     if file is None:
         return list(problems)
     text = _read(file)
-    _, overridden = override(tomllib.loads(text), text, overrides, [])
+    _, overridden = override(parse_toml(text), text, overrides, [])
     return _locate(problems, text, file, overridden)
 
 

@@ -11,7 +11,7 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from tlkit.errors import Problem
-from tlkit.recipe.source import KeyPath
+from tlkit.recipe.source import KeyPath, parse_toml
 
 
 def override(
@@ -56,7 +56,7 @@ def override(
 
 def _means(text: str, values: dict[str, Any]) -> bool:
     try:
-        found = tomllib.loads(text)
+        found = parse_toml(text)
     except tomllib.TOMLDecodeError:
         return False
     return json.dumps(found, default=str, sort_keys=True) == json.dumps(values, default=str, sort_keys=True)
@@ -81,7 +81,7 @@ def _parts(key: str) -> tuple[str, ...]:
     """The parts of a dotted key; quotes protect dots as in TOML."""
     if '"' in key or "'" in key:
         try:
-            value: Any = tomllib.loads(f"{key} = 0")
+            value: Any = parse_toml(f"{key} = 0")
         except tomllib.TOMLDecodeError:
             return ("",)
         parts = []
@@ -94,7 +94,7 @@ def _parts(key: str) -> tuple[str, ...]:
 
 def _value(raw: str) -> Any:
     try:
-        found = tomllib.loads(f"value = {raw}")
+        found = parse_toml(f"value = {raw}")
     except tomllib.TOMLDecodeError:
         if raw[:1] in ("[", "{", '"', "'"):
             raise

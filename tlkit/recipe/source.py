@@ -9,6 +9,34 @@ from typing import Any
 
 KeyPath = tuple[str | int, ...]
 
+_MOST_DEPTH = 50
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The values of a TOML document.
+
+    Raises:
+        tomllib.TOMLDecodeError: it is none, or its tables and arrays are nested deeper than any recipe's.
+    """
+    try:
+        values = tomllib.loads(text)
+    except RecursionError as error:
+        raise tomllib.TOMLDecodeError(_TOO_DEEP) from error
+    level: list[Any] = [values]
+    for _ in range(_MOST_DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return values
+    raise tomllib.TOMLDecodeError(_TOO_DEEP)
+
+
+_TOO_DEEP = f"tables and arrays are nested more than {_MOST_DEPTH} deep"
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    items = value.values() if isinstance(value, dict) else value
+    return (each for each in items if isinstance(each, dict | list))
+
 
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The 1-based line on which each key, table and array item begins.
@@ -24,7 +52,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     start = _next_key(lines, 1)
     for number in range(start, len(lines) + 1):
         try:
-            document = tomllib.loads("\n".join(lines[:number]) + "\n")
+            document = parse_toml("\n".join(lines[:number]) + "\n")
         except tomllib.TOMLDecodeError:
             continue
         for path in _paths(document):
