@@ -77,10 +77,10 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
         raise NotAllowedError(f"{path}: not loaded: {error}") from error
     except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         if isinstance(error, OSError) and is_full(error):
-            folder = Path(tempfile.gettempdir())
+            temporary = Path(tempfile.gettempdir())
             raise FullDiskError(
-                f"{path}: can't be unpacked: {folder}, the folder for temporary files, is full "
-                f"({free_bytes(folder) / 1e6:.1f} MB free). Make room, or name another folder with TMPDIR"
+                f"{path}: can't be unpacked: {temporary}, the folder for temporary files, is full "
+                f"({free_bytes(temporary) / 1e6:.1f} MB free). Make room, or name another folder with TMPDIR"
             ) from error
         raise RunError(f"{path}: can't be loaded: {_first_line(error)}; the file is damaged, or not a model") from error
     except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
@@ -164,7 +164,7 @@ class _Checker:
             raise _NotAllowed(f"{key} has an entry {next(name for name in value if name.startswith('__'))!r}")
         if "class_name" in value:
             self.check_class(value, key)
-        found = {}
+        found: dict[str, Any] = {}
         for name, each in value.items():
             if name.endswith("_initializer"):
                 found[name] = _BOUNDED if each is not None else None
