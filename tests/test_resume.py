@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +22,7 @@ from tlkit import api
 from tlkit.models.losses import BatchLoss
 from tlkit.signals import Interrupted
 from tlkit.train import checkpoint as checkpoint_module
-from tlkit.train.checkpoint import Checkpoints, read_checkpoints
+from tlkit.train.checkpoint import Checkpoints, State, read_checkpoints
 from tlkit.train.phase_run import PhaseRun
 
 RECIPE = """
@@ -216,6 +218,68 @@ def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registr
     tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
     assert_same(short, long)
     assert "epochs = 3" in (short / "recipe.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(PhaseRun, "_restore"), (Checkpoints, "write"), (api._Run, "_save"), (api._Run, "_evaluate")],
+)
+def test_an_extension_that_is_killed_is_unfinished_and_goes_on(plain, registry, monkeypatch, capsys, owner, name):
+    short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, owner, name, 1)
+        tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
+    left = {file.name for file in short.iterdir()}
+    assert not left & {"report.html", "metrics.json", "predictions.csv"}
+    tlkit.resume(short, registry=registry)
+    assert "nothing to do" not in capsys.readouterr().out
+    assert_same(short, long)
+
+
+def test_a_killed_extension_can_be_taken_back(plain, registry, monkeypatch):
+    short, same = plain("short", "schedule.epochs=2"), plain("same", "schedule.epochs=2")
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, PhaseRun, "_restore", 1)
+        tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
+    tlkit.resume(short, ["schedule.epochs=2"], registry=registry, quiet=True)
+    assert_same(short, same)
+
+
+def test_checkpoints_that_do_not_say_what_was_planned_are_read(plain, registry, monkeypatch):
+    monkeypatch.setattr(State, "model_dump_json", functools.partialmethod(State.model_dump_json, exclude={"planned"}))
+    short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
+    assert all(each.state.planned is None for each in read_checkpoints(short / "checkpoints", print))
+    tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
+    assert_same(short, long)
+
+
+# No epoch is better than the one before by 100.
+PATIENT, IMPATIENT = ("train.early_stop={patience=%d, min_delta=100}" % patience for patience in (3, 1))  # noqa: UP031
+
+
+def test_a_run_that_was_stopped_early_goes_on_when_the_early_stop_changes(plain, registry):
+    short, long = plain("short", "schedule.epochs=5", IMPATIENT), plain("long", "schedule.epochs=5", PATIENT)
+    assert len((short / "metrics.csv").read_text().splitlines()) == 1 + 2
+    tlkit.resume(short, [PATIENT], registry=registry, quiet=True)
+    assert len((short / "metrics.csv").read_text().splitlines()) == 1 + 4
+    assert_same(short, long)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("schedule.epochs=9", r"stays stopped after epoch 2: train\.early_stop\.patience is 1; more may go on"),
+        ("train.early_stop.min_delta=90", r"stays stopped after epoch 2: train\.early_stop\.patience is 1"),
+    ],
+)
+def test_a_run_that_stays_stopped_says_what_stopped_it(plain, registry, capsys, override, reason):
+    folder = plain("run", "schedule.epochs=5", IMPATIENT)
+    before = {file: file.read_bytes() for file in folder.iterdir() if file.suffix in (".toml", ".csv", ".html")}
+    tlkit.resume(folder, [override], registry=registry)
+    out = capsys.readouterr().out
+    assert re.search(reason, out)
+    assert "nothing to do" in out
+    assert before == {file: file.read_bytes() for file in before}
 
 
 @pytest.mark.parametrize(

@@ -211,17 +211,17 @@ class _Run:
         try:
             data = self._data()
             network = self._network(data)
-            phases = from_recipe.plan_phases(self.recipe, network)
+            phases = _plan(self.recipe, network)
             checkpoint = None
             if self.then is not None:
-                before = from_recipe.plan_phases(self.then, network)
-                checkpoint = checkpoint_to_go_on_from(before, phases, checkpoints)
+                checkpoint = checkpoint_to_go_on_from(
+                    _plan(self.then, network), phases, checkpoints, self.recipe, lambda text: self.say(f"  note: {text}")
+                )
                 if checkpoint is None:
-                    self.say("  no checkpoint was written yet: the run begins anew")
+                    self.say("  there is no checkpoint: the run begins anew")
                 elif self._ended(checkpoint, phases):
                     self.say(f"\nThe run has ended already; nothing to do. Open {self.folder.report} in a browser.")
                     return RunResult(self.folder.path, self.folder.read_json(self.folder.metrics))
-                write_atomically(self.folder.recipe, portable_text(self.recipe))
             kept = self._train(data, network, phases, checkpoint)
             card = self._card(data)
             self._save(network, card, data)
@@ -256,6 +256,15 @@ class _Run:
     def _ended(self, checkpoint: Checkpoint, phases: Sequence[Phase]) -> bool:
         done = checkpoint.state.phase >= len(phases)
         return done and self.folder.report.is_file() and self.folder.card.is_file() and self.folder.metrics.is_file()
+
+    def _reopen(self) -> None:
+        """Have a run that goes on be unfinished until its end is written again, and write the recipe it goes on with.
+
+        The model stays: it is all that there is until the next one.
+        """
+        for file in (self.folder.card, self.folder.report, self.folder.metrics, self.folder.path / "predictions.csv"):
+            file.unlink(missing_ok=True)
+        write_atomically(self.folder.recipe, portable_text(self.recipe))
 
     def abandon(self) -> None:
         """Remove a folder in which nothing was trained: it holds nothing that the user had or could use."""
@@ -358,6 +367,8 @@ class _Run:
             signals=self.signals,
         )
         training.check(phases)
+        if self.then is not None:
+            self._reopen()
         self.training_began = True
         if checkpoint is not None:
             self.say(f"Going on from checkpoint {checkpoint.state.number}: {_where(checkpoint, phases)}")
@@ -449,6 +460,12 @@ class _Run:
 def _rows(file: Path) -> list[dict[str, str]]:
     """What a ``samples.csv`` says of the data; where the files lie, which its paths and reasons name, may change."""
     return [{k: v for k, v in row.items() if k not in ("path", "mask", "reason")} for row in own_table(file)]
+
+
+def _plan(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
+    """The phases of a recipe, each with the early stop that it has."""
+    phases = from_recipe.plan_phases(recipe, network)
+    return tuple(replace(phase, early_stop=phase.early_stop or recipe.train.early_stop) for phase in phases)
 
 
 def _where(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:
