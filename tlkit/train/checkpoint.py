@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 
 from tlkit.contracts import EarlyStop
 from tlkit.rundir import write_atomically
-from tlkit.runlock import FullDiskError, free_bytes, is_full
+from tlkit.runlock import FullDiskError, free_bytes, is_full, size_text
 
 KEPT = 2
 _MOST_STATE_BYTES = 256_000_000
@@ -184,8 +184,8 @@ class Checkpoints:
             )
             needed, free = sum(array.nbytes for array in arrays.values()), free_bytes(self.folder)
             raise FullDiskError(
-                f"{self.folder}: the disk is full: a checkpoint needs {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are "
-                f"free, {max(needed - free, 0) / 1e6:.1f} MB are missing. {before}; make room, then: "
+                f"{self.folder}: the disk is full: a checkpoint needs {size_text(needed)}, {size_text(free)} are "
+                f"free, {size_text(max(needed - free, 0))} are missing. {before}; make room, then: "
                 f"tlkit resume {self.folder.parent}"
             ) from error
         finally:
