@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import Phase
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.schema import Recipe
+from tlkit.rundir import MOST_TABLE_BYTES, RunFolder, own_content, own_table
 
 if TYPE_CHECKING:
     from tlkit.train.checkpoint import Checkpoint, PhaseState, Planned
@@ -94,6 +98,44 @@ def checkpoint_to_go_on_from(
     return newest
 
 
+def damaged_products(folder: RunFolder, checkpoint: Checkpoint, predictions: int | None) -> list[str]:
+    """The files that a run's end writes and that are missing or not whole, by name.
+
+    Args:
+        folder: of the run.
+        checkpoint: of its end.
+        predictions: lines that ``predictions.csv`` has; None for a run that writes none.
+    """
+    looks: dict[Path, Callable[[Path], bool]] = {
+        folder.model: _is_whole_archive,
+        folder.card: lambda _: bool(folder.read_card()),
+        folder.metrics: lambda path: isinstance(folder.read_json(path), dict),
+        folder.history: lambda path: own_content(path).decode() == checkpoint.state.history,
+        folder.freeze: lambda path: own_content(path, MOST_TABLE_BYTES).decode() == checkpoint.state.freeze,
+        folder.report: lambda path: own_content(path).rstrip().endswith(b"</html>"),
+    }
+    if predictions is not None:
+        looks[folder.path / "predictions.csv"] = lambda path: (
+            own_content(path, MOST_TABLE_BYTES).endswith(b"\n") and len(own_table(path)) == predictions
+        )
+    return [path.name for path, look in looks.items() if not _is_whole(path, look)]
+
+
+def _is_whole(path: Path, look: Callable[[Path], bool]) -> bool:
+    try:
+        return path.is_file() and look(path)
+    except (RunError, OSError, ValueError):
+        return False
+
+
+def _is_whole_archive(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "model.weights.h5" in archive.namelist() and archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
+        return False
+
+
 def _as_planned(phases: Sequence[Phase], planned: Sequence[Planned] | None) -> Sequence[Phase]:
     if planned is None:
         return phases
@@ -126,9 +168,7 @@ def _extended(
     return again
 
 
-def _with_early_stop(
-    checkpoint: Checkpoint, inside: PhaseState, then: Phase, now: Phase, recipe: Recipe
-) -> Checkpoint:
+def _with_early_stop(checkpoint: Checkpoint, inside: PhaseState, then: Phase, now: Phase, recipe: Recipe) -> Checkpoint:
     """The checkpoint as if its phase had had another early stop all along, apart from where that had stopped it."""
     from tlkit.train.monitor import Patience
 
