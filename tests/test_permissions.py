@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -10,6 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tlkit.rundir import write_atomically
+from tlkit.runlock import FullDiskError, telling_of_the_disk
 
 Ended = subprocess.CompletedProcess[str]
 
@@ -112,3 +116,18 @@ def test_files_that_can_not_be_written_are_named_and_a_closed_run_can_be_used(
     ):
         assert_refused(command(*arguments), closed)
     assert command("resume", run, "--set", "schedule.epochs=2").returncode == 0
+
+
+@pytest.mark.parametrize(("begun", "command"), [(True, "tlkit resume"), (False, "tlkit run")])
+def test_a_full_disk_is_told_with_the_file_what_is_missing_and_the_command(tmp_path, monkeypatch, begun, command):
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if begun:
+        (tmp_path / "recipe.toml").touch()
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(8000, 4000, 4000))
+    message = rf"table\.csv: .* needs 12\.3 KB, 4\.0 KB are free, 8\.3 KB are missing\..* {command} .*{tmp_path.name}"
+    with pytest.raises(FullDiskError, match=message), telling_of_the_disk(tmp_path):
+        write_atomically(tmp_path / "table.csv", bytes(12_300))
+    assert not list(tmp_path.glob("*table.csv*"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +21,8 @@ import pytest
 import tlkit
 from tlkit import api
 from tlkit.models.losses import BatchLoss
+from tlkit.resuming import damaged_products
+from tlkit.rundir import RunFolder, create_run_folder
 from tlkit.signals import Interrupted
 from tlkit.train import checkpoint as checkpoint_module
 from tlkit.train.checkpoint import Checkpoints, read_checkpoints
@@ -197,18 +202,30 @@ def test_a_run_that_has_ended_is_left_as_it_is(recipe, whole, registry, capsys):
     assert before == {file: file.stat().st_mtime_ns for file in before}
 
 
-@pytest.fixture
-def plain(tmp_path, registry):
-    """Runs a recipe with a constant rate and no early stop."""
-    file = tmp_path / "plain.toml"
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, registry):
+    """The folder of a run with a constant rate and no early stop; the same one for the same overrides."""
+    root = tmp_path_factory.mktemp("plain")
+    file = root / "plain.toml"
     text = RECIPE.format(schedule="").replace('"gradual_unfreeze"', '"full"')
     text = text.replace('curve = { name = "plateau", patience = 1, factor = 0.5 }', "").replace("early_stop = 3", "")
     file.write_text(text)
 
-    def go(name, *overrides):
-        return tlkit.run(file, overrides, tmp_path / name, registry=registry, quiet=True).folder
+    @functools.cache
+    def run(*overrides):
+        return tlkit.run(file, overrides, root / str(len(list(root.iterdir()))), registry=registry, quiet=True).folder
 
-    return go
+    return run
+
+
+@pytest.fixture
+def plain(tmp_path, ended):
+    """Gives a copy of such a run."""
+
+    def copy(name, *overrides):
+        return Path(shutil.copytree(ended(*overrides), tmp_path / name))
+
+    return copy
 
 
 def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registry):
@@ -216,6 +233,151 @@ def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registr
     tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
     assert_same(short, long)
     assert "epochs = 3" in (short / "recipe.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(PhaseRun, "_restore"), (Checkpoints, "write"), (api._Run, "_save"), (api._Run, "_evaluate")],
+)
+def test_an_extension_that_is_killed_is_unfinished_and_goes_on(plain, registry, monkeypatch, capsys, owner, name):
+    short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, owner, name, 1)
+        tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
+    left = {file.name for file in short.iterdir()}
+    assert not left & {"report.html", "metrics.json", "predictions.csv"}
+    tlkit.resume(short, registry=registry)
+    assert "nothing to do" not in capsys.readouterr().out
+    assert_same(short, long)
+
+
+def test_a_killed_extension_can_be_taken_back(plain, registry, monkeypatch):
+    short, same = plain("short", "schedule.epochs=2"), plain("same", "schedule.epochs=2")
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, PhaseRun, "_restore", 1)
+        tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
+    tlkit.resume(short, ["schedule.epochs=2"], registry=registry, quiet=True)
+    assert_same(short, same)
+
+
+def test_checkpoints_that_do_not_say_what_was_planned_are_read(plain, registry):
+    short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
+    for file in (short / "checkpoints").glob("[0-9]*.json"):
+        parts = json.loads(file.read_bytes())
+        state = json.loads(parts["state"])
+        del state["planned"]
+        text = json.dumps(state)
+        file.write_text(json.dumps(parts | {"state": text, "sha256": checkpoint_module._digest(text, parts["arrays"])}))
+    assert [each.state.planned for each in read_checkpoints(short / "checkpoints", print)] == [None, None]
+    tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
+    assert_same(short, long)
+
+
+PRODUCTS = ["model.keras", "model.json", "metrics.json", "metrics.csv", "freeze.csv", "report.html", "predictions.csv"]
+
+
+@pytest.mark.parametrize("damage", ["removed", "empty", "garbage", "cut", "a folder"])
+def test_each_product_that_is_damaged_is_found(plain, damage):
+    folder = plain("run", "schedule.epochs=2")
+    (checkpoint, *_) = read_checkpoints(folder / "checkpoints", print)
+    lines = len((folder / "predictions.csv").read_text().splitlines()) - 1
+    assert damaged_products(RunFolder(folder), checkpoint, lines) == []
+    for name in PRODUCTS:
+        file = folder / name
+        content = file.read_bytes()
+        file.unlink()
+        if damage == "a folder":
+            file.mkdir()
+        elif damage != "removed":
+            file.write_bytes({"empty": b"", "garbage": b"\0hello,\n", "cut": content[:-9]}[damage])
+    assert damaged_products(RunFolder(folder), checkpoint, lines) == PRODUCTS
+
+
+def test_damaged_products_of_a_run_that_has_ended_are_written_anew(plain, registry, capsys):
+    folder, whole = plain("run", "schedule.epochs=2"), plain("whole", "schedule.epochs=2")
+    (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes()[:-100])
+    (folder / "metrics.json").write_text("no JSON")
+    (folder / "predictions.csv").unlink()
+    tlkit.resume(folder, registry=registry)
+    assert (
+        "written anew from the last checkpoint: model.keras, metrics.json, predictions.csv" in capsys.readouterr().out
+    )
+    assert_same(folder, whole)
+
+
+def test_a_run_that_has_ended_is_not_begun_anew_without_its_checkpoints(plain, registry, capsys):
+    folder = plain("run", "schedule.epochs=2")
+    shutil.rmtree(folder / "checkpoints")
+    before = {file: file.read_bytes() for file in folder.iterdir() if file.suffix in (".keras", ".csv", ".toml")}
+    tlkit.resume(folder, registry=registry)
+    assert "no checkpoint is left to go on from, and the run has ended; nothing to do" in capsys.readouterr().out
+    with pytest.raises(tlkit.RunError, match=r"no checkpoint is left to go on from.*it can't be changed"):
+        tlkit.resume(folder, ["schedule.epochs=3"], registry=registry)
+    assert before == {file: file.read_bytes() for file in before}
+
+
+def test_how_a_run_was_begun_is_known_before_it_can_go_on(recipe, registry, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        kill(patch, api, "write_atomically", 1)
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+    assert (tmp_path / "run" / "environment.json").is_file()
+    assert not (tmp_path / "run" / "recipe.toml").exists()
+    create_run_folder("run", tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "cache", "events.log", "metrics.json", "samples.csv", "report.html"])
+def test_what_is_in_the_place_of_a_file_or_folder_of_the_run_is_named(plain, registry, name):
+    folder = plain("run", "schedule.epochs=2")
+    path = folder / name
+    if path.is_dir() or name == "cache":
+        shutil.rmtree(path, ignore_errors=True)
+        path.write_text("a file")
+    else:
+        path.unlink()
+        path.mkdir()
+    what = "a file" if path.is_file() else "a folder"
+    with pytest.raises(tlkit.RunError, match=rf"run/{name}: can't be written: {what} is in its place .*[Rr]emove it"):
+        tlkit.resume(folder, registry=registry, quiet=True)
+
+
+def test_a_model_that_diverged_is_not_written(recipe, registry, tmp_path, monkeypatch):
+    def diverge(_run, _data, network, _phases, _checkpoint=None):
+        for variable in network.model.trainable_variables:
+            variable.assign(variable * float("nan"))
+        return 7, "val_loss"
+
+    monkeypatch.setattr(api._Run, "_train", diverge)
+    with pytest.raises(tlkit.RunError, match=r"the model's logits are not finite.*weights of epoch 7 were kept"):
+        tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+
+
+# No epoch is better than the one before by 100.
+PATIENT, IMPATIENT = ("train.early_stop={patience=%d, min_delta=100}" % patience for patience in (3, 1))  # noqa: UP031
+
+
+def test_a_run_that_was_stopped_early_goes_on_when_the_early_stop_changes(plain, registry):
+    short, long = plain("short", "schedule.epochs=5", IMPATIENT), plain("long", "schedule.epochs=5", PATIENT)
+    assert len((short / "metrics.csv").read_text().splitlines()) == 1 + 2
+    tlkit.resume(short, [PATIENT], registry=registry, quiet=True)
+    assert len((short / "metrics.csv").read_text().splitlines()) == 1 + 4
+    assert_same(short, long)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("schedule.epochs=9", r"stays stopped after epoch 2: train\.early_stop\.patience is 1; more may go on"),
+        ("train.early_stop.min_delta=90", r"stays stopped after epoch 2: train\.early_stop\.patience is 1"),
+    ],
+)
+def test_a_run_that_stays_stopped_says_what_stopped_it(plain, registry, capsys, override, reason):
+    folder = plain("run", "schedule.epochs=5", IMPATIENT)
+    before = {file: file.read_bytes() for file in folder.iterdir() if file.suffix in (".toml", ".csv", ".html")}
+    tlkit.resume(folder, [override], registry=registry)
+    out = capsys.readouterr().out
+    assert re.search(reason, out)
+    assert "nothing to do" in out
+    assert before == {file: file.read_bytes() for file in before}
 
 
 @pytest.mark.parametrize(
@@ -262,10 +424,12 @@ def test_a_run_of_relative_paths_goes_on_from_any_folder(registry, tmp_path, cla
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, PhaseRun, "_prove", 1)
         tlkit.run(file, settings, "run", registry=registry, quiet=True)
+    (tmp_path / "run" / "check.html").unlink()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
     assert_same(tmp_path / "run", tmp_path / one_go)
+    assert (tmp_path / "run" / "check.html").is_file()
 
 
 def test_a_second_run_in_a_folder_changes_nothing(recipe, registry, tmp_path, monkeypatch):
@@ -306,7 +470,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_module.safetensors.numpy, "save_file", full)
-        with pytest.raises(tlkit.RunError, match=r"the disk is full: a checkpoint needs \S+ MB") as error:
+        with pytest.raises(tlkit.RunError, match=r"the disk is full: a checkpoint needs \S+ [KM]B") as error:
             tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert error.value.exit_code == 74
     assert len(read_checkpoints(tmp_path / "run" / "checkpoints", print)) == 2

@@ -328,3 +328,12 @@ def test_a_plugins_callbacks_and_hooks_are_called(trained, tmp_path):
     written = (tmp_path / "run" / "finished.txt").read_text()
     assert written == "full [('full', 0, True), ('full', 1, True)]"
     assert "Our &lt;section&gt;" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_report_is_written_over_damaged_metrics(trained):
+    run = trained[0] / "run"
+    before = (run / "metrics.json").read_bytes()
+    (run / "metrics.json").write_text("no JSON")
+    outcome = tlkit_command("report", str(run))
+    assert outcome.code == 0, outcome.err
+    assert (run / "metrics.json").read_bytes() == before

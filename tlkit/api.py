@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +21,10 @@ from tlkit.recipe.load import load_recipe, locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry, make_registry
-from tlkit.resuming import check_changes, checkpoint_to_go_on_from
+from tlkit.resuming import check_changes, checkpoint_to_go_on_from, damaged_products
 from tlkit.run_plugins import load_run_recipe, parts_of
 from tlkit.rundir import Card, Part, RunFolder, create_run_folder, own_table, write_atomically
-from tlkit.runlock import FullDiskError, locked, telling_of_the_disk
+from tlkit.runlock import FullDiskError, locked, naming, telling_of_the_disk
 from tlkit.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ def resume(
         except RecipeError as error:
             raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
-        start_tensorflow(deterministic=bool(environment.get("op_determinism")))
+        start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
         return _work(_Run(now, registry, folder, then), overrides, quiet=quiet)
 
 
@@ -127,7 +129,12 @@ def _work(job: _Run, overrides: Sequence[str], *, quiet: bool) -> RunResult:
     from tlkit.train.progress import Reporter
 
     folder = job.folder.path
-    with Reporter(quiet=quiet) as reporter, _log(job.folder) as log, job.signals.handled():
+    with (
+        telling_of_the_disk(folder),
+        Reporter(quiet=quiet) as reporter,
+        _log(job.folder) as log,
+        job.signals.handled(),
+    ):
         job.reporter, job.log = reporter, log
         try:
             with telling_of_the_disk(folder):
@@ -161,13 +168,18 @@ def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
     return Predictor.open(Path(run_folder), trust=trust)
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Nothing: on a full disk it is what the run needs to write that ends it, with a message."""
+
+
 @contextmanager
 def _log(folder: RunFolder) -> Iterator[logging.Logger]:
     """``events.log``: what the run did, with times in UTC."""
     log = logging.getLogger(f"tlkit.run.{folder.path.resolve()}")
     log.setLevel(logging.INFO)
     log.propagate = False
-    handler = logging.FileHandler(folder.log, encoding="utf-8", errors="backslashreplace")
+    handler = _LogFile(folder.log, encoding="utf-8", errors="backslashreplace")
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -204,27 +216,29 @@ class _Run:
     def go(self) -> RunResult:
         began = time.monotonic()
         self.say(f"Run folder: {self.folder.path}")
-        if self.then is None:
-            write_atomically(self.folder.recipe, portable_text(self.recipe))
         self._environment()
+        if self.then is None:
+            # Written last: with a recipe a run can go on, and it needs to know how it was begun.
+            write_atomically(self.folder.recipe, portable_text(self.recipe))
         checkpoints = self._checkpoints()
+        if self.then is not None and not checkpoints and self.folder.model.is_file() and self.folder.metrics.is_file():
+            return self._without_checkpoints()
         try:
             data = self._data()
             network = self._network(data)
-            phases = from_recipe.plan_phases(self.recipe, network)
+            phases = _plan(self.recipe, network)
             checkpoint = None
             if self.then is not None:
-                before = from_recipe.plan_phases(self.then, network)
-                checkpoint = checkpoint_to_go_on_from(before, phases, checkpoints)
+                before = _plan(self.then, network)
+                checkpoint = checkpoint_to_go_on_from(before, phases, checkpoints, self.recipe, self._note)
                 if checkpoint is None:
-                    self.say("  no checkpoint was written yet: the run begins anew")
-                elif self._ended(checkpoint, phases):
+                    self.say("  there is no checkpoint: the run begins anew")
+                elif self._ended(checkpoint, phases, data):
                     self.say(f"\nThe run has ended already; nothing to do. Open {self.folder.report} in a browser.")
                     return RunResult(self.folder.path, self.folder.read_json(self.folder.metrics))
-                write_atomically(self.folder.recipe, portable_text(self.recipe))
             kept = self._train(data, network, phases, checkpoint)
             card = self._card(data)
-            self._save(network, card, data)
+            self._save(network, card, data, kept)
             metrics = self._evaluate(network, card, data, kept)
         finally:
             shutil.rmtree(self.cache, ignore_errors=True)
@@ -241,21 +255,50 @@ class _Run:
         if self.then is None or not self.folder.environment.is_file():
             self.folder.write_json(self.folder.environment, now)
             return
-        changed = differences(self.folder.read_json(self.folder.environment), now)
+        before = self.folder.read_json(self.folder.environment)
+        if not isinstance(before, dict):
+            raise RunError(f"{self.folder.environment}: expected a table; the file is damaged: remove it and go on")
+        changed = differences(before, now)
         if changed:
             self.say(f"  note: the last bits may differ from those of a run in one go: {'; '.join(changed)}")
 
     def _checkpoints(self) -> list[Checkpoint]:
         from tlkit.train.checkpoint import clean, read_checkpoints
 
-        if self.then is None or not self.folder.checkpoints.is_dir():
+        if self.then is None or not self.folder.checkpoints.exists():
             return []
+        if not self.folder.checkpoints.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.folder.checkpoints))
         clean(self.folder.checkpoints)
-        return read_checkpoints(self.folder.checkpoints, lambda text: self.say(f"  note: {text}"))
+        return read_checkpoints(self.folder.checkpoints, self._note)
 
-    def _ended(self, checkpoint: Checkpoint, phases: Sequence[Phase]) -> bool:
-        done = checkpoint.state.phase >= len(phases)
-        return done and self.folder.report.is_file() and self.folder.card.is_file() and self.folder.metrics.is_file()
+    def _without_checkpoints(self) -> RunResult:
+        """A run that has ended and whose checkpoints were removed: to begin it anew would cost the model."""
+        why = f"{self.folder.checkpoints}: no checkpoint is left to go on from, and the run has ended"
+        if self.then is not None and self.recipe.values != self.then.values:
+            raise RunError(f"{why}; it can't be changed any more. Begin a new run: tlkit run {self.folder.recipe}")
+        self.say(f"\n{why}; nothing to do. tlkit report {self.folder.path} writes its report anew.")
+        return RunResult(self.folder.path, self.folder.read_json(self.folder.metrics))
+
+    def _ended(self, checkpoint: Checkpoint, phases: Sequence[Phase], data: Data) -> bool:
+        if checkpoint.state.phase < len(phases):
+            return False
+        predictions = len(data.indices("validation")) + len(data.indices("test"))
+        damaged = damaged_products(
+            self.folder, checkpoint, predictions if self.recipe.task == "classification" else None
+        )
+        if damaged:
+            self.say(f"  note: missing or damaged, and written anew from the last checkpoint: {', '.join(damaged)}")
+        return not damaged
+
+    def _reopen(self) -> None:
+        """Have a run that goes on be unfinished until its end is written again, and write the recipe it goes on with.
+
+        The model stays: it is all that there is until the next one.
+        """
+        for file in (self.folder.card, self.folder.report, self.folder.metrics, self.folder.path / "predictions.csv"):
+            file.unlink(missing_ok=True)
+        write_atomically(self.folder.recipe, portable_text(self.recipe))
 
     def abandon(self) -> None:
         """Remove a folder in which nothing was trained: it holds nothing that the user had or could use."""
@@ -265,6 +308,9 @@ class _Run:
     def say(self, text: str) -> None:
         self.reporter.say(text)
         self.log.info(text.strip())
+
+    def _note(self, text: str) -> None:
+        self.say(f"  note: {text}")
 
     def _data(self) -> Data:
         shutil.rmtree(self.cache, ignore_errors=True)
@@ -281,7 +327,7 @@ class _Run:
             data.write_samples_csv(self.folder.samples)
         else:
             self._check_samples(data)
-        if data.checked is not None and self.then is None:
+        if data.checked is not None and not (self.then is not None and self._check_is_there()):
             self._write_check(data.checked)
         counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
         classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
@@ -311,6 +357,9 @@ class _Run:
                 f"{self.folder.samples}: the data is not what the run began with: {some or 'the order'} changed since. "
                 "Put it back as it was, or begin a new run"
             )
+
+    def _check_is_there(self) -> bool:
+        return all((self.folder.path / name).is_file() for name in ("check.json", "check.html"))
 
     def _write_check(self, checked: Checked) -> None:
         from tlkit.evaluate.check_page import check_page
@@ -360,6 +409,8 @@ class _Run:
             signals=self.signals,
         )
         training.check(phases)
+        if self.then is not None:
+            self._reopen()
         self.training_began = True
         if checkpoint is not None:
             self.say(f"Going on from checkpoint {checkpoint.state.number}: {_where(checkpoint, phases)}")
@@ -395,18 +446,26 @@ class _Run:
             head=_part(recipe.values["head"]),
         )
 
-    def _save(self, network: Network, card: Card, data: Data) -> None:
+    def _save(self, network: Network, card: Card, data: Data, kept: tuple[int, str]) -> None:
         """Save the model, load it again and compare the two on real images before it is called saved."""
         import keras
         import numpy as np
 
-        temporary = self.folder.path / ".tmp-model.keras"
-        # A model of its own around the same layers: it has no optimizer, whose state would double the file.
-        keras.Model(network.model.input, network.model.output, name=network.model.name).save(temporary)
-        again = self._read_again(temporary)
         rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
         images = np.asarray(data.store.images[rows[:8]], np.float32)
-        ours, theirs = (keras.ops.convert_to_numpy(model(images, training=False)) for model in (network.model, again))
+        ours = keras.ops.convert_to_numpy(network.model(images, training=False))
+        if not np.isfinite(ours).all():
+            raise RunError(
+                f"{self.folder.model}: not written: the model's logits are not finite, so the training diverged. The "
+                f"weights of epoch {kept[0]} were kept (by {kept[1]}) and are in {self.folder.checkpoints}; begin a "
+                "new run with a lower learning rate of the schedule"
+            )
+        temporary = self.folder.path / ".tmp-model.keras"
+        # A model of its own around the same layers: it has no optimizer, whose state would double the file.
+        model = keras.Model(network.model.input, network.model.output, name=network.model.name)
+        with naming(temporary, 4 * model.count_params()):
+            model.save(temporary)
+        theirs = keras.ops.convert_to_numpy(self._read_again(temporary)(images, training=False))
         tolerance = 1e-4 if self.recipe.train.precision == "float32" else 2e-2
         if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(ours).max()))):
             worst = float(np.abs(ours - theirs).max())
@@ -451,6 +510,12 @@ class _Run:
 def _rows(file: Path) -> list[dict[str, str]]:
     """What a ``samples.csv`` says of the data; where the files lie, which its paths and reasons name, may change."""
     return [{k: v for k, v in row.items() if k not in ("path", "mask", "reason")} for row in own_table(file)]
+
+
+def _plan(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
+    """The phases of a recipe, each with the early stop that it has."""
+    phases = from_recipe.plan_phases(recipe, network)
+    return tuple(replace(phase, early_stop=phase.early_stop or recipe.train.early_stop) for phase in phases)
 
 
 def _where(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tlkit.contracts import IGNORE, LabelKind, Task
 from tlkit.errors import DataError, RunError
-from tlkit.runlock import LOCK, locked
+from tlkit.runlock import LOCK, locked, naming
 
 FORMAT: Literal[1] = 1
 MOST_BYTES = 64_000_000
@@ -94,9 +94,10 @@ class Card(BaseModel):
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file so that it appears whole or not at all (temporary file, fsync, rename)."""
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with naming(path, len(data)):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with naming(path, len(data)), os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -248,7 +249,11 @@ class RunFolder:
         except FileNotFoundError as error:
             raise RunError(f"{path}: no such file; the run has not ended, or it was removed") from error
         except (ValueError, RecursionError) as error:
-            raise RunError(f"{path}: not JSON ({error}); the file is damaged") from error
+            anew = {
+                self.metrics: f"; tlkit report {self.path} writes it anew",
+                self.environment: f"; remove it, and tlkit resume {self.path} writes it anew",
+            }.get(path, "")
+            raise RunError(f"{path}: not JSON ({error}); the file is damaged{anew}") from error
 
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the folder, whole or not at all."""
@@ -344,7 +349,8 @@ def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) ->
 
 def _is_of_a_beginning(file: Path) -> bool:
     """Whether a run leaves the file that was killed before it had written its recipe."""
-    return file.name in (LOCK, "events.log") or file.name.startswith(".recipe.toml-")
+    began = (LOCK, "events.log", "environment.json")
+    return file.name in began or file.name.startswith((".recipe.toml-", ".environment.json-"))
 
 
 def check_new_file(out: Path, *, overwrite: bool) -> None:

@@ -268,6 +268,22 @@ def test_recipes_cp_into_a_folder_that_is_not_there_writes_nothing(folder):
     assert list(folder.iterdir()) == []
 
 
+def test_ctrl_c_while_the_command_line_is_imported_leaves_no_traceback():
+    code = """
+import runpy, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("tlkit", run_name="__main__")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "\nStopped by Ctrl-C.\n")
+
+
 def test_recipes_cp_that_cannot_write_says_why(monkeypatch):
     def full(*_arguments):
         raise OSError(28, "No space left on device")

@@ -34,9 +34,11 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
     folder.refuse_links()
     start_tensorflow()
     from tlkit.cli.evaluate import open_run_data, recipe_with_data
+    from tlkit.evaluate.history import read_history
     from tlkit.evaluate.predictor import Predictor
     from tlkit.evaluate.report import plugin_sections, write_results
-    from tlkit.evaluate.runs import open_runs
+    from tlkit.evaluate.runs import kept_epoch
+    from tlkit.recipe.monitor import choose_monitor
 
     registry = context.obj.registry
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -48,7 +50,11 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
     ):
         predictor = Predictor.open(run, trust=trust)
         recipe = recipe_with_data(folder, registry, None)
-        (known,) = open_runs([run])
+        history = read_history(folder.history)
+        kept = (0, "")
+        if history.epochs:
+            monitor = choose_monitor(recipe.train, recipe.task, list(history.columns))
+            kept = kept_epoch(history, monitor, restore_best=recipe.train.restore_best), monitor.name
         reading = bars.add_task("reading images", total=None)
         data = open_run_data(
             recipe, folder, None, Path(cache), lambda done, total: bars.update(reading, completed=done, total=total)
@@ -62,6 +68,6 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
             batch_size=recipe.input.batch_size,
             sections=plugin_sections(registry, folder),
             progress=lambda done, total: bars.update(measuring, completed=done, total=total),
-            kept=(known.kept or 0, "" if known.monitor is None else known.monitor.name),
+            kept=kept,
         )
     click.echo(f"{folder.report}: written. Open it in a browser.")

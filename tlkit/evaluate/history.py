@@ -64,9 +64,11 @@ def read_history(path: Path) -> History:
             seconds,
         )
     except FileNotFoundError as error:
-        raise RunError(f"{path}: no such file; the run has not trained, or it was removed") from error
+        hint = f"the run has not trained, or it was removed; tlkit resume {path.parent} writes it anew"
+        raise RunError(f"{path}: no such file; {hint}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: not the metrics of a run ({error}); the file is damaged") from error
+        hint = f"the file is damaged; tlkit resume {path.parent} writes it anew"
+        raise RunError(f"{path}: not the metrics of a run ({error}); {hint}") from error
 
 
 def _seconds(times: Path, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...]:

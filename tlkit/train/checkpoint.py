@@ -21,8 +21,9 @@ import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
+from tlkit.contracts import EarlyStop
 from tlkit.rundir import write_atomically
-from tlkit.runlock import FullDiskError, free_bytes, is_full
+from tlkit.runlock import FullDiskError, free_bytes, is_full, size_text
 
 KEPT = 2
 _MOST_STATE_BYTES = 256_000_000
@@ -69,6 +70,15 @@ class PhaseState(BaseModel):
     callbacks: list[dict[str, Any]]
 
 
+class Planned(BaseModel):
+    """What may change of a phase in a run that goes on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int
+    early_stop: EarlyStop | None
+
+
 class State(BaseModel):
     """What a checkpoint knows beside its arrays.
 
@@ -82,6 +92,8 @@ class State(BaseModel):
         monitor: the column that chose them.
         initial: digests of the variables as they were built.
         history, times, freeze: the texts of ``metrics.csv``, ``times.csv`` and ``freeze.csv``.
+        planned: the phases that it was written for, which the recipe in the folder need not be any more; None in
+            checkpoints of older versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +110,7 @@ class State(BaseModel):
     history: str
     times: str
     freeze: str
+    planned: list[Planned] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,8 +184,8 @@ class Checkpoints:
             )
             needed, free = sum(array.nbytes for array in arrays.values()), free_bytes(self.folder)
             raise FullDiskError(
-                f"{self.folder}: the disk is full: a checkpoint needs {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are "
-                f"free, {max(needed - free, 0) / 1e6:.1f} MB are missing. {before}; make room, then: "
+                f"{self.folder}: the disk is full: a checkpoint needs {size_text(needed)}, {size_text(free)} are "
+                f"free, {size_text(max(needed - free, 0))} are missing. {before}; make room, then: "
                 f"tlkit resume {self.folder.parent}"
             ) from error
         finally:

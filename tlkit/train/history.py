@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tlkit.models.freeze import FreezeRow
+from tlkit.runlock import naming
 
 
 class HistoryFile:
@@ -61,7 +63,9 @@ def _yes(value: bool) -> str:
 
 
 def _append(path: Path, rows: Iterable[Sequence[str]], mode: str = "a") -> None:
-    with path.open(mode, newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    with naming(path, len(text.getvalue())), path.open(mode, newline="", encoding="utf-8") as file:
+        file.write(text.getvalue())
         file.flush()
         os.fsync(file.fileno())

@@ -22,7 +22,7 @@ from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.schema import TrainTable
 from tlkit.rundir import RunFolder, write_atomically
 from tlkit.signals import Signals
-from tlkit.train.checkpoint import Checkpoint, Checkpoints, PhaseState, State
+from tlkit.train.checkpoint import Checkpoint, Checkpoints, PhaseState, Planned, State
 from tlkit.train.history import FreezeFile, HistoryFile
 from tlkit.train.phase_run import PhaseRun
 from tlkit.train.progress import Reporter
@@ -75,6 +75,7 @@ class Training:
         )
         self._number = 0
         self._initial: dict[str, str] = {}
+        self._planned: list[Planned] = []
         weights = class_weights(self.table.class_weights, self.data.classes, self._class_counts())
         self.loss = BatchLoss(self.targets, self.table.loss, weights)
         self.plain_loss = BatchLoss(self.targets, self.table.loss)
@@ -98,6 +99,9 @@ class Training:
             Interrupted: a signal asked for it; a checkpoint was written.
         """
         self._initial = digests(self.network.model)
+        self._planned = [
+            Planned(epochs=phase.epochs, early_stop=phase.early_stop or self.table.early_stop) for phase in phases
+        ]
         first = 0
         if checkpoint is None:
             self.history.begin()
@@ -138,6 +142,7 @@ class Training:
             history=self.folder.history.read_bytes().decode(),
             times=self.folder.times.read_bytes().decode(),
             freeze=self.folder.freeze.read_bytes().decode(),
+            planned=self._planned,
         )
         self.checkpoints.write(state, model | dict(arrays))
 
