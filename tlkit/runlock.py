@@ -130,7 +130,9 @@ def _path_of(error: OSError) -> Path | None:
 
 def _next(folder: Path) -> str:
     """The command that goes on with what a folder has in it."""
-    if (folder / "recipe.toml").is_file() or (folder / "folds.toml").is_file():
+    if (folder / "folds.toml").is_file():
+        return f"go on with the same tlkit run … --folds … --out {folder}"
+    if (folder / "recipe.toml").is_file():
         return f"tlkit resume {folder}"
     return f"begin the run again with tlkit run … --out {folder}"
 
