@@ -52,7 +52,7 @@ def _curve_panel(panel: Any, history: History, name: str, kept: int | None, moni
         y = _drawable(values)
         panel.plot(history.epochs, y, color=color, label=label, marker=marker, markersize=3.5, linewidth=1.6)
         if kept is not None and column == monitor:
-            at = f"kept epoch: {history.epochs[kept]} ({values[kept]:.4f})"
+            at = f"kept epoch: {history.epochs[kept]} ({y[kept]:.4f})"
             panel.plot([history.epochs[kept]], [y[kept]], "*", color="black", markersize=11, label=at, zorder=5)
     if kept is not None:
         panel.axvline(history.epochs[kept], color="black", linewidth=0.6, alpha=0.35)
