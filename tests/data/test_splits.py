@@ -398,5 +398,5 @@ def test_what_can_be_no_samples_csv_is_not_read(tmp_path):
             read_samples_csv(Path("/dev/zero"))
     with (tmp_path / "samples.csv").open("wb") as file:
         file.truncate(MOST_TABLE_BYTES + 1)
-    with pytest.raises(DataError, match="has 1000000001 bytes; expected at most 1000000000"):
+    with pytest.raises(DataError, match="has 500000001 bytes; expected at most 500000000"):
         read_samples_csv(tmp_path / "samples.csv")
