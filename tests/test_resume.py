@@ -65,6 +65,7 @@ early_stop = 3
 checkpoint_steps = 4
 """
 SCHEDULE = 'head_epochs = 2\nstep_epochs = 2\nunfreeze_to = "conv4"'
+SHORT = 'head_epochs = 1\nstep_epochs = 1\nunfreeze_to = "conv4"'
 
 
 class Killed(BaseException):
@@ -400,9 +401,7 @@ def test_what_can_not_change_in_a_run_says_why(plain, registry, override, messag
 def test_data_that_changed_since_is_named(registry, tmp_path, class_folders, monkeypatch):
     photos = class_folders({"cat": 12, "dog": 12})
     file = tmp_path / "recipe.toml"
-    text = RECIPE.format(schedule="head_epochs = 1\nstep_epochs = 1").replace(
-        '"digits"', f'"folder"\npath = "{photos}"'
-    )
+    text = RECIPE.format(schedule=SHORT).replace('"digits"', f'"folder"\npath = "{photos}"')
     file.write_text(text)
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, PhaseRun, "_prove", 1)
@@ -416,7 +415,7 @@ def test_a_run_of_relative_paths_goes_on_from_any_folder(registry, tmp_path, cla
     photos = class_folders({"cat": 12, "dog": 12})
     (photos / "dog" / "empty.png").touch()
     file = tmp_path / "recipe.toml"
-    text = RECIPE.format(schedule="head_epochs = 1\nstep_epochs = 1").replace('"digits"', '"folder"\npath = "photos"')
+    text = RECIPE.format(schedule=SHORT).replace('"digits"', '"folder"\npath = "photos"')
     file.write_text(text)
     monkeypatch.chdir(tmp_path)
     settings = ["input.batch_size=8", "input.max_bad_share=0.5"]

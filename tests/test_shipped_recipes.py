@@ -66,6 +66,8 @@ STAND_INS: dict[str, Callable[[Path], Path]] = {
     "folder": lambda root: photos(root / "photos", ("a", "b", "c")),
 }
 MADE = {"digit_scenes": ["data.count=12"]}
+# TensorFlow traces their hundreds of layers for a minute.
+DEEP = ("cifar10_nasnet", "cifar10_resnet164", "cifar10_senet")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,8 +79,22 @@ def test_a_shipped_recipe_says_what_it_needs_how_long_it_takes_and_what_to_expec
     assert ("RESULTS.md" in opening) == (measured or name.startswith("folder_"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
+)
 def test_a_shipped_recipe_trains_two_steps(name, registry, tmp_path):
+    losses = begin(name, registry, tmp_path, [1e-4, 1e-4])
+    assert len(losses) == 2
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_the_network_and_phases_of_a_deep_shipped_recipe_are_made(name, registry, tmp_path):
+    assert begin(name, registry, tmp_path, []) == []
+
+
+def begin(name, registry, tmp_path, rates):
+    """The losses of a shipped recipe's first steps, one for each rate."""
     file = catalog.find(name).file
     data_name = load_recipe(file, registry).data.record.name
     overrides = ["input.batch_size=4", "input.validation=0.25", "input.test=0.0", "backbone.weights=none"]
@@ -93,6 +109,4 @@ def test_a_shipped_recipe_trains_two_steps(name, registry, tmp_path):
     with Reporter(quiet=True) as reporter:
         training = from_recipe.make_training(recipe, data, network, RunFolder(tmp_path), reporter)
         training.check(phases)
-        losses = list(training.try_rates(phases[0], [1e-4, 1e-4]))
-    assert len(losses) == 2
-    assert all(math.isfinite(loss) for loss in losses)
+        return list(training.try_rates(phases[0], rates)) if rates else []

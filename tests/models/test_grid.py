@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
@@ -38,7 +39,10 @@ SCRATCH: dict[str, dict[str, Any]] = {
     "unet_encoder": {"filters": (4, 8)},
     "strided_encoder": {"filters": (4, 8)},
 }
-QUICK = ("resnet_v2", "nasnet", "alexnet", "strided_encoder")
+QUICK = [
+    *((backbone, head) for backbone in ("resnet_v2", "alexnet", "strided_encoder") for head in sorted(HEADS)),
+    ("nasnet", "unet"),
+]
 APPLICATIONS = (
     "VGG16",
     "ResNet50",
@@ -61,10 +65,12 @@ def test_the_grid_has_every_builder_from_scratch():
     assert set(SCRATCH) == {name for name in BACKBONES if name[0].islower()}
 
 
-@pytest.mark.parametrize("head", sorted(HEADS))
 @pytest.mark.parametrize(
-    "backbone",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in (*SCRATCH, *APPLICATIONS)],
+    ("backbone", "head"),
+    [
+        pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow)
+        for pair in itertools.product((*SCRATCH, *APPLICATIONS), sorted(HEADS))
+    ],
 )
 def test_a_decoder_on_a_backbone_trains_a_step_and_reloads(tmp_path, backbone, head):
     size = (140, 132)
