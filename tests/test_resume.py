@@ -19,7 +19,8 @@ import h5py
 import pytest
 
 import tlkit
-from tlkit import api
+from tlkit import job as job_module
+from tlkit.job import Job
 from tlkit.models.losses import BatchLoss
 from tlkit.resuming import damaged_products
 from tlkit.rundir import RunFolder, create_run_folder
@@ -127,9 +128,9 @@ def kill(monkeypatch, owner, name, times):
         (PhaseRun, "_validate", 4),
         (PhaseRun, "_prove", 2),
         (Checkpoints, "write", 6),
-        (api._Run, "_network", 1),
-        (api._Run, "_save", 1),
-        (api._Run, "_evaluate", 1),
+        (Job, "_network", 1),
+        (Job, "_save", 1),
+        (Job, "_evaluate", 1),
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch, owner, name, times):
@@ -238,7 +239,7 @@ def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registr
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(PhaseRun, "_restore"), (Checkpoints, "write"), (api._Run, "_save"), (api._Run, "_evaluate")],
+    [(PhaseRun, "_restore"), (Checkpoints, "write"), (Job, "_save"), (Job, "_evaluate")],
 )
 def test_an_extension_that_is_killed_is_unfinished_and_goes_on(plain, registry, monkeypatch, capsys, owner, name):
     short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
@@ -319,7 +320,7 @@ def test_a_run_that_has_ended_is_not_begun_anew_without_its_checkpoints(plain, r
 
 def test_how_a_run_was_begun_is_known_before_it_can_go_on(recipe, registry, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
-        kill(patch, api, "write_atomically", 1)
+        kill(patch, job_module, "write_atomically", 1)
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert (tmp_path / "run" / "environment.json").is_file()
     assert not (tmp_path / "run" / "recipe.toml").exists()
@@ -347,7 +348,7 @@ def test_a_model_that_diverged_is_not_written(recipe, registry, tmp_path, monkey
             variable.assign(variable * float("nan"))
         return 7, "val_loss"
 
-    monkeypatch.setattr(api._Run, "_train", diverge)
+    monkeypatch.setattr(Job, "_train", diverge)
     with pytest.raises(tlkit.RunError, match=r"the model's logits are not finite.*weights of epoch 7 were kept"):
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 

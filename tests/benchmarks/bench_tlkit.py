@@ -69,7 +69,7 @@ def run(
             times["train_seconds"] = now - times["train_began"]
             times.setdefault("first_seconds", times["train_seconds"])
 
-    class TimedRun(api._Run):
+    class TimedRun(api.Job):
         def _data(self, *arguments: Any) -> Any:
             began = time.perf_counter()
             data = super()._data(*arguments)
@@ -87,7 +87,7 @@ def run(
         def _callbacks(self, *arguments: Any) -> list[Any]:
             return [*super()._callbacks(*arguments), Clock()]
 
-    api._Run = TimedRun
+    api.Job = TimedRun
     try:
         loaded = chain.from_iterable(("--plugin", each) for each in plugins)
         changed = chain.from_iterable(("--set", f"{key}={value}") for key, value in (settings or {}).items())

@@ -52,7 +52,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     timed(store, "_digest", "hashing files", threads=max(2, os.cpu_count() or 2))
     for module in (freeze, features, loop, phase_run):
         timed(module, "digests", "hashing weights")
-    timed(api._Run, "_save", "reading the model again and comparing")
+    timed(api.Job, "_save", "reading the model again and comparing")
     timed(phase_run.PhaseRun, "_save", "checkpoints")
 
     sizes: list[int] = []
