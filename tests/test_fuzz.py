@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit.data.splits import read_samples_csv
+from tlkit.data.samples_csv import read_samples_csv
 from tlkit.models.safe_load import load_model_file
 from tlkit.recipe.load import parse_recipe
 from tlkit.rundir import RunFolder

@@ -9,7 +9,8 @@ import pytest
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from tlkit import DataError, Sample, SampleSet, SetAside
-from tlkit.data.splits import assign_splits, read_samples_csv, repeat_splits, within_samples_csv
+from tlkit.data.samples_csv import read_samples_csv, repeat_splits, within_samples_csv
+from tlkit.data.splits import assign_splits
 from tlkit.recipe.schema import InputTable
 from tlkit.rundir import MOST_TABLE_BYTES
 

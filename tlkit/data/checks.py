@@ -22,7 +22,8 @@ from tlkit.data.labels import classes_left, label_text
 from tlkit.data.mask_decode import decode_mask
 from tlkit.data.picture_splits import assign_with_pictures
 from tlkit.data.sample_checks import sample_findings
-from tlkit.data.splits import Splits, WrittenSample, groups_of, read_samples_csv, repeat_splits
+from tlkit.data.samples_csv import WrittenSample, read_samples_csv, repeat_splits
+from tlkit.data.splits import Splits, groups_of
 from tlkit.data.store import Progress
 from tlkit.errors import DataError
 from tlkit.recipe.schema import CheckTable, InputTable

@@ -17,7 +17,8 @@ from tlkit.contracts import IGNORE, Dataset, DatasetContext, LabelKind, Sample, 
 from tlkit.data.checks import BAD_NAME, Checked, check_samples, is_encodable
 from tlkit.data.findings import encodable
 from tlkit.data.labels import classes_left, label_text, with_classes
-from tlkit.data.splits import Splits, assign_splits, groups_of, repeat_splits, within_samples_csv
+from tlkit.data.samples_csv import repeat_splits, within_samples_csv
+from tlkit.data.splits import Splits, assign_splits, groups_of
 from tlkit.data.store import Progress, Store, fill_store, listing
 from tlkit.errors import DataError, PluginError
 from tlkit.recipe.schema import CheckTable, InputTable, Selection
@@ -88,7 +89,7 @@ class Data:
         return mean, np.sqrt(shares @ values**2 - mean**2)
 
     def write_samples_csv(self, path: Path) -> None:
-        """Write every file with its split, label and digest; ``splits.read_samples_csv`` reads it back."""
+        """Write every file with its split, label and digest; ``samples_csv.read_samples_csv`` reads it back."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(
