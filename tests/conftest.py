@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit.registry import Registry, make_registry
+from tlkit.discovery import make_registry
+from tlkit.registry import Registry
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
-from tlkit.rundir import RunFolder
+from tlkit.runs.folder import RunFolder
 from tlkit.train.history import HistoryFile
 
 RECIPE = """\

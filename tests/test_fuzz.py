@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit.data.samples_csv import read_samples_csv
+from tlkit.data.splits.samples_csv import read_samples_csv
 from tlkit.models.safe_load import load_model_file
 from tlkit.recipe.load import parse_recipe
-from tlkit.rundir import RunFolder
+from tlkit.runs.folder import RunFolder
 from tlkit.train.checkpoint import Checkpoint, State, read_checkpoints
 
 COUNT = int(os.environ.get("TLKIT_FUZZ", "150"))

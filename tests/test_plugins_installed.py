@@ -16,10 +16,10 @@ from command_line import tlkit_command
 
 import tlkit
 from tlkit.contracts import Backbone, Head
+from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
-from tlkit.registry import make_registry
-from tlkit.run_plugins import missing_plugins
-from tlkit.rundir import RunFolder
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.plugins import missing_plugins
 
 RECIPE = """\
 name = "r"

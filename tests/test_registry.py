@@ -9,7 +9,9 @@ import pytest
 
 import tlkit
 from tlkit.contracts import Backbone, Head
-from tlkit.registry import KINDS, Registry, Source, make_registry, nearest
+from tlkit.discovery import make_registry
+from tlkit.registry import KINDS, Registry, Source
+from tlkit.system.text import nearest
 
 MINE = Source("mine", "my-heads", "1.2")
 OTHER = Source("other", "other-heads", "3.4")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tlkit import files
-    from tlkit.api import load, resume, run
     from tlkit.contracts import (
         IGNORE,
         AnyCurve,
@@ -44,8 +43,9 @@ if TYPE_CHECKING:
         Step,
     )
     from tlkit.errors import DataError, PluginError, Problem, RecipeError, RunError, TlkitError
-    from tlkit.fetch import download
     from tlkit.hookspecs import hookimpl
+    from tlkit.jobs.api import load, resume, run
+    from tlkit.system.fetch import download
 
 __version__ = "0.1.0"
 
@@ -99,10 +99,10 @@ __all__ = [
 
 
 _ELSEWHERE = {
-    "load": "api",
-    "resume": "api",
-    "run": "api",
-    "download": "fetch",
+    "load": "jobs.api",
+    "resume": "jobs.api",
+    "run": "jobs.api",
+    "download": "system.fetch",
     "hookimpl": "hookspecs",
     **dict.fromkeys(("DataError", "PluginError", "Problem", "RecipeError", "RunError", "TlkitError"), "errors"),
 }

@@ -89,15 +89,16 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
         as ``frozen``, without a cache; ``decoder_epoch_seconds``: of an epoch of what trains alone, on feature maps
         in memory; ``decoder_share``: of it in Keras's epoch.
     """
-    from tlkit import Phase, from_recipe
+    from tlkit import Phase
+    from tlkit.discovery import make_registry
+    from tlkit.jobs import parts
     from tlkit.models.freeze import prepare
     from tlkit.recipe.load import load_recipe
-    from tlkit.registry import make_registry
 
     checked = load_recipe(Path(recipe), make_registry(environ={}))
     options, table = checked.data.options, checked.input
     classes = tuple(options.values.values())
-    network = from_recipe.build_network(checked, classes, "single")
+    network = parts.build_network(checked, classes, "single")
     photos, count = _masked(options.images, options.masks, table.image_size, table.batch_size)
     features = prepare(network, Phase(name="head", epochs=1)).frozen_part.outputs
     decoder = keras.Model(features, network.model.output)

@@ -44,7 +44,7 @@ def run(
     """
     memory = _Memory()
     memory.start()
-    from tlkit.quiet import start_tensorflow
+    from tlkit.system.tensorflow import start_tensorflow
 
     start_tensorflow()
     import imagehash  # noqa: F401 - imported here so that its time is not the training's
@@ -53,9 +53,9 @@ def run(
 
     import tlkit.data.prepare
     import tlkit.train.loop  # noqa: F401
-    from tlkit import api
     from tlkit.cli import main
-    from tlkit.kept import all_kept
+    from tlkit.jobs import api
+    from tlkit.system.cache import all_kept
 
     times: dict[str, Any] = {"epoch_seconds": []}
 

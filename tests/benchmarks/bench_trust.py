@@ -23,13 +23,13 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     import os
 
     import tlkit.data.prepare as prepare
-    import tlkit.data.store as store
+    import tlkit.data.store.store as store
     import tlkit.models.freeze as freeze
     import tlkit.train.features as features
     import tlkit.train.loop as loop
     import tlkit.train.phase_run as phase_run
-    from tlkit import api
     from tlkit.cli import main
+    from tlkit.jobs import api
     from tlkit.train.checkpoint import Checkpoints
 
     parts: dict[str, float] = {}

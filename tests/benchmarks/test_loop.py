@@ -11,13 +11,13 @@ import pytest
 
 from tlkit import Block, Phase
 from tlkit.data.prepare import Data
-from tlkit.data.store import Store
+from tlkit.data.store.store import Store
 from tlkit.models.assemble import Network
 from tlkit.models.losses import Targets
 from tlkit.recipe.schema import TrainTable
-from tlkit.rundir import RunFolder
+from tlkit.runs.folder import RunFolder
+from tlkit.system.progress import Reporter
 from tlkit.train.loop import Training
-from tlkit.train.progress import Reporter
 
 COUNT, SIDE, CLASSES, BATCH, EPOCHS = 2048, 64, 5, 32, 11
 

@@ -7,7 +7,7 @@ import pytest
 from command_line import tlkit_command
 from PIL import Image
 
-from tlkit.evaluate.augment_sheet import label_shares
+from tlkit.report.augment_sheet import label_shares
 
 RECIPE = """
 name = "sheet"

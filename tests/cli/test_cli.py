@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator
 from tlkit_heads import tlkit_heads
 
 import tlkit
-from tlkit import rundir
 from tlkit.cli import VERBS, cli, main
 from tlkit.recipe import catalog
+from tlkit.system import disk
 
 RECIPE = """\
 name = "r"
@@ -288,7 +288,7 @@ def test_recipes_cp_that_cannot_write_says_why(monkeypatch):
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rundir, "write_atomically", full)
+    monkeypatch.setattr(disk, "write_atomically", full)
     outcome = tlkit_command("recipes", "cp", "quickstart")
     assert outcome.code == 2
     assert outcome.err == "Error: quickstart.toml: can't be written: No space left on device\n"

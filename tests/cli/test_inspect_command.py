@@ -12,12 +12,12 @@ from command_line import tlkit_command
 from PIL import Image
 
 import tlkit
-from tlkit import from_recipe
-from tlkit.evaluate.network_pictures import block_outputs
-from tlkit.inspection import inspect_recipe, inspect_run, pictures
+from tlkit.jobs import parts
+from tlkit.jobs.inspect import inspect_recipe, inspect_run, pictures
 from tlkit.models.graph import operations
 from tlkit.recipe.load import load_recipe
-from tlkit.rundir import RunFolder
+from tlkit.report.network_pictures import block_outputs
+from tlkit.runs.folder import RunFolder
 
 RECIPE = """
 name = "tiny"
@@ -186,7 +186,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 
 def test_the_phases_are_those_of_the_plan(inspected, recipe, registry):
-    plan = from_recipe.plan_phases(load_recipe(recipe, registry), inspected.network)
+    plan = parts.plan_phases(load_recipe(recipe, registry), inspected.network)
     assert [phase.name for phase in inspected.phases] == [phase.name for phase in plan]
     assert len(inspected.totals) == 1 + len(plan)
 

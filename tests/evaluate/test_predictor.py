@@ -10,11 +10,11 @@ from evaluate_fakes import BLUE, GREEN, RED, color_model, make_card, plain_image
 from PIL import Image
 
 from tlkit.errors import DataError, RunError
-from tlkit.evaluate.canvas import GREY
 from tlkit.evaluate.evaluator import Inference
-from tlkit.evaluate.prediction_files import check_target, output_names, write_predictions
 from tlkit.evaluate.predictor import FoundImage, Predictor, find_images
-from tlkit.rundir import RunFolder
+from tlkit.report.canvas import GREY
+from tlkit.report.prediction_files import check_target, output_names, write_predictions
+from tlkit.runs.folder import RunFolder
 
 
 def save(path: Path, color: tuple[int, int, int], size: tuple[int, int] = (10, 14)) -> Path:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tlkit.cli import cli
 from tlkit.errors import DataError, RunError
-from tlkit.rundir import RunFolder
+from tlkit.runs.folder import RunFolder
 
 COLORS = {"red": RED, "green": GREEN, "blue": BLUE}
 
@@ -53,8 +53,8 @@ name = "full"
         encoding="utf-8",
     )
     from tlkit.data.prepare import open_data
+    from tlkit.discovery import make_registry
     from tlkit.recipe.load import load_recipe
-    from tlkit.registry import make_registry
 
     recipe = load_recipe(folder.recipe, make_registry())
     (tmp_path / "cache").mkdir()

@@ -23,7 +23,7 @@ from tlkit.models.families import APPLICATIONS
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.recipe.schema import Selection
-from tlkit.runlock import FullDiskError
+from tlkit.system.disk import FullDiskError
 
 L = keras.layers
 traces = []

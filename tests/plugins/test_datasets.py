@@ -8,7 +8,7 @@ import tlkit_datasets
 from PIL import Image
 
 from tlkit import IGNORE, DataError, DatasetContext
-from tlkit.data.mask_decode import decode_mask
+from tlkit.data.images.mask_decode import decode_mask
 
 RECORDS = {record.name: record for record in tlkit_datasets.tlkit_datasets()}
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit import from_recipe, kept
-from tlkit.data.pipeline import Feed, batch_seeds
-from tlkit.data.policies import code_digest
-from tlkit.data.shards import write_shard
-from tlkit.kept import all_kept, make_room
+from tlkit.data.feed.pipeline import Feed, batch_seeds
+from tlkit.data.feed.policies import code_digest
+from tlkit.data.store.shards import write_shard
+from tlkit.jobs import parts as recipe_parts
 from tlkit.models.freeze import prepare
 from tlkit.recipe.load import load_recipe
+from tlkit.system import cache as disk_cache
+from tlkit.system.cache import all_kept, make_room
 from tlkit.train import features
 from tlkit.train.features import FeatureFeed, FeatureSet, FrozenPart, features_key
 
@@ -143,11 +144,11 @@ class Parts:
         file.write_text(KINDS["classification"])
         recipe = load_recipe(file, registry, ["input.batch_size=32", *overrides])
         (folder / "store").mkdir()
-        self.data = from_recipe.open_data(recipe, folder / "store", few=600)
-        network = from_recipe.build_network(recipe, self.data.classes, self.data.label_kind)
-        phase = from_recipe.plan_phases(recipe, network)[0]
+        self.data = recipe_parts.open_data(recipe, folder / "store", few=600)
+        network = recipe_parts.build_network(recipe, self.data.classes, self.data.label_kind)
+        phase = recipe_parts.plan_phases(recipe, network)[0]
         self.part = FrozenPart(prepare(network, phase).frozen_part)
-        self.policies = from_recipe.build_policies(recipe, self.data)
+        self.policies = recipe_parts.build_policies(recipe, self.data)
         self.feed = Feed(self.data, 32, self.policies)
         self.rows = self.data.indices("train")
 
@@ -261,7 +262,7 @@ def test_augmented_features_serve_later_runs_with_the_same_draws(run):
 
 
 def test_augmented_features_are_gone_after_the_run_when_their_code_can_not_be_read(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("tlkit.data.policies.code_digest", lambda _function: None)
+    monkeypatch.setattr("tlkit.data.feed.policies.code_digest", lambda _function: None)
     _, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
     assert "2 passes" in told
     assert not (tmp_path / "run" / "cache").exists()
@@ -316,7 +317,7 @@ def test_where_no_cache_folder_can_be_made_features_are_kept_for_the_run_alone(r
 
 @pytest.mark.parametrize("options", [[], ["augment.name=flip", "train.views=2"]], ids=["plain", "augmented"])
 def test_above_the_limit_features_are_kept_for_the_run_alone(run, tmp_path, options):
-    kept.set_limit(0)
+    disk_cache.set_limit(0)
     _, told = run("classification", "run", "train.cache=on", *options)
     assert re.search(r"features are not kept for later runs: they take \S+ MB, but tlkit cache limit allows 0 GB", told)
     assert "features are kept: " in told
@@ -330,7 +331,7 @@ def test_the_least_recently_used_go_first(cache):
         folder.mkdir(parents=True)
         (folder / "0000-feature0.npy").write_bytes(b"x" * 100)
         os.utime(folder, (1e9 - age, 1e9 - age))
-    kept.set_limit(260e-9)
+    disk_cache.set_limit(260e-9)
     assert [each.folder.name for each in all_kept()] == ["middle", "new"]
     make_room(50)
     assert len(all_kept()) == 2
@@ -342,7 +343,7 @@ def test_a_limit_that_is_no_number_is_named(cache):
     cache.mkdir(parents=True)
     (cache.parent / "limit.txt").write_text("much")
     with pytest.raises(tlkit.DataError, match=r"limit\.txt: expected gigabytes, 0 or more, received 'much'"):
-        kept.limit()
+        disk_cache.limit()
 
 
 def test_the_key_depends_on_files_settings_and_weights(parts):

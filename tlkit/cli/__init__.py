@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.errors import RecipeError, TlkitError
-from tlkit.signals import Interrupted
+from tlkit.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from tlkit.registry import Registry
@@ -48,7 +48,7 @@ class Session:
     @cached_property
     def registry(self) -> Registry:
         """The installed plugins and those of ``--plugin``."""
-        from tlkit.registry import make_registry
+        from tlkit.discovery import make_registry
 
         if self.only_ours and self.plugin_files:
             raise click.UsageError("--no-plugins and --plugin contradict each other")
@@ -80,7 +80,7 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            from tlkit.registry import nearest
+            from tlkit.system.text import nearest
 
             names = [*VERBS, *ctx.ensure_object(Session).commands]
             near = nearest(args[0], names)

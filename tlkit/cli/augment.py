@@ -35,23 +35,23 @@ def augment(
 
     A few images are read; nothing is trained.
     """
-    from tlkit import from_recipe
-    from tlkit.quiet import start_tensorflow
+    from tlkit.jobs import parts
     from tlkit.recipe import catalog
     from tlkit.recipe.load import load_recipe
-    from tlkit.rundir import check_new_file, write_atomically
+    from tlkit.system.disk import check_new_file, write_atomically
+    from tlkit.system.tensorflow import start_tensorflow
 
     checked = load_recipe(catalog.resolve(recipe), session.registry, overrides)
     target = out or Path(f"{checked.name}-augment.png")
     check_new_file(target, overwrite=overwrite)
     names = [each.record.name for each in checked.augment]
     start_tensorflow()
-    from tlkit.evaluate.augment_sheet import augment_sheet
+    from tlkit.report.augment_sheet import augment_sheet
 
     with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
-        data = from_recipe.open_data(checked, Path(folder), few=images)
+        data = parts.open_data(checked, Path(folder), few=images)
         title = f"{checked.name}: {' → '.join(names)}"
-        policies = from_recipe.build_policies(checked, data)
+        policies = parts.build_policies(checked, data)
         sheet = augment_sheet(data, policies, views=views if policies else 1, seed=checked.seed, title=title)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, sheet)

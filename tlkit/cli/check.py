@@ -12,8 +12,8 @@ import click
 from tlkit.cli import Session, set_option
 
 if TYPE_CHECKING:
-    from tlkit.data.checks import Checked
-    from tlkit.data.survey import Survey
+    from tlkit.data.checks.check import Checked
+    from tlkit.data.init.survey import Survey
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
 
@@ -74,8 +74,8 @@ def check(
     that did not change is not read again. The exit code is 1 when anything was found that [check] calls an error.
     """
     from tlkit.errors import DataError
-    from tlkit.rundir import check_new_file, write_atomically
-    from tlkit.train.progress import Reporter
+    from tlkit.system.disk import check_new_file, write_atomically
+    from tlkit.system.progress import Reporter
 
     for file in filter(None, (json_file, page_file)):
         check_new_file(file, overwrite=overwrite)
@@ -105,7 +105,7 @@ def check(
         write_atomically(json_file, report.json_text())
         click.echo(f"{json_file}: written")
     if page_file is not None:
-        from tlkit.evaluate.check_page import check_page
+        from tlkit.report.check_page import check_page
 
         write_atomically(page_file, check_page(report))
         click.echo(f"{page_file}: written; open it in a browser")
@@ -114,8 +114,8 @@ def check(
 
 
 def _target(target: Path, registry: Registry, overrides: tuple[str, ...]) -> _Target:
-    from tlkit.data.scaffold import Choices, path_text, recipe_text
-    from tlkit.data.survey import FewClassesError, NoClassesError, survey
+    from tlkit.data.init.scaffold import Choices, path_text, recipe_text
+    from tlkit.data.init.survey import FewClassesError, NoClassesError, survey
     from tlkit.recipe import catalog
     from tlkit.recipe.load import load_recipe, parse_recipe
 
@@ -130,9 +130,9 @@ def _target(target: Path, registry: Registry, overrides: tuple[str, ...]) -> _Ta
 
 
 def _checked(wanted: _Target, target: Path, progress: Callable[[int, int], None]) -> Checked:
-    from tlkit import from_recipe
-    from tlkit.data.checks import check_samples
-    from tlkit.data.folder_check import unlabelled, with_beside
+    from tlkit.data.checks.check import check_samples
+    from tlkit.data.checks.folder_check import unlabelled, with_beside
+    from tlkit.jobs import parts
 
     recipe, found = wanted.recipe, wanted.found
     if not wanted.labelled:
@@ -148,7 +148,7 @@ def _checked(wanted: _Target, target: Path, progress: Callable[[int, int], None]
             minimum_classes=0,
         )
         return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
-    checked = from_recipe.check_data(recipe, progress)
+    checked = parts.check_data(recipe, progress)
     if found is None:
         return checked
     inner = [folder for folder in (found.images, found.masks) if folder is not None] or [found.root]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from tlkit.evaluate.runs import ComparedRun
+    from tlkit.report.runs import ComparedRun
 
 Column = tuple[str, list[str]]
 """A title and a cell for each row."""
@@ -61,10 +61,10 @@ def compare(
     from rich.console import Console
 
     from tlkit.errors import DataError
-    from tlkit.evaluate import compare as work
-    from tlkit.evaluate.curves import Curve, compared_curves
-    from tlkit.evaluate.runs import open_runs
-    from tlkit.rundir import write_atomically
+    from tlkit.report import compare as work
+    from tlkit.report.curves import Curve, compared_curves
+    from tlkit.report.runs import open_runs
+    from tlkit.system.disk import write_atomically
 
     work.check_targets(out, table, overwrite=overwrite)
     opened = open_runs(runs)
@@ -97,7 +97,7 @@ def compare(
 
 def _short(titles: Sequence[str], length: int) -> list[str]:
     """The titles cut in the middle to that many characters, unless two would then be the same."""
-    from tlkit.evaluate.canvas import shorten
+    from tlkit.report.canvas import shorten
 
     cut = [shorten(title, max(length, 12), middle=True) for title in titles]
     return cut if len(set(cut)) == len(cut) else list(titles)
@@ -105,7 +105,7 @@ def _short(titles: Sequence[str], length: int) -> list[str]:
 
 def _metric_columns(runs: Sequence[ComparedRun], titles: Sequence[str]) -> list[Column]:
     """A row a run; the best of a column is marked with a star."""
-    from tlkit.evaluate.compare import shared_headlines
+    from tlkit.report.compare import shared_headlines
 
     seconds = [sum(run.history.seconds) if run.history.epochs else None for run in runs]
     columns = [
@@ -154,7 +154,7 @@ def _whole(value: float) -> str:
 
 
 def _difference_columns(runs: Sequence[ComparedRun], titles: Sequence[str]) -> list[Column]:
-    from tlkit.evaluate.compare import differences
+    from tlkit.report.compare import differences
 
     rows = differences(runs)
     columns = [("what differs in the recipes", list(rows))]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tlkit.data.prepare import Data
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
-    from tlkit.rundir import RunFolder
+    from tlkit.runs.folder import RunFolder
 
 
 @click.command()
@@ -54,8 +54,9 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from tlkit.quiet import start_tensorflow
-    from tlkit.rundir import RunFolder, check_new_file
+    from tlkit.runs.folder import RunFolder
+    from tlkit.system.disk import check_new_file
+    from tlkit.system.tensorflow import start_tensorflow
 
     RunFolder(run).read_card()
     if out is not None:
@@ -63,7 +64,7 @@ def evaluate(
     start_tensorflow()
     from tlkit.evaluate.evaluator import evaluate as measure
     from tlkit.evaluate.predictor import Predictor
-    from tlkit.evaluate.report import write_metrics
+    from tlkit.report.report import write_metrics
 
     if new_data is not None and split is not None:
         raise click.UsageError("--split is of the run's own data; it doesn't go with --data")
@@ -114,7 +115,7 @@ def recipe_with_data(folder: RunFolder, registry: Registry, new_data: Path | Non
     import json
 
     from tlkit.errors import DataError, RunError
-    from tlkit.run_plugins import load_run_recipe
+    from tlkit.runs.plugins import load_run_recipe
 
     if not folder.recipe.is_file():
         raise RunError(f"{folder.recipe}: no such file; it tells how the run's data is read")

@@ -40,11 +40,11 @@ def init(
     FOLDER has a folder a class (also under train, val and test), or images and masks of the same names.
     """
     from tlkit.contracts import Backbone
-    from tlkit.data.scaffold import Choices, describe, recipe_text
-    from tlkit.data.survey import survey
+    from tlkit.data.init.scaffold import Choices, describe, recipe_text
+    from tlkit.data.init.survey import survey
     from tlkit.errors import DataError
     from tlkit.recipe.load import parse_recipe
-    from tlkit.rundir import write_atomically
+    from tlkit.system.disk import write_atomically
 
     options = session.registry.find(Backbone, backbone).options
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-._") or "images"

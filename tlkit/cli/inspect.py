@@ -11,7 +11,7 @@ import click
 from tlkit.cli import Session, set_option
 
 if TYPE_CHECKING:
-    from tlkit.inspection import Inspection
+    from tlkit.jobs.inspect import Inspection
 
 
 @click.command()
@@ -44,11 +44,12 @@ def inspect(
     """
     from rich.console import Console
 
-    from tlkit.quiet import start_tensorflow
     from tlkit.recipe import catalog
     from tlkit.recipe.load import load_recipe
-    from tlkit.run_plugins import load_run_recipe
-    from tlkit.rundir import RunFolder, check_new_file, write_atomically
+    from tlkit.runs.folder import RunFolder
+    from tlkit.runs.plugins import load_run_recipe
+    from tlkit.system.disk import check_new_file, write_atomically
+    from tlkit.system.tensorflow import start_tensorflow
 
     run = RunFolder(target) if target.is_dir() else None
     if run is not None:
@@ -61,7 +62,7 @@ def inspect(
         recipe = load_run_recipe(run, session.registry)
     folder = out or (Path(f"{recipe.name}-inspect") if run is None else run.path / "inspect")
     start_tensorflow()
-    from tlkit.inspection import TITLES, inspect_recipe, inspect_run, page, pictures
+    from tlkit.jobs.inspect import TITLES, inspect_recipe, inspect_run, page, pictures
 
     for name in (*TITLES, "index.html"):
         check_new_file(folder / name, overwrite=overwrite)

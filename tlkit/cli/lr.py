@@ -48,10 +48,10 @@ def lr(
     the rate at which it falls fastest is suggested (Smith 2017, arXiv:1506.01186). The trial ends early where the
     loss explodes. The recipe is not changed and no run folder is made.
     """
-    from tlkit.quiet import start_tensorflow
     from tlkit.recipe import catalog
     from tlkit.recipe.load import load_recipe
-    from tlkit.rundir import check_new_file, write_atomically
+    from tlkit.system.disk import check_new_file, write_atomically
+    from tlkit.system.tensorflow import start_tensorflow
 
     if low >= high:
         raise click.UsageError(f"--from {low:g} is not below --to {high:g}")
@@ -59,9 +59,9 @@ def lr(
     target = out or Path(f"{checked.name}-lr.png")
     check_new_file(target, overwrite=overwrite)
     start_tensorflow()
-    from tlkit.evaluate.pictures import learning_rate_plot
-    from tlkit.range_test import range_test
-    from tlkit.train.progress import Reporter
+    from tlkit.jobs.range_test import range_test
+    from tlkit.report.pictures import learning_rate_plot
+    from tlkit.system.progress import Reporter
 
     with Reporter() as reporter, tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
         found = range_test(checked, Path(folder), reporter, phase=phase, low=low, high=high, steps=steps)

@@ -11,7 +11,8 @@ import click
 from tlkit.cli import Session
 from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Options, Schedule
 from tlkit.errors import PluginError
-from tlkit.registry import KINDS, nearest
+from tlkit.registry import KINDS
+from tlkit.system.text import nearest
 
 _KINDS: dict[str, type] = {
     "backbone": Backbone,

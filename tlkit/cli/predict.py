@@ -37,13 +37,13 @@ def predict(
     from rich.console import Console
 
     from tlkit.errors import DataError
-    from tlkit.quiet import start_tensorflow
-    from tlkit.rundir import RunFolder
+    from tlkit.runs.folder import RunFolder
+    from tlkit.system.tensorflow import start_tensorflow
 
     card = RunFolder(run).read_card()
     start_tensorflow()
-    from tlkit.evaluate.prediction_files import check_target, write_predictions
     from tlkit.evaluate.predictor import Predictor, find_images
+    from tlkit.report.prediction_files import check_target, write_predictions
 
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     found = find_images(files)

@@ -46,7 +46,7 @@ def cp(name: str, destination: Path, force: bool) -> None:
     """
     from tlkit.errors import RecipeError
     from tlkit.recipe.catalog import find
-    from tlkit.rundir import write_atomically
+    from tlkit.system.disk import write_atomically
 
     recipe = find(name)
     target = destination / recipe.file.name if destination.is_dir() else destination

@@ -25,20 +25,21 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from tlkit.quiet import start_tensorflow
-    from tlkit.rundir import RunFolder
-    from tlkit.runlock import locked, telling_of_the_disk
+    from tlkit.runs.disk_errors import telling_of_the_disk
+    from tlkit.runs.folder import RunFolder
+    from tlkit.runs.lock import locked
+    from tlkit.system.tensorflow import start_tensorflow
 
     folder = RunFolder(run)
     folder.read_card()
     folder.refuse_links()
     start_tensorflow()
     from tlkit.cli.evaluate import open_run_data, recipe_with_data
-    from tlkit.evaluate.history import read_history
     from tlkit.evaluate.predictor import Predictor
-    from tlkit.evaluate.report import plugin_sections, write_results
-    from tlkit.evaluate.runs import kept_epoch
     from tlkit.recipe.monitor import choose_monitor
+    from tlkit.report.report import plugin_sections, write_results
+    from tlkit.report.runs import kept_epoch
+    from tlkit.runs.history import read_history
 
     registry = context.obj.registry
     console = Console(stderr=True, highlight=False, soft_wrap=True)

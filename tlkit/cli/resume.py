@@ -19,6 +19,6 @@ def resume(session: Session, run: Path, overrides: tuple[str, ...]) -> None:
     It ends with the same weights as a run in one go. With --set schedule.epochs=20 or the like a run is extended, also
     one that has ended.
     """
-    from tlkit import api
+    from tlkit.jobs import api
 
     api.resume(run, overrides, registry=session.registry)

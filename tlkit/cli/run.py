@@ -32,10 +32,10 @@ def run(
     if folds is not None:
         if deterministic:
             raise click.UsageError("--deterministic is not passed on to folds; it doesn't go with --folds")
-        from tlkit.folds import cross_validate
+        from tlkit.jobs.folds import cross_validate
 
         cross_validate(recipe, folds, overrides, out, registry=session.registry, jobs=jobs)
         return
-    from tlkit import api
+    from tlkit.jobs import api
 
     api.run(recipe, overrides, out, registry=session.registry, deterministic=deterministic)

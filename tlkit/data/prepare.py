@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
@@ -13,18 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.contracts import IGNORE, Dataset, DatasetContext, LabelKind, Sample, SampleSet, SetAside, Split, Task
-from tlkit.data.checks import BAD_NAME, Checked, check_samples, is_encodable
-from tlkit.data.findings import encodable
-from tlkit.data.labels import classes_left, label_text, with_classes
-from tlkit.data.samples_csv import repeat_splits, within_samples_csv
-from tlkit.data.splits import Splits, assign_splits, groups_of
-from tlkit.data.store import Progress, Store, fill_store, listing
-from tlkit.errors import DataError, PluginError
+from tlkit.contracts import Dataset, DatasetContext, LabelKind, Sample, SampleSet, SetAside, Split, Task
+from tlkit.data.checks.check import BAD_NAME, Checked, check_samples, is_encodable
+from tlkit.data.checks.findings import encodable
+from tlkit.data.sample_set import check_sample_set
+from tlkit.data.splits.assign import Splits, assign_splits, groups_of
+from tlkit.data.splits.labels import classes_left, label_text, with_classes
+from tlkit.data.splits.samples_csv import repeat_splits, within_samples_csv
+from tlkit.data.store.store import Progress, Store, fill_store, listing
+from tlkit.errors import DataError
 from tlkit.recipe.schema import CheckTable, InputTable, Selection
-from tlkit.rundir import write_atomically
-
-MASK_CLASSES = IGNORE - 1
+from tlkit.system.disk import write_atomically
 
 
 @dataclass(frozen=True)
@@ -357,57 +355,3 @@ def _split_notes(split: Splits, labels: np.ndarray | None, classes: Sequence[str
     trained = set(numbers[split.splits == "train"].tolist())
     lacking = [name for number, name in enumerate(classes) if number not in trained]
     return [f"no training image of {', '.join(lacking[:8])}"] if lacking else []
-
-
-def check_sample_set(found: SampleSet, task: Task, name: str, minimum_classes: int = 2) -> None:
-    """Check what a data set returned.
-
-    Raises:
-        DataError: nothing to train on: no samples, or one class.
-        PluginError: the data set broke its contract.
-    """
-    if not isinstance(found, SampleSet):
-        raise PluginError(f'dataset "{name}": expected open to return a SampleSet, received {found!r}')
-    if not found.samples:
-        aside = f"; {len(found.set_aside)} files were set aside:\n{listing(found.set_aside)}" if found.set_aside else ""
-        raise DataError(f'dataset "{name}": no images found in {found.root or "it"}{aside}')
-    if len(found.classes) < minimum_classes:
-        raise DataError(
-            f'dataset "{name}": only one class ({", ".join(found.classes) or "none"}); '
-            "at least two are needed to learn a difference"
-        )
-    twice = [name for name, count in Counter(found.classes).items() if count > 1]
-    if twice:
-        raise PluginError(f'dataset "{name}": class names stand twice: {", ".join(twice[:5])}')
-    repeated = [key for key, count in Counter(sample.key for sample in found.samples).items() if count > 1]
-    if repeated:
-        raise PluginError(f'dataset "{name}": keys stand twice: {", ".join(repeated[:5])}')
-    for what, array in (("images", found.images), ("masks", found.masks)):
-        if array is not None and array.dtype != np.uint8:
-            raise PluginError(f'dataset "{name}": expected {what} of dtype uint8, received {array.dtype}')
-    if found.masks is not None and not set(np.unique(found.masks).tolist()) <= {*range(len(found.classes)), IGNORE}:
-        raise PluginError(f'dataset "{name}": masks have values that are neither a class number nor {IGNORE}')
-    for sample in found.samples:
-        problem = _sample_problem(sample, found, task)
-        if problem:
-            raise PluginError(f'dataset "{name}": sample {sample.key}: {problem}')
-    if task == "segmentation" and len(found.classes) > MASK_CLASSES:
-        raise DataError(f'dataset "{name}": {len(found.classes)} classes; masks can have at most {MASK_CLASSES}')
-
-
-def _sample_problem(sample: Sample, found: SampleSet, task: Task) -> str | None:
-    if task == "segmentation":
-        if sample.mask is None:
-            return "expected a mask for the task segmentation"
-        if isinstance(sample.mask, Path) and found.mask_table is None:
-            return "its mask is a file, but the sample set has no mask_table"
-    else:
-        labels = sample.label if isinstance(sample.label, tuple) else (sample.label,)
-        if found.multi_label != isinstance(sample.label, tuple):
-            return f"expected {'a tuple of class numbers' if found.multi_label else 'a class number'}"
-        if any(label is None or not 0 <= label < len(found.classes) for label in labels):
-            return f"label {sample.label} is not in 0-{len(found.classes) - 1}"
-    for what, row, array in (("image", sample.image, found.images), ("mask", sample.mask, found.masks)):
-        if isinstance(row, int) and (array is None or not 0 <= row < len(array)):
-            return f"its {what} is row {row}, but the sample set has {0 if array is None else len(array)} {what}s"
-    return None

@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.contracts import IGNORE, LabelKind
-from tlkit.data.pipeline import Feed
+from tlkit.data.feed.pipeline import Feed
 from tlkit.errors import DataError
 from tlkit.evaluate.metrics import Metrics, classification_metrics, segmentation_metrics
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.inference import images_at_once
 from tlkit.models.losses import Targets
-from tlkit.rundir import Card
+from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
     from tlkit.data.prepare import Data

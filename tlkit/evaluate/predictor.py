@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlkit.data.decode import decode_to_size, restore_mask
-from tlkit.data.parallel import in_threads
+from tlkit.data.images.decode import decode_to_size, restore_mask
 from tlkit.errors import DataError, RunError
 from tlkit.evaluate.evaluator import Inference
 from tlkit.files import SUFFIXES, images_in
 from tlkit.models.inference import images_at_once
 from tlkit.models.safe_load import NotAllowedError, load_model_file
-from tlkit.run_plugins import missing_plugins
-from tlkit.rundir import Card, RunFolder
+from tlkit.runs.card import Card
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.plugins import missing_plugins
+from tlkit.system.parallel import in_threads
 
 Paths = str | Path | Iterable[str | Path]
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tlkit.contracts import IGNORE, LabelKind, Task
 from tlkit.errors import Problem, RecipeError
 from tlkit.recipe.schema import Loss
-from tlkit.registry import nearest
+from tlkit.system.text import nearest
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tlkit.errors import Problem, RecipeError
 from tlkit.models.losses import Targets
-from tlkit.registry import nearest
+from tlkit.system.text import nearest
 
 
 def iou_from_confusion(confusion: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from keras.src.applications.convnext import LayerScale
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import ACTIVATIONS, DTYPES, LAYERS, OTHERS, WITH_REGISTERED_NAME
-from tlkit.runlock import FullDiskError, free_bytes, is_full
+from tlkit.system.disk import FullDiskError, free_bytes, is_full
 
 MOST_CONFIG_BYTES = 64_000_000
 MOST_WEIGHT_BYTES = 16_000_000_000

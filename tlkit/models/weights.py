@@ -12,10 +12,10 @@ import keras
 
 from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
 from tlkit.errors import DataError, RunError
-from tlkit.fetch import download
 from tlkit.files import expanded
 from tlkit.models.graph import snake_case
 from tlkit.models.safe_load import load_model_file, refuse_links
+from tlkit.system.fetch import download
 
 Tensors = list[tuple[str, Any]]
 

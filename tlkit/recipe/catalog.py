@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import RecipeError
-from tlkit.registry import nearest
+from tlkit.system.text import nearest
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from tlkit.recipe.messages import Place, problems_of, show, syntax_problem
 from tlkit.recipe.override import override
 from tlkit.recipe.schema import PLUGIN_TABLES, CheckTable, InputTable, Recipe, Selection, TrainTable
 from tlkit.recipe.source import KeyPath, key_lines, parse_toml
-from tlkit.registry import KINDS, Registry, nearest
+from tlkit.registry import KINDS, Registry
+from tlkit.system.text import nearest
 
 Values = dict[str, Any]
 

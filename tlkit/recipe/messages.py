@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from tlkit.errors import Problem
 from tlkit.recipe.source import syntax_error_line
-from tlkit.registry import nearest
+from tlkit.system.text import nearest
 
 _TYPES = {
     "int_type": "a whole number",

@@ -10,7 +10,7 @@ from typing import Literal
 from tlkit.contracts import Task
 from tlkit.errors import Problem, RecipeError
 from tlkit.recipe.schema import TrainTable
-from tlkit.registry import nearest
+from tlkit.system.text import nearest
 
 _LESS = ("loss", "error", "mse", "mae", "entropy", "hinge", "divergence", "poisson", "false_")
 _MORE = ("accuracy", "iou", "io_u", "auc", "precision", "recall", "score", "correlation", "similarity", "true_")

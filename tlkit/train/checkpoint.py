@@ -22,8 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
 from tlkit.contracts import EarlyStop
-from tlkit.rundir import write_atomically
-from tlkit.runlock import FullDiskError, free_bytes, is_full, size_text
+from tlkit.system.disk import FullDiskError, free_bytes, is_full, size_text, write_atomically
 
 KEPT = 2
 _MOST_STATE_BYTES = 256_000_000

@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tlkit.quiet import is_deterministic
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.system.tensorflow import is_deterministic
 
 PACKAGES = (
     "tlkit",

@@ -21,16 +21,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tlkit.data.decode import DECODING
-from tlkit.data.parallel import in_threads
-from tlkit.data.pipeline import AHEAD, Feed
+from tlkit.data.feed.pipeline import AHEAD, Feed
+from tlkit.data.images.decode import DECODING
 from tlkit.data.prepare import Data
-from tlkit.data.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, write_shard
-from tlkit.kept import ABOUT, mark_used
+from tlkit.data.store.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, write_shard
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests
 from tlkit.models.inference import images_at_once
-from tlkit.rundir import write_atomically
+from tlkit.system.cache import ABOUT, mark_used
+from tlkit.system.disk import write_atomically
+from tlkit.system.parallel import in_threads
 
 Progress = Callable[[int, int], None]
 

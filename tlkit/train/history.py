@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tlkit.models.freeze import FreezeRow
-from tlkit.runlock import naming
+from tlkit.system.disk import naming
 
 
 class HistoryFile:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from tlkit.contracts import Phase
-from tlkit.data.policies import Policy
+from tlkit.data.feed.policies import Policy
 from tlkit.data.prepare import Data
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.models.assemble import Network
@@ -20,12 +20,13 @@ from tlkit.models.losses import BatchLoss, Targets, class_weights
 from tlkit.models.metrics import MetricSet
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.schema import TrainTable
-from tlkit.rundir import RunFolder, write_atomically
-from tlkit.signals import Signals
+from tlkit.runs.folder import RunFolder
+from tlkit.system.disk import write_atomically
+from tlkit.system.progress import Reporter
+from tlkit.system.signals import Signals
 from tlkit.train.checkpoint import Checkpoint, Checkpoints, PhaseState, Planned, State
 from tlkit.train.history import FreezeFile, HistoryFile
 from tlkit.train.phase_run import PhaseRun
-from tlkit.train.progress import Reporter
 from tlkit.train.steps import Optimizers
 
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from tlkit.contracts import Phase, Plateau
-from tlkit.data.pipeline import Feed, batch_seeds, epoch_order
+from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.errors import RunError
 from tlkit.models.freeze import (
     FreezeError,
@@ -26,13 +26,13 @@ from tlkit.models.freeze import (
     prove,
 )
 from tlkit.recipe.monitor import choose_monitor
-from tlkit.runlock import naming
-from tlkit.signals import Interrupted
+from tlkit.system.disk import naming
+from tlkit.system.signals import Interrupted
 from tlkit.train.averaging import WeightAverage
 from tlkit.train.checkpoint import Checkpoint, PhaseState, WatchState
+from tlkit.train.feature_cache import Keeping
 from tlkit.train.features import FeatureFeed, FrozenPart
 from tlkit.train.history import FreezeFile
-from tlkit.train.kept_features import Keeping
 from tlkit.train.loss_scale import LossScale
 from tlkit.train.monitor import Watch
 from tlkit.train.rates import LearningRate

@@ -12,7 +12,7 @@ import keras
 from tlkit.contracts import Constant, Cosine, Phase, Plateau, Step
 from tlkit.contracts import Optimizer as OptimizerOptions
 from tlkit.errors import Problem, RecipeError
-from tlkit.registry import nearest
+from tlkit.system.text import nearest
 
 _AVERAGING = frozenset({"use_ema", "ema_momentum", "ema_overwrite_frequency"})
 _NOT_OPTIONS = _AVERAGING | {"self", "kwargs", "learning_rate", "name"}

@@ -1,0 +1,214 @@
+"""The store: images are decoded once, also for later runs; what is damaged is decoded anew."""
+
+from __future__ import annotations
+
+import errno
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tlkit import DataError, MaskTable, Sample, SampleSet
+from tlkit.data.images.decode import decode_image, fit_image
+from tlkit.data.store import shards
+from tlkit.data.store import store as module
+from tlkit.data.store.store import fill_store
+from tlkit.system import cache as disk_cache
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Makes a sample set of small photographs of noise, with masks if wanted."""
+
+    def make(count=7, *, masks=False, first=0):
+        samples = []
+        for number in range(first, first + count):
+            random = np.random.default_rng(number)
+            file, mask = tmp_path / f"{number}.png", tmp_path / f"{number}-mask.png"
+            Image.fromarray(random.integers(0, 256, (30, 20 + number, 3), dtype=np.uint8)).save(file)
+            Image.fromarray(random.integers(0, 3, (30, 20 + number), dtype=np.uint8)).save(mask)
+            samples.append(Sample(file.name, file, mask=mask) if masks else Sample(file.name, file, label=0))
+        table = MaskTable({0: 0, 1: 1, 2: 0}) if masks else None
+        return SampleSet(tuple(samples), ("a", "b"), mask_table=table)
+
+    return make
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The names of the files that were decoded."""
+    names = []
+    original = module.decode_to_size
+    monkeypatch.setattr(module, "decode_to_size", lambda path, *rest: names.append(path.name) or original(path, *rest))
+    return names
+
+
+def fill(found, folder, **options):
+    folder.mkdir(exist_ok=True)
+    return fill_store(found, (16, 12), "stretch", folder, **{"keep": True, **options})
+
+
+def expected(found):
+    return np.stack([fit_image(decode_image(each.image), (16, 12), "stretch") for each in found.samples])
+
+
+def test_images_are_those_of_their_files_in_the_samples_order(photos, tmp_path):
+    found = photos()
+    store, used, aside, notes = fill(found, tmp_path / "run", keep=False)
+    np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
+    np.testing.assert_array_equal(store.images[3], expected(found)[3])
+    assert store.images.shape == (7, 16, 12, 3)
+    assert store.sizes.tolist() == [[30, 20 + number] for number in range(7)]
+    assert (used, aside, notes) == (found.samples, (), ())
+
+
+def test_a_later_run_decodes_only_what_is_new(photos, tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(module, "_SHARD_BYTES", 3 * 16 * 12 * 3)
+    fill(photos(5), tmp_path / "one")
+    assert len(decoded) == 5
+    decoded.clear()
+    found = photos(4, first=3)
+    store, *_ = fill(found, tmp_path / "two")
+    assert sorted(decoded) == ["5.png", "6.png"]
+    np.testing.assert_array_equal(store.images[np.array([3, 0, 2, 1])], expected(found)[[3, 0, 2, 1]])
+    assert store.sizes[:, 1].tolist() == [23, 24, 25, 26]
+    assert not list((tmp_path / "two").iterdir())
+
+
+def test_other_settings_have_images_of_their_own(photos, tmp_path, decoded):
+    fill(photos(2), tmp_path / "run")
+    fill(photos(2, masks=True), tmp_path / "run")
+    fill_store(photos(2), (16, 12), "pad", tmp_path / "run", keep=True)
+    fill_store(photos(2), (12, 16), "stretch", tmp_path / "run", keep=True)
+    assert len(decoded) == 8
+
+
+def test_a_changed_file_is_decoded_anew(photos, tmp_path, decoded):
+    fill(photos(3), tmp_path / "run")
+    decoded.clear()
+    found = photos(3)
+    Image.new("RGB", (21, 30), "red").save(found.samples[1].image)
+    store, *_ = fill(found, tmp_path / "run")
+    assert decoded == ["1.png"]
+    np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
+
+
+def test_a_changed_mask_is_decoded_anew(photos, tmp_path, decoded):
+    fill(photos(3, masks=True), tmp_path / "run")
+    decoded.clear()
+    found = photos(3, masks=True)
+    Image.new("L", (21, 30), 1).save(found.samples[1].mask)
+    store, *_ = fill(found, tmp_path / "run")
+    assert decoded == ["1.png"]
+    assert (store.masks[1] == 1).all()
+
+
+def test_a_shard_with_a_flipped_bit_is_decoded_anew(photos, tmp_path, cache, decoded):
+    found = photos(3)
+    fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.npy")
+    content = bytearray(file.read_bytes())
+    content[-10] ^= 1
+    file.write_bytes(content)
+    decoded.clear()
+    store, *_ = fill(found, tmp_path / "run")
+    assert len(decoded) == 3
+    np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
+
+
+def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(module, "_SHARD_BYTES", 2 * 16 * 12 * 3)
+    written = []
+
+    def killed(*arguments):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(arguments)
+        write(*arguments)
+
+    write = module.write_shard
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_shard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fill(photos(7), tmp_path / "run")
+    assert [each.about for each in disk_cache.all_kept()] == ["unfinished"]
+    decoded.clear()
+    found = photos(7)
+    store, *_ = fill(found, tmp_path / "run")
+    assert len(decoded) == 3
+    np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
+
+
+def test_a_limit_that_is_too_small_is_said_and_nothing_is_kept(photos, tmp_path):
+    disk_cache.set_limit(1e-6)
+    _, _, _, notes = fill(photos(), tmp_path / "run")
+    assert notes == (
+        "decoded images are not kept for later runs: they take 0.0 GB, but tlkit cache limit allows 1e-06 GB",
+    )
+    assert disk_cache.all_kept() == []
+    assert list((tmp_path / "run").glob("*/*.npy"))
+
+
+def test_a_full_disk_below_the_cache_is_said_and_the_run_goes_on(photos, tmp_path, cache, monkeypatch):
+    write = module.write_shard
+
+    def full(folder, *rest):
+        if cache in folder.parents:
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+        write(folder, *rest)
+
+    monkeypatch.setattr(module, "write_shard", full)
+    found = photos()
+    store, _, _, notes = fill(found, tmp_path / "run")
+    assert "No space left on device" in notes[0]
+    assert disk_cache.all_kept() == []
+    np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
+
+
+def test_a_full_disk_below_the_run_folder_names_the_folder(photos, tmp_path, monkeypatch):
+    def full(folder, *rest):
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr(module, "write_shard", full)
+    with pytest.raises(DataError, match=r"run.*: can't be written: No space left on device"):
+        fill(photos(), tmp_path / "run", keep=False)
+
+
+def test_images_of_arrays_are_not_kept(tmp_path):
+    images = np.zeros((4, 8, 8), np.uint8)
+    found = SampleSet(tuple(Sample(str(row), row, label=0) for row in range(4)), ("a", "b"), images=images)
+    fill(found, tmp_path / "run")
+    assert disk_cache.all_kept() == []
+
+
+def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path):
+    found = photos(3)
+    found.samples[1].image.write_bytes(b"no image")
+    for _ in range(2):
+        store, used, aside, _ = fill(found, tmp_path / "run")
+        assert [each.key for each in used] == ["0.png", "2.png"]
+        assert [each.key for each in aside] == ["1.png"]
+        assert len(store.images) == 2
+
+
+def test_mapped_pages_are_given_back_and_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "MAPPED_BYTES", 100)
+    monkeypatch.setattr(shards, "AROUND_BYTES", 0)
+    released = []
+    release = shards.release
+    monkeypatch.setattr(shards, "release", lambda values: released.append(values) or release(values))
+    values = np.arange(400, dtype=np.uint8).reshape(20, 20)
+    shards.write_shard(tmp_path, "0000", {"images": values}, {})
+    arrays, _ = shards.read_shard(tmp_path, "0000", check=False)
+    rows = shards.Rows([arrays["images"]], np.stack([np.zeros(20, np.int64), np.arange(20)], 1))
+    row = rows[3]
+    for _ in range(3):
+        np.testing.assert_array_equal(rows[np.arange(6)], values[:6])
+    assert len(released) == 3
+    np.testing.assert_array_equal(row, values[3])

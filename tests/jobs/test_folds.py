@@ -1,0 +1,265 @@
+"""Cross-validation: folds that part the images, a run for each, and what comes of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from command_line import tlkit_command
+
+import tlkit
+from tlkit import Sample
+from tlkit.jobs.folds import _Children, cross_validate, fold_notes, fold_splits
+from tlkit.recipe.load import load_recipe
+
+RECIPE = """
+name = "tiny"
+task = "classification"
+[data]
+name = "folder"
+path = "{path}"
+[input]
+image_size = 16
+batch_size = 8
+test = 0.2
+[backbone]
+name = "small_cnn"
+filters = [8]
+[head]
+name = "linear"
+[schedule]
+name = "full"
+epochs = 2
+learning_rate = 0.01
+"""
+
+
+def made(labels, groups=None, splits=None):
+    """The part of ``Data`` that folds are made of."""
+    count = len(labels)
+    return SimpleNamespace(
+        samples=[Sample(f"{row:03d}", row, label=int(label)) for row, label in enumerate(labels)],
+        labels=np.array(labels, np.int32),
+        splits=np.array(splits if splits is not None else ["train"] * count, dtype="<U10"),
+        groups=groups or [None] * count,
+        classes=tuple("abc"),
+    )
+
+
+def test_every_image_but_the_test_images_validates_once_and_classes_are_shared_out():
+    labels = [row % 3 for row in range(60)]
+    splits = ["test" if row < 12 else "validation" if row < 20 else "train" for row in range(60)]
+    folds = fold_splits(made(labels, splits=splits), 4, seed=1)
+    held = np.stack([fold == "validation" for fold in folds])
+    assert held.sum(0).tolist() == [0] * 12 + [1] * 48
+    assert all((fold[:12] == "test").all() for fold in folds)
+    for each in held:
+        assert np.bincount(np.array(labels)[each], minlength=3).tolist() == [4, 4, 4]
+
+
+def test_groups_stay_together():
+    labels = [row // 2 % 3 for row in range(60)]
+    groups = [f"group {row // 4}" if row < 48 else None for row in range(60)]
+    folds = fold_splits(made(labels, groups), 3, seed=1)
+    for fold in folds:
+        for name in set(groups[:48]):
+            assert len({fold[row] for row in range(48) if groups[row] == name}) == 1
+    assert np.stack([fold == "validation" for fold in folds]).sum(0).tolist() == [1] * 60
+
+
+def test_folds_depend_on_the_seed_and_not_on_the_order():
+    data = made([row % 3 for row in range(30)])
+    backwards = SimpleNamespace(**{**vars(data), "samples": data.samples[::-1], "labels": data.labels[::-1]})
+    for ours, theirs in zip(fold_splits(data, 3, seed=1), fold_splits(backwards, 3, seed=1), strict=True):
+        assert ours.tolist() == theirs[::-1].tolist()
+    assert fold_splits(data, 3, seed=1)[0].tolist() != fold_splits(data, 3, seed=2)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "message"),
+    [
+        ([0, 0, 0, 1, 1, 2], None, r"--folds 3: fewer images than folds of b \(2\), c \(1\)"),
+        ([0, 1], None, "--folds 3: there are only 2 images"),
+        ([0] * 6, ["g", "g", "g", "h", "h", "h"], "--folds 3: there are only 2 groups"),
+        ([0, 2] * 5 + [1] * 4, [None] * 10 + ["g"] * 4, "--folds 3: all images of b are in one group"),
+    ],
+)
+def test_too_few_images_are_named(labels, groups, message):
+    with pytest.raises(tlkit.DataError, match=message):
+        fold_splits(made(labels, groups), 3, seed=0)
+
+
+def test_a_class_of_fewer_groups_than_folds_trains_in_each_and_is_told_where_it_does_not_validate():
+    data = made([0, 2] * 6 + [1] * 6, [None] * 12 + ["g"] * 3 + ["h"] * 3)
+    folds = fold_splits(data, 3, seed=0)
+    held = [{data.groups[row] for row in range(12, 18) if fold[row] == "validation"} for fold in folds]
+    assert sorted(map(sorted, held)) == [[], ["g"], ["h"]]
+    assert fold_notes(data, folds) == [f"fold {held.index(set()) + 1} validates on no image of b"]
+
+
+def test_folds_of_all_classes_have_no_note():
+    data = made([0, 1, 2] * 9)
+    assert fold_notes(data, fold_splits(data, 3, seed=0)) == []
+
+
+def test_a_folder_with_quotes_in_its_name_is_given_to_the_folds(recipe, registry, tmp_path):
+    out = tmp_path / 'o_"q'
+    try:
+        out.mkdir()
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    cross_validate(recipe, 2, ["schedule.epochs=1"], out, registry=registry, quiet=True)
+    assert (out / "folds.json").is_file()
+
+
+@pytest.fixture
+def recipe(tmp_path, class_folders):
+    photos = class_folders({"cat": 15, "dog": 15})
+    file = tmp_path / "tiny.toml"
+    file.write_text(RECIPE.format(path=photos.as_posix()))
+    return file
+
+
+def test_a_cross_validation_predicts_every_image_once_and_goes_on_where_it_failed(recipe, registry, tmp_path, capsys):
+    out = tmp_path / "folds"
+    blocked = out / "fold-2"
+    blocked.mkdir(parents=True)
+    (blocked / "notes.txt").write_text("a file of the user's")
+    with pytest.raises(tlkit.RunError, match="not an empty folder"):
+        cross_validate(recipe, 3, out=out, registry=registry)
+    (blocked / "notes.txt").rename(tmp_path / "notes.txt")
+    blocked.rmdir()
+
+    def block(*_arguments, **_options):
+        blocked.mkdir()
+        (blocked / "notes.txt").write_text("a file of the user's")
+        return splits(*_arguments, **_options)
+
+    from tlkit.jobs import folds
+
+    splits = folds.fold_splits
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folds, "fold_splits", block)
+        with pytest.raises(tlkit.RunError, match=r"1 of 3 folds failed; the others stand\. Why is in .*fold-2\.log"):
+            cross_validate(recipe, 3, out=out, registry=registry)
+    assert (out / "fold-1" / "report.html").is_file()
+    assert (out / "fold-3" / "report.html").is_file()
+    assert "not an empty folder" in (out / "fold-2.log").read_text()
+    (blocked / "notes.txt").unlink()
+    before = (out / "fold-1" / "model.keras").stat().st_mtime_ns
+
+    result = cross_validate(recipe, 3, out=out, registry=registry)
+    assert (out / "fold-1" / "model.keras").stat().st_mtime_ns == before
+    with (out / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["key"] for row in rows}) == len(rows) == 24
+    right = np.mean([row["truth"] == row["prediction"] for row in rows])
+    written = json.loads((out / "folds.json").read_text())
+    assert np.isclose(written["mean"]["accuracy"], right)
+    assert result.mean == written["mean"]
+    accuracies = [fold["accuracy"] for fold in written["folds"]]
+    assert np.isclose(written["standard_deviation"]["accuracy"], np.std(accuracies, ddof=1))
+    assert "standard deviation" in capsys.readouterr().out
+    with pytest.raises(tlkit.RunError, match="the folds in it are of another recipe or number"):
+        cross_validate(recipe, 4, out=out, registry=registry)
+
+
+def test_folds_and_a_given_split_contradict_each_other(recipe, registry):
+    with pytest.raises(tlkit.RecipeError, match=r"input\.samples"):
+        cross_validate(recipe, 3, ["input.samples=x.csv"], registry=registry)
+    assert "1 is not in the range x>=2" in tlkit_command("run", str(recipe), "--folds", "1").err
+
+
+def test_a_test_file_that_has_become_a_training_file_is_refused(recipe, registry, tmp_path):
+
+    def opened(*overrides):
+        from tlkit.jobs import parts
+
+        return parts.open_data(load_recipe(recipe, registry, overrides), tmp_path / "store")
+
+    (tmp_path / "store").mkdir()
+    data = opened()
+    data.write_samples_csv(tmp_path / "samples.csv")
+    again = opened(f"input.samples={tmp_path / 'samples.csv'}")
+    assert again.splits.tolist() == data.splits.tolist()
+    train, test = (data.samples[data.indices(split)[0]].image for split in ("train", "test"))
+    content = train.read_bytes()
+    train.write_bytes(test.read_bytes())
+    with pytest.raises(tlkit.DataError, match=f"have become training images: .*{train.name}"):
+        opened(f"input.samples={tmp_path / 'samples.csv'}", "check.duplicate=keep")
+    train.write_bytes(content + b"\n")
+    assert any("changed since" in note for note in opened(f"input.samples={tmp_path / 'samples.csv'}").notes)
+    train.unlink()
+    with pytest.raises(tlkit.DataError, match=rf"names samples that are not there \(1\): .*{train.name}"):
+        opened(f"input.samples={tmp_path / 'samples.csv'}")
+
+
+SCENES = """
+name = "scenes"
+task = "segmentation"
+[data]
+name = "digit_scenes"
+count = 12
+size = 32
+[input]
+image_size = 32
+batch_size = 4
+[backbone]
+name = "small_cnn"
+filters = [8]
+[head]
+name = "linear_seg"
+[schedule]
+name = "full"
+epochs = 1
+"""
+
+
+def test_a_segmentation_is_cross_validated(registry, tmp_path):
+    recipe = tmp_path / "scenes.toml"
+    recipe.write_text(SCENES)
+    result = cross_validate(recipe, 2, out=tmp_path / "folds", registry=registry, quiet=True)
+    assert 0 <= result.mean["mean_iou"] <= 1
+    assert (result.folder / "folds.json").is_file()
+    assert not (result.folder / "predictions.csv").exists()
+
+
+def test_a_signal_ends_a_cross_validation_with_its_code(recipe, tmp_path):
+    out = tmp_path / "folds"
+    command = [sys.executable, "-m", "tlkit", "run", str(recipe), "--folds", "2", "--out", str(out)]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        while b"fold 1 of 2" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate()
+    assert process.returncode == 143, said
+    assert f"the same command with --out {out}" in said.decode()
+    assert not (out / "folds.json").exists()
+    assert not (out / "fold-2").exists()
+
+
+def test_the_processes_of_folds_end_with_it_and_no_other_is_begun(tmp_path, monkeypatch):
+    begun = threading.Event()
+
+    class Told(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            begun.set()
+
+    monkeypatch.setattr(subprocess, "Popen", Told)
+    children = _Children()
+    waits = [sys.executable, "-c", "import signal; signal.pause()"]
+    with ThreadPoolExecutor(1) as pool, (tmp_path / "log").open("wb") as log:
+        code = pool.submit(children.run, waits, log)
+        begun.wait()
+        children.stop()
+        assert code.result() == -signal.SIGTERM
+        assert children.run(waits, log) == 143

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card, plain_image
+
+from tlkit.contracts import ReportSection, SetAside
+from tlkit.errors import PluginError
+from tlkit.report.report import write_results
+from tlkit.runs.folder import RunFolder
+
+CLASSES = ("red", "<script>alert(1)</script>", "blue & co")
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> RunFolder:
+    path = tmp_path / "run"
+    path.mkdir()
+    return RunFolder(path)
+
+
+def some_data(splits: list[str]) -> StandInData:
+    images = np.stack([plain_image(color) for color in (RED, GREEN, BLUE, RED)])
+    labels = np.array([0, 1, 2, 1], np.int32)
+    keys = ["a.png", "<img src=x>.png", "c.png", "wrong.png"]
+    aside = (SetAside("<b>bad</b>.jpg", "not an image"),)
+    return StandInData(images, splits, CLASSES, labels, keys=keys, set_aside=aside)
+
+
+def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
+    return write_results(folder, color_model(), make_card(classes=CLASSES), data, batch_size=2, sections=sections)
+
+
+def test_every_result_is_written_and_every_picture_is_a_png(run_folder: RunFolder) -> None:
+    run_folder.history.write_text(
+        "phase,epoch,loss,val_loss,learning_rate,seconds\nhead,1,1.0,1.1,0.001,2.0\n", encoding="utf-8"
+    )
+    metrics = write(run_folder, some_data(["validation", "test", "test", "validation"]))
+    assert json.loads(run_folder.metrics.read_bytes()) == metrics
+    assert metrics["validation"]["accuracy"] == 0.5
+    assert metrics["test"]["accuracy"] == 1.0
+    names = {path.name for path in run_folder.pictures.iterdir()}
+    assert names == {"curves.png", "confusion.png", "samples.png", "worst.png"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in run_folder.pictures.iterdir())
+    assert run_folder.report.is_file()
+
+
+def test_a_split_without_samples_has_no_metrics(run_folder: RunFolder) -> None:
+    assert list(write(run_folder, some_data(["train", "train", "train", "test"]))) == ["test"]
+
+
+def test_a_run_that_held_nothing_out_still_gets_a_report(run_folder: RunFolder) -> None:
+    assert write(run_folder, some_data(["train"] * 4)) == {}
+    assert (run_folder.pictures / "samples.png").is_file()
+    assert "nothing was measured" in run_folder.report.read_text(encoding="utf-8")
+
+
+def test_the_report_escapes_names_and_refers_to_nothing_outside(run_folder: RunFolder) -> None:
+    run_folder.recipe.write_text('name = "<i>x</i>"', encoding="utf-8")
+    write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("<u>T</u>", "<s>text</s>")])
+    html = run_folder.report.read_text(encoding="utf-8")
+    for raw in ("<script>", "<img src=x>", "<b>bad</b>", "<i>x</i>", "<u>T</u>", "<s>text</s>"):
+        assert raw not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "&lt;b&gt;bad&lt;/b&gt;.jpg" in html
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,)""", html)
+
+
+def test_the_report_sums_up_the_freeze(run_folder: RunFolder) -> None:
+    run_folder.freeze.write_text(
+        "phase,layer,variable,should_change,changed\n"
+        "head,conv,kernel,no,no\nhead,conv,bias,no,no\nhead,dense,kernel,yes,yes\n",
+        encoding="utf-8",
+    )
+    write(run_folder, some_data(["validation"] * 4))
+    html = run_folder.report.read_text(encoding="utf-8")
+    assert '<td>head</td><td class="n">2</td><td class="n">0</td><td class="n">1</td><td class="n">0</td>' in html
+
+
+def test_predictions_csv_has_a_row_for_each_held_out_sample(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["validation", "train", "test", "validation"]))
+    with (run_folder.path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["key"], row["split"], row["truth"], row["prediction"]) for row in rows] == [
+        ("a.png", "validation", "red", "red"),
+        ("wrong.png", "validation", CLASSES[1], "red"),
+        ("c.png", "test", "blue & co", "blue & co"),
+    ]
+    assert float(rows[1]["loss"]) > float(rows[0]["loss"])
+
+
+def test_segmentation_results(run_folder: RunFolder) -> None:
+    images = np.stack([plain_image(color) for color in (RED, GREEN)])
+    masks = np.stack([np.full((8, 8), 0, np.uint8), np.full((8, 8), 1, np.uint8)])
+    masks[:, 0] = 255
+    data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
+    card = make_card(task="segmentation")
+    metrics = write_results(
+        run_folder, color_model(pixels=True), card, data, batch_size=4, sections=lambda _metrics: []
+    )
+    assert metrics["validation"]["iou"] == {"red": 1.0, "green": 1.0, "blue": None}
+    assert {path.name for path in run_folder.pictures.iterdir()} == {"confusion.png", "samples.png", "worst.png"}
+    assert not (run_folder.path / "predictions.csv").exists()
+
+
+def test_a_section_is_given_the_metrics(run_folder: RunFolder) -> None:
+    def sections(metrics):
+        return [ReportSection("Count", f"measured {metrics['validation']['count']}")]
+
+    write(run_folder, some_data(["validation"] * 4), sections)
+    assert "measured 4" in run_folder.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("image", [Path("../outside.png"), Path("missing.png"), Path("metrics.json")])
+def test_a_section_s_picture_must_be_a_png_below_the_run_folder(run_folder: RunFolder, image: Path) -> None:
+    (run_folder.path.parent / "outside.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(PluginError, match="Mine"):
+        write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("Mine", "", image)])
+
+
+@pytest.mark.parametrize("value", [3, "x", None, [1], [{}], [{"plugin": [1]}], {"type": {}}, [[]], True], ids=repr)
+def test_an_environment_of_any_values_is_shown(run_folder: RunFolder, value) -> None:
+    odd = {"python": "3.11", "packages": value, "plugins": value, "devices": value, "processors": value}
+    run_folder.write_json(run_folder.environment, odd)
+    write(run_folder, some_data(["validation"] * 4))
+    assert "3.11" in run_folder.report.read_text(encoding="utf-8")

@@ -1,0 +1,199 @@
+"""Files of a run folder that anybody may have made: bounded, and inside the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from run_folders import write_run
+
+from tlkit import RecipeError, RunError, TlkitError, resume
+from tlkit.cli import cli
+from tlkit.discovery import make_registry
+from tlkit.recipe.load import load_recipe
+from tlkit.report.runs import open_runs
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.plugins import load_run_recipe
+from tlkit.runs.reading import MOST_BYTES, MOST_TABLE_BYTES, own_content, own_table
+
+COLUMNS = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.5]}
+
+
+@pytest.fixture
+def folder(tmp_path, registry):
+    return write_run(tmp_path / "run", registry, {"all": COLUMNS}, metrics={"validation": {"loss": 1.5}})
+
+
+def sparse(path: Path, size: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    assert own_content(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(RunError, match=r"a: has 5 bytes; expected at most 4"):
+        own_content(tmp_path / "a", 4)
+    with pytest.raises(RunError, match="has 64000001 bytes"):
+        own_content(sparse(tmp_path / "b", MOST_BYTES + 1))
+    with pytest.raises(RunError, match=r"t\.csv: has 500000001 bytes"):
+        own_table(sparse(tmp_path / "t.csv", MOST_TABLE_BYTES + 1))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
+def test_a_link_and_a_pipe_are_no_files_of_a_run(tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(RunError, match="is a link"):
+        own_content(tmp_path / "link")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RunError, match="is no file"):
+        own_content(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b'a,b\n"' + b"x" * 200_000 + b'",1\n'], ids=["bytes", "long"])
+def test_a_table_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(RunError, match=r"t\.csv: not a CSV file in UTF-8 .*; the file is damaged"):
+        own_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (",".join(f"c{n}" for n in range(20_000)) + "\n" + "a\n" * 1500, "has 20000 columns; expected at most 1000"),
+        ("a,b\n1,2\n3\n", r"t\.csv:3: expected 2 values, received 1; the file is damaged"),
+        ("a,b\n1,2,3\n", r"t\.csv:2: expected 2 values, received 3; the file is damaged"),
+        ("a\n" + "1\n" * 11, r"has more than 10 rows; it is no file of tlkit's"),
+    ],
+    ids=["wide", "short", "long", "many"],
+)
+def test_a_table_takes_no_more_memory_than_its_bytes_tell(tmp_path, content, message):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(RunError, match=message):
+        own_table(tmp_path / "t.csv", 1000 if len(content) < 1000 else 1_000_000)
+
+
+def test_json_of_many_parts_is_not_parsed(tmp_path):
+    (tmp_path / "metrics.json").write_text(f"[{','.join(['[]'] * 1_000_001)}]")
+    with pytest.raises(RunError, match=r"metrics\.json: has 2000002 parts; expected at most 2000000"):
+        RunFolder(tmp_path).read_json(tmp_path / "metrics.json")
+
+
+@pytest.mark.parametrize("name", ["events.log", "checkpoints/99999999.json"])
+@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
+def test_a_pipe_in_a_run_folder_is_refused_before_anything_waits_for_it(folder, name):
+    path = folder.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(RunError, match=f"{name}: is neither a file nor a folder"):
+        resume(folder.path, quiet=True)
+
+
+CARD = {
+    "tlkit": "0.1.0",
+    "name": "a",
+    "task": "classification",
+    "classes": ["a", "b"],
+    "label_kind": "binary",
+    "image_size": [32, 32],
+    "resize": "crop",
+    "colors": [[0, 0, 0], [255, 0, 0]],
+    "backbone": {"name": "x", "options": {}},
+    "head": {"name": "y", "options": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colors": [[0, 0, 0]]}, "colors: expected one a class, 2, received 1"),
+        ({"colors": [[0, 0, 256], [0, 0, 0]]}, r"colors\.0\.2: .*255"),
+        ({"colors": [[0, 0, -1], [0, 0, 0]]}, r"colors\.0\.2: .*0"),
+        ({"classes": ["a", "a"]}, "classes: 'a' stands there twice"),
+        ({"classes": ["a", "b", "c"], "colors": [[0, 0, 0]] * 3}, 'label_kind: "binary" has 2 classes, received 3'),
+        ({"task": "segmentation"}, 'a segmentation has label_kind "single"'),
+    ],
+    ids=["fewer", "bright", "negative", "twice", "binary", "masks"],
+)
+def test_a_model_card_that_contradicts_itself_is_named(tmp_path, changes, message):
+    (tmp_path / "model.json").write_text(json.dumps(CARD))
+    assert RunFolder(tmp_path).read_card().classes == ("a", "b")
+    (tmp_path / "model.json").write_text(json.dumps(CARD | changes))
+    with pytest.raises(RunError, match=rf"model\.json: {message}.*; the file is damaged"):
+        RunFolder(tmp_path).read_card()
+
+
+DEEP = ["a = " + "[" * 100_000, "a = " + "[" * 60 + "]" * 60, ".".join("a" * 5000) + " = 1", "[" + "a." * 60 + "a]"]
+
+
+@pytest.mark.parametrize("text", DEEP, ids=["open", "arrays", "dotted", "table"])
+def test_a_recipe_that_is_nested_deep_is_refused_by_every_verb(folder, text):
+    folder.environment.unlink()
+    folder.recipe.write_text(text)
+    for command in ("report", "evaluate", "inspect", "compare", "resume"):
+        result = CliRunner().invoke(cli, [command, str(folder.path)])
+        assert isinstance(result.exception, TlkitError), (command, result.exception)
+    with pytest.raises(RecipeError, match="nested more than 50 deep"):
+        load_recipe(folder.recipe, make_registry(environ={}), ["seed=3"])
+
+
+@pytest.mark.parametrize("override", ["head.dropout=" + "[" * 100_000, "[" * 60 + "=1", "seed=" + "[" * 60 + "]" * 60])
+def test_an_override_that_is_nested_deep_is_an_error(registry, folder, override):
+    with pytest.raises(RecipeError, match="--set"):
+        load_recipe(folder.recipe, registry, [override])
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "times.csv", "recipe.toml", "checkpoints", "events.log", ".lock"])
+@pytest.mark.skipif(os.name != "posix", reason="links are POSIX's")
+def test_what_a_link_in_a_run_folder_leads_to_is_neither_read_nor_written(folder, tmp_path, name):
+    """A stranger's folder whose history is a link would have its owner's file written over by ``resume``."""
+    outside = tmp_path / "outside"
+    if name == "checkpoints":
+        outside.mkdir()
+    else:
+        outside.write_text("kept\n")
+    path = folder.path / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(outside)
+    before = sorted(entry.name for entry in folder.path.iterdir())
+    with pytest.raises(RunError, match=rf"{name}: is a link"):
+        resume(folder.path, quiet=True)
+    for command in ("report", "evaluate", "inspect", "compare"):
+        result = CliRunner().invoke(cli, [command, str(folder.path)])
+        assert isinstance(result.exception, RunError), command
+    assert sorted(entry.name for entry in folder.path.iterdir()) == before
+    assert (list(outside.iterdir()) == []) if name == "checkpoints" else outside.read_text() == "kept\n"
+
+
+def test_the_run_folder_itself_may_be_named_by_a_link(folder, tmp_path, registry):
+    (tmp_path / "latest").symlink_to(folder.path)
+    assert load_run_recipe(RunFolder(tmp_path / "latest"), registry).name == "small"
+
+
+def test_a_recipe_of_a_run_that_is_missing_or_no_text_is_named(folder, registry):
+    folder.recipe.write_bytes(b"\xff\xff")
+    with pytest.raises(RunError, match=r"recipe\.toml: not UTF-8 text"):
+        load_run_recipe(folder, registry)
+    folder.recipe.unlink()
+    with pytest.raises(RunError, match=r"recipe\.toml: no such file"):
+        load_run_recipe(folder, registry)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no file without an end here")
+def test_a_recipe_without_an_end_is_refused(registry):
+    with pytest.raises(RecipeError, match="has more than 16000000 bytes; expected a recipe"):
+        load_recipe(Path("/dev/zero"), registry)
+
+
+def test_a_model_that_every_look_would_unpack_is_refused(folder, registry):
+    with zipfile.ZipFile(folder.model, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", b"\0" * 1_000_000)
+    with pytest.raises(RunError, match=r"model\.keras: its weights are compressed"):
+        open_runs([folder.path])

@@ -1,0 +1,106 @@
+"""Work side by side: the order of the results, errors, and what is left behind when nobody waits any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tlkit.system import parallel
+from tlkit.system.parallel import in_processes, in_threads
+
+
+def test_what_is_made_in_threads_comes_in_the_order_of_its_parts():
+    second_is_made = threading.Event()
+
+    def make(part: int) -> int:
+        if part == 0:
+            assert second_is_made.wait(30)
+        if part == 1:
+            second_is_made.set()
+        return part
+
+    assert list(in_threads(make, range(9), name="test", ahead=1, threads=2)) == list(range(9))
+
+
+def test_what_nobody_waits_for_is_not_made(monkeypatch):
+    made = []
+    begun, stopped = threading.Event(), threading.Event()
+
+    class Workers(ThreadPoolExecutor):
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            stopped.set()
+            super().shutdown(wait=wait)
+
+    def make(part: int) -> int:
+        if part == 1:
+            begun.set()
+            assert stopped.wait(30)
+        made.append(part)
+        return part
+
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", Workers)
+    parts = in_threads(make, range(9), name="test", ahead=2, threads=1)
+    assert next(parts) == 0
+    assert begun.wait(30)
+    parts.close()
+    assert made == [0, 1]
+
+
+def double(part: int) -> tuple[int, int]:
+    return 2 * part, os.getpid()
+
+
+def test_what_is_made_in_processes_comes_in_the_order_of_its_parts():
+    made = list(in_processes(double, range(99), name="test", ahead=2))
+    assert [value for value, _ in made] == [2 * part for part in range(99)]
+    assert os.getpid() not in {process for _, process in made}
+
+
+def strict(part: int) -> int:
+    if part == 7:
+        raise ValueError("seven")
+    return part
+
+
+def test_an_error_in_a_process_is_the_callers():
+    with pytest.raises(ValueError, match="seven"):
+        list(in_processes(strict, range(99), name="test", ahead=2))
+
+
+def fatal(part: int, main: int) -> tuple[int, bool]:
+    here = os.getpid() == main
+    if part == 40 and not here:
+        os._exit(1)
+    return part, here
+
+
+def test_where_a_process_dies_the_rest_is_made_in_this_one():
+    made = list(in_processes(partial(fatal, main=os.getpid()), range(99), name="test", ahead=2))
+    assert [part for part, _ in made] == list(range(99))
+    assert made[40][1]
+    assert not made[0][1]
+
+
+def test_the_processes_end_with_the_iterator():
+    made = in_processes(double, range(10_000), name="test", ahead=2)
+    process = next(made)[1]
+    os.kill(process, 0)
+    made.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_a_script_without_a_guard_can_use_processes(tmp_path: Path):
+    script = tmp_path / "script.py"
+    lines = "from tlkit.data.parallel import in_processes", "print(list(in_processes(abs, [-1], name='test', ahead=1)))"
+    script.write_text("\n".join(lines), encoding="utf-8")
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == ("[1]\n", "")

@@ -1,0 +1,74 @@
+"""What plugins and core exchange: frozen records, typed options and plain data. Imports nothing heavy.
+
+Plugins return values, the core acts on them: a schedule returns phases, a head returns a tensor, an augmentation
+returns a function on a batch, a data set returns a list of samples.
+"""
+
+from __future__ import annotations
+
+from tlkit.contracts.augmentation import Augmentation, AugmentContext
+from tlkit.contracts.backbone import Backbone, BackboneContext, BackboneOptions, Block, BuiltBackbone, PretrainedFile
+from tlkit.contracts.base import IGNORE, ImageSize, LabelKind, Options, Split, Task, named, tuples
+from tlkit.contracts.dataset import Dataset, DatasetContext, MaskTable, Sample, SampleSet, SetAside
+from tlkit.contracts.head import Head, HeadContext
+from tlkit.contracts.record import Record
+from tlkit.contracts.report import ReportSection
+from tlkit.contracts.schedule import (
+    AnyCurve,
+    AnyEarlyStop,
+    AnyOptimizer,
+    BatchNormPolicy,
+    Constant,
+    Cosine,
+    Curve,
+    EarlyStop,
+    Optimizer,
+    Outline,
+    Phase,
+    Plateau,
+    Schedule,
+    Step,
+)
+
+__all__ = [
+    "IGNORE",
+    "AnyCurve",
+    "AnyEarlyStop",
+    "AnyOptimizer",
+    "AugmentContext",
+    "Augmentation",
+    "Backbone",
+    "BackboneContext",
+    "BackboneOptions",
+    "BatchNormPolicy",
+    "Block",
+    "BuiltBackbone",
+    "Constant",
+    "Cosine",
+    "Curve",
+    "Dataset",
+    "DatasetContext",
+    "EarlyStop",
+    "Head",
+    "HeadContext",
+    "ImageSize",
+    "LabelKind",
+    "MaskTable",
+    "Optimizer",
+    "Options",
+    "Outline",
+    "Phase",
+    "Plateau",
+    "PretrainedFile",
+    "Record",
+    "ReportSection",
+    "Sample",
+    "SampleSet",
+    "Schedule",
+    "SetAside",
+    "Split",
+    "Step",
+    "Task",
+    "named",
+    "tuples",
+]

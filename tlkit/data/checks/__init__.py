@@ -1,0 +1,1 @@
+"""Checking files: what a training run would stumble over, found before its first step."""

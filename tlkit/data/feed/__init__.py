@@ -1,0 +1,1 @@
+"""Batches: the order of the samples, augmentation and prefetching."""

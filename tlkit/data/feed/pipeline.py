@@ -1,0 +1,160 @@
+"""Batches from the store, in an order and with random draws that have addresses: (seed, phase, epoch, batch)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlkit.data.feed.policies import Policy
+from tlkit.data.prepare import Data
+from tlkit.errors import PluginError
+from tlkit.system.parallel import in_threads
+
+AHEAD = 2
+"""Batches that are made before they are asked for."""
+
+_ORDER, _SEEDS = 0, 1
+
+
+def _generator(seed: int, phase: int, epoch: int, purpose: int) -> np.random.Generator:
+    """A generator of its own for each address, by Philox (Salmon et al. 2011, doi:10.1145/2063384.2063405)."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, phase, epoch, purpose])))
+
+
+def epoch_order(seed: int, phase: int, epoch: int, count: int) -> np.ndarray:
+    """The order in which an epoch takes its ``count`` samples: int64 (count,), a permutation."""
+    return _generator(seed, phase, epoch, _ORDER).permutation(count).astype(np.int64)
+
+
+def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
+    """The seed of each batch's augmentation: int32 (batches, 2)."""
+    draws = _generator(seed, phase, epoch, _SEEDS).integers(0, 2**31 - 1, (batches, 2))
+    return draws.astype(np.int32)
+
+
+class Feed:
+    """Batch dicts of tensors from a data set's store, made in a thread while the batch before is used.
+
+    A batch has ``images`` float32 (n, H, W, 3) in 0-255; ``labels`` int32 (n,), or float32 (n, classes) multi-hot; or
+    ``segmentation_masks`` int32 (n, H, W, 1); ``index`` int64 (n,), the rows. Behind a policy that mixes, ``labels``
+    and ``segmentation_masks`` are shares of classes, float32 (n, classes) and (n, H, W, classes).
+
+    A thread, as ``tf.data`` costs more here: 5 % of a small model's step, and with its autotuning on about every other
+    epoch ran on one core of two.
+
+    Args:
+        data: whose store is read, a batch at a time.
+        batch_size: the last batch of an epoch may be smaller.
+        policies: applied to each batch, one after the other, so that their draws depend on the batch's seed alone.
+
+    Raises:
+        PluginError: a policy returns other entries, shapes or types than it was given.
+    """
+
+    def __init__(self, data: Data, batch_size: int, policies: Sequence[Policy] = ()) -> None:
+        self._data = data
+        self.batch_size = batch_size
+        self._policies = tuple(policies)
+        seed = tf.TensorSpec((2,), tf.int32)
+        self._compiled = tf.function(self._finish).get_concrete_function(self._signature(), seed)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The batch's entries that are neither images nor rows."""
+        return ("labels",) if self._data.labels is not None else ("segmentation_masks",)
+
+    def epoch(
+        self,
+        order: np.ndarray,
+        seeds: np.ndarray | None = None,
+        start: int = 0,
+        number: int = 0,  # noqa: ARG002
+    ) -> Iterator[dict[str, Any]]:
+        """The batches of an epoch.
+
+        Args:
+            order: int64 (count,), the rows to take.
+            seeds: int32 (batches, 2), one for each batch; needed to augment.
+            start: the first batch to give; the batches are the same as without it.
+            number: of the epoch; of no effect here, for feeds that have several views.
+        """
+        count = math.ceil(len(order) / self.batch_size)
+        if seeds is None:
+            seeds = np.zeros((count, 2), np.int32)
+        size = self.batch_size
+        parts = [(order[batch * size : (batch + 1) * size], seeds[batch]) for batch in range(start, count)]
+        return in_threads(lambda part: self._batch(*part), parts, name="tlkit-feed", ahead=AHEAD, threads=1)
+
+    def _batch(self, index: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
+        data = self._data
+        batch: dict[str, Any] = {"images": tf.constant(data.store.images[index]), "index": tf.constant(index, tf.int64)}
+        if data.labels is not None:
+            batch["labels"] = tf.constant(data.labels[index])
+        else:
+            assert data.store.masks is not None
+            batch["segmentation_masks"] = tf.constant(data.store.masks[index][..., None])
+        finished: dict[str, Any] = self._compiled(batch, tf.constant(seed, tf.int32))
+        return finished
+
+    def _signature(self) -> dict[str, Any]:
+        data = self._data
+        height, width = data.store.images.shape[1:3]
+        signature: dict[str, Any] = {
+            "images": tf.TensorSpec((None, height, width, 3), tf.uint8),
+            "index": tf.TensorSpec((None,), tf.int64),
+        }
+        if data.labels is None:
+            signature["segmentation_masks"] = tf.TensorSpec((None, height, width, 1), tf.uint8)
+        elif data.labels.ndim == 2:
+            signature["labels"] = tf.TensorSpec((None, len(data.classes)), tf.float32)
+        else:
+            signature["labels"] = tf.TensorSpec((None,), tf.int32)
+        return signature
+
+    def _finish(self, batch: dict[str, Any], seed: Any) -> dict[str, Any]:
+        batch = dict(batch)
+        index = batch.pop("index")
+        batch["images"] = tf.cast(batch["images"], tf.float32)
+        if "segmentation_masks" in batch:
+            batch["segmentation_masks"] = tf.cast(batch["segmentation_masks"], tf.int32)
+        for number, policy in enumerate(self._policies):
+            if policy.mixes:
+                batch = _shares(batch, len(self._data.classes))
+            batch = _checked(policy.augment(dict(batch), _seed_of(seed, number)), batch, policy.name)
+        return {**batch, "index": index}
+
+
+def _seed_of(seed: Any, number: int) -> Any:
+    """The seed of a chain's policy, apart from those that the first policy, which has the batch's, folds from it."""
+    if number == 0:
+        return seed
+    return tf.random.fold_in(tf.random.fold_in(seed, 2**31 - 1, alg="philox"), number, alg="philox")
+
+
+def _shares(batch: dict[str, Any], classes: int) -> dict[str, Any]:
+    """The targets as shares of classes; an ignored pixel has none of any."""
+    soft = dict(batch)
+    if "labels" in batch and batch["labels"].shape.rank == 1:
+        soft["labels"] = tf.one_hot(batch["labels"], classes)
+    if "segmentation_masks" in batch and batch["segmentation_masks"].dtype == tf.int32:
+        soft["segmentation_masks"] = tf.one_hot(batch["segmentation_masks"][..., 0], classes)
+    return soft
+
+
+def _checked(augmented: dict[str, Any], batch: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a policy may give back: the same entries, shapes and types; images are cut to 0-255."""
+    title = f'augmentation "{name}"'
+    if set(augmented) != set(batch):
+        raise PluginError(f"{title} returned the entries {sorted(augmented)}, expected {sorted(batch)}")
+    result = {}
+    for key, value in batch.items():
+        new = augmented[key]
+        if not new.shape.is_compatible_with(value.shape):
+            raise PluginError(f"{title} returned {key} of shape {new.shape}, expected {value.shape}")
+        result[key] = tf.ensure_shape(tf.cast(new, value.dtype), value.shape)
+    result["images"] = tf.clip_by_value(result["images"], 0.0, 255.0)
+    return result

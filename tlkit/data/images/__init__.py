@@ -1,0 +1,1 @@
+"""Reading image and mask files into arrays."""

@@ -1,0 +1,1 @@
+"""Looking at a folder and writing a first recipe for it."""

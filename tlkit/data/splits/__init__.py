@@ -1,0 +1,1 @@
+"""Splitting samples into training, validation and test images, and repeating a split."""

@@ -1,0 +1,1 @@
+"""Decoded images on disk, at the model's size."""

@@ -1,0 +1,1 @@
+"""What each verb does, from a recipe or a run folder to its result; the Python API."""

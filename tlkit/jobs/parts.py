@@ -1,0 +1,172 @@
+"""What a checked recipe stands for: its data, network, phases and policies; the same for every verb that needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlkit.contracts import AugmentContext, LabelKind, Phase
+from tlkit.errors import DataError, PluginError, Problem, RecipeError
+from tlkit.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from tlkit.data.checks.check import Checked
+    from tlkit.data.feed.policies import Policy
+    from tlkit.data.prepare import Data
+    from tlkit.data.store.store import Progress
+    from tlkit.models.assemble import Network, Normalization
+    from tlkit.runs.folder import RunFolder
+    from tlkit.system.progress import Reporter
+    from tlkit.train.loop import Training
+
+
+def open_data(
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress | None = None,
+    few: int | None = None,
+    checking: Progress | None = None,
+) -> Data:
+    """The recipe's data, checked, decoded into a store in ``folder`` and split; of ``few`` training images, if given.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_data
+
+    return open_data(
+        recipe.data,
+        recipe.input,
+        task=recipe.task,
+        seed=recipe.seed,
+        folder=folder,
+        progress=progress,
+        few=few,
+        keep=few is None and recipe.train.cache != "off",
+        check=recipe.check if recipe.check.before_run else None,
+        checking=checking,
+    )
+
+
+def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
+    """What is wrong with, or odd about, the files of the recipe's data.
+
+    Raises:
+        DataError: the data set can't be opened.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import check_data
+
+    return check_data(recipe.data, recipe.input, recipe.check, task=recipe.task, seed=recipe.seed, progress=progress)
+
+
+def normalization(recipe: Recipe, data: Data) -> Normalization | None:
+    """By the statistics of the training images, as ``[input] normalize`` asks for; None for ``"none"``.
+
+    Raises:
+        DataError: a channel has one value only, which can't be scaled.
+    """
+    from tlkit.models.assemble import Normalization
+
+    if recipe.input.normalize == "none":
+        return None
+    mean, deviation = data.channel_statistics("train")
+    if recipe.input.normalize == "center":
+        deviation[:] = 127.5
+    if not deviation.all():
+        raise DataError(
+            'input.normalize: a channel has the same value in every training image; expected "center" or "none"'
+        )
+    return Normalization(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def build_network(
+    recipe: Recipe, classes: tuple[str, ...], label_kind: LabelKind, normalization: Normalization | None = None
+) -> Network:
+    """The recipe's network with its weights loaded.
+
+    Raises:
+        DataError: the images are too small, or the weights don't fit.
+        PluginError: the backbone or the head broke its contract.
+    """
+    from tlkit.models.assemble import build_network
+
+    return build_network(
+        recipe.backbone,
+        recipe.head,
+        task=recipe.task,
+        classes=classes,
+        units=1 if recipe.task == "classification" and label_kind == "binary" else len(classes),
+        image_size=recipe.input.image_size,
+        seed=recipe.seed,
+        precision=recipe.train.precision,
+        normalization=normalization,
+    )
+
+
+def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
+    """The phases that the recipe's schedule plans.
+
+    Raises:
+        RecipeError: the schedule doesn't go with the network.
+        PluginError: the schedule broke its contract.
+    """
+    schedule = recipe.schedule
+    try:
+        phases = tuple(schedule.record.plan(network.outline, schedule.options))
+    except ValueError as error:
+        option, message = error.args if len(error.args) == 2 else ("", str(error))
+        raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message))]) from error
+    names = [phase.name for phase in phases if isinstance(phase, Phase) and phase.epochs > 0]
+    if not phases or len(names) != len(phases) or len(set(names)) != len(names):
+        raise PluginError(
+            f'schedule "{schedule.record.name}": expected a tuple of Phases with unique names and at least one '
+            f"epoch each, received {phases!r}"
+        )
+    return phases
+
+
+def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
+    """The recipe's augmentation, built."""
+    from tlkit.data.feed.policies import build_policies
+
+    return build_policies(recipe.augment, AugmentContext(recipe.task, recipe.input.image_size, len(data.classes)))
+
+
+def make_training(
+    recipe: Recipe, data: Data, network: Network, folder: RunFolder, reporter: Reporter, **hooks: Any
+) -> Training:
+    """The recipe's training, ready to begin. Sets the global random seeds of Keras, NumPy and Python.
+
+    Args:
+        recipe: which is trained.
+        data: of the recipe.
+        network: of the recipe.
+        folder: where the history is written.
+        reporter: where progress is shown.
+        hooks: ``callbacks`` and ``phase_finished`` of ``Training``.
+
+    Raises:
+        RecipeError: the loss, a metric or the class weights are not as they must be.
+    """
+    import keras
+
+    from tlkit.models.losses import Targets
+    from tlkit.train.loop import Training
+
+    keras.utils.set_random_seed(recipe.seed)
+    return Training(
+        network=network,
+        data=data,
+        targets=Targets(recipe.task, data.label_kind, len(data.classes)),
+        table=recipe.train,
+        seed=recipe.seed,
+        batch_size=recipe.input.batch_size,
+        policies=build_policies(recipe, data),
+        folder=folder,
+        reporter=reporter,
+        backbone=recipe.backbone.record.name,
+        input_settings=recipe.input.model_dump(mode="json", include={"image_size", "resize"}),
+        **hooks,
+    )

@@ -1,0 +1,112 @@
+"""A page with pictures of what a check found."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tlkit.data.checks.findings import KINDS, UNUSED, Finding, Report
+from tlkit.data.images.decode import decode_to_size
+from tlkit.errors import DataError
+from tlkit.report.render import embedded, render_page
+
+_SIDE = 132
+"""Pixels a side of a picture on the page."""
+_SHOWN = 24
+"""Findings of a kind that have pictures; the page lists up to ``_LISTED``."""
+_LISTED = 200
+_TOGETHER = 6
+"""Files of one picture that are shown side by side."""
+_WORDS = {"error": "error", "skip": "set aside", "keep": "used"}
+_PICTURELESS = ("unreadable", "empty", "not_image", "undecodable", "truncated", "huge")
+
+
+def check_page(report: Report) -> str:
+    """A report as HTML, its pictures in it.
+
+    Args:
+        report: of a check; the files that it names are read once more for their pictures.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata
+        sections = [_section(kind, level, found, report.files) for (kind, level), found in _ordered(report)]
+    page = render_page(
+        "check.html.j2",
+        report=report,
+        sections=sections,
+        numbers={
+            "files found": report.found,
+            "used": report.used,
+            "set aside": len(report.set_aside),
+            "left out": report.left_out,
+            **{f"images: {split}": count for split, count in report.splits.items()},
+        },
+        classes=_classes(report),
+    )
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _ordered(report: Report) -> list[tuple[tuple[str, Any], list[Finding]]]:
+    levels = ("error", "skip", "keep")
+    return sorted(report.by_kind().items(), key=lambda each: levels.index(each[0][1]))
+
+
+def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, str]) -> dict[str, Any]:
+    title, advice = KINDS[kind]
+    shown = [
+        {
+            "pictures": [
+                {"key": key, "data": _thumbnail(files[key])}
+                for key in (each.key, *each.others)[:_TOGETHER]
+                if key in files and kind not in _PICTURELESS
+            ],
+            "detail": each.detail,
+            "more": max(0, len(each.others) + 1 - _TOGETHER),
+        }
+        for each in found[:_SHOWN]
+    ]
+    pictured = any(each["pictures"] for each in shown)
+    return {
+        "kind": kind,
+        "title": title,
+        "advice": advice,
+        "level": level,
+        "word": "not used" if kind in UNUSED and level != "error" else _WORDS[level],
+        "count": len(found),
+        "shown": shown if pictured else [],
+        "rows": found[len(shown) if pictured else 0 : _LISTED],
+        "more": max(0, len(found) - _LISTED),
+    }
+
+
+def _thumbnail(file: str) -> str:
+    """A small JPEG as base64; empty if the file can't be decoded."""
+    try:
+        image, _ = decode_to_size(Path(file), None, (_SIDE, _SIDE), "pad")
+    except DataError:
+        return ""
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "JPEG", quality=80)
+    return embedded(content.getvalue())
+
+
+def _classes(report: Report) -> dict[str, Any]:
+    columns = [split for split in ("train", "validation", "test", "pixels") if _any(report, split)]
+    rows = [
+        (name, [_number(column, values.get(column, 0)) for column in columns])
+        for name, values in report.classes.items()
+    ]
+    return {"columns": columns, "rows": rows}
+
+
+def _number(column: str, value: float) -> str:
+    return f"{value:.1%}" if column == "pixels" else f"{value:g}"
+
+
+def _any(report: Report, column: str) -> bool:
+    return any(column in values for values in report.classes.values())

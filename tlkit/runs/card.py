@@ -1,0 +1,66 @@
+"""``model.json``: what a user of ``model.keras`` must know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tlkit.contracts import IGNORE, LabelKind, Task
+
+FORMAT: Literal[1] = 1
+
+
+_Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+class Part(BaseModel):
+    """A plugin's part in a model: its name in the recipe and its options with all defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    options: dict[str, Any]
+
+
+class Card(BaseModel):
+    """``model.json``: what one must know to use ``model.keras``.
+
+    Args:
+        format: version of this file's layout.
+        tlkit: version that wrote it.
+        classes: class names in the order of the logits.
+        label_kind: single (softmax), binary (one logit, sigmoid, of class 1), multi (a sigmoid each).
+        image_size: (height, width) of the model's input in pixels.
+        resize: how images come to that size.
+        colors: (red, green, blue) of each class in pictures and palettes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    format: Literal[1] = FORMAT
+    tlkit: str
+    name: str
+    task: Task
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
+    label_kind: LabelKind
+    image_size: tuple[Annotated[int, Field(ge=1, le=16_384)], Annotated[int, Field(ge=1, le=16_384)]]
+    resize: Literal["stretch", "crop", "pad"]
+    colors: tuple[tuple[_Byte, _Byte, _Byte], ...]
+    preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and returns logits"
+    backbone: Part
+    head: Part
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            name = next(name for name, count in Counter(self.classes).items() if count > 1)
+            raise ValueError(f"classes: {name!r} stands there twice")
+        if len(self.colors) != len(self.classes):
+            raise ValueError(f"colors: expected one a class, {len(self.classes)}, received {len(self.colors)}")
+        if self.task == "classification" and self.label_kind == "binary" and len(self.classes) != 2:
+            raise ValueError(f'label_kind: "binary" has 2 classes, received {len(self.classes)}')
+        if self.task == "segmentation" and (self.label_kind != "single" or len(self.classes) > IGNORE):
+            raise ValueError(f'a segmentation has label_kind "single" and at most {IGNORE} classes')
+        return self

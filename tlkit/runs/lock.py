@@ -1,0 +1,46 @@
+"""One process at a time in a run folder, and what is said when it can't be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tlkit.errors import RunError
+from tlkit.system.disk import (
+    FullDiskError,
+    is_full,
+)
+
+LOCK = ".lock"
+
+
+class BusyError(RunError):
+    """Another process works in the run folder."""
+
+    exit_code = 75
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder; the system frees it when the process ends, however it ends.
+
+    Raises:
+        BusyError: another process holds it.
+        RunError: the lock can't be made.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise BusyError(f"{folder}: another process works in this run folder; nothing was changed") from error
+    except OSError as error:
+        kind = FullDiskError if is_full(error) else RunError
+        raise kind(f"{folder / LOCK}: can't be made: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.release()

@@ -1,0 +1,33 @@
+"""``events.log`` of a run folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tlkit.runs.folder import RunFolder
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Nothing: on a full disk it is what the run needs to write that ends it, with a message."""
+
+
+@contextmanager
+def logged(folder: RunFolder) -> Iterator[logging.Logger]:
+    """``events.log``: what the run did, with times in UTC."""
+    log = logging.getLogger(f"tlkit.run.{folder.path.resolve()}")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    handler = _LogFile(folder.log, encoding="utf-8", errors="backslashreplace")
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    log.addHandler(handler)
+    try:
+        yield log
+    finally:
+        log.removeHandler(handler)
+        handler.close()

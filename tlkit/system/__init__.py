@@ -1,0 +1,1 @@
+"""The operating system and the process: disk, cache, downloads, threads, signals, progress."""
