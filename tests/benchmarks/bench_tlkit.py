@@ -55,7 +55,7 @@ def run(
     import tlkit.train.loop  # noqa: F401
     from tlkit.cli import main
     from tlkit.jobs import api
-    from tlkit.system.cache import all_kept
+    from tlkit.system.cache import cache_entries
 
     times: dict[str, Any] = {"epoch_seconds": []}
 
@@ -99,7 +99,7 @@ def run(
             raise
     del times["train_began"]
     times["training_seconds"] = times["decode_seconds"] + times["train_seconds"]
-    kept = sum(each.size for each in all_kept())
+    kept = sum(each.size for each in cache_entries())
     return {**times, "ended": memory.peaks(), "kept_bytes": kept}
 
 
@@ -110,7 +110,7 @@ def predict(run: str, folder: str, batch: int) -> dict[str, Any]:
         ``images`` and ``seconds``.
     """
     import tlkit
-    from tlkit.evaluate.predictor import find_images
+    from tlkit.evaluation.predictor import find_images
 
     predictor = tlkit.load(run)
     files = [each.path for each in find_images(folder)]

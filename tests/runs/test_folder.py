@@ -18,7 +18,7 @@ from tlkit.recipe.load import load_recipe
 from tlkit.report.runs import open_runs
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_recipe
-from tlkit.runs.reading import MOST_BYTES, MOST_TABLE_BYTES, own_content, own_table
+from tlkit.runs.reading import MAX_BYTES, MAX_TABLE_BYTES, read_run_file, read_run_table
 
 COLUMNS = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.5]}
 
@@ -36,13 +36,13 @@ def sparse(path: Path, size: int) -> Path:
 
 def test_a_file_is_read_up_to_its_bound(tmp_path):
     (tmp_path / "a").write_bytes(b"12345")
-    assert own_content(tmp_path / "a", 5) == b"12345"
+    assert read_run_file(tmp_path / "a", 5) == b"12345"
     with pytest.raises(RunError, match=r"a: has 5 bytes; expected at most 4"):
-        own_content(tmp_path / "a", 4)
+        read_run_file(tmp_path / "a", 4)
     with pytest.raises(RunError, match="has 64000001 bytes"):
-        own_content(sparse(tmp_path / "b", MOST_BYTES + 1))
+        read_run_file(sparse(tmp_path / "b", MAX_BYTES + 1))
     with pytest.raises(RunError, match=r"t\.csv: has 500000001 bytes"):
-        own_table(sparse(tmp_path / "t.csv", MOST_TABLE_BYTES + 1))
+        read_run_table(sparse(tmp_path / "t.csv", MAX_TABLE_BYTES + 1))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
@@ -50,17 +50,17 @@ def test_a_link_and_a_pipe_are_no_files_of_a_run(tmp_path):
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "link").symlink_to(tmp_path / "secret")
     with pytest.raises(RunError, match="is a link"):
-        own_content(tmp_path / "link")
+        read_run_file(tmp_path / "link")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RunError, match="is no file"):
-        own_content(tmp_path / "pipe")
+        read_run_file(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b'a,b\n"' + b"x" * 200_000 + b'",1\n'], ids=["bytes", "long"])
 def test_a_table_that_is_none_is_named(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(RunError, match=r"t\.csv: not a CSV file in UTF-8 .*; the file is damaged"):
-        own_table(tmp_path / "t.csv")
+        read_run_table(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_table_that_is_none_is_named(tmp_path, content):
 def test_a_table_takes_no_more_memory_than_its_bytes_tell(tmp_path, content, message):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(RunError, match=message):
-        own_table(tmp_path / "t.csv", 1000 if len(content) < 1000 else 1_000_000)
+        read_run_table(tmp_path / "t.csv", 1000 if len(content) < 1000 else 1_000_000)
 
 
 def test_json_of_many_parts_is_not_parsed(tmp_path):

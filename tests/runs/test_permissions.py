@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from command_line import Outcome
 
-from tlkit.runs.disk_errors import telling_of_the_disk
+from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.system.disk import FullDiskError, write_atomically
 
 Ended = subprocess.CompletedProcess[str]
@@ -167,6 +167,6 @@ def test_a_full_disk_is_told_with_the_file_what_is_missing_and_the_command(tmp_p
     monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(8000, 4000, 4000))
     message = rf"table\.csv: .* needs 12\.3 KB, 4\.0 KB are free, 8\.3 KB are missing\..* {command} .*{tmp_path.name}"
-    with pytest.raises(FullDiskError, match=message), telling_of_the_disk(tmp_path):
+    with pytest.raises(FullDiskError, match=message), explain_disk_errors(tmp_path):
         write_atomically(tmp_path / "table.csv", bytes(12_300))
     assert not list(tmp_path.glob("*table.csv*"))

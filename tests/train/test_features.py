@@ -19,7 +19,7 @@ from tlkit.jobs import parts as recipe_parts
 from tlkit.models.freeze import prepare
 from tlkit.recipe.load import load_recipe
 from tlkit.system import cache as disk_cache
-from tlkit.system.cache import all_kept, make_room
+from tlkit.system.cache import cache_entries, make_room
 from tlkit.train import features
 from tlkit.train.features import FeatureFeed, FeatureSet, FrozenPart, features_key
 
@@ -89,7 +89,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 def features_kept():
-    return [each for each in all_kept() if each.folder.parent.name == "features"]
+    return [each for each in cache_entries() if each.folder.parent.name == "features"]
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_above_the_limit_features_are_kept_for_the_run_alone(run, tmp_path, opti
     _, told = run("classification", "run", "train.cache=on", *options)
     assert re.search(r"features are not kept for later runs: they take \S+ MB, but tlkit cache limit allows 0 GB", told)
     assert "features are kept: " in told
-    assert all_kept() == []
+    assert cache_entries() == []
     assert not (tmp_path / "run" / "cache").exists()
 
 
@@ -332,11 +332,11 @@ def test_the_least_recently_used_go_first(cache):
         (folder / "0000-feature0.npy").write_bytes(b"x" * 100)
         os.utime(folder, (1e9 - age, 1e9 - age))
     disk_cache.set_limit(260e-9)
-    assert [each.folder.name for each in all_kept()] == ["middle", "new"]
+    assert [each.folder.name for each in cache_entries()] == ["middle", "new"]
     make_room(50)
-    assert len(all_kept()) == 2
+    assert len(cache_entries()) == 2
     make_room(100)
-    assert [each.folder.name for each in all_kept()] == ["new"]
+    assert [each.folder.name for each in cache_entries()] == ["new"]
 
 
 def test_a_limit_that_is_no_number_is_named(cache):

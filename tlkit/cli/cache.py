@@ -17,13 +17,13 @@ def list_kept() -> None:
 
     from tlkit.system import cache as disk_cache
 
-    found = disk_cache.all_kept()
+    found = disk_cache.cache_entries()
     for each in found:
         used = datetime.fromtimestamp(each.used).strftime("%Y-%m-%d %H:%M")
         what = each.folder.parent.name
         click.echo(f"{what:8}  {each.size / 1e6:10.1f} MB  {used}  {each.about}  ({each.folder.name[:12]})")
     total = sum(each.size for each in found) / 1e9
-    click.echo(f"{total:.2f} GB of at most {disk_cache.limit() / 1e9:g} GB, in {disk_cache.kept_folder()}")
+    click.echo(f"{total:.2f} GB of at most {disk_cache.limit() / 1e9:g} GB, in {disk_cache.cache_folder()}")
 
 
 @cache.command()
@@ -34,7 +34,7 @@ def limit(gigabytes: float | None) -> None:
 
     if gigabytes is not None:
         disk_cache.set_limit(gigabytes)
-    click.echo(f"at most {disk_cache.limit() / 1e9:g} GB are kept, in {disk_cache.kept_folder()}")
+    click.echo(f"at most {disk_cache.limit() / 1e9:g} GB are kept, in {disk_cache.cache_folder()}")
 
 
 @cache.command()

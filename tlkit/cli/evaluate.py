@@ -62,8 +62,8 @@ def evaluate(
     if out is not None:
         check_new_file(out, overwrite=overwrite)
     start_tensorflow()
-    from tlkit.evaluate.evaluator import evaluate as measure
-    from tlkit.evaluate.predictor import Predictor
+    from tlkit.evaluation.evaluator import evaluate as measure
+    from tlkit.evaluation.predictor import Predictor
     from tlkit.report.report import write_metrics
 
     if new_data is not None and split is not None:

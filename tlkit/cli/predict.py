@@ -10,7 +10,7 @@ import click
 from tlkit.cli import Session, trust_option
 
 if TYPE_CHECKING:
-    from tlkit.evaluate.predictor import Prediction
+    from tlkit.evaluation.predictor import Prediction
 
 
 @click.command()
@@ -42,7 +42,7 @@ def predict(
 
     card = RunFolder(run).read_card()
     start_tensorflow()
-    from tlkit.evaluate.predictor import Predictor, find_images
+    from tlkit.evaluation.predictor import Predictor, find_images
     from tlkit.report.prediction_files import check_target, write_predictions
 
     messages = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -25,7 +25,7 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from tlkit.runs.disk_errors import telling_of_the_disk
+    from tlkit.runs.disk_errors import explain_disk_errors
     from tlkit.runs.folder import RunFolder
     from tlkit.runs.lock import locked
     from tlkit.system.tensorflow import start_tensorflow
@@ -35,7 +35,7 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
     folder.refuse_links()
     start_tensorflow()
     from tlkit.cli.evaluate import open_run_data, recipe_with_data
-    from tlkit.evaluate.predictor import Predictor
+    from tlkit.evaluation.predictor import Predictor
     from tlkit.recipe.monitor import choose_monitor
     from tlkit.report.report import plugin_sections, write_results
     from tlkit.report.runs import kept_epoch
@@ -45,7 +45,7 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with (
         locked(folder.path),
-        telling_of_the_disk(folder.path),
+        explain_disk_errors(folder.path),
         tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
         Progress(console=console, transient=True, disable=not console.is_terminal) as bars,
     ):

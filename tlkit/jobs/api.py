@@ -19,7 +19,7 @@ from tlkit.runs.plugins import load_run_recipe
 from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
-    from tlkit.evaluate.predictor import Predictor
+    from tlkit.evaluation.predictor import Predictor
 
 
 def run(
@@ -108,6 +108,6 @@ def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
         RunError: it is no finished run folder, or it is damaged.
     """
     start_tensorflow()
-    from tlkit.evaluate.predictor import Predictor
+    from tlkit.evaluation.predictor import Predictor
 
     return Predictor.open(Path(run_folder), trust=trust)

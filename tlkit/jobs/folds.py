@@ -23,10 +23,10 @@ from tlkit.recipe import catalog
 from tlkit.recipe.load import load_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
-from tlkit.runs.disk_errors import telling_of_the_disk
+from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
-from tlkit.runs.reading import own_table
+from tlkit.runs.reading import read_run_table
 from tlkit.system.disk import write_atomically
 from tlkit.system.signals import Interrupted, Signals
 
@@ -92,7 +92,7 @@ def cross_validate(
         raise RecipeError([Problem("input.samples", "it says which images validate; folds are another way to say so")])
     begun = out is not None and (Path(out) / "folds.toml").is_file()
     folder = Path(out) if begun and out is not None else _new_folder(checked.name, out)
-    with locked(folder), telling_of_the_disk(folder):
+    with locked(folder), explain_disk_errors(folder):
         text = f"# tlkit run --folds {count}\n{portable_text(checked)}"
         if begun and (folder / "folds.toml").read_text(encoding="utf-8") != text:
             raise RunError(f"{folder}: the folds in it are of another recipe or number; give another folder with --out")
@@ -303,7 +303,7 @@ def _result(folder: Path, count: int) -> FoldsResult:
         validation = run.read_json(run.metrics)["validation"]
         folds.append({name: value for name, value in validation.items() if isinstance(value, float)})
         predictions = run.path / "predictions.csv"  # of a classification
-        for row in own_table(predictions) if predictions.is_file() else ():
+        for row in read_run_table(predictions) if predictions.is_file() else ():
             if row.pop("split") == "validation":
                 if writer is None:
                     writer = csv.DictWriter(table, ["fold", *row])

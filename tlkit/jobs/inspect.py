@@ -102,7 +102,7 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
         RunError: the run has not ended, or its files are damaged.
         DataError: the image can't be used.
     """
-    from tlkit.evaluate.predictor import Predictor
+    from tlkit.evaluation.predictor import Predictor
 
     predictor = Predictor.open(run.path)
     card = predictor.card

@@ -14,7 +14,7 @@ from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.reading import MOST_TABLE_BYTES, own_content, own_table
+from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_file, read_run_table
 
 if TYPE_CHECKING:
     from tlkit.train.checkpoint import Checkpoint, PhaseState, Planned
@@ -111,13 +111,13 @@ def damaged_products(folder: RunFolder, checkpoint: Checkpoint, predictions: int
         folder.model: _is_whole_archive,
         folder.card: lambda _: bool(folder.read_card()),
         folder.metrics: lambda path: isinstance(folder.read_json(path), dict),
-        folder.history: lambda path: own_content(path).decode() == checkpoint.state.history,
-        folder.freeze: lambda path: own_content(path, MOST_TABLE_BYTES).decode() == checkpoint.state.freeze,
-        folder.report: lambda path: own_content(path).rstrip().endswith(b"</html>"),
+        folder.history: lambda path: read_run_file(path).decode() == checkpoint.state.history,
+        folder.freeze: lambda path: read_run_file(path, MAX_TABLE_BYTES).decode() == checkpoint.state.freeze,
+        folder.report: lambda path: read_run_file(path).rstrip().endswith(b"</html>"),
     }
     if predictions is not None:
         looks[folder.path / "predictions.csv"] = lambda path: (
-            own_content(path, MOST_TABLE_BYTES).endswith(b"\n") and len(own_table(path)) == predictions
+            read_run_file(path, MAX_TABLE_BYTES).endswith(b"\n") and len(read_run_table(path)) == predictions
         )
     return [path.name for path, look in looks.items() if not _is_whole(path, look)]
 
@@ -229,4 +229,4 @@ def check_samples(began: Path, again: Path) -> None:
 
 def _rows(file: Path) -> list[dict[str, str]]:
     """What a ``samples.csv`` says of the data; where the files lie, which its paths and reasons name, may change."""
-    return [{k: v for k, v in row.items() if k not in ("path", "mask", "reason")} for row in own_table(file)]
+    return [{k: v for k, v in row.items() if k not in ("path", "mask", "reason")} for row in read_run_table(file)]

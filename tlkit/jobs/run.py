@@ -21,11 +21,11 @@ from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.runs.card import Card, Part
-from tlkit.runs.disk_errors import telling_of_the_disk
+from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.log import logged
 from tlkit.runs.plugins import parts_of
-from tlkit.system.disk import FullDiskError, naming, write_atomically
+from tlkit.system.disk import FullDiskError, full_disk_context, write_atomically
 from tlkit.system.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ class Job:
 
         folder = self.folder.path
         with (
-            telling_of_the_disk(folder),
+            explain_disk_errors(folder),
             Reporter(quiet=quiet) as reporter,
             logged(self.folder) as log,
             self.signals.handled(),
         ):
             self.reporter, self.log = reporter, log
             try:
-                with telling_of_the_disk(folder):
+                with explain_disk_errors(folder):
                     return self._go()
             except TlkitError as error:
                 log.error("%s: %s", type(error).__name__, error)
@@ -336,7 +336,7 @@ class Job:
         temporary = self.folder.path / ".tmp-model.keras"
         # A model of its own around the same layers: it has no optimizer, whose state would double the file.
         model = keras.Model(network.model.input, network.model.output, name=network.model.name)
-        with naming(temporary, 4 * model.count_params()):
+        with full_disk_context(temporary, 4 * model.count_params()):
             model.save(temporary)
         theirs = keras.ops.convert_to_numpy(self._read_again(temporary)(images, training=False))
         tolerance = 1e-4 if self.recipe.train.precision == "float32" else 2e-2

@@ -25,7 +25,7 @@ from keras.src.applications.convnext import LayerScale
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import ACTIVATIONS, DTYPES, LAYERS, OTHERS, WITH_REGISTERED_NAME
-from tlkit.system.disk import FullDiskError, free_bytes, is_full
+from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full
 
 MOST_CONFIG_BYTES = 64_000_000
 MOST_WEIGHT_BYTES = 16_000_000_000
@@ -76,7 +76,7 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
     except _NotAllowed as error:
         raise NotAllowedError(f"{path}: not loaded: {error}") from error
     except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        if isinstance(error, OSError) and is_full(error):
+        if isinstance(error, OSError) and is_disk_full(error):
             temporary = Path(tempfile.gettempdir())
             raise FullDiskError(
                 f"{path}: can't be unpacked: {temporary}, the folder for temporary files, is full "

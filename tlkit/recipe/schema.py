@@ -118,7 +118,7 @@ class InputTable(Options):
 
 Fate = Literal["error", "skip"]
 FolderFate = Literal["error", "keep"]
-AnyFate = Literal["error", "skip", "keep"]
+CheckAction = Literal["error", "skip", "keep"]
 
 
 class CheckTable(Options):
@@ -138,30 +138,32 @@ class CheckTable(Options):
     undecodable: Fate = Field("skip", description="damaged images")
     truncated: Fate = Field("skip", description="images that end too soon")
     huge: Fate = Field("skip", description="images of more pixels than input.max_pixels, by their header")
-    nan: AnyFate = Field("skip", description="images of floating point with NaN or infinite values; kept, they are 0")
-    constant: AnyFate = Field("keep", description="images of one colour")
-    tiny: AnyFate = Field("keep", description="images with fewer pixels a side than tiny_side")
-    odd_mode: AnyFate = Field("keep", description="CMYK, 16 bits, palette, floating point, alpha: converted to RGB")
-    animated: AnyFate = Field("keep", description="animations and files of several pages: the first is used")
-    lying_extension: AnyFate = Field("keep", description="files whose suffix names another format than they have")
+    nan: CheckAction = Field(
+        "skip", description="images of floating point with NaN or infinite values; kept, they are 0"
+    )
+    constant: CheckAction = Field("keep", description="images of one colour")
+    tiny: CheckAction = Field("keep", description="images with fewer pixels a side than tiny_side")
+    odd_mode: CheckAction = Field("keep", description="CMYK, 16 bits, palette, floating point, alpha: converted to RGB")
+    animated: CheckAction = Field("keep", description="animations and files of several pages: the first is used")
+    lying_extension: CheckAction = Field("keep", description="files whose suffix names another format than they have")
     mask_missing: Fate = Field("skip", description="images without a mask, and masks without an image")
     mask_size: Fate = Field("skip", description="masks of another size than their images")
     mask_values: Fate = Field("skip", description="masks with values that the table of the data set lacks")
-    mask_empty: AnyFate = Field("keep", description="masks of one class only, or in which every pixel is ignored")
-    duplicate: AnyFate = Field(
+    mask_empty: CheckAction = Field("keep", description="masks of one class only, or in which every pixel is ignored")
+    duplicate: CheckAction = Field(
         "keep", description="the same picture several times in one class and split; skip leaves the first of them"
     )
-    conflict: AnyFate = Field(
+    conflict: CheckAction = Field(
         "keep",
         description="the same picture in several classes, or with different masks; skip sets all of them aside, for "
         "any may be wrong",
     )
-    leak: AnyFate = Field(
+    leak: CheckAction = Field(
         "keep",
         description="the same picture in several splits; skip leaves it in the test split, else in validation",
     )
-    linked_folder: AnyFate = Field("error", description="a folder that is a link to another folder of the data set")
-    link_cycle: AnyFate = Field("skip", description="a folder that is a link to one above it")
+    linked_folder: CheckAction = Field("error", description="a folder that is a link to another folder of the data set")
+    link_cycle: CheckAction = Field("skip", description="a folder that is a link to one above it")
     junk: FolderFate = Field("keep", description="what operating systems and editors leave behind; it is never used")
     unused: FolderFate = Field("keep", description="other files and folders that the data set does not use")
     empty_folder: FolderFate = Field("keep", description="folders without a usable image; such a class is left out")

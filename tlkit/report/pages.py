@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.contracts import IGNORE
-from tlkit.evaluate.evaluator import Inference, Outcome, class_map
+from tlkit.evaluation.evaluator import Inference, Outcome, class_map
 from tlkit.report.sample_pages import ClassifiedImage, SegmentedImage, classified_page, segmented_page
 from tlkit.runs.card import Card
 

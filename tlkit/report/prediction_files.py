@@ -17,7 +17,7 @@ from PIL import Image
 from tlkit.contracts import IGNORE
 from tlkit.data.images.decode import decode_image
 from tlkit.errors import DataError
-from tlkit.evaluate.predictor import FoundImage, Prediction
+from tlkit.evaluation.predictor import FoundImage, Prediction
 from tlkit.report.canvas import GREY, overlay
 from tlkit.runs.card import Card
 from tlkit.system.disk import check_new_file, write_atomically

@@ -14,8 +14,8 @@ import numpy as np
 
 from tlkit.contracts import ReportSection
 from tlkit.errors import PluginError, RunError
-from tlkit.evaluate.evaluator import Inference, Outcome, Progress, evaluate
-from tlkit.evaluate.metrics import Metrics
+from tlkit.evaluation.evaluator import Inference, Outcome, Progress, evaluate
+from tlkit.evaluation.metrics import Metrics
 from tlkit.report.curves import learning_curves
 from tlkit.report.pages import choose_pages, label_text, predicted_numbers, worst_files
 from tlkit.report.pictures import confusion_matrix, label_counts
@@ -23,7 +23,7 @@ from tlkit.report.render import embedded, render_page
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import read_history
-from tlkit.runs.reading import MOST_SHORT_TABLE_BYTES, own_content, own_table
+from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
 from tlkit.system.disk import write_atomically
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _freeze_summary(path: Path) -> list[dict[str, Any]]:
         return []
     phases: dict[str, dict[str, Any]] = {}
     try:
-        for row in own_table(path, MOST_SHORT_TABLE_BYTES):
+        for row in read_run_table(path, MAX_SHORT_TABLE_BYTES):
             counts = {"phase": row["phase"], "stayed": 0, "moved": 0, "changed": 0, "idle": 0}
             summary = phases.setdefault(row["phase"], counts)
             should, changed = row["should_change"] == "yes", row["changed"] == "yes"
@@ -232,7 +232,7 @@ def _section(section: ReportSection, folder: RunFolder) -> dict[str, Any]:
             raise PluginError(
                 f'report section "{section.title}": expected a PNG file below {folder.path}, received {section.image}'
             )
-        content = own_content(path)
+        content = read_run_file(path)
         if not content.startswith(PNG_START):
             raise PluginError(f'report section "{section.title}": {section.image} is not a PNG file')
         data = embedded(content)

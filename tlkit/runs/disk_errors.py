@@ -8,19 +8,19 @@ from pathlib import Path
 
 from tlkit.errors import RunError
 from tlkit.system.disk import (
-    _IN_THE_WAY,
-    _MAY_NOT,
+    IN_THE_WAY,
+    NOT_PERMITTED,
     FullDiskError,
     NoRoomError,
-    _path_of,
     free_bytes,
-    is_full,
-    size_text,
+    is_disk_full,
+    path_of_error,
 )
+from tlkit.system.text import size_text
 
 
 @contextmanager
-def telling_of_the_disk(folder: Path) -> Iterator[None]:
+def explain_disk_errors(folder: Path) -> Iterator[None]:
     """Turn what the system says of a run folder that can't be written into errors of tlkit's own.
 
     Raises:
@@ -30,20 +30,20 @@ def telling_of_the_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        path = _path_of(error)
+        path = path_of_error(error)
         in_folder = path is not None and path.absolute().is_relative_to(folder.absolute())
-        if in_folder and error.errno in _MAY_NOT:
+        if in_folder and error.errno in NOT_PERMITTED:
             raise RunError(
                 f"{path}: can't be written: {error.strerror}. What the run had before is whole; "
                 f"see to it that {folder} may be written, then: {_next(folder)}"
             ) from error
-        if path is not None and in_folder and error.errno in _IN_THE_WAY:
+        if path is not None and in_folder and error.errno in IN_THE_WAY:
             kind = "a folder" if path.is_dir() else "a file" if path.is_file() else "something else"
             raise RunError(
                 f"{path}: can't be written: {kind} is in its place ({error.strerror}), which is not of tlkit's making. "
                 f"Remove it or move it away, then: {_next(folder)}"
             ) from error
-        if not is_full(error):
+        if not is_disk_full(error):
             raise
         where = path if path is not None and path.parent.is_dir() else folder
         free = free_bytes(where.parent if where != folder else folder)

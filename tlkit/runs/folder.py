@@ -16,11 +16,11 @@ from pydantic import ValidationError
 from tlkit.errors import RunError
 from tlkit.runs.card import Card
 from tlkit.runs.lock import LOCK, locked
-from tlkit.runs.reading import own_content
+from tlkit.runs.reading import read_run_file
 from tlkit.system.disk import write_atomically
 
-MOST_RECIPE_BYTES = 4_000_000
-MOST_JSON_PARTS = 2_000_000
+MAX_RECIPE_BYTES = 4_000_000
+MAX_JSON_PARTS = 2_000_000
 """Brackets and commas of a JSON file; the metrics of ten thousand classes have 100,000."""
 
 
@@ -107,7 +107,7 @@ class RunFolder:
             hint = "the run in it has not ended" if self.recipe.is_file() else "it is not a run folder of tlkit"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
-            return Card.model_validate_json(own_content(self.card))
+            return Card.model_validate_json(read_run_file(self.card))
         except ValidationError as error:
             first = error.errors()[0]
             where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
@@ -141,7 +141,7 @@ class RunFolder:
             OSError: it can't be read.
         """
         try:
-            return own_content(self.recipe, MOST_RECIPE_BYTES).decode("utf-8-sig")
+            return read_run_file(self.recipe, MAX_RECIPE_BYTES).decode("utf-8-sig")
         except FileNotFoundError as error:
             raise RunError(f"{self.recipe}: no such file; it tells what was run") from error
         except UnicodeDecodeError as error:
@@ -154,11 +154,11 @@ class RunFolder:
             RunError: the file is missing, is not JSON, or has more parts than one of tlkit's.
         """
         try:
-            content = own_content(path)
+            content = read_run_file(path)
             parts = sum(content.count(each) for each in (b"[", b"{", b","))
-            if parts > MOST_JSON_PARTS:
+            if parts > MAX_JSON_PARTS:
                 raise RunError(
-                    f"{path}: has {parts} parts; expected at most {MOST_JSON_PARTS}; it is no file of tlkit's"
+                    f"{path}: has {parts} parts; expected at most {MAX_JSON_PARTS}; it is no file of tlkit's"
                 )
             return json.loads(content)
         except FileNotFoundError as error:

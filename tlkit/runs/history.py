@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import RunError
-from tlkit.runs.reading import MOST_SHORT_TABLE_BYTES, own_table
+from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_table
 
 NOT_METRICS = ("phase", "epoch", "learning_rate", "seconds")
 _MOST_SECONDS = 1e9
@@ -50,7 +50,7 @@ def read_history(path: Path) -> History:
         RunError: it is missing or damaged.
     """
     try:
-        rows = own_table(path, MOST_SHORT_TABLE_BYTES)
+        rows = read_run_table(path, MAX_SHORT_TABLE_BYTES)
         seconds = _seconds(path.with_name("times.csv"), rows)
         epochs = tuple(int(row["epoch"]) for row in rows)
         if epochs != tuple(range(1, len(rows) + 1)):
@@ -75,7 +75,7 @@ def _seconds(times: Path, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...
     """How long each epoch took, 0 where it isn't written; older runs have it in ``metrics.csv`` itself."""
     found: dict[str, float] = {}
     if times.is_file():
-        found = {row["epoch"]: float(row["seconds"]) for row in own_table(times, MOST_SHORT_TABLE_BYTES)}
+        found = {row["epoch"]: float(row["seconds"]) for row in read_run_table(times, MAX_SHORT_TABLE_BYTES)}
     seconds = tuple(float(row.get("seconds") or found.get(row["epoch"], 0.0)) for row in rows)
     if not all(0 <= each < _MOST_SECONDS for each in seconds):
         raise ValueError("an epoch took no time that can be")

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tlkit.errors import RunError
 from tlkit.system.disk import (
     FullDiskError,
-    is_full,
+    is_disk_full,
 )
 
 LOCK = ".lock"
@@ -37,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise BusyError(f"{folder}: another process works in this run folder; nothing was changed") from error
     except OSError as error:
-        kind = FullDiskError if is_full(error) else RunError
+        kind = FullDiskError if is_disk_full(error) else RunError
         raise kind(f"{folder / LOCK}: can't be made: {error.strerror or error}") from error
     try:
         yield

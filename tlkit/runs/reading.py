@@ -9,26 +9,26 @@ from pathlib import Path
 
 from tlkit.errors import RunError
 
-MOST_BYTES = 64_000_000
+MAX_BYTES = 64_000_000
 """Of a file of a run folder that is read whole."""
 
 
-MOST_TABLE_BYTES = 500_000_000
+MAX_TABLE_BYTES = 500_000_000
 """Of its tables with a line for each image."""
 
 
-MOST_SHORT_TABLE_BYTES = 16_000_000
+MAX_SHORT_TABLE_BYTES = 16_000_000
 """Of its tables with a line for each epoch, or for each variable in each phase."""
 
 
-MOST_COLUMNS = 1000
+MAX_COLUMNS = 1000
 
 
-_BYTES_A_ROW = 100
+_MIN_BYTES_PER_ROW = 100
 """A table has at most one row for so many of the bytes that it may have: short rows take far more memory than bytes."""
 
 
-def own_content(path: Path, most: int = MOST_BYTES) -> bytes:
+def read_run_file(path: Path, most: int = MAX_BYTES) -> bytes:
     """What is in a file of a run folder itself, whoever made the folder.
 
     Args:
@@ -49,26 +49,26 @@ def own_content(path: Path, most: int = MOST_BYTES) -> bytes:
     return path.read_bytes()
 
 
-def own_table(path: Path, most: int = MOST_TABLE_BYTES) -> list[dict[str, str]]:
-    """The rows of a CSV file of a run folder itself; as ``own_content``.
+def read_run_table(path: Path, most: int = MAX_TABLE_BYTES) -> list[dict[str, str]]:
+    """The rows of a CSV file of a run folder itself; as ``read_run_file``.
 
     Args:
         path: of the file.
         most: bytes that it may have.
 
     Raises:
-        RunError: as ``own_content``, or it is not a CSV file in UTF-8 with as many values in each row as columns.
+        RunError: as ``read_run_file``, or it is not a CSV file in UTF-8 with as many values in each row as columns.
         OSError: it can't be read.
     """
     try:
-        reader = csv.reader(io.StringIO(own_content(path, most).decode("utf-8"), newline=""))
+        reader = csv.reader(io.StringIO(read_run_file(path, most).decode("utf-8"), newline=""))
         rows = (row for row in reader if row)
         columns = next(rows, [])
-        if len(columns) > MOST_COLUMNS:
-            raise RunError(f"{path}: has {len(columns)} columns; expected at most {MOST_COLUMNS}")
+        if len(columns) > MAX_COLUMNS:
+            raise RunError(f"{path}: has {len(columns)} columns; expected at most {MAX_COLUMNS}")
         found: list[dict[str, str]] = []
         for row in rows:
-            if len(found) >= most // _BYTES_A_ROW:
+            if len(found) >= most // _MIN_BYTES_PER_ROW:
                 raise RunError(f"{path}: has more than {len(found)} rows; it is no file of tlkit's")
             if len(row) != len(columns):
                 line = f"{path}:{reader.line_num}"

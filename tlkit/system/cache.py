@@ -19,7 +19,7 @@ _LIMIT = "limit.txt"
 
 
 @dataclass(frozen=True)
-class Kept:
+class CacheEntry:
     """Images that were decoded in one run, or features of one set of images.
 
     Args:
@@ -35,7 +35,7 @@ class Kept:
     used: float
 
 
-def kept_folder() -> Path:
+def cache_folder() -> Path:
     """``$TLKIT_CACHE``, by default the user's cache folder."""
     from platformdirs import user_cache_path
 
@@ -45,20 +45,20 @@ def kept_folder() -> Path:
 
 def features_folder() -> Path:
     """Where features are kept, a folder for each set."""
-    return kept_folder() / _FEATURES
+    return cache_folder() / _FEATURES
 
 
 def images_folder() -> Path:
     """Where decoded images are kept, a folder for each run that decoded some."""
-    return kept_folder() / _IMAGES
+    return cache_folder() / _IMAGES
 
 
 def checks_folder() -> Path:
     """Where what was found in files is kept, in a folder."""
-    return kept_folder() / _CHECKS
+    return cache_folder() / _CHECKS
 
 
-def all_kept() -> list[Kept]:
+def cache_entries() -> list[CacheEntry]:
     """All that is kept, the least recently used first."""
     found = []
     for root in (features_folder(), images_folder(), checks_folder()):
@@ -69,11 +69,11 @@ def all_kept() -> list[Kept]:
     return sorted(found, key=lambda each: each.used)
 
 
-def _kept(folder: Path) -> Kept:
+def _kept(folder: Path) -> CacheEntry:
     size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
     about = folder / ABOUT
     text = about.read_text(encoding="utf-8").strip() if about.is_file() else "unfinished"
-    return Kept(folder, text, size, folder.stat().st_mtime)
+    return CacheEntry(folder, text, size, folder.stat().st_mtime)
 
 
 def mark_used(folder: Path) -> None:
@@ -84,7 +84,7 @@ def mark_used(folder: Path) -> None:
 
 def make_room(size: int) -> None:
     """Remove the least recently used until ``size`` more bytes are within the limit."""
-    kept = all_kept()
+    kept = cache_entries()
     total, most = sum(each.size for each in kept), limit()
     for each in kept:
         if total + size <= most:
@@ -99,7 +99,7 @@ def limit() -> float:
     Raises:
         DataError: the file that says it has something else in it.
     """
-    file = kept_folder() / _LIMIT
+    file = cache_folder() / _LIMIT
     try:
         text = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -121,7 +121,7 @@ def set_limit(gigabytes: float) -> None:
     """
     from tlkit.system.disk import write_atomically
 
-    file = kept_folder() / _LIMIT
+    file = cache_folder() / _LIMIT
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, f"{gigabytes:g}\n")
@@ -139,7 +139,7 @@ def clear() -> tuple[int, int]:
     Raises:
         DataError: a folder can't be removed.
     """
-    kept = all_kept()
+    kept = cache_entries()
     for each in kept:
         try:
             shutil.rmtree(each.folder)

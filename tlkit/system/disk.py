@@ -34,7 +34,7 @@ class NoRoomError(OSError):
 
 
 @contextmanager
-def naming(path: Path, needed: int = 0) -> Iterator[None]:
+def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
     """Say which file there was no room for, and for how much; the system says neither.
 
     Raises:
@@ -43,24 +43,24 @@ def naming(path: Path, needed: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not is_full(error):
+        if not is_disk_full(error):
             raise
         raise NoRoomError(error, path, needed) from error
 
 
-_MAY_NOT = (errno.EACCES, errno.EPERM, errno.EROFS)
+NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
+IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
 
 
-def _path_of(error: OSError) -> Path | None:
+def path_of_error(error: OSError) -> Path | None:
     """The file that was to be written; of a renaming, what it was to be called."""
     name = error.filename2 or error.filename
     return None if name is None or isinstance(name, int) else Path(os.fsdecode(name))
 
 
-def is_full(error: OSError) -> bool:
+def is_disk_full(error: OSError) -> bool:
     """Whether an error says that there is no room; HDF5 says so in words."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
 
@@ -70,18 +70,13 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def size_text(size: int) -> str:
-    """A number of bytes as people read it."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} KB"
-
-
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file so that it appears whole or not at all (temporary file, fsync, rename)."""
     data = content.encode() if isinstance(content, str) else content
-    with naming(path, len(data)):
+    with full_disk_context(path, len(data)):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with naming(path, len(data)), os.fdopen(handle, "wb") as file:
+        with full_disk_context(path, len(data)), os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

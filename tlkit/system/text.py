@@ -1,13 +1,45 @@
-"""Words that several messages share: the nearest known name, sizes, long lists."""
+"""Phrases that many messages share: the nearest known name, long lists cut short, sizes in bytes."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that ``name`` was probably meant to be, upper and lower case disregarded; None when none is near."""
+    """Return the known name closest to ``name``, ignoring case; None when no name is close."""
     by_folded = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None
+
+
+def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
+    """Return the end of a message about an unknown name.
+
+    Args:
+        name: the name that was given.
+        names: the known names.
+        otherwise: what to say when no known name is close, such as ``"; there are a, b"``.
+
+    Returns:
+        ``; did you mean "…"?``, or ``otherwise``.
+    """
+    near = nearest(name, names)
+    return f'; did you mean "{near}"?' if near else otherwise
+
+
+def and_more(total: int, shown: int) -> str:
+    """Return `` and 3 more`` for a list of ``total`` items of which the first ``shown`` are printed, or nothing."""
+    return f" and {total - shown} more" if total > shown else ""
+
+
+def listed(items: Sequence[str], most: int = 8) -> str:
+    """Join the first ``most`` items with commas, and say how many more there are: ``a, b and 3 more``."""
+    return ", ".join(items[:most]) + and_more(len(items), most)
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes in decimal units, such as ``1.5 MB``."""
+    from rich.filesize import decimal
+
+    return decimal(round(size))

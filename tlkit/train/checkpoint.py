@@ -22,10 +22,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
 from tlkit.contracts import EarlyStop
-from tlkit.system.disk import FullDiskError, free_bytes, is_full, size_text, write_atomically
+from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full, write_atomically
+from tlkit.system.text import size_text
 
 KEPT = 2
-_MOST_STATE_BYTES = 256_000_000
+_MAX_STATE_BYTES = 256_000_000
 _SHARE = 50
 """Writing checkpoints takes at most one part in so many of the time, unless the recipe asks for them by steps."""
 
@@ -176,7 +177,7 @@ class Checkpoints:
             temporary.replace(self.folder / f"{name}.safetensors")
         except (SafetensorError, OSError) as error:
             failed = error if isinstance(error, OSError) else _as_os_error(error, temporary)
-            if not is_full(failed):
+            if not is_disk_full(failed):
                 raise failed from error
             before = (
                 "The checkpoint before is whole" if any(self.folder.glob("[0-9]*.json")) else "There was none before"
@@ -236,8 +237,8 @@ def read_checkpoints(folder: Path, say: Callable[[str], None]) -> list[Checkpoin
 def _read(file: Path) -> Checkpoint | str:
     arrays_file = file.with_suffix(".safetensors")
     try:
-        if file.stat().st_size > _MOST_STATE_BYTES:
-            return f"larger than {_MOST_STATE_BYTES} bytes"
+        if file.stat().st_size > _MAX_STATE_BYTES:
+            return f"larger than {_MAX_STATE_BYTES} bytes"
         parts = json.loads(file.read_bytes())
         text, digest = parts["state"], parts["arrays"]
         if not isinstance(text, str) or parts["sha256"] != _digest(text, digest):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tlkit.models.freeze import FreezeRow
-from tlkit.system.disk import naming
+from tlkit.system.disk import full_disk_context
 
 
 class HistoryFile:
@@ -65,7 +65,7 @@ def _yes(value: bool) -> str:
 def _append(path: Path, rows: Iterable[Sequence[str]], mode: str = "a") -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
-    with naming(path, len(text.getvalue())), path.open(mode, newline="", encoding="utf-8") as file:
+    with full_disk_context(path, len(text.getvalue())), path.open(mode, newline="", encoding="utf-8") as file:
         file.write(text.getvalue())
         file.flush()
         os.fsync(file.fileno())

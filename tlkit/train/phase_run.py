@@ -26,7 +26,7 @@ from tlkit.models.freeze import (
     prove,
 )
 from tlkit.recipe.monitor import choose_monitor
-from tlkit.system.disk import naming
+from tlkit.system.disk import full_disk_context
 from tlkit.system.signals import Interrupted
 from tlkit.train.averaging import WeightAverage
 from tlkit.train.checkpoint import Checkpoint, PhaseState, WatchState
@@ -379,7 +379,7 @@ class PhaseRun:
     def _keep_weights(self) -> None:
         target = self.shared.folder.checkpoints / f"{self.index + 1}-{self.phase.name}.weights.h5"
         temporary = target.with_name(f".tmp-{target.name}")
-        with naming(target, 4 * self.network.model.count_params()):
+        with full_disk_context(target, 4 * self.network.model.count_params()):
             self.network.model.save_weights(temporary)
         temporary.replace(target)
 

@@ -19,7 +19,7 @@ from PIL import Image
 from tlkit import DataError
 from tlkit.data.checks import file_facts
 from tlkit.data.checks.check import Checked
-from tlkit.data.checks.facts_cache import KeptFacts
+from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import KINDS
 from tlkit.data.images.image_file import MAX_PIXELS
 from tlkit.jobs.parts import check_data, open_data
@@ -931,7 +931,7 @@ def test_many_files_are_read_in_processes_with_the_same_facts(
 
 def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    kept = KeptFacts(tmp_path / "file" / "folder")
+    kept = FactsCache(tmp_path / "file" / "folder")
     kept.keep(photos / "cat" / "000.jpg", (1, 2), "settings", "digest", {})
     assert kept.unchanged({photos / "cat" / "000.jpg": (1, 2)}, "settings") == {}
 

@@ -12,7 +12,7 @@ from tlkit import DataError, Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import assign_splits
 from tlkit.data.splits.samples_csv import read_samples_csv, repeat_splits, within_samples_csv
 from tlkit.recipe.schema import InputTable
-from tlkit.runs.reading import MOST_TABLE_BYTES
+from tlkit.runs.reading import MAX_TABLE_BYTES
 
 
 def samples(count, **fields):
@@ -398,6 +398,6 @@ def test_what_can_be_no_samples_csv_is_not_read(tmp_path):
         with pytest.raises(DataError, match="/dev/zero: is no file"):
             read_samples_csv(Path("/dev/zero"))
     with (tmp_path / "samples.csv").open("wb") as file:
-        file.truncate(MOST_TABLE_BYTES + 1)
+        file.truncate(MAX_TABLE_BYTES + 1)
     with pytest.raises(DataError, match="has 500000001 bytes; expected at most 500000000"):
         read_samples_csv(tmp_path / "samples.csv")

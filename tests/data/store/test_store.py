@@ -137,7 +137,7 @@ def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, dec
         patch.setattr(module, "write_shard", killed)
         with pytest.raises(KeyboardInterrupt):
             fill(photos(7), tmp_path / "run")
-    assert [each.about for each in disk_cache.all_kept()] == ["unfinished"]
+    assert [each.about for each in disk_cache.cache_entries()] == ["unfinished"]
     decoded.clear()
     found = photos(7)
     store, *_ = fill(found, tmp_path / "run")
@@ -151,7 +151,7 @@ def test_a_limit_that_is_too_small_is_said_and_nothing_is_kept(photos, tmp_path)
     assert notes == (
         "decoded images are not kept for later runs: they take 0.0 GB, but tlkit cache limit allows 1e-06 GB",
     )
-    assert disk_cache.all_kept() == []
+    assert disk_cache.cache_entries() == []
     assert list((tmp_path / "run").glob("*/*.npy"))
 
 
@@ -167,7 +167,7 @@ def test_a_full_disk_below_the_cache_is_said_and_the_run_goes_on(photos, tmp_pat
     found = photos()
     store, _, _, notes = fill(found, tmp_path / "run")
     assert "No space left on device" in notes[0]
-    assert disk_cache.all_kept() == []
+    assert disk_cache.cache_entries() == []
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
 
 
@@ -184,7 +184,7 @@ def test_images_of_arrays_are_not_kept(tmp_path):
     images = np.zeros((4, 8, 8), np.uint8)
     found = SampleSet(tuple(Sample(str(row), row, label=0) for row in range(4)), ("a", "b"), images=images)
     fill(found, tmp_path / "run")
-    assert disk_cache.all_kept() == []
+    assert disk_cache.cache_entries() == []
 
 
 def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.contracts import Sample, SampleSet, SetAside, Split, Task
 from tlkit.data.checks import picture_checks
 from tlkit.data.checks.duplicates import same_pictures
-from tlkit.data.checks.facts_cache import KeptFacts
+from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.file_facts import Facts, Reading, read_facts
 from tlkit.data.checks.findings import BAD, KINDS, Finding, Level, Report, encodable
 from tlkit.data.checks.folder_check import FolderCheck
@@ -76,7 +76,7 @@ def check_samples(
     *,
     task: Task,
     seed: int,
-    kept: KeptFacts | None = None,
+    kept: FactsCache | None = None,
     progress: Progress | None = None,
     minimum_classes: int = 2,
 ) -> Checked:
@@ -95,7 +95,7 @@ def check_samples(
     """
     began = time.monotonic()
     job = _Check(found, table, check, task, seed)
-    read = job.look_at_files(kept or KeptFacts.of_user(), progress)
+    read = job.look_at_files(kept or FactsCache.of_user(), progress)
     job.look_at_folders()
     pictures = job.look_at_pictures()
     splits, groups = job.split(pictures)
@@ -137,7 +137,7 @@ class _Check:
             for each in drops:
                 self.dropped.setdefault(each, reason or f"{KINDS[kind][0]}: {detail}")
 
-    def look_at_files(self, kept: KeptFacts, progress: Progress | None) -> int:
+    def look_at_files(self, kept: FactsCache, progress: Progress | None) -> int:
         """Read images and masks; gives how many files were read."""
         samples = self.found.samples
         wanted = dict.fromkeys((each.image, False) for each in samples if isinstance(each.image, Path))

@@ -28,7 +28,7 @@ Version = tuple[int, int]
 """Of a file: its size in bytes, and the time of its last change in nanoseconds."""
 
 
-class KeptFacts:
+class FactsCache:
     """The facts of files. Safe to use from several threads; where nothing can be kept, nothing is found in it.
 
     Args:
@@ -48,7 +48,7 @@ class KeptFacts:
                 self._database = None
 
     @classmethod
-    def of_user(cls) -> KeptFacts:
+    def of_user(cls) -> FactsCache:
         """Those in the user's cache folder, unless ``tlkit cache limit 0`` says that nothing is kept."""
         try:
             return cls(checks_folder() / "files" if limit() else None)

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import MaskTable
-from tlkit.data.checks.facts_cache import KeptFacts, Version
+from tlkit.data.checks.facts_cache import FactsCache, Version
 from tlkit.data.images.decode import decoded
 from tlkit.data.images.image_file import BadImageError, is_animated, open_image, read_file, stands_on_its_side
 from tlkit.data.images.mask_decode import decode_mask
@@ -95,7 +95,7 @@ class Reading:
 
 
 def read_facts(
-    wanted: Sequence[Wanted], reading: Reading, kept: KeptFacts, progress: Callable[[int, int], None] | None = None
+    wanted: Sequence[Wanted], reading: Reading, kept: FactsCache, progress: Callable[[int, int], None] | None = None
 ) -> tuple[list[Facts], int]:
     """Look at files in parallel. Only a few are in memory at once.
 
@@ -140,7 +140,7 @@ def _grouped(wanted: Iterable[Wanted]) -> Iterator[tuple[list[Path], bool]]:
 
 
 def _known(
-    paths: Sequence[Path], is_mask: bool, settings: Mapping[bool, str], kept: KeptFacts
+    paths: Sequence[Path], is_mask: bool, settings: Mapping[bool, str], kept: FactsCache
 ) -> tuple[dict[Wanted, Facts], dict[Wanted, Version | None]]:
     """The facts of files that are as they were, and the versions of the others."""
     versions: dict[Path, Version | None] = {}
@@ -159,7 +159,7 @@ def _known(
 
 
 def _read_all(
-    wanted: Sequence[Wanted], reading: Reading, settings: Mapping[bool, str], kept: KeptFacts
+    wanted: Sequence[Wanted], reading: Reading, settings: Mapping[bool, str], kept: FactsCache
 ) -> Iterator[tuple[Wanted, Facts]]:
     """Read files, in threads or, where there are many, in processes."""
     read = partial(_read_some, reading=reading, settings=settings)
@@ -176,10 +176,14 @@ def _read_all(
 
 
 def _read_some(
-    group: tuple[Sequence[Path], bool], *, reading: Reading, settings: Mapping[bool, str], kept: KeptFacts | Path | None
+    group: tuple[Sequence[Path], bool],
+    *,
+    reading: Reading,
+    settings: Mapping[bool, str],
+    kept: FactsCache | Path | None,
 ) -> list[Facts]:
     paths, is_mask = group
-    earlier = kept if isinstance(kept, KeptFacts) else _kept_in(kept)
+    earlier = kept if isinstance(kept, FactsCache) else _kept_in(kept)
     of_digest: dict[str, Facts] = {}
     found = []
     for path in paths:
@@ -197,8 +201,8 @@ def _read_some(
 
 
 @cache
-def _kept_in(folder: Path | None) -> KeptFacts:
-    return KeptFacts(folder)
+def _kept_in(folder: Path | None) -> FactsCache:
+    return FactsCache(folder)
 
 
 def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading) -> Facts:

@@ -14,7 +14,7 @@ from tlkit.contracts import Sample, SampleSet, SetAside, Split
 from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.labels import classes_left, label_text, numbers_of, with_classes
 from tlkit.errors import DataError
-from tlkit.runs.reading import MOST_TABLE_BYTES
+from tlkit.runs.reading import MAX_TABLE_BYTES
 from tlkit.system.text import nearest
 
 
@@ -165,10 +165,8 @@ def read_samples_csv(file: Path) -> dict[str, WrittenSample]:
     if not file.is_file():
         what = "no such file" if not file.exists() else "is no file"
         raise DataError(f"{file}: {what}; expected a samples.csv of an earlier run")
-    if file.stat().st_size > MOST_TABLE_BYTES:
-        raise DataError(
-            f"{file}: has {file.stat().st_size} bytes; expected at most {MOST_TABLE_BYTES} of a samples.csv"
-        )
+    if file.stat().st_size > MAX_TABLE_BYTES:
+        raise DataError(f"{file}: has {file.stat().st_size} bytes; expected at most {MAX_TABLE_BYTES} of a samples.csv")
     try:
         with file.open(newline="", encoding="utf-8") as text:
             reader = csv.DictReader(text)

@@ -21,7 +21,7 @@ from tlkit.data.images.mask_decode import decode_mask
 from tlkit.data.store.shards import Rows, read_shard, shard_names, write_shard
 from tlkit.errors import DataError
 from tlkit.system.cache import ABOUT, images_folder, limit, make_room, mark_used
-from tlkit.system.disk import FullDiskError, free_bytes, is_full, write_atomically
+from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full, write_atomically
 from tlkit.system.parallel import in_threads
 
 Progress = Callable[[int, int], None]
@@ -121,7 +121,7 @@ def fill_store(
         pool = _Pool(folder, "", size, with_masks)
         return *_fill(sample_set, size, resize, pool, progress, max_pixels), tuple(notes)
     except OSError as error:
-        if is_full(error):
+        if is_disk_full(error):
             _check_room(folder, needed)
         raise DataError(f"{error.filename or folder}: can't be written: {error.strerror or error}") from error
 

@@ -10,8 +10,8 @@ from evaluate_fakes import BLUE, GREEN, RED, color_model, make_card, plain_image
 from PIL import Image
 
 from tlkit.errors import DataError, RunError
-from tlkit.evaluate.evaluator import Inference
-from tlkit.evaluate.predictor import FoundImage, Predictor, find_images
+from tlkit.evaluation.evaluator import Inference
+from tlkit.evaluation.predictor import FoundImage, Predictor, find_images
 from tlkit.report.canvas import GREY
 from tlkit.report.prediction_files import check_target, output_names, write_predictions
 from tlkit.runs.folder import RunFolder

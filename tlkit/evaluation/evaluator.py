@@ -12,7 +12,7 @@ import tensorflow as tf
 from tlkit.contracts import IGNORE, LabelKind
 from tlkit.data.feed.pipeline import Feed
 from tlkit.errors import DataError
-from tlkit.evaluate.metrics import Metrics, classification_metrics, segmentation_metrics
+from tlkit.evaluation.metrics import Metrics, classification_metrics, segmentation_metrics
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.inference import images_at_once
 from tlkit.models.losses import Targets

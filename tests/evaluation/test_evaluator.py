@@ -5,7 +5,7 @@ import pytest
 from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card, plain_image
 
 from tlkit.errors import DataError
-from tlkit.evaluate import evaluator
+from tlkit.evaluation import evaluator
 
 CLASSES = ("red", "green", "blue")
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tlkit.data.images.decode import decode_to_size, restore_mask
 from tlkit.errors import DataError, RunError
-from tlkit.evaluate.evaluator import Inference
+from tlkit.evaluation.evaluator import Inference
 from tlkit.files import SUFFIXES, images_in
 from tlkit.models.inference import images_at_once
 from tlkit.models.safe_load import NotAllowedError, load_model_file

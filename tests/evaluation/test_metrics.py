@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tlkit.evaluate.metrics import classification_metrics, segmentation_metrics
+from tlkit.evaluation.metrics import classification_metrics, segmentation_metrics
 
 CLASSES = ("cat", "dog", "fox")
 
