@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tlkit.jobs.api import load, resume, run
     from tlkit.system.fetch import download
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "IGNORE",
