@@ -1,7 +1,7 @@
 """Write the reference parts of the documentation from the code while Sphinx reads the pages.
 
 A line ``% generated: NAME`` of a page is replaced by the Markdown that ``PARTS[NAME]`` returns, and a line
-``% file: PATH`` by a file of the repository. Nothing here imports Sphinx, so that the tests can read what the pages say.
+``% file: PATH`` by a file of the repository. Nothing here imports Sphinx: the tests read the parts without it.
 """
 
 from __future__ import annotations
