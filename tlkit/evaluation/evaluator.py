@@ -15,7 +15,7 @@ from tlkit.errors import DataError
 from tlkit.evaluation.metrics import Metrics, classification_metrics, segmentation_metrics
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.inference import images_at_once
-from tlkit.models.losses import Targets
+from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def card_labels(data: Data, rows: np.ndarray, card: Card) -> np.ndarray:
 def _classification(
     model: Any, card: Card, data: Data, rows: np.ndarray, _mapping: np.ndarray, batch_size: int, progress: Progress
 ) -> Outcome:
-    targets = Targets("classification", card.label_kind, len(card.classes))
+    targets = task_of_card(card)
     labels = card_labels(data, rows, card)
 
     def step(images: Any, truth: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.contracts import LabelKind
-from tlkit.models.metrics import iou_from_confusion
+from tlkit.models.iou import iou_from_confusion
 
 Metrics = dict[str, Any]
 
