@@ -17,7 +17,7 @@ import pytest
 
 import tlkit
 from tlkit.contracts import Backbone, Head
-from tlkit.models import safe_load
+from tlkit.models import safe_config, safe_load
 from tlkit.models.assemble import build_network
 from tlkit.models.families import APPLICATIONS
 from tlkit.models.fold import fold_batch_norm
@@ -242,7 +242,7 @@ def test_scales_of_layers_are_made_as_far_as_the_file_has_them(file):
 
 
 def test_layers_of_every_module_are_counted(file, monkeypatch):
-    monkeypatch.setattr(safe_load, "MOST_OBJECTS", 50)
+    monkeypatch.setattr(safe_config, "MAX_OBJECTS", 50)
     load_model_file(file)
     with pytest.raises(NotAllowedError, match="more than 50 layers and other objects"):
         load_model_file(rewritten(file, lambda config: scales(config, 50, 1)))
@@ -253,7 +253,7 @@ def test_a_full_disk_is_no_damaged_model(file, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
-    with pytest.raises(FullDiskError, match=r"is full \(.* MB free\)\. Make room, or .* with TMPDIR") as caught:
+    with pytest.raises(FullDiskError, match=r"is full \(.* [kMG]B free\)\. Make room, or .* with TMPDIR") as caught:
         load_model_file(file)
     assert tempfile.gettempdir() in str(caught.value)
     assert caught.value.exit_code == 74
