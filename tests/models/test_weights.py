@@ -205,7 +205,9 @@ def test_weights_that_lie_in_another_file_are_not_read(tmp_path: Path, kind: str
             layout = h5py.VirtualLayout((9,), "float32")
             layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "kernel", shape=(9,))
             changed.create_virtual_dataset("more", layout)
-    with pytest.raises(DataError, match=r"own\.h5: not loaded: the weights' /more (is a link|is stored in another file)"):
+    with pytest.raises(
+        DataError, match=r"own\.h5: not loaded: the weights' /more (is a link|is stored in another file)"
+    ):
         loaded("small_encoder", weights=str(file))
 
 
