@@ -17,7 +17,7 @@ import tlkit_heads
 from keras import applications
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-from tlkit import BackboneContext, Block, BuiltBackbone, DataError, Phase, PluginError
+from tlkit import BackboneContext, Block, BuiltBackbone, DataError, HeadContext, Phase, PluginError
 from tlkit.models import plugin
 from tlkit.models.assemble import Network, build_network
 from tlkit.models.freeze import prepare
@@ -47,11 +47,7 @@ def network(
     return build_network(
         Selection(body, body.options(**({"weights": "none"} | options))),
         Selection(top, top.options(**HEAD_OPTIONS.get(head, {}))),
-        task=top.task,
-        classes=("a", "b", "c"),
-        units=3,
-        image_size=size,
-        seed=seed,
+        HeadContext(top.task, ("a", "b", "c"), 3, size, seed),
         precision=precision,
     )
 
@@ -167,7 +163,10 @@ def head_that(build: Build, name: str = "linear") -> Any:
             lambda f, _c, _o: keras.layers.Dense(3, name="block1_conv1")(keras.layers.Flatten()(f[16])),
             r'head "mine": .*block1_conv1',
         ),
-        (lambda _f, _c, _o: keras.Input((3,)), r'head "mine": what it returned makes no model of the images'),
+        (
+            lambda _f, _c, _o: keras.Input((3,)),
+            r'head "mine": no model can be made from the images and what it returned',
+        ),
     ],
 )
 def test_a_head_that_breaks_the_contract_is_named(build: Build, message: str) -> None:
@@ -188,7 +187,7 @@ def conv_backbone(blocks: tuple[Block, ...]) -> Any:
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ((Block("a", ("first",), 2),), r'backbone "mine": every layer with weights .* in none: second'),
+        ((Block("a", ("first",), 2),), r'backbone "mine": every layer with weights .* in no block: second'),
         ((Block("a", ("first",), 2), Block("b", ("first", "second"), 4)), r'layer "first" is in two blocks: a, b'),
         ((), r'backbone "mine": expected build to return a BuiltBackbone with features and blocks'),
     ],

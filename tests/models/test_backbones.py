@@ -156,7 +156,7 @@ def test_each_family_has_the_preprocessing_of_its_keras_module(record: Any) -> N
 
 
 def test_too_small_images_are_refused_with_the_least_size() -> None:
-    with pytest.raises(DataError, match=r"Xception needs 71 x 71 pixels at the least, received 64 x 64"):
+    with pytest.raises(DataError, match=r"Xception needs at least 71 x 71 pixels, received 64 x 64"):
         build("Xception", 64)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tlkit_heads import tlkit_heads
 
+from tlkit.contracts import HeadContext
 from tlkit.models.assemble import build_network
 from tlkit.models.plugin import tlkit_backbones
 from tlkit.models.safe_load import load_model_file
@@ -78,11 +79,7 @@ def test_a_decoder_on_a_backbone_trains_a_step_and_reloads(tmp_path, backbone, h
     network = build_network(
         Selection(body, body.options(weights="none", **SCRATCH.get(backbone, {}))),
         Selection(top, top.options(**SMALL_HEAD.get(head, {}))),
-        task="segmentation",
-        classes=("a", "b", "c"),
-        units=3,
-        image_size=size,
-        seed=0,
+        HeadContext("segmentation", ("a", "b", "c"), 3, size, seed=0),
     )
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (2, *size, 3)).astype(np.float32)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.contracts import Backbone, Head
+from tlkit.contracts import Backbone, Head, HeadContext
 from tlkit.models import safe_config, safe_load
 from tlkit.models.assemble import build_network
 from tlkit.models.families import APPLICATIONS
@@ -377,11 +377,7 @@ def test_every_family_of_keras_can_be_loaded_with_its_preprocessing(tmp_path, re
     network = build_network(
         Selection(backbone, backbone.options(weights="none")),
         Selection(head, head.options()),
-        task="classification",
-        classes=("a", "b", "c"),
-        units=3,
-        image_size=(96, 96),
-        seed=0,
+        HeadContext("classification", ("a", "b", "c"), 3, (96, 96), seed=0),
     )
     network.model.save(tmp_path / "model.keras")
     again = load_model_file(tmp_path / "model.keras")

@@ -147,7 +147,7 @@ def test_a_file_with_the_top_says_what_is_too_many(tmp_path: Path) -> None:
     legacy = write_legacy(whole, tmp_path / "whole.h5")
     whole.save_weights(tmp_path / "whole.weights.h5")
     for path in (legacy, tmp_path / "whole.weights.h5"):
-        with pytest.raises(DataError, match=r"without its top[\s\S]*too many, shape \(1, 1, 256, 1000\)"):
+        with pytest.raises(DataError, match=r"without its top[\s\S]*unexpected, shape \(1, 1, 256, 1000\)"):
             loaded("MobileNet", weights=str(path), alpha=0.25)
 
 
@@ -234,7 +234,7 @@ def test_the_backbone_of_an_earlier_run_is_taken_by_layer_name(tmp_path: Path) -
 
 def test_the_run_of_another_backbone_says_which_layers_differ(tmp_path: Path) -> None:
     build("small_encoder", filters=(4, 8))[0].save(tmp_path / "model.keras")
-    with pytest.raises(DataError, match=r"block1_conv1: expected \[\(3, 3, 3, 16\)\], found \[\(3, 3, 3, 4\)\]"):
+    with pytest.raises(DataError, match=r"block1_conv1: expected \[\(3, 3, 3, 16\)\], received \[\(3, 3, 3, 4\)\]"):
         loaded("small_encoder", weights=str(tmp_path))
 
 
