@@ -1,4 +1,4 @@
-"""The finished model: any image size, float32 logits, a file for plain Keras, plugins that break the contract."""
+"""The assembled model: any image size, float32 logits, a file for plain Keras, plugins that break the contract."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_a_head_gets_feature_maps_at_exactly_their_strides() -> None:
     assert seen == {stride: (96 // stride, 96 // stride) for stride in (2, 4, 8, 16, 32)}
 
 
-def test_the_border_that_padding_adds_is_cut_off_evenly() -> None:
-    """A head that passes a feature map through: shifted images would show."""
+def test_padding_is_cropped_evenly() -> None:
+    """The head passes a feature map through, so that a shift of the image would show."""
 
     def build(features: Mapping[int, Any], ctx: Any, _options: Any) -> Any:
         up = keras.layers.UpSampling2D(2, name="head_up")(features[2])
@@ -125,7 +125,7 @@ def test_the_seed_decides_the_initial_weights() -> None:
     assert not np.allclose(first, other)
 
 
-def test_the_head_begins_alike_whatever_weights_the_backbone_has(tmp_path: Path) -> None:
+def test_the_initial_head_does_not_depend_on_the_weights_of_the_backbone(tmp_path: Path) -> None:
     random = network()
     random.model.save(tmp_path / "model.keras")
     loaded = network(weights=str(tmp_path))
@@ -134,7 +134,7 @@ def test_the_head_begins_alike_whatever_weights_the_backbone_has(tmp_path: Path)
     np.testing.assert_array_equal(first, second)
 
 
-def test_network_tells_backbone_and_head_apart() -> None:
+def test_a_network_knows_the_layers_of_backbone_and_head() -> None:
     net = network(head="unet")
     assert net.outline.names == ("block1", "block2", "block3", "block4")
     assert all(name.startswith("head_") for name in net.head_layers)
@@ -197,12 +197,12 @@ def test_a_backbone_that_breaks_the_contract_is_named(blocks: tuple[Block, ...],
         network(backbone_record=conv_backbone(blocks))
 
 
-def test_layers_without_weights_that_a_backbone_left_out_belong_to_the_block_before() -> None:
+def test_layers_without_weights_that_a_backbone_omits_belong_to_the_block_before() -> None:
     net = network(backbone_record=conv_backbone((Block("a", ("first",), 2), Block("b", ("second",), 4))))
     assert net.block_of["drop"] == "a"
 
 
-def test_a_backbone_whose_layers_have_automatic_names_keeps_its_blocks() -> None:
+def test_a_backbone_with_automatic_layer_names_keeps_its_blocks() -> None:
     def build(images: Any, _ctx: BackboneContext, _options: Any) -> BuiltBackbone:
         conv = keras.layers.Conv2D(4, 3, 2, padding="same")
         return BuiltBackbone({2: conv(images)}, (Block("a", (conv.name,), 2),))
@@ -212,12 +212,12 @@ def test_a_backbone_whose_layers_have_automatic_names_keeps_its_blocks() -> None
     assert {each.path.split("/")[0] for each in prepare(net, Phase(name="p", epochs=1)).variables} == {"head_logits"}
 
 
-def test_images_below_the_least_size_are_refused() -> None:
-    with pytest.raises(DataError, match=r"InceptionV3 needs 75 x 75"):
+def test_images_below_the_minimum_size_are_refused() -> None:
+    with pytest.raises(DataError, match=r"InceptionV3 needs at least 75 x 75"):
         network("InceptionV3", size=(64, 64))
 
 
-# Saved and read elsewhere -----------------------------------------------------------------------------------------
+# Saved and loaded elsewhere ---------------------------------------------------------------------------------------
 
 _READ = """
 import sys, keras, numpy as np

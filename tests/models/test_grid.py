@@ -1,4 +1,4 @@
-"""Every decoder on one backbone of each family: built, a step of training, saved, loaded again."""
+"""Every decoder on one backbone of each family: built, trained for a step, saved and reloaded."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def test_a_decoder_on_a_backbone_trains_a_step_and_reloads(tmp_path, backbone, h
     assert np.isfinite(model.train_on_batch(images, masks))
     assert not np.array_equal(before, np.array(kernel))
 
-    wanted = model.predict(images, verbose=0)
+    expected = model.predict(images, verbose=0)
     keras.Model(model.input, model.output).save(tmp_path / "model.keras")
     again = load_model_file(tmp_path / "model.keras")
-    np.testing.assert_allclose(again.predict(images, verbose=0), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(
+        again.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
+    )
