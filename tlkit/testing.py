@@ -133,7 +133,8 @@ def _check_network(backbone: Selection[Backbone], head: Selection[Head], image_s
 
     from tlkit.models.assemble import build_network
     from tlkit.models.freeze import digests, prepare, prove
-    from tlkit.models.losses import BatchLoss, Targets
+    from tlkit.models.losses import BatchLoss
+    from tlkit.models.tasks import learning_task
 
     task = head.record.task
     classes = ("a", "b", "c")
@@ -141,8 +142,8 @@ def _check_network(backbone: Selection[Backbone], head: Selection[Head], image_s
     random = np.random.default_rng(0)
     images = tf.constant(random.uniform(0, 255, (4, *image_size, 3)).astype(np.float32))
     shape = (4,) if task == "classification" else (4, *image_size, 1)
-    targets = Targets(task, "single", 3)
-    batch = {"images": images, targets.key: tf.constant(random.integers(0, 3, shape), tf.int32)}
+    targets = learning_task(task, "single", 3)
+    batch = {"images": images, targets.target_key: tf.constant(random.integers(0, 3, shape), tf.int32)}
     for phase in (Phase(name="frozen", epochs=1), Phase(name="full", epochs=1, blocks=network.outline.names)):
         before = digests(network.model)
         prepared = prepare(network, phase)

@@ -13,7 +13,7 @@ from tlkit import Block, Phase
 from tlkit.data.prepare import Data
 from tlkit.data.store.store import Store
 from tlkit.models.assemble import Network
-from tlkit.models.losses import Targets
+from tlkit.models.tasks import learning_task
 from tlkit.recipe.schema import TrainTable
 from tlkit.runs.folder import RunFolder
 from tlkit.system.progress import Reporter
@@ -84,7 +84,7 @@ def test_an_epoch_of_the_loop_against_fit(tmp_path):
     training = Training(
         network=Network(model, blocks, pretrained=False),
         data=data,
-        targets=Targets("classification", "single", CLASSES),
+        targets=learning_task("classification", "single", CLASSES),
         table=TrainTable(restore_best=False),
         seed=0,
         batch_size=BATCH,

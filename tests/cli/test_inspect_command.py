@@ -16,7 +16,7 @@ from tlkit.jobs import parts
 from tlkit.jobs.inspect import inspect_recipe, inspect_run, pictures
 from tlkit.models.graph import operations
 from tlkit.recipe.load import load_recipe
-from tlkit.report.network_pictures import block_outputs
+from tlkit.report.feature_maps import block_outputs
 from tlkit.runs.folder import RunFolder
 
 RECIPE = """

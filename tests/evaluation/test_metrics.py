@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tlkit.evaluation.metrics import classification_metrics, segmentation_metrics
+from tlkit.evaluation.metrics import multi_label_metrics, segmentation_metrics, single_label_metrics
 
 CLASSES = ("cat", "dog", "fox")
 
@@ -15,7 +15,7 @@ def one_hot(numbers: list[int], classes: int = 3) -> np.ndarray:
 
 
 def test_accuracy_precision_and_recall_of_a_case_done_by_hand() -> None:
-    found = classification_metrics(one_hot([0, 0, 1, 1]), np.array([0, 1, 1, 1]), CLASSES, "single")
+    found = single_label_metrics(one_hot([0, 0, 1, 1]), np.array([0, 1, 1, 1]), CLASSES)
     assert found["accuracy"] == pytest.approx(3 / 4)
     assert found["per_class"]["cat"] == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
     assert found["per_class"]["dog"] == {"precision": 1.0, "recall": pytest.approx(2 / 3), "f1": 0.8, "support": 3}
@@ -23,27 +23,27 @@ def test_accuracy_precision_and_recall_of_a_case_done_by_hand() -> None:
 
 
 def test_macro_f1_leaves_out_a_class_that_occurs_neither_in_truth_nor_in_prediction() -> None:
-    found = classification_metrics(one_hot([0, 0, 1, 1]), np.array([0, 1, 1, 1]), CLASSES, "single")
+    found = single_label_metrics(one_hot([0, 0, 1, 1]), np.array([0, 1, 1, 1]), CLASSES)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)
     assert found["per_class"]["fox"]["support"] == 0
 
 
 def test_a_class_that_is_only_predicted_counts_as_zero_in_macro_f1() -> None:
-    found = classification_metrics(one_hot([0, 2]), np.array([0, 0]), CLASSES, "single")
+    found = single_label_metrics(one_hot([0, 2]), np.array([0, 0]), CLASSES)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
 
 
 def test_top5_accuracy_is_there_for_more_than_five_classes_only() -> None:
     shares = np.tile(np.arange(6, dtype=np.float32), (2, 1)) / 15
-    found = classification_metrics(shares, np.array([0, 1]), "abcdef", "single")
+    found = single_label_metrics(shares, np.array([0, 1]), "abcdef")
     assert found["top5_accuracy"] == 0.5
-    assert "top5_accuracy" not in classification_metrics(shares[:, :5], np.array([0, 1]), "abcde", "single")
+    assert "top5_accuracy" not in single_label_metrics(shares[:, :5], np.array([0, 1]), "abcde")
 
 
 def test_multi_label_accuracy_is_of_the_whole_set_of_labels() -> None:
     truth = np.array([[1, 1, 0], [1, 0, 0]], np.float32)
     shares = np.array([[0.9, 0.8, 0.1], [0.9, 0.7, 0.1]], np.float32)
-    found = classification_metrics(shares, truth, CLASSES, "multi")
+    found = multi_label_metrics(shares, truth, CLASSES)
     assert found["accuracy"] == 0.5
     assert found["micro_f1"] == pytest.approx(6 / 7)
     assert found["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
@@ -51,7 +51,7 @@ def test_multi_label_accuracy_is_of_the_whole_set_of_labels() -> None:
 
 
 def test_multi_label_without_any_positive_has_no_mean_average_precision() -> None:
-    found = classification_metrics(np.zeros((2, 3), np.float32), np.zeros((2, 3)), CLASSES, "multi")
+    found = multi_label_metrics(np.zeros((2, 3), np.float32), np.zeros((2, 3)), CLASSES)
     assert found["mean_average_precision"] is None
     assert found["accuracy"] == 1.0
 

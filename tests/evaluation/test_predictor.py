@@ -10,10 +10,11 @@ from evaluate_fakes import BLUE, GREEN, RED, color_model, make_card, plain_image
 from PIL import Image
 
 from tlkit.errors import DataError, RunError
-from tlkit.evaluation.evaluator import Inference
+from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.predictor import FoundImage, Predictor, find_images
-from tlkit.report.canvas import GREY
-from tlkit.report.prediction_files import check_target, output_names, write_predictions
+from tlkit.report.colors import GREY
+from tlkit.report.prediction_files import check_target, write_predictions
+from tlkit.report.prediction_masks import output_names
 from tlkit.runs.folder import RunFolder
 
 
@@ -228,5 +229,6 @@ def test_a_model_that_wants_more_memory_than_there_is_is_named(tmp_path: Path, i
 
     monkeypatch.setattr(Inference, "probabilities", exhausted)
     predictor = Predictor(make_card(), color_model())
-    with pytest.raises(RunError, match=r"tiny: a layer .* for 3 images of 8×8 pixels; .* fewer at a time than 4"):
+    message = r"tiny: a layer .* for 3 images of 8×8 pixels; .* fewer images at a time than 4"
+    with pytest.raises(RunError, match=message):
         predictor.predict(images, batch_size=4)

@@ -5,11 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, RecipeError
-from tlkit.models.losses import BatchLoss, Targets, class_weights
-from tlkit.models.metrics import MeanIoU, MetricSet, iou_from_confusion
+from tlkit.models.iou import MeanIoU, iou_from_confusion
+from tlkit.models.losses import BatchLoss, class_weights
+from tlkit.models.metrics import MetricSet
+from tlkit.models.tasks import learning_task
 from tlkit.recipe.schema import Loss
 
-SINGLE = Targets("classification", "single", 3)
+SINGLE = learning_task("classification", "single", 3)
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], np.float32)
 
 
@@ -33,7 +35,7 @@ def test_class_weights_multiply_each_images_loss():
 
 
 def test_two_classes_are_one_logit_with_a_sigmoid():
-    targets = Targets("classification", "binary", 2)
+    targets = learning_task("classification", "binary", 2)
     logits = np.array([[1.5], [-0.5]], np.float32)
     loss, _ = BatchLoss(targets)({"labels": tf.constant([1, 0], tf.int32)}, tf.constant(logits))
     assert float(loss) == pytest.approx(np.mean([np.log1p(np.exp(-1.5)), np.log1p(np.exp(-0.5))]), rel=1e-5)
@@ -45,7 +47,7 @@ def test_two_classes_are_one_logit_with_a_sigmoid():
 )
 def test_a_loss_of_shares_is_refused_where_classes_do_not_share(kind, name):
     with pytest.raises(RecipeError, match=f'{name} does not fit.*expected "binary_crossentropy"'):
-        BatchLoss(Targets("classification", kind, 2), Loss(name=name))
+        BatchLoss(learning_task("classification", kind, 2), Loss(name=name))
 
 
 @pytest.mark.parametrize("name", ["ctc", "circle"])
@@ -61,7 +63,7 @@ def test_a_metric_that_compares_nothing_is_refused(name):
 
 
 def test_ignored_pixels_count_neither_in_the_loss_nor_in_the_mean():
-    targets = Targets("segmentation", "single", 3)
+    targets = learning_task("segmentation", "single", 3)
     masks = np.array([[[0, 1], [IGNORE, IGNORE]]])
     logits = np.zeros((1, 2, 2, 3), np.float32)
     logits[0, 0, 0, 0] = 2.0
@@ -74,7 +76,7 @@ def test_ignored_pixels_count_neither_in_the_loss_nor_in_the_mean():
 
 
 def test_a_region_loss_does_not_see_ignored_pixels():
-    targets = Targets("segmentation", "single", 2)
+    targets = learning_task("segmentation", "single", 2)
     masks = np.array([[[0, 1], [IGNORE, IGNORE]]])
     batch = {"segmentation_masks": tf.constant(masks[..., None], tf.int32)}
     logits = np.zeros((1, 2, 2, 2), np.float32)

@@ -17,10 +17,10 @@ import tlkit
 from tlkit.discovery import make_registry
 from tlkit.errors import DataError, RunError
 from tlkit.recipe.monitor import Monitor
-from tlkit.report.canvas import line_colors
-from tlkit.report.compare import chosen_metrics, differences, joined_histories, shared_headlines
-from tlkit.report.curves import Curve, compared_curves, learning_curves
-from tlkit.report.runs import kept_epoch, labels, open_runs
+from tlkit.report.colors import line_colors
+from tlkit.report.compared_runs import best_epoch, distinct_labels, open_runs
+from tlkit.report.comparison import chosen_metrics, differences, joined_histories, shared_headlines
+from tlkit.report.learning_curves import Curve, compared_curves, learning_curves
 from tlkit.runs.history import History
 
 VAL_LOSS, LOSS = Monitor("val_loss", "min"), Monitor("loss", "min")
@@ -49,24 +49,24 @@ def losses(*values: float) -> dict[str, list[float]]:
 
 
 def test_the_best_epoch_of_a_phase_is_kept():
-    assert kept_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=True) == 2
+    assert best_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=True) == 2
 
 
 def test_without_best_weights_the_last_epoch_is_kept():
-    assert kept_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=False) == 3
+    assert best_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=False) == 3
 
 
 def test_a_phase_that_improves_nothing_on_validation_keeps_the_epoch_before_it():
-    assert kept_epoch(history({"head": [3.0, 1.0], "tune": [2.0, 1.0]}), VAL_LOSS, restore_best=True) == 2
+    assert best_epoch(history({"head": [3.0, 1.0], "tune": [2.0, 1.0]}), VAL_LOSS, restore_best=True) == 2
 
 
 def test_a_training_metric_is_compared_within_its_phase_only():
-    assert kept_epoch(history({"head": [3.0, 1.0], "tune": [4.0, 2.0, 3.0]}), LOSS, restore_best=True) == 4
+    assert best_epoch(history({"head": [3.0, 1.0], "tune": [4.0, 2.0, 3.0]}), LOSS, restore_best=True) == 4
 
 
 def test_a_phase_without_a_number_keeps_its_last_epoch_and_the_next_begins_anew():
-    assert kept_epoch(history({"head": [math.nan, math.nan]}), VAL_LOSS, restore_best=True) == 2
-    assert kept_epoch(history({"head": [math.nan], "tune": [5.0, 6.0]}), VAL_LOSS, restore_best=True) == 2
+    assert best_epoch(history({"head": [math.nan, math.nan]}), VAL_LOSS, restore_best=True) == 2
+    assert best_epoch(history({"head": [math.nan], "tune": [5.0, 6.0]}), VAL_LOSS, restore_best=True) == 2
 
 
 TRAINED = """
@@ -114,11 +114,11 @@ def trained(tmp_path_factory, registry):
 def test_the_kept_epoch_of_a_real_run_is_the_one_that_the_loop_kept(trained):
     result, kept = trained
     [run] = open_runs([result.folder])
-    assert run.kept is not None
-    assert run.kept < len(run.history.epochs)
-    value = run.history.columns["val_loss"][run.kept - 1]
+    assert run.best_epoch is not None
+    assert run.best_epoch < len(run.history.epochs)
+    value = run.history.columns["val_loss"][run.best_epoch - 1]
     assert value == kept[-1]
-    assert run.best == value
+    assert run.best_value == value
     assert result.metrics["validation"]["loss"] == pytest.approx(value, rel=1e-4)
 
 
@@ -148,7 +148,7 @@ def test_a_null_dataset_of_a_model_is_damage(tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
     with zipfile.ZipFile(folder.model, "w") as archive:
         archive.writestr("model.weights.h5", weights_of(lambda file: file.create_dataset("layers/x", dtype="f4")))
-    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*; the file is damaged, or not a model"):
+    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*; the file is damaged or not a model"):
         open_runs([folder.path])
 
 
@@ -221,13 +221,13 @@ def test_epochs_and_times_that_can_not_be_are_named(tmp_path, registry, file, co
 def test_a_run_without_final_metrics_is_unfinished(opened):
     run, other = opened(a={"phases": {"full": losses(2.0, 1.0)}}, b={"phases": {"full": losses(1.0)}, "metrics": {}})
     assert (run.title, other.title) == ("a (unfinished)", "b")
-    assert (run.best, run.kept) == (1.0, 2)
+    assert (run.best_value, run.best_epoch) == (1.0, 2)
 
 
 def test_the_recipe_says_what_is_best(opened):
     phases = {"full": {"loss": [1.0, 2.0], "val_accuracy": [0.5, 0.75]}}
     [run] = opened(a={"phases": phases, "overrides": ["train.monitor=val_accuracy"]})
-    assert (run.monitor, run.best, run.kept) == (Monitor("val_accuracy", "max"), 0.75, 2)
+    assert (run.monitor, run.best_value, run.best_epoch) == (Monitor("val_accuracy", "max"), 0.75, 2)
 
 
 def test_a_monitor_that_the_history_lacks_is_an_error_that_names_the_run(opened):
@@ -242,7 +242,7 @@ def test_a_monitor_that_the_history_lacks_is_an_error_that_names_the_run(opened)
         (lambda path: path.mkdir(), "has no metrics.csv: it is not a run folder of tlkit"),
         (
             lambda path: (path.mkdir(), (path / "recipe.toml").write_text("")),
-            "has no metrics.csv: the run in it has not begun to train",
+            "has no metrics.csv: the run has not trained yet",
         ),
     ],
     ids=["missing", "empty", "not begun"],
@@ -256,14 +256,14 @@ def test_a_folder_without_a_history_is_a_run_error(tmp_path, prepare, message):
 def test_damaged_final_metrics_are_named(tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)}, metrics={"test": {}})
     folder.metrics.write_text("[1]")
-    with pytest.raises(RunError, match=r"metrics\.json: expected a table of metrics a split"):
+    with pytest.raises(RunError, match=r"metrics\.json: expected one table of metrics per split"):
         open_runs([folder.path])
 
 
 def test_folders_of_the_same_name_are_told_apart_by_their_parents(tmp_path):
     paths = [tmp_path / name for name in ("x/run", "y/run", "y/z/run", "other")]
-    assert labels(paths) == ["x/run", "y/run", "z/run", "other"]
-    assert labels([tmp_path / "p/x/run", tmp_path / "q/x/run"]) == ["p/x/run", "q/x/run"]
+    assert distinct_labels(paths) == ["x/run", "y/run", "z/run", "other"]
+    assert distinct_labels([tmp_path / "p/x/run", tmp_path / "q/x/run"]) == ["p/x/run", "q/x/run"]
 
 
 def test_a_folder_that_is_named_twice_is_read_once(tmp_path, registry):
@@ -331,9 +331,9 @@ def test_runs_with_nothing_in_common_are_an_error_that_says_what_each_has(opened
 
 def test_a_run_without_an_epoch_is_left_out_unless_it_is_alone(opened):
     runs = opened(a={"phases": {"full": losses()}}, b={"phases": {"full": losses(1.0)}})
-    assert (runs[0].kept, runs[0].best) == (None, None)
+    assert (runs[0].best_epoch, runs[0].best_value) == (None, None)
     assert chosen_metrics(runs) == ["loss"]
-    with pytest.raises(RunError, match="no epoch has ended yet"):
+    with pytest.raises(RunError, match="no epoch has finished yet"):
         chosen_metrics(runs[:1])
 
 
@@ -387,7 +387,7 @@ def pixels(content: bytes) -> np.ndarray:
 @pytest.mark.parametrize("axis", ["epochs", "seconds"])
 def test_each_run_is_drawn_in_a_colour_of_its_own(axis):
     values = [3.0, 2.0, 1.5, 1.2]
-    curves = [Curve(f"run {n}", history({"full": [n + value for value in values]}), kept=4) for n in range(8)]
+    curves = [Curve(f"run {n}", history({"full": [n + value for value in values]}), best_epoch=4) for n in range(8)]
     picture = pixels(compared_curves(curves, ["loss"], axis))
     for color in line_colors(8):
         rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
@@ -419,7 +419,10 @@ AWKWARD = "猫 $x^2$ \x07\n" + "long " * 30
     "values", [[1.0], [math.nan], [math.inf, 1.0], [1.0, 1e9], [0.0, 1e9], [-1.0, 2.0], [1.0] * 500], ids=repr
 )
 def test_every_history_can_be_drawn(values):
-    curves = [Curve(AWKWARD, history({AWKWARD: values, "more": values}), kept=1), Curve("b", history({"full": [1.0]}))]
+    curves = [
+        Curve(AWKWARD, history({AWKWARD: values, "more": values}), best_epoch=1),
+        Curve("b", history({"full": [1.0]})),
+    ]
     pixels(compared_curves(curves, ["loss", "nowhere"]))
 
 

@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from tlkit.errors import RunError
-from tlkit.report.canvas import GREY, overlay, shorten
-from tlkit.report.curves import learning_curves
-from tlkit.report.pictures import compact, confusion_matrix, label_counts, learning_rate_plot, loss_limits, palette
-from tlkit.report.sample_pages import ClassifiedImage, SegmentedImage, classified_page, segmented_page
+from tlkit.report.colors import GREY, overlay, palette
+from tlkit.report.confusion_matrix import compact, confusion_matrix, label_counts
+from tlkit.report.figures import shorten
+from tlkit.report.image_grids import ClassifiedImage, SegmentedImage, classified_page, segmented_page
+from tlkit.report.learning_curves import learning_curves
+from tlkit.report.learning_rate_plot import learning_rate_plot, loss_limits
 from tlkit.runs.history import read_history
 
 HISTORY = """phase,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds

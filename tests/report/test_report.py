@@ -11,7 +11,8 @@ from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card
 
 from tlkit.contracts import ReportSection, SetAside
 from tlkit.errors import PluginError
-from tlkit.report.report import write_results
+from tlkit.evaluation.predictor import Predictor
+from tlkit.report.run_report import write_results
 from tlkit.runs.folder import RunFolder
 
 CLASSES = ("red", "<script>alert(1)</script>", "blue & co")
@@ -33,7 +34,9 @@ def some_data(splits: list[str]) -> StandInData:
 
 
 def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
-    return write_results(folder, color_model(), make_card(classes=CLASSES), data, batch_size=2, sections=sections)
+    return write_results(
+        folder, Predictor(make_card(classes=CLASSES), color_model()), data, batch_size=2, sections=sections
+    )
 
 
 def test_every_result_is_written_and_every_picture_is_a_png(run_folder: RunFolder) -> None:
@@ -99,10 +102,8 @@ def test_segmentation_results(run_folder: RunFolder) -> None:
     masks = np.stack([np.full((8, 8), 0, np.uint8), np.full((8, 8), 1, np.uint8)])
     masks[:, 0] = 255
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
-    card = make_card(task="segmentation")
-    metrics = write_results(
-        run_folder, color_model(pixels=True), card, data, batch_size=4, sections=lambda _metrics: []
-    )
+    predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
+    metrics = write_results(run_folder, predictor, data, batch_size=4, sections=lambda _metrics: [])
     assert metrics["validation"]["iou"] == {"red": 1.0, "green": 1.0, "blue": None}
     assert {path.name for path in run_folder.pictures.iterdir()} == {"confusion.png", "samples.png", "worst.png"}
     assert not (run_folder.path / "predictions.csv").exists()

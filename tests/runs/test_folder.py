@@ -15,7 +15,7 @@ from tlkit import RecipeError, RunError, TlkitError, resume
 from tlkit.cli import cli
 from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
-from tlkit.report.runs import open_runs
+from tlkit.report.compared_runs import open_runs
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.reading import MAX_BYTES, MAX_TABLE_BYTES, read_run_file, read_run_table

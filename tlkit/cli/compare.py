@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from tlkit.report.runs import ComparedRun
+    from tlkit.report.compared_runs import ComparedRun
 
 Column = tuple[str, list[str]]
 """A title and a cell for each row."""
@@ -61,9 +61,9 @@ def compare(
     from rich.console import Console
 
     from tlkit.errors import DataError
-    from tlkit.report import compare as work
-    from tlkit.report.curves import Curve, compared_curves
-    from tlkit.report.runs import open_runs
+    from tlkit.report import comparison as work
+    from tlkit.report.compared_runs import open_runs
+    from tlkit.report.learning_curves import Curve, compared_curves
     from tlkit.system.disk import write_atomically
 
     work.check_targets(out, table, overwrite=overwrite)
@@ -81,7 +81,7 @@ def compare(
             console.print(each)
     elif len(opened) > 1:
         console.print("The recipes are the same.")
-    curves = [Curve(run.title, run.history, run.kept) for run in opened if run.history.epochs]
+    curves = [Curve(run.title, run.history, run.best_epoch) for run in opened if run.history.epochs]
     kind: Any = out.suffix.lower().removeprefix(".")
     files: list[tuple[str, Path, bytes | str]] = [("Curves", out, compared_curves(curves, names, axis, kind))]
     if table is not None:
@@ -97,7 +97,7 @@ def compare(
 
 def _short(titles: Sequence[str], length: int) -> list[str]:
     """The titles cut in the middle to that many characters, unless two would then be the same."""
-    from tlkit.report.canvas import shorten
+    from tlkit.report.figures import shorten
 
     cut = [shorten(title, max(length, 12), middle=True) for title in titles]
     return cut if len(set(cut)) == len(cut) else list(titles)
@@ -105,7 +105,7 @@ def _short(titles: Sequence[str], length: int) -> list[str]:
 
 def _metric_columns(runs: Sequence[ComparedRun], titles: Sequence[str]) -> list[Column]:
     """A row a run; the best of a column is marked with a star."""
-    from tlkit.report.compare import shared_headlines
+    from tlkit.report.comparison import shared_headlines
 
     seconds = [sum(run.history.seconds) if run.history.epochs else None for run in runs]
     columns = [
@@ -114,7 +114,7 @@ def _metric_columns(runs: Sequence[ComparedRun], titles: Sequence[str]) -> list[
         ("head", [run.part("head") for run in runs]),
         ("weights", ["–" if run.weights is None else f"{run.weights:,}" for run in runs]),
         ("epochs", [str(len(run.history.epochs)) for run in runs]),
-        ("kept", ["–" if run.kept is None else str(run.kept) for run in runs]),
+        ("kept", ["–" if run.best_epoch is None else str(run.best_epoch) for run in runs]),
         ("seconds", _marked(seconds, "min", _whole) if all(run.finished for run in runs) else _texts(seconds, _whole)),
         *_monitor_columns(runs),
     ]
@@ -129,8 +129,11 @@ def _monitor_columns(runs: Sequence[ComparedRun]) -> list[Column]:
     monitors = {run.monitor for run in runs if run.monitor is not None}
     if len(monitors) == 1:
         monitor = next(iter(monitors))
-        return [(f"best {monitor.name}", _marked([run.best for run in runs], monitor.mode))]
-    texts = ["–" if run.monitor is None or run.best is None else f"{run.monitor.name} {run.best:.4f}" for run in runs]
+        return [(f"best {monitor.name}", _marked([run.best_value for run in runs], monitor.mode))]
+    texts = [
+        "–" if run.monitor is None or run.best_value is None else f"{run.monitor.name} {run.best_value:.4f}"
+        for run in runs
+    ]
     return [("best of the monitor", texts)]
 
 
@@ -154,7 +157,7 @@ def _whole(value: float) -> str:
 
 
 def _difference_columns(runs: Sequence[ComparedRun], titles: Sequence[str]) -> list[Column]:
-    from tlkit.report.compare import differences
+    from tlkit.report.comparison import differences
 
     rows = differences(runs)
     columns = [("what differs in the recipes", list(rows))]

@@ -64,7 +64,7 @@ def evaluate(
     start_tensorflow()
     from tlkit.evaluation.evaluator import evaluate as measure
     from tlkit.evaluation.predictor import Predictor
-    from tlkit.report.report import write_metrics
+    from tlkit.report.run_report import write_metrics
 
     if new_data is not None and split is not None:
         raise click.UsageError("--split is of the run's own data; it doesn't go with --data")

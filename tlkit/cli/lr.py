@@ -60,7 +60,7 @@ def lr(
     check_new_file(target, overwrite=overwrite)
     start_tensorflow()
     from tlkit.jobs.range_test import range_test
-    from tlkit.report.pictures import learning_rate_plot
+    from tlkit.report.learning_rate_plot import learning_rate_plot
     from tlkit.system.progress import Reporter
 
     with Reporter() as reporter, tempfile.TemporaryDirectory(prefix="tlkit-") as folder:

@@ -10,7 +10,7 @@ import click
 from tlkit.cli import Session, trust_option
 
 if TYPE_CHECKING:
-    from tlkit.evaluation.predictor import Prediction
+    from tlkit.evaluation.prediction import Prediction
 
 
 @click.command()

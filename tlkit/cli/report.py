@@ -37,8 +37,8 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
     from tlkit.cli.evaluate import open_run_data, recipe_with_data
     from tlkit.evaluation.predictor import Predictor
     from tlkit.recipe.monitor import choose_monitor
-    from tlkit.report.report import plugin_sections, write_results
-    from tlkit.report.runs import kept_epoch
+    from tlkit.report.compared_runs import best_epoch
+    from tlkit.report.run_report import plugin_sections, write_results
     from tlkit.runs.history import read_history
 
     registry = context.obj.registry
@@ -52,10 +52,10 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
         predictor = Predictor.open(run, trust=trust)
         recipe = recipe_with_data(folder, registry, None)
         history = read_history(folder.history)
-        kept = (0, "")
+        best = (0, "")
         if history.epochs:
             monitor = choose_monitor(recipe.train, recipe.task, list(history.columns))
-            kept = kept_epoch(history, monitor, restore_best=recipe.train.restore_best), monitor.name
+            best = best_epoch(history, monitor, restore_best=recipe.train.restore_best), monitor.name
         reading = bars.add_task("reading images", total=None)
         data = open_run_data(
             recipe, folder, None, Path(cache), lambda done, total: bars.update(reading, completed=done, total=total)
@@ -63,12 +63,11 @@ def report(context: click.Context, run: Path, trust: bool) -> None:
         measuring = bars.add_task("evaluating", total=None)
         write_results(
             folder,
-            predictor.model,
-            predictor.card,
+            predictor,
             data,
             batch_size=recipe.input.batch_size,
             sections=plugin_sections(registry, folder),
             progress=lambda done, total: bars.update(measuring, completed=done, total=total),
-            kept=kept,
+            best=best,
         )
     click.echo(f"{folder.report}: written. Open it in a browser.")

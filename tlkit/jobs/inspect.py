@@ -16,8 +16,10 @@ from tlkit.jobs import parts
 from tlkit.models.assemble import Network, Normalization
 from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_rows
 from tlkit.recipe.schema import Recipe, Selection
-from tlkit.report.network_pictures import block_outputs, feature_page, kernel_grid, network_drawing, weight_histograms
-from tlkit.report.render import embedded, render_page
+from tlkit.report.feature_maps import block_outputs, feature_page
+from tlkit.report.html_page import embedded, render_page
+from tlkit.report.network_drawing import network_drawing
+from tlkit.report.weight_pictures import kernel_grid, weight_histograms
 from tlkit.runs.folder import RunFolder
 from tlkit.system.text import nearest
 

@@ -91,8 +91,9 @@ def build_network(
         PluginError: the backbone or the head broke its contract.
     """
     from tlkit.models.assemble import build_network
+    from tlkit.models.tasks import learning_task
 
-    units = 1 if recipe.task == "classification" and label_kind == "binary" else len(classes)
+    units = learning_task(recipe.task, label_kind, len(classes)).units
     return build_network(
         recipe.backbone,
         recipe.head,
@@ -149,14 +150,14 @@ def make_training(
     """
     import keras
 
-    from tlkit.models.losses import Targets
+    from tlkit.models.tasks import learning_task
     from tlkit.train.loop import Training
 
     keras.utils.set_random_seed(recipe.seed)
     return Training(
         network=network,
         data=data,
-        targets=Targets(recipe.task, data.label_kind, len(data.classes)),
+        targets=learning_task(recipe.task, data.label_kind, len(data.classes)),
         table=recipe.train,
         seed=recipe.seed,
         batch_size=recipe.input.batch_size,

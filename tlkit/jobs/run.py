@@ -302,7 +302,7 @@ class Job:
         self.registry.ask("tlkit_phase_finished", object, run=run, phase=phase, metrics=metrics)
 
     def _card(self, data: Data) -> Card:
-        from tlkit.report.pictures import palette
+        from tlkit.report.colors import palette
 
         recipe = self.recipe
         colors = [data.colors.get(number, color) for number, color in enumerate(palette(len(data.classes)))]
@@ -361,18 +361,18 @@ class Job:
             return load_model_file(file, trust=True)
 
     def _evaluate(self, network: Network, card: Card, data: Data, kept: tuple[int, str]) -> Mapping[str, Any]:
-        from tlkit.report.report import plugin_sections, write_results
+        from tlkit.evaluation.predictor import Predictor
+        from tlkit.report.run_report import plugin_sections, write_results
 
         self.reporter.begin("evaluating", 1)
         metrics = write_results(
             self.folder,
-            network.model,
-            card,
+            Predictor(card, network.model),
             data,
             batch_size=self.recipe.input.batch_size,
             sections=plugin_sections(self.registry, self.folder),
             progress=lambda done, total: self.reporter.at(done, total, "evaluating"),
-            kept=kept,
+            best=kept,
         )
         self.reporter.end()
         for split, values in metrics.items():

@@ -13,7 +13,7 @@ from PIL import Image
 from tlkit.data.checks.findings import KINDS, UNUSED, Finding, Report
 from tlkit.data.images.decode import decode_to_size
 from tlkit.errors import DataError
-from tlkit.report.render import embedded, render_page
+from tlkit.report.html_page import embedded, render_page
 
 _SIDE = 132
 """Pixels a side of a picture on the page."""

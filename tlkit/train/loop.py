@@ -16,8 +16,9 @@ from tlkit.data.prepare import Data
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.models.assemble import Network
 from tlkit.models.freeze import Prepared, digests, keyed_variables, prepare
-from tlkit.models.losses import BatchLoss, Targets, class_weights
+from tlkit.models.losses import BatchLoss, class_weights
 from tlkit.models.metrics import MetricSet
+from tlkit.models.tasks import LearningTask
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.schema import TrainTable
 from tlkit.runs.folder import RunFolder
@@ -52,7 +53,7 @@ class Training:
 
     network: Network
     data: Data
-    targets: Targets
+    targets: LearningTask
     table: TrainTable
     seed: int
     batch_size: int

@@ -1,4 +1,4 @@
-"""Learning curves: of one run for its report, of several in one figure."""
+"""Learning curves of one run, and of several runs in one figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal
 
-from tlkit.report.canvas import ImageKind, drawing, line_colors, new_figure, shorten, to_image, to_png
+from tlkit.report.colors import BLUE, ORANGE, line_colors
+from tlkit.report.figures import ImageKind, drawing, new_figure, shorten, to_image, to_png
 from tlkit.runs.history import History
 
 Axis = Literal["epochs", "seconds"]
@@ -16,20 +17,20 @@ Axis = Literal["epochs", "seconds"]
 BORDER = "#555555"
 
 
-def learning_curves(history: History, kept: int = 0, monitor: str = "") -> bytes:
-    """A panel for the loss and one for each metric, training and validation in each; borders of phases are lines.
+def learning_curves(history: History, best_epoch: int = 0, monitor: str = "") -> bytes:
+    """Draw training and validation curves in one panel per metric, with lines where phases begin.
 
     Args:
-        history: of the run.
-        kept: the epoch whose weights the run kept, from 1; 0 for none.
-        monitor: the column that chose it.
+        history: the run's history.
+        best_epoch: the epoch whose weights the model has, from 1; 0 for none.
+        monitor: the column of the history by which that epoch is the best.
     """
     names = history.metrics or ["loss"]
-    index = history.epochs.index(kept) if kept in history.epochs else None
+    best = history.epochs.index(best_epoch) if best_epoch in history.epochs else None
     with drawing():
         figure, panels = _panels(len(names))
         for panel, name in zip(panels, names, strict=True):
-            _curve_panel(panel, history, name, index, monitor)
+            _curve_panel(panel, history, name, best, monitor)
         return to_png(figure)
 
 
@@ -43,40 +44,40 @@ def _panels(count: int, more_height: float = 0.0) -> tuple[Any, Sequence[Any]]:
     return figure, panels[:count]
 
 
-def _curve_panel(panel: Any, history: History, name: str, kept: int | None, monitor: str) -> None:
+def _curve_panel(panel: Any, history: History, name: str, best: int | None, monitor: str) -> None:
     marker = _marker(history)
-    for column, label, color in ((name, "training", "#0072b2"), (f"val_{name}", "validation", "#d55e00")):
+    for column, label, color in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
         values = history.columns.get(column)
         if values is None:
             continue
         y = _drawable(values)
         panel.plot(history.epochs, y, color=color, label=label, marker=marker, markersize=3.5, linewidth=1.6)
-        if kept is not None and column == monitor:
-            at = f"kept epoch: {history.epochs[kept]} ({y[kept]:.4f})"
-            panel.plot([history.epochs[kept]], [y[kept]], "*", color="black", markersize=11, label=at, zorder=5)
-    if kept is not None:
-        panel.axvline(history.epochs[kept], color="black", linewidth=0.6, alpha=0.35)
+        if best is not None and column == monitor:
+            label = f"best epoch: {history.epochs[best]} ({y[best]:.4f})"
+            panel.plot([history.epochs[best]], [y[best]], "*", color="black", markersize=11, label=label, zorder=5)
+    if best is not None:
+        panel.axvline(history.epochs[best], color="black", linewidth=0.6, alpha=0.35)
     _phase_borders(panel, history)
-    _dress(panel, name)
+    _label_panel(panel, name)
     if panel.get_legend_handles_labels()[0]:
         panel.legend(frameon=False, fontsize=8)
 
 
 def _drawable(values: Sequence[float]) -> list[float]:
-    """What is beyond float32 is left out like infinity: an axis from -1e308 to 1e308 has no length."""
+    """Replace values beyond float32, like infinity, by NaN: matplotlib can't scale an axis from -1e308 to 1e308."""
     return [value if abs(value) < 3e38 else math.nan for value in values]
 
 
 def _marker(history: History) -> str | None:
-    """Few epochs are drawn as points too; a single one would not be seen otherwise."""
+    """Return the marker of short curves; a curve of a single epoch would be invisible without it."""
     return "o" if len(history.epochs) <= 12 else None
 
 
-def _dress(panel: Any, name: str, x_label: str = "epoch") -> None:
+def _label_panel(panel: Any, name: str, x_label: str = "epoch") -> None:
     from matplotlib.ticker import MaxNLocator
 
     low, high = panel.get_xlim()
-    if high - low < 1:  # a single epoch: whole numbers beside it
+    if high - low < 1:  # a single epoch: show its neighbours as ticks
         panel.set_xlim((low + high) / 2 - 1, (low + high) / 2 + 1)
     panel.set_title(shorten(name.replace("_", " "), 40), pad=16)
     panel.set_xlabel(x_label)
@@ -108,26 +109,26 @@ def _phase_name(panel: Any, name: str, x: float) -> None:
 
 @dataclass(frozen=True)
 class Curve:
-    """A run among others in one figure.
+    """The curves of one run in a figure of several.
 
     Args:
-        label: in the legend.
-        history: of the run, with at least one epoch.
-        kept: the epoch whose weights the run kept, from 1; None for none.
+        label: the run's label in the legend.
+        history: the run's history, with at least one epoch.
+        best_epoch: the epoch whose weights the model has, from 1; None for none.
     """
 
     label: str
     history: History
-    kept: int | None = None
+    best_epoch: int | None = None
 
     def x(self, axis: Axis) -> list[float]:
-        """Where each epoch is drawn: its number, or the seconds of training at its end."""
+        """Return the position of each epoch: its number, or the seconds of training up to its end."""
         if axis == "epochs":
             return [float(epoch) for epoch in self.history.epochs]
         return list(accumulate(self.history.seconds))
 
     def borders(self, axis: Axis) -> list[tuple[float, str]]:
-        """Where each phase but the first begins, and its name."""
+        """Return the position where each phase but the first begins, and the phase's name."""
         if axis == "epochs":
             return [(self.history.epochs[i] - 0.5, self.history.phases[i]) for i in self.history.starts[1:]]
         ends = self.x(axis)
@@ -137,16 +138,16 @@ class Curve:
 def compared_curves(
     curves: Sequence[Curve], metrics: Sequence[str], axis: Axis = "epochs", kind: ImageKind = "png"
 ) -> bytes:
-    """A panel for each metric with the curves of all runs: training dashed, validation solid, a colour a run.
+    """Draw the curves of several runs in one panel per metric: one colour per run, training dashed, validation solid.
 
-    Borders of phases are dotted lines, grey where runs share them, else in the run's colour. A loss whose values
-    span more than two powers of ten is drawn on a logarithmic axis.
+    Dotted lines mark where phases begin, in grey where several runs begin one, else in the run's colour. A loss whose
+    values span more than two orders of magnitude is drawn on a logarithmic axis.
 
     Args:
-        curves: of the runs, at least one.
-        metrics: names without ``val_``, at least one; a run without the metric has no curve in its panel.
-        axis: what the curves are drawn over.
-        kind: of the file.
+        curves: the curves of at least one run.
+        metrics: at least one name, without ``val_``; a run without the metric has no curve in its panel.
+        axis: what the x-axis shows.
+        kind: the format of the file.
 
     Returns:
         the content of the file.
@@ -164,7 +165,7 @@ def compared_curves(
             for curve, color in drawn:
                 _compared(panel, curve, name, axis, color)
             _compared_borders(panel, drawn, axis)
-            _dress(panel, name, "epoch" if axis == "epochs" else "seconds of training")
+            _label_panel(panel, name, "epoch" if axis == "epochs" else "seconds of training")
             if name == "loss" and _span(curves, name) > 100:
                 panel.set_yscale("log")
                 panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -181,19 +182,19 @@ def _compared(panel: Any, curve: Curve, name: str, axis: Axis, color: str) -> No
             y = _drawable(values)
             panel.plot(x, y, style, color=color, linewidth=width, alpha=alpha, marker=_marker(history), markersize=3)
     values = history.columns.get(f"val_{name}", history.columns.get(name))
-    if curve.kept in history.epochs and values is not None:
-        at = history.epochs.index(curve.kept)
+    if curve.best_epoch in history.epochs and values is not None:
+        at = history.epochs.index(curve.best_epoch)
         panel.plot([x[at]], _drawable([values[at]]), "*", color=color, markeredgecolor="black", markersize=11, zorder=5)
 
 
 def _compared_borders(panel: Any, curves: Sequence[tuple[Curve, str]], axis: Axis) -> None:
-    found: dict[float, list[tuple[str, str]]] = {}
+    borders: dict[float, list[tuple[str, str]]] = {}
     for curve, color in curves:
         for x, name in curve.borders(axis):
-            found.setdefault(x, []).append((name, color))
+            borders.setdefault(x, []).append((name, color))
     left, right = panel.get_xlim()
     free = left
-    for x, here in sorted(found.items()):
+    for x, here in sorted(borders.items()):
         panel.axvline(x, color=here[0][1] if len(here) == 1 else BORDER, linestyle=":", linewidth=1.1)
         names = {name for name, _ in here}
         if len(names) == 1 and x >= free:
@@ -202,7 +203,7 @@ def _compared_borders(panel: Any, curves: Sequence[tuple[Curve, str]], axis: Axi
 
 
 def _span(curves: Sequence[Curve], name: str) -> float:
-    """The greatest value divided by the least; 1 where one is not positive."""
+    """Return the largest value divided by the smallest; 1 if a value is not positive."""
     columns = [curve.history.columns.get(each, ()) for curve in curves for each in (name, f"val_{name}")]
     values = [value for column in columns for value in _drawable(column) if math.isfinite(value)]
     return max(values) / min(values) if values and min(values) > 0 else 1.0
@@ -215,7 +216,7 @@ def _legends(figure: Any, panel: Any, runs: Sequence[tuple[str, str]], across: i
     styles = [
         Line2D([], [], linestyle="--", linewidth=1.1, label="training", **grey),
         Line2D([], [], linewidth=1.8, label="validation", **grey),
-        Line2D([], [], linestyle="", marker="*", markersize=10, label="kept epoch", **grey),
+        Line2D([], [], linestyle="", marker="*", markersize=10, label="best epoch", **grey),
     ]
     panel.legend(handles=styles, frameon=False, fontsize=7)
     handles = [Line2D([], [], color=color, linewidth=2.5, label=label) for label, color in runs]

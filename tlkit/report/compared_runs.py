@@ -1,4 +1,4 @@
-"""Run folders read for a comparison: without their models, and also those of runs that have not ended."""
+"""Run folders read for a comparison: finished and unfinished runs, without loading their models."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ from tlkit.runs.history import History, read_history
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """What a comparison knows of a run.
+    """A run in a comparison.
 
     Args:
-        label: the folder's name, with as many of its parents as tell it from the others.
-        settings: the recipe as it was run, with all defaults where the folder has them.
-        history: of the run, perhaps without epochs.
-        monitor: what chose the best epoch.
-        kept: the epoch whose weights the run kept, or would keep if it ended now; None before the first.
-        metrics: split → final metrics; None for a run that has not ended.
-        weights: how many the model has; None where there is no model.
+        label: the folder's name, with as many of its parents as distinguish it from the others.
+        settings: the recipe as it was run, with all defaults if they are known for all compared runs.
+        history: the run's history, possibly without epochs.
+        monitor: the metric that decides which epoch is the best; None before the first epoch.
+        best_epoch: the epoch whose weights the model has, or would have if the run ended now; None before the first.
+        metrics: split → final metrics; None for an unfinished run.
+        weights: the number of weights of the model; None if there is no model.
     """
 
     label: str
     settings: Mapping[str, Any]
     history: History
     monitor: Monitor | None
-    kept: int | None
+    best_epoch: int | None
     metrics: Mapping[str, Mapping[str, Any]] | None
     weights: int | None
 
     @property
     def finished(self) -> bool:
-        """Whether the run has its final metrics."""
+        """True if the run has its final metrics."""
         return self.metrics is not None
 
     @property
     def title(self) -> str:
-        """The label, and that the run is unfinished if it is."""
+        """The label, marked if the run is unfinished."""
         return self.label if self.finished else f"{self.label} (unfinished)"
 
     @property
-    def best(self) -> float | None:
-        """The best value of the monitor in any epoch."""
+    def best_value(self) -> float | None:
+        """The best value of the monitor over all epochs."""
         if self.monitor is None:
             return None
         values = [value for value in self.history.columns[self.monitor.name] if not math.isnan(value)]
         return (min if self.monitor.mode == "min" else max)(values, default=None)
 
     def part(self, table: str) -> str:
-        """The name that a table of the recipe selects, such as the backbone's."""
-        found = self.settings.get(table)
-        return str(found.get("name", "–")) if isinstance(found, Mapping) else "–"
+        """Return the name that a table of the recipe selects, such as the backbone's."""
+        values = self.settings.get(table)
+        return str(values.get("name", "–")) if isinstance(values, Mapping) else "–"
 
 
 def open_runs(paths: Sequence[Path]) -> list[ComparedRun]:
-    """Read run folders; one that is named twice is read once.
+    """Read run folders; a folder that is given twice is read once.
 
     Raises:
-        RunError: a folder is no run folder, or a file of it is damaged.
+        RunError: a folder is not a run folder, or a file in it is damaged.
     """
     named: dict[Path, RunFolder] = {}
     for path in paths:
@@ -82,22 +82,22 @@ def open_runs(paths: Sequence[Path]) -> list[ComparedRun]:
         _check(folder)
     settings = [_settings(folder) for folder in folders]
     known = [each for each in settings if each is not None]
-    # Where one run's defaults are not known, all are compared without them.
+    # If the defaults of one run are unknown, all runs are compared without them.
     used = known if len(known) == len(folders) else [_recipe(folder) for folder in folders]
-    names = labels([folder.path for folder in folders])
+    names = distinct_labels([folder.path for folder in folders])
     return [_open(folder, name, table) for folder, name, table in zip(folders, names, used, strict=True)]
 
 
-def labels(paths: Sequence[Path]) -> list[str]:
-    """The names of different folders, those of the same name with as many parents as tell them apart."""
+def distinct_labels(paths: Sequence[Path]) -> list[str]:
+    """Return the names of different folders; equal names get as many parents as distinguish them."""
     parts = [path.resolve().parts for path in paths]
-    found = []
+    labels = []
     for own in parts:
         length = 1
         while length < len(own) and sum(other[-length:] == own[-length:] for other in parts) > 1:
             length += 1
-        found.append("/".join(own[-length:]))
-    return found
+        labels.append("/".join(own[-length:]))
+    return labels
 
 
 def _check(folder: RunFolder) -> None:
@@ -105,12 +105,12 @@ def _check(folder: RunFolder) -> None:
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     folder.refuse_links()
     if not folder.history.is_file():
-        hint = "the run in it has not begun to train" if folder.recipe.is_file() else "it is not a run folder of tlkit"
+        hint = "the run has not trained yet" if folder.recipe.is_file() else "it is not a run folder of tlkit"
         raise RunError(f"{folder.path}: has no {folder.history.name}: {hint}")
 
 
 def _settings(folder: RunFolder) -> Mapping[str, Any] | None:
-    """The recipe with all defaults, which ``environment.json`` has."""
+    """Return the recipe with all defaults from ``environment.json``; None if they are unknown."""
     if not folder.environment.is_file():
         return None
     environment = folder.read_json(folder.environment)
@@ -127,11 +127,11 @@ def _recipe(folder: RunFolder) -> Mapping[str, Any]:
 
 def _open(folder: RunFolder, label: str, settings: Mapping[str, Any]) -> ComparedRun:
     history = read_history(folder.history)
-    monitor, kept = _kept(folder, settings, history)
-    return ComparedRun(label, settings, history, monitor, kept, _final_metrics(folder), _count_weights(folder.model))
+    monitor, epoch = _best(folder, settings, history)
+    return ComparedRun(label, settings, history, monitor, epoch, _final_metrics(folder), _count_weights(folder.model))
 
 
-def _kept(folder: RunFolder, settings: Mapping[str, Any], history: History) -> tuple[Monitor | None, int | None]:
+def _best(folder: RunFolder, settings: Mapping[str, Any], history: History) -> tuple[Monitor | None, int | None]:
     if not history.epochs:
         return None, None
     try:
@@ -139,41 +139,43 @@ def _kept(folder: RunFolder, settings: Mapping[str, Any], history: History) -> t
         task: Any = settings.get("task")
         monitor = choose_monitor(table, task, list(history.columns))
     except (ValidationError, RecipeError) as error:
-        raise RunError(f"{folder.recipe}: [train] does not fit this version or {folder.history}: {error}") from error
-    return monitor, kept_epoch(history, monitor, restore_best=table.restore_best)
+        raise RunError(
+            f"{folder.recipe}: [train] does not match this version of tlkit or {folder.history}: {error}"
+        ) from error
+    return monitor, best_epoch(history, monitor, restore_best=table.restore_best)
 
 
-def kept_epoch(history: History, monitor: Monitor, *, restore_best: bool) -> int:
-    """The epoch whose weights the training loop kept, from 1.
+def best_epoch(history: History, monitor: Monitor, *, restore_best: bool) -> int:
+    """Return the epoch whose weights the model has after training, from 1.
 
-    A phase ends with its best epoch's weights; where a validation metric is the monitor, with those that it began
-    with if no epoch of it was better.
+    Each phase ends with the weights of its best epoch. If the monitor is a validation metric and no epoch of a phase
+    improves on the phase before, it ends with the weights that it started with.
 
     Args:
-        history: with at least one epoch.
-        monitor: what chose the epoch.
+        history: a history with at least one epoch.
+        monitor: the metric that decides which epoch is the best.
         restore_best: the recipe's ``train.restore_best``.
     """
     if not restore_best:
         return history.epochs[-1]
     values = history.columns[monitor.name]
-    kept, best = history.epochs[-1], None
+    chosen, best = history.epochs[-1], None
     for start, end in zip(history.starts, [*history.starts[1:], len(values)], strict=True):
         if best is None or not monitor.name.startswith("val_"):
-            kept, best = history.epochs[end - 1], None
+            chosen, best = history.epochs[end - 1], None
         for epoch, value in zip(history.epochs[start:end], values[start:end], strict=True):
             if monitor.better(value, best):
-                kept, best = epoch, value
-    return kept
+                chosen, best = epoch, value
+    return chosen
 
 
 def _final_metrics(folder: RunFolder) -> Mapping[str, Mapping[str, Any]] | None:
     if not folder.metrics.is_file():
         return None
-    found = folder.read_json(folder.metrics)
-    if not isinstance(found, dict) or not all(isinstance(values, dict) for values in found.values()):
-        raise RunError(f"{folder.metrics}: expected a table of metrics a split; the file is damaged")
-    for split, values in found.items():
+    splits = folder.read_json(folder.metrics)
+    if not isinstance(splits, dict) or not all(isinstance(values, dict) for values in splits.values()):
+        raise RunError(f"{folder.metrics}: expected one table of metrics per split; the file is damaged")
+    for split, values in splits.items():
         for name, value in values.items():
             table = name in ("per_class", "iou", "dice")
             fits = isinstance(value, dict) if table else value is None or _is_number(value)
@@ -182,16 +184,16 @@ def _final_metrics(folder: RunFolder) -> Mapping[str, Mapping[str, Any]] | None:
                     f"{folder.metrics}: {split}.{name}: expected {'a table' if table else 'a number'}, "
                     f"received {show(value)}; the file is damaged"
                 )
-    return found
+    return splits
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it can be shown as a decimal number."""
+    """Return True if the value can be shown as a decimal number."""
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def _count_weights(model: Path) -> int | None:
-    """How many numbers the layers of a ``.keras`` file hold; without loading it, which would take TensorFlow."""
+    """Count the weights in a ``.keras`` file, without TensorFlow; None if there is no file."""
     import h5py
 
     if not model.is_file():
@@ -206,9 +208,10 @@ def _count_weights(model: Path) -> int | None:
     try:
         with zipfile.ZipFile(model) as archive:
             if archive.getinfo("model.weights.h5").compress_type != zipfile.ZIP_STORED:
-                raise RunError(f"{model}: its weights are compressed, which tlkit's are not")  # every look unpacks them
+                # Each seek in a compressed member would decompress it again.
+                raise RunError(f"{model}: its weights are compressed; tlkit writes them uncompressed")
             with archive.open("model.weights.h5") as file, h5py.File(file) as weights:
                 weights.visititems(visit)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
-        raise RunError(f"{model}: can't be read: {error}; the file is damaged, or not a model") from error
+        raise RunError(f"{model}: can't be read: {error}; the file is damaged or not a model") from error
     return count

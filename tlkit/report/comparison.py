@@ -1,4 +1,4 @@
-"""Runs side by side: which metrics they share, what differs in their recipes, their histories as one table."""
+"""The comparison of runs: the metrics they share, the differences of their recipes, their histories as one table."""
 
 from __future__ import annotations
 
@@ -10,51 +10,52 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import DataError, RunError
-from tlkit.report.runs import ComparedRun
+from tlkit.report.compared_runs import ComparedRun
 from tlkit.system.disk import check_new_file
-from tlkit.system.text import nearest
+from tlkit.system.text import did_you_mean
 
 HEADLINES = ("loss", "accuracy", "mean_iou", "macro_f1")
-"""Of ``metrics.json``; all but the loss are better when they are greater."""
+"""Metrics of ``metrics.json`` to compare; for all but the loss, higher is better."""
 IMAGE_KINDS = (".png", ".svg", ".pdf")
 
 
-def chosen_metrics(runs: Sequence[ComparedRun], asked: Sequence[str] = ()) -> list[str]:
-    """The metrics that are drawn: the loss, and those asked for, else the main one that all runs have.
+def chosen_metrics(runs: Sequence[ComparedRun], requested: Sequence[str] = ()) -> list[str]:
+    """Choose the metrics to draw: the loss and the requested ones, by default the main metric that all runs have.
 
     Args:
         runs: at least one.
-        asked: names of columns of ``metrics.csv``, with or without ``val_``.
+        requested: names of columns of ``metrics.csv``, with or without ``val_``.
 
     Returns:
         names without ``val_``.
 
     Raises:
-        RunError: no run has an epoch yet, or the runs have no metric in common.
-        DataError: no run has a metric that was asked for.
+        RunError: no run has finished an epoch, or the runs have no metric in common.
+        DataError: no run has a requested metric.
     """
     histories = [run.history for run in runs if run.history.epochs]
     if not histories:
-        raise RunError(f"{', '.join(run.label for run in runs)}: no epoch has ended yet; there is nothing to compare")
+        raise RunError(
+            f"{', '.join(run.label for run in runs)}: no epoch has finished yet; there is nothing to compare"
+        )
     known = list(dict.fromkeys(name for history in histories for name in history.metrics))
     common = [name for name in histories[0].metrics if all(name in history.metrics for history in histories)]
-    names = list(dict.fromkeys(name.removeprefix("val_") for name in asked))
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in requested))
     for name in names:
         if name not in known:
-            near = nearest(name, known)
-            hint = f'; did you mean "{near}"?' if near else ""
-            raise DataError(f'--metric: no run has a metric "{name}"{hint} There are {", ".join(known)}')
+            hint = did_you_mean(name, known, otherwise=".")
+            raise DataError(f'--metric: no run has a metric "{name}"{hint} The metrics are {", ".join(known)}')
     if not names:
         if not common:
-            each = "; ".join(f"{run.label} has {', '.join(run.history.metrics)}" for run in runs if run.history.epochs)
-            raise RunError(f"the runs have no metric in common: {each}")
+            own = "; ".join(f"{run.label} has {', '.join(run.history.metrics)}" for run in runs if run.history.epochs)
+            raise RunError(f"the runs have no metric in common: {own}")
         main = [name for name in ("mean_iou", "accuracy", *common) if name in common and name != "loss"]
         names = main[:1]
     return [name for name in ("loss",) if name in common and name not in names] + names
 
 
 def shared_headlines(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
-    """(split, metric) of the final metrics that all finished runs have, the test split first."""
+    """Return (split, metric) of the final metrics that all finished runs have, the test split first."""
     finished = [run.metrics for run in runs if run.metrics is not None]
     return [
         (split, name)
@@ -65,7 +66,7 @@ def shared_headlines(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
 
 
 def differences(runs: Sequence[ComparedRun]) -> dict[str, list[str | None]]:
-    """Dotted key of the recipe → each run's value as JSON, None where it has none; for keys that are not all alike."""
+    """Return the settings that differ: dotted key of the recipe → each run's value as JSON, None if it has none."""
     flat = [_flat(run.settings) for run in runs]
     keys = dict.fromkeys(key for each in flat for key in each)
     rows = {key: [each.get(key) for each in flat] for key in keys}
@@ -73,19 +74,19 @@ def differences(runs: Sequence[ComparedRun]) -> dict[str, list[str | None]]:
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for key, each in value.items():
         if isinstance(each, Mapping) and each:
-            found |= _flat(each, f"{prefix}{key}.")
+            flat |= _flat(each, f"{prefix}{key}.")
         elif each is not None:
-            found[f"{prefix}{key}"] = json.dumps(each, ensure_ascii=False, default=str)
-    return found
+            flat[f"{prefix}{key}"] = json.dumps(each, ensure_ascii=False, default=str)
+    return flat
 
 
 def joined_histories(runs: Sequence[ComparedRun]) -> str:
-    """The histories as one CSV table: run, phase, epoch, the metrics, learning rate and seconds; a row an epoch.
+    """Return all histories as one CSV table: run, phase, epoch, metrics, learning rate and seconds; one row per epoch.
 
-    A metric that a run does not have is empty in its rows.
+    Metrics that a run does not have are empty in its rows.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.history.columns))
     text = io.StringIO(newline="")
@@ -101,10 +102,10 @@ def joined_histories(runs: Sequence[ComparedRun]) -> str:
 
 
 def check_targets(out: Path, table: Path | None, *, overwrite: bool) -> None:
-    """Find out before the work that a file can't be written, or exists already.
+    """Check that the picture and the table can be written.
 
     Raises:
-        DataError: it does.
+        DataError: a file can't be written, or exists already.
     """
     if out.suffix.lower() not in IMAGE_KINDS:
         raise DataError(f"--out {out}: expected a file that ends in {', '.join(IMAGE_KINDS)}")
