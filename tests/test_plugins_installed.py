@@ -525,7 +525,7 @@ def test_a_run_whose_plugin_is_not_installed_says_what_to_install(install, recip
     assert "to load this model will take --trust" in ran.out
     photos = class_folders({"one": 1})
     predict = ["predict", run, photos, "--overwrite", "--out", tmp_path / "found.csv"]
-    assert "which is not a layer of Keras that tlkit knows" in tlkit_command(*predict).err
+    assert "which is not a Keras layer that tlkit knows" in tlkit_command(*predict).err
     assert tlkit_command(*predict, "--trust").code == 0
 
     shutil.rmtree(tmp_path / "site")

@@ -13,6 +13,7 @@ from tlkit.contracts import (
     Backbone,
     Block,
     Head,
+    HeadContext,
     Options,
     Outline,
     Phase,
@@ -137,7 +138,7 @@ def _check_network(backbone: Selection[Backbone], head: Selection[Head], image_s
 
     task = head.record.task
     classes = ("a", "b", "c")
-    network = build_network(backbone, head, task=task, classes=classes, units=3, image_size=image_size, seed=0)
+    network = build_network(backbone, head, HeadContext(task, classes, 3, image_size, seed=0))
     random = np.random.default_rng(0)
     images = tf.constant(random.uniform(0, 255, (4, *image_size, 3)).astype(np.float32))
     shape = (4,) if task == "classification" else (4, *image_size, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.contracts import AugmentContext, LabelKind, Phase
+from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.recipe.schema import Recipe
 
@@ -93,14 +93,11 @@ def build_network(
     from tlkit.models.assemble import build_network
     from tlkit.models.tasks import learning_task
 
+    units = learning_task(recipe.task, label_kind, len(classes)).units
     return build_network(
         recipe.backbone,
         recipe.head,
-        task=recipe.task,
-        classes=classes,
-        units=learning_task(recipe.task, label_kind, len(classes)).units,
-        image_size=recipe.input.image_size,
-        seed=recipe.seed,
+        HeadContext(recipe.task, classes, units, recipe.input.image_size, recipe.seed),
         precision=recipe.train.precision,
         normalization=normalization,
     )

@@ -11,13 +11,13 @@ from tlkit.contracts import BackboneContext, Block, BuiltBackbone
 
 
 def build_small_encoder(images: Any, ctx: BackboneContext, filters: Sequence[int], convs: int) -> BuiltBackbone:
-    """Stages of 3x3 convolution, BatchNorm and ReLU; the first convolution of each stage has stride 2.
+    """Build stages of 3x3 convolution, BatchNorm and ReLU; the first convolution of each stage has stride 2.
 
     Args:
         images: symbolic (N, H, W, 3), RGB in 0-255.
-        ctx: what the encoder is built for.
+        ctx: what the encoder is built for; standardized images are not rescaled.
         filters: channels of each stage.
-        convs: convolutions a stage.
+        convs: convolutions per stage.
     """
     x = images if ctx.standardized else layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(images)
     features = {}

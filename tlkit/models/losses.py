@@ -1,4 +1,4 @@
-"""Losses and class weights: from a task, its labels and a recipe to one number a batch."""
+"""Losses and class weights: one number per batch, from the task, its labels and the recipe."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.errors import Problem, RecipeError
+from tlkit.models.keras_names import keras_class
 from tlkit.models.tasks import LearningTask
 from tlkit.recipe.schema import Loss
-from tlkit.system.text import nearest
+from tlkit.system.text import did_you_mean
 
-_OF_ONE_CLASS = ("Categorical", "SparseCategorical", "KLDivergence", "CosineSimilarity")
-"""Losses of shares that add up to 1, by the beginning of their names; of a single logit they are a constant."""
-_OF_OTHERS = ("CTC", "Circle")
+_EXCLUSIVE_CLASSES = ("Categorical", "SparseCategorical", "KLDivergence", "CosineSimilarity")
+"""Losses of class shares that add up to 1, by the start of their names; with a single logit they are constant."""
+_OTHER_TARGETS = ("CTC", "Circle")
 """Losses of sequences and of embeddings."""
 
 
 class BatchLoss:
-    """The loss of a batch: a mean over its images, or over the pixels that count.
+    """The loss of a batch: the mean over its images, or over its pixels that are not ignored.
 
-    Class weights multiply an element's loss; the mean is over the number of elements, as in Keras.
+    Class weights multiply the loss of each element; the mean divides by the number of elements, as in Keras.
 
     Args:
         task: what the logits mean.
         loss: the recipe's loss; None for the task's cross-entropy.
-        class_weights: float (classes,) or None.
+        class_weights: float (classes,); None for no weighting.
 
     Attributes:
-        takes_shares: whether the loss takes mixed targets for what they are.
+        takes_shares: whether the loss uses mixed targets as they are, instead of the class with the largest share.
 
     Raises:
-        RecipeError: no such loss in Keras, it does not take its arguments, or it does not go with the targets or the
-            weights.
+        RecipeError: Keras has no such loss, the loss does not take its arguments, or it does not fit the task or the
+            class weights.
     """
 
     def __init__(self, task: LearningTask, loss: Loss | None = None, class_weights: np.ndarray | None = None) -> None:
@@ -53,9 +54,9 @@ class BatchLoss:
     def _check_fit(self) -> None:
         name = type(self._loss).__name__
         problem = ""
-        if name in _OF_OTHERS:
-            problem = "it is no loss of classes"
-        elif name.startswith(_OF_ONE_CLASS) and self.task.independent_logits:
+        if name in _OTHER_TARGETS:
+            problem = "it is not a loss of classes"
+        elif name.startswith(_EXCLUSIVE_CLASSES) and self.task.independent_logits:
             problem = f"it compares shares of classes that add up to 1, but {self.task.independent_logits}"
         if problem:
             expected = self.task.default_loss
@@ -64,7 +65,7 @@ class BatchLoss:
             )
 
     def __call__(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
-        """The loss and how many elements it is a mean of, both float32 scalars."""
+        """Return the loss and the number of elements that it is the mean of, both float32 scalars."""
         dense, valid = self.task.dense(batch)
         logits = tf.cast(logits, tf.float32)
         predicted = logits if self._from_logits else self.task.activate(logits)
@@ -79,16 +80,8 @@ class BatchLoss:
 
 
 def _keras_loss(loss: Loss) -> tuple[Any, bool, bool]:
-    classes = {
-        name.lower(): member
-        for name, member in vars(keras.losses).items()
-        if inspect.isclass(member) and issubclass(member, keras.losses.Loss) and member is not keras.losses.Loss
-    }
-    member = classes.get(loss.name.replace("_", "").lower())
-    if member is None:
-        near = nearest(loss.name, (_snake(each.__name__) for each in classes.values()))
-        hint = f'; did you mean "{near}"?' if near else ""
-        raise RecipeError([Problem("train.loss", f'Keras has no loss "{loss.name}"{hint}')])
+    """The Keras loss, whether it takes logits, and whether it takes class numbers."""
+    member = keras_class(loss.name, keras.losses, _is_loss, what="loss", key="train.loss")
     parameters = inspect.signature(member.__init__).parameters
     unknown = sorted(set(loss.arguments) - set(parameters))
     if unknown:
@@ -103,24 +96,24 @@ def _keras_loss(loss: Loss) -> tuple[Any, bool, bool]:
         raise RecipeError([Problem("train.loss", f"{member.__name__}: {error}")]) from error
 
 
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+def _is_loss(member: type) -> bool:
+    return issubclass(member, keras.losses.Loss) and member is not keras.losses.Loss
 
 
 def class_weights(setting: str | Mapping[str, float], classes: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
-    """The weight of each class.
+    """Return the weight of each class.
 
     Args:
         setting: the recipe's ``train.class_weights``.
         classes: class names.
-        counts: how many training images or pixels each class has.
+        counts: the number of training images or pixels of each class.
 
     Returns:
-        float32 (classes,), or None for no weighting. ``balanced`` is n / (classes · count), as scikit-learn's
-        ``compute_class_weight``; a class without training samples gets 1.
+        float32 (classes,), or None for no weighting. ``balanced`` is n / (classes · count), as in
+        scikit-learn's ``compute_class_weight``; a class without training samples gets 1.
 
     Raises:
-        RecipeError: a name that is no class.
+        RecipeError: the setting names a class that does not exist.
     """
     if setting == "none":
         return None
@@ -133,8 +126,7 @@ def class_weights(setting: str | Mapping[str, float], classes: Sequence[str], co
     problems = []
     for name in setting:
         if name not in classes:
-            near = nearest(name, classes)
-            hint = f'; did you mean "{near}"?' if near else f"; the classes are {', '.join(classes)}"
+            hint = did_you_mean(name, classes, f"; the classes are {', '.join(classes)}")
             problems.append(Problem(f"train.class_weights.{name}", f'no class "{name}"{hint}'))
     if problems:
         raise RecipeError(problems)

@@ -1,4 +1,4 @@
-"""Metrics that are followed while training: Keras metrics, fed with what each of them expects."""
+"""Metrics during training: Keras metrics, each updated with the kind of values that it expects."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from tlkit.errors import Problem, RecipeError
 from tlkit.models.iou import MeanIoU
+from tlkit.models.keras_names import keras_class
 from tlkit.models.tasks import LearningTask
-from tlkit.system.text import nearest
 
 
 class MetricSet:
-    """The loss and the metrics of a stretch of batches.
+    """The loss and the metrics over a number of batches.
 
     Args:
         task: what the logits mean.
@@ -60,32 +60,23 @@ class MetricSet:
             metric.update_state(truth, flat_prediction, sample_weight=weight)
 
     def result(self) -> dict[str, float]:
-        """The values since the last reset."""
+        """Return the values since the last reset."""
         values = {"loss": self.loss.result()} | {name: m.result() for name, m in self.metrics.items()}
         return {name: float(np.mean(keras.ops.convert_to_numpy(value))) for name, value in values.items()}
 
     @property
     def variables(self) -> list[Any]:
-        """What the metrics have counted."""
+        """The variables that hold the metrics' counts and sums."""
         return [variable for metric in (self.loss, *self.metrics.values()) for variable in metric.variables]
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Set all counts and sums to 0."""
         for metric in (self.loss, *self.metrics.values()):
             metric.reset_state()
 
 
 def _keras_metric(name: str, index: int) -> Any:
-    classes = {
-        member_name.lower(): member
-        for member_name, member in vars(keras.metrics).items()
-        if inspect.isclass(member) and issubclass(member, keras.metrics.Metric) and _compares(member)
-    }
-    member = classes.get(name.replace("_", "").lower())
-    if member is None:
-        near = nearest(name, (_snake(each.__name__) for each in classes.values()))
-        hint = f'; did you mean "{near}"?' if near else ""
-        raise RecipeError([Problem(f"train.metrics.{index}", f'Keras has no metric "{name}"{hint}')])
+    member = keras_class(name, keras.metrics, _compares, what="metric", key=f"train.metrics.{index}")
     try:
         return member()
     except TypeError as error:
@@ -94,9 +85,9 @@ def _keras_metric(name: str, index: int) -> Any:
         ) from error
 
 
-def _compares(metric: Any) -> bool:
-    """Whether it is fed with truth and prediction, unlike a mean of given values."""
-    return "y_true" in inspect.signature(metric.update_state).parameters
+def _compares(member: Any) -> bool:
+    """Whether a metric compares truth and prediction, unlike a mean of given values."""
+    return issubclass(member, keras.metrics.Metric) and "y_true" in inspect.signature(member.update_state).parameters
 
 
 def _snake(name: str) -> str:

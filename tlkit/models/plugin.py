@@ -14,7 +14,7 @@ from tlkit.models.families import APPLICATIONS, Application
 from tlkit.models.scratch import scratch_backbones
 
 _ALPHA = "multiplies the channels of every layer: "
-_SIZE = "side in pixels of the images that the published weights were trained on; of no effect on other weights"
+_SIZE = "side in pixels of the images that the published weights were trained on; no effect with other weights"
 
 
 def _among(*allowed: float) -> AfterValidator:
@@ -50,13 +50,13 @@ class MobileNetV3Options(BackboneOptions):
 
 
 class SmallEncoderOptions(BackboneOptions):
-    """A small network from scratch."""
+    """A small encoder from scratch."""
 
     weights: str = Field("none", description='"none" (random), a weights file, or the folder of an earlier run')
     filters: tuple[int, ...] = Field(
         (16, 32, 64, 96), min_length=1, max_length=6, description="channels of each stage; each halves the size"
     )
-    convs: int = Field(2, ge=1, description="convolutions a stage")
+    convs: int = Field(2, ge=1, description="convolutions per stage")
 
 
 _OPTIONS: Mapping[str, type[BackboneOptions]] = {
