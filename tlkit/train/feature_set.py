@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 _SHARD_BYTES = 256e6
 _SHARD_BATCHES = 64
-"""A shard has whole batches, as many as fit within both limits: it is made in memory, and lost when the run is killed."""
+"""A shard has whole batches, as many as fit within both limits: it is made in memory, and lost if the run is killed."""
 _TRIAL_BATCHES = 3
 _FORMAT = 2
 

@@ -34,7 +34,7 @@ class LossScale:
         return loss * tf.cast(self._scale, loss.dtype)
 
     def apply(self, gradients: Sequence[Any], update: Callable[[list[Any]], None]) -> None:
-        """Call ``update`` with the gradients divided by the scale, or skip it; may be called inside a ``tf.function``."""
+        """Call ``update`` with the gradients divided by the scale, or skip the step; works inside a ``tf.function``."""
         present = [gradient for gradient in gradients if gradient is not None]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in present])
 

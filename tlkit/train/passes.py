@@ -54,7 +54,7 @@ class Passes:
         return isinstance(self._feed, FeatureFeed)
 
     def cache_features(self, own_folder: Path, decided: bool | None) -> None:
-        """Make the passes ones over cached features of the frozen part, where that pays.
+        """Pass over cached features of the frozen part instead of images, where that pays.
 
         Args:
             own_folder: a folder for features that no later run can use.
@@ -66,13 +66,13 @@ class Passes:
         if self.steps.frozen is None or not isinstance(self._feed, Feed):
             return
         cache = FeatureCache(
-            self.setting,
-            self.steps.frozen,
-            self._feed,
-            self.index,
-            self.phase.epochs,
-            own_folder,
-            self.outlets.reporter,
+            setting=self.setting,
+            part=self.steps.frozen,
+            feed=self._feed,
+            index=self.index,
+            epochs=self.phase.epochs,
+            own_folder=own_folder,
+            reporter=self.outlets.reporter,
         )
         feeds = cache.feeds(decided)
         if feeds is not None:
