@@ -10,7 +10,7 @@ from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
-from tlkit.train.history import HistoryFile
+from tlkit.runs.history import HistoryFile
 
 RECIPE = """\
 name = "small"
@@ -53,7 +53,7 @@ def write_run(
     folder.recipe.write_text(portable_text(recipe), encoding="utf-8")
     folder.write_json(folder.environment, {"settings": recipe.values})
     columns = list(next(iter(phases.values())))
-    history = HistoryFile(folder.history, folder.times, columns)
+    history = HistoryFile(folder.history, columns)
     history.begin()
     epoch = 0
     for phase, values in phases.items():

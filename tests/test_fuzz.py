@@ -24,7 +24,8 @@ from tlkit.data.splits.samples_csv import read_samples_csv
 from tlkit.models.safe_load import load_model_file
 from tlkit.recipe.load import parse_recipe
 from tlkit.runs.folder import RunFolder
-from tlkit.train.checkpoint import Checkpoint, State, read_checkpoints
+from tlkit.train.checkpoint import Checkpoint, read_checkpoints
+from tlkit.train.state import State
 
 COUNT = int(os.environ.get("TLKIT_FUZZ", "150"))
 fuzzed = settings(
@@ -239,8 +240,8 @@ STATE = State(
     phase=0,
     inside=None,
     epochs_done=0,
-    kept={},
-    kept_epoch=0,
+    best_metrics={},
+    best_epoch=0,
     monitor="",
     initial={},
     history="",

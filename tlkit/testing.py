@@ -132,7 +132,7 @@ def _check_network(backbone: Selection[Backbone], head: Selection[Head], image_s
     import tensorflow as tf
 
     from tlkit.models.assemble import build_network
-    from tlkit.models.freeze import digests, prepare, prove
+    from tlkit.models.freeze import apply_flags, digests, prepare, prove
     from tlkit.models.losses import BatchLoss
     from tlkit.models.tasks import learning_task
 
@@ -146,6 +146,7 @@ def _check_network(backbone: Selection[Backbone], head: Selection[Head], image_s
     batch = {"images": images, targets.target_key: tf.constant(random.integers(0, 3, shape), tf.int32)}
     for phase in (Phase(name="frozen", epochs=1), Phase(name="full", epochs=1, blocks=network.outline.names)):
         before = digests(network.model)
+        apply_flags(network, phase)
         prepared = prepare(network, phase)
         optimizer = keras.optimizers.SGD(0.01)
         inputs = images if prepared.frozen_part is None else prepared.frozen_part(images, training=False)

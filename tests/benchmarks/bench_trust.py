@@ -25,8 +25,8 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     import tlkit.data.prepare as prepare
     import tlkit.data.store.store as store
     import tlkit.models.freeze as freeze
-    import tlkit.train.features as features
-    import tlkit.train.loop as loop
+    import tlkit.train.frozen_part as frozen_part
+    import tlkit.train.ledger as ledger
     import tlkit.train.phase_run as phase_run
     from tlkit.cli import main
     from tlkit.jobs import api
@@ -50,7 +50,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
 
     timed(prepare, "check_samples", "checking files")
     timed(store, "_digest", "hashing files", threads=max(2, os.cpu_count() or 2))
-    for module in (freeze, features, loop, phase_run):
+    for module in (freeze, frozen_part, ledger, phase_run):
         timed(module, "digests", "hashing weights")
     timed(api.Job, "_save", "reading the model again and comparing")
     timed(phase_run.PhaseRun, "_save", "checkpoints")

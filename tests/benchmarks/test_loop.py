@@ -18,6 +18,8 @@ from tlkit.recipe.schema import TrainTable
 from tlkit.runs.folder import RunFolder
 from tlkit.system.progress import Reporter
 from tlkit.train.loop import Training
+from tlkit.train.outlets import Outlets
+from tlkit.train.setting import Setting
 
 COUNT, SIDE, CLASSES, BATCH, EPOCHS = 2048, 64, 5, 32, 11
 
@@ -81,7 +83,7 @@ def test_an_epoch_of_the_loop_against_fit(tmp_path):
     def callbacks(_folder, _phase):
         return [Clock("tlkit"), FitBetween()]
 
-    training = Training(
+    setting = Setting(
         network=Network(model, blocks, pretrained=False),
         data=data,
         targets=learning_task("classification", "single", CLASSES),
@@ -89,12 +91,10 @@ def test_an_epoch_of_the_loop_against_fit(tmp_path):
         seed=0,
         batch_size=BATCH,
         policies=(),
-        folder=RunFolder(tmp_path),
-        reporter=Reporter(quiet=True),
         backbone="benchmark",
-        callbacks=callbacks,
     )
-    training.run((Phase(name="full", epochs=EPOCHS, blocks=("all",), batch_norm="train"),))
+    outlets = Outlets(RunFolder(tmp_path), Reporter(quiet=True), callbacks)
+    Training(setting, outlets).run((Phase(name="full", epochs=EPOCHS, blocks=("all",), batch_norm="train"),))
     # What else the machine does only adds time, so the least of the epochs is the one least disturbed.
     for name, pick in (("least", min), ("median", statistics.median)):
         ours, fit = pick(times["tlkit"]), pick(times["fit"][1:])

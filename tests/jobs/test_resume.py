@@ -27,6 +27,7 @@ from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.system.signals import Interrupted
 from tlkit.train import checkpoint as checkpoint_module
 from tlkit.train.checkpoint import Checkpoints, read_checkpoints
+from tlkit.train.passes import Passes
 from tlkit.train.phase_run import PhaseRun
 
 RECIPE = """
@@ -125,7 +126,7 @@ def kill(monkeypatch, owner, name, times):
         (PhaseRun, "_pause", 2),  # before the first checkpoint
         (PhaseRun, "_pause", 7),
         (PhaseRun, "_pause", 29),
-        (PhaseRun, "_validate", 4),
+        (Passes, "validate", 4),
         (PhaseRun, "_prove", 2),
         (Checkpoints, "write", 6),
         (Job, "_network", 1),
@@ -177,22 +178,22 @@ def test_a_signal_saves_and_stops_within_a_step(recipe, whole, registry, tmp_pat
 
 
 def test_a_signal_while_validating_loses_no_step(recipe, whole, registry, tmp_path, monkeypatch):
-    validate = PhaseRun._validate
+    validate = Passes.validate
     calls = []
 
-    def signalled(phase_run):
-        calls.append(phase_run)
+    def signalled(passes):
+        calls.append(passes)
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        return validate(phase_run)
+        return validate(passes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PhaseRun, "_validate", signalled)
+        patch.setattr(Passes, "validate", signalled)
         with pytest.raises(Interrupted) as stopped:
             tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert stopped.value.exit_code == 130
     (newest, *_) = read_checkpoints(tmp_path / "run" / "checkpoints", print)
-    assert newest.state.inside.step == -(-calls[-1].train_rows.size // 128)
+    assert newest.state.inside.step == -(-calls[-1].setting.train_rows.size // 128)
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
     assert_same(tmp_path / "run", whole)
 
@@ -546,38 +547,38 @@ def test_a_loss_that_is_no_number_names_the_step_its_files_and_the_rate(recipe, 
 
 
 def test_weights_that_an_epochs_last_step_made_infinite_are_named(recipe, registry, tmp_path, monkeypatch):
-    train = PhaseRun._train_epoch
+    train = Passes.train
 
-    def overflow(phase_run, epoch, start):
-        result = train(phase_run, epoch, start)
-        variable = next(iter(phase_run.changing.values()))
+    def overflow(passes, epoch, start, after_step):
+        result = train(passes, epoch, start, after_step)
+        variable = passes.steps.variables[0]
         variable.assign(variable * float("inf"))
         return result
 
-    monkeypatch.setattr(PhaseRun, "_train_epoch", overflow)
+    monkeypatch.setattr(Passes, "train", overflow)
     expected = r"phase head, epoch 1, step \d+: the weights are no longer finite at learning rate 0\.02; .*digits/"
     with pytest.raises(tlkit.RunError, match=expected):
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
 def test_a_validation_loss_that_is_no_number_stops_the_run(recipe, registry, tmp_path, monkeypatch):
-    validate = PhaseRun._validate
-    monkeypatch.setattr(PhaseRun, "_validate", lambda self: validate(self) | {"loss": float("nan")})
+    validate = Passes.validate
+    monkeypatch.setattr(Passes, "validate", lambda self: validate(self) | {"loss": float("nan")})
     with pytest.raises(tlkit.RunError, match=r"phase head, epoch 1, step \d+: the validation loss is nan at learning"):
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
 def test_a_signal_while_the_last_weights_are_put_back_is_not_lost(recipe, whole, registry, tmp_path, monkeypatch):
-    kept, calls = PhaseRun._kept, []
+    use_best, calls = PhaseRun._use_best_weights, []
 
     def signalled(phase_run):
         calls.append(phase_run)
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return kept(phase_run)
+        return use_best(phase_run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PhaseRun, "_kept", signalled)
+        patch.setattr(PhaseRun, "_use_best_weights", signalled)
         with pytest.raises(Interrupted) as stopped:
             tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert stopped.value.exit_code == 143

@@ -209,7 +209,7 @@ def test_a_phase_that_improves_nothing_ends_with_the_weights_it_began_with(train
     spoils = 'schedule={name="two_phase", head_epochs=2, finetune_epochs=2, unfreeze_from="all", learning_rate=0.01, '
     spoils += 'finetune_learning_rate=5.0, finetune_optimizer="sgd"}'
     tlkit.run(root / "tiny.toml", [spoils], root / "spoilt", registry=registry)
-    assert "kept the weights that the phase began with (val_loss" in capsys.readouterr().out
+    assert "restored the best weights: those that the phase began with (val_loss" in capsys.readouterr().out
     with (root / "spoilt" / "metrics.csv").open(newline="") as file:
         losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
     best = min(losses[:2])

@@ -25,4 +25,4 @@ def test_instructions_for_bfloat16_are_read_from_the_processors_flags(tmp_path, 
 def test_what_is_different_is_named_with_both_values():
     then = {"python": "3.11.1", "processors": 2, "packages": {"keras": "3.14.0", "numpy": "2.0.0"}}
     now = {"python": "3.11.1", "processors": 8, "packages": {"keras": "3.15.1", "numpy": "2.0.0"}}
-    assert differences(then, now) == ["processors 2 then, 8 now", "keras 3.14.0 then, 3.15.1 now"]
+    assert differences(then, now) == ["processors 2 before, 8 now", "keras 3.14.0 before, 3.15.1 now"]

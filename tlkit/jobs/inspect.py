@@ -177,9 +177,9 @@ def _decoded(file: Path, recipe: Recipe) -> np.ndarray:
 def _trained_count(network: Network, phase: Phase) -> int:
     from math import prod
 
-    from tlkit.models.freeze import prepare
+    from tlkit.models.freeze import trainable_variables
 
-    return sum(prod(variable.shape) for variable in prepare(network, phase).variables)
+    return sum(prod(variable.shape) for variable in trainable_variables(network, phase))
 
 
 def pictures(found: Inspection, layer: str | None = None) -> dict[str, bytes]:

@@ -143,18 +143,20 @@ def make_training(
         network: of the recipe.
         folder: where the history is written.
         reporter: where progress is shown.
-        hooks: ``callbacks`` and ``phase_finished`` of ``Training``.
+        hooks: ``callbacks``, ``phase_finished`` and ``signals`` of ``Outlets``.
 
     Raises:
-        RecipeError: the loss, a metric or the class weights are not as they must be.
+        RecipeError: a metric is wrong; ``check`` finds everything else.
     """
     import keras
 
     from tlkit.models.tasks import learning_task
     from tlkit.train.loop import Training
+    from tlkit.train.outlets import Outlets
+    from tlkit.train.setting import Setting
 
     keras.utils.set_random_seed(recipe.seed)
-    return Training(
+    setting = Setting(
         network=network,
         data=data,
         targets=learning_task(recipe.task, data.label_kind, len(data.classes)),
@@ -162,9 +164,7 @@ def make_training(
         seed=recipe.seed,
         batch_size=recipe.input.batch_size,
         policies=build_policies(recipe, data),
-        folder=folder,
-        reporter=reporter,
         backbone=recipe.backbone.record.name,
         input_settings=recipe.input.model_dump(mode="json", include={"image_size", "resize"}),
-        **hooks,
     )
+    return Training(setting, Outlets(folder, reporter, **hooks))

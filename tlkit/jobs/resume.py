@@ -17,7 +17,8 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_file, read_run_table
 
 if TYPE_CHECKING:
-    from tlkit.train.checkpoint import Checkpoint, PhaseState, Planned
+    from tlkit.train.checkpoint import Checkpoint
+    from tlkit.train.state import PhaseState, Planned
 
 _MAY_CHANGE = ("train.checkpoint_minutes", "train.checkpoint_steps", "train.early_stop")
 

@@ -289,7 +289,7 @@ class Job:
         if checkpoint is not None:
             self._say(f"Going on from checkpoint {checkpoint.state.number}: {_where(checkpoint, phases)}")
         training.run(phases, checkpoint)
-        return training.kept_epoch, training.monitor
+        return training.ledger.best_epoch, training.ledger.monitor
 
     def _callbacks(self, run: Path, phase: Phase) -> list[Any]:
         import keras

@@ -11,7 +11,7 @@ import keras
 
 from tlkit.contracts import Phase
 from tlkit.models.assemble import Network
-from tlkit.models.freeze import prepare
+from tlkit.models.freeze import trainable_variables
 from tlkit.models.graph import flat, inputs_of, operations, strides
 
 
@@ -62,8 +62,8 @@ class GroupRow:
 
 
 def layer_rows(network: Network, phases: Sequence[Phase]) -> tuple[LayerRow, ...]:
-    """Return every layer in graph order. Sets the ``trainable`` flags of the last phase."""
-    trained = {phase.name: {id(variable) for variable in prepare(network, phase).variables} for phase in phases}
+    """Return a row for every layer, in graph order."""
+    trained = {phase.name: {id(variable) for variable in trainable_variables(network, phase)} for phase in phases}
     stride_of = strides(network.model)
     groups = _groups(network)
     rows = []
