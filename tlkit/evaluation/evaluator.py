@@ -19,7 +19,7 @@ from tlkit.models.losses import Targets
 from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
 
 Progress = Callable[[int, int], None]
 """Told how many images of how many are done."""

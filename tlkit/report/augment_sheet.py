@@ -11,7 +11,7 @@ import numpy as np
 from tlkit.contracts import IGNORE
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.report.canvas import drawing, new_figure, overlay, palette, shorten, to_png
 
 _TILE = 1.7

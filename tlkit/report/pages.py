@@ -13,7 +13,7 @@ from tlkit.report.sample_pages import ClassifiedImage, SegmentedImage, classifie
 from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
 
 CLASSIFIED = 20
 SEGMENTED = 8

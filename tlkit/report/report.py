@@ -27,7 +27,7 @@ from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_ta
 from tlkit.system.disk import write_atomically
 
 if TYPE_CHECKING:
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
     from tlkit.registry import Registry
 
 TITLES = {

@@ -14,7 +14,7 @@ import numpy as np
 from tlkit.contracts import Task
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.errors import RunError
 from tlkit.recipe.schema import TrainTable
 from tlkit.system.cache import features_folder, limit, make_room

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from tlkit.data.feed.pipeline import AHEAD, Feed
 from tlkit.data.images.decode import DECODING
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.data.store.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, write_shard
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests

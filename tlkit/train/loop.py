@@ -12,7 +12,7 @@ import numpy as np
 
 from tlkit.contracts import Phase
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.models.assemble import Network
 from tlkit.models.freeze import Prepared, digests, keyed_variables, prepare

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.errors import PluginError
 from tlkit.system.parallel import in_threads
 
