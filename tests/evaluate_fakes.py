@@ -53,7 +53,7 @@ RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
 
 
 class StandInData:
-    """What the evaluation reads of tlkit.data.prepare.Data."""
+    """What the evaluation reads of tlkit.data.run_data.Data."""
 
     def __init__(
         self,

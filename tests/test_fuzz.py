@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tlkit
-from tlkit.data.splits.samples_csv import read_samples_csv
 from tlkit.models.safe_load import load_model_file
 from tlkit.recipe.load import parse_recipe
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.samples import SamplesFile
 from tlkit.train.checkpoint import Checkpoint, read_checkpoints
 from tlkit.train.state import State
 
@@ -162,7 +162,7 @@ def test_a_samples_csv_of_any_bytes(tmp_path, content):
     file = tmp_path / "samples.csv"
     file.write_bytes(content)
     try:
-        read_samples_csv(file)
+        SamplesFile(file).read_used()
     except tlkit.TlkitError as error:
         assert "samples.csv" in str(error)
 

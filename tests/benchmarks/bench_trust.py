@@ -23,7 +23,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     import os
 
     import tlkit.data.prepare as prepare
-    import tlkit.data.store.store as store
+    import tlkit.data.store.decoding as decoding
     import tlkit.models.freeze as freeze
     import tlkit.train.frozen_part as frozen_part
     import tlkit.train.ledger as ledger
@@ -49,7 +49,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
         setattr(owner, name, clocked)
 
     timed(prepare, "check_samples", "checking files")
-    timed(store, "_digest", "hashing files", threads=max(2, os.cpu_count() or 2))
+    timed(decoding, "_digest", "hashing files", threads=max(2, os.cpu_count() or 2))
     for module in (freeze, frozen_part, ledger, phase_run):
         timed(module, "digests", "hashing weights")
     timed(api.Job, "_save", "reading the model again and comparing")

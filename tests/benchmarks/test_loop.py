@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tlkit import Block, Phase
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.data.store.store import Store
 from tlkit.models.assemble import Network
 from tlkit.models.tasks import learning_task

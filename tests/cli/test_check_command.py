@@ -129,7 +129,7 @@ def test_values_that_smoothed_masks_have_between_are_named(tmp_path):
     done = tlkit_command("check", tmp_path / "scenes")
     assert done.code == 1
     assert "masks with unknown values: 6  [mask_values]" in done.out
-    assert "values around 0 and 255, as smoothing and JPEG make them, are not taken for classes" in done.out
+    assert "values around 0 and 255 come from smoothing or JPEG and are not classes" in done.out
 
 
 def test_json_has_every_finding_and_counts_that_add_up(photos, tmp_path):

@@ -86,7 +86,7 @@ def test_test_images_without_class_folders_are_noted_and_not_counted(init, class
     class_folders({"cat": 6, "dog": 6}, name="photos/train")
     picture(Path("photos/test/1.jpg"))
     _, out, _ = init("photos")
-    assert "1 images in photos/test are in no class folder; they are not used" in out.replace("\\", "/")
+    assert "not in a class folder; ignored: 1 image in photos/test" in out.replace("\\", "/")
     assert "test" in values("photos.toml")["input"]
 
 
@@ -148,7 +148,7 @@ def test_another_backbone_comes_with_its_own_weights_and_a_schedule_that_fits_th
 def test_what_lies_beside_an_unpacked_folder_is_noted(init, class_folders):
     class_folders({"cat": 4, "dog": 4}, name="photos/photos_v2")
     Path("photos/readme.txt").touch()
-    assert "not used, because it is beside photos_v2: readme.txt" in init("photos")[1]
+    assert "only the folder photos_v2 is used; ignored: readme.txt" in init("photos")[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file names of Windows have no backslash")
@@ -251,7 +251,7 @@ def test_a_few_pixels_of_another_value_take_no_class_from_the_recipe(init):
     assert data["values"] == {"0": "background", "255": "object"}
     assert "ignore" not in data
     assert "1 other value: under 0.1% of the pixels" in out
-    assert "not taken for classes, because under 0.1% of the pixels and few masks have them: 128" in out
+    assert "too rare to be classes, with under 0.1% of the pixels and in few masks: 128" in out
 
 
 def test_255_is_a_class_beside_values_that_are_no_class_numbers(init):
@@ -260,7 +260,7 @@ def test_255_is_a_class_beside_values_that_are_no_class_numbers(init):
     data = values("scenes.toml")["data"]
     assert data["values"].keys() == {"0", "128", "255"}
     assert "ignore" not in data
-    assert "255 is taken for a class" in out
+    assert "255 is used as a class" in out
 
 
 def test_255_is_ignored_beside_class_numbers_whatever_stray_pixels_there_are(init):
@@ -290,8 +290,8 @@ def test_masks_saved_as_jpeg_have_the_values_that_the_others_lie_around(init):
     rectangles(Path("scenes"), 255, suffix=".jpg", quality=75)
     _, out, _ = init("scenes")
     assert values("scenes.toml")["data"]["values"] == {"0": "background", "255": "object"}
-    assert "10 of 10 masks that were opened are JPEG, which changes values: save masks as PNG" in out
-    assert "values around 0 and 255, as smoothing and JPEG make them" in out
+    assert "10 of 10 masks that were opened are JPEG files; JPEG changes values: save masks as PNG" in out
+    assert "values around 0 and 255 come from smoothing or JPEG" in out
 
 
 def test_three_values_are_found_in_masks_saved_as_jpeg(init):
@@ -351,7 +351,7 @@ def test_only_the_uppermost_folder_names_a_split_of_masks_as_in_a_run(init, regi
 def test_images_without_a_mask_are_noted(init):
     pairs(Path("scenes"), "images", "masks", 0, 255)
     picture(Path("scenes/images/alone.jpg"))
-    assert "images without a mask of their name: 1" in init("scenes")[1]
+    assert "images without a mask: 1; a run sets them aside" in init("scenes")[1]
 
 
 def pets(root: Path) -> None:
@@ -450,14 +450,14 @@ def a_file(root: Path) -> None:
     [
         (empty, "no images"),
         (one_class, "only one class folder with images (cats)"),
-        (flat, "1 images, but no class folders"),
-        (strangers, "none of 1 masks is called like one of the images"),
+        (flat, "1 image, but no class folders"),
+        (strangers, "none of 1 masks is named after an image in"),
         (smooth, "200 different values"),
         (inside_out, "images/train, masks/train"),
         (only_test, "there is test, but no folder train beside"),
         (two_validations, "val and valid both are the validation split"),
-        (empty_train, "no image in a class folder, but there are in test; expected images to learn from in train"),
-        (a_file, "is a file, expected a folder"),
+        (empty_train, "no images in class folders, but test has some; expected images to train on in train"),
+        (a_file, "this is a file; expected a folder"),
         (nothing, "no such folder"),
     ],
     ids=lambda value: getattr(value, "__name__", None),

@@ -52,13 +52,13 @@ name = "full"
 """,
         encoding="utf-8",
     )
-    from tlkit.data.prepare import open_data
+    from tlkit.data.prepare import DataSettings, open_data
     from tlkit.discovery import make_registry
     from tlkit.recipe.load import load_recipe
 
     recipe = load_recipe(folder.recipe, make_registry())
     (tmp_path / "cache").mkdir()
-    opened = open_data(recipe.data, recipe.input, task=recipe.task, seed=0, folder=tmp_path / "cache")
+    opened = open_data(DataSettings(recipe.data, recipe.input, recipe.task, seed=0), tmp_path / "cache")
     opened.write_samples_csv(folder.samples)
     return folder.path
 

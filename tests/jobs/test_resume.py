@@ -409,7 +409,7 @@ def test_data_that_changed_since_is_named(registry, tmp_path, class_folders, mon
         kill(patch, PhaseRun, "_prove", 1)
         tlkit.run(file, ["input.batch_size=8"], tmp_path / "run", registry=registry, quiet=True)
     shutil.copyfile(photos / "dog" / "003.png", photos / "dog" / "004.png")
-    with pytest.raises(tlkit.RunError, match=r"the data is not what the run began with: dog/004\.png changed"):
+    with pytest.raises(tlkit.RunError, match=r"the data has changed since the run started: dog/004\.png\."):
         tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
 
 

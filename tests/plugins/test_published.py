@@ -21,7 +21,7 @@ from PIL import Image
 from tlkit_datasets import archives, cats, cifar, fashion, pets, published
 
 from tlkit import DataError, DatasetContext
-from tlkit.data.prepare import open_data
+from tlkit.data.prepare import DataSettings, open_data
 from tlkit.recipe.schema import InputTable, Selection
 
 RECORDS = {record.name: record for record in tlkit_datasets.tlkit_datasets()}
@@ -397,13 +397,9 @@ def test_the_known_broken_files_are_set_aside_and_the_others_used(tmp_path):
     assert b"JFIF" not in without_jfif.read_bytes()
     Image.new("RGB", (5, 5)).save(tmp_path / "Cat" / "8.jpg", "GIF")
     record = RECORDS["cats_vs_dogs"]
-    data = open_data(
-        Selection(record, record.options(path=tmp_path)),
-        InputTable(image_size=(8, 8), validation=20, test=10),
-        task="classification",
-        seed=0,
-        folder=tmp_path,
-    )
+    selection = Selection(record, record.options(path=tmp_path))
+    table = InputTable(image_size=(8, 8), validation=20, test=10)
+    data = open_data(DataSettings(selection, table, "classification", seed=0), tmp_path)
     assert [(each.key, "empty" in each.reason) for each in data.set_aside] == [("Cat/6.jpg", True)]
     assert [len(data.indices(split)) for split in ("train", "validation", "test")] == [49, 20, 10]
 

@@ -146,7 +146,7 @@ class Parts:
         file.write_text(KINDS["classification"])
         recipe = load_recipe(file, registry, ["input.batch_size=32", *overrides])
         (folder / "store").mkdir()
-        self.data = recipe_parts.open_data(recipe, folder / "store", few=600)
+        self.data = recipe_parts.open_few(recipe, 600, folder / "store")
         network = recipe_parts.build_network(recipe, self.data.classes, self.data.label_kind)
         phase = recipe_parts.plan_phases(recipe, network)[0]
         self.part = FrozenPart(prepare(network, phase).frozen_part)

@@ -49,7 +49,7 @@ def augment(
     from tlkit.report.augment_sheet import augment_sheet
 
     with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
-        data = parts.open_data(checked, Path(folder), few=images)
+        data = parts.open_few(checked, images, Path(folder))
         title = f"{checked.name}: {' → '.join(names)}"
         policies = parts.build_policies(checked, data)
         sheet = augment_sheet(data, policies, views=views if policies else 1, seed=checked.seed, title=title)

@@ -14,7 +14,7 @@ from tlkit.cli import no_plugins_option, plugin_option, trust_option
 if TYPE_CHECKING:
     import numpy as np
 
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
     from tlkit.runs.folder import RunFolder
@@ -144,7 +144,7 @@ def open_run_data(recipe: Recipe, folder: RunFolder, new_data: Path | None, cach
         RunError: ``samples.csv`` is missing.
         DataError: the data can't be used.
     """
-    from tlkit.data.prepare import open_data
+    from tlkit.data.prepare import DataSettings, open_data
     from tlkit.errors import RunError
 
     if new_data is not None:
@@ -154,16 +154,9 @@ def open_run_data(recipe: Recipe, folder: RunFolder, new_data: Path | None, cach
     else:
         raise RunError(f"{folder.samples}: no such file; it tells which images are in which split")
     table = recipe.input.model_copy(update=update)
-    return open_data(
-        recipe.data,
-        table,
-        task=recipe.task,
-        seed=recipe.seed,
-        folder=cache,
-        progress=progress,
-        minimum_classes=2 if new_data is None else 1,
-        keep=recipe.train.cache != "off",
-    )
+    minimum_classes = 2 if new_data is None else 1
+    settings = DataSettings(recipe.data, table, recipe.task, recipe.seed, minimum_classes=minimum_classes)
+    return open_data(settings, cache, cache=recipe.train.cache != "off", progress=progress)
 
 
 def choose_rows(data: Data, split: str | None, new_data: Path | None) -> tuple[str, np.ndarray]:

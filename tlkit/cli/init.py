@@ -40,7 +40,8 @@ def init(
     FOLDER has a folder a class (also under train, val and test), or images and masks of the same names.
     """
     from tlkit.contracts import Backbone
-    from tlkit.data.init.scaffold import Choices, describe, recipe_text
+    from tlkit.data.init.describe import describe
+    from tlkit.data.init.scaffold import Choices, recipe_text
     from tlkit.data.init.survey import survey
     from tlkit.errors import DataError
     from tlkit.recipe.load import parse_recipe

@@ -14,7 +14,7 @@ from tlkit.models.inference import images_at_once
 from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
 
 
 def evaluate(

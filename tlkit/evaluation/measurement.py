@@ -16,7 +16,7 @@ from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the total."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.table import Table
 
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def inspect_recipe(recipe: Recipe, folder: Path, image: Path | None = None) -> I
         PluginError: a plugin broke its contract.
         RecipeError: the schedule doesn't go with the network.
     """
-    data = parts.open_data(recipe, folder, few=FEW)
+    data = parts.open_few(recipe, FEW, folder)
     normalization = parts.normalization(recipe, data)
     network, notes = _network(recipe, data.classes, data.label_kind, normalization)
     shown = np.asarray(data.store.images[0]) if image is None else _decoded(image, recipe)
@@ -115,7 +115,7 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
         shown = _decoded(image, recipe)
     else:
         try:
-            shown = np.asarray(parts.open_data(recipe, folder, few=1).store.images[0])
+            shown = np.asarray(parts.open_few(recipe, 1, folder).store.images[0])
         except DataError as error:
             notes += (f"No feature maps: {error} --image names another image.",)
     return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)

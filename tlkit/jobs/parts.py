@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from tlkit.recipe.schema import Recipe
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.feed.policies import Policy
-    from tlkit.data.prepare import Data
+    from tlkit.data.prepare import DataSettings
+    from tlkit.data.run_data import Data
     from tlkit.data.store.store import Progress
     from tlkit.models.assemble import Network, Normalization
     from tlkit.runs.folder import RunFolder
@@ -20,14 +22,8 @@ if TYPE_CHECKING:
     from tlkit.train.loop import Training
 
 
-def open_data(
-    recipe: Recipe,
-    folder: Path,
-    progress: Progress | None = None,
-    few: int | None = None,
-    checking: Progress | None = None,
-) -> Data:
-    """The recipe's data, checked, decoded into a store in ``folder`` and split; of ``few`` training images, if given.
+def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, checking: Progress | None = None) -> Data:
+    """Check the recipe's data, decode it into a store in ``folder`` and split it.
 
     Raises:
         DataError: the data can't be used.
@@ -35,22 +31,26 @@ def open_data(
     """
     from tlkit.data.prepare import open_data
 
-    return open_data(
-        recipe.data,
-        recipe.input,
-        task=recipe.task,
-        seed=recipe.seed,
-        folder=folder,
-        progress=progress,
-        few=few,
-        keep=few is None and recipe.train.cache != "off",
-        check=recipe.check if recipe.check.before_run else None,
-        checking=checking,
-    )
+    settings = _data_settings(recipe)
+    if not recipe.check.before_run:
+        settings = replace(settings, check=None)
+    return open_data(settings, folder, cache=recipe.train.cache != "off", progress=progress, checking=checking)
+
+
+def open_few(recipe: Recipe, count: int, folder: Path, progress: Progress | None = None) -> Data:
+    """Decode ``count`` training images of the recipe into a store in ``folder``, taking the classes in turn.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_few
+
+    return open_few(_data_settings(recipe), count, folder, progress)
 
 
 def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
-    """What is wrong with, or odd about, the files of the recipe's data.
+    """Check the files of the recipe's data.
 
     Raises:
         DataError: the data set can't be opened.
@@ -58,7 +58,13 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
     """
     from tlkit.data.prepare import check_data
 
-    return check_data(recipe.data, recipe.input, recipe.check, task=recipe.task, seed=recipe.seed, progress=progress)
+    return check_data(_data_settings(recipe), progress)
+
+
+def _data_settings(recipe: Recipe) -> DataSettings:
+    from tlkit.data.prepare import DataSettings
+
+    return DataSettings(recipe.data, recipe.input, recipe.task, recipe.seed, recipe.check)
 
 
 def normalization(recipe: Recipe, data: Data) -> Normalization | None:

@@ -59,11 +59,11 @@ def range_test(
         PluginError: as for a run.
     """
     reporter.begin("reading images", 1)
-    data = parts.open_data(
+    data = parts.open_few(
         recipe,
+        steps * recipe.input.batch_size,
         folder,
         lambda done, total: reporter.at(done, total, "reading images"),
-        few=steps * recipe.input.batch_size,
     )
     reporter.end()
     normalization = parts.normalization(recipe, data)

@@ -205,29 +205,3 @@ def _check_phase(then: Phase, now: Phase, done: int) -> None:
 
 def _refused(reason: str) -> RecipeError:
     return RecipeError([Problem("schedule", f"{reason}. Begin a new run")])
-
-
-def check_samples(began: Path, again: Path) -> None:
-    """Compare the ``samples.csv`` that a run began with with that of the data as it is now.
-
-    Raises:
-        RunError: they differ; it names some of the files that changed.
-    """
-    before, after = _rows(began), _rows(again)
-    if before and "image_digest" not in before[0]:  # an earlier tlkit began the run
-        after = [{name: text for name, text in row.items() if name != "image_digest"} for row in after]
-    if before != after:
-        then, now = ({(row["key"], row["digest"]): row for row in rows} for rows in (before, after))
-        # A file that is another also changes the splits of others; the cause is named first.
-        keys = sorted({key for key, _ in then.keys() ^ now.keys()})
-        keys = keys or sorted(key[0] for key, row in then.items() if now[key] != row)
-        some = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-        raise RunError(
-            f"{began}: the data is not what the run began with: {some or 'the order'} changed since. "
-            "Put it back as it was, or begin a new run"
-        )
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    """What a ``samples.csv`` says of the data; where the files lie, which its paths and reasons name, may change."""
-    return [{k: v for k, v in row.items() if k not in ("path", "mask", "reason")} for row in read_run_table(file)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import RecipeError, RunError, TlkitError
 from tlkit.jobs import parts
-from tlkit.jobs.resume import check_samples, checkpoint_to_go_on_from, damaged_products
+from tlkit.jobs.resume import checkpoint_to_go_on_from, damaged_products
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
@@ -25,13 +25,14 @@ from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.log import logged
 from tlkit.runs.plugins import parts_of
+from tlkit.runs.samples import SamplesFile
 from tlkit.system.disk import FullDiskError, full_disk_context, write_atomically
 from tlkit.system.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
     from tlkit.data.checks.check import Checked
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
     from tlkit.models.assemble import Network
     from tlkit.system.progress import Reporter
     from tlkit.train.checkpoint import Checkpoint
@@ -216,9 +217,7 @@ class Job:
         if self.then is None or not self.folder.samples.is_file():
             data.write_samples_csv(self.folder.samples)
         else:
-            again = self.cache / "samples.csv"
-            data.write_samples_csv(again)
-            check_samples(self.folder.samples, again)
+            SamplesFile(self.folder.samples).check_unchanged(data.sample_rows())
         if data.checked is not None and not (self.then is not None and self._check_is_there()):
             self._write_check(data.checked)
         counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))

@@ -11,7 +11,7 @@ import numpy as np
 from tlkit.contracts import IGNORE
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.report.colors import overlay, palette
 from tlkit.report.figures import class_legend, drawing, new_figure, shorten, show_image, to_png
 

@@ -23,7 +23,7 @@ from tlkit.runs.history import read_history
 from tlkit.system.disk import write_atomically
 
 if TYPE_CHECKING:
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
     from tlkit.registry import Registry
 
 Sections = Callable[[Mapping[str, Any]], list[ReportSection]]

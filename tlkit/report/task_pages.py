@@ -17,7 +17,7 @@ from tlkit.evaluation.predictor import Predictor
 from tlkit.report.html_page import encodable
 
 if TYPE_CHECKING:
-    from tlkit.data.prepare import Data
+    from tlkit.data.run_data import Data
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 

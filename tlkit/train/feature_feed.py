@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.feed.pipeline import AHEAD
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.system.parallel import in_threads
 from tlkit.train.feature_set import FeatureSet
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tlkit.data.feed.pipeline import Feed
 from tlkit.data.images.decode import DECODING
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.data.store.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, write_shard
 from tlkit.system.cache import ABOUT, mark_used
 from tlkit.system.disk import write_atomically

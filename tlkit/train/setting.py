@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.models.assemble import Network
 from tlkit.models.losses import BatchLoss, class_weights
 from tlkit.models.metrics import MetricSet

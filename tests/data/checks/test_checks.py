@@ -546,8 +546,8 @@ def test_labels_that_were_changed_are_refused(check: Check, registry: Registry, 
     lock = f"input.samples={tmp_path / 'samples.csv'}"
     write(["cat"] * 9 + ["dog"] * 11)
     ((_, detail),) = errors(check(photos / "table.csv", lock, recipe=recipe))
-    assert "(1): cat/009.jpg (there cat, now dog)" in detail
-    assert "cat/009.jpg (there cat" in refusal(registry, photos / "table.csv", tmp_path, lock, NO_CHECK, recipe=recipe)
+    assert "(1): cat/009.jpg (recorded as cat, now dog)" in detail
+    assert "cat/009.jpg (recorded" in refusal(registry, photos / "table.csv", tmp_path, lock, NO_CHECK, recipe=recipe)
 
 
 # Pictures -----------------------------------------------------------------------------------------------------------

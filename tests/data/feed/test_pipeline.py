@@ -7,7 +7,7 @@ import tensorflow as tf
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import open_data
+from tlkit.data.prepare import DataSettings, open_data
 from tlkit.recipe.schema import InputTable, Selection
 
 
@@ -23,10 +23,14 @@ def made(count=10, classes=3, **fields):
     return SampleSet(**{"samples": samples, "classes": names, "images": images, **fields})
 
 
+def opened(sample_set, table, folder, task="classification"):
+    return open_data(DataSettings(dataset(sample_set, task), table, task, seed=0), folder)
+
+
 @pytest.fixture
 def data(tmp_path):
     table = InputTable(image_size=(16, 12), validation=0.0)
-    return open_data(dataset(made()), table, task="classification", seed=0, folder=tmp_path)
+    return opened(made(), table, tmp_path)
 
 
 def values(dataset):
@@ -153,7 +157,7 @@ def test_masks_come_as_class_numbers(tmp_path):
     samples = tuple(Sample(f"{i}", i, mask=i) for i in range(4))
     found = SampleSet(samples=samples, classes=("x", "y"), images=made(4).images, masks=masks)
     table = InputTable(image_size=(16, 12), validation=0.0)
-    data = open_data(dataset(found, "segmentation"), table, task="segmentation", seed=0, folder=tmp_path)
+    data = opened(found, table, tmp_path, "segmentation")
     [batch] = values(Feed(data, 4).epoch(np.arange(4)))
     np.testing.assert_array_equal(batch["segmentation_masks"][..., 0], masks)
     assert data.class_counts("train").tolist() == [4 * 12 * 13, 4 * 12 * 2]
@@ -175,7 +179,11 @@ def test_channel_statistics_are_those_of_all_training_pixels(data):
         (made(samples=()), DataError, "no images found"),
         (made(classes=1), DataError, "only one class"),
         (made(classes=2, samples=(Sample("a", 0, label=5), Sample("b", 1, label=0))), PluginError, "label 5"),
-        (made(samples=(Sample("a", 0, label=0), Sample("a", 1, label=1))), PluginError, "keys stand twice"),
+        (
+            made(samples=(Sample("a", 0, label=0), Sample("a", 1, label=1))),
+            PluginError,
+            "unique keys; repeated: a",
+        ),
         (made(samples=(Sample("a", 99, label=0), Sample("b", 1, label=1))), PluginError, "row 99"),
         (made(images=np.zeros((10, 4, 4, 3))), PluginError, "expected images of dtype uint8"),
         ({"samples": ()}, PluginError, "expected open to return a SampleSet"),
@@ -183,21 +191,19 @@ def test_channel_statistics_are_those_of_all_training_pixels(data):
 )
 def test_a_data_set_that_breaks_its_contract_is_named(tmp_path, broken, error, message):
     with pytest.raises(error, match=message):
-        open_data(dataset(broken), InputTable(), task="classification", seed=0, folder=tmp_path)
+        opened(broken, InputTable(), tmp_path)
 
 
 @pytest.mark.parametrize(("classes", "kind"), [(2, "binary"), (3, "single")])
 def test_the_label_kind_follows_the_classes(tmp_path, classes, kind):
     table = InputTable(image_size=(16, 12), validation=0.0)
-    found = open_data(dataset(made(classes=classes)), table, task="classification", seed=0, folder=tmp_path)
+    found = opened(made(classes=classes), table, tmp_path)
     assert found.label_kind == kind
 
 
 def test_several_labels_an_image_are_multi_hot(tmp_path):
     samples = (Sample("a", 0, label=(0, 2)), Sample("b", 1, label=()), Sample("c", 2, label=(1,)))
     table = InputTable(image_size=(16, 12), validation=0.0)
-    found = open_data(
-        dataset(made(samples=samples, multi_label=True)), table, task="classification", seed=0, folder=tmp_path
-    )
+    found = opened(made(samples=samples, multi_label=True), table, tmp_path)
     assert found.label_kind == "multi"
     assert found.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]

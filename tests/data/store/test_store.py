@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from tlkit import DataError, MaskTable, Sample, SampleSet
+from tlkit.data.images import source
 from tlkit.data.images.decode import decode_image, fit_image
-from tlkit.data.store import shards
-from tlkit.data.store import store as module
+from tlkit.data.store import pool, shards
+from tlkit.data.store.decoding import Decoding
 from tlkit.data.store.store import fill_store
 from tlkit.system import cache as disk_cache
 
@@ -44,14 +45,14 @@ def photos(tmp_path):
 def decoded(monkeypatch):
     """The names of the files that were decoded."""
     names = []
-    original = module.decode_to_size
-    monkeypatch.setattr(module, "decode_to_size", lambda path, *rest: names.append(path.name) or original(path, *rest))
+    original = source.decode_to_size
+    monkeypatch.setattr(source, "decode_to_size", lambda path, *rest: names.append(path.name) or original(path, *rest))
     return names
 
 
 def fill(found, folder, **options):
     folder.mkdir(exist_ok=True)
-    return fill_store(found, (16, 12), "stretch", folder, **{"keep": True, **options})
+    return fill_store(found, Decoding((16, 12), "stretch"), folder, **{"cache": True, **options})
 
 
 def expected(found):
@@ -60,7 +61,7 @@ def expected(found):
 
 def test_images_are_those_of_their_files_in_the_samples_order(photos, tmp_path):
     found = photos()
-    store, used, aside, notes = fill(found, tmp_path / "run", keep=False)
+    store, used, aside, notes = fill(found, tmp_path / "run", cache=False)
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
     np.testing.assert_array_equal(store.images[3], expected(found)[3])
     assert store.images.shape == (7, 16, 12, 3)
@@ -69,7 +70,7 @@ def test_images_are_those_of_their_files_in_the_samples_order(photos, tmp_path):
 
 
 def test_a_later_run_decodes_only_what_is_new(photos, tmp_path, decoded, monkeypatch):
-    monkeypatch.setattr(module, "_SHARD_BYTES", 3 * 16 * 12 * 3)
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 3 * 16 * 12 * 3)
     fill(photos(5), tmp_path / "one")
     assert len(decoded) == 5
     decoded.clear()
@@ -84,8 +85,8 @@ def test_a_later_run_decodes_only_what_is_new(photos, tmp_path, decoded, monkeyp
 def test_other_settings_have_images_of_their_own(photos, tmp_path, decoded):
     fill(photos(2), tmp_path / "run")
     fill(photos(2, masks=True), tmp_path / "run")
-    fill_store(photos(2), (16, 12), "pad", tmp_path / "run", keep=True)
-    fill_store(photos(2), (12, 16), "stretch", tmp_path / "run", keep=True)
+    fill_store(photos(2), Decoding((16, 12), "pad"), tmp_path / "run", cache=True)
+    fill_store(photos(2), Decoding((12, 16), "stretch"), tmp_path / "run", cache=True)
     assert len(decoded) == 8
 
 
@@ -123,7 +124,7 @@ def test_a_shard_with_a_flipped_bit_is_decoded_anew(photos, tmp_path, cache, dec
 
 
 def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):
-    monkeypatch.setattr(module, "_SHARD_BYTES", 2 * 16 * 12 * 3)
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 2 * 16 * 12 * 3)
     written = []
 
     def killed(*arguments):
@@ -132,9 +133,9 @@ def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, dec
         written.append(arguments)
         write(*arguments)
 
-    write = module.write_shard
+    write = pool.write_shard
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_shard", killed)
+        patch.setattr(pool, "write_shard", killed)
         with pytest.raises(KeyboardInterrupt):
             fill(photos(7), tmp_path / "run")
     assert [each.about for each in disk_cache.cache_entries()] == ["unfinished"]
@@ -149,21 +150,21 @@ def test_a_limit_that_is_too_small_is_said_and_nothing_is_kept(photos, tmp_path)
     disk_cache.set_limit(1e-6)
     _, _, _, notes = fill(photos(), tmp_path / "run")
     assert notes == (
-        "decoded images are not kept for later runs: they take 0.0 GB, but tlkit cache limit allows 1e-06 GB",
+        "decoded images are not cached for later runs: they take 4.0 kB, but tlkit cache limit allows 1.0 kB",
     )
     assert disk_cache.cache_entries() == []
     assert list((tmp_path / "run").glob("*/*.npy"))
 
 
 def test_a_full_disk_below_the_cache_is_said_and_the_run_goes_on(photos, tmp_path, cache, monkeypatch):
-    write = module.write_shard
+    write = pool.write_shard
 
     def full(folder, *rest):
         if cache in folder.parents:
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
         write(folder, *rest)
 
-    monkeypatch.setattr(module, "write_shard", full)
+    monkeypatch.setattr(pool, "write_shard", full)
     found = photos()
     store, _, _, notes = fill(found, tmp_path / "run")
     assert "No space left on device" in notes[0]
@@ -175,9 +176,9 @@ def test_a_full_disk_below_the_run_folder_names_the_folder(photos, tmp_path, mon
     def full(folder, *rest):
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
-    monkeypatch.setattr(module, "write_shard", full)
+    monkeypatch.setattr(pool, "write_shard", full)
     with pytest.raises(DataError, match=r"run.*: can't be written: No space left on device"):
-        fill(photos(), tmp_path / "run", keep=False)
+        fill(photos(), tmp_path / "run", cache=False)
 
 
 def test_images_of_arrays_are_not_kept(tmp_path):

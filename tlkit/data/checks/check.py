@@ -23,10 +23,11 @@ from tlkit.data.images.mask_decode import decode_mask
 from tlkit.data.splits.assign import Splits, groups_of
 from tlkit.data.splits.labels import classes_left, label_text
 from tlkit.data.splits.picture_splits import assign_with_pictures
-from tlkit.data.splits.samples_csv import WrittenSample, read_samples_csv, repeat_splits
+from tlkit.data.splits.repeat import repeat_splits
 from tlkit.data.store.store import Progress
 from tlkit.errors import DataError
 from tlkit.recipe.schema import CheckTable, InputTable
+from tlkit.runs.samples import SampleRow, SamplesFile
 
 _LISTED = 20
 BAD_NAME = "the name is not in UTF-8"
@@ -114,7 +115,7 @@ class _Check:
         self.notes: tuple[str, ...] = ()
         self.facts: dict[str, Facts] = {}
         self.masks: dict[str, Facts] = {}
-        self.written: Mapping[str, WrittenSample] | None = None
+        self.written: Mapping[str, SampleRow] | None = None
 
     @property
     def left(self) -> list[Sample]:
@@ -204,7 +205,7 @@ class _Check:
     def _read_written(self) -> None:
         if self.table.samples is not None:
             try:
-                self.written = read_samples_csv(self.table.samples)
+                self.written = SamplesFile(self.table.samples).read_used()
             except DataError as error:
                 self.note("split", self._root, str(error))
 
