@@ -15,7 +15,9 @@ from tlkit.recipe.schema import InputTable, Selection
 def settings(samples):
     images = np.zeros((30, 8, 8, 3), np.uint8)
     found = SampleSet(tuple(samples), ("cat", "dog", "owl"), images=images)
-    record = Dataset("made", "", Options, open=lambda ctx, options: found, tasks=("classification",))
+    record = Dataset(
+        name="made", summary="", options=Options, open=lambda ctx, options: found, tasks=("classification",)
+    )
     return DataSettings(Selection(record, Options()), InputTable(image_size=(8, 8)), "classification", seed=0)
 
 
