@@ -1,3 +1,5 @@
+"""Batches and their order, chains of augmentation policies, and the labels that ``open_data`` makes."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -46,7 +48,7 @@ def test_batches_follow_the_order_and_the_last_may_be_smaller(data):
     assert found[0]["images"].dtype == np.float32
 
 
-def test_starting_later_gives_the_same_batches(data):
+def test_an_epoch_can_start_at_a_later_batch(data):
     order = epoch_order(0, 0, 0, 10)
     seeds = batch_seeds(0, 0, 0, 4)
 
@@ -61,14 +63,14 @@ def test_starting_later_gives_the_same_batches(data):
     np.testing.assert_array_equal(whole[2]["images"], rest[0]["images"])
 
 
-def test_a_feed_gives_each_epoch_its_own_order(data):
+def test_a_feed_takes_the_order_of_each_epoch(data):
     feed = Feed(data, 4)
     orders = [epoch_order(0, 0, epoch, 10) for epoch in range(3)]
     for order in (*orders, orders[0][:5]):
         assert np.concatenate([batch["index"] for batch in values(feed.epoch(order))]).tolist() == order.tolist()
 
 
-def test_order_and_seeds_have_addresses():
+def test_order_and_seeds_depend_on_seed_phase_and_epoch_alone():
     assert epoch_order(1, 0, 3, 50).tolist() == epoch_order(1, 0, 3, 50).tolist()
     others = [epoch_order(*address, 50).tolist() for address in ((1, 0, 3), (2, 0, 3), (1, 1, 3), (1, 0, 4))]
     assert len({tuple(each) for each in others}) == 4
@@ -77,7 +79,7 @@ def test_order_and_seeds_have_addresses():
     assert len({tuple(seed) for seed in seeds.tolist()}) == 20
 
 
-def test_a_policy_that_mixes_is_given_shares_of_classes(data):
+def test_a_policy_that_mixes_receives_shares_of_classes(data):
     given = {}
 
     def half(batch, seed):
@@ -89,7 +91,7 @@ def test_a_policy_that_mixes_is_given_shares_of_classes(data):
     np.testing.assert_array_equal(batch["labels"], (np.eye(3) + np.eye(3)[::-1]) / 2)
 
 
-def test_a_chain_applies_its_policies_in_their_order_each_with_draws_of_its_own(data):
+def test_a_chain_applies_its_policies_in_order_each_with_its_own_draws(data):
     def ten(batch, seed):
         return {**batch, "images": tf.zeros_like(batch["images"]) + 10}
 
@@ -110,7 +112,7 @@ def test_a_chain_applies_its_policies_in_their_order_each_with_draws_of_its_own(
     assert (images(draw) != images(ten, draw)).any()
 
 
-def test_a_policys_own_folds_of_its_seed_are_no_later_policys_seed(data):
+def test_seeds_that_a_policy_folds_are_not_those_of_later_policies(data):
     seen = {}
 
     def note(name, folds):
@@ -150,7 +152,7 @@ def test_an_augmentation_that_breaks_its_contract_is_refused(data, augment, mess
         Feed(data, 3, [Policy("broken", augment)])
 
 
-def test_masks_come_as_class_numbers(tmp_path):
+def test_masks_are_class_numbers(tmp_path):
     masks = np.zeros((4, 16, 12), np.uint8)
     masks[:, 3:5] = 1
     masks[:, 0] = IGNORE
@@ -166,7 +168,7 @@ def test_masks_come_as_class_numbers(tmp_path):
     np.testing.assert_array_equal(soft["segmentation_masks"], np.eye(256)[masks][..., :2])
 
 
-def test_channel_statistics_are_those_of_all_training_pixels(data):
+def test_channel_statistics_cover_all_training_pixels(data):
     mean, deviation = data.channel_statistics("train")
     pixels = data.store.images[data.indices("train")].reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(mean, pixels.mean(0))
@@ -195,13 +197,13 @@ def test_a_data_set_that_breaks_its_contract_is_named(tmp_path, broken, error, m
 
 
 @pytest.mark.parametrize(("classes", "kind"), [(2, "binary"), (3, "single")])
-def test_the_label_kind_follows_the_classes(tmp_path, classes, kind):
+def test_the_label_kind_follows_the_number_of_classes(tmp_path, classes, kind):
     table = InputTable(image_size=(16, 12), validation=0.0)
     found = opened(made(classes=classes), table, tmp_path)
     assert found.label_kind == kind
 
 
-def test_several_labels_an_image_are_multi_hot(tmp_path):
+def test_several_labels_per_image_are_multi_hot(tmp_path):
     samples = (Sample("a", 0, label=(0, 2)), Sample("b", 1, label=()), Sample("c", 2, label=(1,)))
     table = InputTable(image_size=(16, 12), validation=0.0)
     found = opened(made(samples=samples, multi_label=True), table, tmp_path)

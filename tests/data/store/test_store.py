@@ -1,4 +1,4 @@
-"""The store: images are decoded once, also for later runs; what is damaged is decoded anew."""
+"""The store: images are decoded once and cached for later runs; damaged cached images are decoded again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Makes a sample set of small photographs of noise, with masks if wanted."""
+    """Makes a sample set of small images of noise, optionally with masks."""
 
     def make(count=7, *, masks=False, first=0):
         samples = []
@@ -43,7 +43,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """The names of the files that were decoded."""
+    """The names of the files that are decoded."""
     names = []
     original = source.decode_to_size
     monkeypatch.setattr(source, "decode_to_size", lambda path, *rest: names.append(path.name) or original(path, *rest))
@@ -59,7 +59,7 @@ def expected(found):
     return np.stack([fit_image(decode_image(each.image), (16, 12), "stretch") for each in found.samples])
 
 
-def test_images_are_those_of_their_files_in_the_samples_order(photos, tmp_path):
+def test_images_are_those_of_the_files_in_the_order_of_the_samples(photos, tmp_path):
     found = photos()
     store, used, aside, notes = fill(found, tmp_path / "run", cache=False)
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
@@ -82,7 +82,7 @@ def test_a_later_run_decodes_only_what_is_new(photos, tmp_path, decoded, monkeyp
     assert not list((tmp_path / "two").iterdir())
 
 
-def test_other_settings_have_images_of_their_own(photos, tmp_path, decoded):
+def test_other_settings_use_other_cached_images(photos, tmp_path, decoded):
     fill(photos(2), tmp_path / "run")
     fill(photos(2, masks=True), tmp_path / "run")
     fill_store(photos(2), Decoding((16, 12), "pad"), tmp_path / "run", cache=True)
@@ -90,7 +90,7 @@ def test_other_settings_have_images_of_their_own(photos, tmp_path, decoded):
     assert len(decoded) == 8
 
 
-def test_a_changed_file_is_decoded_anew(photos, tmp_path, decoded):
+def test_a_changed_file_is_decoded_again(photos, tmp_path, decoded):
     fill(photos(3), tmp_path / "run")
     decoded.clear()
     found = photos(3)
@@ -100,7 +100,7 @@ def test_a_changed_file_is_decoded_anew(photos, tmp_path, decoded):
     np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
 
 
-def test_a_changed_mask_is_decoded_anew(photos, tmp_path, decoded):
+def test_a_changed_mask_is_decoded_again(photos, tmp_path, decoded):
     fill(photos(3, masks=True), tmp_path / "run")
     decoded.clear()
     found = photos(3, masks=True)
@@ -110,7 +110,7 @@ def test_a_changed_mask_is_decoded_anew(photos, tmp_path, decoded):
     assert (store.masks[1] == 1).all()
 
 
-def test_a_shard_with_a_flipped_bit_is_decoded_anew(photos, tmp_path, cache, decoded):
+def test_a_shard_with_a_flipped_bit_is_decoded_again(photos, tmp_path, cache, decoded):
     found = photos(3)
     fill(found, tmp_path / "run")
     (file,) = (cache / "images").rglob("*.npy")
@@ -123,7 +123,7 @@ def test_a_shard_with_a_flipped_bit_is_decoded_anew(photos, tmp_path, cache, dec
     np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
 
 
-def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):
+def test_a_killed_run_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):
     monkeypatch.setattr(pool, "_SHARD_BYTES", 2 * 16 * 12 * 3)
     written = []
 
@@ -146,7 +146,7 @@ def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, dec
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
 
 
-def test_a_limit_that_is_too_small_is_said_and_nothing_is_kept(photos, tmp_path):
+def test_a_limit_that_is_too_small_is_noted_and_nothing_is_cached(photos, tmp_path):
     disk_cache.set_limit(1e-6)
     _, _, _, notes = fill(photos(), tmp_path / "run")
     assert notes == (
@@ -156,7 +156,7 @@ def test_a_limit_that_is_too_small_is_said_and_nothing_is_kept(photos, tmp_path)
     assert list((tmp_path / "run").glob("*/*.npy"))
 
 
-def test_a_full_disk_below_the_cache_is_said_and_the_run_goes_on(photos, tmp_path, cache, monkeypatch):
+def test_a_full_disk_of_the_cache_is_noted_and_the_run_continues(photos, tmp_path, cache, monkeypatch):
     write = pool.write_shard
 
     def full(folder, *rest):
@@ -172,7 +172,7 @@ def test_a_full_disk_below_the_cache_is_said_and_the_run_goes_on(photos, tmp_pat
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
 
 
-def test_a_full_disk_below_the_run_folder_names_the_folder(photos, tmp_path, monkeypatch):
+def test_a_full_disk_of_the_run_folder_names_the_folder(photos, tmp_path, monkeypatch):
     def full(folder, *rest):
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
@@ -181,14 +181,14 @@ def test_a_full_disk_below_the_run_folder_names_the_folder(photos, tmp_path, mon
         fill(photos(), tmp_path / "run", cache=False)
 
 
-def test_images_of_arrays_are_not_kept(tmp_path):
+def test_images_of_arrays_are_not_cached(tmp_path):
     images = np.zeros((4, 8, 8), np.uint8)
     found = SampleSet(tuple(Sample(str(row), row, label=0) for row in range(4)), ("a", "b"), images=images)
     fill(found, tmp_path / "run")
     assert disk_cache.cache_entries() == []
 
 
-def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path):
+def test_files_that_can_not_be_decoded_are_set_aside_in_every_run(photos, tmp_path):
     found = photos(3)
     found.samples[1].image.write_bytes(b"no image")
     for _ in range(2):
@@ -198,7 +198,7 @@ def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path)
         assert len(store.images) == 2
 
 
-def test_mapped_pages_are_given_back_and_read_again(tmp_path, monkeypatch):
+def test_mapped_pages_are_released_and_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "MAPPED_BYTES", 100)
     monkeypatch.setattr(shards, "AROUND_BYTES", 0)
     released = []

@@ -70,7 +70,7 @@ def _header_lines(headers: Headers) -> Iterator[str]:
         yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
     if headers.unreadable:
         opened = len(headers.sizes) + headers.unreadable
-        yield f"  note: files that are not images: {headers.unreadable} of {opened} that were opened; a run sets them aside"
+        yield f"  note: not images: {headers.unreadable} of {opened} files that were opened; a run sets them aside"
 
 
 def percent(share: float) -> str:
