@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.contracts import Dataset, DatasetContext, LabelKind, Sample, SampleSet, SetAside, Split, Task
-from tlkit.data.checks.check import BAD_NAME, Checked, check_samples, is_encodable
+from tlkit.data.checks.check import Checked, check_samples
 from tlkit.data.checks.findings import encodable
+from tlkit.data.checks.policy import CheckSettings
+from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
 from tlkit.data.sample_set import check_sample_set
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
 from tlkit.data.splits.labels import classes_left, label_text, with_classes
@@ -191,16 +193,8 @@ def open_data(
         )
     checked, total = None, len(found.samples)
     if check is not None and few is None:
-        checked = check_samples(
-            f'dataset "{name}"',
-            found,
-            table,
-            check,
-            task=task,
-            seed=seed,
-            progress=checking,
-            minimum_classes=minimum_classes,
-        )
+        settings = CheckSettings(table, check, task, seed, minimum_classes)
+        checked = check_samples(f'dataset "{name}"', found, settings, progress=checking)
         _limit_bad(checked.set_aside, checked.bad, total, table.max_bad_share, bool(checked.samples))
         checked.raise_errors()
         left = checked.samples
@@ -289,7 +283,7 @@ def check_data(
         check_sample_set(found, task, name, minimum_classes=0)
     if table.samples is not None:
         found = within_samples_csv(found, table.samples)
-    return check_samples(f'dataset "{name}"', found, table, check, task=task, seed=seed, progress=progress)
+    return check_samples(f'dataset "{name}"', found, CheckSettings(table, check, task, seed), progress=progress)
 
 
 def _with_classes_left(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -59,10 +59,20 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 """Kind → what it is, and what to do; in the order in which they are shown."""
 
-UNUSED = ("junk", "unused", "empty_folder", "mask_missing")
+NEVER_USED = ("junk", "unused", "empty_folder", "mask_missing")
 """Kinds of what is never used, whatever the policy says."""
 
-BAD = ("bad_name", "unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_size", "mask_values")
+UNUSABLE = (
+    "bad_name",
+    "unreadable",
+    "empty",
+    "not_image",
+    "undecodable",
+    "truncated",
+    "huge",
+    "mask_size",
+    "mask_values",
+)
 """Kinds of which files can't be used at all."""
 
 _ESCAPED = ("Cc", "Cs", "Zl", "Zp")
@@ -85,6 +95,12 @@ class Finding:
     key: str
     detail: str = ""
     others: tuple[str, ...] = ()
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings by kind, in the order of ``KINDS``; those of one kind stay in their order."""
+    order = list(KINDS)
+    return tuple(sorted(findings, key=lambda each: order.index(each.kind)))
 
 
 @dataclass(frozen=True)
