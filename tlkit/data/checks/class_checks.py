@@ -48,7 +48,7 @@ def class_observations(
         pixels = _mask_pixels(found, samples, splits, masks)
         for number, name in enumerate(found.classes):
             if not pixels[number]:
-                yield Observation("too_few", name, "no pixel of it in any mask")
+                yield Observation("too_few", name, "no mask has a pixel of it")
 
 
 def class_table(

@@ -129,7 +129,7 @@ def remainder_observations(
         yield Observation("bad_share", root, f"{bad} of {total} files ({bad / total:.1%}), more than {limit} allows")
     if not left:
         first = next(iter(tally.excluded.items()), None)
-        example = f"none of {total} can be used, such as {first[0]}: {first[1]}" if first else ""
+        example = f"none of {total} images can be used, such as {first[0]}: {first[1]}" if first else ""
         yield Observation("no_images", root, example)
         return
     remaining = remaining_classes(found, left, splits)
