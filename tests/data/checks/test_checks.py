@@ -276,7 +276,7 @@ def test_a_class_folder_that_is_a_link_to_another_is_an_error(check: Check, phot
     (photos / "wolf").symlink_to(photos / "dog")
     checked = check(photos)
     assert [(each.kind, each.key) for each in checked.report.of("error")] == [("linked_folder", "wolf")]
-    with pytest.raises(DataError, match="wolf: leads to dog; images that are reached through it: 10"):
+    with pytest.raises(DataError, match="wolf: points to dog; images reached through it: 10"):
         checked.raise_errors()
 
 
@@ -411,8 +411,10 @@ def test_no_image_left_by_the_policy_is_an_error(
     shutil.copytree(photos / "cat", photos / "dog")
     ((kind, detail),) = errors(check(photos, "check.conflict=skip"))
     assert kind == "no_images"
-    assert detail.startswith("none of 20 can be used, such as cat/000.jpg: the same picture in several classes or")
-    assert "none of 20 can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
+    assert detail.startswith(
+        "none of 20 images can be used, such as cat/000.jpg: the same picture in several classes or"
+    )
+    assert "none of 20 images can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
 
 
 def test_no_training_image_left_by_the_policy_is_an_error(
@@ -931,9 +933,9 @@ def test_many_files_are_read_in_processes_with_the_same_facts(
 
 def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    kept = FactsCache(tmp_path / "file" / "folder")
-    kept.keep(photos / "cat" / "000.jpg", (1, 2), "settings", "digest", {})
-    assert kept.unchanged({photos / "cat" / "000.jpg": (1, 2)}, "settings") == {}
+    cache = FactsCache(tmp_path / "file" / "folder")
+    cache.add(photos / "cat" / "000.jpg", (1, 2), "settings", "digest", {})
+    assert cache.unchanged({photos / "cat" / "000.jpg": (1, 2)}, "settings") == {}
 
 
 # Policy -------------------------------------------------------------------------------------------------------------
