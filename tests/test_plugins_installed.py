@@ -429,7 +429,7 @@ def test_a_plugin_cannot_replace_a_verb(install, recipe_file):
     assert "Says hello" not in tlkit_command("--help").out
     listed = tlkit_command("plugins")
     assert listed.code == 0
-    assert "\"validate\" is a verb of tlkit's own and can't be replaced" in listed.out
+    assert "\"validate\" is a command of tlkit's own and can't be replaced" in listed.out
     assert "hello-command 1.5" in listed.out
 
 
@@ -437,7 +437,7 @@ def test_two_plugins_with_one_verb_are_listed(install):
     install("hello-one", COMMAND.replace("NAME", "hello"))
     install("hello-two", COMMAND.replace("NAME", "hello"))
     assert tlkit_command("hello").code == 0
-    assert 'another plugin offers a command "hello" too' in tlkit_command("plugins").out
+    assert 'another plugin also offers a command "hello"' in tlkit_command("plugins").out
 
 
 @pytest.mark.parametrize("body", ["raise RuntimeError('no licence')", "return ['hello']", "return 3"])

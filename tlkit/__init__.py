@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from tlkit.errors import DataError, PluginError, Problem, RecipeError, RunError, TlkitError
     from tlkit.hookspecs import hookimpl
-    from tlkit.jobs.api import load, resume, run
+    from tlkit.jobs.api import check, compare, evaluate, load, resume, run
     from tlkit.system.fetch import download
 
 __version__ = "0.1.0"
@@ -89,7 +89,10 @@ __all__ = [
     "Split",
     "Step",
     "TlkitError",
+    "check",
+    "compare",
     "download",
+    "evaluate",
     "files",
     "hookimpl",
     "load",
@@ -99,9 +102,7 @@ __all__ = [
 
 
 _ELSEWHERE = {
-    "load": "jobs.api",
-    "resume": "jobs.api",
-    "run": "jobs.api",
+    **dict.fromkeys(("check", "compare", "evaluate", "load", "resume", "run"), "jobs.api"),
     "download": "system.fetch",
     "hookimpl": "hookspecs",
     **dict.fromkeys(("DataError", "PluginError", "Problem", "RecipeError", "RunError", "TlkitError"), "errors"),

@@ -54,7 +54,7 @@ def run(
     import tlkit.data.prepare
     import tlkit.train.loop  # noqa: F401
     from tlkit.cli import main
-    from tlkit.jobs import api
+    from tlkit.jobs import finish, stages
     from tlkit.system.cache import cache_entries
 
     times: dict[str, Any] = {"epoch_seconds": []}
@@ -69,25 +69,34 @@ def run(
             times["train_seconds"] = now - times["train_began"]
             times.setdefault("first_seconds", times["train_seconds"])
 
-    class TimedRun(api.Job):
-        def _data(self, *arguments: Any) -> Any:
-            began = time.perf_counter()
-            data = super()._data(*arguments)
-            times["decode_seconds"] = time.perf_counter() - began
-            return data
+    read_data, build_network = stages.read_data, stages.build_network
+    prepare_training, train, plugin_callbacks = finish.prepare_training, finish.train, finish.plugin_callbacks
 
-        def _train(self, *arguments: Any) -> Any:
-            times["train_began"] = time.perf_counter()
-            trained = super()._train(*arguments)
-            times["trained"] = memory.peaks()
-            if not whole:
-                raise _Trained
-            return trained
+    def timed_read_data(*arguments: Any) -> Any:
+        times["decode_began"] = time.perf_counter()
+        return read_data(*arguments)
 
-        def _callbacks(self, *arguments: Any) -> list[Any]:
-            return [*super()._callbacks(*arguments), Clock()]
+    def timed_build_network(*arguments: Any) -> Any:
+        times["decode_seconds"] = time.perf_counter() - times.pop("decode_began")
+        return build_network(*arguments)
 
-    api.Job = TimedRun
+    def timed_prepare_training(*arguments: Any) -> Any:
+        times["train_began"] = time.perf_counter()
+        return prepare_training(*arguments)
+
+    def timed_train(*arguments: Any) -> Any:
+        best = train(*arguments)
+        times["trained"] = memory.peaks()
+        if not whole:
+            raise _Trained
+        return best
+
+    def clocked_callbacks(*arguments: Any) -> list[Any]:
+        return [*plugin_callbacks(*arguments), Clock()]
+
+    stages.read_data, stages.build_network = timed_read_data, timed_build_network
+    finish.prepare_training, finish.train = timed_prepare_training, timed_train
+    finish.plugin_callbacks = clocked_callbacks
     try:
         loaded = chain.from_iterable(("--plugin", each) for each in plugins)
         changed = chain.from_iterable(("--set", f"{key}={value}") for key, value in (settings or {}).items())

@@ -29,7 +29,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     import tlkit.train.ledger as ledger
     import tlkit.train.phase_run as phase_run
     from tlkit.cli import main
-    from tlkit.jobs import api
+    from tlkit.models import saving
     from tlkit.train.checkpoint import Checkpoints
 
     parts: dict[str, float] = {}
@@ -52,7 +52,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     timed(decoding, "_digest", "hashing files", threads=max(2, os.cpu_count() or 2))
     for module in (freeze, frozen_part, ledger, phase_run):
         timed(module, "digests", "hashing weights")
-    timed(api.Job, "_save", "reading the model again and comparing")
+    timed(saving, "save_model", "reading the model again and comparing")
     timed(phase_run.PhaseRun, "_save", "checkpoints")
 
     sizes: list[int] = []

@@ -250,7 +250,7 @@ def test_recipes_cp_never_overwrites(folder, destination):
     (folder / "quickstart.toml").write_text("mine")
     outcome = tlkit_command("recipes", "cp", "quickstart", destination)
     assert (outcome.code, outcome.out) == (2, "")
-    assert "already there, nothing was changed" in outcome.err
+    assert "quickstart.toml: already exists and was not changed" in outcome.err
     assert (folder / "quickstart.toml").read_text() == "mine"
     assert [entry.name for entry in folder.iterdir()] == ["quickstart.toml"]
 

@@ -42,7 +42,7 @@ def test_the_metrics_stand_side_by_side_and_the_best_are_marked(runs):
     titles = cells(outcome.out, "run")
     rows = {name: dict(zip(titles, cells(outcome.out, name), strict=True)) for name in ("a", "b", "c (unfinished)")}
     assert (rows["a"]["backbone"], rows["a"]["head"], rows["a"]["weights"]) == ("small_encoder", "linear", "–")
-    assert (rows["a"]["epochs"], rows["a"]["kept"], rows["a"]["seconds"]) == ("2", "2", "4.0")
+    assert (rows["a"]["epochs"], rows["a"]["best epoch"], rows["a"]["seconds"]) == ("2", "2", "4.0")
     assert [row["best val_loss"] for row in rows.values()] == ["0.6250"] * 3
     assert [row["test loss"] for row in rows.values()] == ["0.5000", "0.2500 *", "–"]
     assert [row["test accuracy"] for row in rows.values()] == ["0.7500 *", "0.5000", "–"]
@@ -67,7 +67,7 @@ def test_what_differs_in_the_recipes_is_shown(runs):
 def test_runs_with_other_monitors_have_their_best_value_with_its_name(runs, folder, registry):
     write_run(folder / "d", registry, PHASES, overrides=["train.monitor=val_accuracy"])
     outcome = tlkit_command("compare", "a", "d")
-    assert "best of the monitor" in outcome.out
+    assert "best monitored value" in outcome.out
     assert "val_accuracy 0.7500" in outcome.out
 
 

@@ -381,7 +381,7 @@ def test_a_file_that_exists_is_left_alone_unless_told(init, class_folders):
     Path("photos.toml").write_text("mine")
     code, _, err = init("photos")
     assert code == 2
-    assert err.startswith("Error: photos.toml: already there, nothing was changed")
+    assert err.startswith("Error: photos.toml: already exists and was not changed")
     assert Path("photos.toml").read_text() == "mine"
     assert init("photos", "--force")[0] == 0
     assert values("photos.toml")["name"] == "photos"

@@ -13,7 +13,8 @@ from PIL import Image
 
 import tlkit
 from tlkit.jobs import parts
-from tlkit.jobs.inspect import inspect_recipe, inspect_run, pictures
+from tlkit.jobs.inspect import inspect_recipe, inspect_run
+from tlkit.jobs.inspect_pictures import pictures
 from tlkit.models.graph import operations
 from tlkit.recipe.load import load_recipe
 from tlkit.report.feature_maps import block_outputs

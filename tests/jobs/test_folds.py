@@ -17,7 +17,10 @@ from command_line import tlkit_command
 
 import tlkit
 from tlkit import Sample
-from tlkit.jobs.folds import _Children, cross_validate, fold_notes, fold_splits
+from tlkit.jobs.folds import cross_validation
+from tlkit.jobs.folds.cross_validation import cross_validate
+from tlkit.jobs.folds.processes import FoldProcesses
+from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.load import load_recipe
 
 RECIPE = """
@@ -143,12 +146,12 @@ def test_a_cross_validation_predicts_every_image_once_and_goes_on_where_it_faile
         (blocked / "notes.txt").write_text("a file of the user's")
         return splits(*_arguments, **_options)
 
-    from tlkit.jobs import folds
-
-    splits = folds.fold_splits
+    splits = cross_validation.fold_splits
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folds, "fold_splits", block)
-        with pytest.raises(tlkit.RunError, match=r"1 of 3 folds failed; the others stand\. Why is in .*fold-2\.log"):
+        patch.setattr(cross_validation, "fold_splits", block)
+        with pytest.raises(
+            tlkit.RunError, match=r"1 of 3 folds failed; the others are finished\. The reasons are in .*fold-2\.log"
+        ):
             cross_validate(recipe, 3, out=out, registry=registry)
     assert (out / "fold-1" / "report.html").is_file()
     assert (out / "fold-3" / "report.html").is_file()
@@ -168,7 +171,7 @@ def test_a_cross_validation_predicts_every_image_once_and_goes_on_where_it_faile
     accuracies = [fold["accuracy"] for fold in written["folds"]]
     assert np.isclose(written["standard_deviation"]["accuracy"], np.std(accuracies, ddof=1))
     assert "standard deviation" in capsys.readouterr().out
-    with pytest.raises(tlkit.RunError, match="the folds in it are of another recipe or number"):
+    with pytest.raises(tlkit.RunError, match="its folds are of another recipe or another number"):
         cross_validate(recipe, 4, out=out, registry=registry)
 
 
@@ -255,11 +258,11 @@ def test_the_processes_of_folds_end_with_it_and_no_other_is_begun(tmp_path, monk
             begun.set()
 
     monkeypatch.setattr(subprocess, "Popen", Told)
-    children = _Children()
+    processes = FoldProcesses()
     waits = [sys.executable, "-c", "import signal; signal.pause()"]
     with ThreadPoolExecutor(1) as pool, (tmp_path / "log").open("wb") as log:
-        code = pool.submit(children.run, waits, log)
+        code = pool.submit(processes.run, waits, log)
         begun.wait()
-        children.stop()
+        processes.stop()
         assert code.result() == -signal.SIGTERM
-        assert children.run(waits, log) == 143
+        assert processes.run(waits, log) == 143

@@ -19,9 +19,9 @@ import h5py
 import pytest
 
 import tlkit
-from tlkit.jobs import run as job_module
-from tlkit.jobs.resume import damaged_products
-from tlkit.jobs.run import Job
+from tlkit.jobs import finish, stages
+from tlkit.jobs import run as run_module
+from tlkit.jobs.products import damaged_products
 from tlkit.models.losses import BatchLoss
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.system.signals import Interrupted
@@ -129,9 +129,9 @@ def kill(monkeypatch, owner, name, times):
         (Passes, "validate", 4),
         (PhaseRun, "_prove", 2),
         (Checkpoints, "write", 6),
-        (Job, "_network", 1),
-        (Job, "_save", 1),
-        (Job, "_evaluate", 1),
+        (stages, "build_network", 1),
+        (finish, "save_model", 1),
+        (finish, "evaluate", 1),
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch, owner, name, times):
@@ -201,7 +201,7 @@ def test_a_signal_while_validating_loses_no_step(recipe, whole, registry, tmp_pa
 def test_a_run_that_has_ended_is_left_as_it_is(recipe, whole, registry, capsys):
     before = {file: file.stat().st_mtime_ns for file in whole.rglob("*") if file.suffix in (".keras", ".csv", ".html")}
     tlkit.resume(whole, registry=registry)
-    assert "The run has ended already; nothing to do" in capsys.readouterr().out
+    assert "The run is already finished; nothing to do" in capsys.readouterr().out
     assert before == {file: file.stat().st_mtime_ns for file in before}
 
 
@@ -240,7 +240,7 @@ def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registr
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(PhaseRun, "_restore"), (Checkpoints, "write"), (Job, "_save"), (Job, "_evaluate")],
+    [(PhaseRun, "_restore"), (Checkpoints, "write"), (finish, "save_model"), (finish, "evaluate")],
 )
 def test_an_extension_that_is_killed_is_unfinished_and_goes_on(plain, registry, monkeypatch, capsys, owner, name):
     short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
@@ -302,9 +302,7 @@ def test_damaged_products_of_a_run_that_has_ended_are_written_anew(plain, regist
     (folder / "metrics.json").write_text("no JSON")
     (folder / "predictions.csv").unlink()
     tlkit.resume(folder, registry=registry)
-    assert (
-        "written anew from the last checkpoint: model.keras, metrics.json, predictions.csv" in capsys.readouterr().out
-    )
+    assert "rewritten from the last checkpoint: model.keras, metrics.json, predictions.csv" in capsys.readouterr().out
     assert_same(folder, whole)
 
 
@@ -313,15 +311,15 @@ def test_a_run_that_has_ended_is_not_begun_anew_without_its_checkpoints(plain, r
     shutil.rmtree(folder / "checkpoints")
     before = {file: file.read_bytes() for file in folder.iterdir() if file.suffix in (".keras", ".csv", ".toml")}
     tlkit.resume(folder, registry=registry)
-    assert "no checkpoint is left to go on from, and the run has ended; nothing to do" in capsys.readouterr().out
-    with pytest.raises(tlkit.RunError, match=r"no checkpoint is left to go on from.*it can't be changed"):
+    assert "no checkpoint to continue from, and the run is finished; nothing to do" in capsys.readouterr().out
+    with pytest.raises(tlkit.RunError, match=r"no checkpoint to continue from.*it can't be changed"):
         tlkit.resume(folder, ["schedule.epochs=3"], registry=registry)
     assert before == {file: file.read_bytes() for file in before}
 
 
 def test_how_a_run_was_begun_is_known_before_it_can_go_on(recipe, registry, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
-        kill(patch, job_module, "write_atomically", 1)
+        kill(patch, run_module, "write_atomically", 1)
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert (tmp_path / "run" / "environment.json").is_file()
     assert not (tmp_path / "run" / "recipe.toml").exists()
@@ -344,13 +342,14 @@ def test_what_is_in_the_place_of_a_file_or_folder_of_the_run_is_named(plain, reg
 
 
 def test_a_model_that_diverged_is_not_written(recipe, registry, tmp_path, monkeypatch):
-    def diverge(_run, _data, network, _phases, _checkpoint=None):
-        for variable in network.model.trainable_variables:
+    def diverge(plan, _training, _checkpoint):
+        for variable in plan.network.model.trainable_variables:
             variable.assign(variable * float("nan"))
-        return 7, "val_loss"
+        return finish.Best(7, "val_loss")
 
-    monkeypatch.setattr(Job, "_train", diverge)
-    with pytest.raises(tlkit.RunError, match=r"the model's logits are not finite.*weights of epoch 7 were kept"):
+    monkeypatch.setattr(finish, "train", diverge)
+    expected = r"the model's logits are not finite.*weights of epoch 7 \(best val_loss\) are in .*checkpoints"
+    with pytest.raises(tlkit.RunError, match=expected):
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
@@ -369,7 +368,10 @@ def test_a_run_that_was_stopped_early_goes_on_when_the_early_stop_changes(plain,
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ("schedule.epochs=9", r"stays stopped after epoch 2: train\.early_stop\.patience is 1; more may go on"),
+        (
+            "schedule.epochs=9",
+            r"stays stopped after epoch 2: train\.early_stop\.patience is 1; a larger value may continue it",
+        ),
         ("train.early_stop.min_delta=90", r"stays stopped after epoch 2: train\.early_stop\.patience is 1"),
     ],
 )
@@ -386,10 +388,10 @@ def test_a_run_that_stays_stopped_says_what_stopped_it(plain, registry, capsys, 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("head.dropout=0.1", "head.dropout=0.1: can't be changed in a run that has begun"),
+        ("head.dropout=0.1", "head.dropout=0.1: can't be changed in a run that has started"),
         ("seed=5", "seed=5: can't be changed"),
-        ("schedule.learning_rate=0.1", "the phase .* has begun: its number of epochs and its early stop may change"),
-        ("schedule.epochs=1", "2 epochs of the phase .* are done; expected at least as many, not 1"),
+        ("schedule.learning_rate=0.1", "the phase .* has started: its number of epochs and its early stop may change"),
+        ("schedule.epochs=1", "2 epochs of the phase .* are done; expected at least as many, received 1"),
     ],
 )
 def test_what_can_not_change_in_a_run_says_why(plain, registry, override, message):

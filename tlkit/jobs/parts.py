@@ -1,4 +1,4 @@
-"""What a checked recipe stands for: its data, network, phases and policies; the same for every verb that needs them."""
+"""What a recipe describes, built: its data, network, phases, augmentation and training; the same for every verb."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def open_few(recipe: Recipe, count: int, folder: Path, progress: Progress | None
 
 
 def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
-    """Check the files of the recipe's data.
+    """Check the files of the recipe's data, and decode nothing into a store.
 
     Raises:
         DataError: the data set can't be opened.
@@ -68,10 +68,10 @@ def _data_settings(recipe: Recipe) -> DataSettings:
 
 
 def normalization(recipe: Recipe, data: Data) -> Normalization | None:
-    """By the statistics of the training images, as ``[input] normalize`` asks for; None for ``"none"``.
+    """Return the normalization that ``[input] normalize`` asks for, from the training images; None for ``"none"``.
 
     Raises:
-        DataError: a channel has one value only, which can't be scaled.
+        DataError: a channel has the same value in every image, so it can't be scaled.
     """
     from tlkit.models.assemble import Normalization
 
@@ -90,10 +90,10 @@ def normalization(recipe: Recipe, data: Data) -> Normalization | None:
 def build_network(
     recipe: Recipe, classes: tuple[str, ...], label_kind: LabelKind, normalization: Normalization | None = None
 ) -> Network:
-    """The recipe's network with its weights loaded.
+    """Build the recipe's network and load its weights.
 
     Raises:
-        DataError: the images are too small, or the weights don't fit.
+        DataError: the images are too small for the backbone, or the weights don't fit it.
         PluginError: the backbone or the head broke its contract.
     """
     from tlkit.models.assemble import build_network
@@ -110,10 +110,10 @@ def build_network(
 
 
 def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
-    """The phases that the recipe's schedule plans.
+    """Return the phases of the recipe's schedule for a network.
 
     Raises:
-        RecipeError: the schedule doesn't go with the network.
+        RecipeError: the schedule doesn't fit the network.
         PluginError: the schedule broke its contract.
     """
     schedule = recipe.schedule
@@ -132,7 +132,7 @@ def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
 
 
 def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
-    """The recipe's augmentation, built."""
+    """Build the recipe's augmentation policies."""
     from tlkit.data.feed.policies import build_policies
 
     return build_policies(recipe.augment, AugmentContext(recipe.task, recipe.input.image_size, len(data.classes)))
@@ -141,18 +141,18 @@ def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
 def make_training(
     recipe: Recipe, data: Data, network: Network, folder: RunFolder, reporter: Reporter, **hooks: Any
 ) -> Training:
-    """The recipe's training, ready to begin. Sets the global random seeds of Keras, NumPy and Python.
+    """Set up the recipe's training. Sets the global random seeds of Keras, NumPy and Python.
 
     Args:
-        recipe: which is trained.
-        data: of the recipe.
-        network: of the recipe.
-        folder: where the history is written.
-        reporter: where progress is shown.
+        recipe: the recipe.
+        data: the recipe's data.
+        network: the recipe's network.
+        folder: the run folder, for the history and the checkpoints.
+        reporter: the console.
         hooks: ``callbacks``, ``phase_finished`` and ``signals`` of ``Outlets``.
 
     Raises:
-        RecipeError: a metric is wrong; ``check`` finds everything else.
+        RecipeError: the loss, a metric or the class weights are not valid.
     """
     import keras
 

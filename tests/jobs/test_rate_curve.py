@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlkit.jobs.range_arithmetic import diverged, geometric_rates, smooth, suggest
+from tlkit.jobs.rate_curve import diverged, geometric_rates, smooth, suggest
 
 RATES = geometric_rates(1e-7, 10.0, 401)
 STEP = np.log(RATES[1] / RATES[0])
