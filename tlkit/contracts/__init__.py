@@ -11,6 +11,7 @@ from tlkit.contracts.backbone import Backbone, BackboneContext, BackboneOptions,
 from tlkit.contracts.base import IGNORE, ImageSize, LabelKind, Options, Split, Task, named, tuples
 from tlkit.contracts.dataset import Dataset, DatasetContext, MaskTable, Sample, SampleSet, SetAside
 from tlkit.contracts.head import Head, HeadContext
+from tlkit.contracts.lazy import LazyFunction, lazy
 from tlkit.contracts.record import Record
 from tlkit.contracts.report import ReportSection
 from tlkit.contracts.schedule import (
@@ -53,6 +54,7 @@ __all__ = [
     "HeadContext",
     "ImageSize",
     "LabelKind",
+    "LazyFunction",
     "MaskTable",
     "Optimizer",
     "Options",
@@ -69,6 +71,7 @@ __all__ = [
     "Split",
     "Step",
     "Task",
+    "lazy",
     "named",
     "tuples",
 ]
