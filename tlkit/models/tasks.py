@@ -216,9 +216,10 @@ class Segmentation(LearningTask):
         return {**super().metrics(), "mean_iou": MeanIoU(self.classes)}
 
 
-_TASKS: dict[tuple[Task, LabelKind], type[LearningTask]] = {
+LEARNING_TASKS: dict[tuple[Task, LabelKind], type[LearningTask]] = {
     (each.task, each.label_kind): each for each in (SingleLabel, BinaryLabel, MultiLabel, Segmentation)
 }
+"""(task, label kind) → learning task."""
 
 
 def learning_task(task: Task, label_kind: LabelKind, classes: int) -> LearningTask:
@@ -229,7 +230,7 @@ def learning_task(task: Task, label_kind: LabelKind, classes: int) -> LearningTa
         label_kind: the label kind of the data; ``single`` for segmentation.
         classes: the number of classes.
     """
-    return _TASKS[task, label_kind](classes)
+    return LEARNING_TASKS[task, label_kind](classes)
 
 
 def task_of_card(card: Card) -> LearningTask:

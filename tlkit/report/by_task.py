@@ -29,9 +29,10 @@ class TaskReport:
     writer: type[PredictionWriter]
 
 
+_ONE_LABEL = TaskReport(SingleLabelPages, PredictionTable)
 REPORTS: Mapping[type[LearningTask], TaskReport] = {
-    SingleLabel: TaskReport(SingleLabelPages, PredictionTable),
-    BinaryLabel: TaskReport(SingleLabelPages, PredictionTable),
+    SingleLabel: _ONE_LABEL,
+    BinaryLabel: _ONE_LABEL,
     MultiLabel: TaskReport(MultiLabelPages, PredictionTable),
     Segmentation: TaskReport(SegmentationPages, PredictionMasks),
 }
