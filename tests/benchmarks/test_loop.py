@@ -1,4 +1,4 @@
-"""What our loop costs against Keras's ``fit``: the same model, the same arrays, in turn, as a ratio in one run."""
+"""What tlkit's loop costs relative to Keras's ``fit``: the same model and arrays, measured in turn in one run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build() -> keras.Model:
 
 
 @pytest.mark.benchmark
-def test_an_epoch_of_the_loop_against_fit(tmp_path):
+def test_an_epoch_of_the_loop_relative_to_fit(tmp_path):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
     labels = random.integers(0, CLASSES, COUNT).astype(np.int32)
@@ -95,7 +95,7 @@ def test_an_epoch_of_the_loop_against_fit(tmp_path):
     )
     outlets = Outlets(RunFolder(tmp_path), Reporter(quiet=True), callbacks)
     Training(setting, outlets).run((Phase(name="full", epochs=EPOCHS, blocks=("all",), batch_norm="train"),))
-    # What else the machine does only adds time, so the least of the epochs is the one least disturbed.
+    # Other work on the machine only adds time, so the shortest epoch is the least disturbed one.
     for name, pick in (("least", min), ("median", statistics.median)):
         ours, fit = pick(times["tlkit"]), pick(times["fit"][1:])
         print(f"\nepoch, {name} of {EPOCHS - 1}: tlkit {ours:.3f} s, fit {fit:.3f} s, ratio {ours / fit:.3f}")
