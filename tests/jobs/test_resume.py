@@ -473,7 +473,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_module.safetensors.numpy, "save_file", full)
-        with pytest.raises(tlkit.RunError, match=r"the disk is full: a checkpoint needs \S+ [KM]B") as error:
+        with pytest.raises(tlkit.RunError, match=r"the disk is full: a checkpoint needs \S+ [kM]B") as error:
             tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert error.value.exit_code == 74
     assert len(read_checkpoints(tmp_path / "run" / "checkpoints", print)) == 2

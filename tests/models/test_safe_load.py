@@ -171,14 +171,14 @@ def test_a_nested_model_of_one_size_is_loaded(tmp_path):
 
 def test_every_call_of_a_shared_layer_is_measured(tmp_path):
     images, larger = keras.Input((16, 16, 3)), L.UpSampling2D(40)
-    refused(keras.Model(images, L.GlobalAveragePooling2D()(larger(larger(images)))), tmp_path, "puts out 1966080000")
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(larger(larger(images)))), tmp_path, "outputs 1966080000")
 
 
 def test_an_operation_that_is_not_a_layer_is_measured(tmp_path):
     images = keras.Input((16, 16, 3))
     long = L.Flatten()(L.UpSampling2D(8)(images))
     square = L.Reshape((-1, 1))(long) + L.Reshape((1, -1))(long)
-    refused(keras.Model(images, L.GlobalAveragePooling2D()(L.Reshape((49152, 49152, 1))(square))), tmp_path, "puts out")
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(L.Reshape((49152, 49152, 1))(square))), tmp_path, "outputs")
 
 
 def test_inputs_that_fill_the_memory_together_are_refused(tmp_path):
@@ -198,7 +198,7 @@ def test_a_normalization_makes_no_more_values_than_the_file_has(tmp_path, value)
         layer(config, "norm")["config"].update(axis=[1, 2, 3], mean=value, variance=value)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(NotAllowedError, match="wants 48000000 weights, more than the file has"):
+    with pytest.raises(NotAllowedError, match="needs 48000000 weights, more than the file has"):
         load_model_file(rewritten(tmp_path / "model.keras", widen))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
@@ -236,7 +236,7 @@ def scales(config, count, width):
 
 def test_layer_scales_make_no_more_values_than_the_file_has(file):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(NotAllowedError, match="wants 65536 weights, more than the file has"):
+    with pytest.raises(NotAllowedError, match="needs 65536 weights, more than the file has"):
         load_model_file(rewritten(file, lambda config: scales(config, 3000, 65536)))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 

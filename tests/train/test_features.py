@@ -111,9 +111,9 @@ def run(tmp_path, registry, cache, capsys):
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_the_trained_weights_agree_with_and_without_the_cache(run, kind):
-    cached, told = run(kind, "cached", "train.cache=on")
+    cached, output = run(kind, "cached", "train.cache=on")
     computed, _ = run(kind, "computed", "train.cache=off")
-    assert told.count("features are cached") == (2 if kind == "unfrozen" else 1)
+    assert output.count("features are cached") == (2 if kind == "unfrozen" else 1)
     for ours, theirs in zip(cached, computed, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
 
@@ -125,8 +125,8 @@ def test_another_run_on_the_same_images_computes_nothing(run, cache, monkeypatch
     monkeypatch.setattr(
         FrozenPart, "__call__", lambda part, images: calls.append(len(images)) or computing(part, images)
     )
-    _, told = run("classification", "second", "train.cache=on", "head.units=[8]")
-    assert "features are cached: an earlier run left them all" in told
+    _, output = run("classification", "second", "train.cache=on", "head.units=[8]")
+    assert "features are cached: an earlier run left them all" in output
     assert calls == []
     assert len(cached_features()) == 2
 
@@ -252,21 +252,21 @@ def test_each_view_follows_its_seeds_and_epochs_take_the_views_in_turn(tmp_path,
 
 
 def test_later_runs_with_the_same_draws_reuse_augmented_features(run):
-    first, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
-    assert "2 passes" in told
-    again, told = run("classification", "again", "train.cache=on", "train.views=2", "augment.name=flip")
-    assert "an earlier run left them all" in told
+    first, output = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "2 passes" in output
+    again, output = run("classification", "again", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "an earlier run left them all" in output
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
     for other in ("seed=5", "augment.vertical=true", "input.batch_size=64"):
-        _, told = run("classification", other, "train.cache=on", "train.views=2", "augment.name=flip", other)
-        assert "2 passes" in told
+        _, output = run("classification", other, "train.cache=on", "train.views=2", "augment.name=flip", other)
+        assert "2 passes" in output
 
 
 def test_augmented_features_are_removed_after_the_run_when_their_code_can_not_be_read(run, tmp_path, monkeypatch):
     monkeypatch.setattr("tlkit.data.feed.policies.code_digest", lambda _function: None)
-    _, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
-    assert "2 passes" in told
+    _, output = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "2 passes" in output
     assert not (tmp_path / "run" / "cache").exists()
     assert len(cached_features()) == 1  # of the validation images, which are not augmented
 
@@ -289,9 +289,9 @@ def test_the_digest_of_code_covers_the_whole_package_or_the_one_file(tmp_path, m
 
 
 def test_a_run_whose_budget_is_too_small_trains_without_the_cache(run):
-    _, told = run("classification", "run", "train.cache=on", "train.cache_budget=1e-6", "schedule.epochs=1")
-    assert "features are not cached: they take" in told
-    assert "train.cache_budget allows" in told
+    _, output = run("classification", "run", "train.cache=on", "train.cache_budget=1e-6", "schedule.epochs=1")
+    assert "features are not cached: they take" in output
+    assert "train.cache_budget allows" in output
 
 
 def test_a_run_on_a_full_disk_trains_without_the_cache_and_says_so(run, monkeypatch):
@@ -301,8 +301,8 @@ def test_a_run_on_a_full_disk_trains_without_the_cache_and_says_so(run, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(feature_set, "write_shard", full)
-        weights, told = run("classification", "run", "train.cache=on", "schedule.epochs=2")
-    assert "No space left on device" in told
+        weights, output = run("classification", "run", "train.cache=on", "schedule.epochs=2")
+    assert "No space left on device" in output
     assert cached_features() == []
     computed, _ = run("classification", "other", "train.cache=off", "schedule.epochs=2")
     for ours, theirs in zip(weights, computed, strict=True):
@@ -312,19 +312,19 @@ def test_a_run_on_a_full_disk_trains_without_the_cache_and_says_so(run, monkeypa
 def test_without_a_cache_folder_features_are_cached_for_the_run_alone(run, cache):
     cache.parent.mkdir(parents=True)
     cache.write_text("a file")
-    _, told = run("classification", "run", "train.cache=on", "schedule.epochs=1")
-    assert f"features are not cached for later runs: {cache}" in told
-    assert "features are cached: 1 pass" in told
+    _, output = run("classification", "run", "train.cache=on", "schedule.epochs=1")
+    assert f"features are not cached for later runs: {cache}" in output
+    assert "features are cached: 1 pass" in output
 
 
 @pytest.mark.parametrize("options", [[], ["augment.name=flip", "train.views=2"]], ids=["plain", "augmented"])
 def test_above_the_limit_features_are_cached_for_the_run_alone(run, tmp_path, options):
     disk_cache.set_limit(0)
-    _, told = run("classification", "run", "train.cache=on", *options)
+    _, output = run("classification", "run", "train.cache=on", *options)
     assert re.search(
-        r"features are not cached for later runs: they take \S+ [kM]B, but tlkit cache limit allows 0 bytes", told
+        r"features are not cached for later runs: they take \S+ [kM]B, but tlkit cache limit allows 0 bytes", output
     )
-    assert "features are cached: " in told
+    assert "features are cached: " in output
     assert cache_entries() == []
     assert not (tmp_path / "run" / "cache").exists()
 
@@ -383,7 +383,7 @@ def test_the_frozen_part_computes_the_same_in_parts(monkeypatch):
     maps = [keras.layers.Conv2D(4, 3)(images), keras.layers.Conv2D(2, 5)(images)]
     model = keras.Model(images, maps)
     batch = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype(np.float32)
-    found = FrozenPart(model)(batch)
-    assert [each.shape for each in found] == [(8, 6, 6, 4), (8, 4, 4, 2)]
-    for ours, theirs in zip(found, model(batch), strict=True):
+    features = FrozenPart(model)(batch)
+    assert [each.shape for each in features] == [(8, 6, 6, 4), (8, 4, 4, 2)]
+    for ours, theirs in zip(features, model(batch), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)

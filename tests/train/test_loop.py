@@ -69,14 +69,14 @@ def test_checking_changes_no_flags(make):
 
 
 def test_each_phase_is_told_its_best_metrics(make, tmp_path):
-    told = []
-    training = make(phase_finished=lambda folder, phase, metrics: told.append((folder, phase.name, dict(metrics))))
+    finished = []
+    training = make(phase_finished=lambda folder, phase, metrics: finished.append((folder, phase.name, dict(metrics))))
     training.run(phases_of(make, training))
     history = training.ledger.history.read()
-    assert [(folder, name) for folder, name, _ in told] == [(tmp_path, "head"), (tmp_path, "finetune")]
+    assert [(folder, name) for folder, name, _ in finished] == [(tmp_path, "head"), (tmp_path, "finetune")]
     best = training.ledger.best_epoch
     assert history.columns["val_loss"][best - 1] == min(history.columns["val_loss"])
-    assert told[-1][2] == {name: values[best - 1] for name, values in history.columns.items()}
+    assert finished[-1][2] == {name: values[best - 1] for name, values in history.columns.items()}
     assert training.ledger.monitor == "val_loss"
 
 

@@ -19,7 +19,7 @@ from keras.src.applications.convnext import LayerScale
 from tlkit.models.allowed import NotAllowed
 
 MAX_ELEMENTS = 2**28
-"""Numbers that an operation may take in, and put out, per image; all its feature maps together."""
+"""Limit for the numbers that an operation takes per image, and for those that it outputs."""
 MAX_CHANNELS = 2**16
 _SPARE_ELEMENTS = 1_000_000
 
@@ -124,7 +124,7 @@ def _room_for(elements: int) -> Iterator[None]:
 def _take(shape: Iterable[Any]) -> None:
     size = math.prod(int(each) for each in shape)
     if not _elements_left or not 0 <= size <= _elements_left[-1]:
-        raise NotAllowed(f"a layer wants {size} weights, more than the file has")
+        raise NotAllowed(f"a layer needs {size} weights, more than the file has")
     _elements_left[-1] -= size
 
 
@@ -139,7 +139,7 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 def _check_size(operation: Any) -> None:
     for node in operation._inbound_nodes:  # one per call: a shared layer is called on several sizes
-        for verb, tensors in (("takes", node.input_tensors), ("puts out", node.output_tensors)):
+        for verb, tensors in (("takes", node.input_tensors), ("outputs", node.output_tensors)):
             shapes = [tuple(tensor.shape) for tensor in tensors]
             # A nested model without sizes could be called on images of any size.
             unknown = next((shape for shape in shapes if None in shape[1:]), None)

@@ -33,7 +33,7 @@ class FeatureCache:
         index: the index of the phase.
         epochs: the largest number of epochs of the phase.
         own_folder: a folder for features that no later run can use; the caller removes it.
-        reporter: told what is cached, and why.
+        reporter: shows what is cached, and why.
     """
 
     setting: Setting
