@@ -6,7 +6,6 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -241,7 +240,7 @@ class PhaseRun:
             self.outlets.reporter.say(f"  proved: {frozen} frozen variables did not change")
 
     def _write_weights(self) -> None:
-        folder: Path = self.outlets.folder.checkpoints
+        folder = self.outlets.folder.checkpoints
         folder.mkdir(exist_ok=True)
         target = folder / f"{self.index + 1}-{self.phase.name}.weights.h5"
         temporary = target.with_name(f".tmp-{target.name}")
