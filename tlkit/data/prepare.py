@@ -32,7 +32,7 @@ class DataSettings:
 
     Args:
         dataset: the data set and its options.
-        table: the recipe's ``[input]``.
+        input: the recipe's ``[input]``.
         task: the recipe's task.
         seed: the recipe's seed.
         check: the recipe's ``[check]``; None: don't check the files before they are decoded.
@@ -40,7 +40,7 @@ class DataSettings:
     """
 
     dataset: Selection[Dataset]
-    table: InputTable
+    input: InputTable
     task: Task
     seed: int
     check: CheckTable | None = None
@@ -54,7 +54,7 @@ class DataSettings:
     @property
     def decoding(self) -> Decoding:
         """How images come to the model's size."""
-        return Decoding(self.table.image_size, self.table.resize, self.table.max_pixels)
+        return Decoding(self.input.image_size, self.input.resize, self.input.max_pixels)
 
 
 def open_data(
@@ -148,7 +148,7 @@ def _open(settings: DataSettings) -> SampleSet:
 def _open_samples(settings: DataSettings) -> SampleSet:
     """Open a data set, without the classes that the ``samples.csv`` of ``input.samples`` does not have."""
     found = _open(settings)
-    return found if settings.table.samples is None else within_samples_csv(found, settings.table.samples)
+    return found if settings.input.samples is None else within_samples_csv(found, settings.input.samples)
 
 
 def _check(settings: DataSettings, found: SampleSet, progress: Progress | None) -> _Usable:
@@ -165,7 +165,7 @@ def _check(settings: DataSettings, found: SampleSet, progress: Progress | None) 
 
 def _checked(settings: DataSettings, found: SampleSet, progress: Progress | None) -> Checked:
     assert settings.check is not None
-    check = CheckSettings(settings.table, settings.check, settings.task, settings.seed, settings.minimum_classes)
+    check = CheckSettings(settings.input, settings.check, settings.task, settings.seed, settings.minimum_classes)
     return check_samples(settings.title, found, check, progress=progress)
 
 
@@ -183,7 +183,7 @@ def _fill(
 
 
 def _split(settings: DataSettings, found: SampleSet, filled: Filled, checked: Checked | None) -> Data:
-    table, samples, digests = settings.table, filled.samples, filled.store.digests
+    table, samples, digests = settings.input, filled.samples, filled.store.digests
     decoded = replace(found, samples=samples)
     if table.samples is not None:
         splits = repeat_splits(
@@ -282,13 +282,14 @@ def _check_training_images(settings: DataSettings, data: Data) -> None:
 def _limit_bad(
     settings: DataSettings, found: SampleSet, set_aside: Sequence[SetAside], bad: int, *, any_left: bool
 ) -> None:
-    """Check the number of bad files against ``input.max_bad_share``."""
-    total, limit = len(found.samples), settings.table.max_bad_share
-    if bad and (bad / total > limit or not any_left):
-        raise DataError(
-            f"{bad} of {total} files ({bad / total:.1%}) can't be used, more than input.max_bad_share = {limit:.1%} "
-            f"allows:\n{encodable(set_aside_lines(set_aside))}"
-        )
+    """Check that some samples are left, and that no more are bad than ``input.max_bad_share`` allows."""
+    total, limit = len(found.samples), settings.input.max_bad_share
+    lines = encodable(set_aside_lines(set_aside))
+    if bad and bad / total > limit:
+        share = f"{bad} of {total} files ({bad / total:.1%})"
+        raise DataError(f"{share} can't be used, more than input.max_bad_share = {limit:.1%} allows:\n{lines}")
+    if bad and not any_left:
+        raise DataError(f"{settings.title}: none of {total} samples can be used:\n{lines}")
 
 
 def _in_turn(samples: Sequence[Sample], count: int, seed: int) -> tuple[Sample, ...]:
