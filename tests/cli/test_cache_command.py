@@ -5,7 +5,7 @@ from __future__ import annotations
 from command_line import tlkit_command
 
 
-def test_what_is_kept_is_listed_and_cleared(tmp_path, monkeypatch):
+def test_cache_entries_are_listed_and_cleared(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
     folder = tmp_path / "features" / "abc"
     folder.mkdir(parents=True)
@@ -21,7 +21,7 @@ def test_what_is_kept_is_listed_and_cleared(tmp_path, monkeypatch):
     assert f"0 bytes of at most 20.0 GB, in {tmp_path}" in tlkit_command("cache", "ls").out
 
 
-def test_a_limit_is_written_down_shown_and_kept_to(tmp_path, monkeypatch):
+def test_a_limit_is_saved_shown_and_enforced(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
     folder = tmp_path / "images" / "abc"
     folder.mkdir(parents=True)

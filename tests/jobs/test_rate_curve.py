@@ -24,28 +24,28 @@ def test_rates_that_do_not_rise_are_refused(arguments):
         geometric_rates(*arguments)
 
 
-def test_a_constant_stays_as_it_is():
+def test_smoothing_keeps_a_constant():
     assert smooth(np.full(50, 3.0)) == pytest.approx(np.full(50, 3.0), rel=1e-12)
 
 
-def test_smoothing_does_not_shift_a_fall_to_other_rates():
+def test_smoothing_does_not_shift_a_fall():
     smoothed = smooth(1 / (1 + (RATES / 1e-3) ** 2))
     middle = RATES[np.argmin(np.abs(smoothed - 0.5))]
     assert abs(np.log(middle / 1e-3)) <= STEP
 
 
-def test_smoothing_takes_most_of_the_noise_away():
+def test_smoothing_removes_most_of_the_noise():
     noise = np.random.default_rng(0).normal(0, 1, 400)
     assert smooth(noise).std() < 0.3 * noise.std()
 
 
-def test_a_window_of_no_width_smooths_nothing():
+def test_a_window_of_width_0_smooths_nothing():
     assert smooth(np.array([2.0, 1.0, 4.0]), 0.0) == pytest.approx([2.0, 1.0, 4.0])
     assert smooth(np.array([])).shape == (0,)
 
 
 @pytest.mark.parametrize("width", [-0.1, np.nan])
-def test_a_width_below_nothing_is_refused(width):
+def test_a_negative_width_is_refused(width):
     with pytest.raises(ValueError, match="width"):
         smooth(np.ones(3), width)
 
@@ -63,7 +63,7 @@ def test_a_width_below_nothing_is_refused(width):
         ([np.nan], True),
     ],
 )
-def test_a_test_has_diverged_above_four_times_its_least_loss(losses, ended):
+def test_a_test_has_diverged_above_four_times_its_lowest_loss(losses, ended):
     assert diverged(np.array(losses)) is ended
 
 
@@ -90,18 +90,18 @@ def test_the_slope_is_taken_over_the_log_of_the_rate():
     assert suggest(RATES, 10 - np.log1p(RATES), skip_end=9) == RATES[-10]
 
 
-def test_a_loss_that_falls_ever_less_gives_the_first_rate_that_is_looked_at():
+def test_a_loss_that_falls_ever_less_gives_the_first_candidate():
     assert suggest(RATES, 1 / RATES, skip_begin=7) == RATES[7]
 
 
-def test_a_blow_up_does_not_hide_the_fall_before_it():
+def test_an_exploding_loss_does_not_hide_the_fall_before_it():
     losses = 1 / (1 + (RATES / 1e-3) ** 2) + (RATES / 1.0) ** 4
     found = suggest(RATES, losses)
     assert found is not None
     assert abs(np.log(found / 1e-3)) <= STEP
 
 
-def test_what_follows_a_loss_that_is_not_finite_is_left_out():
+def test_losses_after_one_that_is_not_finite_are_left_out():
     losses = 1 / (1 + (RATES / 1e-3) ** 2)
     spoilt = losses.copy()
     spoilt[300] = np.nan
@@ -109,7 +109,7 @@ def test_what_follows_a_loss_that_is_not_finite_is_left_out():
     assert suggest(RATES, spoilt) == suggest(RATES, losses)
 
 
-def test_noise_in_the_first_and_last_steps_is_not_looked_at():
+def test_noise_in_the_first_and_last_steps_is_ignored():
     losses = 1 / (1 + (RATES / 1e-3) ** 2)
     noisy = losses.copy()
     noisy[[2, -3]] += 50
@@ -126,7 +126,7 @@ def test_a_loss_that_falls_nowhere_gives_no_suggestion(losses):
     assert suggest(RATES, losses) is None
 
 
-def test_a_short_test_skips_a_quarter_on_either_side():
+def test_a_short_test_leaves_out_a_quarter_on_either_side():
     rates = geometric_rates(1e-4, 1.0, 8)
     assert suggest(rates, np.array([9.0, 1.0, 1.0, 1.0, 0.9, 0.9, 5.0, 0.0])) == rates[3]
     assert suggest(rates[:2], np.array([2.0, 1.0])) == rates[0]
@@ -137,14 +137,14 @@ def test_too_few_steps_give_no_suggestion(steps):
     assert suggest(RATES[:steps], np.ones(steps)) is None
 
 
-def test_noisy_losses_are_smoothed_to_a_suggestion_near_the_true_one():
+def test_smoothed_noisy_losses_give_a_suggestion_near_the_true_one():
     noise = np.random.default_rng(0).normal(0, 0.05, len(RATES))
     found = suggest(RATES, smooth(1 / (1 + (RATES / 1e-3) ** 2) + noise))
     assert found is not None
     assert 3e-4 < found < 3e-3
 
 
-def test_a_fall_from_a_spike_behind_the_least_loss_is_not_taken():
+def test_a_fall_from_a_spike_after_the_lowest_loss_is_not_suggested():
     losses = 1 / (1 + (RATES / 1e-3) ** 2) + RATES
     spiked = losses.copy()
     spiked[350] += 50
