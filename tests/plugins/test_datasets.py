@@ -199,7 +199,7 @@ def test_a_separator_makes_it_multi_label(tmp_path):
             {"split": "s"},
             r'table\.csv:2: expected train, validation or test, received "b"',
         ),
-        ("image,label\n1.png,a\n1.png,b\n", {}, "stands in two rows"),
+        ("image,label\n1.png,a\n1.png,b\n", {}, r"two rows have the image 1\.png; expected one row per image"),
         ("image,label\n1.png,a\n2\0.png,b\n", {}, r"table\.csv:3: the column image has a NUL character"),
     ],
 )

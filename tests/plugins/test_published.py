@@ -128,7 +128,8 @@ def test_a_file_that_is_cut_off_or_no_npz_at_all_is_refused(tmp_path, name, shap
     content = file.read_bytes()
     for damaged in (b"", content[: len(content) // 2], b"no zip"):
         file.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"a\.npz is not an \.npz file, or cut off; expected an \.npz with x_train"):
+        message = r"a\.npz is not an \.npz file, or is incomplete; expected an \.npz with x_train"
+        with pytest.raises(DataError, match=message):
             open_(name, path=file)
 
 
@@ -169,7 +170,7 @@ def test_a_part_of_fashion_mnist_names_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda content: gzip.compress(gzip.decompress(content)[:-5]), "cut off"),
+        (lambda content: gzip.compress(gzip.decompress(content)[:-5]), "or incomplete"),
         (lambda content: content[:-20], "can't be unpacked"),
         (lambda _: b"", "not an IDX file"),
         (lambda _: b"<html>", "can't be unpacked"),
@@ -189,8 +190,8 @@ def test_arrays_that_unpack_to_more_than_any_data_set_has_are_refused(tmp_path, 
     assert file.stat().st_size < 3000
     fashion_files(tmp_path)
     for module in (published, fashion):
-        monkeypatch.setattr(module, "LARGEST_ARRAYS", 1000)
-    with pytest.raises(DataError, match=r"bomb\.npz: its arrays take 120512 bytes, at most 1000 are expected"):
+        monkeypatch.setattr(module, "MAX_ARRAYS", 1000)
+    with pytest.raises(DataError, match=r"bomb\.npz: its arrays take 120512 bytes; expected at most 1000"):
         open_("cifar10", path=file)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: unpacks to more than 1000 bytes"):
         open_("fashion_mnist", path=tmp_path)
@@ -198,7 +199,7 @@ def test_arrays_that_unpack_to_more_than_any_data_set_has_are_refused(tmp_path, 
 
 def test_a_member_larger_than_any_data_set_is_refused(tmp_path, monkeypatch):
     cifar_archive(tmp_path, "cifar10")
-    monkeypatch.setattr(cifar, "LARGEST_ARRAYS", 1000)
+    monkeypatch.setattr(cifar, "MAX_ARRAYS", 1000)
     with pytest.raises(DataError, match=r"data_batch_1\.bin has \d+ bytes; this is not the publisher's file"):
         open_("cifar10", path=tmp_path)
 
@@ -289,7 +290,7 @@ def test_an_npz_of_coarse_labels_is_not_taken_for_fine_ones(coarse_npz):
     ("options", "message"),
     [
         ({"without": ("train.bin",)}, r"lacks train\.bin; expected cifar-100-binary\.tar\.gz from https://www"),
-        ({"cut": 7}, r"train\.bin is cut off"),
+        ({"cut": 7}, r"train\.bin is incomplete"),
     ],
 )
 def test_an_archive_that_is_not_whole_is_refused(tmp_path, options, message):
@@ -438,7 +439,7 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path):
     file = tmp_path / "a.zip"
     for content in (b"", b"<html>", zipped(tmp_path / "b.zip", class_folders(tmp_path / "c")).read_bytes()[:-30]):
         file.write_bytes(content)
-        with pytest.raises(DataError, match=r"a\.zip: not a zip, or cut off: .*; expected a folder with PetImages/"):
+        with pytest.raises(DataError, match=r"a\.zip: not a zip, or incomplete: .*; expected a folder with PetImages/"):
             open_("cats_vs_dogs", path=file)
 
 
@@ -514,7 +515,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused(tmp_path, monkeypatch, m
     else:
         with tarfile.open(file, "w") as tar:
             tar.add(tmp_path / "source" / "a.jpg", "a.jpg")
-    monkeypatch.setattr(archives, "LARGEST", 100)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 100)
     with pytest.raises(DataError, match="holds more than"):
         archives.unpack(file, tmp_path / "cache" / "out")
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
-from tlkit.contracts import Backbone, BackboneContext, BuiltBackbone
+from tlkit.contracts import Backbone, lazy
 from tlkit.models.scratch import options as o
 
 _BUILDERS: dict[str, tuple[tuple[str, type[o.ScratchOptions], str], ...]] = {
@@ -34,19 +31,6 @@ _BUILDERS: dict[str, tuple[tuple[str, type[o.ScratchOptions], str], ...]] = {
 """Module → name, options and summary of each backbone in it."""
 
 
-class _Build:
-    """Imports a family's module and calls its ``build_<name>``, when the backbone is built."""
-
-    def __init__(self, module: str, name: str) -> None:
-        self._module = module
-        self._name = name
-
-    def __call__(self, images: Any, ctx: BackboneContext, options: o.ScratchOptions) -> BuiltBackbone:
-        build = getattr(import_module(f"tlkit.models.scratch.{self._module}"), f"build_{self._name}")
-        built: BuiltBackbone = build(images, ctx, options)
-        return built
-
-
 def scratch_backbones() -> list[Backbone]:
     """Return the records of all builders."""
     return [
@@ -54,7 +38,7 @@ def scratch_backbones() -> list[Backbone]:
             name=name,
             summary=f"from scratch: {summary}",
             options=options,
-            build=_Build(module, name),
+            build=lazy(f"tlkit.models.scratch.{module}:build_{name}"),
             takes_standardized=True,
         )
         for module, backbones in _BUILDERS.items()
