@@ -52,10 +52,10 @@ def augment_sheet(data: Data, policies: Sequence[Policy], *, views: int, seed: i
             for row in rows:
                 image = np.rint(batch["images"][row]).astype(np.uint8)
                 panel = panels[row * lines, column]
-                _show(panel, image)
+                show_image(panel, image)
                 if with_masks:
                     mask = _class_numbers(batch["segmentation_masks"][row])
-                    _show(panels[row * lines + 1, column], overlay(image, mask, colors))
+                    show_image(panels[row * lines + 1, column], overlay(image, mask, colors))
                 else:
                     panel.set_xlabel(label_shares(batch["labels"][row], data.classes), fontsize=7)
             panels[0, column].set_title("original" if column == 0 else f"view {column}", fontsize=8)
@@ -92,8 +92,3 @@ def _class_numbers(mask: np.ndarray) -> np.ndarray:
     if np.issubdtype(mask.dtype, np.integer):
         return np.asarray(mask[..., 0], np.uint8)
     return np.where(mask.sum(-1) < 0.5, IGNORE, mask.argmax(-1)).astype(np.uint8)
-
-
-def _show(panel: Any, image: np.ndarray) -> None:
-    show_image(panel, image)
-    panel.spines[:].set_visible(False)

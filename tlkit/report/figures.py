@@ -95,10 +95,11 @@ def shorten(text: str, length: int, *, middle: bool = False) -> str:
 
 
 def show_image(panel: Any, image: np.ndarray) -> None:
-    """Show an image in a panel, without ticks."""
+    """Show an image in a panel, without ticks and frame."""
     panel.imshow(image, interpolation="antialiased")
     panel.set_xticks([])
     panel.set_yticks([])
+    panel.spines[:].set_visible(False)
 
 
 def class_legend(

@@ -131,5 +131,4 @@ def _show_segmented(panels: Sequence[Any], segmented: SegmentedImage, colors: tu
     for panel, picture, text in zip(panels, pictures, titles, strict=True):
         panel.set_axis_on()
         show_image(panel, picture)
-        panel.spines[:].set_visible(False)
         panel.set_title(text, fontsize=7.5)

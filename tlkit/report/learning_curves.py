@@ -14,7 +14,7 @@ from tlkit.runs.history import History
 
 Axis = Literal["epochs", "seconds"]
 
-BORDER = "#555555"
+_GREY = "#555555"
 
 
 def learning_curves(history: History, best_epoch: int = 0, monitor: str = "") -> bytes:
@@ -34,10 +34,10 @@ def learning_curves(history: History, best_epoch: int = 0, monitor: str = "") ->
         return to_png(figure)
 
 
-def _panels(count: int, more_height: float = 0.0) -> tuple[Any, Sequence[Any]]:
+def _panels(count: int, extra_height: float = 0.0) -> tuple[Any, Sequence[Any]]:
     wide = min(3, count)
     high = math.ceil(count / wide)
-    figure = new_figure(max(5.0, 4.2 * wide), 3.2 * high + more_height)
+    figure = new_figure(max(5.0, 4.2 * wide), 3.2 * high + extra_height)
     panels = figure.subplots(high, wide, squeeze=False).ravel()
     for panel in panels[count:]:
         panel.set_axis_off()
@@ -90,7 +90,7 @@ def _phase_borders(panel: Any, history: History) -> None:
     for start in starts:
         epoch = history.epochs[start]
         if start:
-            panel.axvline(epoch - 0.5, color=BORDER, linestyle="--", linewidth=0.9)
+            panel.axvline(epoch - 0.5, color=_GREY, linestyle="--", linewidth=0.9)
         if len(starts) > 1:
             _phase_name(panel, history.phases[start], epoch - 0.5 if start else epoch)
 
@@ -103,7 +103,7 @@ def _phase_name(panel: Any, name: str, x: float) -> None:
         xytext=(3, 2),
         textcoords="offset points",
         fontsize=7,
-        color=BORDER,
+        color=_GREY,
     )
 
 
@@ -163,8 +163,8 @@ def compared_curves(
         for panel, name in zip(panels, metrics, strict=True):
             drawn = [each for each in zip(curves, colors, strict=True) if name in each[0].history.metrics]
             for curve, color in drawn:
-                _compared(panel, curve, name, axis, color)
-            _compared_borders(panel, drawn, axis)
+                _draw_run(panel, curve, name, axis, color)
+            _draw_phase_starts(panel, drawn, axis)
             _label_panel(panel, name, "epoch" if axis == "epochs" else "seconds of training")
             if name == "loss" and _span(curves, name) > 100:
                 panel.set_yscale("log")
@@ -173,7 +173,7 @@ def compared_curves(
         return to_image(figure, kind)
 
 
-def _compared(panel: Any, curve: Curve, name: str, axis: Axis, color: str) -> None:
+def _draw_run(panel: Any, curve: Curve, name: str, axis: Axis, color: str) -> None:
     x, history = curve.x(axis), curve.history
     styles = ((name, "--", 1.1, 0.75), (f"val_{name}", "-", 1.8, 1.0))
     for column, style, width, alpha in styles:
@@ -187,16 +187,16 @@ def _compared(panel: Any, curve: Curve, name: str, axis: Axis, color: str) -> No
         panel.plot([x[at]], _drawable([values[at]]), "*", color=color, markeredgecolor="black", markersize=11, zorder=5)
 
 
-def _compared_borders(panel: Any, curves: Sequence[tuple[Curve, str]], axis: Axis) -> None:
+def _draw_phase_starts(panel: Any, curves: Sequence[tuple[Curve, str]], axis: Axis) -> None:
     borders: dict[float, list[tuple[str, str]]] = {}
     for curve, color in curves:
         for x, name in curve.borders(axis):
             borders.setdefault(x, []).append((name, color))
     left, right = panel.get_xlim()
     free = left
-    for x, here in sorted(borders.items()):
-        panel.axvline(x, color=here[0][1] if len(here) == 1 else BORDER, linestyle=":", linewidth=1.1)
-        names = {name for name, _ in here}
+    for x, starts in sorted(borders.items()):
+        panel.axvline(x, color=starts[0][1] if len(starts) == 1 else _GREY, linestyle=":", linewidth=1.1)
+        names = {name for name, _ in starts}
         if len(names) == 1 and x >= free:
             _phase_name(panel, names.pop(), x)
             free = x + 0.3 * (right - left)
@@ -212,7 +212,7 @@ def _span(curves: Sequence[Curve], name: str) -> float:
 def _legends(figure: Any, panel: Any, runs: Sequence[tuple[str, str]], across: int) -> None:
     from matplotlib.lines import Line2D
 
-    grey: dict[str, Any] = {"color": BORDER}
+    grey: dict[str, Any] = {"color": _GREY}
     styles = [
         Line2D([], [], linestyle="--", linewidth=1.1, label="training", **grey),
         Line2D([], [], linewidth=1.8, label="validation", **grey),

@@ -130,7 +130,11 @@ def _environment(folder: RunFolder) -> Mapping[str, Any]:
 
 def _environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
     rows: dict[str, str] = {}
-    forms = {"plugins": "{plugin} ({distribution} {version})", "devices": "{type} {name}"}
+    forms = {
+        "plugins": "{plugin} ({distribution} {version})",
+        "devices": "{type} {name}",
+        "parts": "{kind} {name} ({distribution} {version})",
+    }
     for name, value in environment.items():
         if name == "settings":
             continue

@@ -39,6 +39,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class ClassTable:
+    """The metrics of each class.
+
+    Args:
+        columns: the names of the metrics.
+        rows: class name → the values.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, Sequence[float | None]]
+
+
+@dataclass(frozen=True)
 class ListedSample:
     """A sample in a table of predictions.
 
@@ -53,19 +66,6 @@ class ListedSample:
     split: str
     cells: tuple[Cell, ...]
     loss: float
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """The metrics of each class.
-
-    Args:
-        columns: the names of the metrics.
-        rows: class name → the values.
-    """
-
-    columns: tuple[str, ...]
-    rows: Mapping[str, Sequence[float | None]]
 
 
 class TaskPages(ABC, Generic[OutcomeT]):
