@@ -62,7 +62,7 @@ class GroupRow:
 
 
 def layer_rows(network: Network, phases: Sequence[Phase]) -> tuple[LayerRow, ...]:
-    """Return every layer in graph order. Sets the ``trainable`` flags of the last phase."""
+    """Every layer in graph order. Sets the ``trainable`` flags of the last phase."""
     trained = {phase.name: {id(variable) for variable in prepare(network, phase).variables} for phase in phases}
     stride_of = strides(network.model)
     groups = _groups(network)
