@@ -37,17 +37,22 @@ class Clock:
                 self.seconds[name] = self.seconds.get(name, 0.0) + (time.perf_counter() - began) / threads
 
     def time(self, function: Callable[..., Any], name: str, threads: int = 1) -> None:
-        """Time a function of tlkit, in every module that has imported it."""
+        """Time every call of a function of tlkit."""
 
         def timed(*arguments: Any, **options: Any) -> Any:
             with self.part(name, threads):
                 return function(*arguments, **options)
 
-        modules = [module for key, module in sys.modules.items() if key.partition(".")[0] == "tlkit"]
-        for module in modules:
-            for attribute, value in list(vars(module).items()):
-                if value is function:
-                    setattr(module, attribute, timed)
+        replace(function, timed)
+
+
+def replace(function: Callable[..., Any], replacement: Callable[..., Any]) -> None:
+    """Replace a function of tlkit in its own module and in every module that has imported it."""
+    modules = [module for key, module in sys.modules.items() if key.partition(".")[0] == "tlkit"]
+    for module in modules:
+        for attribute, value in list(vars(module).items()):
+            if value is function:
+                setattr(module, attribute, replacement)
 
 
 def run(recipe: str, out: str) -> dict[str, Any]:
@@ -60,12 +65,12 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     import os
 
     import tlkit.data.prepare
-    import tlkit.train.loop  # noqa: F401
+    import tlkit.train.loop  # noqa: F401 - imported first, so that replace finds what they have imported
     from tlkit.cli import main
     from tlkit.data.checks.check import check_samples
     from tlkit.data.store import decoding
     from tlkit.models.freeze import digests
-    from tlkit.report import run_report
+    from tlkit.report.run_report import write_results
     from tlkit.train.checkpoint import Checkpoints
     from tlkit.train.loop import Training
     from tlkit.train.phase_run import PhaseRun
@@ -76,7 +81,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     clock.time(digests, "hashing weights")
 
     trained: list[float] = []
-    train, write_results, save, write = Training.run, run_report.write_results, PhaseRun._save, Checkpoints.write
+    train, save, write = Training.run, PhaseRun._save, Checkpoints.write
 
     def train_and_mark(*arguments: Any, **options: Any) -> Any:
         train(*arguments, **options)
@@ -97,7 +102,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
         sizes.append(sum(array.nbytes for array in arrays.values()))
 
     Training.run = train_and_mark  # type: ignore[method-assign]
-    run_report.write_results = mark_and_write_results
+    replace(write_results, mark_and_write_results)
     PhaseRun._save = timed_save  # type: ignore[method-assign]
     Checkpoints.write = sized_write  # type: ignore[method-assign]
     began = time.perf_counter()
