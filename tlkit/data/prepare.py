@@ -23,7 +23,8 @@ from tlkit.data.splits.labels import classes_left, label_text, with_classes
 from tlkit.data.splits.samples_csv import repeat_splits, within_samples_csv
 from tlkit.data.store.store import Progress, Store, fill_store, listing
 from tlkit.errors import DataError
-from tlkit.recipe.schema import CheckTable, InputTable, Selection
+from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.schema import InputTable, Selection
 from tlkit.system.disk import write_atomically
 
 
