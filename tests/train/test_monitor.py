@@ -47,7 +47,8 @@ def test_the_better_direction_follows_from_the_name(column, mode):
 
 
 def test_a_name_without_a_known_direction_asks_for_the_mode():
-    with pytest.raises(RecipeError, match=r'train\.mode: whether less or more of "val_goodness" is better'):
+    message = r"""train\.mode: can't tell from its name whether less or more of "val_goodness" is better"""
+    with pytest.raises(RecipeError, match=message):
         choose_monitor(TrainTable(monitor="val_goodness"), "classification", (*COLUMNS, "val_goodness"))
 
 

@@ -22,7 +22,8 @@ from tlkit.data.splits.repeat import repeat_splits, within_samples_csv
 from tlkit.data.store.decoding import Decoding
 from tlkit.data.store.store import Filled, Progress, fill_store
 from tlkit.errors import DataError
-from tlkit.recipe.schema import CheckTable, InputTable, Selection
+from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.schema import InputTable, Selection
 from tlkit.system.text import listed
 
 

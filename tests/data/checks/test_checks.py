@@ -23,8 +23,9 @@ from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import KINDS
 from tlkit.data.images.image_file import MAX_PIXELS
 from tlkit.jobs.parts import check_data, open_data
+from tlkit.recipe.check_table import CheckTable
 from tlkit.recipe.load import parse_recipe
-from tlkit.recipe.schema import CheckTable, InputTable
+from tlkit.recipe.schema import InputTable
 from tlkit.registry import Registry
 from tlkit.system.cache import checks_folder
 
@@ -804,7 +805,7 @@ def test_a_mask_whose_name_lies_about_its_format_is_told(check: Check, masks: Pa
         mask.save(file, "BMP")
     checked = check(masks, recipe=MASKS)
     (found,) = checked.report.findings
-    assert (found.kind, found.key) == ("lying_extension", "004.jpg")
+    assert (found.kind, found.key) == ("wrong_extension", "004.jpg")
     assert found.detail.endswith("masks/004.png is BMP, not .png")
     assert len(checked.samples) == 10
 

@@ -34,7 +34,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "nothing: they are converted to RGB; look at some of them with tlkit augment if in doubt",
     ),
     "animated": ("images with several frames", "nothing: the first frame is used"),
-    "lying_extension": ("images with the suffix of another format", "nothing: tlkit goes by the content"),
+    "wrong_extension": ("images with the suffix of another format", "nothing: tlkit goes by the content"),
     "mask_missing": (
         "images and masks without a partner",
         "give image and mask the same name, or set data.mask_suffix",

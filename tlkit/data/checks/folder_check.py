@@ -13,7 +13,7 @@ from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_scan import Scan, by_content, scan
 from tlkit.data.checks.policy import Observation, Tally
 from tlkit.files import images_in, is_image
-from tlkit.recipe.schema import CheckTable
+from tlkit.recipe.check_table import CheckTable
 
 
 @dataclass(frozen=True)

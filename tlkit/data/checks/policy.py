@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from tlkit.contracts import Sample, Task
 from tlkit.data.checks.findings import KINDS, UNUSABLE, Finding, Level
-from tlkit.recipe.schema import CheckTable, InputTable
+from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.schema import InputTable
 
 
 @dataclass(frozen=True)

@@ -97,4 +97,4 @@ def _format_oddities(file: Path | int | None, facts: Facts, subject: str) -> Ite
         yield "animated", f"{subject}has several frames: {facts.format}" if subject else facts.format
     suffix = file.suffix.lower() if isinstance(file, Path) else ""
     if facts.format not in _FORMATS.get(suffix, (facts.format,)):
-        yield "lying_extension", f"{subject}is {facts.format}, not {suffix}"
+        yield "wrong_extension", f"{subject}is {facts.format}, not {suffix}"
