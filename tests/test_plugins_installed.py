@@ -300,7 +300,7 @@ def test_a_name_in_the_variable_that_nothing_is_called_by_is_listed(monkeypatch)
     monkeypatch.setenv("TLKIT_PLUGINS", "tlkit,tlkit-seg")
     outcome = tlkit_command("plugins")
     assert outcome.code == 0
-    assert "failed: tlkit-seg: TLKIT_PLUGINS names it, but no installed plugin is called so" in outcome.out
+    assert "failed: tlkit-seg: TLKIT_PLUGINS names it, but no installed plugin has this name" in outcome.out
 
 
 # A single file ------------------------------------------------------------------------------------------------------

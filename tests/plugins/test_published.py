@@ -23,6 +23,7 @@ from tlkit_datasets import archives, cats, cifar, fashion, pets, published
 from tlkit import DataError, DatasetContext
 from tlkit.data.prepare import DataSettings, open_data
 from tlkit.recipe.schema import InputTable, Selection
+from tlkit.testing import check_dataset
 
 RECORDS = {record.name: record for record in tlkit_datasets.tlkit_datasets()}
 
@@ -100,6 +101,11 @@ def test_a_published_set_is_read_from_an_npz_with_its_test_split(tmp_path, name,
     assert [sample.key for sample in found.samples][::6] == [f"{name}/train/00000", f"{name}/test/00000"]
     np.testing.assert_array_equal(found.images[6:], arrays(shape)["x_test"])
     assert len(found.classes) == (100 if name == "cifar100" else 10)
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_a_published_set_keeps_the_contract_of_every_data_set(tmp_path, name, shape):
+    assert len(check_dataset(RECORDS[name], path=npz(tmp_path, shape)).samples) == 10
 
 
 @pytest.mark.parametrize(
@@ -364,6 +370,10 @@ def test_cats_and_dogs_are_found_in_the_layouts_that_are_in_use(tmp_path, layout
     assert numbers == [*range(12)] * 2
     assert all(found.root / sample.key == sample.image for sample in found.samples)
     assert not found.set_aside
+
+
+def test_cats_and_dogs_keep_the_contract_of_every_data_set(tmp_path):
+    assert len(check_dataset(RECORDS["cats_vs_dogs"], path=class_folders(tmp_path)).samples) == 24
 
 
 def test_the_first_of_each_class_are_those_with_the_lowest_numbers(tmp_path):

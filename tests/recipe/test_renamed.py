@@ -8,11 +8,11 @@ import pytest
 from run_folders import RECIPE, write_run
 
 from tlkit import RecipeError, resume
-from tlkit.jobs.resume import check_changes
+from tlkit.jobs.resume_point import check_changes
 from tlkit.recipe.jsonschema import recipe_schema
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.renamed import RENAMED
-from tlkit.report.runs import open_runs
+from tlkit.report.compared_runs import open_runs
 from tlkit.runs.plugins import load_run_recipe
 
 OLD = RECIPE + '[check]\nlying_extension = "skip"  # as in 0.1.0\n'
