@@ -138,7 +138,7 @@ def _open_database(folder: Path) -> sqlite3.Connection:
         file.unlink()  # The file is damaged; all facts in it can be read again.
         return _connect(file)
     finally:
-        write_atomically(folder / ABOUT, "what tlkit check found\n")
+        write_atomically(folder / ABOUT, "results of tlkit check\n")
 
 
 def _connect(file: Path) -> sqlite3.Connection:
