@@ -21,24 +21,6 @@ from tlkit.recipe.load import load_recipe
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import missing_plugins
 
-RECIPE = """\
-name = "r"
-task = "classification"
-
-[data]
-name = "digits"
-
-[backbone]
-name = "small_encoder"
-weights = "none"
-
-[head]
-name = "HEAD"
-
-[schedule]
-name = "full"
-"""
-
 HEAD = """
     import tlkit
 
@@ -100,15 +82,9 @@ def plugin_file(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def recipe_file(tmp_path: Path) -> Callable[[str], Path]:
+def recipe_file(write_recipe: Callable[..., Path]) -> Callable[[str], Path]:
     """Writes a recipe that names a head."""
-
-    def write(head: str) -> Path:
-        file = tmp_path / "recipe.toml"
-        file.write_text(RECIPE.replace("HEAD", head), encoding="utf-8")
-        return file
-
-    return write
+    return lambda head: write_recipe(head={"name": head})
 
 
 # Installed ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The four backbones that most people ask for, from files of Keras's official layout to a model in another process."""
+"""The four most used backbones, from weights files in Keras's official layout to a model loaded in another process."""
 
 from __future__ import annotations
 
@@ -13,30 +13,9 @@ import pytest
 
 import tlkit
 
-RECIPE = """
-name = "official"
-task = "classification"
-[data]
-name = "folder"
-path = "{path}"
-[input]
-image_size = 75
-batch_size = 4
-validation = 0.34
-[backbone]
-name = "{name}"
-weights = "{weights}"
-[head]
-name = "linear"
-[schedule]
-name = "two_phase"
-head_epochs = 1
-finetune_epochs = 1
-"""
-
 
 def write_official(model: keras.Model, path) -> None:
-    """The layout of Keras's published ``…_notop.h5`` files: a group a layer, in order, with its weights' names."""
+    """Write weights in the layout of Keras's published ``…_notop.h5`` files: one group per layer, in order."""
     with h5py.File(path, "w") as file:
         names = []
         for layer in model.layers:
@@ -52,13 +31,19 @@ def write_official(model: keras.Model, path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ResNet50", "VGG16", "Xception", "EfficientNetB0"])
-def test_official_weights_train_in_two_phases_and_reload_elsewhere(name, class_folders, tmp_path, registry):
+def test_official_weights_train_in_two_phases_and_reload_elsewhere(
+    name, class_folders, write_recipe, tmp_path, registry
+):
     photos = class_folders({"a": 6, "b": 6, "c": 6}, size=(80, 80))
     published = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(75, 75, 3))
     weights = tmp_path / f"{name.lower()}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     write_official(published, weights)
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(RECIPE.format(path=photos.as_posix(), name=name, weights=weights.as_posix()))
+    recipe = write_recipe(
+        data={"name": "folder", "path": photos},
+        input={"image_size": 75, "batch_size": 4, "validation": 0.34},
+        backbone={"name": name, "weights": weights},
+        schedule={"name": "two_phase", "head_epochs": 1, "finetune_epochs": 1},
+    )
     result = tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
     images = sorted(photos.rglob("*.png"))[:4]

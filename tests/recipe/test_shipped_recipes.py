@@ -1,4 +1,4 @@
-"""Every shipped recipe: its opening, its model, and two steps of training on a tiny stand-in of its data."""
+"""Every shipped recipe: its first comment, its model, and two training steps on a tiny substitute for its data."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ STAND_INS: dict[str, Callable[[Path], Path]] = {
     "folder": lambda root: photos(root / "photos", ("a", "b", "c")),
 }
 MADE = {"digit_scenes": ["data.count=12"]}
-# TensorFlow traces their hundreds of layers for a minute.
+# TensorFlow takes a minute to trace their hundreds of layers.
 DEEP = ("cifar10_nasnet", "cifar10_resnet164", "cifar10_senet")
 
 
@@ -94,7 +94,7 @@ def test_the_network_and_phases_of_a_deep_shipped_recipe_are_made(name, registry
 
 
 def begin(name, registry, tmp_path, rates):
-    """The losses of a shipped recipe's first steps, one for each rate."""
+    """Return the losses of a shipped recipe's first steps, one per learning rate."""
     file = catalog.find(name).file
     data_name = load_recipe(file, registry).data.record.name
     overrides = ["input.batch_size=4", "input.validation=0.25", "input.test=0.0", "backbone.weights=none"]
