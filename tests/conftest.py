@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -12,6 +13,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 import pytest
 from PIL import Image
+from recipe_text import recipe_text
 
 from tlkit.discovery import make_registry
 from tlkit.registry import Registry
@@ -19,7 +21,7 @@ from tlkit.registry import Registry
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Features are kept for the length of the tests, and not in the user's cache."""
+    """Cache in a folder of the tests' own instead of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -35,7 +37,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def real_data() -> Path:
-    """The folder of real images and weights; the test is skipped without it."""
+    """The folder of real images and weights; tests that use it are skipped without it."""
     folder = os.environ.get("TLKIT_TEST_DATA")
     if not folder:
         pytest.skip("TLKIT_TEST_DATA names no folder")
@@ -44,7 +46,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def class_folders(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder of class folders whose images are told apart by their colour."""
+    """Write a folder of class folders, a colour per class."""
 
     def make(classes: dict[str, int], *, size: tuple[int, int] = (40, 32), name: str = "photos") -> Path:
         root = tmp_path / name
@@ -58,3 +60,15 @@ def class_folders(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small recipe to a file; the keyword arguments are those of ``recipe_text``."""
+
+    def write(file: str = "recipe.toml", **changes: Any) -> Path:
+        path = tmp_path / file
+        path.write_text(recipe_text(**changes), encoding="utf-8")
+        return path
+
+    return write

@@ -1,3 +1,5 @@
+"""Stand-ins for models, cards and data."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,7 +33,7 @@ def make_card(**changes: Any) -> Card:
 
 
 def color_model(size: tuple[int, int] = (8, 8), *, pixels: bool = False, binary: bool = False) -> Any:
-    """Its logits are the image's red, green and blue (or red less green), by pixel or on average."""
+    """Return a model whose logits are the red, green and blue, or red minus green, of an image or of each pixel."""
     import keras
 
     images = keras.Input((*size, 3))
@@ -53,7 +55,7 @@ RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
 
 
 class StandInData:
-    """What the evaluation reads of tlkit.data.prepare.Data."""
+    """A stand-in for ``tlkit.data.prepare.Data`` with what evaluation and reports read of it."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Run folders as a run leaves them, written by the project's own writers, without training."""
+"""Run folders as a run leaves them, written by tlkit's own writers, without training."""
 
 from __future__ import annotations
 
@@ -6,28 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipe_text import recipe_text
+
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
-from tlkit.train.history import HistoryFile
+from tlkit.runs.history import HistoryFile
 
-RECIPE = """\
-name = "small"
-task = "classification"
-[data]
-name = "digits"
-[backbone]
-name = "small_encoder"
-weights = "none"
-[head]
-name = "linear"
-[schedule]
-name = "full"
-"""
 RATE = 1e-3
 SECONDS = 2.0
-"""What each epoch took."""
+"""Duration of each epoch."""
 
 
 def write_run(
@@ -38,22 +27,22 @@ def write_run(
     metrics: Mapping[str, Mapping[str, Any]] | None = None,
     overrides: Sequence[str] = (),
 ) -> RunFolder:
-    """A run folder.
+    """Write a run folder.
 
     Args:
-        path: of the folder.
-        registry: for the recipe.
-        phases: phase → column → a value an epoch.
-        metrics: split → final metrics; None for a run that has not ended.
-        overrides: of the recipe.
+        path: the folder to create.
+        registry: the plugins, for the recipe.
+        phases: phase → column → one value per epoch.
+        metrics: split → final metrics; None for a run that has not finished.
+        overrides: overrides of the recipe.
     """
     path.mkdir(parents=True)
     folder = RunFolder(path)
-    recipe = parse_recipe(RECIPE, registry, overrides)
+    recipe = parse_recipe(recipe_text(name="small"), registry, overrides)
     folder.recipe.write_text(portable_text(recipe), encoding="utf-8")
     folder.write_json(folder.environment, {"settings": recipe.values})
     columns = list(next(iter(phases.values())))
-    history = HistoryFile(folder.history, folder.times, columns)
+    history = HistoryFile(folder.history, columns)
     history.begin()
     epoch = 0
     for phase, values in phases.items():

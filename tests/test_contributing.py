@@ -30,14 +30,13 @@ def test_the_head_of_the_guide_passes_the_check_of_the_guide(my_head):
     namespace["test_pooled"]()
 
 
-def test_the_head_of_the_guide_is_used_by_a_recipe(my_head, class_folders, tmp_path):
+def test_the_head_of_the_guide_is_used_by_a_recipe(my_head, class_folders, write_recipe, tmp_path):
     photos = class_folders({"a": 12, "b": 12, "c": 12})
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        f'name = "r"\ntask = "classification"\n[data]\nname = "folder"\npath = "{photos.as_posix()}"\n'
-        "[input]\nimage_size = 32\nbatch_size = 8\n"
-        '[backbone]\nname = "small_encoder"\nfilters = [8, 8]\n[head]\nname = "linear"\n'
-        '[schedule]\nname = "full"\nepochs = 1\n'
+    recipe = write_recipe(
+        data={"name": "folder", "path": photos},
+        input={"image_size": 32, "batch_size": 8},
+        backbone={"filters": [8, 8]},
+        schedule={"epochs": 1},
     )
     registry = make_registry([my_head], environ={})
     overrides = ['head={name="pooled", units=32}']

@@ -1,6 +1,6 @@
-"""Whatever is in a file that tlkit reads, what comes out is tlkit's own error.
+"""Whatever a file contains, reading it ends well or with an error of tlkit's own.
 
-A few hundred inputs of each kind here; TLKIT_FUZZ=25000 makes it so many, as the slow run of all kinds does.
+Each test tries 150 inputs; set TLKIT_FUZZ=25000 for as many as in the recorded long run.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import pytest
 import tomlkit
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from recipe_text import recipe_text
 
 import tlkit
-from tlkit.data.splits.samples_csv import read_samples_csv
 from tlkit.models.safe_load import load_model_file
 from tlkit.recipe.load import parse_recipe
 from tlkit.runs.folder import RunFolder
-from tlkit.train.checkpoint import Checkpoint, State, read_checkpoints
+from tlkit.runs.samples import SamplesFile
+from tlkit.train.checkpoint import Checkpoint, read_checkpoints
+from tlkit.train.state import State
 
 COUNT = int(os.environ.get("TLKIT_FUZZ", "150"))
 fuzzed = settings(
@@ -33,32 +35,15 @@ fuzzed = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-RECIPE = """
-name = "a"
-task = "classification"
-seed = 3
-[data]
-name = "digits"
-[input]
-image_size = 32
-validation = 0.2
-resize = "crop"
-[backbone]
-name = "small_cnn"
-filters = [8]
-[head]
-name = "linear"
-dropout = 0.1
-[[augment]]
-name = "flip"
-[schedule]
-name = "frozen"
-epochs = 2
-curve = { name = "cosine" }
-[train]
-early_stop = 2
-class_weights = { a = 1.0 }
-"""
+RECIPE = recipe_text(
+    seed=3,
+    input={"image_size": 32, "validation": 0.2, "resize": "crop"},
+    backbone={"name": "small_cnn", "filters": [8]},
+    head={"dropout": 0.1},
+    augment=[{"name": "flip"}],
+    schedule={"name": "frozen", "epochs": 2, "curve": {"name": "cosine"}},
+    train={"early_stop": 2, "class_weights": {"a": 1.0}},
+)
 SAMPLES = "key,path,mask,split,label,group,width,height,digest,status,reason\na,a.png,,train,x,,3,4,sha256:0,used,\n"
 
 texts = st.text(max_size=20) | st.sampled_from(["name", "digits", "none", "auto", "\0", "relu", "[[", "1e999", "../x"])
@@ -70,7 +55,7 @@ values = st.recursive(
 
 
 def paths(value, prefix=()):
-    """Where a nested value has parts."""
+    """Yield the path of every part of a nested value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in items:
         yield (*prefix, key)
@@ -79,7 +64,7 @@ def paths(value, prefix=()):
 
 @st.composite
 def changed(draw, original):
-    """A nested value with a few of its parts changed, taken out or added to."""
+    """Change, remove or add a few parts of a nested value."""
     value = json.loads(json.dumps(original))
     for _ in range(draw(st.integers(1, 4))):
         places = list(paths(value))
@@ -101,7 +86,7 @@ def changed(draw, original):
 
 @st.composite
 def garbled(draw, original: bytes):
-    """Bytes with pieces overwritten, taken out or doubled."""
+    """Overwrite, remove or double pieces of some bytes."""
     content = bytearray(original)
     for _ in range(draw(st.integers(1, 5))):
         start = draw(st.integers(0, max(len(content) - 1, 0)))
@@ -161,7 +146,7 @@ def test_a_samples_csv_of_any_bytes(tmp_path, content):
     file = tmp_path / "samples.csv"
     file.write_bytes(content)
     try:
-        read_samples_csv(file)
+        SamplesFile(file).read_used()
     except tlkit.TlkitError as error:
         assert "samples.csv" in str(error)
 
@@ -193,7 +178,7 @@ def test_a_model_card_of_any_content(tmp_path, content):
 
 @cache
 def model_parts():
-    """The parts of a small model file, the same in every process."""
+    """Return the parts of a small model file, the same in every process."""
     images = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")(images)
     x = keras.layers.ZeroPadding2D(name="pad")(keras.layers.BatchNormalization(name="norm")(x))
@@ -220,14 +205,14 @@ def check_model_file(file, changes):
         assert "model.keras" in str(error)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's own, of odd but harmless configurations
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras warns of odd but harmless configurations
 @settings(fuzzed, max_examples=max(COUNT // 2, 1))
 @given(config=st.deferred(lambda: changed(json.loads(model_parts()["config.json"]))))
 def test_a_model_file_of_any_configuration(tmp_path, config):
     check_model_file(tmp_path / "model.keras", {"config.json": json.dumps(config).encode()})
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's own, of odd but harmless configurations
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras warns of odd but harmless configurations
 @settings(fuzzed, max_examples=max(COUNT // 2, 1))
 @given(part=st.deferred(lambda: st.one_of(garbled_part(name) for name in model_parts())))
 def test_a_model_file_of_any_bytes(tmp_path, part):
@@ -239,8 +224,8 @@ STATE = State(
     phase=0,
     inside=None,
     epochs_done=0,
-    kept={},
-    kept_epoch=0,
+    best_metrics={},
+    best_epoch=0,
     monitor="",
     initial={},
     history="",

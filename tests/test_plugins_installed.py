@@ -21,24 +21,6 @@ from tlkit.recipe.load import load_recipe
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import missing_plugins
 
-RECIPE = """\
-name = "r"
-task = "classification"
-
-[data]
-name = "digits"
-
-[backbone]
-name = "small_encoder"
-weights = "none"
-
-[head]
-name = "HEAD"
-
-[schedule]
-name = "full"
-"""
-
 HEAD = """
     import tlkit
 
@@ -100,15 +82,9 @@ def plugin_file(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def recipe_file(tmp_path: Path) -> Callable[[str], Path]:
+def recipe_file(write_recipe: Callable[..., Path]) -> Callable[[str], Path]:
     """Writes a recipe that names a head."""
-
-    def write(head: str) -> Path:
-        file = tmp_path / "recipe.toml"
-        file.write_text(RECIPE.replace("HEAD", head), encoding="utf-8")
-        return file
-
-    return write
+    return lambda head: write_recipe(head={"name": head})
 
 
 # Installed ----------------------------------------------------------------------------------------------------------
@@ -300,7 +276,7 @@ def test_a_name_in_the_variable_that_nothing_is_called_by_is_listed(monkeypatch)
     monkeypatch.setenv("TLKIT_PLUGINS", "tlkit,tlkit-seg")
     outcome = tlkit_command("plugins")
     assert outcome.code == 0
-    assert "failed: tlkit-seg: TLKIT_PLUGINS names it, but no installed plugin is called so" in outcome.out
+    assert "failed: tlkit-seg: TLKIT_PLUGINS names it, but no installed plugin has this name" in outcome.out
 
 
 # A single file ------------------------------------------------------------------------------------------------------
@@ -429,7 +405,7 @@ def test_a_plugin_cannot_replace_a_verb(install, recipe_file):
     assert "Says hello" not in tlkit_command("--help").out
     listed = tlkit_command("plugins")
     assert listed.code == 0
-    assert "\"validate\" is a verb of tlkit's own and can't be replaced" in listed.out
+    assert "\"validate\" is a command of tlkit's own and can't be replaced" in listed.out
     assert "hello-command 1.5" in listed.out
 
 
@@ -437,7 +413,7 @@ def test_two_plugins_with_one_verb_are_listed(install):
     install("hello-one", COMMAND.replace("NAME", "hello"))
     install("hello-two", COMMAND.replace("NAME", "hello"))
     assert tlkit_command("hello").code == 0
-    assert 'another plugin offers a command "hello" too' in tlkit_command("plugins").out
+    assert 'another plugin also offers a command "hello"' in tlkit_command("plugins").out
 
 
 @pytest.mark.parametrize("body", ["raise RuntimeError('no licence')", "return ['hello']", "return 3"])
@@ -525,14 +501,14 @@ def test_a_run_whose_plugin_is_not_installed_says_what_to_install(install, recip
     assert "to load this model will take --trust" in ran.out
     photos = class_folders({"one": 1})
     predict = ["predict", run, photos, "--overwrite", "--out", tmp_path / "found.csv"]
-    assert "which is not a layer of Keras that tlkit knows" in tlkit_command(*predict).err
+    assert "which is not a Keras layer that tlkit knows" in tlkit_command(*predict).err
     assert tlkit_command(*predict, "--trust").code == 0
 
     shutil.rmtree(tmp_path / "site")
     importlib.invalidate_caches()
     keras.saving.get_custom_objects().pop("tlkittest>Doubled")
     sys.modules.pop("tlkittest_doubling_heads")
-    missing = 'the head "doubling" of this run is of doubling-heads 2.7, which is not installed: '
+    missing = 'the head "doubling" of this run comes from doubling-heads 2.7, which is not installed: '
     missing += "pip install doubling-heads==2.7, if you trust it"
     for command in (["resume", run], ["evaluate", run], predict, [*predict, "--trust"]):
         ended = tlkit_command(*command)

@@ -1,120 +1,35 @@
-"""tlkit: transfer learning from a recipe. This module is the public API; importing it imports nothing heavy."""
+"""tlkit: transfer learning from a recipe. This module is the public API; importing it imports nothing heavy.
+
+The public names are listed once, in the stub ``__init__.pyi``: type checkers read it, and ``__getattr__`` imports a
+name from the module given there when the name is first used (Scientific Python SPEC 1, "lazy loading").
+"""
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tlkit import files
-    from tlkit.contracts import (
-        IGNORE,
-        AnyCurve,
-        AnyEarlyStop,
-        AnyOptimizer,
-        Augmentation,
-        AugmentContext,
-        Backbone,
-        BackboneContext,
-        BackboneOptions,
-        BatchNormPolicy,
-        Block,
-        BuiltBackbone,
-        Constant,
-        Cosine,
-        Dataset,
-        DatasetContext,
-        EarlyStop,
-        Head,
-        HeadContext,
-        MaskTable,
-        Optimizer,
-        Options,
-        Outline,
-        Phase,
-        Plateau,
-        PretrainedFile,
-        ReportSection,
-        Sample,
-        SampleSet,
-        Schedule,
-        SetAside,
-        Split,
-        Step,
-    )
-    from tlkit.errors import DataError, PluginError, Problem, RecipeError, RunError, TlkitError
-    from tlkit.hookspecs import hookimpl
-    from tlkit.jobs.api import load, resume, run
-    from tlkit.system.fetch import download
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.2.0"
 
-__all__ = [
-    "IGNORE",
-    "AnyCurve",
-    "AnyEarlyStop",
-    "AnyOptimizer",
-    "AugmentContext",
-    "Augmentation",
-    "Backbone",
-    "BackboneContext",
-    "BackboneOptions",
-    "BatchNormPolicy",
-    "Block",
-    "BuiltBackbone",
-    "Constant",
-    "Cosine",
-    "DataError",
-    "Dataset",
-    "DatasetContext",
-    "EarlyStop",
-    "Head",
-    "HeadContext",
-    "MaskTable",
-    "Optimizer",
-    "Options",
-    "Outline",
-    "Phase",
-    "Plateau",
-    "PluginError",
-    "PretrainedFile",
-    "Problem",
-    "RecipeError",
-    "ReportSection",
-    "RunError",
-    "Sample",
-    "SampleSet",
-    "Schedule",
-    "SetAside",
-    "Split",
-    "Step",
-    "TlkitError",
-    "download",
-    "files",
-    "hookimpl",
-    "load",
-    "resume",
-    "run",
-]
+
+def _read_stub() -> dict[str, str]:
+    """Return every public name with the module that defines it, as the import lines of the stub say."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
-_ELSEWHERE = {
-    "load": "jobs.api",
-    "resume": "jobs.api",
-    "run": "jobs.api",
-    "download": "system.fetch",
-    "hookimpl": "hookspecs",
-    **dict.fromkeys(("DataError", "PluginError", "Problem", "RecipeError", "RunError", "TlkitError"), "errors"),
-}
-"""The module below tlkit that a public name is of, where that is not ``contracts``."""
+_DEFINED_IN = _read_stub()
+__all__ = sorted(_DEFINED_IN)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "files":
-        return import_module("tlkit.files")
-    if name not in __all__:
+    if name not in _DEFINED_IN:
         raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
-    value = getattr(import_module(f"tlkit.{_ELSEWHERE.get(name, 'contracts')}"), name)
+    module = _DEFINED_IN[name]
+    value = import_module(f"tlkit.{name}") if module == "tlkit" else getattr(import_module(module), name)
     globals()[name] = value
     return value
 

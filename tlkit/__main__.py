@@ -1,4 +1,4 @@
-"""``python -m tlkit``, and the command ``tlkit`` itself."""
+"""Run the command line as ``python -m tlkit``; also the entry point of the command ``tlkit``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C while it is still being imported ends it without a traceback, too."""
+    """Run the command line; Ctrl-C during its import ends it without a traceback as well."""
     try:
         from tlkit.cli import main as command_line
 

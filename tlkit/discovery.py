@@ -1,4 +1,4 @@
-"""Find the installed plugins and plugin files, and load them into a registry."""
+"""Find installed plugins and plugin files, and load them into a registry."""
 
 from __future__ import annotations
 
@@ -14,45 +14,49 @@ from pathlib import Path
 from types import ModuleType
 
 from tlkit.errors import PluginError
-from tlkit.registry import GROUP, VARIABLE, Failure, Registry, Source
+from tlkit.registry import VARIABLE, Failure, Registry, Source
+
+GROUP = "tlkit"
+"""Entry-point group of plugins."""
 
 
 def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.environ) -> Registry:
-    """Load the installed plugins, each on its own and in the order of their names, and then single files.
+    """Load the installed plugins in the order of their names, then plugin files, into a new registry.
+
+    An installed plugin that can't be loaded is added to the registry's ``failures``; it does not affect the others.
 
     Args:
-        files: Python files to load as plugins, as ``--plugin`` names them.
-        environ: where ``TLKIT_PLUGINS`` is looked up: a comma-separated list of entry-point or distribution names;
-            when it is set, no other installed plugin is loaded.
+        files: Python files to load as plugins, as given with ``--plugin``.
+        environ: environment variables. If ``TLKIT_PLUGINS`` is among them, a comma-separated list of entry-point or
+            distribution names, no other installed plugin is loaded.
 
     Raises:
-        PluginError: a file of ``files`` can't be loaded.
+        PluginError: one of ``files`` can't be loaded.
     """
     registry = Registry()
-    wanted = _wanted(environ)
+    selected = _selected(environ)
     matched: set[str] = set()
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, _distribution(point))):
-        names = {_folded(point.name), _folded(_distribution(point))}
-        if wanted is not None and not names & wanted:
-            continue
-        matched |= names
-        _load(registry, point)
-    for name in sorted((wanted or set()) - matched):
-        registry.failures.append(
-            Failure(Source(name, None, None), f"{VARIABLE} names it, but no installed plugin is called so")
-        )
+        names = {_normalized(point.name), _normalized(_distribution(point))}
+        if selected is None or names & selected:
+            matched |= names
+            _load(registry, point)
+    for name in sorted((selected or set()) - matched):
+        reason = f"{VARIABLE} names it, but no installed plugin has this name"
+        registry.failures.append(Failure(Source(name, None, None), reason))
     for file in dict.fromkeys(files):
         registry.add(_import_file(file), Source(str(file), None, None), f"file:{file}")
     return registry
 
 
-def _wanted(environ: Mapping[str, str]) -> set[str] | None:
+def _selected(environ: Mapping[str, str]) -> set[str] | None:
+    """Return the normalized names in ``TLKIT_PLUGINS``; None if it is not set."""
     text = environ.get(VARIABLE)
-    return None if text is None else {_folded(name.strip()) for name in text.split(",") if name.strip()}
+    return None if text is None else {_normalized(name.strip()) for name in text.split(",") if name.strip()}
 
 
-def _folded(name: str) -> str:
-    """A name as the packaging tools compare it: ``My_Plugin`` and ``my-plugin`` are the same."""
+def _normalized(name: str) -> str:
+    """Normalize a name as packaging tools do: ``My_Plugin`` and ``my-plugin`` are the same."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -84,19 +88,16 @@ def _import_file(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # the plugin's own code
         del sys.modules[name]
-        raise PluginError(f"--plugin {_raised_at(error, file)}: {type(error).__name__}: {_text(error)}") from error
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise PluginError(f"--plugin {_raised_at(error, file)}: {type(error).__name__}: {message}") from error
     return module
 
 
 def _raised_at(error: BaseException, file: Path) -> str:
-    """The file and the line in it that an error comes from."""
+    """Return the plugin file, and the line in it that an error comes from, if there is one."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         where = file if error.filename is None or Path(error.filename).resolve() == file.resolve() else error.filename
         return f"{where}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
     return f"{file}:{lines[-1]}" if lines else str(file)
-
-
-def _text(error: BaseException) -> str:
-    return error.msg if isinstance(error, SyntaxError) else str(error)

@@ -1,4 +1,4 @@
-"""The errors that tlkit raises on purpose. Anything else that comes out of tlkit is a bug and keeps its traceback."""
+"""The errors that tlkit raises on purpose. Any other exception from tlkit is a bug and keeps its traceback."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a recipe.
+    """One problem in a recipe.
 
     Args:
         path: dotted key in the recipe, such as ``head.dropout``; empty for the recipe as a whole.
-        message: what was expected, what was received and what to do; one sentence, no key, no line.
-        file: the recipe's file, filled in by the core.
-        line: 1-based line of the key in that file, filled in by the core; None for an override or a missing key.
+        message: one sentence: what was expected, what was received and what to do; without the key and the line.
+        file: the recipe's file; the core fills it in.
+        line: 1-based line of the key in that file, None for an override or a missing key; the core fills it in.
     """
 
     path: str
@@ -31,17 +31,21 @@ class Problem:
 
 
 class TlkitError(Exception):
-    """Base of all errors that a user or a plugin author can mend; the CLI prints them without a traceback.
+    """Base class of errors that a user or a plugin author can fix; the CLI prints them without a traceback.
 
     Attributes:
-        exit_code: the exit code of the command that ends with this error. 2 is a user's error.
+        exit_code: exit code of a command that ends with this error; 2 stands for an error of the user's.
     """
 
     exit_code = 2
 
 
 class RecipeError(TlkitError):
-    """A recipe, or an override of it, is not valid. Holds every problem that was found, not only the first."""
+    """A recipe or an override of it is not valid.
+
+    Attributes:
+        problems: every problem that was found, not only the first.
+    """
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
@@ -49,7 +53,7 @@ class RecipeError(TlkitError):
 
 
 class PluginError(TlkitError):
-    """A plugin can't be loaded, conflicts with another, or returned what its contract does not allow."""
+    """A plugin can't be loaded, conflicts with another, or breaks its contract."""
 
 
 class DataError(TlkitError):
@@ -57,6 +61,6 @@ class DataError(TlkitError):
 
 
 class RunError(TlkitError):
-    """A run can't go on, or a run folder can't be used."""
+    """A run can't continue, or a run folder can't be used."""
 
     exit_code = 1

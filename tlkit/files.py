@@ -1,4 +1,4 @@
-"""Listing folders of images, the same way for every part and every plugin. Imports nothing heavy."""
+"""Folders of images, listed the same way by every command and every plugin. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError
+from tlkit.system.text import nearest
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-"""Suffixes, in lower case, of the files that are taken for images. What a file is, its content tells."""
+"""Suffixes, in lower case, of the files that are read as images. The format is detected from the content."""
 
 _JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})
 _SPLITS: Mapping[str, Split] = {
@@ -24,85 +25,112 @@ _SPLITS: Mapping[str, Split] = {
 
 
 def split_named(name: str) -> Split | None:
-    """The split that a folder or a cell of a table names, such as ``Val`` or ``training``; None when it names none."""
+    """Return the split that the name of a folder or a table cell means, such as ``Val`` or ``training``; or None."""
     return _SPLITS.get(name.lower())
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder is hidden or left behind by an operating system or an editor."""
+    """Return whether a file or folder is hidden, or left behind by an operating system or an editor."""
     return name.startswith(".") or name.lower() in _JUNK
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file is an image by its name."""
+    """Return whether a file is an image by its suffix."""
     return file.suffix.lower() in SUFFIXES
 
 
+def key_of(file: Path, root: Path) -> str:
+    """Return the key of a sample: the file's path relative to the data set's root, with ``/`` between its parts."""
+    return file.relative_to(root).as_posix()
+
+
 def expanded(path: Path) -> Path:
-    """The path with ``~`` and ``~user`` replaced by the home folder; as it is if there is no such user."""
+    """Replace ``~`` and ``~user`` by the home folder; return the path unchanged if there is no such user."""
     try:
         return path.expanduser()
     except RuntimeError:
         return path
 
 
-def shortened(path: Path, most: int = 300) -> str:
-    """A path for a message: of one that is very long, the beginning and the end."""
+def existing_folder(path: Path, option: str) -> Path:
+    """Return the folder that an option names, with ``~`` expanded.
+
+    Args:
+        path: the folder as the recipe gives it.
+        option: the recipe's key, such as ``data.path``, for the message.
+
+    Raises:
+        DataError: there is no such folder; the message names a similar one, or the nearest one that exists.
+    """
+    path = expanded(path)
+    if path.is_dir():
+        return path
+    absolute = path.absolute()
+    if path.exists():
+        raise DataError(f"{option}: {absolute} is a file, expected a folder")
+    parent = next(each for each in absolute.parents if each.is_dir())
+    similar = nearest(absolute.relative_to(parent).parts[0], (each.name for each in parent.iterdir() if each.is_dir()))
+    hint = f'; did you mean "{parent / similar}"?' if similar else f"; {parent} is the nearest folder that exists"
+    raise DataError(f"{option}: no such folder: {absolute}{hint}")
+
+
+def shortened(path: Path, limit: int = 300) -> str:
+    """Return a path for a message: the beginning and the end of one longer than ``limit`` characters."""
     text = str(path)
-    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"
 
 
 def split_folders(folder: Path) -> dict[Split | None, Path]:
-    """The train, validation and test folders of a folder; the folder itself under None when it has none.
+    """Return the train, validation and test folders in a folder; the folder itself under None if it has none.
 
     Raises:
-        DataError: there is a validation or test folder, but no train folder; or two of one split.
+        DataError: there is a validation or test folder but no train folder, or two folders of the same split.
     """
-    found: dict[Split | None, Path] = {}
+    folders: dict[Split | None, Path] = {}
     for entry in subfolders(folder):
         split = split_named(entry.name)
         if split is not None:
-            if split in found:
+            if split in folders:
                 raise DataError(
-                    f"{folder}: {found[split].name} and {entry.name} both are the {split} split; "
-                    "move one's images into the other, or rename it"
+                    f"{folder}: {folders[split].name} and {entry.name} are both the {split} split; "
+                    "move the images of one into the other, or rename it"
                 )
-            found[split] = entry
-    if found and "train" not in found:
-        names = " and ".join(sorted(each.name for each in found.values()))
+            folders[split] = entry
+    if folders and "train" not in folders:
+        names = " and ".join(sorted(each.name for each in folders.values()))
         raise DataError(
-            f"{folder}: there is {names}, but no folder train beside; expected train too, or none of them: "
-            "rename a folder that is no split, but a class"
+            f"{folder}: found {names}, but no folder train; expected train as well, or none of them: "
+            "if one of them is a class and not a split, rename it"
         )
-    return found or {None: folder}
+    return folders or {None: folder}
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder that are not junk, a folder's own by their names first; a link loop is followed once.
+    """Yield all files below a folder except junk: first the folder's own by name, then those of each subfolder.
 
-    Links to a folder above are not followed.
+    Links to folders are followed, but not to a folder above, and each folder is visited once.
 
     Raises:
         DataError: a folder can't be listed.
     """
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
         current = waiting.pop()
         try:
             status = current.stat()
         except OSError as error:
-            raise _unlisted(current, error) from error
-        if (status.st_dev, status.st_ino) in seen:
+            raise _cannot_list(current, error) from error
+        if (status.st_dev, status.st_ino) in visited:
             continue
-        seen.add((status.st_dev, status.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         entries = _entries(current)
         yield from (entry for entry, is_folder in entries if not is_folder)
         waiting += reversed([entry for entry, is_folder in entries if is_folder])
 
 
 def images_in(folder: Path) -> Iterator[Path]:
-    """The images among the files of ``walk``.
+    """Yield the images among the files of ``walk``.
 
     Raises:
         DataError: a folder can't be listed.
@@ -111,7 +139,7 @@ def images_in(folder: Path) -> Iterator[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder that are not junk, in the order of their names.
+    """Return the folders directly in a folder, except junk, sorted by name.
 
     Raises:
         DataError: the folder can't be listed.
@@ -120,7 +148,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def own_images(folder: Path) -> list[Path]:
-    """The images in a folder itself, not in a folder of it, in the order of their names.
+    """Return the images directly in a folder, sorted by name.
 
     Raises:
         DataError: the folder can't be listed.
@@ -128,25 +156,27 @@ def own_images(folder: Path) -> list[Path]:
     return [entry for entry, is_folder in _entries(folder) if not is_folder and is_image(entry)]
 
 
+def leads_above(link: Path) -> bool:
+    """Return whether a link leads to the folder that it lies in, or to one above that."""
+    return link.parent.resolve().is_relative_to(link.resolve())
+
+
 def _entries(folder: Path) -> list[tuple[Path, bool]]:
-    """Files and folders that are not junk, by name, and whether each is a folder.
+    """Return files and folders that are not junk, sorted by name, each with whether it is a folder.
 
     Sockets, dangling links and links to a folder above are left out.
     """
     try:
-        names = sorted(entry for entry in folder.iterdir() if not is_junk(entry.name))
-        found = [(entry, entry.is_dir()) for entry in names if entry.is_dir() or entry.is_file()]
-        return [each for each in found if not (each[1] and each[0].is_symlink() and leads_above(each[0]))]
+        paths = sorted(entry for entry in folder.iterdir() if not is_junk(entry.name))
+        entries = [(entry, entry.is_dir()) for entry in paths if entry.is_dir() or entry.is_file()]
+        return [
+            (entry, is_dir) for entry, is_dir in entries if not (is_dir and entry.is_symlink() and leads_above(entry))
+        ]
     except OSError as error:
-        raise _unlisted(folder, error) from error
+        raise _cannot_list(folder, error) from error
 
 
-def leads_above(link: Path) -> bool:
-    """Whether a link leads to the folder that it lies in, or to one above that."""
-    return link.parent.resolve().is_relative_to(link.resolve())
-
-
-def _unlisted(folder: Path, error: OSError) -> DataError:
+def _cannot_list(folder: Path, error: OSError) -> DataError:
     return DataError(
         f"{shortened(folder)}: the folder can't be listed: {error.strerror}; check its path and its permissions"
     )

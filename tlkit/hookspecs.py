@@ -1,7 +1,13 @@
-"""Every hook that a plugin can implement. A plugin is a module with functions decorated with ``tlkit.hookimpl``.
+"""The hooks that a plugin can implement. A plugin is a module with functions decorated with ``tlkit.hookimpl``.
 
-It is found through the entry-point group ``tlkit`` of an installed distribution, or loaded from one file with
-``--plugin FILE``. No hook's call order decides anything: a recipe selects by name.
+A plugin is found through the entry-point group ``tlkit`` of its installed distribution, or loaded from a single file
+with ``--plugin FILE``. The order in which hooks are called never decides anything: a recipe selects records by name.
+
+The hooks that offer records are called whenever tlkit starts, so the module must not import TensorFlow or Keras. Do
+such imports inside the functions that a record names, or name the functions with ``tlkit.lazy`` and keep them in
+modules of their own::
+
+    tlkit.Head(..., build=tlkit.lazy("my_plugin.unet:build"))
 """
 
 from __future__ import annotations
@@ -25,22 +31,26 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def tlkit_backbones() -> Iterable[Backbone]:  # type: ignore[empty-body]
-    """Offer backbones. Called once, when the registry is made; must not import TensorFlow or Keras.
+    """Offer backbones. Called when plugins are loaded; must not import TensorFlow or Keras.
 
     Returns:
-        Records; a name that another plugin offers too is an error that names both.
+        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
 
     Example::
 
         @tlkit.hookimpl
         def tlkit_backbones():
+            build = tlkit.lazy("my_plugin.tiny:build")
             return [tlkit.Backbone(name="tiny", summary="…", options=tlkit.BackboneOptions, build=build)]
     """
 
 
 @hookspec
 def tlkit_heads() -> Iterable[Head]:  # type: ignore[empty-body]
-    """Offer heads. Called once, when the registry is made; must not import TensorFlow or Keras.
+    """Offer heads. Called when plugins are loaded; must not import TensorFlow or Keras.
+
+    Returns:
+        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
 
     Example::
 
@@ -52,7 +62,10 @@ def tlkit_heads() -> Iterable[Head]:  # type: ignore[empty-body]
 
 @hookspec
 def tlkit_augmentations() -> Iterable[Augmentation]:  # type: ignore[empty-body]
-    """Offer augmentation policies. Called once, when the registry is made; must not import TensorFlow or Keras.
+    """Offer augmentation policies. Called when plugins are loaded; must not import TensorFlow or Keras.
+
+    Returns:
+        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
 
     Example::
 
@@ -64,7 +77,10 @@ def tlkit_augmentations() -> Iterable[Augmentation]:  # type: ignore[empty-body]
 
 @hookspec
 def tlkit_schedules() -> Iterable[Schedule]:  # type: ignore[empty-body]
-    """Offer schedules. Called once, when the registry is made; must not import TensorFlow or Keras.
+    """Offer schedules. Called when plugins are loaded; must not import TensorFlow or Keras.
+
+    Returns:
+        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
 
     Example::
 
@@ -76,7 +92,10 @@ def tlkit_schedules() -> Iterable[Schedule]:  # type: ignore[empty-body]
 
 @hookspec
 def tlkit_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
-    """Offer data sets. Called once, when the registry is made; must not import TensorFlow, Keras or scikit-learn.
+    """Offer data sets. Called when plugins are loaded; must not import TensorFlow, Keras or scikit-learn.
+
+    Returns:
+        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
 
     Example::
 
@@ -89,7 +108,10 @@ def tlkit_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
 
 @hookspec
 def tlkit_commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
-    """Offer commands of the CLI. Called when ``tlkit`` starts; a built-in verb can't be replaced.
+    """Offer commands for the command line. Called when ``tlkit`` starts; built-in commands can't be replaced.
+
+    Returns:
+        Commands; each becomes ``tlkit NAME``.
 
     Example::
 
@@ -101,13 +123,13 @@ def tlkit_commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
 
 @hookspec
 def tlkit_check_recipe(recipe: Mapping[str, Any]) -> Iterable[Problem]:  # type: ignore[empty-body]
-    """Check a recipe further, after it was found valid by itself.
+    """Check a recipe beyond the core's checks. Called once the recipe is valid otherwise.
 
     Args:
-        recipe: the recipe as nested plain values, defaults filled in.
+        recipe: the recipe as nested plain values, with defaults filled in.
 
     Returns:
-        Problems; each is reported with its line of the TOML file.
+        Problems; each is reported with the line of its key in the TOML file.
 
     Example::
 
@@ -120,11 +142,14 @@ def tlkit_check_recipe(recipe: Mapping[str, Any]) -> Iterable[Problem]:  # type:
 
 @hookspec
 def tlkit_callbacks(run: Path, phase: Phase) -> Iterable[Any]:  # type: ignore[empty-body]
-    """Offer ``keras.callbacks.Callback`` objects for a phase. Called before each phase; driven by the loop.
+    """Offer Keras callbacks for a phase. Called before each phase; the training loop calls their methods.
 
     Args:
         run: the run folder.
-        phase: the phase that begins.
+        phase: the phase that starts.
+
+    Returns:
+        ``keras.callbacks.Callback`` objects.
 
     Example::
 
@@ -137,12 +162,12 @@ def tlkit_callbacks(run: Path, phase: Phase) -> Iterable[Any]:  # type: ignore[e
 
 @hookspec
 def tlkit_phase_finished(run: Path, phase: Phase, metrics: Mapping[str, float]) -> None:
-    """Be told that a phase has ended and its freeze was proved.
+    """React to the end of a phase. Called after the phase has trained and the freeze has been verified.
 
     Args:
         run: the run folder.
         phase: the phase that ended.
-        metrics: the row of ``metrics.csv`` of the epoch whose weights are kept.
+        metrics: the row of ``metrics.csv`` of the best epoch, whose weights the model now has.
 
     Example::
 
@@ -154,11 +179,14 @@ def tlkit_phase_finished(run: Path, phase: Phase, metrics: Mapping[str, float]) 
 
 @hookspec
 def tlkit_report_sections(run: Path, result: Mapping[str, Any]) -> Iterable[ReportSection]:  # type: ignore[empty-body]
-    """Add sections to ``report.html``. Called when a run's report is written.
+    """Add sections to ``report.html``. Called whenever the report of a run is written.
 
     Args:
         run: the run folder.
         result: the contents of ``metrics.json``.
+
+    Returns:
+        The sections.
 
     Example::
 

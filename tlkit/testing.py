@@ -1,10 +1,17 @@
-"""Checks that plugin authors run on their own plugins, with any test runner."""
+"""Checks that plugin authors run on their own records, one per kind, with any test runner.
+
+Each check takes a record and its options as keyword arguments, and raises when the record breaks its contract::
+
+    def test_my_head():
+        [head] = my_plugin.tlkit_heads()
+        tlkit.testing.check_head(head, units=16)
+"""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tlkit.contracts import (
     IGNORE,
@@ -12,36 +19,49 @@ from tlkit.contracts import (
     AugmentContext,
     Backbone,
     Block,
+    Dataset,
+    DatasetContext,
     Head,
+    HeadContext,
+    MaskTable,
     Options,
     Outline,
     Phase,
+    Sample,
+    SampleSet,
     Schedule,
+    Split,
+    Task,
 )
 from tlkit.recipe.schema import Selection
 
 
 def check_head(head: Head, *, image_size: tuple[int, int] = (64, 64), **options: Any) -> None:
-    """Build a head on a small backbone, train a step, save, reload and compare.
+    """Check a head: build it on a small backbone, train a step, save the model, reload it and compare predictions.
 
     Args:
         head: the record.
-        image_size: (height, width) of the images.
-        options: of the head.
+        image_size: height and width of the images in pixels.
+        options: options of the head; defaults for the others.
 
     Raises:
-        AssertionError: it breaks its contract; the message says how.
-        PluginError: it returned what can't be logits.
+        AssertionError: the head breaks its contract; the message says how.
+        PluginError: ``build`` returned something that is not logits of the right shape.
     """
     _check_network(_small_encoder(), Selection(head, _options(head.options, options)), image_size)
 
 
 def check_backbone(backbone: Backbone, *, image_size: tuple[int, int] = (64, 64), **options: Any) -> None:
-    """Build a backbone with random weights and a head, train a step with it frozen and unfrozen, save and reload.
+    """Check a backbone with random weights: train a step frozen and a step unfrozen, save, reload and compare.
+
+    Args:
+        backbone: the record.
+        image_size: height and width of the images in pixels.
+        options: options of the backbone; defaults for the others, and ``weights="none"``.
 
     Raises:
-        AssertionError: it breaks its contract.
-        PluginError: it returned what is no backbone.
+        AssertionError: the backbone breaks its contract; the message says how.
+        PluginError: ``build`` returned something that is not a ``BuiltBackbone`` with complete blocks.
     """
     head = Head(name="check", summary="", task="classification", options=Options, build=_pooled)
     chosen = _options(backbone.options, {"weights": "none", **options})
@@ -49,10 +69,17 @@ def check_backbone(backbone: Backbone, *, image_size: tuple[int, int] = (64, 64)
 
 
 def check_schedule(schedule: Schedule, **options: Any) -> tuple[Phase, ...]:
-    """Plan a schedule for a backbone of four blocks and check the phases; they are returned.
+    """Check the phases that a schedule plans for a pretrained backbone of four blocks.
+
+    Args:
+        schedule: the record.
+        options: options of the schedule; defaults for the others.
+
+    Returns:
+        The phases, for checks of your own.
 
     Raises:
-        AssertionError: it breaks its contract.
+        AssertionError: the schedule breaks its contract; the message says how.
     """
     blocks = tuple(Block(f"block{n}", (f"layer{n}",), 2**n) for n in range(1, 5))
     phases = tuple(schedule.plan(Outline(blocks, pretrained=True), _options(schedule.options, options)))
@@ -62,16 +89,23 @@ def check_schedule(schedule: Schedule, **options: Any) -> tuple[Phase, ...]:
     assert len(set(names)) == len(names), f"phases have the same name: {names}"
     for phase in phases:
         known = {block.name for block in blocks}
-        assert set(phase.blocks) <= known, f"phase {phase.name} names blocks that are not there: {phase.blocks}"
+        assert set(phase.blocks) <= known, f"phase {phase.name} names unknown blocks: {phase.blocks}"
         assert phase.epochs >= 1, f"phase {phase.name} has {phase.epochs} epochs"
     return phases
 
 
 def check_augmentation(augmentation: Augmentation, *, image_size: tuple[int, int] = (48, 40), **options: Any) -> None:
-    """Run an augmentation on images and masks: shapes, ranges, whole classes, and the same result for the same seed.
+    """Check what an augmentation makes of a batch, for each of its tasks.
+
+    Entries, shapes and the values of labels and masks must be right, and the same seed must give the same result.
+
+    Args:
+        augmentation: the record.
+        image_size: height and width of the images in pixels.
+        options: options of the augmentation; defaults for the others.
 
     Raises:
-        AssertionError: it breaks its contract.
+        AssertionError: the augmentation breaks its contract; the message says how.
     """
     import numpy as np
     import tensorflow as tf
@@ -100,11 +134,88 @@ def check_augmentation(augmentation: Augmentation, *, image_size: tuple[int, int
             np.testing.assert_array_equal(first[key], second[key], f"{key} differs for the same seed")
         if augmentation.soft_labels:
             shares = first["segmentation_masks" if task == "segmentation" else "labels"].numpy()
-            assert shares.min() >= -1e-6, "shares of classes are below 0"
-            assert shares.sum(-1).max() <= 1 + 1e-5, "shares of classes add up to more than 1"
+            assert shares.min() >= -1e-6, "expected shares of classes of at least 0"
+            assert shares.sum(-1).max() <= 1 + 1e-5, "expected shares of classes that add up to at most 1"
         elif task == "segmentation":
             seen = set(np.unique(first["segmentation_masks"]).tolist())
-            assert seen <= {0, 1, 2, IGNORE}, f"masks have values that are no classes: {sorted(seen)}"
+            assert seen <= {0, 1, 2, IGNORE}, f"expected masks of 0, 1, 2 and {IGNORE}, received {sorted(seen)}"
+
+
+def check_dataset(dataset: Dataset, *, task: Task | None = None, decode: int = 5, **options: Any) -> SampleSet:
+    """Check the samples that a data set returns, decode a few, and check that opening it again gives the same.
+
+    Args:
+        dataset: the record.
+        task: the task to open it for; None for the first of its tasks.
+        decode: number of samples whose image and mask are decoded, spread over the data set.
+        options: options of the data set, such as ``path``; defaults for the others.
+
+    Returns:
+        The sample set, for checks of your own.
+
+    Raises:
+        AssertionError: the data set breaks its contract; the message says how.
+        PluginError: ``open`` returned something that is not a ``SampleSet``, or a sample that does not fit the task.
+        DataError: the data set can't be opened, or an image or a mask can't be decoded.
+    """
+    import numpy as np
+
+    from tlkit.data.sample_set import check_sample_set
+
+    assert dataset.tasks, "expected at least one task"
+    task = task or dataset.tasks[0]
+    assert task in dataset.tasks, f"expected a task among {dataset.tasks}, received {task!r}"
+    chosen = _options(dataset.options, options)
+    first, second = (dataset.open(DatasetContext(task, 0), chosen) for _ in range(2))
+    check_sample_set(first, task, dataset.name)
+    for sample in first.samples:
+        _check_sample(sample)
+    for which in ("samples", "classes", "multi_label", "images", "masks", "mask_table", "set_aside", "root", "colors"):
+        before, after = getattr(first, which), getattr(second, which)
+        same = np.array_equal(before, after) if isinstance(before, np.ndarray) else before == after
+        assert same, f"{which} differs when the data set is opened again"
+    numbers = {*range(len(first.classes)), IGNORE}
+    table = first.mask_table or MaskTable({})
+    in_table = {*table.values.values(), *(() if table.default is None else (table.default,))}
+    assert in_table <= numbers, f"expected class numbers and {IGNORE} in the mask table, received {sorted(in_table)}"
+    assert first.colors.keys() <= numbers, f"expected class numbers as keys of colors, received {sorted(first.colors)}"
+    for place in np.linspace(0, len(first.samples) - 1, min(decode, len(first.samples))).astype(int):
+        _check_pixels(first.samples[place], first, numbers)
+    return first
+
+
+def _check_sample(sample: Sample) -> None:
+    key, labels = sample.key, sample.label if isinstance(sample.label, tuple) else (sample.label,)
+    portable = isinstance(key, str) and key and "\\" not in key and not Path(key).is_absolute()
+    assert portable, f"expected a key with / that is the same on every machine, received {key!r}"
+    assert all(label is None or type(label) is int for label in labels), f"{key}: expected int, received {labels!r}"
+    assert sample.split in (None, *get_args(Split)), f"{key}: expected a split or None, received {sample.split!r}"
+    assert sample.group is None or isinstance(sample.group, str), f"{key}: expected a string or None as group"
+
+
+def _check_pixels(sample: Sample, sample_set: SampleSet, numbers: set[int]) -> None:
+    import numpy as np
+
+    from tlkit.data.images.decode import decode_image
+    from tlkit.data.images.mask_decode import decode_mask
+
+    if isinstance(sample.image, Path):
+        image = decode_image(sample.image)
+    else:
+        assert sample_set.images is not None
+        image = sample_set.images[sample.image]
+        assert image.ndim == 2 or image.shape[2:] == (3,), f"{sample.key}: expected (H, W[, 3]), not {image.shape}"
+    if sample.mask is None:
+        return
+    if isinstance(sample.mask, Path):
+        assert sample_set.mask_table is not None
+        mask = decode_mask(sample.mask, sample_set.mask_table)
+    else:
+        assert sample_set.masks is not None
+        mask = sample_set.masks[sample.mask]
+    assert mask.shape == image.shape[:2], f"{sample.key}: mask {mask.shape} and image {image.shape[:2]} differ in size"
+    seen = set(np.unique(mask).tolist())
+    assert seen <= numbers, f"{sample.key}: expected class numbers and {IGNORE} in the mask, received {sorted(seen)}"
 
 
 def _options(model: type[Options], values: dict[str, Any]) -> Any:
@@ -131,19 +242,21 @@ def _check_network(backbone: Selection[Backbone], head: Selection[Head], image_s
     import tensorflow as tf
 
     from tlkit.models.assemble import build_network
-    from tlkit.models.freeze import digests, prepare, prove
-    from tlkit.models.losses import BatchLoss, Targets
+    from tlkit.models.freeze import apply_flags, digests, prepare, prove
+    from tlkit.models.losses import BatchLoss
+    from tlkit.models.tasks import learning_task
 
     task = head.record.task
     classes = ("a", "b", "c")
-    network = build_network(backbone, head, task=task, classes=classes, units=3, image_size=image_size, seed=0)
+    network = build_network(backbone, head, HeadContext(task, classes, 3, image_size, seed=0))
     random = np.random.default_rng(0)
     images = tf.constant(random.uniform(0, 255, (4, *image_size, 3)).astype(np.float32))
     shape = (4,) if task == "classification" else (4, *image_size, 1)
-    targets = Targets(task, "single", 3)
-    batch = {"images": images, targets.key: tf.constant(random.integers(0, 3, shape), tf.int32)}
+    targets = learning_task(task, "single", 3)
+    batch = {"images": images, targets.target_key: tf.constant(random.integers(0, 3, shape), tf.int32)}
     for phase in (Phase(name="frozen", epochs=1), Phase(name="full", epochs=1, blocks=network.outline.names)):
         before = digests(network.model)
+        apply_flags(network, phase)
         prepared = prepare(network, phase)
         optimizer = keras.optimizers.SGD(0.01)
         inputs = images if prepared.frozen_part is None else prepared.frozen_part(images, training=False)

@@ -1,8 +1,8 @@
-"""keras-cv layers whose every draw has an address instead of a generator's state.
+"""keras-cv layers made stateless: every draw has an address (seed, number) instead of a generator's state.
 
-keras-cv 0.9 draws from ``layer._random_generator``, a ``tf.random.Generator`` with state, and from factor samplers,
-which use stateful random operations. Both depend on what was drawn before and race in a parallel ``map``. Here
-stateless substitutes stand in their places: the n-th draw of a call is a function of the call's seed and of n.
+keras-cv 0.9 draws from ``layer._random_generator``, a stateful ``tf.random.Generator``, and from factor samplers, which
+use stateful random operations. Both depend on what was drawn before, and race in a parallel ``map``. This module
+replaces them by stateless ones: the n-th draw of a call is a function of the call's seed and of n.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tlkit_augment.draws import RNG, fold
 
 
 class _Draws:
-    """Counts the draws of one call; the count is known when the call is traced."""
+    """Number the draws of one call; the numbers are known when the call is traced."""
 
     def __init__(self, seed: Any) -> None:
         self._seed = seed
@@ -44,7 +44,7 @@ def _drawing_from(seed: Any) -> Iterator[None]:
 
 
 class _Generator:
-    """What keras-cv's layers use of ``tf.random.Generator``, without state."""
+    """The part of ``tf.random.Generator`` that keras-cv's layers use, without state."""
 
     def uniform(self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = tf.float32) -> Any:
         return tf.random.stateless_uniform(shape, _draws.get().next_seed(), minval, maxval, dtype, alg=RNG)
@@ -90,10 +90,10 @@ class Change:
     """A random change of images and, when it is geometric, of masks.
 
     Args:
-        image_layer: a vectorized keras-cv layer without layers inside.
-        mask_layer: the same layer with nearest-neighbour interpolation when it moves pixels, else None. Called with
-            the same seed it draws the same numbers, so masks move as the images do; keras-cv's own support of masks
-            isn't used, as its rotation turns ignored pixels into class 0.
+        image_layer: a vectorized keras-cv layer without nested layers.
+        mask_layer: the same layer with nearest-neighbour interpolation if it moves pixels, otherwise None. With the
+            same seed it draws the same numbers, so masks move with their images. keras-cv's own support for masks
+            isn't used because its rotation turns ignored pixels into class 0.
     """
 
     def __init__(self, image_layer: Any, mask_layer: Any = None) -> None:
@@ -101,20 +101,17 @@ class Change:
         self._mask_layer = mask_layer
         for layer in (image_layer, mask_layer):
             if layer is not None:
-                # Precision is for the model: bfloat16 holds neither 256 grey values nor pixel coordinates.
+                # Mixed precision is for the model; bfloat16 holds neither 256 grey values nor pixel coordinates.
                 layer.dtype_policy = "float32"
                 _make_stateless(layer)
 
     def __call__(self, images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
-        """The changed images and masks.
+        """Return the changed images and masks, in the same shapes and types.
 
         Args:
             images: float32 (N, H, W, 3) in 0–255.
-            masks: float32 (N, H, W, 1) of whole numbers, or None.
-            seed: int32 (2,).
-
-        Returns:
-            The same shapes and types.
+            masks: float32 (N, H, W, 1) with integer values, or None.
+            seed: int32 (2,); the same seed gives the same change.
         """
         with _drawing_from(seed):
             changed = self._image_layer(images)

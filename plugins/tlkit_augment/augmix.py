@@ -1,7 +1,7 @@
 """AugMix (Hendrycks et al. 2020, arXiv:1912.02781).
 
-keras-cv's own AugMix draws from generators with state, and solarizes weakly where it is told to be strong; its layers
-for single operations serve here.
+keras-cv's own AugMix draws from stateful generators and solarizes less the higher its severity. This module builds the
+method from keras-cv's layers for single operations.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tlkit_augment.warps import Augment, Warp, drawn, each_sample, on_batch, per
 def aug_mix(ctx: tlkit.AugmentContext, options: AugMixOptions) -> Augment:
     """Mix each image with a mixture of chains of operations on it.
 
-    The paper's operations; what geometric ones bring in from beyond the border is the image mirrored instead of
-    black. With masks they are left out, as a mixture of a moved and an unmoved image has no mask. The paper's
-    Jensen-Shannon loss on three views of an image is no part of this.
+    The operations are the paper's, except that geometric ones reflect the image at its border instead of filling with
+    black. With masks, geometric operations are left out: a mixture of a moved and an unmoved image has no mask. The
+    paper's Jensen-Shannon loss on three views of an image is not included.
     """
     operations = _operations(ctx, options.severity)
 
@@ -71,7 +71,7 @@ def _operations(ctx: tlkit.AugmentContext, severity: float) -> list[Warp]:
 
 
 def _posterize(severity: float, images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
-    """Keep four bits or fewer, a number drawn for each image; keras-cv's layer has the same for all."""
+    """Keep four bits or fewer, drawn per image; keras-cv's layer uses one number for all images."""
     dropped = 4 + tf.floor(4 * severity * uniform((tf.shape(images)[0],), seed))
     step = per_image(2.0**dropped)
     return tf.floor(images / step) * step, masks

@@ -13,17 +13,21 @@ from tlkit_augment.rectangles import inside
 from tlkit_augment.warps import Augment, on_batch
 
 TRIES = 10
-"""Rectangles drawn for an image, of which the first that fits is erased; the paper draws until one fits."""
+"""Rectangles drawn per image; the first that fits is erased. The paper draws until one fits."""
 
 
 def random_erasing(ctx: tlkit.AugmentContext, options: RandomErasingOptions) -> Augment | None:
-    """One rectangle of some images is overwritten; where none of ten drawn ones fits, nothing is."""
+    """Overwrite one rectangle of some images; an image that none of its drawn rectangles fits stays as it is.
+
+    Returns:
+        The policy; None at rate 0.
+    """
     if not options.rate:
         return None
 
     def warp(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
         erased = _rectangles(images, options, fold(seed, 0))
-        images = tf.where(erased, _filling(images, options, fold(seed, 1)), images)
+        images = tf.where(erased, _fill(images, options, fold(seed, 1)), images)
         if masks is not None:
             masks = tf.where(erased, tf.cast(ctx.ignore, masks.dtype), masks)
         return images, masks
@@ -32,7 +36,7 @@ def random_erasing(ctx: tlkit.AugmentContext, options: RandomErasingOptions) -> 
 
 
 def _rectangles(images: Any, options: RandomErasingOptions, seed: Any) -> Any:
-    """The pixels that are erased, bool (N, H, W, 1)."""
+    """Draw the pixels to erase, bool (N, H, W, 1)."""
     count, *size = tf.unstack(tf.shape(images)[:3])
     height, width = (tf.cast(length, tf.float32) for length in size)
     area = uniform((count, TRIES), fold(seed, 0), *options.area) * height * width
@@ -50,8 +54,8 @@ def _rectangles(images: Any, options: RandomErasingOptions, seed: Any) -> Any:
     return inside(top, left, bottom, right, (size[0], size[1]))
 
 
-def _filling(images: Any, options: RandomErasingOptions, seed: Any) -> Any:
-    """What a rectangle holds; it broadcasts against the images."""
+def _fill(images: Any, options: RandomErasingOptions, seed: Any) -> Any:
+    """Return the new content of the erased pixels, in a shape that broadcasts against the images."""
     if options.fill == "noise":
         return tf.cast(integers(tf.shape(images), seed, 0, 256), images.dtype)
     if options.fill == "mean":

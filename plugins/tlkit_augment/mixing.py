@@ -1,4 +1,4 @@
-"""Policies that mix the images of a batch with one another, and their labels or one-hot masks alike."""
+"""Policies that mix the images of a batch, and their labels or one-hot masks in the same way."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ TARGETS = ("labels", "segmentation_masks")
 
 
 def mixup(ctx: tlkit.AugmentContext, options: MixUpOptions) -> Augment | None:
-    """Weighted means of two images and of their targets (Zhang et al. 2018, arXiv:1710.09412)."""
+    """Replace images and targets by weighted means of two (Zhang et al. 2018, arXiv:1710.09412); None at rate 0."""
     if not options.rate:
         return None
 
     def augment(batch: dict[str, Any], seed: Any) -> dict[str, Any]:
         others, weights = _pairs(batch, fold(seed, 0), options)
         result = {**batch, **{key: _mean(batch[key], other, weights) for key, other in others.items()}}
-        # A weighted mean may exceed both by a rounding error.
+        # Rounding can take a weighted mean beyond both of its values.
         result["images"] = tf.clip_by_value(result["images"], *ctx.value_range)
         return result
 
     return augment
 
 
-def cutmix(options: CutMixOptions) -> Augment | None:
-    """A rectangle of another image and its mask; labels by area (Yun et al. 2019, arXiv:1905.04899)."""
+def cutmix(ctx: tlkit.AugmentContext, options: CutMixOptions) -> Augment | None:  # noqa: ARG001
+    """Paste a rectangle of another image and mask, and mix labels by area (Yun et al. 2019, arXiv:1905.04899).
+
+    Returns:
+        The policy; None at rate 0.
+    """
     if not options.rate:
         return None
 
@@ -51,7 +55,7 @@ def cutmix(options: CutMixOptions) -> Augment | None:
 
 
 def _pairs(batch: dict[str, Any], seed: Any, options: MixUpOptions | CutMixOptions) -> tuple[dict[str, Any], Any]:
-    """Images and targets of each image's partner, and each image's own weight, float32 (N,) in 0-1."""
+    """Return images and targets of each image's partner, and the weight each image keeps, float32 (N,) in 0-1."""
     count = tf.shape(batch["images"])[0]
     partners = permutation(count, fold(seed, 0))
     others = {key: tf.gather(batch[key], partners) for key in ("images", *TARGETS) if key in batch}
@@ -65,8 +69,11 @@ def _mean(own: Any, other: Any, weights: Any) -> Any:
 
 
 def _rectangles(images: Any, weights: Any, seed: Any) -> Any:
-    """The pixels of the partner, bool (N, H, W, 1): a rectangle of the image's own shape around any pixel, cut off at
-    the border, so that the area pasted may be less than 1 - weight."""
+    """Draw the pixels to take from the partner, bool (N, H, W, 1).
+
+    Each is a rectangle with the image's aspect ratio around a random pixel, clipped at the border, so the pasted area
+    can be smaller than 1 - weight.
+    """
     count, *size = tf.unstack(tf.shape(images)[:3])
     spans = []
     for number, length in enumerate(size):

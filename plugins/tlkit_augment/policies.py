@@ -1,4 +1,4 @@
-"""Policies that change each image by itself, on keras-cv's layers."""
+"""Policies that change each image on its own, built from keras-cv's layers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tlkit_augment.options import (
 from tlkit_augment.warps import Augment, drawn, each_sample, in_turn, on_batch
 
 
-def flip(options: FlipOptions) -> Augment | None:
-    """Mirror with a probability of one half in each direction."""
+def flip(ctx: tlkit.AugmentContext, options: FlipOptions) -> Augment | None:  # noqa: ARG001
+    """Mirror in each chosen direction with probability one half; return None if both are switched off."""
     modes = {
         (True, False): "horizontal",
         (False, True): "vertical",
@@ -32,7 +32,7 @@ def flip(options: FlipOptions) -> Augment | None:
 
 
 def shift_flip(ctx: tlkit.AugmentContext, options: ShiftFlipOptions) -> Augment | None:
-    """Shift, then mirror: the augmentation of Keras's example of a ResNet on CIFAR-10."""
+    """Shift, then mirror, as in Keras's example of a ResNet on CIFAR-10; return None if both are switched off."""
     changes: list[Change] = []
     if options.shift:
         changes.append(_shift(options.shift, options.fill_mode, options.fill_value, ctx.ignore))
@@ -42,13 +42,17 @@ def shift_flip(ctx: tlkit.AugmentContext, options: ShiftFlipOptions) -> Augment 
 
 
 def flip_rotate_zoom(ctx: tlkit.AugmentContext, options: FlipRotateZoomOptions) -> Augment | None:
-    """Mirror, rotate, zoom (Chollet 2021, Deep Learning with Python, 2nd edition, section 8.2.5)."""
+    """Mirror, rotate, zoom (Chollet 2021, Deep Learning with Python, 2nd edition, section 8.2.5).
+
+    Returns:
+        The policy; None if everything is switched off.
+    """
     changes = _moves(flip=options.flip, rotate=options.rotate, zoom=options.zoom)
     return on_batch(in_turn(changes), ctx.value_range) if changes else None
 
 
 def basic(ctx: tlkit.AugmentContext, options: BasicOptions) -> Augment | None:
-    """Mirror, shift, rotate, zoom, then brightness, contrast and saturation; each with its own draws."""
+    """Mirror, shift, rotate, zoom, then change brightness, contrast and saturation; return None if all are off."""
     color = options.color
     changes = [
         *_moves(flip=options.flip, shift=options.shift, rotate=options.rotate, zoom=options.zoom),
@@ -58,7 +62,7 @@ def basic(ctx: tlkit.AugmentContext, options: BasicOptions) -> Augment | None:
 
 
 def color_jitter(ctx: tlkit.AugmentContext, options: ColorJitterOptions) -> Augment | None:
-    """Brightness, contrast, saturation, then hue; masks are passed on as they are."""
+    """Change brightness, contrast, saturation, then hue; return None if all are off. Masks stay as they are."""
     changes = _colors(
         ctx,
         brightness=options.brightness,
@@ -70,7 +74,7 @@ def color_jitter(ctx: tlkit.AugmentContext, options: ColorJitterOptions) -> Augm
 
 
 def rand_augment(ctx: tlkit.AugmentContext, options: RandAugmentOptions) -> Augment:
-    """RandAugment: for each image some of the operations of keras-cv's standard policy, drawn with replacement."""
+    """RandAugment (Cubuk et al. 2019, arXiv:1909.13719): draw operations of keras-cv's standard policy per image."""
     images, masks = (
         keras_cv.layers.RandAugment.get_standard_policy(
             ctx.value_range, options.magnitude, options.magnitude_stddev, geometric=options.geometric
@@ -106,11 +110,11 @@ def _colors(
     if contrast:
         changes.append(Change(layers.RandomContrast(factor=contrast, value_range=ctx.value_range)))
     if saturation:
-        # The layer multiplies the saturation by f / (1 - f).
+        # For a drawn factor f the layer multiplies the saturation by f / (1 - f).
         low, high = (factor / (1 + factor) for factor in (1 - saturation, 1 + saturation))
         changes.append(Change(layers.RandomSaturation(factor=(low, high))))
     if hue:
-        # The layer turns by up to half of its factor.
+        # The layer rotates the hue by up to half of its factor.
         changes.append(Change(layers.RandomHue(factor=2 * hue, value_range=ctx.value_range)))
     return changes
 

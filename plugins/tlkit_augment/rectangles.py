@@ -1,4 +1,4 @@
-"""Rectangles in a batch of images."""
+"""Rectangles in a batch of images, as masks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import tensorflow as tf
 
 
 def inside(top: Any, left: Any, bottom: Any, right: Any, size: tuple[Any, Any]) -> Any:
-    """Where the pixels of one rectangle an image are: bool (N, H, W, 1).
+    """Return which pixels lie in a rectangle, one rectangle per image: bool (N, H, W, 1).
 
     Args:
-        top: int32 (N,), the first row in it; ``left`` the first column.
-        left: see ``top``.
-        bottom: int32 (N,), the first row below it; ``right`` the first column beside it.
-        right: see ``bottom``.
-        size: (H, W).
+        top: first row of each rectangle, int32 (N,).
+        left: first column, int32 (N,).
+        bottom: row after the last one, int32 (N,).
+        right: column after the last one, int32 (N,).
+        size: height and width of the images.
     """
     rows, columns = (tf.range(length)[tf.newaxis] for length in size)
     in_rows = (rows >= top[:, tf.newaxis]) & (rows < bottom[:, tf.newaxis])

@@ -1,4 +1,4 @@
-"""Changes of a batch put together: one after the other, drawn at random, or sample by sample."""
+"""Combine changes of a batch: one after the other, drawn at random, or sample by sample."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import tensorflow as tf
 from tlkit_augment.draws import fold, integers, uniform
 
 Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
-"""``augment(batch, seed)`` of the contract."""
+"""``augment(batch, seed)`` → batch, as ``tlkit.Augmentation.build`` returns it."""
 
 Warp = Callable[[Any, Any, Any], tuple[Any, Any]]
 """``(images, masks or None, seed)`` → the changed images and masks."""
 
 
 def in_turn(changes: Sequence[Warp]) -> Warp:
-    """Each of the changes with draws of its own."""
+    """Apply every change, each with its own draws."""
 
     def warp(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
         for number, change in enumerate(changes):
@@ -29,9 +29,12 @@ def in_turn(changes: Sequence[Warp]) -> Warp:
 
 
 def drawn(changes: Sequence[Warp], times: Any, rate: float) -> Warp:
-    """``times`` times: one of the changes, drawn for the whole batch, with the probability ``rate``.
+    """Apply ``times`` changes, each drawn for the whole batch and applied with probability ``rate``.
 
-    ``times`` is an int or an int32 scalar.
+    Args:
+        changes: the changes to draw from, with replacement.
+        times: number of draws, an int or an int32 scalar.
+        rate: probability that a drawn change is applied.
     """
 
     def warp(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
@@ -46,7 +49,7 @@ def drawn(changes: Sequence[Warp], times: Any, rate: float) -> Warp:
             images, *masks = tf.switch_case(tf.where(made, chosen, len(changes)), branches)
             return step + 1, tf.ensure_shape(images, shape), *masks
 
-        # A loop in the graph: each operation is traced once and not once a step.
+        # A loop in the graph: each operation is traced once instead of once per step.
         _, images, *changed = tf.while_loop(lambda step, *_: step < times, draw, (0, *_tensors(images, masks)))
         return images, changed[0] if changed else None
 
@@ -54,7 +57,7 @@ def drawn(changes: Sequence[Warp], times: Any, rate: float) -> Warp:
 
 
 def each_sample(warp: Warp) -> Warp:
-    """The samples one by one, each with its own draws, so that only what was drawn for a sample is computed."""
+    """Apply a change to each sample on its own, so that only what was drawn for a sample is computed."""
 
     def each(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
         def one(sample: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -71,7 +74,7 @@ def each_sample(warp: Warp) -> Warp:
 
 
 def _tensors(images: Any, masks: Any) -> tuple[Any, ...]:
-    """Without the None that stands for no masks: graph loops and branches take tensors only."""
+    """Leave out masks that are None: loops and branches of the graph take only tensors."""
     return (images,) if masks is None else (images, masks)
 
 
@@ -80,20 +83,20 @@ def _present(warp: Warp, images: Any, masks: Any, seed: Any) -> tuple[Any, ...]:
 
 
 def per_image(values: Any, rank: int = 4) -> Any:
-    """A value for each image, (N,), in a shape of that rank that multiplies what the images have."""
+    """Reshape one value per image, (N,), so that it broadcasts against a batch of that rank."""
     return tf.reshape(values, [-1] + [1] * (rank - 1))
 
 
 def on_batch(warp: Warp, value_range: tuple[float, float] = (0.0, 255.0), *, masks: bool = True) -> Augment:
-    """``augment(batch, seed)`` of the contract; everything but images and masks is passed on as it is.
+    """Make an ``augment(batch, seed)`` that applies ``warp`` to the images and leaves all other entries unchanged.
 
     Args:
-        warp: what is done; gets and gives float32.
-        value_range: to which images are cut.
-        masks: whether ``warp`` changes masks. If not, they are passed on too, whatever they hold.
+        warp: the change; takes and returns float32.
+        value_range: range to which the images are clipped.
+        masks: whether ``warp`` changes masks too; if not, masks are passed through, whatever their form.
     """
 
-    # keras-cv's Equalization needs AutoGraph, which a caller may have switched off for its own function.
+    # keras-cv's Equalization needs AutoGraph, which the caller may have switched off.
     @tf.function(autograph=True, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def changed(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
         shapes = images.shape, None if masks is None else masks.shape

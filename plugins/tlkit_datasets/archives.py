@@ -1,4 +1,4 @@
-"""Unpacking what a publisher packed: safely, and whole or not at all."""
+"""Unpack a publisher's archive safely, and completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from pathlib import Path
 
 import tlkit
 
-LARGEST = 4_000_000_000
-"""Bytes that an archive may hold unpacked; the largest of these data sets has less than a quarter."""
+MAX_UNPACKED = 4_000_000_000
+"""Maximum size of an archive's contents in bytes; the largest of these data sets takes less than a quarter."""
 
 
 def cache_folder(name: str) -> Path:
-    """The data set's folder in the user's cache."""
+    """Return the data set's folder in the user's cache."""
     from platformdirs import user_cache_path
 
     return user_cache_path("tlkit", appauthor=False) / name
 
 
 def unpack(archive: Path, target: Path, inside: str = "") -> None:
-    """Unpack a .zip or .tar archive to a folder of its own first, so that a half is never taken for the whole.
+    """Unpack a .zip or .tar archive into a temporary folder, then rename it, so that ``target`` is always complete.
 
     Args:
-        archive: the file.
-        target: the folder that appears; one that is there already stays.
-        inside: the folder in the archive that becomes ``target``; empty: all of the archive.
+        archive: the file to unpack.
+        target: the folder to create; one that exists already is left as it is.
+        inside: the folder in the archive that becomes ``target``; empty: the whole archive.
 
     Raises:
-        DataError: it can't be unpacked, lacks ``inside``, holds links or paths that lead out of it, or is larger
-            than ``LARGEST``.
+        DataError: the archive can't be unpacked, lacks ``inside``, has links or paths that lead out of it, or unpacks
+            to more than ``MAX_UNPACKED``.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
@@ -44,7 +44,7 @@ def unpack(archive: Path, target: Path, inside: str = "") -> None:
         else:
             _untar(archive, temporary)
         if not (temporary / inside).is_dir():
-            raise tlkit.DataError(f"{archive}: has no folder {inside}; {_remedy(archive)}")
+            raise tlkit.DataError(f"{archive}: the archive has no folder {inside}; {_remedy(archive)}")
         if not target.is_dir():
             (temporary / inside).rename(target)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -56,12 +56,12 @@ def unpack(archive: Path, target: Path, inside: str = "") -> None:
 
 
 def reason(error: Exception) -> str:
-    """What an unpacker complains of, without tarfile's list of all that it tried."""
+    """Return the error's message without tarfile's list of every format it tried."""
     return str(error).split(":\n")[0] or type(error).__name__
 
 
 def _remedy(archive: Path) -> str:
-    return f"if {archive.name} was cut off or changed, remove it and fetch it again"
+    return f"if {archive.name} is incomplete or was changed, remove it and fetch it again"
 
 
 def _check(archive: Path, name: str, *, link: bool, total: int) -> None:
@@ -69,8 +69,8 @@ def _check(archive: Path, name: str, *, link: bool, total: int) -> None:
     if link or outside:
         what = "a link" if link else "a path that leads out of the archive"
         raise tlkit.DataError(f"{archive}: {name!r} is {what}; this is not the publisher's file, so it is not unpacked")
-    if total > LARGEST:
-        raise tlkit.DataError(f"{archive}: holds more than {LARGEST / 1e9:g} GB; this is not the publisher's file")
+    if total > MAX_UNPACKED:
+        raise tlkit.DataError(f"{archive}: holds more than {MAX_UNPACKED / 1e9:g} GB; this is not the publisher's file")
 
 
 def _unzip(archive: Path, folder: Path) -> None:
@@ -80,7 +80,7 @@ def _unzip(archive: Path, folder: Path) -> None:
             total += entry.file_size
             _check(archive, entry.filename, link=stat.S_ISLNK(entry.external_attr >> 16), total=total)
             if entry.flag_bits & 1:
-                raise tlkit.DataError(f"{archive}: is encrypted; unpack it and give the folder")
+                raise tlkit.DataError(f"{archive}: the archive is encrypted; unpack it and give the folder instead")
         file.extractall(folder)
 
 

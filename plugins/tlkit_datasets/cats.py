@@ -1,4 +1,4 @@
-"""Cats and dogs: Microsoft's cut of Asirra (Elson, Douceur, Howell and Saul, CCS 2007), also Kaggle's dogs-vs-cats."""
+"""Cats and dogs: Microsoft's subset of Asirra (Elson et al., CCS 2007), which is also Kaggle's dogs-vs-cats."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from pathlib import Path
 
 import tlkit
 from tlkit_datasets.archives import cache_folder, unpack
-from tlkit_datasets.files import existing_folder, key_of
 from tlkit_datasets.options import CatsVsDogsOptions
 
-# microsoft.com/download/details.aspx?id=54765. The publisher gives no digest; this one is of gomlx/gomlx,
-# examples/dogsvscats, which fetches the same address.
+# microsoft.com/download/details.aspx?id=54765. The publisher gives no digest; this one is from gomlx/gomlx,
+# examples/dogsvscats, which downloads the same file.
 URL = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/"
 ARCHIVE = ("kagglecatsanddogs_5340.zip", "sha256:b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9")
 CLASSES = ("cat", "dog")
@@ -27,32 +26,34 @@ _EXPECTED = (
 
 
 def open_cats_vs_dogs(ctx: tlkit.DatasetContext, options: CatsVsDogsOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    """List the photos, in the order of their numbers; files that can't be decoded are found while decoding.
+    """List the photos in the order of their numbers; damaged files are found later, when they are decoded.
 
     Raises:
-        DataError: there is no such layout, a class is missing, or the download failed.
+        DataError: the folder has none of the known layouts, a class is missing, or the download failed.
     """
     root = _located(_source(options.path))
-    found: dict[str, dict[int, Path]] = {name: {} for name in CLASSES}
+    photos: dict[str, dict[int, Path]] = {name: {} for name in CLASSES}
     set_aside = []
-    for folder, of_class in _folders(root):
+    for folder, folder_class in _folders(root):
         for file in sorted(folder.iterdir()):
             if tlkit.files.is_junk(file.name) or not file.is_file():
                 continue
             match = _NAME.fullmatch(file.name)
-            named = (match[1] or of_class).lower() if match else ""
-            if match is None or not named or of_class not in ("", named):
-                set_aside.append(tlkit.SetAside(key_of(file, root), "not a photo of the data set by its name"))
-            elif int(match[2]) in found[named]:
-                set_aside.append(tlkit.SetAside(key_of(file, root), f"{named} {match[2]} is there twice"))
+            name = (match[1] or folder_class).lower() if match else ""
+            if match is None or not name or folder_class not in ("", name):
+                reason = "not a photo of the data set by its name"
+            elif int(match[2]) in photos[name]:
+                reason = f"{name} {match[2]} exists twice"
             else:
-                found[named][int(match[2])] = file
-    _check(root, found)
+                photos[name][int(match[2])] = file
+                continue
+            set_aside.append(tlkit.SetAside(tlkit.files.key_of(file, root), reason))
+    _check(root, photos)
     return tlkit.SampleSet(
         samples=tuple(
-            tlkit.Sample(key_of(file, root), file, label=label)
+            tlkit.Sample(tlkit.files.key_of(file, root), file, label=label)
             for label, name in enumerate(CLASSES)
-            for _, file in sorted(found[name].items())[: options.per_class]
+            for _, file in sorted(photos[name].items())[: options.per_class]
         ),
         classes=CLASSES,
         set_aside=tuple(set_aside),
@@ -61,6 +62,7 @@ def open_cats_vs_dogs(ctx: tlkit.DatasetContext, options: CatsVsDogsOptions) -> 
 
 
 def _source(path: Path | None) -> Path:
+    """Return the folder that ``data.path`` names, or the cached one of its zip or of the download."""
     cache = cache_folder("cats_vs_dogs")
     if path is None:
         target = cache / _INSIDE
@@ -70,7 +72,7 @@ def _source(path: Path | None) -> Path:
         return target
     path = tlkit.files.expanded(path)
     if not path.is_file():
-        return existing_folder(path, "data.path")
+        return tlkit.files.existing_folder(path, "data.path")
     target = cache / f"zip-{_content_digest(path)}"
     if not target.is_dir():
         unpack(path, target)
@@ -78,17 +80,19 @@ def _source(path: Path | None) -> Path:
 
 
 def _content_digest(archive: Path) -> str:
-    """Of the names, sizes and checksums that a zip lists: the same zip is unpacked once, wherever it lies."""
+    """Hash the names, sizes and checksums listed in a zip, so that it is unpacked once, wherever it lies."""
     try:
         with zipfile.ZipFile(archive) as file:
             entries = [f"{entry.filename}\0{entry.file_size}\0{entry.CRC}" for entry in file.infolist()]
     except (zipfile.BadZipFile, OSError) as error:
-        raise tlkit.DataError(f"data.path: {archive}: not a zip, or cut off: {error}; expected {_EXPECTED}") from error
+        raise tlkit.DataError(
+            f"data.path: {archive}: not a zip, or incomplete: {error}; expected {_EXPECTED}"
+        ) from error
     return hashlib.sha256("\n".join(entries).encode()).hexdigest()[:16]
 
 
 def _located(root: Path) -> Path:
-    """The folder that has the class folders, or the photos of both classes."""
+    """Return the folder that has the class folders, or the photos of both classes."""
     below = {folder.name.lower(): folder for folder in tlkit.files.subfolders(root)}
     if _has_photos(root) or any(name in below for name in CLASSES):
         return root
@@ -98,7 +102,7 @@ def _located(root: Path) -> Path:
 
 
 def _folders(root: Path) -> list[tuple[Path, str]]:
-    """The folders with photos, each with the class that it is of; empty where the photos' names tell it."""
+    """Return each folder of photos with its class; an empty class if the photos' names tell it."""
     below = [(folder, folder.name.lower()) for folder in tlkit.files.subfolders(root) if folder.name.lower() in CLASSES]
     return below or [(root, "")]
 
@@ -108,12 +112,12 @@ def _has_photos(folder: Path) -> bool:
     return any(match is not None and match[1] is not None for match in matches)
 
 
-def _check(root: Path, found: Mapping[str, Mapping[int, Path]]) -> None:
-    missing = [name for name in CLASSES if not found[name]]
+def _check(root: Path, photos: Mapping[str, Mapping[int, Path]]) -> None:
+    missing = [name for name in CLASSES if not photos[name]]
     if len(missing) == len(CLASSES):
         raise tlkit.DataError(f"data.path: no photos of cats and dogs in {root.absolute()}; expected {_EXPECTED}")
     if missing:
         raise tlkit.DataError(
-            f"data.path: {root.absolute()} has {sum(map(len, found.values()))} photos, but none of a {missing[0]}; "
+            f"data.path: {root.absolute()} has {sum(map(len, photos.values()))} photos, but none of a {missing[0]}; "
             f"expected {_EXPECTED}"
         )

@@ -12,8 +12,8 @@ import tlkit
 from tlkit_datasets.archives import cache_folder, reason
 from tlkit_datasets.options import Cifar100Options, PublishedOptions
 from tlkit_datasets.published import (
-    BROKEN,
-    LARGEST_ARRAYS,
+    MAX_ARRAYS,
+    READ_ERRORS,
     Arrays,
     Published,
     checked_labels,
@@ -61,15 +61,15 @@ FINE_TO_COARSE = tuple(
 
 @dataclass(frozen=True)
 class Archive:
-    """The publisher's binary version.
+    """The publisher's binary version of a data set.
 
     Args:
-        file: its name.
-        digest: as the publisher's page gives it.
-        train: the files with training records, in order.
-        test: the files with test records.
-        label_bytes: that each record begins with; the last is the (fine) class. The pixels follow: 1,024 bytes
-            each of red, green and blue.
+        file: name of the archive.
+        digest: its digest as given on the publisher's page.
+        train: files in it with training records, in order.
+        test: files in it with test records.
+        label_bytes: label bytes at the start of each record; the last is the (fine) class. The pixels follow: 1,024
+            bytes each of red, green and blue.
     """
 
     file: str
@@ -94,10 +94,10 @@ ARCHIVES = {
 
 
 def open_cifar10(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    """60,000 colour images of 32 pixels in ten classes, with the official test set.
+    """Read 60,000 colour images of 32 x 32 pixels in ten classes, with the official test set.
 
     Raises:
-        DataError: ``path`` is not such a data set, or the download failed.
+        DataError: ``path`` is not this data set, or the download failed.
     """
     published, arrays, source = _opened("cifar10", "CIFAR-10", options.path)
     labels = checked_labels(published, arrays, source, len(CIFAR10_CLASSES))
@@ -105,32 +105,34 @@ def open_cifar10(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.
 
 
 def open_cifar100(ctx: tlkit.DatasetContext, options: Cifar100Options) -> tlkit.SampleSet:  # noqa: ARG001
-    """60,000 colour images of 32 pixels in 100 classes or their 20 superclasses, with the official test set.
+    """Read 60,000 colour images of 32 x 32 pixels in 100 classes or 20 superclasses, with the official test set.
 
-    An .npz holds fine labels, or coarse ones where a label has more training images than a fine class can have.
+    The labels of an .npz are taken as fine, unless one of them has more training images than a fine class has.
 
     Raises:
-        DataError: ``path`` is not such a data set, or the download failed.
+        DataError: ``path`` is not this data set, has coarse labels where fine ones are asked for, or the download
+            failed.
     """
     published, arrays, source = _opened("cifar100", "CIFAR-100", options.path)
-    found = checked_labels(published, arrays, source, len(FINE_CLASSES))
-    most = int(np.bincount(found["train"], minlength=1).max())
-    if most <= _FINE_IMAGES:
+    labels = checked_labels(published, arrays, source, len(FINE_CLASSES))
+    largest = int(np.bincount(labels["train"], minlength=1).max())
+    if largest <= _FINE_IMAGES:
         if options.labels == "fine":
-            return sample_set(published, arrays, found, FINE_CLASSES)
+            return sample_set(published, arrays, labels, FINE_CLASSES)
         table = np.array(FINE_TO_COARSE)
-        found = {split: table[numbers] for split, numbers in found.items()}
+        labels = {split: table[numbers] for split, numbers in labels.items()}
     elif options.labels == "fine":
         raise tlkit.DataError(
-            f"{source}: a label has {most} training images, a fine class of CIFAR-100 has {_FINE_IMAGES}; with coarse "
-            'labels set data.labels = "coarse"'
+            f"{source}: a label has {largest} training images, but a fine class of CIFAR-100 has {_FINE_IMAGES}; for "
+            'coarse labels set data.labels = "coarse"'
         )
     else:
-        found = checked_labels(published, arrays, source, len(COARSE_CLASSES))
-    return sample_set(published, arrays, found, COARSE_CLASSES)
+        labels = checked_labels(published, arrays, source, len(COARSE_CLASSES))
+    return sample_set(published, arrays, labels, COARSE_CLASSES)
 
 
 def _opened(name: str, title: str, path: Path | None) -> tuple[Published, Arrays, Path]:
+    """Return the data set's description, its arrays, and the file they were read from."""
     archive = ARCHIVES[name]
     published = Published(
         name,
@@ -152,29 +154,36 @@ def _opened(name: str, title: str, path: Path | None) -> tuple[Published, Arrays
 
 
 def _records(source: Path, archive: Archive, title: str) -> Arrays:
-    found: dict[str, bytes] = {}
-    try:
-        with tarfile.open(source) as tar:
-            for member in tar:
-                name = Path(member.name).name
-                stream = tar.extractfile(member) if name in archive.train + archive.test else None
-                if member.size > LARGEST_ARRAYS:
-                    raise tlkit.DataError(f"{source}: {name} has {member.size} bytes; this is not the publisher's file")
-                if stream is not None:
-                    found[name] = stream.read()
-    except (*BROKEN, tarfile.TarError) as error:
-        raise tlkit.DataError(f"{source}: can't be unpacked: {reason(error)}; remove it and fetch it again") from error
-    missing = [name for name in archive.train + archive.test if name not in found]
+    """Read the arrays from the publisher's binary version."""
+    content = _members(source, archive)
+    missing = [name for name in archive.train + archive.test if name not in content]
     if missing:
         raise tlkit.DataError(
             f"{source}: not {title}'s binary version: it lacks {', '.join(missing)}; expected {archive.file} from {URL}"
         )
     arrays: Arrays = {}
     for split, names in (("train", archive.train), ("test", archive.test)):
-        content = np.frombuffer(b"".join(found[name] for name in names), np.uint8)
-        if len(content) % (archive.label_bytes + _PIXELS):
-            raise tlkit.DataError(f"{source}: not {title}'s binary version: {', '.join(names)} is cut off")
-        records = content.reshape(-1, archive.label_bytes + _PIXELS)
+        values = np.frombuffer(b"".join(content[name] for name in names), np.uint8)
+        if len(values) % (archive.label_bytes + _PIXELS):
+            raise tlkit.DataError(f"{source}: not {title}'s binary version: {', '.join(names)} is incomplete")
+        records = values.reshape(-1, archive.label_bytes + _PIXELS)
         arrays[f"x_{split}"] = records[:, archive.label_bytes :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         arrays[f"y_{split}"] = records[:, archive.label_bytes - 1]
     return arrays
+
+
+def _members(source: Path, archive: Archive) -> dict[str, bytes]:
+    """Return the content of the archive's files with records, by name without folder."""
+    content: dict[str, bytes] = {}
+    try:
+        with tarfile.open(source) as tar:
+            for member in tar:
+                name = Path(member.name).name
+                stream = tar.extractfile(member) if name in archive.train + archive.test else None
+                if member.size > MAX_ARRAYS:
+                    raise tlkit.DataError(f"{source}: {name} has {member.size} bytes; this is not the publisher's file")
+                if stream is not None:
+                    content[name] = stream.read()
+    except (*READ_ERRORS, tarfile.TarError) as error:
+        raise tlkit.DataError(f"{source}: can't be unpacked: {reason(error)}; remove it and fetch it again") from error
+    return content

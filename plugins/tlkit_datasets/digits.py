@@ -1,23 +1,21 @@
-"""Data made from what scikit-learn ships: nothing to download."""
+"""Data sets made from what scikit-learn ships, without a download."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 import tlkit
-
-if TYPE_CHECKING:
-    from tlkit_datasets.options import DigitScenesOptions, DigitsOptions
+from tlkit_datasets.options import DigitScenesOptions, DigitsOptions
 
 _STROKE = 0.35
-"""Share of full ink from which a pixel of a digit counts as the digit."""
+"""Minimum fraction of full ink at which a pixel counts as part of the digit."""
 
 
 def open_digits(ctx: tlkit.DatasetContext, options: DigitsOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    """1,797 handwritten digits (Alpaydin and Kaynak 1998), uint8 (8, 8)."""
+    """Read 1,797 handwritten digits (Alpaydin and Kaynak 1998), uint8 (8, 8)."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -27,9 +25,9 @@ def open_digits(ctx: tlkit.DatasetContext, options: DigitsOptions) -> tlkit.Samp
 
 
 def open_digit_scenes(ctx: tlkit.DatasetContext, options: DigitScenesOptions) -> tlkit.SampleSet:
-    """Digits pasted at random sizes, angles, colours and contrasts over crops of two photographs.
+    """Paste digits at random sizes, angles, colours and contrasts over crops of two photographs.
 
-    The same seed gives the same scenes. The pasted pixels are the mask.
+    The pasted pixels are the mask. The same seed gives the same scenes.
     """
     from sklearn.datasets import load_digits, load_sample_images
 
@@ -54,7 +52,7 @@ def open_digit_scenes(ctx: tlkit.DatasetContext, options: DigitScenesOptions) ->
 
 
 def _background(photo: Image.Image, size: int, random: np.random.Generator) -> np.ndarray:
-    """A crop at a random place and scale, float64 (size, size, 3)."""
+    """Return a crop of the photo at a random place and scale, float64 (size, size, 3)."""
     side = int(random.integers(size, min(photo.size) + 1)) if min(photo.size) > size else min(photo.size)
     left = int(random.integers(photo.width - side + 1))
     top = int(random.integers(photo.height - side + 1))
@@ -63,6 +61,7 @@ def _background(photo: Image.Image, size: int, random: np.random.Generator) -> n
 
 
 def _paste(scene: np.ndarray, mask: np.ndarray, ink: np.ndarray, number: int, random: np.random.Generator) -> None:
+    """Draw a digit into a scene, and its class number into the mask, at a random place."""
     size = scene.shape[0]
     side = int(random.uniform(0.22, 0.5) * size)
     angle = float(random.uniform(-35, 35))

@@ -10,7 +10,7 @@ import numpy as np
 import tlkit
 from tlkit_datasets.archives import cache_folder
 from tlkit_datasets.options import PublishedOptions
-from tlkit_datasets.published import BROKEN, LARGEST_ARRAYS, Published, checked_labels, existing, read_npz, sample_set
+from tlkit_datasets.published import MAX_ARRAYS, READ_ERRORS, Published, checked_labels, existing, read_npz, sample_set
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FILES = {
@@ -41,10 +41,10 @@ CLASSES = (
 
 
 def open_fashion_mnist(ctx: tlkit.DatasetContext, options: PublishedOptions) -> tlkit.SampleSet:  # noqa: ARG001
-    """70,000 grey images of 28 pixels in ten classes, with the official test set.
+    """Read 70,000 grey images of 28 x 28 pixels in ten classes, with the official test set.
 
     Raises:
-        DataError: ``path`` is not such a data set, or the download failed.
+        DataError: ``path`` is not this data set, or the download failed.
     """
     path = options.path
     source = cache_folder("fashion_mnist") if path is None else existing(path, FASHION)
@@ -62,16 +62,16 @@ def open_fashion_mnist(ctx: tlkit.DatasetContext, options: PublishedOptions) -> 
 
 
 def _idx(file: Path) -> np.ndarray:
-    """An array of unsigned bytes in the IDX format (yann.lecun.com/exdb/mnist): magic, sizes, values."""
+    """Read an array of unsigned bytes in the IDX format (yann.lecun.com/exdb/mnist): magic, sizes, values."""
     try:
         with gzip.open(file) as stream:
-            content = stream.read(LARGEST_ARRAYS + 1)
-    except BROKEN as error:
+            content = stream.read(MAX_ARRAYS + 1)
+    except READ_ERRORS as error:
         raise tlkit.DataError(f"{file}: can't be unpacked: {error}; remove it and fetch it again") from error
-    if len(content) > LARGEST_ARRAYS:
-        raise tlkit.DataError(f"{file}: unpacks to more than {LARGEST_ARRAYS} bytes; remove it and fetch it again")
+    if len(content) > MAX_ARRAYS:
+        raise tlkit.DataError(f"{file}: unpacks to more than {MAX_ARRAYS} bytes; remove it and fetch it again")
     rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     sizes = tuple(int(size) for size in np.frombuffer(content[4 : 4 + 4 * rank], ">u4"))
     if not rank or len(content) != 4 + 4 * rank + int(np.prod(sizes)):
-        raise tlkit.DataError(f"{file}: not an IDX file of unsigned bytes, or cut off; remove it and fetch it again")
+        raise tlkit.DataError(f"{file}: not an IDX file of unsigned bytes, or incomplete; remove it and fetch it again")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(sizes)

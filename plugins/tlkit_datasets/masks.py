@@ -4,44 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tlkit
-from tlkit_datasets.files import existing_folder, key_of
+from tlkit_datasets.options import MasksOptions
 from tlkit_datasets.values import mask_table
 
-if TYPE_CHECKING:
-    from tlkit_datasets.options import MasksOptions
 
-
-def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.SampleSet:
-    """Pair the images of a folder with the masks of another by their paths without suffix.
+def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.SampleSet:  # noqa: ARG001
+    """Pair the images of one folder with the masks of another by their relative paths without suffix.
 
     Raises:
-        DataError: a folder is missing, names are ambiguous, or no image has a mask.
+        DataError: a folder does not exist, names are ambiguous, or no image has a mask.
     """
-    del ctx
-    images_root = existing_folder(options.images, "data.images")
-    masks_root = existing_folder(options.masks, "data.masks")
+    images_root = tlkit.files.existing_folder(options.images, "data.images")
+    masks_root = tlkit.files.existing_folder(options.masks, "data.masks")
     classes, table, colors = mask_table(options.values, options.ignore, options.other)
     masks = _by_stem(masks_root, tlkit.files.images_in(masks_root), options.mask_suffix)
     images = _images(images_root, masks_root, options.mask_suffix)
     samples = []
     set_aside = []
-    split_of = _splits(images_root)
+    split_of = _split_function(images_root)
     for stem, file in images.items():
-        key = key_of(file, images_root)
+        key = tlkit.files.key_of(file, images_root)
         if stem in masks:
             samples.append(tlkit.Sample(key, file, mask=masks[stem], split=split_of(file)))
         else:
             set_aside.append(tlkit.SetAside(key, f"no mask {stem}{options.mask_suffix}.* in {options.masks}"))
     for stem, file in masks.items():
         if stem not in images:
-            set_aside.append(tlkit.SetAside(f"{masks_root}/{key_of(file, masks_root)}", "mask without an image"))
+            key = f"{masks_root}/{tlkit.files.key_of(file, masks_root)}"
+            set_aside.append(tlkit.SetAside(key, "mask without an image"))
     if not samples:
         raise tlkit.DataError(
-            f"data.masks: none of {len(images)} images in {images_root} has a mask of its name among {len(masks)} in "
-            f'{masks_root}; if the masks are called like "a_mask.png", set data.mask_suffix = "_mask"'
+            f"data.masks: none of the {len(images)} images in {images_root} has a mask of the same name among the "
+            f'{len(masks)} in {masks_root}; if the masks are named like "a_mask.png", set data.mask_suffix = "_mask"'
         )
     return tlkit.SampleSet(
         samples=tuple(sorted(samples, key=lambda sample: sample.key)),
@@ -54,7 +50,7 @@ def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.Sample
 
 
 def _images(root: Path, masks_root: Path, mask_suffix: str) -> dict[str, Path]:
-    """The images by their stems, without the masks that lie among them or in a folder below."""
+    """Return the images by stem, without masks that lie among them or in a folder below them."""
     inner, outer = masks_root.resolve(), root.resolve()
     files = tlkit.files.images_in(root)
     if inner == outer and mask_suffix:
@@ -65,22 +61,24 @@ def _images(root: Path, masks_root: Path, mask_suffix: str) -> dict[str, Path]:
 
 
 def _by_stem(root: Path, files: Iterable[Path], suffix: str = "") -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    """Return the files whose stem ends with ``suffix``, by their relative path without it and the file's suffix."""
+    by_stem: dict[str, Path] = {}
     for file in files:
         if not file.stem.endswith(suffix):
             continue
         name = file.stem[: len(file.stem) - len(suffix)]
         stem = (file.relative_to(root).parent / name).as_posix()
-        if stem in found:
+        if stem in by_stem:
             raise tlkit.DataError(
-                f"{found[stem]} and {file} have the same name but for the suffix, so their pair is not clear; "
+                f"{by_stem[stem]} and {file} have the same name but for the suffix, so their pair is ambiguous; "
                 "rename or remove one"
             )
-        found[stem] = file
-    return found
+        by_stem[stem] = file
+    return by_stem
 
 
-def _splits(root: Path) -> Callable[[Path], tlkit.Split | None]:
+def _split_function(root: Path) -> Callable[[Path], tlkit.Split | None]:
+    """Return a function from an image to the split of the folder it lies in."""
     folders = {folder: split for split, folder in tlkit.files.split_folders(root).items() if split is not None}
 
     def split_of(file: Path) -> tlkit.Split | None:

@@ -1,4 +1,4 @@
-"""Options of the data sets. Imports nothing heavy."""
+"""The options of each data set."""
 
 from __future__ import annotations
 
@@ -9,57 +9,62 @@ from pydantic import Field
 
 import tlkit
 
+_VALUES = (
+    'table from pixel value such as "255", or colour such as "#ff0000" or "255,0,0", to class name; several values may '
+    "have the same class"
+)
+_IGNORE = "pixel values or colours that count neither in the loss nor in the metrics"
+
 
 class FolderOptions(tlkit.Options):
-    """A folder of class folders."""
+    """Options of ``folder``."""
 
     path: Path = Field(
-        description="a folder with a folder a class, with or without train, val(idation) and test folders above them"
+        description="folder with one folder per class, with or without train, val(idation) and test folders above them"
     )
 
 
 class MasksOptions(tlkit.Options):
-    """Images and masks of the same names."""
+    """Options of ``masks``."""
 
-    images: Path = Field(description="the folder of the images, with or without train, val and test folders in it")
-    masks: Path = Field(description="the folder of the masks, laid out as the images' folder")
-    values: dict[str, str] = Field(
-        min_length=1,
-        description='pixel value such as "255", or colour such as "#ff0000" or "255,0,0" = class name; '
-        "several values may have the same class",
+    images: Path = Field(description="folder of the images, with or without train, val and test folders in it")
+    masks: Path = Field(description="folder of the masks, laid out like the images' folder")
+    values: dict[str, str] = Field(min_length=1, description=_VALUES)
+    ignore: tuple[str, ...] = Field((), description=_IGNORE)
+    other: str | None = Field(None, description="class of all values not in the table; none: they are an error")
+    mask_suffix: str = Field(
+        "", description="what a mask's name adds to its image's: \"_mask\" for a.jpg and a_mask.png"
     )
-    ignore: tuple[str, ...] = Field(
-        (), description="pixel values or colours that count neither in the loss nor a metric"
-    )
-    other: str | None = Field(
-        None, description="class of all values that are not in the table; none: they are an error"
-    )
-    mask_suffix: str = Field("", description="what a mask's name has behind its image's: \"_mask\" for a_mask.png")
 
 
 class CsvOptions(tlkit.Options):
-    """A table of images."""
+    """Options of ``csv``."""
 
-    path: Path = Field(description="the CSV file, with a header")
-    root: Path | None = Field(None, description="what the image paths are relative to; none: the CSV file's folder")
-    image: str = Field("image", description="column with the image's path")
-    label: str | None = Field("label", description="column with the class name(s), for classification")
-    separator: str | None = Field(None, description='between several labels of an image, such as "|": multi-label')
-    mask: str | None = Field(None, description="column with the mask's path, for segmentation")
-    values: dict[str, str] = Field(default_factory=dict, description="for masks: as in the data set masks")
-    ignore: tuple[str, ...] = Field((), description="for masks: as in the data set masks")
-    split: str | None = Field(
-        None, description="column with train, validation or test; an empty cell is split by tlkit"
+    path: Path = Field(description="CSV file in UTF-8, with a header")
+    root: Path | None = Field(
+        None, description="folder that the image paths are relative to; none: the CSV file's folder"
     )
-    group: str | None = Field(None, description="column with the group that stays on one side of a split")
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(",", description="between the columns")
+    image: str = Field("image", description="column with the image's path")
+    label: str | None = Field("label", description="classification: column with the class name or names")
+    separator: str | None = Field(
+        None, description='text between the labels of an image, such as "|"; makes the data set multi-label'
+    )
+    mask: str | None = Field(None, description="segmentation: column with the mask's path")
+    values: dict[str, str] = Field(default_factory=dict, description=f"segmentation: {_VALUES}")
+    ignore: tuple[str, ...] = Field((), description=f"segmentation: {_IGNORE}")
+    split: str | None = Field(
+        None, description="column with train, validation or test; tlkit splits the rows where it is empty"
+    )
+    group: str | None = Field(None, description="column with a group; images of one group stay in one split")
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(",", description="character between columns")
 
 
 class PetsOptions(tlkit.Options):
-    """The Oxford-IIIT Pet data set."""
+    """Options of ``oxford_pets``."""
 
     path: Path | None = Field(
-        None, description="a copy with images/ and annotations/; none: it is downloaded once (810 MB) and checked"
+        None,
+        description="folder of a copy, with images/ and annotations/; none: downloaded once (810 MB) and verified",
     )
     target: Literal["trimap", "pet", "species", "breed"] = Field(
         "trimap",
@@ -70,8 +75,8 @@ class PetsOptions(tlkit.Options):
     )
     splits: Literal["published", "none"] = Field(
         "published",
-        description="published: the lists' test split, and validation split where the copy has one; none: all images, "
-        "also those in no list, are split by input.validation and input.test",
+        description="published: the test split of the published lists, and the validation split if the copy has one; "
+        "none: input.validation and input.test split all images, including those in no list",
     )
 
 
@@ -80,7 +85,7 @@ class PublishedOptions(tlkit.Options):
 
     path: Path | None = Field(
         None,
-        description="an .npz with x_train, y_train, x_test and y_test, or a folder with the publisher's files; "
+        description=".npz file with x_train, y_train, x_test and y_test, or folder with the publisher's files; "
         "none: downloaded once",
     )
 
@@ -92,26 +97,26 @@ class Cifar100Options(PublishedOptions):
 
 
 class CatsVsDogsOptions(tlkit.Options):
-    """Cats and dogs of Asirra."""
+    """Options of ``cats_vs_dogs``."""
 
     path: Path | None = Field(
         None,
-        description="a folder with PetImages/, with Cat/ and Dog/, or with cat.N.jpg and dog.N.jpg, or a zip of it, "
-        "which is unpacked into the user's cache; none: downloaded once (825 MB) and checked",
+        description="folder with PetImages/, with Cat/ and Dog/, or with cat.N.jpg and dog.N.jpg, or a zip of one, "
+        "which is unpacked into the user's cache; none: downloaded once (825 MB) and verified",
     )
     per_class: int | None = Field(
-        None, ge=1, description="at most so many images of each class, those with the lowest numbers; none: all"
+        None, ge=1, description="maximum number of images per class, lowest numbers first; none: all"
     )
 
 
 class DigitsOptions(tlkit.Options):
-    """scikit-learn's handwritten digits."""
+    """``digits`` has no options."""
 
 
 class DigitScenesOptions(tlkit.Options):
-    """Digits pasted over photographs."""
+    """Options of ``digit_scenes``."""
 
-    count: int = Field(600, ge=10, le=100_000, description="how many scenes to make")
+    count: int = Field(600, ge=10, le=100_000, description="number of scenes to make")
     size: int = Field(96, ge=32, le=512, description="height and width of a scene in pixels")
-    digits: Annotated[int, Field(ge=1, le=9)] = Field(3, description="the most digits in a scene; at least one")
-    target: Literal["digit", "ten"] = Field("digit", description="digit: digit or background; ten: which digit")
+    digits: Annotated[int, Field(ge=1, le=9)] = Field(3, description="maximum number of digits in a scene; at least 1")
+    target: Literal["digit", "ten"] = Field("digit", description="digit: digit or background; ten: which digit it is")

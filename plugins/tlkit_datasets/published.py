@@ -1,4 +1,4 @@
-"""What the data sets of small images have in common: arrays, from an .npz or from the publisher's files."""
+"""Data sets published as arrays of small images, in an .npz file or in files of the publisher's own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import tlkit
 Arrays = dict[str, np.ndarray]
 """``x_train``, ``y_train``, ``x_test``, ``y_test``: uint8 (N, H, W) or (N, H, W, 3), and integers (N,) or (N, 1)."""
 
-LARGEST_ARRAYS = 2_000_000_000
-"""Bytes that a published data set of arrays may have when it is unpacked."""
-BROKEN = (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged archive or array raises."""
+MAX_ARRAYS = 2_000_000_000
+"""Maximum size in bytes of a data set's arrays when unpacked."""
+READ_ERRORS = (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""The exceptions that reading a damaged archive or array can raise."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Published:
     """A data set of small images.
 
     Args:
-        name: of the data set in a recipe; the samples' keys begin with it.
-        title: for messages.
-        shape: of an image.
+        name: the data set's name in a recipe; the keys of its samples start with it.
+        title: the data set's name in messages.
+        shape: shape of an image, (H, W) or (H, W, 3).
         expected: what ``data.path`` may be, for messages.
     """
 
@@ -38,10 +38,10 @@ class Published:
 
 
 def existing(path: Path, published: Published) -> Path:
-    """The file or folder that the user named.
+    """Return the file or folder that ``data.path`` names.
 
     Raises:
-        DataError: there is none.
+        DataError: it does not exist.
     """
     path = tlkit.files.expanded(path)
     if not path.exists():
@@ -50,40 +50,40 @@ def existing(path: Path, published: Published) -> Path:
 
 
 def read_npz(file: Path, published: Published) -> Arrays:
-    """The four arrays of an .npz file; it may hold others.
+    """Read the four arrays of an .npz file; other arrays in it are ignored.
 
     Raises:
-        DataError: it is not an .npz file, or lacks an array.
+        DataError: the file is not an .npz file, lacks an array, or is too large.
     """
-    wanted = ("x_train", "y_train", "x_test", "y_test")
+    names = ("x_train", "y_train", "x_test", "y_test")
     if not zipfile.is_zipfile(file):
-        raise tlkit.DataError(f"data.path: {file} is not an .npz file, or cut off; expected {published.expected}")
+        raise tlkit.DataError(f"data.path: {file} is not an .npz file, or is incomplete; expected {published.expected}")
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(
-                entry.file_size for entry in archive.infolist() if entry.filename.removesuffix(".npy") in wanted
+                entry.file_size for entry in archive.infolist() if entry.filename.removesuffix(".npy") in names
             )
-        if unpacked > LARGEST_ARRAYS:
+        if unpacked > MAX_ARRAYS:
             raise tlkit.DataError(
-                f"data.path: {file}: its arrays take {unpacked} bytes, at most {LARGEST_ARRAYS} are expected of "
+                f"data.path: {file}: its arrays take {unpacked} bytes; expected at most {MAX_ARRAYS} for "
                 f"{published.title}"
             )
-        with np.load(file, allow_pickle=False) as found:
-            missing = [key for key in wanted if key not in found]
+        with np.load(file, allow_pickle=False) as arrays:
+            missing = [key for key in names if key not in arrays]
             if missing:
                 raise tlkit.DataError(
-                    f"data.path: {file}: no array {', '.join(missing)}; it has {', '.join(found.files) or 'none'}"
+                    f"data.path: {file}: no array {', '.join(missing)}; it has {', '.join(arrays.files) or 'none'}"
                 )
-            return {key: found[key] for key in wanted}
-    except BROKEN as error:
+            return {key: arrays[key] for key in names}
+    except READ_ERRORS as error:
         raise tlkit.DataError(f"data.path: {file}: not {published.title} as an .npz file: {error}") from error
 
 
 def checked_labels(published: Published, arrays: Arrays, source: Path, classes: int) -> dict[str, np.ndarray]:
-    """The labels of ``train`` and ``test`` as int64 (N,), after a look at all four arrays.
+    """Check the four arrays and return the labels of ``train`` and ``test``, int64 (N,).
 
     Raises:
-        DataError: an array's shape, dtype or range is not the data set's.
+        DataError: an array has a shape, dtype or range that is not the data set's.
     """
     labels = {}
     for split in ("train", "test"):
@@ -110,7 +110,7 @@ def checked_labels(published: Published, arrays: Arrays, source: Path, classes: 
 def sample_set(
     published: Published, arrays: Arrays, labels: dict[str, np.ndarray], classes: tuple[str, ...]
 ) -> tlkit.SampleSet:
-    """The samples, the official test set marked as such."""
+    """Return the samples, with the official test set as the split ``test``."""
     samples: list[tlkit.Sample] = []
     for split in ("train", "test"):
         first = len(samples)

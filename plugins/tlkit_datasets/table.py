@@ -4,54 +4,56 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tlkit
+from tlkit_datasets.options import CsvOptions
 from tlkit_datasets.values import mask_table
-
-if TYPE_CHECKING:
-    from tlkit_datasets.options import CsvOptions
 
 
 def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
-    """Read a table: an image a row, its labels or its mask, its split and its group.
+    """Read a table with one image per row: its path, its labels or mask, its split and its group.
 
     Raises:
-        DataError: the file or a column is missing, or a cell is not as expected; the message has the line.
+        DataError: the file or a column is missing, or a cell is invalid; the message names the line.
     """
     file = tlkit.files.expanded(options.path)
     if not file.is_file():
         raise tlkit.DataError(f"data.path: no such CSV file: {file.absolute()}")
-    segmentation = ctx.task == "segmentation"
-    target = options.mask if segmentation else options.label
+    role = "mask" if ctx.task == "segmentation" else "label"
+    target = options.mask if role == "mask" else options.label
     if target is None:
-        what = "mask" if segmentation else "label"
-        raise tlkit.DataError(f"data.{what}: the task {ctx.task} needs the column with the {what}")
+        raise tlkit.DataError(f"data.{role}: not set; {ctx.task} needs the column with the {role}")
     root = tlkit.files.expanded(options.root or file.parent)
-    rows = list(_rows(file, options, "mask" if segmentation else "label", target))
-    if segmentation:
-        return _masks(rows, options, root)
-    return _labels(rows, options, root)
+    rows = list(_rows(file, options, role, target))
+    return _with_masks(rows, options, root) if role == "mask" else _with_labels(rows, options, root)
 
 
+@dataclass(frozen=True)
 class _Row:
-    def __init__(self, line: int, image: str, target: str, split: tlkit.Split | None, group: str | None) -> None:
-        self.line, self.image, self.target, self.split, self.group = line, image, target, split, group
+    """A row of the table.
+
+    Args:
+        line: its 1-based line in the file.
+        image: path of the image, relative to the root.
+        target: cell with the labels or the mask's path.
+        split: the prescribed split, if any.
+        group: the group, if any.
+    """
+
+    line: int
+    image: str
+    target: str
+    split: tlkit.Split | None
+    group: str | None
 
 
 def _rows(file: Path, options: CsvOptions, role: str, target: str) -> Iterator[_Row]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text, delimiter=options.delimiter)
-            header = list(reader.fieldnames or ())
-            wanted = {"image": options.image, role: target, "split": options.split, "group": options.group}
-            for key, name in wanted.items():
-                if name and name not in header:
-                    raise tlkit.DataError(
-                        f'{file}:1: no column "{name}"; the header has {", ".join(header) or "nothing"}; '
-                        f"name the column with data.{key}"
-                    )
+            _check_header(file, list(reader.fieldnames or ()), options, role, target)
             for row in reader:
                 line = reader.line_num
                 image, cell = (row[options.image] or "").strip(), (row[target] or "").strip()
@@ -69,6 +71,16 @@ def _rows(file: Path, options: CsvOptions, role: str, target: str) -> Iterator[_
         raise tlkit.DataError(f"{file}: not a CSV file in UTF-8: {error}") from error
 
 
+def _check_header(file: Path, header: list[str], options: CsvOptions, role: str, target: str) -> None:
+    columns = {"image": options.image, role: target, "split": options.split, "group": options.group}
+    for key, name in columns.items():
+        if name and name not in header:
+            raise tlkit.DataError(
+                f'{file}:1: no column "{name}"; the header has {", ".join(header) or "nothing"}; '
+                f"name the column with data.{key}"
+            )
+
+
 def _split(file: Path, line: int, row: dict[str, str], options: CsvOptions) -> tlkit.Split | None:
     text = (row[options.split] or "").strip() if options.split else ""
     if not text:
@@ -79,21 +91,19 @@ def _split(file: Path, line: int, row: dict[str, str], options: CsvOptions) -> t
     return split
 
 
-def _labels(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet:
+def _with_labels(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet:
     separator = options.separator
-    names: set[str] = set()
-    parsed = []
+    labels_of = []
     for row in rows:
         labels = [part.strip() for part in row.target.split(separator)] if separator else [row.target]
         labels = [label for label in labels if label]
         if not labels and separator is None:
             raise tlkit.DataError(f"{options.path}:{row.line}: the column {options.label} is empty; expected a class")
-        names |= set(labels)
-        parsed.append(labels)
-    classes = tuple(sorted(names))
+        labels_of.append(labels)
+    classes = tuple(sorted({label for labels in labels_of for label in labels}))
     number = {name: index for index, name in enumerate(classes)}
     samples = []
-    for row, labels in zip(rows, parsed, strict=True):
+    for row, labels in zip(rows, labels_of, strict=True):
         label: int | tuple[int, ...] = tuple(sorted({number[name] for name in labels}))
         if separator is None:
             label = number[labels[0]]
@@ -103,7 +113,7 @@ def _labels(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSe
     )
 
 
-def _masks(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet:
+def _with_masks(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet:
     if not options.values:
         raise tlkit.DataError('data.values: masks need a table such as values = { "0" = "background", "255" = "cat" }')
     classes, table, colors = mask_table(options.values, options.ignore)
@@ -119,11 +129,9 @@ def _masks(rows: list[_Row], options: CsvOptions, root: Path) -> tlkit.SampleSet
 
 
 def _unique(samples: list[tlkit.Sample], options: CsvOptions) -> tuple[tlkit.Sample, ...]:
-    seen: set[str] = set()
+    keys: set[str] = set()
     for sample in samples:
-        if sample.key in seen:
-            raise tlkit.DataError(
-                f"{options.path}: the image {sample.key} stands in two rows; expected one row an image"
-            )
-        seen.add(sample.key)
+        if sample.key in keys:
+            raise tlkit.DataError(f"{options.path}: two rows have the image {sample.key}; expected one row per image")
+        keys.add(sample.key)
     return tuple(samples)

@@ -11,22 +11,22 @@ import tlkit
 def mask_table(
     values: Mapping[str, str], ignore: Sequence[str], other: str | None = None
 ) -> tuple[tuple[str, ...], tlkit.MaskTable, dict[int, tuple[int, int, int]]]:
-    """Class names, the table, and the classes' colours where the table has colours.
+    """Return the class names, the mask table, and the colour of each class if the table is given in colours.
 
     Args:
         values: pixel value ("255") or colour ("#ff0000", "255,0,0") → class name.
-        ignore: values or colours that don't count.
-        other: class of all other values.
+        ignore: values or colours that count neither in the loss nor in the metrics.
+        other: class of all other values; None: they are an error.
 
     Raises:
-        DataError: a key is neither, or numbers and colours are mixed.
+        DataError: a key is neither a value nor a colour, or values and colours are mixed.
     """
     names = tuple(dict.fromkeys([*values.values(), *([other] if other else [])]))
     table = {_key(key): names.index(name) for key, name in values.items()}
     table |= {_key(key): tlkit.IGNORE for key in ignore}
     kinds = {isinstance(key, tuple) for key in table}
     if len(kinds) > 1:
-        raise tlkit.DataError("data.values: expected pixel values or colours, received both")
+        raise tlkit.DataError("data.values: expected either pixel values or colours, received both")
     colors = {number: key for key, number in table.items() if isinstance(key, tuple) and number != tlkit.IGNORE}
     return names, tlkit.MaskTable(table, None if other is None else names.index(other)), colors
 

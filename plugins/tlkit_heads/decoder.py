@@ -1,4 +1,4 @@
-"""What the segmentation heads share."""
+"""Layers that several segmentation heads build."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from keras import layers
 
-from tlkit_heads import DecoderOptions
+from tlkit_heads.options import DecoderOptions
 
 
 def stages(deepest: int, options: DecoderOptions) -> Iterator[tuple[int, int]]:
-    """(stride, channels) of the decoder's stages, from the one behind ``deepest`` to ``options.output_stride``."""
+    """Yield (stride, channels) of each decoder stage, from the one after ``deepest`` to ``options.output_stride``."""
     stride = deepest // 2
     while stride >= options.output_stride:
         place = len(options.filters) - stride.bit_length()
@@ -19,15 +19,51 @@ def stages(deepest: int, options: DecoderOptions) -> Iterator[tuple[int, int]]:
         stride //= 2
 
 
-def norm_relu(x: Any, options: DecoderOptions, name: str) -> Any:
-    """BatchNormalization, where the options want it, and ReLU."""
-    if options.batch_norm:
+def conv_norm_relu(
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    *,
+    batch_norm: bool = True,
+    strides: int = 1,
+    layer: Any = layers.Conv2D,
+) -> Any:
+    """Apply a convolution, BatchNormalization if wanted, and ReLU.
+
+    Args:
+        x: feature map (N, h, w, channels).
+        filters: channels of the result.
+        kernel_size: of the convolution.
+        name: of the convolution; the other layers add ``_bn`` and ``_relu``.
+        batch_norm: whether BatchNormalization follows; without it the convolution has a bias.
+        strides: of the convolution.
+        layer: ``layers.Conv2D`` or ``layers.Conv2DTranspose``.
+    """
+    x = layer(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        use_bias=not batch_norm,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    if batch_norm:
         x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def logits(x: Any, units: int, options: DecoderOptions, kernel_size: int = 1) -> Any:
-    """Logits (N, h, w, units), float32, of a feature map."""
-    if options.dropout:
-        x = layers.SpatialDropout2D(options.dropout, name="head_dropout")(x)
+def logits(x: Any, units: int, dropout: float, *, seed: int | None = None, kernel_size: int = 1) -> Any:
+    """Return float32 logits (N, h, w, units) of a feature map, with channels dropped before them.
+
+    Args:
+        x: feature map (N, h, w, channels).
+        units: logits per pixel.
+        dropout: fraction of the channels dropped; 0 adds no layer.
+        seed: of the dropout; None draws one from Keras's global generator.
+        kernel_size: of the convolution that computes the logits.
+    """
+    if dropout:
+        x = layers.SpatialDropout2D(dropout, seed=seed, name="head_dropout")(x)
     return layers.Conv2D(units, kernel_size, padding="same", dtype="float32", name="head_logits")(x)

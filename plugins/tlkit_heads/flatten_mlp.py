@@ -8,11 +8,11 @@ from typing import Any
 from keras import layers
 
 from tlkit import HeadContext
-from tlkit_heads import FlattenMlpOptions
+from tlkit_heads.options import FlattenMlpOptions
 
 
 def build(features: Mapping[int, Any], ctx: HeadContext, options: FlattenMlpOptions) -> Any:
-    """Logits (N, units), float32; the weights fit only the image size that they were trained with."""
+    """Return float32 logits (N, units); the weights fit only the image size they were trained with."""
     x = layers.Flatten(name="head_flatten")(features[max(features)])
     for number, units in enumerate(options.units, 1):
         x = layers.Dense(units, activation=options.activation, name=f"head_hidden{number}")(x)

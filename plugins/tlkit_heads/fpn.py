@@ -8,14 +8,15 @@ from typing import Any
 from keras import layers
 
 from tlkit import HeadContext
-from tlkit_heads import FpnOptions
+from tlkit_heads.decoder import conv_norm_relu, logits
+from tlkit_heads.options import FpnOptions
 
 
 def build(features: Mapping[int, Any], ctx: HeadContext, options: FpnOptions) -> Any:
-    """Logits (N, H/s, W/s, units), float32, with s the finest stride of the backbone from 4 on.
+    """Return float32 logits (N, H/s, W/s, units), where s is the backbone's finest stride of at least 4.
 
-    Each map gets what the coarser ones saw (1x1 convolution, doubling, sum), then all are brought to the finest by
-    3x3 convolutions with doubling between them, and summed.
+    Top-down, each level adds the coarser level, doubled in size, to its own 1x1 convolution. Every level is then
+    brought to the finest one by 3x3 convolutions with a doubling after each, and all are summed.
     """
     used = sorted(stride for stride in features if stride >= 4) or [max(features)]
     pyramid: dict[int, Any] = {}
@@ -29,21 +30,14 @@ def build(features: Mapping[int, Any], ctx: HeadContext, options: FpnOptions) ->
         above = pyramid[stride] = x
     levels = [_to_finest(pyramid[stride], stride, used[0], options) for stride in used]
     x = layers.Add(name="head_sum")(levels) if len(levels) > 1 else levels[0]
-    if options.dropout:
-        x = layers.SpatialDropout2D(options.dropout, seed=ctx.seed, name="head_dropout")(x)
-    return layers.Conv2D(ctx.units, 1, dtype="float32", name="head_logits")(x)
+    return logits(x, ctx.units, options.dropout, seed=ctx.seed)
 
 
 def _to_finest(x: Any, stride: int, finest: int, options: FpnOptions) -> Any:
-    """As many 3x3 convolutions as doublings, but at least one; BatchNorm and ReLU behind each."""
+    """Apply one 3x3 convolution per doubling from ``stride`` to ``finest``, but at least one."""
     doublings = (stride // finest).bit_length() - 1
     for number in range(1, max(doublings, 1) + 1):
-        name = f"head_level{stride}_conv{number}"
-        x = layers.Conv2D(
-            options.filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
-        )(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
-        x = layers.ReLU(name=f"{name}_relu")(x)
+        x = conv_norm_relu(x, options.filters, 3, f"head_level{stride}_conv{number}")
         if doublings:
             x = layers.UpSampling2D(2, interpolation="bilinear", name=f"head_level{stride}_up{number}")(x)
     return x

@@ -8,14 +8,14 @@ from typing import Any
 from keras import layers
 
 from tlkit import HeadContext
-from tlkit_heads import LinearOptions
+from tlkit_heads.options import LinearOptions
 
 
 def build(features: Mapping[int, Any], ctx: HeadContext, options: LinearOptions) -> Any:
-    """Logits (N, units), float32, from the global average of the backbone's last feature map.
+    """Return float32 logits (N, units), from the global average of the backbone's last feature map.
 
-    The kernel begins at zero: with fewer images than features, what a random kernel has outside the images' span is
-    never unlearnt, and costs a point or two of accuracy on new images.
+    The kernel starts at zero. With fewer images than features, training never changes the part of a random kernel
+    that is orthogonal to the images' features, and that part costs a point or two of accuracy on new images.
     """
     x = layers.GlobalAveragePooling2D(name="head_pooling")(features[max(features)])
     if options.dropout:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras import layers
-
 from tlkit import HeadContext
-from tlkit_heads import LinearSegOptions
+from tlkit_heads.decoder import logits
+from tlkit_heads.options import LinearSegOptions
 
 
 def build(features: Mapping[int, Any], ctx: HeadContext, options: LinearSegOptions) -> Any:
-    """Logits (N, H/stride, W/stride, units), float32; the core resizes them to the image."""
+    """Return float32 logits (N, H/stride, W/stride, units); the core resizes them to the image."""
     stride = max((each for each in features if each <= options.stride), default=min(features))
-    x = features[stride]
-    if options.dropout:
-        x = layers.SpatialDropout2D(options.dropout, seed=ctx.seed, name="head_dropout")(x)
-    return layers.Conv2D(ctx.units, 1, dtype="float32", name="head_logits")(x)
+    return logits(features[stride], ctx.units, options.dropout, seed=ctx.seed)

@@ -8,11 +8,11 @@ from typing import Any
 from keras import layers
 
 from tlkit import HeadContext
-from tlkit_heads import MlpOptions
+from tlkit_heads.options import MlpOptions
 
 
 def build(features: Mapping[int, Any], ctx: HeadContext, options: MlpOptions) -> Any:
-    """Logits (N, units), float32, through ``options.units`` hidden layers."""
+    """Return float32 logits (N, units), through one hidden layer per entry of ``options.units``."""
     x = layers.GlobalAveragePooling2D(name="head_pooling")(features[max(features)])
     for number, units in enumerate(options.units, 1):
         name = f"head_dense{number}"

@@ -1,4 +1,4 @@
-"""U-Net's decoder (Ronneberger et al. 2015, arXiv:1505.04597) on any backbone, with padding kept."""
+"""U-Net's decoder (Ronneberger et al. 2015, arXiv:1505.04597) on any backbone, with padded convolutions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from keras import layers
 
 from tlkit import HeadContext
-from tlkit_heads import UnetOptions
-from tlkit_heads.decoder import logits, norm_relu, stages
+from tlkit_heads.decoder import conv_norm_relu, logits, stages
+from tlkit_heads.options import UnetOptions
 
 
 def build(features: Mapping[int, Any], ctx: HeadContext, options: UnetOptions) -> Any:
-    """Logits (N, H/output_stride, W/output_stride, units), float32.
+    """Return float32 logits (N, H/output_stride, W/output_stride, units).
 
-    Each stage doubles the feature map, joins the backbone's map of the same stride where there is one, and has two
-    3x3 convolutions.
+    Each stage doubles the feature map, concatenates the backbone's map of the same stride if there is one, and
+    applies two 3x3 convolutions.
     """
     deepest = max(features)
     x = features[deepest]
@@ -26,17 +26,8 @@ def build(features: Mapping[int, Any], ctx: HeadContext, options: UnetOptions) -
         if stride in features:
             x = layers.Concatenate(name=f"{prefix}_skip")([x, features[stride]])
         for number in (1, 2):
-            name = f"{prefix}_conv{number}"
-            x = layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                use_bias=not options.batch_norm,
-                kernel_initializer="he_normal",
-                name=name,
-            )(x)
-            x = norm_relu(x, options, name)
-    return logits(x, ctx.units, options)
+            x = conv_norm_relu(x, filters, 3, f"{prefix}_conv{number}", batch_norm=options.batch_norm)
+    return logits(x, ctx.units, options.dropout)
 
 
 def _double(x: Any, filters: int, options: UnetOptions, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What tlkit is compared with: a bare pass of the backbone, and the same work as Keras's guides write it.
+"""What tlkit is compared with: a bare pass of the backbone, and the same work as written in Keras's guide.
 
 The guide is https://keras.io/guides/transfer_learning. Each function runs in a process of its own.
 """
@@ -21,10 +21,10 @@ DECODER_EPOCHS = 2
 
 
 def bare(backbone: str, side: int, images: int, batch: int) -> dict[str, Any]:
-    """A pass of the backbone alone over a float32 array in memory, compiled, after a batch for warming up.
+    """Time the compiled backbone alone on a float32 array in memory, after one batch of warm-up.
 
     Returns:
-        ``pass_seconds`` of each of ``PASSES``, and ``seconds``, their minimum.
+        ``pass_seconds``: the seconds of each of ``PASSES`` passes; ``seconds``: their minimum.
     """
     model = _base(backbone, side)
     spec = tf.TensorSpec((None, side, side, 3), tf.float32)
@@ -42,12 +42,13 @@ def bare(backbone: str, side: int, images: int, batch: int) -> dict[str, Any]:
 
 
 def frozen(backbone: str, folder: str, side: int, batch: int, epochs: int) -> dict[str, Any]:
-    """The guide's first step: a dense head on a frozen base.
+    """Time the guide's first step: a dense head on a frozen base.
 
     Returns:
-        ``epoch_seconds``, the first with tracing; ``seconds``, their sum; ``later_seconds``, the median of the others;
-        ``cached_epoch_seconds`` of ``CACHED_EPOCHS`` with the decoded images cached in memory, the time of caching left
-        out, and ``cached_seconds``, what ``epochs`` take by the median of these and by the tracing of the first.
+        ``epoch_seconds``: each epoch, the first with tracing; ``seconds``: their sum; ``later_seconds``: the median of
+        all but the first; ``cached_epoch_seconds``: each of ``CACHED_EPOCHS`` epochs with the decoded images cached in
+        memory, without the time to cache them; ``cached_seconds``: an estimate for ``epochs`` epochs, the first with
+        tracing and the others at the median of the cached ones.
     """
     photos, classes = _photos(folder, side, batch)
     base = _base(backbone, side)
@@ -66,10 +67,10 @@ def frozen(backbone: str, folder: str, side: int, batch: int, epochs: int) -> di
 
 
 def finetune(backbone: str, block: str, folder: str, side: int, batch: int, epochs: int) -> dict[str, Any]:
-    """The guide's second step, from a block up and with frozen BatchNorm.
+    """Time the guide's second step: fine-tuning from a block on, with frozen BatchNorm.
 
     Returns:
-        as ``frozen``, without a cache.
+        as ``frozen``, without the cached epochs.
     """
     photos, classes = _photos(folder, side, batch)
     base = _base(backbone, side)
@@ -83,11 +84,11 @@ def finetune(backbone: str, block: str, folder: str, side: int, batch: int, epoc
 
 
 def segment(recipe: str, epochs: int) -> dict[str, Any]:
-    """The recipe's own network, its backbone frozen, trained by ``fit`` from a pipeline of files.
+    """Time the recipe's own network with a frozen backbone, trained by ``fit`` on a pipeline of files.
 
     Returns:
-        as ``frozen``, without a cache; ``decoder_epoch_seconds``: of an epoch of what trains alone, on feature maps
-        in memory; ``decoder_share``: of it in Keras's epoch.
+        as ``frozen``, without the cached epochs; ``decoder_epoch_seconds``: an epoch of the trained part alone, on
+        feature maps in memory; ``decoder_share``: its share of Keras's epoch.
     """
     from tlkit import Phase
     from tlkit.discovery import make_registry
@@ -140,7 +141,7 @@ def _photos(folder: str, side: int, batch: int) -> tuple[Any, int]:
 
 
 def _masked(images: Path, masks: Path, size: tuple[int, int], batch: int) -> tuple[Any, int]:
-    """Images and trimaps whose values begin at 1, by TensorFlow's own decoders."""
+    """Images and trimaps (values from 1 on), read by TensorFlow's own decoders."""
 
     def read(image: Any, mask: Any) -> tuple[Any, Any]:
         pixels = tf.io.decode_jpeg(tf.io.read_file(image), channels=3)
@@ -154,7 +155,7 @@ def _masked(images: Path, masks: Path, size: tuple[int, int], batch: int) -> tup
 
 
 def _fit(model: Any, dataset: Any, epochs: int) -> list[float]:
-    """Seconds of each epoch; the first from the call of ``fit``."""
+    """Return the seconds of each epoch; the first starts with the call of ``fit``."""
     ends = [time.perf_counter()]
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: ends.append(time.perf_counter()))
     model.fit(dataset, epochs=epochs, verbose=0, callbacks=[clock])
@@ -162,5 +163,5 @@ def _fit(model: Any, dataset: Any, epochs: int) -> list[float]:
 
 
 def _summed(measured: list[float]) -> dict[str, Any]:
-    """All epochs count: those of one ``fit`` were seen to differ by up to twice, so that none stands for the others."""
+    """Sum all epochs: those of one ``fit`` have differed by up to a factor of two, so none represents the others."""
     return {"epoch_seconds": measured, "seconds": sum(measured), "later_seconds": median(measured[1:])}

@@ -1,4 +1,4 @@
-"""A line of the benchmarks' table."""
+"""A line of the table of benchmarks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Goal:
-    """What is aimed at."""
+    """The value to reach."""
 
     sign: Literal["≤", "≥"]
     value: float
 
     def met(self, value: float) -> bool:
-        """Whether a figure is as good as the goal."""
+        """Return whether a figure is as good as the goal."""
         return value <= self.value if self.sign == "≤" else value >= self.value
 
 
@@ -24,12 +24,12 @@ class Line:
     """A line of the table.
 
     Args:
-        what: was compared.
-        value: the figure that was seen.
-        goal: None for a figure that explains another.
-        unit: of the figure; empty for a ratio.
-        shown: the figures that it was made of, in words.
-        raw: what the measurements returned.
+        what: what was compared.
+        value: the measured figure.
+        goal: the goal; None for a figure that explains another.
+        unit: the unit of the figure; empty for a ratio.
+        shown: the figures that it was computed from, as text.
+        raw: the results of the measurements.
     """
 
     what: str

@@ -17,12 +17,9 @@ DECODER = {"name": "unet", "filters": [128, 96, 64, 32], "output_stride": 2}
 
 
 def frozen(session: Session, backbone: str, goal: float) -> list[Line]:
-    """The training part of a frozen run over a bare pass."""
+    """Compare the training part of a frozen run with a bare pass."""
     sizes = session.sizes
-    ours = _frozen(session, backbone)
-    bare = session.measure(
-        "bench_keras.bare", backbone=backbone, side=sizes.side, images=sizes.images, batch=sizes.batch
-    )
+    ours, bare = _frozen(session, backbone), _bare(session, backbone)
     return [
         Line(
             f"frozen head, {sizes.epochs} epochs, {sizes.images} JPEGs, {backbone}: over a bare pass",
@@ -35,7 +32,7 @@ def frozen(session: Session, backbone: str, goal: float) -> list[Line]:
 
 
 def idiom(session: Session, backbone: str) -> list[Line]:
-    """The same run against Keras's guide."""
+    """Compare the same run with Keras's guide."""
     ours, keras = _frozen(session, backbone), _keras(session, backbone)
     seconds = ours["training_seconds"]
     return [
@@ -54,12 +51,12 @@ def idiom(session: Session, backbone: str) -> list[Line]:
 
 
 def second_head(session: Session) -> list[Line]:
-    """A run with another head after one on the same images.
+    """Compare a second run, with another head on the same images, with Keras's guide.
 
-    The idiom is that of the guide's head: beside the backbone, a hidden layer on pooled features costs it nothing.
+    The guide's head is the measure: compared with the backbone, a hidden layer on pooled features costs nothing.
     """
     before, keras = _frozen(session, "ResNet50"), _keras(session, "ResNet50")
-    recipe = _frozen_recipe(session, {"name": "ResNet50"}, "mlp")
+    recipe = session.photo_recipe(session.sizes.images, head={"name": "mlp"})
     ours = session.measure(
         "bench_tlkit.run", cache=_cache(session, "ResNet50"), recipe=recipe, out=session.new_folder("run")
     )
@@ -75,24 +72,16 @@ def second_head(session: Session) -> list[Line]:
 
 
 def finetune(session: Session) -> list[Line]:
-    """Training ResNet50 from conv5 up."""
+    """Compare the training of ResNet50 from conv5 on with Keras's guide."""
     sizes = session.sizes
-    folder = session.photos(sizes.finetuned)
-    recipe = session.recipe(
-        {"name": "folder", "path": folder},
-        {"name": "ResNet50"},
-        head={"name": "linear"},
-        schedule={"name": "benchmark_from_block", "epochs": sizes.epochs, "block": "conv5"},
-        side=sizes.side,
-        batch=sizes.batch,
-        train={"cache": "on"},
-    )
+    schedule = {"name": "benchmark_from_block", "epochs": sizes.epochs, "block": "conv5"}
+    recipe = session.photo_recipe(sizes.finetuned, schedule=schedule, train={"cache": "on"})
     ours = session.measure("bench_tlkit.run", recipe=recipe, out=session.new_folder("run"), plugins=[str(LAST_BLOCK)])
     keras = session.measure(
         "bench_keras.finetune",
         backbone="ResNet50",
         block="conv5",
-        folder=folder,
+        folder=session.photos(sizes.finetuned),
         side=sizes.side,
         batch=sizes.batch,
         epochs=sizes.epochs,
@@ -110,7 +99,7 @@ def finetune(session: Session) -> list[Line]:
             raw=raw,
         ),
         Line(
-            f"{what}: mean of {sizes.epochs} epochs, the one pass included, over Keras's",
+            f"{what}: mean of {sizes.epochs} epochs, including the one pass, over Keras's",
             mean / their_mean,
             shown=f"{mean:.1f} s, Keras {their_mean:.1f} s",
             raw=raw,
@@ -119,17 +108,14 @@ def finetune(session: Session) -> list[Line]:
 
 
 def unet(session: Session) -> list[Line]:
-    """A U-Net head on a frozen ResNet50."""
+    """Compare a U-Net head on a frozen ResNet50 with ``fit``."""
     sizes = session.sizes
     images, masks = session.photos_with_masks(sizes.masks)
     values = {"1": "pet", "2": "background", "3": "border"}
     recipe = session.recipe(
         {"name": "masks", "images": images, "masks": masks, "values": values},
-        {"name": "ResNet50"},
         head=DECODER,
-        schedule={"name": "frozen", "epochs": sizes.epochs},
-        side=sizes.side,
-        batch=sizes.segmentation_batch,
+        input={"batch_size": sizes.segmentation_batch},
     )
     ours = session.measure("bench_tlkit.run", recipe=recipe, out=session.new_folder("run"))
     keras = session.measure("bench_keras.segment", recipe=recipe, epochs=sizes.epochs)
@@ -144,7 +130,7 @@ def unet(session: Session) -> list[Line]:
             raw=raw,
         ),
         Line(
-            f"the decoder's own share of Keras's epoch, which bounds it at {1 / share:.1f} times",
+            f"the decoder's own share of Keras's epoch, which limits it to {1 / share:.1f} times",
             share,
             shown=f"{keras['decoder_epoch_seconds']:.1f} s of {keras['later_seconds']:.1f} s",
             raw=raw,
@@ -153,28 +139,19 @@ def unet(session: Session) -> list[Line]:
 
 
 def predict(session: Session) -> list[Line]:
-    """Images a second of ``tlkit predict`` over those of a bare pass."""
+    """Compare the images per second of ``tlkit predict`` with those of a bare pass."""
     sizes = session.sizes
-    few = session.photos(min(sizes.images, 200))
     run = session.new_folder("run")
-    recipe = session.recipe(
-        {"name": "folder", "path": few},
-        {"name": "ResNet50"},
-        head={"name": "linear"},
-        schedule={"name": "frozen", "epochs": 1},
-        side=sizes.side,
-        batch=sizes.batch,
-        validation=0.2,
+    recipe = session.photo_recipe(
+        min(sizes.images, 200), schedule={"name": "frozen", "epochs": 1}, input={"validation": 0.2}
     )
     session.measure("bench_tlkit.run", recipe=recipe, out=run, whole=True)
     ours = session.measure("bench_tlkit.predict", run=run, folder=session.photos(sizes.images), batch=sizes.batch)
-    bare = session.measure(
-        "bench_keras.bare", backbone="ResNet50", side=sizes.side, images=sizes.images, batch=sizes.batch
-    )
+    bare = _bare(session, "ResNet50")
     speed, bare_speed = ours["images"] / ours["seconds"], sizes.images / bare["seconds"]
     return [
         Line(
-            f"images a second of tlkit predict, {sizes.images} JPEGs, ResNet50: over the bare forward pass",
+            f"images per second of tlkit predict, {sizes.images} JPEGs, ResNet50: over the bare forward pass",
             speed / bare_speed,
             Goal("≥", 0.9),
             shown=f"{speed:.1f}/s, bare {bare_speed:.1f}/s",
@@ -197,19 +174,7 @@ ROWS: Mapping[str, Callable[[Session], list[Line]]] = {
     "overhead": overhead,
     "trust": trust,
 }
-"""What ``--only`` takes."""
-
-
-def _frozen_recipe(session: Session, backbone: Mapping[str, Any], head: str) -> str:
-    sizes = session.sizes
-    return session.recipe(
-        {"name": "folder", "path": session.photos(sizes.images)},
-        backbone,
-        head={"name": head},
-        schedule={"name": "frozen", "epochs": sizes.epochs},
-        side=sizes.side,
-        batch=sizes.batch,
-    )
+"""The names that ``--only`` accepts."""
 
 
 def _cache(session: Session, backbone: str) -> Path:
@@ -217,14 +182,21 @@ def _cache(session: Session, backbone: str) -> Path:
 
 
 def _frozen(session: Session, backbone: str) -> dict[str, Any]:
-    """The first run, whose features stay for the second."""
+    """The first run, whose features are cached for the second."""
 
     def measure() -> dict[str, Any]:
-        recipe = _frozen_recipe(session, {"name": backbone}, "linear")
+        recipe = session.photo_recipe(session.sizes.images, {"name": backbone})
         out = session.new_folder("run")
         return session.measure("bench_tlkit.run", cache=_cache(session, backbone), recipe=recipe, out=out)
 
     return session.once(f"frozen {backbone}", measure)
+
+
+def _bare(session: Session, backbone: str) -> dict[str, Any]:
+    sizes = session.sizes
+    return session.measure(
+        "bench_keras.bare", backbone=backbone, side=sizes.side, images=sizes.images, batch=sizes.batch
+    )
 
 
 def _keras(session: Session, backbone: str) -> dict[str, Any]:

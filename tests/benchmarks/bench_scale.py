@@ -1,4 +1,4 @@
-"""The rows about how a run grows: its memory, its time an image, and what does not grow."""
+"""The rows about how a run scales: its memory, its time per image, and its fixed costs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SMALL = {"name": "MobileNetV2", "alpha": 0.35}
 
 
 def memory(session: Session) -> list[Line]:
-    """Peak memory of a whole run with many images over that with few."""
+    """Compare the peak memory of a whole run on many images with that on few."""
     few, many = session.sizes.memory
     runs = {number: _small_run(session, number) for number in (few, many)}
-    raw = {str(number): found for number, found in runs.items()}
+    raw = {str(number): measured for number, measured in runs.items()}
     lines = []
     for what, key, goal in (
         ("", "max_rss", Goal("≤", 1.1)),
-        (", pages of mapped files left out", "max_anonymous", None),
+        (", without pages of mapped files", "max_anonymous", None),
     ):
         least, most = (runs[number]["ended"][key] for number in (few, many))
         if least and most:
@@ -30,43 +30,28 @@ def memory(session: Session) -> list[Line]:
 
 
 def growth(session: Session) -> list[Line]:
-    """The training part's time an image, for more and more images; the frozen run of the first row."""
-    sizes, numbers = session.sizes, session.sizes.growth
+    """Compare the time per image of the first row's training part for more and more images."""
+    numbers = session.sizes.growth
     runs = {}
     for number in numbers:
-        recipe = session.recipe(
-            {"name": "folder", "path": session.photos(number, linked=True)},
-            {"name": "ResNet50"},
-            head={"name": "linear"},
-            schedule={"name": "frozen", "epochs": sizes.epochs},
-            side=sizes.side,
-            batch=sizes.batch,
-        )
+        recipe = session.photo_recipe(number, linked=True)
         runs[number] = session.measure("bench_tlkit.run", recipe=recipe, out=session.new_folder("run"))
     each = [1000 * runs[number]["training_seconds"] / number for number in numbers]
     return [
         Line(
-            f"time an image of the frozen run with {', '.join(map(str, numbers))} images: greatest over least",
+            f"time per image of the frozen run with {', '.join(map(str, numbers))} images: greatest over least",
             max(each) / min(each),
             Goal("≤", 1.1),
             shown=", ".join(f"{value:.1f} ms" for value in each),
-            raw={str(number): found for number, found in runs.items()},
+            raw={str(number): measured for number, measured in runs.items()},
         )
     ]
 
 
 def overhead(session: Session) -> list[Line]:
-    """Everything of a run that is not training."""
+    """Measure everything in a run that is not training."""
     sizes = session.sizes
-    recipe = session.recipe(
-        {"name": "folder", "path": session.photos(sizes.whole)},
-        {"name": "ResNet50"},
-        head={"name": "linear"},
-        schedule={"name": "frozen", "epochs": sizes.epochs},
-        side=sizes.side,
-        batch=sizes.batch,
-        validation=0.2,
-    )
+    recipe = session.photo_recipe(sizes.whole, input={"validation": 0.2})
     ours = session.measure("bench_tlkit.run", recipe=recipe, out=session.new_folder("run"), whole=True)
     whole, training = ours["process_seconds"], ours["training_seconds"]
     return [
@@ -82,14 +67,6 @@ def overhead(session: Session) -> list[Line]:
 
 
 def _small_run(session: Session, number: int) -> dict[str, Any]:
-    sizes = session.sizes
-    recipe = session.recipe(
-        {"name": "folder", "path": session.photos(number, linked=True)},
-        SMALL,
-        head={"name": "linear"},
-        schedule={"name": "frozen", "epochs": sizes.epochs},
-        side=sizes.small_side,
-        batch=sizes.batch,
-        validation=0.2,
-    )
+    inputs = {"image_size": session.sizes.small_side, "validation": 0.2}
+    recipe = session.photo_recipe(number, SMALL, linked=True, input=inputs)
     return session.measure("bench_tlkit.run", recipe=recipe, out=session.new_folder("run"), whole=True)

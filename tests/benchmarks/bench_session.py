@@ -1,4 +1,4 @@
-"""A benchmark session: its data, its temporary folders, and measurements that each have a process of their own."""
+"""A benchmark session: its data, its temporary folders, and measurements, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ class Sizes:
     """How much is measured.
 
     Args:
-        side: of the images, in pixels.
-        small_side: the same where the small backbone is used.
-        batch: images a step.
-        segmentation_batch: the same with the U-Net head.
-        images: of the frozen runs and of ``predict``.
+        side: the side of the images in pixels.
+        small_side: the side for the small backbone and for the checkpoints.
+        epochs: the epochs of most runs.
+        batch: images per step.
+        segmentation_batch: images per step with the U-Net head.
+        images: images of the frozen runs and of ``predict``.
         finetuned: images of the fine-tuning.
         masks: images of the segmentation.
-        whole: images of the run whose time beside training is measured.
+        whole: images of the run whose time outside training is measured.
         memory: two numbers of images whose peak memory is compared.
-        trusted_epochs: of the run whose checks and checkpoints are measured.
-        growth: numbers of images whose time an image is compared.
+        trusted_epochs: epochs of the run whose checks and checkpoints are measured.
+        growth: numbers of images whose time per image is compared.
     """
 
     side: int = 160
@@ -66,21 +67,21 @@ QUICK = Sizes(
     trusted_epochs=2,
     growth=(64, 96, 128),
 )
-"""Shows that every path works; its figures mean nothing."""
+"""Sizes that check that every path works; the figures mean nothing."""
 
 
 class MeasurementError(Exception):
-    """A measurement's process ended with an error; the message is the end of what it wrote."""
+    """A measurement's process ended with an error; the message is the end of its output."""
 
 
 class Session:
     """What the rows of one table share.
 
     Args:
-        data: a folder with ``pets/images`` and ``pets/annotations/trimaps`` in it.
+        data: a folder with ``pets/images`` and ``pets/annotations/trimaps``.
         work: an empty folder for copies, caches and run folders.
         sizes: how much is measured.
-        say: told what is being done.
+        say: called with a line about what is being done.
     """
 
     def __init__(self, data: Path, work: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
@@ -95,12 +96,12 @@ class Session:
         """Run a measurement in a new process.
 
         Args:
-            name: of a function in ``bench_tlkit`` or ``bench_keras``: ``module.function``.
-            cache: its ``TLKIT_CACHE``; None for one that is empty and removed afterwards.
-            arguments: of the function, plain values.
+            name: ``module.function``, such as ``bench_keras.frozen``.
+            cache: the process's ``TLKIT_CACHE``; None for an empty one that is removed afterwards.
+            arguments: the function's arguments; plain values.
 
         Returns:
-            what the function returned, and ``process_seconds``, from starting the process to its end.
+            what the function returned, and ``process_seconds``, from the start of the process to its end.
 
         Raises:
             MeasurementError: the process failed.
@@ -126,25 +127,25 @@ class Session:
         return {**json.loads(result.read_text(encoding="utf-8")), "process_seconds": seconds}
 
     def once(self, what: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """A measurement that several rows use, made the first time that one asks for it."""
+        """Make a measurement that several rows use, the first time it is needed; later return the same result."""
         if what not in self._shared:
             self._shared[what] = measure()
         return self._shared[what]
 
     def new_folder(self, name: str) -> str:
-        """The path of a folder that is not there yet."""
+        """Return the path of a new folder, without creating it."""
         return str(self.work / f"{name}-{next(self._numbers)}")
 
     # Data ---------------------------------------------------------------------------------------------------------
 
     def photos(self, number: int, *, linked: bool = False) -> str:
-        """A folder a breed with ``number`` JPEGs as published, the pets again and again under other names.
+        """Return a folder with one folder per breed and ``number`` JPEGs, the published ones repeated as needed.
 
-        Each has its name in it as a comment, so that no two files have the same bytes unless they are links.
+        Each file contains its own name as a comment, so that no two have the same bytes unless they are links.
 
         Args:
-            number: of images.
-            linked: whether an image's names are hard links to one copy, so that the disk holds each image once.
+            number: the number of images.
+            linked: make the repetitions hard links to one copy, so that the disk holds each image once.
         """
         root = self.work / f"photos-{number}{'-linked' if linked else ''}"
         if root.is_dir():
@@ -164,7 +165,7 @@ class Session:
         return str(root)
 
     def photos_with_masks(self, number: int) -> tuple[str, str]:
-        """A folder of JPEGs and one of the trimaps of the same names."""
+        """Return a folder of JPEGs and a folder of trimaps with the same names."""
         root = self.work / f"masks-{number}"
         folders = root / "images", root / "masks"
         if not root.is_dir():
@@ -178,32 +179,37 @@ class Session:
 
     # Recipes ------------------------------------------------------------------------------------------------------
 
-    def recipe(
-        self,
-        data: Mapping[str, Any],
-        backbone: Mapping[str, Any],
-        *,
-        head: Mapping[str, Any],
-        schedule: Mapping[str, Any],
-        side: int,
-        batch: int,
-        validation: float = 0.0,
-        train: Mapping[str, Any] | None = None,
-    ) -> str:
-        """The file of a recipe with random weights and without augmentation."""
-        file = Path(self.new_folder("recipe")).with_suffix(".toml")
-        tables = {
+    def recipe(self, data: Mapping[str, Any], backbone: Mapping[str, Any] | None = None, **tables: Any) -> str:
+        """Write a recipe with random weights and without augmentation: a linear head on a frozen ResNet50.
+
+        Args:
+            data: the table ``data``.
+            backbone: the table ``backbone``; None for ResNet50.
+            tables: other tables in place of the defaults; ``input`` only changes the keys that it has.
+
+        Returns:
+            the path of the recipe.
+        """
+        sizes = self.sizes
+        inputs = {"image_size": sizes.side, "batch_size": sizes.batch, "validation": 0.0} | tables.pop("input", {})
+        recipe = {
             "name": "benchmark",
             "task": "segmentation" if data["name"] == "masks" else "classification",
             "data": data,
-            "input": {"image_size": side, "batch_size": batch, "validation": validation},
-            "backbone": {"weights": "none", **backbone},
-            "head": head,
-            "schedule": schedule,
-            "train": train or {},
+            "input": inputs,
+            "backbone": {"weights": "none", **(backbone or {"name": "ResNet50"})},
+            "head": {"name": "linear"},
+            "schedule": {"name": "frozen", "epochs": sizes.epochs},
+            **tables,
         }
-        file.write_text(tomlkit.dumps(tables), encoding="utf-8")
+        file = Path(self.new_folder("recipe")).with_suffix(".toml")
+        file.write_text(tomlkit.dumps(recipe), encoding="utf-8")
         return str(file)
+
+    def photo_recipe(self, number: int, backbone: Mapping[str, Any] | None = None, **tables: Any) -> str:
+        """Write a recipe for ``number`` photos; the other arguments are those of ``recipe``."""
+        linked = tables.pop("linked", False)
+        return self.recipe({"name": "folder", "path": self.photos(number, linked=linked)}, backbone, **tables)
 
 
 def _short(arguments: Mapping[str, Any]) -> str:
@@ -212,6 +218,6 @@ def _short(arguments: Mapping[str, Any]) -> str:
 
 
 def _with_comment(jpeg: bytes, text: str) -> bytes:
-    """The same picture with a comment segment (COM, ITU-T T.81 B.2.4.5)."""
+    """Return the JPEG with a comment segment added (COM, ITU-T T.81 B.2.4.5)."""
     comment = text.encode()
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]

@@ -1,4 +1,4 @@
-"""What is measured of tlkit; each function runs in a process of its own and returns plain values."""
+"""The measurements of tlkit; each function runs in a process of its own and returns plain values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class _Trained(BaseException):
-    """Training has ended, and what comes after it is not measured."""
+    """Training has ended, and the rest of the run is not measured."""
 
 
 def run(
@@ -24,70 +24,36 @@ def run(
     plugins: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """``tlkit run``: how long its training part took, and how much memory it had at the most.
+    """Run ``tlkit run``, and measure the time of its training part and its peak memory.
 
-    The training part is what the run does from the first decode to the end of the last epoch, without the building
-    of the network in between.
+    The training part is everything from the first decode to the end of the last epoch, except building the network.
 
     Args:
-        recipe: file of the recipe.
+        recipe: the recipe's file.
         out: the run folder.
-        whole: go on after the training: save, evaluate, draw.
+        whole: continue after the training: save, evaluate, draw.
         plugins: plugin files to load.
-        settings: keys of the recipe and what they are set to.
+        settings: recipe key → value.
 
     Returns:
-        ``decode_seconds``, ``train_seconds`` (from the beginning of the phase's preparation to the end of the last
-        epoch), ``training_seconds`` (their sum), ``first_seconds`` (until the first epoch ended) and
-        ``epoch_seconds`` (of each epoch), ``max_rss`` and ``max_anonymous`` (bytes, at the end of the training and
-        at the end), ``kept_bytes`` (of decoded images and features).
+        ``decode_seconds``; ``train_seconds``: from the preparation of the phase to the end of the last epoch;
+        ``training_seconds``: their sum; ``first_seconds``: until the end of the first epoch; ``epoch_seconds``: each
+        epoch; ``trained`` and ``ended``: ``max_rss`` and ``max_anonymous`` in bytes, at the end of the training and at
+        the end of the run; ``cached_bytes``: cached images and features.
     """
     memory = _Memory()
     memory.start()
     from tlkit.system.tensorflow import start_tensorflow
 
     start_tensorflow()
-    import imagehash  # noqa: F401 - imported here so that its time is not the training's
-    import keras
-    import sklearn.model_selection  # noqa: F401 - the same
+    import imagehash  # noqa: F401 - imported here so that its time is not the training's, like the next
+    import sklearn.model_selection  # noqa: F401
 
-    import tlkit.data.prepare
-    import tlkit.train.loop  # noqa: F401
     from tlkit.cli import main
-    from tlkit.jobs import api
     from tlkit.system.cache import cache_entries
 
-    times: dict[str, Any] = {"epoch_seconds": []}
-
-    class Clock(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-            self.began = time.perf_counter()
-
-        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-            now = time.perf_counter()
-            times["epoch_seconds"].append(now - self.began)
-            times["train_seconds"] = now - times["train_began"]
-            times.setdefault("first_seconds", times["train_seconds"])
-
-    class TimedRun(api.Job):
-        def _data(self, *arguments: Any) -> Any:
-            began = time.perf_counter()
-            data = super()._data(*arguments)
-            times["decode_seconds"] = time.perf_counter() - began
-            return data
-
-        def _train(self, *arguments: Any) -> Any:
-            times["train_began"] = time.perf_counter()
-            trained = super()._train(*arguments)
-            times["trained"] = memory.peaks()
-            if not whole:
-                raise _Trained
-            return trained
-
-        def _callbacks(self, *arguments: Any) -> list[Any]:
-            return [*super()._callbacks(*arguments), Clock()]
-
-    api.Job = TimedRun
+    stopwatch = _Stopwatch(memory, stop=not whole)
+    stopwatch.attach()
     try:
         loaded = chain.from_iterable(("--plugin", each) for each in plugins)
         changed = chain.from_iterable(("--set", f"{key}={value}") for key, value in (settings or {}).items())
@@ -97,14 +63,12 @@ def run(
     except SystemExit as end:
         if end.code:
             raise
-    del times["train_began"]
-    times["training_seconds"] = times["decode_seconds"] + times["train_seconds"]
-    kept = sum(each.size for each in cache_entries())
-    return {**times, "ended": memory.peaks(), "kept_bytes": kept}
+    cached = sum(each.size for each in cache_entries())
+    return {**stopwatch.times(), "ended": memory.peaks(), "cached_bytes": cached}
 
 
 def predict(run: str, folder: str, batch: int) -> dict[str, Any]:
-    """What ``tlkit predict`` does with the JPEGs of a folder, after a batch for warming up.
+    """Predict the JPEGs of a folder as ``tlkit predict`` does, after one batch of warm-up.
 
     Returns:
         ``images`` and ``seconds``.
@@ -123,8 +87,98 @@ def predict(run: str, folder: str, batch: int) -> dict[str, Any]:
     return {"images": len(files), "seconds": seconds}
 
 
+class _Stopwatch:
+    """Times the training part of a run, by wrapping the functions of ``tlkit.jobs.parts`` between its stages.
+
+    Args:
+        memory: is read when the training has ended.
+        stop: end the run after its last epoch, by raising ``_Trained``.
+    """
+
+    def __init__(self, memory: _Memory, *, stop: bool) -> None:
+        self._memory = memory
+        self._stop = stop
+        self._trained: dict[str, int | None] = {}
+        self._marks: dict[str, float] = {}
+        self._epoch_seconds: list[float] = []
+
+    def attach(self) -> None:
+        """Replace the functions and methods that are timed."""
+        import keras
+
+        import tlkit.data.prepare  # noqa: F401 - imported here so that its time is not the training's
+        from tlkit.jobs import parts
+        from tlkit.train.loop import Training
+
+        open_data, normalization, make_training, train = (
+            parts.open_data,
+            parts.normalization,
+            parts.make_training,
+            Training.run,
+        )
+
+        def timed_open_data(*arguments: Any, **options: Any) -> Any:
+            self._mark("decode began")
+            return open_data(*arguments, **options)
+
+        def timed_normalization(*arguments: Any) -> Any:
+            self._mark("decode ended")
+            return normalization(*arguments)
+
+        def timed_make_training(*arguments: Any, callbacks: Any, **hooks: Any) -> Any:
+            self._mark("training began")
+            return make_training(
+                *arguments, callbacks=lambda run, phase: [*callbacks(run, phase), self._clock(keras)], **hooks
+            )
+
+        def timed_train(*arguments: Any, **options: Any) -> None:
+            train(*arguments, **options)
+            self._trained = self._memory.peaks()
+            if self._stop:
+                raise _Trained
+
+        parts.open_data, parts.normalization, parts.make_training = (
+            timed_open_data,
+            timed_normalization,
+            timed_make_training,
+        )
+        Training.run = timed_train  # type: ignore[method-assign]
+
+    def times(self) -> dict[str, Any]:
+        """Return the seconds that ``run`` describes, and ``trained``."""
+        marks = self._marks
+        decode = marks["decode ended"] - marks["decode began"]
+        train = marks["last epoch ended"] - marks["training began"]
+        return {
+            "epoch_seconds": self._epoch_seconds,
+            "decode_seconds": decode,
+            "train_seconds": train,
+            "training_seconds": decode + train,
+            "first_seconds": marks["first epoch ended"] - marks["training began"],
+            "trained": self._trained,
+        }
+
+    def _mark(self, name: str) -> None:
+        self._marks[name] = time.perf_counter()
+
+    def _clock(self, keras: Any) -> Any:
+        stopwatch = self
+
+        class Clock(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
+            def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+                stopwatch._mark("epoch began")
+
+            def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+                stopwatch._mark("last epoch ended")
+                marks = stopwatch._marks
+                stopwatch._epoch_seconds.append(marks["last epoch ended"] - marks["epoch began"])
+                marks.setdefault("first epoch ended", marks["last epoch ended"])
+
+        return Clock()
+
+
 class _Memory(threading.Thread):
-    """Looks every 50 ms how much anonymous memory the process has: pages of mapped files don't count in it."""
+    """Reads the anonymous memory of the process every 50 ms; pages of mapped files are not part of it."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -133,15 +187,15 @@ class _Memory(threading.Thread):
 
     def run(self) -> None:
         while self._status.is_file():
-            self._look()
+            self._read()
             time.sleep(0.05)
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         for line in self._status.read_text().splitlines():
             if line.startswith("RssAnon:"):
                 self._anonymous = max(self._anonymous, 1024 * int(line.split()[1]))
 
     def peaks(self) -> dict[str, int | None]:
-        """Bytes; ``max_anonymous`` is None where the system doesn't tell."""
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return {"max_rss": most, "max_anonymous": self._anonymous or None}
+        """Return the peaks in bytes; ``max_anonymous`` is None if the system does not report it."""
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return {"max_rss": rss, "max_anonymous": self._anonymous or None}

@@ -1,12 +1,12 @@
-"""Accuracy and time on 37 breeds: what ``tlkit init`` writes, with several numbers of views, and the Keras idiom.
+"""Accuracy and time on 37 breeds: the recipe of ``tlkit init`` with several numbers of views, and the Keras idiom.
 
     python tests/benchmarks/breeds.py --data FOLDER --weights MOBILENET_V2_FILE [--seeds 0 1 2] [--views 1 2 4 8 off]
 
-``FOLDER`` has ``train`` and ``test`` in it, each a folder a breed; the file has MobileNetV2 1.0's weights without top.
-The idiom is that of https://keras.io/guides/transfer_learning with the same augmentation (mirroring), image size, batch
-size and number of epochs; it trains on all of ``train``, as the guide has it, at the guide's learning rate, 1e-3, and
-also at the recipe's, 3e-3. Times are of the training alone, the first decode included; each measurement has a process
-and an empty cache of its own. Accuracies are of ``test``.
+``FOLDER`` contains ``train`` and ``test``, each with one folder per breed; the file has the weights of MobileNetV2 1.0
+without its top. The idiom is that of https://keras.io/guides/transfer_learning with the same augmentation (mirroring),
+image size, batch size and number of epochs; it trains on all of ``train``, as in the guide, at the guide's learning
+rate, 1e-3, and also at the recipe's, 3e-3. Times are those of the training alone, including the first decode; each
+measurement has its own process and an empty cache. Accuracies are measured on ``test``.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ EPOCHS, SIDE, BATCH = 20, 288, 32
 
 
 def main() -> None:
-    """Measure everything in turn and print a line for each measurement."""
+    """Measure everything in turn and print one line per measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--views", nargs="+", default=["1", "2", "4", "8", "off"])
-    parser.add_argument("--rates", type=float, nargs="*", default=[1e-3, 3e-3], help="of the idiom; none: without it")
+    parser.add_argument(
+        "--rates",
+        type=float,
+        nargs="*",
+        default=[1e-3, 3e-3],
+        help="learning rates of the idiom; none: without the idiom",
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     data, weights = given.data.resolve(), given.weights.resolve()
@@ -44,9 +50,9 @@ def main() -> None:
         Path("result.json").write_text(json.dumps(result))
         return
     for seed in given.seeds:
-        for asked in [{"rate": rate} for rate in given.rates] + [{"views": views} for views in given.views]:
-            result = _child(data, weights, {**asked, "seed": seed})
-            print(json.dumps({**asked, "seed": seed} | result), flush=True)
+        for setting in [{"rate": rate} for rate in given.rates] + [{"views": views} for views in given.views]:
+            result = _child(data, weights, {**setting, "seed": seed})
+            print(json.dumps({**setting, "seed": seed} | result), flush=True)
 
 
 def _child(data: Path, weights: Path, measured: dict[str, Any]) -> dict[str, Any]:
@@ -58,12 +64,12 @@ def _child(data: Path, weights: Path, measured: dict[str, Any]) -> dict[str, Any
         )
         if ended.returncode:
             raise SystemExit(ended.stderr.decode(errors="replace")[-3000:])
-        found: dict[str, Any] = json.loads((Path(work) / "result.json").read_text())
-        return found
+        result: dict[str, Any] = json.loads((Path(work) / "result.json").read_text())
+        return result
 
 
 def ours(data: Path, weights: Path, seed: int, views: str) -> dict[str, Any]:
-    """``tlkit init`` and ``tlkit run``, its early stop taken away so that all train for as many epochs."""
+    """Measure ``tlkit init`` and ``tlkit run``, without early stopping so that all train for as many epochs."""
     from bench_tlkit import run
 
     from tlkit.cli import main as tlkit
@@ -86,7 +92,7 @@ def ours(data: Path, weights: Path, seed: int, views: str) -> dict[str, Any]:
 
 
 def idiom(data: Path, weights: Path, seed: int, rate: float) -> dict[str, Any]:
-    """The guide's frozen base with a dense head."""
+    """Measure the guide's frozen base with a dense head."""
     import keras
     import tensorflow as tf
 

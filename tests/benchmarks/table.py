@@ -1,13 +1,13 @@
-"""The benchmarks of the one pass: every row measured in processes of its own, as a table and as JSON.
+"""The benchmarks: every row is measured in processes of its own, and written as a table and as JSON.
 
     python tests/benchmarks/table.py --json table.json
     python tests/benchmarks/table.py --only predict growth
-    python tests/benchmarks/table.py --quick            # shows that all works, in a few minutes; figures mean nothing
+    python tests/benchmarks/table.py --quick            # checks that all works, in a few minutes; figures mean nothing
 
-Needs photos of the Oxford-IIIT Pet data set: a folder with ``pets/images`` and ``pets/annotations/trimaps`` in it,
-named by ``--data`` or ``TLKIT_TEST_DATA``. Weights are random, so none are needed. Takes about an hour on two
-cores and 5 GB in the folder for temporary files (``TMPDIR``). Ratios are of measurements of one session; run it on a
-machine that does nothing else.
+This needs photos of the Oxford-IIIT Pet data set: a folder with ``pets/images`` and ``pets/annotations/trimaps``,
+named by ``--data`` or ``TLKIT_TEST_DATA``. It needs no weights, since they are random. It takes about an hour on two
+cores, and 5 GB in the folder for temporary files (``TMPDIR``). Each ratio compares measurements of the same session;
+run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ PACKAGES = ("tlkit", "tensorflow", "keras", "numpy", "pillow", "scikit-learn")
 
 
 def main() -> int:
-    """Measure, print and write; 1 when a measurement failed. A goal that is missed is a result, not a failure."""
+    """Measure, print and write; returns 1 if a measurement failed. A missed goal is a result, not a failure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=ROWS, metavar="NAME", help=f"some rows: {', '.join(ROWS)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, after each row")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="by default $TLKIT_TEST_DATA")
-    parser.add_argument("--quick", action="store_true", help="few small images: to see that every row works")
+    parser.add_argument("--only", nargs="+", choices=ROWS, metavar="NAME", help=f"only these rows: {', '.join(ROWS)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file after each row")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the folder above pets/; default: $TLKIT_TEST_DATA")
+    parser.add_argument("--quick", action="store_true", help="use few small images, to check that every row works")
     given = parser.parse_args()
     data = given.data or Path(os.environ.get("TLKIT_TEST_DATA") or ".")
     for folder in ("pets/images", "pets/annotations/trimaps"):
         if not (data / folder).is_dir():
-            parser.error(f"{data / folder}: no such folder; name the folder above pets/ by --data or TLKIT_TEST_DATA")
+            parser.error(f"{data / folder}: no such folder; name the folder above pets/ with --data or TLKIT_TEST_DATA")
     if given.json and not given.json.resolve().parent.is_dir():
-        parser.error(f"{given.json}: its folder does not exist")
+        parser.error(f"{given.json.resolve().parent}: no such folder; expected an existing folder for --json")
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -81,7 +81,7 @@ def _table(lines: list[tuple[str, Line]], *, quick: bool) -> Table:
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("tlkit", "tensorflow", "keras"))
     caption = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB; {versions}"
     table = Table(title="quick: these figures mean nothing" if quick else None, caption=caption, show_lines=True)
-    for heading in ("row", "what", "goal", "seen", "", "made of"):
+    for heading in ("row", "what", "goal", "measured", "", "computed from"):
         table.add_column(heading, overflow="fold")
     for name, line in lines:
         goal = "" if line.goal is None else f"{line.goal.sign} {line.goal.value:g}{line.unit}"
@@ -136,10 +136,10 @@ def _machine() -> dict[str, Any]:
 
 
 def _measure(name: str, arguments: str, result: str) -> None:
-    """In a measurement's own process: call ``module.function`` and write what it returns."""
+    """Call ``module.function`` in a measurement's own process and write its result."""
     module, _, function = name.partition(".")
-    found = getattr(import_module(module), function)(**json.loads(arguments))
-    Path(result).write_text(json.dumps(found), encoding="utf-8")
+    measured = getattr(import_module(module), function)(**json.loads(arguments))
+    Path(result).write_text(json.dumps(measured), encoding="utf-8")
 
 
 if __name__ == "__main__":

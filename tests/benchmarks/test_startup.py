@@ -1,4 +1,4 @@
-"""How long the command line takes to start, against ``import click`` alone, in turn, as a ratio in one run."""
+"""How long the command line takes to start, relative to ``import click``; measured in turn in one run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TURNS = 10
 
 
 @pytest.mark.benchmark
-def test_the_time_to_start_against_importing_click():
+def test_the_time_to_start_relative_to_importing_click():
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(TURNS):
         for name, arguments in COMMANDS.items():

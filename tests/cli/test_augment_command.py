@@ -55,14 +55,14 @@ def test_a_sheet_is_written_and_grows_with_images_and_views(folder, task):
     assert heights[1] > heights[0]
 
 
-def test_a_sheet_without_augmentation_says_so(folder):
+def test_a_recipe_without_augmentation_is_noted(folder):
     write(folder, "classification", "none")
     outcome = tlkit_command("augment", "sheet.toml")
     assert outcome.code == 0
     assert "augments nothing" in outcome.out
 
 
-def test_a_file_that_exists_is_not_overwritten_unasked(folder):
+def test_a_file_that_exists_is_only_replaced_with_overwrite(folder):
     write(folder, "classification", "flip")
     (folder / "mine.png").write_text("mine")
     outcome = tlkit_command("augment", "sheet.toml", "--out", "mine.png")
@@ -82,5 +82,5 @@ def test_a_file_that_exists_is_not_overwritten_unasked(folder):
         ([0.0, 0.0, 0.0], "none"),
     ],
 )
-def test_labels_are_told_in_words(label, text):
+def test_labels_are_shown_as_text(label, text):
     assert label_shares(np.array(label), ("cat", "dog", "bird")) == text

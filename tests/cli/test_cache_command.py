@@ -5,7 +5,7 @@ from __future__ import annotations
 from command_line import tlkit_command
 
 
-def test_what_is_kept_is_listed_and_cleared(tmp_path, monkeypatch):
+def test_cache_entries_are_listed_and_cleared(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
     folder = tmp_path / "features" / "abc"
     folder.mkdir(parents=True)
@@ -18,17 +18,17 @@ def test_what_is_kept_is_listed_and_cleared(tmp_path, monkeypatch):
     cleared = tlkit_command("cache", "clear")
     assert "1 folder removed, 3.0 MB" in cleared.out
     assert not folder.exists()
-    assert f"0.00 GB of at most 20 GB, in {tmp_path}" in tlkit_command("cache", "ls").out
+    assert f"0 bytes of at most 20.0 GB, in {tmp_path}" in tlkit_command("cache", "ls").out
 
 
-def test_a_limit_is_written_down_shown_and_kept_to(tmp_path, monkeypatch):
+def test_a_limit_is_saved_shown_and_enforced(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
     folder = tmp_path / "images" / "abc"
     folder.mkdir(parents=True)
     (folder / "0000-images.npy").write_bytes(b"x" * 3_000_000)
-    assert "at most 20 GB are kept" in tlkit_command("cache", "limit").out
-    assert "at most 0.004 GB are kept" in tlkit_command("cache", "limit", "0.004").out
+    assert "at most 20.0 GB are cached" in tlkit_command("cache", "limit").out
+    assert "at most 4.0 MB are cached" in tlkit_command("cache", "limit", "0.004").out
     assert folder.exists()
-    assert "at most 0 GB are kept" in tlkit_command("cache", "limit", "0").out
+    assert "at most 0 bytes are cached" in tlkit_command("cache", "limit", "0").out
     assert not folder.exists()
-    assert "at most 0 GB are kept" in tlkit_command("cache", "limit").out
+    assert "at most 0 bytes are cached" in tlkit_command("cache", "limit").out

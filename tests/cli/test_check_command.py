@@ -1,4 +1,4 @@
-"""``tlkit check``: what it prints, writes and answers."""
+"""``tlkit check``: its output, its files and its exit codes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ epochs = 1
 
 @pytest.fixture
 def photos(class_folders, tmp_path) -> Path:
-    """Two classes of ten, of which one file is empty, and one is there twice."""
+    """Two classes of ten images, with an empty file and a duplicate in one of them."""
     root = class_folders({"cat": 10, "dog": 10})
     (root / "cat" / "empty.png").write_bytes(b"")
     shutil.copy(root / "cat" / "000.png", root / "cat" / "copy.png")
@@ -46,7 +46,7 @@ def test_a_folder_is_checked_without_a_recipe(photos):
     assert "cat/000.png = cat/copy.png: the same bytes" in done.out
 
 
-def test_what_the_policy_calls_an_error_ends_with_1(photos, tmp_path):
+def test_findings_that_the_policy_calls_errors_end_with_1(photos, tmp_path):
     recipe = tmp_path / "photos.toml"
     assert tlkit_command("check", recipe).code == 0
     done = tlkit_command("check", recipe, "--set", "check.duplicate=error")
@@ -55,7 +55,7 @@ def test_what_the_policy_calls_an_error_ends_with_1(photos, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["nothing.toml", "nothing"])
-def test_what_is_not_there_ends_with_2(tmp_path, target):
+def test_a_target_that_does_not_exist_ends_with_2(tmp_path, target):
     assert tlkit_command("check", tmp_path / target).code == 2
 
 
@@ -65,7 +65,7 @@ def test_an_unknown_policy_ends_with_2(tmp_path, photos):
     assert "check.empty" in done.err
 
 
-def test_a_folder_of_one_class_is_checked_all_the_same(photos):
+def test_a_folder_of_one_class_is_checked(photos):
     shutil.rmtree(photos / "dog")
     done = tlkit_command("check", photos)
     assert done.code == 1
@@ -83,7 +83,7 @@ def test_a_folder_without_class_folders_is_checked_as_images(photos, tmp_path):
     assert "note     there are no class folders" in done.out
 
 
-def test_classes_with_an_empty_train_folder_are_checked_all_the_same(photos, tmp_path):
+def test_classes_with_an_empty_train_folder_are_checked(photos, tmp_path):
     (tmp_path / "all" / "train").mkdir(parents=True)
     photos.rename(tmp_path / "all" / "test")
     done = tlkit_command("check", tmp_path / "all")
@@ -92,7 +92,7 @@ def test_classes_with_an_empty_train_folder_are_checked_all_the_same(photos, tmp
     assert "the split can't be made" in done.out
 
 
-def test_what_lies_beside_an_unpacked_folder_is_left_out_and_counted(photos, tmp_path):
+def test_files_beside_an_unpacked_folder_are_left_out_and_counted(photos, tmp_path):
     outer = tmp_path / "download"
     (outer / "__MACOSX").mkdir(parents=True)
     photos.rename(outer / "photos")
@@ -104,7 +104,7 @@ def test_what_lies_beside_an_unpacked_folder_is_left_out_and_counted(photos, tmp
         assert f"{outer / name}" in done.out
 
 
-def test_what_lies_beside_images_and_masks_is_left_out_and_counted(tmp_path):
+def test_files_beside_images_and_masks_are_left_out_and_counted(tmp_path):
     for folder in ("images", "masks"):
         (tmp_path / "scenes" / folder).mkdir(parents=True)
         for number in range(6):
@@ -118,7 +118,7 @@ def test_what_lies_beside_images_and_masks_is_left_out_and_counted(tmp_path):
     assert "13 files found = 12 used + 0 set aside + 1 left out" in done.out
 
 
-def test_values_that_smoothed_masks_have_between_are_named(tmp_path):
+def test_values_between_the_classes_of_smoothed_masks_are_named(tmp_path):
     for folder in ("images", "masks"):
         (tmp_path / "scenes" / folder).mkdir(parents=True)
     for number in range(6):
@@ -129,7 +129,7 @@ def test_values_that_smoothed_masks_have_between_are_named(tmp_path):
     done = tlkit_command("check", tmp_path / "scenes")
     assert done.code == 1
     assert "masks with unknown values: 6  [mask_values]" in done.out
-    assert "values around 0 and 255, as smoothing and JPEG make them, are not taken for classes" in done.out
+    assert "values around 0 and 255 come from smoothing or JPEG and are not classes" in done.out
 
 
 def test_json_has_every_finding_and_counts_that_add_up(photos, tmp_path):
@@ -154,7 +154,7 @@ def test_the_page_shows_pictures_and_escapes_names(photos, tmp_path):
     assert "&lt;script&gt;alert" in page
 
 
-def test_names_that_are_no_text_are_written_all_the_same(photos, tmp_path):
+def test_names_that_are_not_utf_8_are_escaped(photos, tmp_path):
     name = b"\xff\xfe.png".decode("utf-8", "surrogateescape")
     try:
         (photos / "cat" / "copy.png").rename(photos / "cat" / name)
@@ -168,7 +168,7 @@ def test_names_that_are_no_text_are_written_all_the_same(photos, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--json", "--html"])
-def test_a_file_that_exists_is_overwritten_only_when_told(photos, tmp_path, option):
+def test_a_file_that_exists_is_only_replaced_with_overwrite(photos, tmp_path, option):
     out = tmp_path / "out"
     out.write_text("mine", encoding="utf-8")
     assert tlkit_command("check", photos, option, out).code == 2
@@ -193,7 +193,7 @@ def test_a_folder_of_images_and_masks_is_checked_without_a_recipe(tmp_path):
     assert "share of the pixels: background 83.3%, object 16.7%" in done.out
 
 
-def test_a_run_tells_what_was_found_and_writes_it_down(photos, tmp_path):
+def test_a_run_prints_and_writes_the_findings(photos, tmp_path):
     overrides = ["--set", "input.image_size=32", "--set", "input.max_bad_share=0.1"]
     done = tlkit_command("run", tmp_path / "photos.toml", "--out", tmp_path / "run", *overrides)
     assert done.code == 0, done.err
@@ -202,7 +202,7 @@ def test_a_run_tells_what_was_found_and_writes_it_down(photos, tmp_path):
     assert "cat/copy.png" in (tmp_path / "run" / "check.html").read_text(encoding="utf-8")
 
 
-def test_a_run_stops_with_2_and_the_list_and_leaves_nothing(photos, tmp_path):
+def test_a_run_stops_with_2_and_the_findings_and_leaves_nothing(photos, tmp_path):
     done = tlkit_command("run", tmp_path / "photos.toml", "--out", tmp_path / "run", "--set", "check.duplicate=error")
     assert done.code == 2
     assert "cat/000.png = cat/copy.png" in done.err

@@ -1,4 +1,4 @@
-"""The command line: exit codes, what goes to stdout and stderr, and no traceback for what a user can mend."""
+"""The command line: exit codes, what goes to stdout and stderr, and no traceback for mistakes of the user."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_version_is_the_installed_one():
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
-def test_the_help_lists_every_verb_with_what_it_does(arguments):
+def test_the_help_lists_every_verb_and_what_it_does(arguments):
     outcome = tlkit_command(*arguments)
     assert outcome.code == 0
     for verb, what in VERBS.items():
@@ -81,7 +81,7 @@ def test_the_help_lists_every_verb_with_what_it_does(arguments):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_whose_first_line_is_said_in_full_by_the_group(verb):
+def test_every_verb_has_help_and_accepts_plugins(verb):
     outcome = tlkit_command(verb, "--help")
     assert outcome.code == 0
     assert outcome.out.startswith(f"Usage: tlkit {verb} ")
@@ -128,7 +128,7 @@ def test_every_command_and_each_of_its_options_is_documented(names, command):
         (["plugins", "show", "head", "unett"], 'no head "unett"; did you mean "unet"?'),
     ],
 )
-def test_a_users_mistake_ends_with_2_and_one_error_on_stderr(arguments, message):
+def test_a_mistake_of_the_user_ends_with_2_and_one_error_on_stderr(arguments, message):
     outcome = tlkit_command(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
@@ -136,7 +136,7 @@ def test_a_users_mistake_ends_with_2_and_one_error_on_stderr(arguments, message)
     assert "Traceback" not in outcome.err
 
 
-def test_every_problem_of_a_recipe_that_is_run_is_an_error_line(bad):
+def test_running_a_bad_recipe_prints_one_line_per_problem(bad):
     outcome = tlkit_command("run", bad)
     assert outcome.code == 2
     assert outcome.err.splitlines() == [
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(monkeypatch):
     assert "Stopped by Ctrl-C" in outcome.err
 
 
-def test_a_terminal_that_cannot_show_a_character_is_given_a_question_mark(good):
+def test_a_character_that_the_terminal_cannot_show_becomes_a_question_mark(good):
     code = "import sys; from tlkit.cli import main; main(sys.argv[1:])"
     ended = subprocess.run(
         [sys.executable, "-c", code, "validate", str(good), "--set", "head.→=3"],
@@ -176,6 +176,13 @@ def test_a_terminal_that_cannot_show_a_character_is_given_a_question_mark(good):
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("--set head.?=3: unknown option of head")
+
+
+@pytest.mark.parametrize("verb", [["init"], ["recipes", "cp"]], ids=" ".join)
+def test_the_earlier_name_of_overwrite_is_hidden(verb):
+    outcome = tlkit_command(*verb, "--help")
+    assert "--overwrite" in outcome.out
+    assert "--force" not in outcome.out
 
 
 # validate -----------------------------------------------------------------------------------------------------------
@@ -250,18 +257,19 @@ def test_recipes_cp_never_overwrites(folder, destination):
     (folder / "quickstart.toml").write_text("mine")
     outcome = tlkit_command("recipes", "cp", "quickstart", destination)
     assert (outcome.code, outcome.out) == (2, "")
-    assert "already there, nothing was changed" in outcome.err
+    assert "quickstart.toml: already exists and was not changed" in outcome.err
     assert (folder / "quickstart.toml").read_text() == "mine"
     assert [entry.name for entry in folder.iterdir()] == ["quickstart.toml"]
 
 
-def test_recipes_cp_overwrites_when_forced(folder):
+@pytest.mark.parametrize("option", ["--overwrite", "--force"])
+def test_recipes_cp_overwrites_when_told(folder, option):
     (folder / "quickstart.toml").write_text("mine")
-    assert tlkit_command("recipes", "cp", "quickstart", "--force").code == 0
+    assert tlkit_command("recipes", "cp", "quickstart", option).code == 0
     assert tomllib.loads((folder / "quickstart.toml").read_text(encoding="utf-8"))["name"] == "quickstart"
 
 
-def test_recipes_cp_into_a_folder_that_is_not_there_writes_nothing(folder):
+def test_recipes_cp_into_a_folder_that_does_not_exist_writes_nothing(folder):
     outcome = tlkit_command("recipes", "cp", "quickstart", "none/mine.toml")
     assert outcome.code == 2
     assert "none: no such folder" in outcome.err

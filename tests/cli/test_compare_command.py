@@ -1,4 +1,4 @@
-"""``tlkit compare``: what it prints and writes, and what it leaves alone."""
+"""``tlkit compare``: its tables, its files, and the files that it leaves alone."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def runs(folder, registry) -> list[Path]:
 
 
 def cells(text: str, first: str) -> list[str]:
-    """The cells of the table's row that begins with ``first``."""
+    """Return the cells of the row of the table that starts with ``first``."""
     rows = [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in text.splitlines()]
     return next(row for row in rows if row[0] == first)
 
 
-def test_the_metrics_stand_side_by_side_and_the_best_are_marked(runs):
+def test_the_metrics_are_side_by_side_and_the_best_are_marked(runs):
     outcome = tlkit_command("compare", *runs)
     assert outcome.code == 0, outcome.err
     titles = cells(outcome.out, "run")
     rows = {name: dict(zip(titles, cells(outcome.out, name), strict=True)) for name in ("a", "b", "c (unfinished)")}
     assert (rows["a"]["backbone"], rows["a"]["head"], rows["a"]["weights"]) == ("small_encoder", "linear", "–")
-    assert (rows["a"]["epochs"], rows["a"]["kept"], rows["a"]["seconds"]) == ("2", "2", "4.0")
+    assert (rows["a"]["epochs"], rows["a"]["best epoch"], rows["a"]["seconds"]) == ("2", "2", "4.0")
     assert [row["best val_loss"] for row in rows.values()] == ["0.6250"] * 3
     assert [row["test loss"] for row in rows.values()] == ["0.5000", "0.2500 *", "–"]
     assert [row["test accuracy"] for row in rows.values()] == ["0.7500 *", "0.5000", "–"]
 
 
-def test_the_shortest_time_is_marked_unless_a_run_has_not_ended(folder, registry):
+def test_the_shortest_time_is_marked_unless_a_run_is_unfinished(folder, registry):
     short = {"full": {"loss": [1.0]}}
     write_run(folder / "long", registry, {"full": {"loss": [1.0, 0.5]}}, metrics=METRICS)
     write_run(folder / "short", registry, short, metrics=METRICS)
@@ -64,14 +64,14 @@ def test_what_differs_in_the_recipes_is_shown(runs):
     assert "The recipes are the same." in tlkit_command("compare", "a", "c", "--overwrite").out
 
 
-def test_runs_with_other_monitors_have_their_best_value_with_its_name(runs, folder, registry):
+def test_runs_with_different_monitors_show_the_name_of_each(runs, folder, registry):
     write_run(folder / "d", registry, PHASES, overrides=["train.monitor=val_accuracy"])
     outcome = tlkit_command("compare", "a", "d")
-    assert "best of the monitor" in outcome.out
+    assert "best monitored value" in outcome.out
     assert "val_accuracy 0.7500" in outcome.out
 
 
-def test_a_narrow_terminal_gets_several_tables_with_each_run_in_each(runs, monkeypatch):
+def test_a_narrow_terminal_gets_several_tables_that_name_each_run(runs, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "60")
@@ -82,7 +82,7 @@ def test_a_narrow_terminal_gets_several_tables_with_each_run_in_each(runs, monke
     assert "0.2500 *" in shown
 
 
-def test_the_picture_is_written_where_it_is_said(runs, folder):
+def test_the_picture_is_written_where_out_says(runs, folder):
     outcome = tlkit_command("compare", *runs)
     assert "Curves: compare.png" in outcome.out
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
@@ -104,7 +104,7 @@ def test_the_histories_are_written_as_one_table(runs, folder):
 
 
 @pytest.mark.parametrize("taken", ["compare.png", "all.csv"])
-def test_a_file_that_exists_is_left_alone_unless_told_to(runs, folder, taken):
+def test_a_file_that_exists_is_only_replaced_with_overwrite(runs, folder, taken):
     (folder / taken).write_text("mine")
     outcome = tlkit_command("compare", *runs, "--csv", "all.csv")
     assert outcome.code == 2
@@ -125,7 +125,7 @@ def test_a_file_that_exists_is_left_alone_unless_told_to(runs, folder, taken):
         (["a", "--out", "a/recipe.toml/c.png"], 2, "can't be written"),
     ],
 )
-def test_a_users_mistake_is_one_error_and_nothing_is_written(runs, folder, arguments, code, message):
+def test_a_mistake_of_the_user_is_one_error_and_nothing_is_written(runs, folder, arguments, code, message):
     outcome = tlkit_command("compare", *arguments)
     assert outcome.code == code
     assert message in outcome.err

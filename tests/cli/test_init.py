@@ -1,4 +1,4 @@
-"""``tlkit init``: what it sees in a folder, the recipe that it writes, and what it refuses."""
+"""``tlkit init``: what it recognizes in a folder, the recipe that it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def init(capsys):
-    """Runs ``tlkit init``; returns the exit code, the output and the messages."""
+    """Return a function that runs ``tlkit init`` and returns the exit code, the output and the messages."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
@@ -38,7 +38,7 @@ def values(file: str) -> dict:
 
 
 def opened(file: str, registry):
-    """What the data set of a recipe finds: the recipe must name the folders rightly."""
+    """Open the data set of a recipe, which must name the folders correctly."""
     recipe = load_recipe(Path(file), registry)
     return recipe.data.record.open(DatasetContext(recipe.task, recipe.seed), recipe.data.options)
 
@@ -54,7 +54,7 @@ def mask(file: Path, pixels: np.ndarray) -> None:
 
 
 def pairs(root: Path, images: str, masks: str, *values: int, count: int = 4, suffix: str = "") -> None:
-    """Images, and masks of equal stripes of the values."""
+    """Write images, and masks with one stripe per value."""
     for number in range(count):
         picture(root / images / f"a{number}.jpg")
         mask(root / masks / f"a{number}{suffix}.png", np.repeat(np.array(values), 8)[:, None].repeat(16, 1))
@@ -72,7 +72,7 @@ def test_class_folders_become_a_recipe_that_is_valid_and_finds_the_images(init, 
     assert len(found.samples) == 10
 
 
-def test_split_folders_are_counted_each_and_leave_no_shares_to_choose(init, class_folders, registry):
+def test_split_folders_are_counted_separately_and_need_no_shares(init, class_folders, registry):
     for split, count in (("train", 6), ("valid", 3), ("test", 2)):
         class_folders({"cat": count, "dog": count}, name=f"photos/{split}")
     _, out, _ = init("photos")
@@ -86,11 +86,11 @@ def test_test_images_without_class_folders_are_noted_and_not_counted(init, class
     class_folders({"cat": 6, "dog": 6}, name="photos/train")
     picture(Path("photos/test/1.jpg"))
     _, out, _ = init("photos")
-    assert "1 images in photos/test are in no class folder; they are not used" in out.replace("\\", "/")
+    assert "not in a class folder; ignored: 1 image in photos/test" in out.replace("\\", "/")
     assert "test" in values("photos.toml")["input"]
 
 
-def test_junk_is_no_class_and_no_image(init, class_folders):
+def test_junk_is_neither_a_class_nor_an_image(init, class_folders):
     root = class_folders({"cat": 4, "dog": 4})
     for name in ("__MACOSX", ".hidden", ".ipynb_checkpoints"):
         picture(root / name / "x.jpg")
@@ -98,7 +98,7 @@ def test_junk_is_no_class_and_no_image(init, class_folders):
     assert "8 images in 2 class folders" in init("photos")[1]
 
 
-def test_the_folder_inside_an_unpacked_archive_is_taken(init, class_folders, registry):
+def test_the_folder_inside_an_unpacked_archive_is_used(init, class_folders, registry):
     class_folders({"cat": 4, "dog": 4}, name="photos/photos_v2")
     assert init("photos")[0] == 0
     assert len(opened("photos.toml", registry).samples) == 8
@@ -137,7 +137,7 @@ def test_many_images_are_fine_tuned_and_few_are_not(init, tmp_path):
     assert values("many.toml")["schedule"]["name"] == "two_phase"
 
 
-def test_another_backbone_comes_with_its_own_weights_and_a_schedule_that_fits_them(init, class_folders):
+def test_another_backbone_has_its_own_weights_and_a_schedule_that_fits_them(init, class_folders):
     class_folders({"cat": 2, "dog": 2})
     init("photos", "--backbone", "small_encoder")
     recipe = values("photos.toml")
@@ -145,20 +145,20 @@ def test_another_backbone_comes_with_its_own_weights_and_a_schedule_that_fits_th
     assert recipe["schedule"]["name"] == "full"
 
 
-def test_what_lies_beside_an_unpacked_folder_is_noted(init, class_folders):
+def test_files_beside_an_unpacked_folder_are_noted(init, class_folders):
     class_folders({"cat": 4, "dog": 4}, name="photos/photos_v2")
     Path("photos/readme.txt").touch()
-    assert "not used, because it is beside photos_v2: readme.txt" in init("photos")[1]
+    assert "only the folder photos_v2 is used; ignored: readme.txt" in init("photos")[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file names of Windows have no backslash")
-def test_a_backslash_in_a_name_stays(init, class_folders, registry):
+def test_a_backslash_in_a_name_is_kept(init, class_folders, registry):
     class_folders({"cat": 2, "dog": 2}, name="back\\slash")
     assert init("back\\slash", "--out", "r.toml")[0] == 0
     assert len(opened("r.toml", registry).samples) == 4
 
 
-def test_a_name_that_is_no_text_is_refused_in_a_line(init, class_folders):
+def test_a_name_that_is_not_utf_8_is_refused_in_one_line(init, class_folders):
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     try:
         class_folders({"cat": 2, "dog": 2}, name=name)
@@ -201,14 +201,14 @@ def test_images_and_masks_become_a_recipe_with_their_values(
     assert found.set_aside == ()
 
 
-def test_masks_under_split_folders_keep_their_splits(init, registry):
+def test_masks_in_split_folders_keep_their_splits(init, registry):
     for split in ("train", "val"):
         pairs(Path("scenes"), f"images/{split}", f"masks/{split}", 0, 255)
     init("scenes")
     assert {sample.split for sample in opened("scenes.toml", registry).samples} == {"train", "validation"}
 
 
-def test_colour_masks_are_listed_by_colour_gray_ones_among_them_too(init):
+def test_colour_masks_are_listed_by_colour_including_gray_ones(init):
     pairs(Path("scenes"), "images", "masks", 0, count=2)
     mask(Path("scenes/masks/a0.png"), np.broadcast_to(np.array([255, 0, 0]), (8, 8, 3)))
     mask(Path("scenes/masks/a1.png"), np.zeros((8, 8, 3)))
@@ -225,7 +225,7 @@ def test_palette_masks_are_listed_by_index(init):
 
 
 def rectangles(root: Path, *values: int, count: int = 10, suffix: str = ".png", **options: int) -> None:
-    """Images, and masks with a rectangle of each value on a ground of 0."""
+    """Write images, and masks with one rectangle per value on a background of 0."""
     for number in range(count):
         picture(root / "images" / f"a{number}.jpg")
         pixels = np.zeros((110, 120), np.uint8)
@@ -243,7 +243,7 @@ def spoil(file: str, *values: int) -> None:
     Image.fromarray(pixels).save(file)
 
 
-def test_a_few_pixels_of_another_value_take_no_class_from_the_recipe(init):
+def test_a_few_pixels_of_another_value_do_not_hide_a_class(init):
     rectangles(Path("scenes"), 255)
     spoil("scenes/masks/a4.png", 128, 128, 128)
     _, out, _ = init("scenes")
@@ -251,16 +251,16 @@ def test_a_few_pixels_of_another_value_take_no_class_from_the_recipe(init):
     assert data["values"] == {"0": "background", "255": "object"}
     assert "ignore" not in data
     assert "1 other value: under 0.1% of the pixels" in out
-    assert "not taken for classes, because under 0.1% of the pixels and few masks have them: 128" in out
+    assert "too rare to be classes, with under 0.1% of the pixels and in few masks: 128" in out
 
 
-def test_255_is_a_class_beside_values_that_are_no_class_numbers(init):
+def test_255_is_a_class_beside_values_that_are_not_class_numbers(init):
     rectangles(Path("scenes"), 128, 255)
     _, out, _ = init("scenes")
     data = values("scenes.toml")["data"]
     assert data["values"].keys() == {"0", "128", "255"}
     assert "ignore" not in data
-    assert "255 is taken for a class" in out
+    assert "255 is used as a class" in out
 
 
 def test_255_is_ignored_beside_class_numbers_whatever_stray_pixels_there_are(init):
@@ -286,12 +286,12 @@ def test_a_small_class_that_many_masks_have_is_kept(init):
     assert values("scenes.toml")["data"]["values"].keys() == {"0", "100", "255"}
 
 
-def test_masks_saved_as_jpeg_have_the_values_that_the_others_lie_around(init):
+def test_values_around_a_class_in_masks_saved_as_jpeg_belong_to_it(init):
     rectangles(Path("scenes"), 255, suffix=".jpg", quality=75)
     _, out, _ = init("scenes")
     assert values("scenes.toml")["data"]["values"] == {"0": "background", "255": "object"}
-    assert "10 of 10 masks that were opened are JPEG, which changes values: save masks as PNG" in out
-    assert "values around 0 and 255, as smoothing and JPEG make them" in out
+    assert "10 of 10 masks that were opened are JPEG files; JPEG changes values: save masks as PNG" in out
+    assert "values around 0 and 255 come from smoothing or JPEG" in out
 
 
 def test_three_values_are_found_in_masks_saved_as_jpeg(init):
@@ -300,7 +300,7 @@ def test_three_values_are_found_in_masks_saved_as_jpeg(init):
     assert values("scenes.toml")["data"]["values"].keys() == {"0", "128", "255"}
 
 
-def test_smoothed_masks_have_their_two_extremes(init):
+def test_smoothed_masks_have_their_two_extremes_as_classes(init):
     rectangles(Path("scenes"), 255)
     for file in Path("scenes/masks").iterdir():
         with Image.open(file) as image:
@@ -311,7 +311,7 @@ def test_smoothed_masks_have_their_two_extremes(init):
     assert "JPEG, which" not in out
 
 
-def test_smoothed_masks_that_have_every_value_have_their_two_extremes(init):
+def test_smoothed_masks_with_every_value_have_their_two_extremes_as_classes(init):
     rectangles(Path("scenes"), 255)
     spoil("scenes/masks/a4.png", *range(100))
     spoil("scenes/masks/a5.png", *range(100, 200))
@@ -320,7 +320,7 @@ def test_smoothed_masks_that_have_every_value_have_their_two_extremes(init):
     assert values("scenes.toml")["data"]["values"] == {"0": "background", "255": "object"}
 
 
-def test_the_infinite_pixels_of_a_mask_are_no_value(init):
+def test_infinite_pixels_of_a_mask_are_ignored(init):
     pairs(Path("scenes"), "images", "masks", 0, 1)
     pixels = np.array([[0, 1], [np.inf, np.nan]], np.float32)
     Path("scenes/masks/a0.png").unlink()
@@ -340,7 +340,7 @@ def test_palette_masks_among_colour_masks_are_listed_by_colour(init):
 
 
 @pytest.mark.parametrize("inner", ["", "all/"])
-def test_only_the_uppermost_folder_names_a_split_of_masks_as_in_a_run(init, registry, inner):
+def test_only_the_top_folder_names_a_split_of_masks_as_in_a_run(init, registry, inner):
     for split in ("train", "val"):
         pairs(Path("scenes"), f"images/{inner}{split}", f"masks/{inner}{split}", 0, 255)
     init("scenes")
@@ -351,7 +351,7 @@ def test_only_the_uppermost_folder_names_a_split_of_masks_as_in_a_run(init, regi
 def test_images_without_a_mask_are_noted(init):
     pairs(Path("scenes"), "images", "masks", 0, 255)
     picture(Path("scenes/images/alone.jpg"))
-    assert "images without a mask of their name: 1" in init("scenes")[1]
+    assert "images without a mask: 1; a run sets them aside" in init("scenes")[1]
 
 
 def pets(root: Path) -> None:
@@ -369,22 +369,24 @@ def pets(root: Path) -> None:
         (("--target", "species"), "classification", "species"),
     ],
 )
-def test_the_layout_of_the_oxford_pets_is_known(init, registry, arguments, task, target):
+def test_the_layout_of_oxford_pets_is_recognized(init, registry, arguments, task, target):
     pets(Path("pets"))
     assert init("pets", *arguments)[0] == 0
     recipe = load_recipe(Path("pets.toml"), registry)
     assert (recipe.task, recipe.data.record.name, recipe.data.options.target) == (task, "oxford_pets", target)
 
 
-def test_a_file_that_exists_is_left_alone_unless_told(init, class_folders):
+def test_a_file_that_exists_is_only_replaced_with_overwrite(init, class_folders):
     class_folders({"cat": 2, "dog": 2})
     Path("photos.toml").write_text("mine")
     code, _, err = init("photos")
     assert code == 2
-    assert err.startswith("Error: photos.toml: already there, nothing was changed")
+    assert err.startswith("Error: photos.toml: already exists and was not changed")
     assert Path("photos.toml").read_text() == "mine"
-    assert init("photos", "--force")[0] == 0
-    assert values("photos.toml")["name"] == "photos"
+    for option in ("--overwrite", "--force"):
+        Path("photos.toml").write_text("mine")
+        assert init("photos", option)[0] == 0
+        assert values("photos.toml")["name"] == "photos"
 
 
 def test_the_recipe_goes_where_out_says(init, class_folders):
@@ -407,7 +409,7 @@ def flat(root: Path) -> None:
     picture(root / "1.jpg")
 
 
-def strangers(root: Path) -> None:
+def unpaired(root: Path) -> None:
     pairs(root, "images", "masks", 0, 255, count=1)
     (root / "masks" / "a0.png").rename(root / "masks" / "b.png")
 
@@ -450,19 +452,19 @@ def a_file(root: Path) -> None:
     [
         (empty, "no images"),
         (one_class, "only one class folder with images (cats)"),
-        (flat, "1 images, but no class folders"),
-        (strangers, "none of 1 masks is called like one of the images"),
+        (flat, "1 image, but no class folders"),
+        (unpaired, "none of 1 masks is named after an image in"),
         (smooth, "200 different values"),
         (inside_out, "images/train, masks/train"),
         (only_test, "there is test, but no folder train beside"),
         (two_validations, "val and valid both are the validation split"),
-        (empty_train, "no image in a class folder, but there are in test; expected images to learn from in train"),
-        (a_file, "is a file, expected a folder"),
+        (empty_train, "no images in class folders, but test has some; expected images to train on in train"),
+        (a_file, "this is a file; expected a folder"),
         (nothing, "no such folder"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_cannot_be_used_is_refused_with_the_reason_and_nothing_is_written(init, make, expected):
+def test_a_folder_that_cannot_be_used_is_refused_with_the_reason_and_nothing_is_written(init, make, expected):
     make(Path("photos"))
     code, _, err = init("photos")
     assert code == 2
@@ -478,7 +480,7 @@ def test_a_task_that_the_folder_is_not_laid_out_for_is_refused(init, class_folde
     assert "laid out for classification" in err
 
 
-def test_an_unknown_backbone_is_answered_with_the_nearest(init, class_folders):
+def test_an_unknown_backbone_suggests_the_nearest(init, class_folders):
     class_folders({"cat": 2, "dog": 2})
     code, _, err = init("photos", "--backbone", "MobilNetV2")
     assert code == 2

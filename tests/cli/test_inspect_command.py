@@ -1,4 +1,4 @@
-"""``tlkit inspect``: the table, the pictures, and what it says of phases, against the model and the freeze table."""
+"""``tlkit inspect``: the tables, the pictures and the phases, compared with the model and the freeze table."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from PIL import Image
 
 import tlkit
 from tlkit.jobs import parts
-from tlkit.jobs.inspect import inspect_recipe, inspect_run, pictures
+from tlkit.jobs.inspect import inspect_recipe, inspect_run
+from tlkit.jobs.inspect_pictures import pictures
 from tlkit.models.graph import operations
 from tlkit.recipe.load import load_recipe
-from tlkit.report.network_pictures import block_outputs
+from tlkit.report.feature_maps import block_outputs
 from tlkit.runs.folder import RunFolder
 
 RECIPE = """
@@ -82,7 +83,7 @@ def test_the_groups_are_the_backbones_blocks_with_their_sizes(inspected):
     assert groups["conv4"].feeds_on == ("conv3",)
 
 
-def test_what_trains_in_which_phase_is_what_the_runs_freeze_table_says(run, recipe, registry, tmp_path):
+def test_the_phases_of_a_layer_are_those_of_the_freeze_table(run, recipe, registry, tmp_path):
     found = inspect_run(RunFolder(run), load_recipe(recipe, registry), tmp_path)
     with (run / "freeze.csv").open(newline="") as file:
         trained: dict[str, set[str]] = {}
@@ -92,7 +93,7 @@ def test_what_trains_in_which_phase_is_what_the_runs_freeze_table_says(run, reci
     assert {row.name: set(row.phases) for row in found.layers if row.phases} == trained
 
 
-def test_a_run_is_shown_as_it_is_and_as_it_began(run, recipe, registry, tmp_path):
+def test_a_run_is_shown_trained_and_before_training(run, recipe, registry, tmp_path):
     checked = load_recipe(recipe, registry)
     found = inspect_run(RunFolder(run), checked, tmp_path)
     model = keras.saving.load_model(run / "model.keras", compile=False)
@@ -113,7 +114,7 @@ def test_a_run_is_shown_as_it_is_and_as_it_began(run, recipe, registry, tmp_path
     assert not np.array_equal(before, after)
 
 
-def test_feature_maps_are_of_each_block(inspected):
+def test_each_block_has_feature_maps(inspected):
     outputs = block_outputs(inspected.network.model, inspected.groups)
     assert {name: tuple(tensor.shape[1:]) for name, tensor in outputs.items()} == {
         "conv1": (8, 8, 8),
@@ -136,7 +137,7 @@ def test_a_recipe_is_shown_in_the_terminal_and_in_a_folder(recipe, tmp_path, mon
     assert tlkit_command("inspect", recipe, "--overwrite", "--layers").out.count("conv3_block1_1_bn") == 1
 
 
-def test_a_segmentations_skips_lead_to_the_decoder(registry, tmp_path):
+def test_the_skips_of_a_segmentation_lead_to_the_decoder(registry, tmp_path):
     file = tmp_path / "seg.toml"
     file.write_text(RECIPE.format(task="segmentation", data="digit_scenes", head="unet"))
     (tmp_path / "store").mkdir()
@@ -148,7 +149,7 @@ def test_a_segmentations_skips_lead_to_the_decoder(registry, tmp_path):
     assert set(pictures(found)) == FILES - {"index.html"}
 
 
-def test_a_run_whose_images_are_gone_is_shown_without_feature_maps_and_says_so(run, registry, tmp_path):
+def test_a_run_whose_images_are_missing_is_shown_without_feature_maps_and_notes_it(run, registry, tmp_path):
     photos = load_recipe(run / "recipe.toml", registry, ['data={name = "folder", path = "/nowhere"}'])
     found = inspect_run(RunFolder(run), photos, tmp_path)
     assert found.image is None
@@ -166,14 +167,14 @@ def test_a_run_whose_images_are_gone_is_shown_without_feature_maps_and_says_so(r
         (("--image", "missing.png"), "missing.png"),
     ],
 )
-def test_what_can_not_be_shown_is_said(recipe, tmp_path, arguments, message):
+def test_a_layer_or_image_that_does_not_exist_is_named(recipe, tmp_path, arguments, message):
     outcome = tlkit_command("inspect", recipe, "--out", tmp_path / "new", *arguments)
     assert outcome.code not in (0, 1)
     assert message in outcome.err
     assert not (tmp_path / "new").exists()
 
 
-def test_weights_that_can_not_be_had_are_noted_and_the_network_is_shown(recipe, registry, tmp_path):
+def test_missing_weights_are_noted_and_the_network_is_shown(recipe, registry, tmp_path):
     (tmp_path / "store").mkdir()
     found = inspect_recipe(load_recipe(recipe, registry, ["backbone.weights=missing.h5"]), tmp_path / "store")
     assert "missing.h5" in found.notes[0]
@@ -185,13 +186,13 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     assert "not a run folder" in outcome.err
 
 
-def test_the_phases_are_those_of_the_plan(inspected, recipe, registry):
+def test_the_phases_are_those_of_the_schedule(inspected, recipe, registry):
     plan = parts.plan_phases(load_recipe(recipe, registry), inspected.network)
     assert [phase.name for phase in inspected.phases] == [phase.name for phase in plan]
     assert len(inspected.totals) == 1 + len(plan)
 
 
-def test_a_recipe_that_is_not_the_models_is_named(run, tmp_path, registry):
+def test_a_recipe_that_does_not_describe_the_model_is_named(run, tmp_path, registry):
     recipe = load_recipe(run / "recipe.toml", registry, ["backbone.filters=[8, 8, 32]"])
     with pytest.raises(tlkit.RunError, match=r"recipe\.toml: doesn't describe model\.keras: the kernel of conv4\w+ is"):
         inspect_run(RunFolder(run), recipe, tmp_path)

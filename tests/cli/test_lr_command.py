@@ -34,7 +34,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_rate_is_suggested_and_the_plot_is_all_that_is_written(folder):
+def test_a_rate_is_suggested_and_only_the_plot_is_written(folder):
     before = (folder / "trial.toml").read_bytes()
     outcome = tlkit_command("lr", "trial.toml", "--from", "1e-6", "--to", "10", "--steps", "60", "--phase", "finetune")
     assert outcome.code == 0, outcome.err
@@ -55,7 +55,7 @@ def test_a_rate_is_suggested_and_the_plot_is_all_that_is_written(folder):
         (("--out", "trial.toml"), "trial.toml: already exists"),
     ],
 )
-def test_what_can_not_be_tried_is_said(arguments, message):
+def test_a_range_test_that_is_not_possible_says_why(arguments, message):
     outcome = tlkit_command("lr", "trial.toml", *arguments)
     assert outcome.code != 0
     assert message in outcome.err

@@ -1,3 +1,5 @@
+"""Evaluating stand-in models over labelled samples."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,7 +21,7 @@ def measure(model, card, data, rows=None, batch_size=2):
     return evaluator.evaluate(model, card, data, rows, batch_size=batch_size)
 
 
-def test_classification_counts_right_and_wrong_in_a_last_batch_that_is_not_full() -> None:
+def test_an_incomplete_last_batch_is_counted_correctly() -> None:
     data = StandInData(colors(RED, GREEN, BLUE), ["test"] * 3, CLASSES, np.array([0, 1, 1], np.int32))
     outcome = measure(color_model(), make_card(), data)
     assert outcome.metrics["accuracy"] == pytest.approx(2 / 3)
@@ -52,12 +54,12 @@ def test_multi_label_predicts_every_class_above_one_half() -> None:
     assert outcome.confusion is None
 
 
-def test_classes_are_matched_by_name_and_may_be_fewer() -> None:
+def test_data_classes_are_matched_by_name_and_may_be_a_subset() -> None:
     data = StandInData(colors(BLUE, GREEN), ["test"] * 2, ("blue", "green"), np.array([0, 1], np.int32))
     assert measure(color_model(), make_card(), data).metrics["accuracy"] == 1.0
 
 
-def test_a_class_that_the_model_does_not_know_is_named() -> None:
+def test_a_class_the_model_was_not_trained_on_is_named() -> None:
     data = StandInData(colors(BLUE), ["test"], ("blue", "violet"), np.array([1], np.int32))
     with pytest.raises(DataError, match="no class violet; it was trained on red, green, blue"):
         measure(color_model(), make_card(), data)
@@ -82,7 +84,7 @@ def test_segmentation_adds_up_the_confusion_of_all_images() -> None:
     np.testing.assert_allclose(outcome.ious, [1, 1, 1 / 3])
 
 
-def test_ignored_pixels_count_neither_in_the_confusion_nor_in_the_loss() -> None:
+def test_ignored_pixels_are_not_in_the_confusion_or_the_loss() -> None:
     data = segmentation(np.stack([halves(0, 255), np.full((8, 8), 255, np.uint8)]))
     outcome = measure(color_model(pixels=True), make_card(task="segmentation"), data)
     assert outcome.metrics["pixels"] == 32
@@ -98,7 +100,7 @@ def test_mask_classes_are_matched_by_name() -> None:
     assert outcome.metrics["pixel_accuracy"] == 1.0
 
 
-def test_progress_reaches_the_number_of_samples() -> None:
+def test_progress_is_reported_up_to_the_number_of_samples() -> None:
     seen: list[tuple[int, int]] = []
     data = StandInData(colors(RED, GREEN, BLUE), ["test"] * 3, CLASSES, np.array([0, 1, 2], np.int32))
     evaluator.evaluate(

@@ -1,3 +1,5 @@
+"""``tlkit evaluate`` and ``tlkit predict`` on a finished run."""
+
 from __future__ import annotations
 
 import json
@@ -27,7 +29,7 @@ def make_data(folder: Path, names: dict[str, tuple[int, int, int]], count: int) 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run folder whose own data has two validation and three train images of each class."""
+    """Return a run folder whose data has two validation and three training images per class."""
     data = make_data(tmp_path / "data", COLORS, 5)
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
@@ -52,13 +54,13 @@ name = "full"
 """,
         encoding="utf-8",
     )
-    from tlkit.data.prepare import open_data
+    from tlkit.data.prepare import DataSettings, open_data
     from tlkit.discovery import make_registry
     from tlkit.recipe.load import load_recipe
 
     recipe = load_recipe(folder.recipe, make_registry())
     (tmp_path / "cache").mkdir()
-    opened = open_data(recipe.data, recipe.input, task=recipe.task, seed=0, folder=tmp_path / "cache")
+    opened = open_data(DataSettings(recipe.data, recipe.input, recipe.task, seed=0), tmp_path / "cache")
     opened.write_samples_csv(folder.samples)
     return folder.path
 
@@ -67,7 +69,7 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(each) for each in arguments], catch_exceptions=True)
 
 
-def test_evaluate_repeats_the_validation_split_where_there_is_no_test_split(run: Path, tmp_path: Path) -> None:
+def test_evaluate_uses_the_validation_split_if_there_is_no_test_split(run: Path, tmp_path: Path) -> None:
     result = call("evaluate", run, "--out", tmp_path / "metrics.json")
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "metrics.json").read_bytes())
@@ -77,7 +79,7 @@ def test_evaluate_repeats_the_validation_split_where_there_is_no_test_split(run:
     assert "accuracy" in result.output
 
 
-def test_evaluate_measures_another_split_when_asked(run: Path, tmp_path: Path) -> None:
+def test_evaluate_measures_the_requested_split(run: Path, tmp_path: Path) -> None:
     arguments = ("evaluate", run, "--split", "train", "--out", tmp_path / "m.json")
     assert call(*arguments).exit_code == 0
     assert isinstance(call(*arguments).exception, DataError)
@@ -86,7 +88,7 @@ def test_evaluate_measures_another_split_when_asked(run: Path, tmp_path: Path) -
     assert isinstance(call("evaluate", run, "--split", "test").exception, DataError)
 
 
-def test_evaluate_takes_other_data_with_fewer_classes_in_another_order(run: Path, tmp_path: Path) -> None:
+def test_evaluate_accepts_other_data_with_fewer_classes_in_another_order(run: Path, tmp_path: Path) -> None:
     data = make_data(tmp_path / "other", {"blue": BLUE, "red": RED}, 2)
     result = call("evaluate", run, "--data", data, "--out", tmp_path / "m.json")
     assert result.exit_code == 0, result.output
@@ -96,21 +98,21 @@ def test_evaluate_takes_other_data_with_fewer_classes_in_another_order(run: Path
     assert metrics["per_class"]["green"]["support"] == 0
 
 
-def test_evaluate_names_classes_that_the_model_does_not_know(run: Path, tmp_path: Path) -> None:
+def test_evaluate_names_classes_the_model_was_not_trained_on(run: Path, tmp_path: Path) -> None:
     data = make_data(tmp_path / "other", {"blue": BLUE, "violet": RED}, 2)
     error = call("evaluate", run, "--data", data).exception
     assert isinstance(error, DataError)
     assert "violet" in str(error)
 
 
-def test_evaluate_without_the_run_s_samples_is_a_run_error(run: Path) -> None:
+def test_evaluate_without_samples_csv_is_a_run_error(run: Path) -> None:
     RunFolder(run).samples.unlink()
     error = call("evaluate", run).exception
     assert isinstance(error, RunError)
     assert "samples.csv" in str(error)
 
 
-def test_predict_writes_a_table_and_names_what_it_could_not_read(run: Path, tmp_path: Path) -> None:
+def test_predict_writes_a_table_and_names_files_it_could_not_read(run: Path, tmp_path: Path) -> None:
     images = tmp_path / "data" / "red"
     (images / "broken.png").write_bytes(b"no image")
     result = call("predict", run, images, "--out", tmp_path / "p.csv")
@@ -120,7 +122,7 @@ def test_predict_writes_a_table_and_names_what_it_could_not_read(run: Path, tmp_
     assert len((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()) == 6
 
 
-def test_predict_leaves_an_existing_table_alone(run: Path, tmp_path: Path) -> None:
+def test_predict_does_not_overwrite_an_existing_table(run: Path, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("mine", encoding="utf-8")
     assert isinstance(call("predict", run, tmp_path / "data", "--out", tmp_path / "p.csv").exception, DataError)
     assert call("predict", run, tmp_path / "data", "--out", tmp_path / "p.csv", "--overwrite").exit_code == 0

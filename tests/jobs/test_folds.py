@@ -1,4 +1,4 @@
-"""Cross-validation: folds that part the images, a run for each, and what comes of them."""
+"""Cross-validation: the splits of the folds, one run per fold, and their results together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from command_line import tlkit_command
 
 import tlkit
 from tlkit import Sample
-from tlkit.jobs.folds import _Children, cross_validate, fold_notes, fold_splits
+from tlkit.jobs.folds import cross_validation
+from tlkit.jobs.folds.cross_validation import cross_validate
+from tlkit.jobs.folds.processes import FoldProcesses
+from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.load import load_recipe
 
 RECIPE = """
@@ -43,7 +46,7 @@ learning_rate = 0.01
 
 
 def made(labels, groups=None, splits=None):
-    """The part of ``Data`` that folds are made of."""
+    """Return the part of ``Data`` that the splits of the folds need."""
     count = len(labels)
     return SimpleNamespace(
         samples=[Sample(f"{row:03d}", row, label=int(label)) for row, label in enumerate(labels)],
@@ -54,7 +57,7 @@ def made(labels, groups=None, splits=None):
     )
 
 
-def test_every_image_but_the_test_images_validates_once_and_classes_are_shared_out():
+def test_each_image_that_is_not_a_test_image_validates_once_and_folds_are_stratified():
     labels = [row % 3 for row in range(60)]
     splits = ["test" if row < 12 else "validation" if row < 20 else "train" for row in range(60)]
     folds = fold_splits(made(labels, splits=splits), 4, seed=1)
@@ -75,7 +78,7 @@ def test_groups_stay_together():
     assert np.stack([fold == "validation" for fold in folds]).sum(0).tolist() == [1] * 60
 
 
-def test_folds_depend_on_the_seed_and_not_on_the_order():
+def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_files():
     data = made([row % 3 for row in range(30)])
     backwards = SimpleNamespace(**{**vars(data), "samples": data.samples[::-1], "labels": data.labels[::-1]})
     for ours, theirs in zip(fold_splits(data, 3, seed=1), fold_splits(backwards, 3, seed=1), strict=True):
@@ -97,7 +100,7 @@ def test_too_few_images_are_named(labels, groups, message):
         fold_splits(made(labels, groups), 3, seed=0)
 
 
-def test_a_class_of_fewer_groups_than_folds_trains_in_each_and_is_told_where_it_does_not_validate():
+def test_a_class_with_fewer_groups_than_folds_trains_in_each_fold_and_is_noted_where_it_does_not_validate():
     data = made([0, 2] * 6 + [1] * 6, [None] * 12 + ["g"] * 3 + ["h"] * 3)
     folds = fold_splits(data, 3, seed=0)
     held = [{data.groups[row] for row in range(12, 18) if fold[row] == "validation"} for fold in folds]
@@ -105,12 +108,12 @@ def test_a_class_of_fewer_groups_than_folds_trains_in_each_and_is_told_where_it_
     assert fold_notes(data, folds) == [f"fold {held.index(set()) + 1} validates on no image of b"]
 
 
-def test_folds_of_all_classes_have_no_note():
+def test_folds_that_have_all_classes_have_no_note():
     data = made([0, 1, 2] * 9)
     assert fold_notes(data, fold_splits(data, 3, seed=0)) == []
 
 
-def test_a_folder_with_quotes_in_its_name_is_given_to_the_folds(recipe, registry, tmp_path):
+def test_a_folder_with_quotes_in_its_name_is_passed_to_the_folds(recipe, registry, tmp_path):
     out = tmp_path / 'o_"q'
     try:
         out.mkdir()
@@ -128,7 +131,7 @@ def recipe(tmp_path, class_folders):
     return file
 
 
-def test_a_cross_validation_predicts_every_image_once_and_goes_on_where_it_failed(recipe, registry, tmp_path, capsys):
+def test_a_cross_validation_predicts_each_image_once_and_continues_where_it_failed(recipe, registry, tmp_path, capsys):
     out = tmp_path / "folds"
     blocked = out / "fold-2"
     blocked.mkdir(parents=True)
@@ -143,12 +146,12 @@ def test_a_cross_validation_predicts_every_image_once_and_goes_on_where_it_faile
         (blocked / "notes.txt").write_text("a file of the user's")
         return splits(*_arguments, **_options)
 
-    from tlkit.jobs import folds
-
-    splits = folds.fold_splits
+    splits = cross_validation.fold_splits
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folds, "fold_splits", block)
-        with pytest.raises(tlkit.RunError, match=r"1 of 3 folds failed; the others stand\. Why is in .*fold-2\.log"):
+        patch.setattr(cross_validation, "fold_splits", block)
+        with pytest.raises(
+            tlkit.RunError, match=r"1 of 3 folds failed; the others are finished\. The reasons are in .*fold-2\.log"
+        ):
             cross_validate(recipe, 3, out=out, registry=registry)
     assert (out / "fold-1" / "report.html").is_file()
     assert (out / "fold-3" / "report.html").is_file()
@@ -168,11 +171,11 @@ def test_a_cross_validation_predicts_every_image_once_and_goes_on_where_it_faile
     accuracies = [fold["accuracy"] for fold in written["folds"]]
     assert np.isclose(written["standard_deviation"]["accuracy"], np.std(accuracies, ddof=1))
     assert "standard deviation" in capsys.readouterr().out
-    with pytest.raises(tlkit.RunError, match="the folds in it are of another recipe or number"):
+    with pytest.raises(tlkit.RunError, match="its folds are of another recipe or another number"):
         cross_validate(recipe, 4, out=out, registry=registry)
 
 
-def test_folds_and_a_given_split_contradict_each_other(recipe, registry):
+def test_folds_can_not_be_combined_with_given_splits(recipe, registry):
     with pytest.raises(tlkit.RecipeError, match=r"input\.samples"):
         cross_validate(recipe, 3, ["input.samples=x.csv"], registry=registry)
     assert "1 is not in the range x>=2" in tlkit_command("run", str(recipe), "--folds", "1").err
@@ -246,7 +249,7 @@ def test_a_signal_ends_a_cross_validation_with_its_code(recipe, tmp_path):
     assert not (out / "fold-2").exists()
 
 
-def test_the_processes_of_folds_end_with_it_and_no_other_is_begun(tmp_path, monkeypatch):
+def test_stopping_ends_the_processes_of_the_folds_and_starts_no_other(tmp_path, monkeypatch):
     begun = threading.Event()
 
     class Told(subprocess.Popen):
@@ -255,11 +258,11 @@ def test_the_processes_of_folds_end_with_it_and_no_other_is_begun(tmp_path, monk
             begun.set()
 
     monkeypatch.setattr(subprocess, "Popen", Told)
-    children = _Children()
+    processes = FoldProcesses()
     waits = [sys.executable, "-c", "import signal; signal.pause()"]
     with ThreadPoolExecutor(1) as pool, (tmp_path / "log").open("wb") as log:
-        code = pool.submit(children.run, waits, log)
+        code = pool.submit(processes.run, waits, log)
         begun.wait()
-        children.stop()
+        processes.stop()
         assert code.result() == -signal.SIGTERM
-        assert children.run(waits, log) == 143
+        assert processes.run(waits, log) == 143

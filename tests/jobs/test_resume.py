@@ -1,4 +1,4 @@
-"""A run that was stopped, whenever and however, ends with the bytes of a run in one go."""
+"""An interrupted run, resumed, ends with the same bytes as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ import h5py
 import pytest
 
 import tlkit
-from tlkit.jobs import run as job_module
-from tlkit.jobs.resume import damaged_products
-from tlkit.jobs.run import Job
+from tlkit.jobs import finish, stages
+from tlkit.jobs import run as run_module
+from tlkit.jobs.products import damaged_products
 from tlkit.models.losses import BatchLoss
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.system.signals import Interrupted
 from tlkit.train import checkpoint as checkpoint_module
 from tlkit.train.checkpoint import Checkpoints, read_checkpoints
+from tlkit.train.passes import Passes
 from tlkit.train.phase_run import PhaseRun
 
 RECIPE = """
@@ -70,7 +71,7 @@ SHORT = 'head_epochs = 1\nstep_epochs = 1\nunfreeze_to = "conv4"'
 
 
 class Killed(BaseException):
-    """Stands for a kill: nobody catches it."""
+    """Stands for a kill: nothing catches it."""
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +83,12 @@ def recipe(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(recipe, registry):
-    """The run in one go."""
+    """The uninterrupted run."""
     return tlkit.run(recipe, out=recipe.parent / "whole", registry=registry, quiet=True).folder
 
 
 def weights(folder):
-    """Every byte of the model's weights, by name."""
+    """Return every byte of the model's weights, by name."""
     found = {}
     archive = folder.parent / f"{folder.name}-weights"
     shutil.unpack_archive(folder / "model.keras", archive, "zip")
@@ -106,7 +107,7 @@ def assert_same(folder, other):
 
 
 def kill(monkeypatch, owner, name, times):
-    """Have the ``times``-th call of a function end like a kill."""
+    """Make the ``times``-th call of a function end like a kill."""
     original = getattr(owner, name)
     calls = []
 
@@ -125,15 +126,15 @@ def kill(monkeypatch, owner, name, times):
         (PhaseRun, "_pause", 2),  # before the first checkpoint
         (PhaseRun, "_pause", 7),
         (PhaseRun, "_pause", 29),
-        (PhaseRun, "_validate", 4),
+        (Passes, "validate", 4),
         (PhaseRun, "_prove", 2),
         (Checkpoints, "write", 6),
-        (Job, "_network", 1),
-        (Job, "_save", 1),
-        (Job, "_evaluate", 1),
+        (stages, "build_network", 1),
+        (finish, "save_model", 1),
+        (finish, "evaluate", 1),
     ],
 )
-def test_a_killed_run_goes_on_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch, owner, name, times):
+def test_a_killed_run_resumes_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch, owner, name, times):
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, owner, name, times)
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
@@ -141,7 +142,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(recipe, whole, registry, tmp_pat
     assert_same(tmp_path / "run", whole)
 
 
-def test_a_run_killed_again_and_again_goes_on_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch):
+def test_a_run_killed_several_times_resumes_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, PhaseRun, "_pause", 11)
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
@@ -153,7 +154,7 @@ def test_a_run_killed_again_and_again_goes_on_to_the_same_bytes(recipe, whole, r
     assert_same(tmp_path / "run", whole)
 
 
-def test_a_signal_saves_and_stops_within_a_step(recipe, whole, registry, tmp_path, monkeypatch):
+def test_a_signal_saves_and_stops_after_the_current_step(recipe, whole, registry, tmp_path, monkeypatch):
     steps = []
     pause = PhaseRun._pause
 
@@ -177,36 +178,36 @@ def test_a_signal_saves_and_stops_within_a_step(recipe, whole, registry, tmp_pat
 
 
 def test_a_signal_while_validating_loses_no_step(recipe, whole, registry, tmp_path, monkeypatch):
-    validate = PhaseRun._validate
+    validate = Passes.validate
     calls = []
 
-    def signalled(phase_run):
-        calls.append(phase_run)
+    def signalled(passes):
+        calls.append(passes)
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        return validate(phase_run)
+        return validate(passes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PhaseRun, "_validate", signalled)
+        patch.setattr(Passes, "validate", signalled)
         with pytest.raises(Interrupted) as stopped:
             tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert stopped.value.exit_code == 130
     (newest, *_) = read_checkpoints(tmp_path / "run" / "checkpoints", print)
-    assert newest.state.inside.step == -(-calls[-1].train_rows.size // 128)
+    assert newest.state.inside.step == -(-calls[-1].setting.train_rows.size // 128)
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
     assert_same(tmp_path / "run", whole)
 
 
-def test_a_run_that_has_ended_is_left_as_it_is(recipe, whole, registry, capsys):
+def test_a_finished_run_is_left_as_it_is(recipe, whole, registry, capsys):
     before = {file: file.stat().st_mtime_ns for file in whole.rglob("*") if file.suffix in (".keras", ".csv", ".html")}
     tlkit.resume(whole, registry=registry)
-    assert "The run has ended already; nothing to do" in capsys.readouterr().out
+    assert "The run is already finished; nothing to do" in capsys.readouterr().out
     assert before == {file: file.stat().st_mtime_ns for file in before}
 
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory, registry):
-    """The folder of a run with a constant rate and no early stop; the same one for the same overrides."""
+    """Run a recipe with a constant rate and no early stop; return the same folder for the same overrides."""
     root = tmp_path_factory.mktemp("plain")
     file = root / "plain.toml"
     text = RECIPE.format(schedule="").replace('"gradual_unfreeze"', '"full"')
@@ -222,7 +223,7 @@ def ended(tmp_path_factory, registry):
 
 @pytest.fixture
 def plain(tmp_path, ended):
-    """Gives a copy of such a run."""
+    """Return a copy of the folder of such a run."""
 
     def copy(name, *overrides):
         return Path(shutil.copytree(ended(*overrides), tmp_path / name))
@@ -230,7 +231,7 @@ def plain(tmp_path, ended):
     return copy
 
 
-def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registry):
+def test_an_extended_run_ends_like_a_run_of_the_full_length(plain, registry):
     short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
     tlkit.resume(short, ["schedule.epochs=3"], registry=registry, quiet=True)
     assert_same(short, long)
@@ -239,9 +240,9 @@ def test_a_run_can_be_extended_and_ends_as_if_it_had_been_so_long(plain, registr
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(PhaseRun, "_restore"), (Checkpoints, "write"), (Job, "_save"), (Job, "_evaluate")],
+    [(PhaseRun, "_restore"), (Checkpoints, "write"), (finish, "save_model"), (finish, "evaluate")],
 )
-def test_an_extension_that_is_killed_is_unfinished_and_goes_on(plain, registry, monkeypatch, capsys, owner, name):
+def test_a_killed_extension_is_unfinished_and_can_be_resumed(plain, registry, monkeypatch, capsys, owner, name):
     short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, owner, name, 1)
@@ -253,7 +254,7 @@ def test_an_extension_that_is_killed_is_unfinished_and_goes_on(plain, registry, 
     assert_same(short, long)
 
 
-def test_a_killed_extension_can_be_taken_back(plain, registry, monkeypatch):
+def test_a_killed_extension_can_be_reverted(plain, registry, monkeypatch):
     short, same = plain("short", "schedule.epochs=2"), plain("same", "schedule.epochs=2")
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, PhaseRun, "_restore", 1)
@@ -262,7 +263,7 @@ def test_a_killed_extension_can_be_taken_back(plain, registry, monkeypatch):
     assert_same(short, same)
 
 
-def test_checkpoints_that_do_not_say_what_was_planned_are_read(plain, registry):
+def test_checkpoints_without_planned_phases_are_read(plain, registry):
     short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")
     for file in (short / "checkpoints").glob("[0-9]*.json"):
         parts = json.loads(file.read_bytes())
@@ -295,32 +296,30 @@ def test_each_product_that_is_damaged_is_found(plain, damage):
     assert damaged_products(RunFolder(folder), checkpoint, lines) == PRODUCTS
 
 
-def test_damaged_products_of_a_run_that_has_ended_are_written_anew(plain, registry, capsys):
+def test_damaged_products_of_a_finished_run_are_rewritten(plain, registry, capsys):
     folder, whole = plain("run", "schedule.epochs=2"), plain("whole", "schedule.epochs=2")
     (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes()[:-100])
     (folder / "metrics.json").write_text("no JSON")
     (folder / "predictions.csv").unlink()
     tlkit.resume(folder, registry=registry)
-    assert (
-        "written anew from the last checkpoint: model.keras, metrics.json, predictions.csv" in capsys.readouterr().out
-    )
+    assert "rewritten from the last checkpoint: model.keras, metrics.json, predictions.csv" in capsys.readouterr().out
     assert_same(folder, whole)
 
 
-def test_a_run_that_has_ended_is_not_begun_anew_without_its_checkpoints(plain, registry, capsys):
+def test_a_finished_run_without_checkpoints_is_not_started_again(plain, registry, capsys):
     folder = plain("run", "schedule.epochs=2")
     shutil.rmtree(folder / "checkpoints")
     before = {file: file.read_bytes() for file in folder.iterdir() if file.suffix in (".keras", ".csv", ".toml")}
     tlkit.resume(folder, registry=registry)
-    assert "no checkpoint is left to go on from, and the run has ended; nothing to do" in capsys.readouterr().out
-    with pytest.raises(tlkit.RunError, match=r"no checkpoint is left to go on from.*it can't be changed"):
+    assert "no checkpoint to continue from, and the run is finished; nothing to do" in capsys.readouterr().out
+    with pytest.raises(tlkit.RunError, match=r"no checkpoint to continue from.*it can't be changed"):
         tlkit.resume(folder, ["schedule.epochs=3"], registry=registry)
     assert before == {file: file.read_bytes() for file in before}
 
 
-def test_how_a_run_was_begun_is_known_before_it_can_go_on(recipe, registry, tmp_path, monkeypatch):
+def test_the_environment_is_written_before_the_recipe(recipe, registry, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
-        kill(patch, job_module, "write_atomically", 1)
+        kill(patch, run_module, "write_atomically", 1)
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert (tmp_path / "run" / "environment.json").is_file()
     assert not (tmp_path / "run" / "recipe.toml").exists()
@@ -328,7 +327,7 @@ def test_how_a_run_was_begun_is_known_before_it_can_go_on(recipe, registry, tmp_
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "cache", "events.log", "metrics.json", "samples.csv", "report.html"])
-def test_what_is_in_the_place_of_a_file_or_folder_of_the_run_is_named(plain, registry, name):
+def test_a_file_or_folder_in_the_place_of_one_of_the_run_is_named(plain, registry, name):
     folder = plain("run", "schedule.epochs=2")
     path = folder / name
     if path.is_dir() or name == "cache":
@@ -343,13 +342,14 @@ def test_what_is_in_the_place_of_a_file_or_folder_of_the_run_is_named(plain, reg
 
 
 def test_a_model_that_diverged_is_not_written(recipe, registry, tmp_path, monkeypatch):
-    def diverge(_run, _data, network, _phases, _checkpoint=None):
-        for variable in network.model.trainable_variables:
+    def diverge(plan, _training, _checkpoint):
+        for variable in plan.network.model.trainable_variables:
             variable.assign(variable * float("nan"))
-        return 7, "val_loss"
+        return finish.Best(7, "val_loss")
 
-    monkeypatch.setattr(Job, "_train", diverge)
-    with pytest.raises(tlkit.RunError, match=r"the model's logits are not finite.*weights of epoch 7 were kept"):
+    monkeypatch.setattr(finish, "train", diverge)
+    expected = r"the model's logits are not finite.*weights of epoch 7 \(best val_loss\) are in .*checkpoints"
+    with pytest.raises(tlkit.RunError, match=expected):
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
@@ -357,7 +357,7 @@ def test_a_model_that_diverged_is_not_written(recipe, registry, tmp_path, monkey
 PATIENT, IMPATIENT = ("train.early_stop={patience=%d, min_delta=100}" % patience for patience in (3, 1))  # noqa: UP031
 
 
-def test_a_run_that_was_stopped_early_goes_on_when_the_early_stop_changes(plain, registry):
+def test_a_run_that_stopped_early_continues_when_its_early_stop_changes(plain, registry):
     short, long = plain("short", "schedule.epochs=5", IMPATIENT), plain("long", "schedule.epochs=5", PATIENT)
     assert len((short / "metrics.csv").read_text().splitlines()) == 1 + 2
     tlkit.resume(short, [PATIENT], registry=registry, quiet=True)
@@ -368,7 +368,10 @@ def test_a_run_that_was_stopped_early_goes_on_when_the_early_stop_changes(plain,
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ("schedule.epochs=9", r"stays stopped after epoch 2: train\.early_stop\.patience is 1; more may go on"),
+        (
+            "schedule.epochs=9",
+            r"stays stopped after epoch 2: train\.early_stop\.patience is 1; a larger value may continue it",
+        ),
         ("train.early_stop.min_delta=90", r"stays stopped after epoch 2: train\.early_stop\.patience is 1"),
     ],
 )
@@ -385,13 +388,13 @@ def test_a_run_that_stays_stopped_says_what_stopped_it(plain, registry, capsys, 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("head.dropout=0.1", "head.dropout=0.1: can't be changed in a run that has begun"),
+        ("head.dropout=0.1", "head.dropout=0.1: can't be changed in a run that has started"),
         ("seed=5", "seed=5: can't be changed"),
-        ("schedule.learning_rate=0.1", "the phase .* has begun: its number of epochs and its early stop may change"),
-        ("schedule.epochs=1", "2 epochs of the phase .* are done; expected at least as many, not 1"),
+        ("schedule.learning_rate=0.1", "the phase .* has started: its number of epochs and its early stop may change"),
+        ("schedule.epochs=1", "2 epochs of the phase .* are done; expected at least as many, received 1"),
     ],
 )
-def test_what_can_not_change_in_a_run_says_why(plain, registry, override, message):
+def test_a_change_that_is_refused_says_why(plain, registry, override, message):
     folder = plain("run", "schedule.epochs=2")
     recipe = (folder / "recipe.toml").read_bytes()
     with pytest.raises(tlkit.RecipeError, match=message):
@@ -399,7 +402,7 @@ def test_what_can_not_change_in_a_run_says_why(plain, registry, override, messag
     assert (folder / "recipe.toml").read_bytes() == recipe
 
 
-def test_data_that_changed_since_is_named(registry, tmp_path, class_folders, monkeypatch):
+def test_data_that_changed_since_the_run_started_is_named(registry, tmp_path, class_folders, monkeypatch):
     photos = class_folders({"cat": 12, "dog": 12})
     file = tmp_path / "recipe.toml"
     text = RECIPE.format(schedule=SHORT).replace('"digits"', f'"folder"\npath = "{photos}"')
@@ -408,11 +411,11 @@ def test_data_that_changed_since_is_named(registry, tmp_path, class_folders, mon
         kill(patch, PhaseRun, "_prove", 1)
         tlkit.run(file, ["input.batch_size=8"], tmp_path / "run", registry=registry, quiet=True)
     shutil.copyfile(photos / "dog" / "003.png", photos / "dog" / "004.png")
-    with pytest.raises(tlkit.RunError, match=r"the data is not what the run began with: dog/004\.png changed"):
+    with pytest.raises(tlkit.RunError, match=r"the data has changed since the run started: dog/004\.png\."):
         tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
 
 
-def test_a_run_of_relative_paths_goes_on_from_any_folder(registry, tmp_path, class_folders, monkeypatch):
+def test_a_run_with_relative_paths_resumes_from_any_folder(registry, tmp_path, class_folders, monkeypatch):
     photos = class_folders({"cat": 12, "dog": 12})
     (photos / "dog" / "empty.png").touch()
     file = tmp_path / "recipe.toml"
@@ -455,7 +458,7 @@ def test_a_second_run_in_a_folder_changes_nothing(recipe, registry, tmp_path, mo
     assert codes == [(75, True), (75, True)]
 
 
-def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_later(
+def test_a_full_disk_leaves_the_previous_checkpoint_and_the_run_can_be_resumed(
     recipe, whole, registry, tmp_path, monkeypatch
 ):
     save = checkpoint_module.safetensors.numpy.save_file
@@ -470,7 +473,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_module.safetensors.numpy, "save_file", full)
-        with pytest.raises(tlkit.RunError, match=r"the disk is full: a checkpoint needs \S+ [KM]B") as error:
+        with pytest.raises(tlkit.RunError, match=r"the disk is full: a checkpoint needs \S+ [kM]B") as error:
             tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert error.value.exit_code == 74
     assert len(read_checkpoints(tmp_path / "run" / "checkpoints", print)) == 2
@@ -500,7 +503,7 @@ def test_flipped_bytes_in_a_checkpoint_are_never_loaded(recipe, registry, tmp_pa
 
 
 def test_a_clock_that_jumps_back_changes_nothing(recipe, whole, registry, tmp_path, monkeypatch):
-    """An hour at each look at it; and what was written last seems to be the oldest."""
+    """The clock jumps back an hour at each reading, and the newest checkpoint seems to be the oldest."""
     moments = itertools.count(2e9, -3600)
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: float(next(moments)))
@@ -514,24 +517,24 @@ def test_a_clock_that_jumps_back_changes_nothing(recipe, whole, registry, tmp_pa
     assert_same(tmp_path / "run", whole)
 
 
-def test_a_folder_without_a_recipe_can_not_go_on(tmp_path, registry):
+def test_a_folder_without_a_recipe_can_not_be_resumed(tmp_path, registry):
     with pytest.raises(tlkit.RunError, match="no such run folder"):
         tlkit.resume(tmp_path / "nothing", registry=registry)
     with pytest.raises(tlkit.RunError, match=r"has no recipe\.toml"):
         tlkit.resume(tmp_path, registry=registry)
 
 
-def test_a_run_killed_before_its_recipe_was_written_can_be_begun_again(recipe, registry, tmp_path):
+def test_a_run_killed_before_its_recipe_was_written_can_be_started_again(recipe, registry, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     for name in (".lock", "events.log", ".recipe.toml-abc"):
         (folder / name).touch()
     tlkit.run(recipe, ["schedule.head_epochs=1"], folder, registry=registry, quiet=True)
-    with pytest.raises(tlkit.RunError, match=r"tlkit resume .* goes on with the run in it"):
+    with pytest.raises(tlkit.RunError, match=r"tlkit resume .* continues the run in it"):
         tlkit.run(recipe, out=folder, registry=registry, quiet=True)
 
 
-def test_a_loss_that_is_no_number_names_the_step_its_files_and_the_rate(recipe, registry, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_names_the_step_its_files_and_the_rate(recipe, registry, tmp_path, monkeypatch):
     compute = BatchLoss.__call__
 
     def not_a_number(self, batch, logits):
@@ -546,38 +549,38 @@ def test_a_loss_that_is_no_number_names_the_step_its_files_and_the_rate(recipe, 
 
 
 def test_weights_that_an_epochs_last_step_made_infinite_are_named(recipe, registry, tmp_path, monkeypatch):
-    train = PhaseRun._train_epoch
+    train = Passes.train
 
-    def overflow(phase_run, epoch, start):
-        result = train(phase_run, epoch, start)
-        variable = next(iter(phase_run.changing.values()))
+    def overflow(passes, epoch, start, after_step):
+        result = train(passes, epoch, start, after_step)
+        variable = passes.steps.variables[0]
         variable.assign(variable * float("inf"))
         return result
 
-    monkeypatch.setattr(PhaseRun, "_train_epoch", overflow)
+    monkeypatch.setattr(Passes, "train", overflow)
     expected = r"phase head, epoch 1, step \d+: the weights are no longer finite at learning rate 0\.02; .*digits/"
     with pytest.raises(tlkit.RunError, match=expected):
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
-def test_a_validation_loss_that_is_no_number_stops_the_run(recipe, registry, tmp_path, monkeypatch):
-    validate = PhaseRun._validate
-    monkeypatch.setattr(PhaseRun, "_validate", lambda self: validate(self) | {"loss": float("nan")})
+def test_a_validation_loss_that_is_not_finite_stops_the_run(recipe, registry, tmp_path, monkeypatch):
+    validate = Passes.validate
+    monkeypatch.setattr(Passes, "validate", lambda self: validate(self) | {"loss": float("nan")})
     with pytest.raises(tlkit.RunError, match=r"phase head, epoch 1, step \d+: the validation loss is nan at learning"):
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
-def test_a_signal_while_the_last_weights_are_put_back_is_not_lost(recipe, whole, registry, tmp_path, monkeypatch):
-    kept, calls = PhaseRun._kept, []
+def test_a_signal_while_the_best_weights_are_restored_is_not_lost(recipe, whole, registry, tmp_path, monkeypatch):
+    use_best, calls = PhaseRun._use_best_weights, []
 
     def signalled(phase_run):
         calls.append(phase_run)
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return kept(phase_run)
+        return use_best(phase_run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PhaseRun, "_kept", signalled)
+        patch.setattr(PhaseRun, "_use_best_weights", signalled)
         with pytest.raises(Interrupted) as stopped:
             tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert stopped.value.exit_code == 143
@@ -587,7 +590,7 @@ def test_a_signal_while_the_last_weights_are_put_back_is_not_lost(recipe, whole,
 
 @pytest.mark.slow
 def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
-    """Of three phases, by SIGKILL, start-up and the writing of checkpoints among the moments."""
+    """A run of three phases, killed by SIGKILL, also during start-up and while a checkpoint is written."""
     recipe = tmp_path / "everything.toml"
     recipe.write_text(RECIPE.format(schedule=SCHEDULE.replace("conv4", "conv3")))
     whole = tlkit.run(recipe, out=tmp_path / "whole", registry=registry, quiet=True).folder
@@ -625,7 +628,7 @@ def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mounts a file system of some kilobytes, and gives a function that makes it larger; skipped where one may not."""
+    """Return a function that mounts, or resizes, a file system of some kilobytes; skip where that is not permitted."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -641,7 +644,7 @@ def small_disk(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", range(300, 2100, 200))
-def test_on_a_disk_that_fills_the_run_ends_with_74_and_goes_on_when_there_is_room(small_disk, tmp_path, kilobytes):
+def test_on_a_disk_that_fills_the_run_ends_with_74_and_resumes_when_there_is_room(small_disk, tmp_path, kilobytes):
     recipe = tmp_path / "everything.toml"
     recipe.write_text(
         RECIPE.format(schedule="").replace('"gradual_unfreeze"', '"full"').replace("[4, 4, 8]", "[8, 16, 32]")

@@ -1,4 +1,4 @@
-"""Whole runs on tiny data: what a user gets."""
+"""Whole runs on tiny data: what they write, and what they refuse."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ learning_rate = 0.01
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, registry):
-    """A finished run of three classes of coloured noise."""
+    """A finished run on three classes of coloured noise."""
     root = tmp_path_factory.mktemp("tiny")
     random = np.random.default_rng(0)
     for number, label in enumerate(("blue", "green", "red")):
@@ -88,7 +88,7 @@ def test_a_run_learns_and_writes_everything(trained):
     assert json.loads((run / "metrics.json").read_text()) == result.metrics
 
 
-def test_metrics_csv_has_a_row_an_epoch(trained):
+def test_metrics_csv_has_one_row_per_epoch(trained):
     with (trained[0] / "run" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
@@ -113,7 +113,7 @@ def test_a_loaded_run_predicts_in_a_new_process_what_the_run_predicted(trained):
     assert float(probability) == pytest.approx(float(row["probability"]), rel=1e-4)
 
 
-def test_a_report_is_written_anew_as_it_was(trained, tmp_path):
+def test_a_rewritten_report_is_the_same(trained, tmp_path):
     root, _ = trained
     folder = tmp_path / "run"
     shutil.copytree(root / "run", folder)
@@ -174,14 +174,14 @@ def test_a_run_that_fails_before_training_leaves_no_folder(trained, registry):
         ("train.class_weights={purple=2.0}", "train.class_weights.purple"),
     ],
 )
-def test_what_only_shows_with_the_model_is_still_said_before_the_first_step(trained, registry, override, message):
+def test_problems_that_need_the_model_are_reported_before_the_first_step(trained, registry, override, message):
     root, _ = trained
     with pytest.raises(tlkit.RecipeError, match=message):
         tlkit.run(root / "tiny.toml", [override], root / "bad", registry=registry, quiet=True)
     assert not (root / "bad").exists()
 
 
-def test_a_problem_that_shows_late_still_has_its_line(trained, registry, tmp_path):
+def test_a_problem_found_late_has_its_line(trained, registry, tmp_path):
     root, _ = trained
     text = (root / "tiny.toml").read_text() + "[train]\nmonitor = 'val_acc'\n"
     recipe = tmp_path / "late.toml"
@@ -191,7 +191,7 @@ def test_a_problem_that_shows_late_still_has_its_line(trained, registry, tmp_pat
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
 
 
-def test_two_phases_freeze_and_unfreeze_what_they_say(trained, registry):
+def test_two_phases_freeze_and_unfreeze_the_blocks_they_name(trained, registry):
     root, _ = trained
     overrides = ['schedule={name="two_phase", head_epochs=1, finetune_epochs=1, unfreeze_from="block2"}']
     tlkit.run(root / "tiny.toml", overrides, root / "phases", registry=registry, quiet=True)
@@ -204,12 +204,12 @@ def test_two_phases_freeze_and_unfreeze_what_they_say(trained, registry):
     assert tune["block2_conv1"] == "yes"
 
 
-def test_a_phase_that_improves_nothing_ends_with_the_weights_it_began_with(trained, registry, capsys):
+def test_a_phase_that_improves_nothing_ends_with_the_weights_it_started_with(trained, registry, capsys):
     root, _ = trained
     spoils = 'schedule={name="two_phase", head_epochs=2, finetune_epochs=2, unfreeze_from="all", learning_rate=0.01, '
     spoils += 'finetune_learning_rate=5.0, finetune_optimizer="sgd"}'
     tlkit.run(root / "tiny.toml", [spoils], root / "spoilt", registry=registry)
-    assert "kept the weights that the phase began with (val_loss" in capsys.readouterr().out
+    assert "restored the best weights: those that the phase began with (val_loss" in capsys.readouterr().out
     with (root / "spoilt" / "metrics.csv").open(newline="") as file:
         losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
     best = min(losses[:2])
@@ -223,7 +223,7 @@ def test_a_phase_that_improves_nothing_ends_with_the_weights_it_began_with(train
     assert moved == {"yes"}
 
 
-def test_an_undecodable_file_is_named_and_the_run_goes_on(trained, registry, tmp_path):
+def test_an_undecodable_file_is_set_aside_and_named(trained, registry, tmp_path):
     import shutil
 
     root, _ = trained
@@ -290,7 +290,7 @@ epochs = 1
 
 
 @pytest.mark.parametrize("augment", ["none", "basic"])
-def test_a_segmentation_of_a_size_that_does_not_divide_runs(tmp_path, registry, augment):
+def test_a_segmentation_runs_at_a_size_that_the_stride_does_not_divide(tmp_path, registry, augment):
     recipe = tmp_path / "scenes.toml"
     recipe.write_text(SEGMENTATION.format(augment=augment))
     result = tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
@@ -330,7 +330,7 @@ def test_a_plugins_callbacks_and_hooks_are_called(trained, tmp_path):
     assert "Our &lt;section&gt;" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_a_report_is_written_over_damaged_metrics(trained):
+def test_a_report_is_rewritten_in_spite_of_damaged_metrics(trained):
     run = trained[0] / "run"
     before = (run / "metrics.json").read_bytes()
     (run / "metrics.json").write_text("no JSON")

@@ -1,4 +1,4 @@
-"""Whole runs with what a recipe may switch on: normalisation, averaged weights, chains of policies."""
+"""Whole runs with optional features: normalization, averaged weights, chains of augmentation policies."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def tlkit_augmentations():
 
 @pytest.fixture
 def mixing(tmp_path):
-    """A registry with a policy that mixes."""
+    """Return a registry with a policy that mixes images."""
     plugin = tmp_path / "swap.py"
     plugin.write_text(SWAP)
     return make_registry([plugin], environ={})
@@ -89,7 +89,7 @@ def mixing(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, registry):
-    """Runs a recipe's text and gives the run folder."""
+    """Return a function that runs a recipe text and returns the run folder."""
 
     def go(text, *overrides, plugins=registry):
         recipe = tmp_path / "recipe.toml"
@@ -108,7 +108,7 @@ def problems(tmp_path, registry, text, *overrides):
 
 
 @pytest.mark.parametrize(("setting", "spread"), [("center", 127.5), ("standardize", None)])
-def test_the_training_images_statistics_are_kept_in_the_model(run, setting, spread):
+def test_the_statistics_of_the_training_images_are_saved_in_the_model(run, setting, spread):
     folder = run(DIGITS, f"input.normalize={setting}", "schedule.epochs=1")
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     layer = model.get_layer("input_normalization")
@@ -126,7 +126,7 @@ def test_a_backbone_with_preprocessing_of_its_own_takes_no_normalized_images(tmp
     assert "small_cnn" in problem.message
 
 
-def test_with_averaging_validation_and_the_kept_weights_are_the_averages(run):
+def test_with_averaging_the_averaged_weights_are_validated_and_saved(run):
     folder = run(DIGITS, "train.ema=0.9")
     with (folder / "metrics.csv").open(newline="") as file:
         losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
@@ -134,7 +134,7 @@ def test_with_averaging_validation_and_the_kept_weights_are_the_averages(run):
     assert metrics["validation"]["loss"] == pytest.approx(min(losses), rel=1e-4)
 
 
-def test_an_average_that_hardly_moves_trains_all_the_same(run):
+def test_an_average_that_hardly_moves_still_trains(run):
     folder = run(DIGITS, "train.ema=0.999999", "train.restore_best=false", "schedule.epochs=1")
     with (folder / "freeze.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -147,7 +147,7 @@ def test_a_chain_with_a_mixing_policy_runs_on_masks(run, mixing):
     assert set(metrics["validation"]["iou"]) == {"background", "digit"}
 
 
-def test_a_policy_of_a_chain_is_overridden_by_its_place(tmp_path, mixing):
+def test_a_policy_of_a_chain_is_overridden_by_its_index(tmp_path, mixing):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(SCENES)
     found = load_recipe(recipe, mixing, ["augment.1.share=0.5"])
@@ -165,7 +165,7 @@ def test_a_policy_of_a_chain_is_overridden_by_its_place(tmp_path, mixing):
         ("augment=[]", "that are applied in their order"),
     ],
 )
-def test_a_chain_that_can_not_be_made_names_what_was_expected(tmp_path, mixing, override, message):
+def test_a_chain_that_is_not_valid_says_what_was_expected(tmp_path, mixing, override, message):
     assert any(message in str(problem) for problem in problems(tmp_path, mixing, SCENES, override))
 
 
@@ -181,12 +181,12 @@ def test_a_policy_for_class_numbers_can_not_follow_one_that_mixes_masks(tmp_path
     assert '"flip" can\'t follow "swap"' in problem.message
 
 
-def test_a_loss_of_whole_classes_is_refused_with_a_mixing_policy(run, mixing):
+def test_a_loss_for_class_numbers_is_refused_with_a_mixing_policy(run, mixing):
     with pytest.raises(RecipeError, match="mixes targets"):
         run(SCENES, "train.loss=sparse_categorical_crossentropy", plugins=mixing)
 
 
-def test_batch_normalization_on_a_single_image_is_named_before_the_first_step(registry, tmp_path, capsys):
+def test_batch_normalization_on_a_single_image_is_noted_before_the_first_step(registry, tmp_path, capsys):
     text = DIGITS.replace('"small_cnn"\nfilters = [8, 8]', '"resnet"\ndepth = 18\nunits = [1]\nfilters = [4]')
     (tmp_path / "recipe.toml").write_text(text)
     settings = ["input.validation=0.2", "input.batch_size=1436", "schedule.epochs=1"]

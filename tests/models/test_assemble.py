@@ -1,4 +1,4 @@
-"""The finished model: any image size, float32 logits, a file for plain Keras, plugins that break the contract."""
+"""The assembled model: any image size, float32 logits, a file for plain Keras, plugins that break the contract."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import tlkit_heads
 from keras import applications
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-from tlkit import BackboneContext, Block, BuiltBackbone, DataError, Phase, PluginError
+from tlkit import BackboneContext, Block, BuiltBackbone, DataError, HeadContext, Phase, PluginError
 from tlkit.models import plugin
 from tlkit.models.assemble import Network, build_network
 from tlkit.models.freeze import prepare
@@ -47,11 +47,7 @@ def network(
     return build_network(
         Selection(body, body.options(**({"weights": "none"} | options))),
         Selection(top, top.options(**HEAD_OPTIONS.get(head, {}))),
-        task=top.task,
-        classes=("a", "b", "c"),
-        units=3,
-        image_size=size,
-        seed=seed,
+        HeadContext(top.task, ("a", "b", "c"), 3, size, seed),
         precision=precision,
     )
 
@@ -88,8 +84,8 @@ def test_a_head_gets_feature_maps_at_exactly_their_strides() -> None:
     assert seen == {stride: (96 // stride, 96 // stride) for stride in (2, 4, 8, 16, 32)}
 
 
-def test_the_border_that_padding_adds_is_cut_off_evenly() -> None:
-    """A head that passes a feature map through: shifted images would show."""
+def test_padding_is_cropped_evenly() -> None:
+    """The head passes a feature map through, so that a shift of the image would show."""
 
     def build(features: Mapping[int, Any], ctx: Any, _options: Any) -> Any:
         up = keras.layers.UpSampling2D(2, name="head_up")(features[2])
@@ -129,7 +125,7 @@ def test_the_seed_decides_the_initial_weights() -> None:
     assert not np.allclose(first, other)
 
 
-def test_the_head_begins_alike_whatever_weights_the_backbone_has(tmp_path: Path) -> None:
+def test_the_initial_head_does_not_depend_on_the_weights_of_the_backbone(tmp_path: Path) -> None:
     random = network()
     random.model.save(tmp_path / "model.keras")
     loaded = network(weights=str(tmp_path))
@@ -138,7 +134,7 @@ def test_the_head_begins_alike_whatever_weights_the_backbone_has(tmp_path: Path)
     np.testing.assert_array_equal(first, second)
 
 
-def test_network_tells_backbone_and_head_apart() -> None:
+def test_a_network_knows_the_layers_of_backbone_and_head() -> None:
     net = network(head="unet")
     assert net.outline.names == ("block1", "block2", "block3", "block4")
     assert all(name.startswith("head_") for name in net.head_layers)
@@ -167,7 +163,10 @@ def head_that(build: Build, name: str = "linear") -> Any:
             lambda f, _c, _o: keras.layers.Dense(3, name="block1_conv1")(keras.layers.Flatten()(f[16])),
             r'head "mine": .*block1_conv1',
         ),
-        (lambda _f, _c, _o: keras.Input((3,)), r'head "mine": what it returned makes no model of the images'),
+        (
+            lambda _f, _c, _o: keras.Input((3,)),
+            r'head "mine": no model can be made from the images and what it returned',
+        ),
     ],
 )
 def test_a_head_that_breaks_the_contract_is_named(build: Build, message: str) -> None:
@@ -188,7 +187,7 @@ def conv_backbone(blocks: tuple[Block, ...]) -> Any:
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ((Block("a", ("first",), 2),), r'backbone "mine": every layer with weights .* in none: second'),
+        ((Block("a", ("first",), 2),), r'backbone "mine": every layer with weights .* in no block: second'),
         ((Block("a", ("first",), 2), Block("b", ("first", "second"), 4)), r'layer "first" is in two blocks: a, b'),
         ((), r'backbone "mine": expected build to return a BuiltBackbone with features and blocks'),
     ],
@@ -198,12 +197,12 @@ def test_a_backbone_that_breaks_the_contract_is_named(blocks: tuple[Block, ...],
         network(backbone_record=conv_backbone(blocks))
 
 
-def test_layers_without_weights_that_a_backbone_left_out_belong_to_the_block_before() -> None:
+def test_layers_without_weights_that_a_backbone_omits_belong_to_the_block_before() -> None:
     net = network(backbone_record=conv_backbone((Block("a", ("first",), 2), Block("b", ("second",), 4))))
     assert net.block_of["drop"] == "a"
 
 
-def test_a_backbone_whose_layers_have_automatic_names_keeps_its_blocks() -> None:
+def test_a_backbone_with_automatic_layer_names_keeps_its_blocks() -> None:
     def build(images: Any, _ctx: BackboneContext, _options: Any) -> BuiltBackbone:
         conv = keras.layers.Conv2D(4, 3, 2, padding="same")
         return BuiltBackbone({2: conv(images)}, (Block("a", (conv.name,), 2),))
@@ -213,12 +212,12 @@ def test_a_backbone_whose_layers_have_automatic_names_keeps_its_blocks() -> None
     assert {each.path.split("/")[0] for each in prepare(net, Phase(name="p", epochs=1)).variables} == {"head_logits"}
 
 
-def test_images_below_the_least_size_are_refused() -> None:
-    with pytest.raises(DataError, match=r"InceptionV3 needs 75 x 75"):
+def test_images_below_the_minimum_size_are_refused() -> None:
+    with pytest.raises(DataError, match=r"InceptionV3 needs at least 75 x 75"):
         network("InceptionV3", size=(64, 64))
 
 
-# Saved and read elsewhere -----------------------------------------------------------------------------------------
+# Saved and loaded elsewhere ---------------------------------------------------------------------------------------
 
 _READ = """
 import sys, keras, numpy as np

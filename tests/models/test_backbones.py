@@ -64,9 +64,9 @@ def test_blocks_hold_every_layer_with_weights_once_and_never_feed_backwards(name
     assert len(listed) == len(set(listed))
     assert {layer.name for layer in model.layers if layer.weights} <= set(listed)
     place = {layer: index for index, block in enumerate(built.blocks) for layer in block.layers}
-    maker = {id(tensor): op.name for op in operations(model) for tensor in flat(op.output)}
+    producer = {id(tensor): op.name for op in operations(model) for tensor in flat(op.output)}
     for operation in operations(model):
-        before = [place[maker[id(t)]] for t in inputs_of(operation) if maker[id(t)] in place]
+        before = [place[producer[id(t)]] for t in inputs_of(operation) if producer[id(t)] in place]
         assert max(before, default=0) <= place.get(operation.name, 0)
 
 
@@ -116,7 +116,7 @@ def test_layer_names_do_not_depend_on_what_was_built_before(name: str) -> None:
         ),
     ],
 )
-def test_features_are_those_that_segmentation_uses(name: str, expected: dict[int, str]) -> None:
+def test_features_are_the_usual_ones_for_segmentation(name: str, expected: dict[int, str]) -> None:
     assert names_by_stride(name) == expected
 
 
@@ -130,7 +130,7 @@ def test_features_are_those_that_segmentation_uses(name: str, expected: dict[int
         ("Xception", [f"block{number}" for number in range(1, 15)]),
     ],
 )
-def test_blocks_are_called_as_in_the_paper_or_in_keras(name: str, blocks: list[str]) -> None:
+def test_blocks_are_named_as_in_the_paper_or_in_keras(name: str, blocks: list[str]) -> None:
     assert [block.name for block in built_once(name)[0].blocks] == blocks
 
 
@@ -138,7 +138,7 @@ def test_blocks_are_called_as_in_the_paper_or_in_keras(name: str, blocks: list[s
     ("mode", "module"),
     [("caffe", applications.resnet50), ("tf", applications.xception), ("torch", applications.densenet)],
 )
-def test_preprocessing_is_that_of_keras(mode: str, module: Any) -> None:
+def test_preprocessing_equals_that_of_keras(mode: str, module: Any) -> None:
     images = keras.Input((5, 7, 3))
     model = keras.Model(images, preprocess(images, mode))
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 5, 7, 3)).astype("float32")
@@ -155,13 +155,13 @@ def test_each_family_has_the_preprocessing_of_its_keras_module(record: Any) -> N
     np.testing.assert_allclose(ours, module.preprocess_input(pixels.copy()), rtol=1e-5, atol=1e-4)
 
 
-def test_too_small_images_are_refused_with_the_least_size() -> None:
-    with pytest.raises(DataError, match=r"Xception needs 71 x 71 pixels at the least, received 64 x 64"):
+def test_too_small_images_are_refused_with_the_minimum_size() -> None:
+    with pytest.raises(DataError, match=r"Xception needs at least 71 x 71 pixels, received 64 x 64"):
         build("Xception", 64)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_stated_least_size_is_that_of_keras(name: str) -> None:
+def test_the_stated_minimum_size_is_that_of_keras(name: str) -> None:
     application = next((each for each in plugin.APPLICATIONS if each.name == name), None)
     if application is None:
         return
@@ -178,7 +178,7 @@ def test_options_of_a_family_reach_keras() -> None:
     assert minimal.count_params() < build("MobileNetV3Small")[1].count_params()
 
 
-def test_an_alpha_without_meaning_is_refused() -> None:
+def test_an_unsupported_alpha_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected one of 0\.35, 0\.5"):
         RECORDS["MobileNetV2"].options(alpha=0.4)  # type: ignore[call-arg]
 
@@ -201,5 +201,5 @@ def test_small_encoder_has_a_stage_for_each_number_of_filters() -> None:
         ("DenseNet121", "conv5"),
     ],
 )
-def test_the_last_stage_begins_where_most_layers_work_at_the_greatest_stride(name: str, last: str) -> None:
+def test_the_last_stage_starts_where_most_layers_have_the_greatest_stride(name: str, last: str) -> None:
     assert Outline(built_once(name)[0].blocks, True).last_stage() == last

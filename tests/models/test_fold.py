@@ -1,4 +1,4 @@
-"""BatchNormalization folded for inference: the same function, whatever stands around it."""
+"""BatchNormalization folded for inference: the same function, whatever layers are around it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ L = keras.layers
 
 
 def trained(model):
-    """The model with other statistics and weights than a new one has."""
+    """Set random statistics and weights, as training would change them."""
     random = np.random.default_rng(0)
     for layer in model.layers:
         layer.set_weights([random.uniform(0.5, 1.5, weight.shape) - 0.2 for weight in layer.get_weights()])
@@ -40,7 +40,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("kind", sorted(LAYERS))
 @pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False, "epsilon": 0.1}])
-def test_what_is_folded_computes_the_same(kind, options):
+def test_a_folded_model_computes_the_same(kind, options):
     images = keras.Input((9, 9, 4))
     model = trained(keras.Model(images, L.ReLU()(L.BatchNormalization(**options)(LAYERS[kind]()(images)))))
     before = [np.array(weight) for weight in model.get_weights()]
@@ -48,8 +48,8 @@ def test_what_is_folded_computes_the_same(kind, options):
     assert count(folded) == 1
     for ours, theirs in zip(outputs(folded, (9, 9, 4)), outputs(model, (9, 9, 4)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
-    for weight, kept in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, kept)
+    for weight, original in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, original)
 
 
 def several_readers(images):
@@ -82,14 +82,14 @@ def nothing_before(images):
 @pytest.mark.parametrize(
     "build", [several_readers, an_output, an_activation, another_axis, a_shared_layer, nothing_before]
 )
-def test_what_can_not_be_folded_is_left(build):
+def test_layers_that_can_not_be_folded_are_left(build):
     images = keras.Input((6, 6, 4))
     model = trained(keras.Model(images, build(images)))
     assert fold_batch_norm(model) is model
 
 
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121"])
-def test_networks_of_keras_applications_compute_the_same(name):
+def test_folded_networks_of_keras_applications_compute_the_same(name):
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(64, 64, 3))
     random = np.random.default_rng(0)
     for layer in model.layers:

@@ -1,8 +1,10 @@
-"""Freezing with real training steps: what moves, what must not, and the proof."""
+"""Freezing, with real training steps: which variables change, which must not, and the proof."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,7 +15,18 @@ from keras import layers
 
 from tlkit import Block, Optimizer, Phase, PluginError
 from tlkit.models.assemble import Network
-from tlkit.models.freeze import FreezeError, Prepared, digests, expected_changes, keyed_variables, prepare, prove
+from tlkit.models.freeze import (
+    FreezeError,
+    Prepared,
+    apply_flags,
+    digests,
+    expected_changes,
+    keyed_variables,
+    prepare,
+    prove,
+    trainable_variables,
+    updates_statistics,
+)
 
 # Keras 3.15 converts TensorFlow's variables in a way that NumPy 2 will drop.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -74,6 +87,7 @@ def gradients(prepared: Prepared, images: np.ndarray, labels: np.ndarray) -> lis
 
 def train(net: Network, plan: Phase, steps: int = 2) -> tuple[dict[str, str], dict[str, str]]:
     before = digests(net.model)
+    apply_flags(net, plan)
     prepared = prepare(net, plan)
     optimizer = keras.optimizers.SGD(0.1)
     for _ in range(steps):
@@ -85,7 +99,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {key for key in before if before[key] != after[key]}
 
 
-def test_in_a_frozen_phase_nothing_of_the_backbone_moves_and_all_of_the_head_does() -> None:
+def test_in_a_frozen_phase_only_the_head_changes() -> None:
     net = network()
     moved = changed(*train(net, phase()))
     assert {key.split("/")[0] for key in moved} == {"head_bn", "head_dropout", "head_logits"}
@@ -100,7 +114,7 @@ def test_in_a_frozen_phase_nothing_of_the_backbone_moves_and_all_of_the_head_doe
         ("train", {"high_bn/gamma", "high_bn/beta", "high_bn/moving_mean", "high_bn/moving_variance"}),
     ],
 )
-def test_each_batch_norm_policy_moves_what_it_says(policy: str, expected: set[str]) -> None:
+def test_each_batch_norm_policy_changes_what_it_says(policy: str, expected: set[str]) -> None:
     net = network()
     plan = phase(["high"], policy)
     before, after = train(net, plan)
@@ -113,7 +127,7 @@ def test_each_batch_norm_policy_moves_what_it_says(policy: str, expected: set[st
 
 @pytest.mark.parametrize("blocks", [["low"], ["mid"], ["high"], ["mid", "high"], BLOCKS])
 @pytest.mark.parametrize("policy", ["frozen", "statistics", "train"])
-def test_what_may_change_is_exactly_what_changes(blocks: Sequence[str], policy: str) -> None:
+def test_expected_changes_are_exactly_those_that_happen(blocks: Sequence[str], policy: str) -> None:
     net = network()
     plan = phase(blocks, policy)
     before, after = train(net, plan)
@@ -133,8 +147,9 @@ def test_every_trained_variable_gets_a_gradient(policy: str) -> None:
 
 
 def test_statistics_policy_normalises_with_the_moving_statistics() -> None:
-    """With the batch's own statistics the result would not depend on the moving mean."""
+    """With the statistics of the batch, the result would not depend on the moving mean."""
     net = network(dropout=0.0)
+    apply_flags(net, phase(BLOCKS, "statistics"))
     prepared = prepare(net, phase(BLOCKS, "statistics"))
     images, _ = batch()
     first = prepared.live_part.get_layer("high_bn")
@@ -171,7 +186,7 @@ def flat_list(value: Any) -> list[Any]:
     return list(keras.tree.flatten(value))
 
 
-def test_a_shortcut_over_the_cut_is_part_of_the_border() -> None:
+def test_a_shortcut_across_the_cut_is_an_input_of_the_live_part() -> None:
     prepared = prepare(network(), phase(["mid", "high"]))
     assert len(prepared.live_part.inputs) == 1
     blocks = (
@@ -187,25 +202,81 @@ def test_when_everything_trains_there_is_no_frozen_part() -> None:
     prepared = prepare(net, phase(BLOCKS, "train"))
     assert prepared.frozen_part is None
     assert prepared.live_part is net.model
+    apply_flags(net, phase(BLOCKS, "train"))
     assert len(prepared.variables) == len(net.model.trainable_variables)
 
 
 def test_a_later_phase_unfreezes_what_an_earlier_one_froze_and_back() -> None:
     net = network()
-    prepare(net, phase())
+    apply_flags(net, phase())
     assert len(prepare(net, phase(BLOCKS, "train")).variables) == 3 * 4 + 2 + 2
+    apply_flags(net, phase(BLOCKS, "train"))
     assert len(prepare(net, phase()).variables) == 2 + 2
 
 
-def test_asking_what_may_change_leaves_the_flags_alone() -> None:
+def flags(model: Any) -> list[bool]:
+    """The flags of all layers, nested ones included, and of all variables."""
+    owners = [*model._flatten_layers(), *model.variables]
+    return [each.trainable for each in owners]
+
+
+@pytest.mark.parametrize("ask", [trainable_variables, prepare, expected_changes, updates_statistics])
+@pytest.mark.parametrize("make", [network, lambda: nested_network()], ids=["flat", "nested"])
+def test_only_apply_flags_changes_flags(ask: Any, make: Any) -> None:
+    net = make()
+    for plan in (phase(), phase([net.blocks[-1].name], "statistics")):
+        apply_flags(net, plan)
+        before = flags(net.model)
+        ask(net, phase(net.outline.names, "train"))
+        assert flags(net.model) == before
+
+
+def test_flags_are_those_of_the_variables_that_train() -> None:
     net = network()
-    prepare(net, phase())
-    flags = [layer.trainable for layer in net.model.layers]
-    expected_changes(net, phase(BLOCKS, "train"))
-    assert [layer.trainable for layer in net.model.layers] == flags
+    for plan in (phase(), phase(["high"], "statistics"), phase(["mid", "high"], "train"), phase(BLOCKS, "train")):
+        apply_flags(net, plan)
+        by_flag = {id(variable) for variable in net.model.trainable_variables}
+        statistics = {f"{name}_bn" for name in BLOCKS} if plan.batch_norm == "statistics" else set()
+        by_list = {id(each) for each in trainable_variables(net, plan) if each.path.split("/")[0] not in statistics}
+        assert by_flag == by_list
 
 
-def test_factors_are_those_of_the_blocks_and_one_for_the_head() -> None:
+def test_the_variables_that_train_do_not_depend_on_flags(tmp_path: Path) -> None:
+    """Flags that an earlier phase set, a saved model brought, or a layer's own code cleared."""
+    net = composite_network()
+    plan = phase(["attention"])
+    expected = [each.path for each in trainable_variables(net, plan)]
+    assert len(expected) == 8 + 2
+    apply_flags(net, phase())
+    assert [each.path for each in trainable_variables(net, plan)] == expected
+    net.model.save(tmp_path / "frozen.keras")
+    again = replace(net, model=keras.saving.load_model(tmp_path / "frozen.keras"))
+    assert not again.model.get_layer("attention").trainable
+    assert [each.path for each in trainable_variables(again, plan)] == expected
+    net.model.get_layer("attention").query_dense.trainable = False
+    assert [each.path for each in trainable_variables(net, plan)] == expected
+
+
+def composite_network() -> Network:
+    """A layer that is made of layers, and a head."""
+    images = keras.Input((4, 4, 3), name="images")
+    x = layers.Reshape((16, 3), name="pixels")(images)
+    x = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
+    x = layers.GlobalAveragePooling1D(name="head_pooling")(x)
+    model = keras.Model(images, layers.Dense(3, name="head_logits")(x))
+    return Network(model, (Block("attention", ("pixels", "attention"), 1),), pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "policy", "expected"),
+    [((), "train", False), (("high",), "statistics", False), (("high",), "train", True), (BLOCKS, "frozen", False)],
+)
+def test_statistics_are_updated_where_batch_norm_trains(blocks: Sequence[str], policy: str, expected: bool) -> None:
+    assert updates_statistics(network(head_batch_norm=False), phase(blocks, policy)) is expected
+    assert updates_statistics(network(), phase(blocks, policy))
+
+
+def test_each_block_has_its_factor_and_the_head_has_one() -> None:
     prepared = prepare(network(), phase(["mid", "high"], block_factors={"mid": 0.1, "high": 0.3}))
     factors = dict(zip([each.path for each in prepared.variables], prepared.factors, strict=True))
     assert factors["mid_conv/kernel"] == 0.1
@@ -214,12 +285,14 @@ def test_factors_are_those_of_the_blocks_and_one_for_the_head() -> None:
 
 
 @pytest.mark.parametrize("wrong", [phase(["block9"]), phase(["high"], block_factors={"block9": 0.5})])
-def test_an_unknown_block_is_refused_with_those_there_are(wrong: Phase) -> None:
+def test_an_unknown_block_is_refused_with_the_names_of_the_known_ones(wrong: Phase) -> None:
     with pytest.raises(PluginError, match=r"phase p: no block block9; the backbone has low, mid, high"):
         prepare(network(), wrong)
+    with pytest.raises(PluginError, match="no block block9"):
+        apply_flags(network(), wrong)
 
 
-def test_tampering_with_a_frozen_weight_is_caught_and_the_table_is_handed_over() -> None:
+def test_tampering_with_a_frozen_weight_is_caught_and_the_error_has_the_table() -> None:
     net = network()
     before, _ = train(net, phase())
     bias = net.model.get_layer("low_bn").moving_mean
@@ -230,19 +303,25 @@ def test_tampering_with_a_frozen_weight_is_caught_and_the_table_is_handed_over()
     assert len(caught.value.rows) == len(before)
 
 
-def test_every_variable_has_a_key_of_its_own_in_the_flat_model() -> None:
+def test_every_variable_of_the_flat_model_has_its_own_key() -> None:
     net = network()
     variables = keyed_variables(net.model)
     assert {id(each) for each in variables.values()} == {id(each) for each in net.model.variables}
     assert {"low_conv/kernel", "low_bn/moving_variance", "head_logits/bias"} <= set(variables)
 
 
-def test_a_nested_layer_is_frozen_leaf_by_leaf() -> None:
+def nested_network() -> Network:
+    """A block that is a model of its own, and a head."""
     inner = keras.Sequential([layers.Conv2D(2, 3, name="a"), layers.BatchNormalization(name="b")], name="inner")
     images = keras.Input((8, 8, 3))
     pooled = layers.GlobalAveragePooling2D(name="pool")(inner(images))
     model = keras.Model(images, layers.Dense(3, name="head_logits")(pooled))
-    net = Network(model, (Block("inner", ("inner",), 2),), pretrained=True)
+    return Network(model, (Block("inner", ("inner",), 2),), pretrained=True)
+
+
+def test_a_nested_layer_is_frozen_leaf_by_leaf() -> None:
+    net = nested_network()
+    model = net.model
     for plan, count in ((phase(), 2), (phase(["inner"]), 4), (phase(["inner"], "statistics"), 6)):
         before = digests(model)
         assert len(prepare(net, plan).variables) == count

@@ -1,4 +1,4 @@
-"""Every decoder on one backbone of each family: built, a step of training, saved, loaded again."""
+"""Every decoder on one backbone of each family: built, trained for a step, saved and reloaded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tlkit_heads import tlkit_heads
 
+from tlkit.contracts import HeadContext
 from tlkit.models.assemble import build_network
 from tlkit.models.plugin import tlkit_backbones
 from tlkit.models.safe_load import load_model_file
@@ -78,11 +79,7 @@ def test_a_decoder_on_a_backbone_trains_a_step_and_reloads(tmp_path, backbone, h
     network = build_network(
         Selection(body, body.options(weights="none", **SCRATCH.get(backbone, {}))),
         Selection(top, top.options(**SMALL_HEAD.get(head, {}))),
-        task="segmentation",
-        classes=("a", "b", "c"),
-        units=3,
-        image_size=size,
-        seed=0,
+        HeadContext("segmentation", ("a", "b", "c"), 3, size, seed=0),
     )
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (2, *size, 3)).astype(np.float32)
@@ -96,7 +93,9 @@ def test_a_decoder_on_a_backbone_trains_a_step_and_reloads(tmp_path, backbone, h
     assert np.isfinite(model.train_on_batch(images, masks))
     assert not np.array_equal(before, np.array(kernel))
 
-    wanted = model.predict(images, verbose=0)
+    expected = model.predict(images, verbose=0)
     keras.Model(model.input, model.output).save(tmp_path / "model.keras")
     again = load_model_file(tmp_path / "model.keras")
-    np.testing.assert_allclose(again.predict(images, verbose=0), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(
+        again.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
+    )

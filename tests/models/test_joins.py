@@ -1,4 +1,4 @@
-"""Convolutions over a frozen and a trained feature map: by parts, the same function and the same gradients."""
+"""Convolutions over a frozen and a trained feature map, computed by parts: same function, same gradients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ L = keras.layers
 
 
 def live_part(convolution, frozen_first=False):
-    """A trained and a frozen map, joined, under a convolution and another."""
+    """A trained and a frozen feature map, concatenated, followed by two convolutions."""
     deep, skip = keras.Input((8, 8, 5)), keras.Input((8, 8, 3))
     trained = L.Conv2D(4, 3, padding="same", name="trained")(deep)
     joined = L.Concatenate()([skip, trained] if frozen_first else [trained, skip])
@@ -39,7 +39,7 @@ def split(model):
 CONVOLUTIONS = {
     "plain": lambda: L.Conv2D(6, 3, padding="same", use_bias=False),
     "bias, stride, activation": lambda: L.Conv2D(6, 3, strides=2, activation="relu", bias_initializer="ones"),
-    "dilated and regularised": lambda: L.Conv2D(6, 3, dilation_rate=2, kernel_regularizer=keras.regularizers.L2(0.1)),
+    "dilated and regularized": lambda: L.Conv2D(6, 3, dilation_rate=2, kernel_regularizer=keras.regularizers.L2(0.1)),
     "pointwise": lambda: L.Conv2D(6, 1),
 }
 
@@ -64,16 +64,16 @@ def test_the_function_and_its_gradients_are_the_same(kind, frozen_first):
 
 
 def channels_with_gradients(model):
-    """Of each convolution's input whose gradient a training step computes."""
+    """The channels of each convolution's input whose gradient a training step computes."""
 
     @tf.function(autograph=False)
     def step(inputs):
         return loss_and_gradients(model, inputs, [variable.value for variable in model.trainable_variables])
 
     graph = step.get_concrete_function(feature_maps()).graph
-    wanted = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), [each.op.name for each in graph.outputs])
+    needed = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), [each.op.name for each in graph.outputs])
     return sorted(
-        graph.get_tensor_by_name(f"{node.name}:0").shape[-1] for node in wanted.node if node.op == "Conv2DBackpropInput"
+        graph.get_tensor_by_name(f"{node.name}:0").shape[-1] for node in needed.node if node.op == "Conv2DBackpropInput"
     )
 
 
@@ -83,7 +83,7 @@ def test_no_gradient_of_the_frozen_map_is_computed():
     assert channels_with_gradients(split_joins(model)) == [4, 6]
 
 
-def test_mixed_precision_stays():
+def test_mixed_precision_is_preserved():
     policy = keras.dtype_policies.DTypePolicy("mixed_bfloat16")
     model = live_part(L.Conv2D(6, 3, padding="same", dtype=policy))
     (layer,) = split(split_joins(model))
@@ -133,6 +133,6 @@ def a_shared_convolution():
         another_axis,
     ],
 )
-def test_what_can_not_be_split_is_left(build):
+def test_convolutions_that_can_not_be_split_are_left(build):
     model = build()
     assert split_joins(model) is model

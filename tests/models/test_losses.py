@@ -1,3 +1,5 @@
+"""Losses, class weights and the metrics followed during training."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,11 +7,13 @@ import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, RecipeError
-from tlkit.models.losses import BatchLoss, Targets, class_weights
-from tlkit.models.metrics import MeanIoU, MetricSet, iou_from_confusion
+from tlkit.models.iou import MeanIoU, iou_from_confusion
+from tlkit.models.losses import BatchLoss, class_weights
+from tlkit.models.metrics import MetricSet
+from tlkit.models.tasks import learning_task
 from tlkit.recipe.schema import Loss
 
-SINGLE = Targets("classification", "single", 3)
+SINGLE = learning_task("classification", "single", 3)
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], np.float32)
 
 
@@ -25,7 +29,7 @@ def test_the_default_loss_is_the_mean_cross_entropy():
     assert float(count) == 2
 
 
-def test_class_weights_multiply_each_images_loss():
+def test_class_weights_multiply_the_loss_of_each_image():
     labels = np.array([0, 1])
     weights = np.array([2.0, 0.5, 1.0], np.float32)
     loss, _ = BatchLoss(SINGLE, None, weights)({"labels": tf.constant(labels, tf.int32)}, tf.constant(LOGITS))
@@ -33,7 +37,7 @@ def test_class_weights_multiply_each_images_loss():
 
 
 def test_two_classes_are_one_logit_with_a_sigmoid():
-    targets = Targets("classification", "binary", 2)
+    targets = learning_task("classification", "binary", 2)
     logits = np.array([[1.5], [-0.5]], np.float32)
     loss, _ = BatchLoss(targets)({"labels": tf.constant([1, 0], tf.int32)}, tf.constant(logits))
     assert float(loss) == pytest.approx(np.mean([np.log1p(np.exp(-1.5)), np.log1p(np.exp(-0.5))]), rel=1e-5)
@@ -43,14 +47,14 @@ def test_two_classes_are_one_logit_with_a_sigmoid():
 @pytest.mark.parametrize(
     "name", ["categorical_crossentropy", "sparse_categorical_crossentropy", "kl_divergence", "cosine_similarity"]
 )
-def test_a_loss_of_shares_is_refused_where_classes_do_not_share(kind, name):
+def test_a_loss_of_exclusive_classes_is_refused_for_independent_logits(kind, name):
     with pytest.raises(RecipeError, match=f'{name} does not fit.*expected "binary_crossentropy"'):
-        BatchLoss(Targets("classification", kind, 2), Loss(name=name))
+        BatchLoss(learning_task("classification", kind, 2), Loss(name=name))
 
 
 @pytest.mark.parametrize("name", ["ctc", "circle"])
-def test_a_loss_of_other_things_than_classes_is_refused(name):
-    with pytest.raises(RecipeError, match="is no loss of classes"):
+def test_a_loss_of_other_targets_than_classes_is_refused(name):
+    with pytest.raises(RecipeError, match="is not a loss of classes"):
         BatchLoss(SINGLE, Loss(name=name))
 
 
@@ -61,7 +65,7 @@ def test_a_metric_that_compares_nothing_is_refused(name):
 
 
 def test_ignored_pixels_count_neither_in_the_loss_nor_in_the_mean():
-    targets = Targets("segmentation", "single", 3)
+    targets = learning_task("segmentation", "single", 3)
     masks = np.array([[[0, 1], [IGNORE, IGNORE]]])
     logits = np.zeros((1, 2, 2, 3), np.float32)
     logits[0, 0, 0, 0] = 2.0
@@ -73,8 +77,8 @@ def test_ignored_pixels_count_neither_in_the_loss_nor_in_the_mean():
     assert float(count) == 2
 
 
-def test_a_region_loss_does_not_see_ignored_pixels():
-    targets = Targets("segmentation", "single", 2)
+def test_a_region_loss_does_not_depend_on_ignored_pixels():
+    targets = learning_task("segmentation", "single", 2)
     masks = np.array([[[0, 1], [IGNORE, IGNORE]]])
     batch = {"segmentation_masks": tf.constant(masks[..., None], tf.int32)}
     logits = np.zeros((1, 2, 2, 2), np.float32)
@@ -98,12 +102,12 @@ def test_a_sparse_loss_of_the_recipe_agrees_with_the_dense_one():
         (Loss(name="categorical_crossentropy", smoothing=0.1), "takes no argument smoothing"),
     ],
 )
-def test_a_bad_loss_says_what_keras_knows(loss, message):
+def test_an_unknown_loss_or_argument_says_what_keras_has(loss, message):
     with pytest.raises(RecipeError, match=message):
         BatchLoss(SINGLE, loss)
 
 
-def test_balanced_weights_are_scikit_learns():
+def test_balanced_weights_equal_those_of_scikit_learn():
     from sklearn.utils.class_weight import compute_class_weight
 
     labels = np.array([0] * 6 + [1] * 2 + [2] * 4)
@@ -116,7 +120,7 @@ def test_a_weight_for_an_unknown_class_names_the_nearest():
         class_weights({"cta": 2.0}, ("cat", "dog"), np.ones(2))
 
 
-def test_mean_iou_leaves_out_ignored_pixels_and_absent_classes():
+def test_mean_iou_excludes_ignored_pixels_and_absent_classes():
     metric = MeanIoU(3)
     truth = np.eye(3, dtype=np.float32)[[0, 0, 1, 1]]
     prediction = np.eye(3, dtype=np.float32)[[0, 1, 1, 0]]
@@ -124,12 +128,12 @@ def test_mean_iou_leaves_out_ignored_pixels_and_absent_classes():
     assert float(metric.result()) == pytest.approx((1 / 2 + 1 / 2) / 2)
 
 
-def test_iou_of_a_class_that_occurs_nowhere_is_nan():
+def test_iou_of_an_absent_class_is_nan():
     iou = iou_from_confusion(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
     np.testing.assert_allclose(iou, [3 / 4, 2 / 3, np.nan])
 
 
-def test_a_metric_set_follows_loss_and_accuracy_over_uneven_batches():
+def test_a_metric_set_accumulates_loss_and_accuracy_over_uneven_batches():
     metrics = MetricSet(SINGLE, ("sparse_categorical_accuracy",))
     for labels, logits in (([0, 1], LOGITS), ([2], LOGITS[1:])):
         batch = {"labels": tf.constant(labels, tf.int32)}

@@ -1,4 +1,4 @@
-"""Model files that somebody made to do harm: each is refused by name, and leaves no trace."""
+"""Model files that were made to do harm: each is refused with its name, and has no effect."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.contracts import Backbone, Head
-from tlkit.models import safe_load
+from tlkit.contracts import Backbone, Head, HeadContext
+from tlkit.models import safe_config, safe_load
 from tlkit.models.assemble import build_network
 from tlkit.models.families import APPLICATIONS
 from tlkit.models.fold import fold_batch_norm
@@ -31,14 +31,14 @@ ONE_OF_EACH = list({each.family: each for each in reversed(APPLICATIONS)}.values
 
 
 def gadget(x):
-    """Stands for a function of a plugin that writes a file."""
+    """Stand in for a function that a plugin registered."""
     traces.append("gadget")
     return x
 
 
 @pytest.fixture
 def registered():
-    """The gadget under the name that a plugin registered it by."""
+    """Register the gadget as a plugin would; returns its name."""
     name = "evil>gadget"
     keras.saving.get_custom_objects()[name] = gadget
     traces.clear()
@@ -57,7 +57,7 @@ def file(tmp_path):
 
 
 def rewritten(file, change=lambda config: None, *, weights=None, entries=None, compression=zipfile.ZIP_STORED):
-    """The file with another configuration, other weights or more entries."""
+    """Rewrite the file with a changed configuration, other weights or further entries."""
     with zipfile.ZipFile(file) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(parts["config.json"])
@@ -74,7 +74,7 @@ def layer(config, name):
     return next(each for each in config["config"]["layers"] if each["config"]["name"] == name)
 
 
-def test_a_model_of_ours_is_loaded_exactly(file):
+def test_a_model_of_tlkit_is_loaded_exactly(file):
     ours, theirs = load_model_file(file), keras.saving.load_model(file, compile=False)
     images = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype(np.float32)
     np.testing.assert_array_equal(ours(images, training=False), theirs(images, training=False))
@@ -130,15 +130,15 @@ CHANGES = {
         "act", "keras.layers", "ZeroPadding2D", padding=[[100_000, 100_000], [100_000, 100_000]]
     ),
     "too deep": lambda found: set_config("act", activation=json.loads("[" * 200 + "]" * 200))(found),
-    "no model": lambda _found: {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}},
-    "no object": lambda _found: b"[]",
-    "no JSON": lambda _found: b"{",
+    "not a model": lambda _found: {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}},
+    "not an object": lambda _found: b"[]",
+    "not JSON": lambda _found: b"{",
     "deep JSON": lambda _found: b"[" * 100_000,
 }
 
 
 @pytest.mark.parametrize("kind", sorted(CHANGES))
-def test_what_a_configuration_must_not_have_is_refused(file, registered, kind):
+def test_a_forbidden_configuration_is_refused(file, registered, kind):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(tlkit.RunError, match=r"model\.keras: (not loaded|can't be loaded)"):
         load_model_file(rewritten(file, CHANGES[kind]))
@@ -147,7 +147,7 @@ def test_what_a_configuration_must_not_have_is_refused(file, registered, kind):
 
 
 def refused(model, folder, message):
-    """Saves a model and expects it to be refused, without that memory is taken."""
+    """Save a model and check that loading it is refused before it takes memory."""
     model.save(folder / "model.keras")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(NotAllowedError, match=message):
@@ -155,14 +155,14 @@ def refused(model, folder, message):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
-def test_a_model_in_the_model_has_a_size(tmp_path):
-    """Otherwise it would be checked on an image of one pixel and called on larger ones."""
+def test_a_nested_model_without_sizes_is_refused(tmp_path):
+    """It would be measured on an image of one pixel and called on larger ones."""
     images, any_size = keras.Input((16, 16, 3)), keras.Input((None, None, 3))
     inner = keras.Model(any_size, L.UpSampling2D(800)(any_size), name="inner")
     refused(keras.Model(images, L.GlobalAveragePooling2D()(inner(images))), tmp_path, "whose size is not known")
 
 
-def test_a_model_in_the_model_of_one_size_is_loaded(tmp_path):
+def test_a_nested_model_of_one_size_is_loaded(tmp_path):
     images, same = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
     inner = keras.Model(same, L.Conv2D(2, 3)(same), name="inner")
     keras.Model(images, L.GlobalAveragePooling2D()(inner(images))).save(tmp_path / "model.keras")
@@ -171,14 +171,14 @@ def test_a_model_in_the_model_of_one_size_is_loaded(tmp_path):
 
 def test_every_call_of_a_shared_layer_is_measured(tmp_path):
     images, larger = keras.Input((16, 16, 3)), L.UpSampling2D(40)
-    refused(keras.Model(images, L.GlobalAveragePooling2D()(larger(larger(images)))), tmp_path, "puts out 1966080000")
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(larger(larger(images)))), tmp_path, "outputs 1966080000")
 
 
-def test_an_operation_that_is_no_layer_is_measured(tmp_path):
+def test_an_operation_that_is_not_a_layer_is_measured(tmp_path):
     images = keras.Input((16, 16, 3))
     long = L.Flatten()(L.UpSampling2D(8)(images))
     square = L.Reshape((-1, 1))(long) + L.Reshape((1, -1))(long)
-    refused(keras.Model(images, L.GlobalAveragePooling2D()(L.Reshape((49152, 49152, 1))(square))), tmp_path, "puts out")
+    refused(keras.Model(images, L.GlobalAveragePooling2D()(L.Reshape((49152, 49152, 1))(square))), tmp_path, "outputs")
 
 
 def test_inputs_that_fill_the_memory_together_are_refused(tmp_path):
@@ -198,12 +198,12 @@ def test_a_normalization_makes_no_more_values_than_the_file_has(tmp_path, value)
         layer(config, "norm")["config"].update(axis=[1, 2, 3], mean=value, variance=value)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(NotAllowedError, match="wants 48000000 weights, more than the file has"):
+    with pytest.raises(NotAllowedError, match="needs 48000000 weights, more than the file has"):
         load_model_file(rewritten(tmp_path / "model.keras", widen))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_a_normalization_of_the_files_values_is_loaded_as_it_was(tmp_path):
+def test_a_normalization_with_values_in_the_file_is_loaded_exactly(tmp_path):
     images = keras.Input((8, 8, 3))
     given = L.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0], name="given")
     adapted = L.Normalization(name="adapted")
@@ -217,7 +217,7 @@ def test_a_normalization_of_the_files_values_is_loaded_as_it_was(tmp_path):
 
 
 def scales(config, count, width):
-    """Layers beside the others, each with weights."""
+    """Add layers that have weights beside the others."""
     layer(config, "dense")["config"]["units"] = 1
     tensor = {"shape": [None, 1], "dtype": "float32", "keras_history": ["dense", 0, 0]}
     for number in range(count):
@@ -234,26 +234,26 @@ def scales(config, count, width):
         )
 
 
-def test_scales_of_layers_are_made_as_far_as_the_file_has_them(file):
+def test_layer_scales_make_no_more_values_than_the_file_has(file):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(NotAllowedError, match="wants 65536 weights, more than the file has"):
+    with pytest.raises(NotAllowedError, match="needs 65536 weights, more than the file has"):
         load_model_file(rewritten(file, lambda config: scales(config, 3000, 65536)))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
 def test_layers_of_every_module_are_counted(file, monkeypatch):
-    monkeypatch.setattr(safe_load, "MOST_OBJECTS", 50)
+    monkeypatch.setattr(safe_config, "MAX_OBJECTS", 50)
     load_model_file(file)
     with pytest.raises(NotAllowedError, match="more than 50 layers and other objects"):
         load_model_file(rewritten(file, lambda config: scales(config, 50, 1)))
 
 
-def test_a_full_disk_is_no_damaged_model(file, monkeypatch):
+def test_a_full_disk_is_not_reported_as_a_damaged_model(file, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
-    with pytest.raises(FullDiskError, match=r"is full \(.* MB free\)\. Make room, or .* with TMPDIR") as caught:
+    with pytest.raises(FullDiskError, match=r"is full \(.* [kMG]B free\)\. Make room, or .* with TMPDIR") as caught:
         load_model_file(file)
     assert tempfile.gettempdir() in str(caught.value)
     assert caught.value.exit_code == 74
@@ -268,7 +268,7 @@ def test_an_initializer_is_not_run_whatever_it_names(file, registered):
 @pytest.mark.parametrize(
     "name", ["../evil.py", "/tmp/evil.py", "assets/evil.pkl", "model.weights.npz", "config.json/../x"], ids=str
 )
-def test_other_entries_than_a_models_are_refused(file, tmp_path, name):
+def test_unexpected_archive_entries_are_refused(file, tmp_path, name):
     with pytest.raises(tlkit.RunError, match="expected the entries"):
         load_model_file(rewritten(file, entries={name: b"evil"}))
     assert {each.name for each in tmp_path.iterdir()} == {"model.keras"}
@@ -289,7 +289,7 @@ def test_a_huge_configuration_is_refused_before_it_is_read(file, monkeypatch):
         load_model_file(file)
 
 
-def test_a_name_of_keras_that_a_plugin_took_is_refused(file):
+def test_a_keras_name_that_a_plugin_registered_is_refused(file):
     class Dense(L.Dense):
         def __init__(self, *arguments, **options):
             traces.append("Dense")
@@ -350,7 +350,7 @@ def test_weights_are_plain_arrays_inside_the_file(file, tmp_path, change):
         load_model_file(changed_weights(file, tmp_path, change))
 
 
-def test_a_link_out_of_the_folder_is_refused(file, tmp_path):
+def test_a_link_out_of_the_run_folder_is_refused(file, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.keras").symlink_to(file)
     with pytest.raises(tlkit.RunError, match="is a link"):
@@ -358,14 +358,14 @@ def test_a_link_out_of_the_folder_is_refused(file, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK no zip", os.urandom(1000)], ids=["empty", "text", "noise"])
-def test_what_is_no_archive_is_named(tmp_path, content):
+def test_a_file_that_is_not_an_archive_is_named(tmp_path, content):
     (tmp_path / "model.keras").write_bytes(content)
     with pytest.raises(tlkit.RunError, match=r"can't be loaded: .*; the file is damaged, or not a model"):
         load_model_file(tmp_path / "model.keras")
 
 
 QUICK = ("EfficientNetB0", "EfficientNetV2B0", "MobileNet", "MobileNetV3Small", "ResNet50", "VGG16")
-"""Every kind of preprocessing among them; every application is in the slow tests."""
+"""These cover every kind of preprocessing; the slow tests cover every application."""
 
 
 @pytest.mark.parametrize(
@@ -377,11 +377,7 @@ def test_every_family_of_keras_can_be_loaded_with_its_preprocessing(tmp_path, re
     network = build_network(
         Selection(backbone, backbone.options(weights="none")),
         Selection(head, head.options()),
-        task="classification",
-        classes=("a", "b", "c"),
-        units=3,
-        image_size=(96, 96),
-        seed=0,
+        HeadContext("classification", ("a", "b", "c"), 3, (96, 96), seed=0),
     )
     network.model.save(tmp_path / "model.keras")
     again = load_model_file(tmp_path / "model.keras")

@@ -1,4 +1,4 @@
-"""The builders from scratch, held against implementations that nobody here wrote."""
+"""The textbook builders, compared with independent implementations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encoder(name: str, size: int = 64, channels: int = 3, **options: Any) -> Any
 
 
 def with_top(model: Any, units: tuple[int, ...] | None) -> Any:
-    """As ``linear``, or as ``flatten_mlp`` with hidden units."""
+    """Add a top like that of ``linear``, or of ``flatten_mlp`` with hidden units."""
     x = model.output
     if units is None:
         x = keras.layers.GlobalAveragePooling2D()(x)
@@ -42,7 +42,7 @@ def count(variables: Any) -> int:
 
 
 def bare(model: Any) -> Any:
-    """keras.applications' EfficientNet behind the rescaling and normalisation that it has inside."""
+    """keras.applications' EfficientNet without the rescaling and normalization that it includes."""
     return keras.Model(model.get_layer("stem_conv_pad").input, model.output)
 
 
@@ -78,9 +78,9 @@ def test_a_builder_computes_what_keras_applications_computes(name, options, thei
     other.set_weights(weights)
     ours.set_weights(weights)
     images = random.normal(0, 1, (2, size, size, 3)).astype(np.float32)
-    wanted = other.predict(images, verbose=0)
-    assert np.abs(wanted).max() > 1e-3
-    np.testing.assert_allclose(ours.predict(images, verbose=0), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    expected = other.predict(images, verbose=0)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(ours.predict(images, verbose=0), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 def test_the_whole_vgg16_with_its_top_has_the_published_number_of_weights():
@@ -104,14 +104,14 @@ def test_residual_networks_have_the_published_number_of_weights(name, options, t
     assert trainable + (top + 1) * 1000 == published
 
 
-def test_alexnet_in_two_halves_has_the_number_of_weights_of_caffe_s():
+def test_alexnet_in_two_halves_has_as_many_weights_as_that_of_caffe():
     # BVLC Caffe's bvlc_alexnet, which has the paper's groups: 60,965,224; the paper says 60 million.
     body = encoder("alexnet", 227, groups=2)
     assert body.output_shape[1:] == (6, 6, 256)
     assert body.count_params() + (6 * 6 * 256 + 1) * 4096 + 4097 * 4096 + 4097 * 1000 == 60_965_224
 
 
-def test_resnet_164_has_the_number_of_weights_of_the_paper():
+def test_resnet_164_has_as_many_weights_as_in_the_paper():
     # He et al. 2016 (arXiv:1603.05027), table 3: ResNet-164 with 1.7 million weights.
     trainable = count(encoder("resnet_v2", 32).trainable_variables) + 257 * 10
     assert round(trainable / 1e6, 1) == 1.7
@@ -127,14 +127,14 @@ def test_resnet_164_has_164_layers_on_its_longest_path():
 
 def test_a_dense_block_of_l_layers_has_l_times_l_plus_1_half_connections():
     model = encoder("densenet", 32, stem="cifar", units=(6,), growth=4, compression=1.0)
-    # Each layer's 1x1 convolution sees the stem's 8 channels and 4 of every layer before it.
+    # Each layer's 1x1 convolution takes the stem's 8 channels and 4 from every layer before it.
     seen = [model.get_layer(f"conv2_block{number}_1_conv").input.shape[-1] for number in range(1, 7)]
     assert seen == [8 + 4 * before for before in range(6)]
     assert sum((channels - 8) // 4 + 1 for channels in seen) == 6 * 7 // 2
 
 
 def test_the_compound_rule_gives_the_published_networks_up_to_b3():
-    # B1 is phi 1/2, B2 phi 1, B3 phi 2; from B4 on the published factors leave the rule.
+    # B1 is phi 1/2, B2 phi 1, B3 phi 2; from B4 on the published factors deviate from the rule.
     for variant, phi in (("B0", 0.0), ("B1", 0.5), ("B2", 1.0), ("B3", 2.0)):
         width, depth, side = compound(phi)
         published = VARIANTS[variant]
@@ -144,13 +144,13 @@ def test_the_compound_rule_gives_the_published_networks_up_to_b3():
     assert [round_filters(stage.filters * compound(0.0)[0]) for stage in STAGES] == [16, 24, 40, 80, 112, 192, 320]
 
 
-def test_mini_xception_has_the_number_of_weights_of_the_book():
+def test_mini_xception_has_as_many_weights_as_in_the_book():
     # Deep Learning with Python, 2nd ed., chapter 9: 721,857 weights with one unit behind the global pooling.
     assert encoder("mini_xception", 180).count_params() + 513 == 721_857
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
-def test_every_builder_takes_odd_sizes_and_other_channels(name):
+def test_every_builder_takes_odd_sizes_and_other_numbers_of_channels(name):
     size = 75 if name != "alexnet" else 131
     model = encoder(name, size, channels=1, **SMALL.get(name, {}))
     assert np.isfinite(model.predict(np.ones((1, size, size, 1)), verbose=0)).all()
@@ -166,8 +166,8 @@ def test_every_layer_with_weights_is_in_a_block_and_l2_reaches_every_kernel(name
     named = {layer for block in built.blocks for layer in block.layers}
     assert {layer.name for layer in model.layers if layer.weights} <= named
     kernels = [variable for variable in model.trainable_variables if "kernel" in variable.name]
-    wanted = sum(0.5 * float(np.sum(np.square(kernel))) for kernel in kernels)
-    assert sum(float(loss) for loss in model.losses) == pytest.approx(wanted, rel=1e-3)
+    expected = sum(0.5 * float(np.sum(np.square(kernel))) for kernel in kernels)
+    assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-3)
 
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -192,7 +192,7 @@ SMALL: dict[str, dict[str, Any]] = {
         ("nasnet", {"penultimate_filters": 100}, "multiple of 24"),
     ],
 )
-def test_options_that_make_no_network_are_refused(name, options, message):
+def test_options_that_do_not_make_a_network_are_refused(name, options, message):
     with pytest.raises(ValidationError, match=message):
         RECORDS[name].options(**options)
 

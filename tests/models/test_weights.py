@@ -1,4 +1,4 @@
-"""Loading weights into the flat graph: published files, the user's files, an earlier run's."""
+"""Loading weights into the flat graph: from published files, the user's files and earlier runs."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def pixels(size: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (2, size, size, 3)).astype("float32")
 
 
-def randomise(model: Any) -> None:
-    """Vectors (biases, BatchNorm) that a missing or swapped tensor would show in; kernels are random as they are."""
+def randomize(model: Any) -> None:
+    """Randomize biases and BatchNorm, so that a missing or swapped tensor shows; kernels are random already."""
     rng = np.random.default_rng(1)
     for variable in model.weights:
         if len(variable.shape) > 1:
@@ -69,9 +69,9 @@ def write_legacy(model: Any, path: Path) -> Path:
 
 
 def features(model: Any, images: np.ndarray) -> np.ndarray:
-    found = np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
-    assert np.abs(found[0] - found[1]).max() > 1e-3 * np.abs(found).max()
-    return found
+    outputs = np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
+    assert np.abs(outputs[0] - outputs[1]).max() > 1e-3 * np.abs(outputs).max()
+    return outputs
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_keras_file_gives_the_features_of_the_keras_model(
     name: str, size: int, module: Any, layout: str, tmp_path: Path
 ) -> None:
     theirs = getattr(applications, name)(include_top=False, weights=None, input_shape=(size, size, 3))
-    randomise(theirs)
+    randomize(theirs)
     if layout == "legacy":
         path = write_legacy(theirs, tmp_path / "weights.h5")
     else:
@@ -103,7 +103,7 @@ def test_a_keras_file_gives_the_features_of_the_keras_model(
 
 def test_efficientnet_computes_what_keras_computes_with_its_imagenet_graph(tmp_path: Path) -> None:
     template = applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
-    randomise(template)
+    randomize(template)
     path = write_legacy(template, tmp_path / "efficientnetb0_notop.h5")
     with mock.patch("keras.src.utils.file_utils.get_file", return_value=str(path)):
         theirs = applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(32, 32, 3))
@@ -142,16 +142,16 @@ def test_a_file_of_another_width_names_tensors_and_both_shapes(tmp_path: Path) -
         assert len(message.splitlines()) == 10
 
 
-def test_a_file_with_the_top_says_what_is_too_many(tmp_path: Path) -> None:
+def test_a_file_with_the_top_names_the_unexpected_tensors(tmp_path: Path) -> None:
     whole = applications.MobileNet(include_top=True, weights=None, alpha=0.25)
     legacy = write_legacy(whole, tmp_path / "whole.h5")
     whole.save_weights(tmp_path / "whole.weights.h5")
     for path in (legacy, tmp_path / "whole.weights.h5"):
-        with pytest.raises(DataError, match=r"without its top[\s\S]*too many, shape \(1, 1, 256, 1000\)"):
+        with pytest.raises(DataError, match=r"without its top[\s\S]*unexpected, shape \(1, 1, 256, 1000\)"):
             loaded("MobileNet", weights=str(path), alpha=0.25)
 
 
-def test_a_file_with_too_few_tensors_says_what_is_missing(tmp_path: Path) -> None:
+def test_a_file_with_too_few_tensors_names_the_missing_ones(tmp_path: Path) -> None:
     shallow, _, _ = build("small_encoder", filters=(4,))
     legacy = write_legacy(shallow, tmp_path / "shallow.h5")
     shallow.save_weights(tmp_path / "shallow.weights.h5")
@@ -160,19 +160,19 @@ def test_a_file_with_too_few_tensors_says_what_is_missing(tmp_path: Path) -> Non
             loaded("small_encoder", filters=(4, 8), weights=str(path))
 
 
-def test_a_missing_path_says_what_would_do(tmp_path: Path) -> None:
+def test_a_missing_path_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file or folder: .*nowhere\.h5; expected \"imagenet\""):
         loaded("small_encoder", weights=str(tmp_path / "nowhere.h5"))
 
 
-def test_a_file_that_is_no_hdf5_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_hdf5_is_named(tmp_path: Path) -> None:
     (tmp_path / "page.h5").write_text("<html>404</html>", encoding="utf-8")
     with pytest.raises(DataError, match=r"page\.h5: not an HDF5 file"):
         loaded("small_encoder", weights=str(tmp_path / "page.h5"))
 
 
 @pytest.mark.parametrize("name", ["own.weights.h5", "own.h5"])
-def test_a_file_that_was_cut_off_is_named(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_is_named(tmp_path: Path, name: str) -> None:
     model, _, _ = build("small_encoder")
     file = tmp_path / name
     if name == "own.h5":
@@ -185,13 +185,13 @@ def test_a_file_that_was_cut_off_is_named(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no device of that name here")
-def test_a_device_is_no_weights_file() -> None:
+def test_a_device_is_not_a_weights_file() -> None:
     with pytest.raises(DataError, match=r"is neither a file nor a folder: /dev/zero"):
         loaded("small_encoder", weights="/dev/zero")
 
 
 @pytest.mark.parametrize("kind", ["link", "external", "virtual"])
-def test_weights_that_lie_in_another_file_are_not_read(tmp_path: Path, kind: str) -> None:
+def test_weights_stored_in_another_file_are_not_read(tmp_path: Path, kind: str) -> None:
     model, _, _ = build("small_encoder")
     file = write_legacy(model, tmp_path / "own.h5")
     with h5py.File(tmp_path / "other.h5", "w") as other:
@@ -205,11 +205,13 @@ def test_weights_that_lie_in_another_file_are_not_read(tmp_path: Path, kind: str
             layout = h5py.VirtualLayout((9,), "float32")
             layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "kernel", shape=(9,))
             changed.create_virtual_dataset("more", layout)
-    with pytest.raises(DataError, match=r"own\.h5: not loaded: the weights' /more (is a link|lies in another file)"):
+    with pytest.raises(
+        DataError, match=r"own\.h5: not loaded: the weights' /more (is a link|is stored in another file)"
+    ):
         loaded("small_encoder", weights=str(file))
 
 
-def test_a_keras_3_file_under_another_name_is_to_be_renamed(tmp_path: Path) -> None:
+def test_a_keras_3_file_with_another_extension_must_be_renamed(tmp_path: Path) -> None:
     model, _, _ = build("small_encoder")
     model.save_weights(tmp_path / "own.weights.h5")
     (tmp_path / "own.weights.h5").rename(tmp_path / "own.h5")
@@ -220,9 +222,9 @@ def test_a_keras_3_file_under_another_name_is_to_be_renamed(tmp_path: Path) -> N
 # An earlier run ---------------------------------------------------------------------------------------------------
 
 
-def test_the_backbone_of_an_earlier_run_is_taken_by_layer_name(tmp_path: Path) -> None:
+def test_the_backbone_of_an_earlier_run_is_loaded_by_layer_name(tmp_path: Path) -> None:
     trained, _, _ = build("small_encoder")
-    randomise(trained)
+    randomize(trained)
     pooled = keras.layers.GlobalAveragePooling2D(name="head_pooling")(trained.output)
     logits = keras.layers.Dense(7, name="head_logits")(pooled)
     keras.Model(trained.input, logits).save(tmp_path / "model.keras")
@@ -230,13 +232,13 @@ def test_the_backbone_of_an_earlier_run_is_taken_by_layer_name(tmp_path: Path) -
     np.testing.assert_allclose(features(ours, pixels(32)), features(trained, pixels(32)), rtol=1e-5)
 
 
-def test_the_run_of_another_backbone_says_which_layers_differ(tmp_path: Path) -> None:
+def test_a_run_with_another_backbone_says_which_layers_differ(tmp_path: Path) -> None:
     build("small_encoder", filters=(4, 8))[0].save(tmp_path / "model.keras")
-    with pytest.raises(DataError, match=r"block1_conv1: expected \[\(3, 3, 3, 16\)\], found \[\(3, 3, 3, 4\)\]"):
+    with pytest.raises(DataError, match=r"block1_conv1: expected \[\(3, 3, 3, 16\)\], received \[\(3, 3, 3, 4\)\]"):
         loaded("small_encoder", weights=str(tmp_path))
 
 
-def test_a_folder_that_is_no_run_and_a_damaged_model_are_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_and_a_damaged_model_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no model\.keras"):
         loaded("small_encoder", weights=str(tmp_path))
     (tmp_path / "model.keras").write_bytes(b"PK no zip")
@@ -264,7 +266,7 @@ def test_a_folder_that_is_no_run_and_a_damaged_model_are_named(tmp_path: Path) -
         ("MobileNet", {"alpha": 0.25, "weights_size": 128}, "mobilenet_2_5_128_tf_no_top.h5", None),
     ],
 )
-def test_keras_itself_says_which_file_it_would_fetch(
+def test_the_published_file_is_the_one_that_keras_would_download(
     name: str, options: dict[str, Any], file_name: str, digest: str | None
 ) -> None:
     record = RECORDS[name]
@@ -288,9 +290,9 @@ def test_a_backbone_without_published_weights_says_so() -> None:
         loaded("small_encoder", weights="imagenet")
 
 
-def test_a_failed_download_says_url_place_and_recipe_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_names_url_file_and_recipe_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(url: str, folder: Path, file_name: str, digest: str | None, *, what: str) -> Path:
-        raise DataError(f"{what}: {url} is not to be had ({digest}); put it at {folder / file_name}")
+        raise DataError(f"{what}: {url} is not available ({digest}); put it at {folder / file_name}")
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(weights, "download", fail)
@@ -304,7 +306,7 @@ def test_a_failed_download_says_url_place_and_recipe_key(tmp_path: Path, monkeyp
 
 def test_a_published_file_in_keras_home_is_used_and_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.35)
-    randomise(theirs)
+    randomize(theirs)
     record = RECORDS["MobileNetV2"]
     assert record.pretrained is not None
     file = record.pretrained(record.options(alpha=0.35))
@@ -316,16 +318,16 @@ def test_a_published_file_in_keras_home_is_used_and_loaded(tmp_path: Path, monke
     np.testing.assert_allclose(features(ours, pixels(32)), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
-def test_a_file_in_keras_home_with_the_right_digest_is_not_fetched_again(
+def test_a_file_in_keras_home_with_the_right_digest_is_not_downloaded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "models").mkdir()
-    here = tmp_path / "models" / "w.h5"
-    here.write_bytes(b"weights")
+    cached = tmp_path / "models" / "w.h5"
+    cached.write_bytes(b"weights")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     digest = f"md5:{hashlib.md5(b'weights').hexdigest()}"
     file = PretrainedFile("http://127.0.0.1:1/w.h5", "w.h5", digest)
-    assert weights.published_file(file, "mine") == here
+    assert weights.published_file(file, "mine") == cached
 
 
 # Real weights -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tlkit import IGNORE, DataError, DatasetContext
 from tlkit.data.images.mask_decode import decode_mask
+from tlkit.testing import check_dataset
 
 RECORDS = {record.name: record for record in tlkit_datasets.tlkit_datasets()}
 
@@ -199,7 +200,7 @@ def test_a_separator_makes_it_multi_label(tmp_path):
             {"split": "s"},
             r'table\.csv:2: expected train, validation or test, received "b"',
         ),
-        ("image,label\n1.png,a\n1.png,b\n", {}, "stands in two rows"),
+        ("image,label\n1.png,a\n1.png,b\n", {}, r"two rows have the image 1\.png; expected one row per image"),
         ("image,label\n1.png,a\n2\0.png,b\n", {}, r"table\.csv:3: the column image has a NUL character"),
     ],
 )
@@ -297,6 +298,57 @@ def test_ten_classes_of_scenes_name_the_digit():
     found = open_("digit_scenes", "segmentation", count=60, size=48, target="ten")
     assert found.classes == ("background", *"0123456789")
     assert len(np.unique(found.masks)) == 11
+
+
+def folder_of_classes(root):
+    for name in ("train/a/1.png", "train/b/2.png", "test/a/3.png"):
+        image(root / name)
+    return {"path": root}
+
+
+def folders_of_masks(root):
+    for name in ("a", "b"):
+        image(root / "images" / f"{name}.jpg")
+        image(root / "masks" / f"{name}.png", 255)
+    return {"images": root / "images", "masks": root / "masks", "values": {"255": "object"}, "other": "background"}
+
+
+def table_of_labels(root):
+    for name in ("1.png", "2.png"):
+        image(root / name)
+    (root / "table.csv").write_text("image,label,who\n1.png,a,x\n2.png,b,\n")
+    return {"path": root / "table.csv", "group": "who"}
+
+
+def table_of_masks(root):
+    for name in ("1.png", "2.png", "mask.png"):
+        image(root / name)
+    (root / "table.csv").write_text("image,mask\n1.png,mask.png\n2.png,mask.png\n")
+    return {"path": root / "table.csv", "mask": "mask", "values": {"0": "a", "1": "b"}}
+
+
+def pets_of_equal_size(root):
+    pets_copy(root)
+    for trimap in (root / "annotations" / "trimaps").iterdir():
+        image(trimap, 3)
+    return {"path": root}
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "prepare"),
+    [
+        ("folder", "classification", folder_of_classes),
+        ("masks", "segmentation", folders_of_masks),
+        ("csv", "classification", table_of_labels),
+        ("csv", "segmentation", table_of_masks),
+        ("oxford_pets", "segmentation", pets_of_equal_size),
+        ("oxford_pets", "classification", lambda root: {**pets_of_equal_size(root), "target": "breed"}),
+        ("digits", "classification", lambda root: {}),
+        ("digit_scenes", "segmentation", lambda root: {"count": 10, "size": 32}),
+    ],
+)
+def test_a_data_set_keeps_the_contract_of_every_data_set(tmp_path, name, task, prepare):
+    assert check_dataset(RECORDS[name], task=task, **prepare(tmp_path)).samples
 
 
 @pytest.mark.real_data

@@ -21,8 +21,9 @@ from PIL import Image
 from tlkit_datasets import archives, cats, cifar, fashion, pets, published
 
 from tlkit import DataError, DatasetContext
-from tlkit.data.prepare import open_data
+from tlkit.data.prepare import DataSettings, open_data
 from tlkit.recipe.schema import InputTable, Selection
+from tlkit.testing import check_dataset
 
 RECORDS = {record.name: record for record in tlkit_datasets.tlkit_datasets()}
 
@@ -102,6 +103,11 @@ def test_a_published_set_is_read_from_an_npz_with_its_test_split(tmp_path, name,
     assert len(found.classes) == (100 if name == "cifar100" else 10)
 
 
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_a_published_set_keeps_the_contract_of_every_data_set(tmp_path, name, shape):
+    assert len(check_dataset(RECORDS[name], path=npz(tmp_path, shape)).samples) == 10
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -128,7 +134,8 @@ def test_a_file_that_is_cut_off_or_no_npz_at_all_is_refused(tmp_path, name, shap
     content = file.read_bytes()
     for damaged in (b"", content[: len(content) // 2], b"no zip"):
         file.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"a\.npz is not an \.npz file, or cut off; expected an \.npz with x_train"):
+        message = r"a\.npz is not an \.npz file, or is incomplete; expected an \.npz with x_train"
+        with pytest.raises(DataError, match=message):
             open_(name, path=file)
 
 
@@ -169,7 +176,7 @@ def test_a_part_of_fashion_mnist_names_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda content: gzip.compress(gzip.decompress(content)[:-5]), "cut off"),
+        (lambda content: gzip.compress(gzip.decompress(content)[:-5]), "or incomplete"),
         (lambda content: content[:-20], "can't be unpacked"),
         (lambda _: b"", "not an IDX file"),
         (lambda _: b"<html>", "can't be unpacked"),
@@ -189,8 +196,8 @@ def test_arrays_that_unpack_to_more_than_any_data_set_has_are_refused(tmp_path, 
     assert file.stat().st_size < 3000
     fashion_files(tmp_path)
     for module in (published, fashion):
-        monkeypatch.setattr(module, "LARGEST_ARRAYS", 1000)
-    with pytest.raises(DataError, match=r"bomb\.npz: its arrays take 120512 bytes, at most 1000 are expected"):
+        monkeypatch.setattr(module, "MAX_ARRAYS", 1000)
+    with pytest.raises(DataError, match=r"bomb\.npz: its arrays take 120512 bytes; expected at most 1000"):
         open_("cifar10", path=file)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: unpacks to more than 1000 bytes"):
         open_("fashion_mnist", path=tmp_path)
@@ -198,7 +205,7 @@ def test_arrays_that_unpack_to_more_than_any_data_set_has_are_refused(tmp_path, 
 
 def test_a_member_larger_than_any_data_set_is_refused(tmp_path, monkeypatch):
     cifar_archive(tmp_path, "cifar10")
-    monkeypatch.setattr(cifar, "LARGEST_ARRAYS", 1000)
+    monkeypatch.setattr(cifar, "MAX_ARRAYS", 1000)
     with pytest.raises(DataError, match=r"data_batch_1\.bin has \d+ bytes; this is not the publisher's file"):
         open_("cifar10", path=tmp_path)
 
@@ -240,7 +247,7 @@ def test_a_cifar_is_downloaded_once_and_read_as_the_publisher_packs_it(publisher
 
 def test_what_was_published_under_another_digest_is_refused(publisher):
     cifar_archive(publisher.folder, "cifar100")
-    with pytest.raises(DataError, match=r"CIFAR-100: .* has not the expected digest md5:03b5dce0"):
+    with pytest.raises(DataError, match=r"CIFAR-100: .* does not have the expected digest md5:03b5dce0"):
         open_("cifar100")
 
 
@@ -289,7 +296,7 @@ def test_an_npz_of_coarse_labels_is_not_taken_for_fine_ones(coarse_npz):
     ("options", "message"),
     [
         ({"without": ("train.bin",)}, r"lacks train\.bin; expected cifar-100-binary\.tar\.gz from https://www"),
-        ({"cut": 7}, r"train\.bin is cut off"),
+        ({"cut": 7}, r"train\.bin is incomplete"),
     ],
 )
 def test_an_archive_that_is_not_whole_is_refused(tmp_path, options, message):
@@ -365,6 +372,10 @@ def test_cats_and_dogs_are_found_in_the_layouts_that_are_in_use(tmp_path, layout
     assert not found.set_aside
 
 
+def test_cats_and_dogs_keep_the_contract_of_every_data_set(tmp_path):
+    assert len(check_dataset(RECORDS["cats_vs_dogs"], path=class_folders(tmp_path)).samples) == 24
+
+
 def test_the_first_of_each_class_are_those_with_the_lowest_numbers(tmp_path):
     found = open_("cats_vs_dogs", path=class_folders(tmp_path), per_class=3)
     assert [sample.key for sample in found.samples] == [f"{name}/{n}.jpg" for name in ("Cat", "Dog") for n in range(3)]
@@ -397,13 +408,9 @@ def test_the_known_broken_files_are_set_aside_and_the_others_used(tmp_path):
     assert b"JFIF" not in without_jfif.read_bytes()
     Image.new("RGB", (5, 5)).save(tmp_path / "Cat" / "8.jpg", "GIF")
     record = RECORDS["cats_vs_dogs"]
-    data = open_data(
-        Selection(record, record.options(path=tmp_path)),
-        InputTable(image_size=(8, 8), validation=20, test=10),
-        task="classification",
-        seed=0,
-        folder=tmp_path,
-    )
+    selection = Selection(record, record.options(path=tmp_path))
+    table = InputTable(image_size=(8, 8), validation=20, test=10)
+    data = open_data(DataSettings(selection, table, "classification", seed=0), tmp_path)
     assert [(each.key, "empty" in each.reason) for each in data.set_aside] == [("Cat/6.jpg", True)]
     assert [len(data.indices(split)) for split in ("train", "validation", "test")] == [49, 20, 10]
 
@@ -442,7 +449,7 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path):
     file = tmp_path / "a.zip"
     for content in (b"", b"<html>", zipped(tmp_path / "b.zip", class_folders(tmp_path / "c")).read_bytes()[:-30]):
         file.write_bytes(content)
-        with pytest.raises(DataError, match=r"a\.zip: not a zip, or cut off: .*; expected a folder with PetImages/"):
+        with pytest.raises(DataError, match=r"a\.zip: not a zip, or incomplete: .*; expected a folder with PetImages/"):
             open_("cats_vs_dogs", path=file)
 
 
@@ -518,7 +525,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused(tmp_path, monkeypatch, m
     else:
         with tarfile.open(file, "w") as tar:
             tar.add(tmp_path / "source" / "a.jpg", "a.jpg")
-    monkeypatch.setattr(archives, "LARGEST", 100)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 100)
     with pytest.raises(DataError, match="holds more than"):
         archives.unpack(file, tmp_path / "cache" / "out")
 

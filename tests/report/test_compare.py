@@ -1,4 +1,4 @@
-"""What a comparison finds in run folders, and its picture."""
+"""Comparing run folders: what is read from them, and the picture of their curves."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import tlkit
 from tlkit.discovery import make_registry
 from tlkit.errors import DataError, RunError
 from tlkit.recipe.monitor import Monitor
-from tlkit.report.canvas import line_colors
-from tlkit.report.compare import chosen_metrics, differences, joined_histories, shared_headlines
-from tlkit.report.curves import Curve, compared_curves, learning_curves
-from tlkit.report.runs import kept_epoch, labels, open_runs
+from tlkit.report.colors import line_colors
+from tlkit.report.compared_runs import best_epoch, distinct_labels, open_runs
+from tlkit.report.comparison import chosen_metrics, differences, joined_histories, shared_headlines
+from tlkit.report.learning_curves import Curve, compared_curves, learning_curves
 from tlkit.runs.history import History
 
 VAL_LOSS, LOSS = Monitor("val_loss", "min"), Monitor("loss", "min")
 
 
 def history(phases: dict[str, list[float]], **more: list[float]) -> History:
-    """A history whose loss and val_loss are the same."""
+    """Return a history in which loss and val_loss are equal."""
     losses = tuple(value for values in phases.values() for value in values)
     names = tuple(name for name, values in phases.items() for _ in values)
     columns = {"loss": losses, "val_loss": losses} | {name: tuple(values) for name, values in more.items()}
@@ -36,7 +36,7 @@ def history(phases: dict[str, list[float]], **more: list[float]) -> History:
 
 @pytest.fixture
 def opened(tmp_path, registry):
-    """Writes runs and opens them."""
+    """Return a function that writes run folders and reads them for a comparison."""
 
     def make(**runs):
         return open_runs([write_run(tmp_path / name, registry, **run).path for name, run in runs.items()])
@@ -48,25 +48,25 @@ def losses(*values: float) -> dict[str, list[float]]:
     return {"loss": list(values), "val_loss": list(values)}
 
 
-def test_the_best_epoch_of_a_phase_is_kept():
-    assert kept_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=True) == 2
+def test_the_best_epoch_has_the_best_value_of_its_phase():
+    assert best_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=True) == 2
 
 
-def test_without_best_weights_the_last_epoch_is_kept():
-    assert kept_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=False) == 3
+def test_the_last_epoch_is_the_best_if_best_weights_are_not_restored():
+    assert best_epoch(history({"full": [3.0, 1.0, 2.0]}), VAL_LOSS, restore_best=False) == 3
 
 
-def test_a_phase_that_improves_nothing_on_validation_keeps_the_epoch_before_it():
-    assert kept_epoch(history({"head": [3.0, 1.0], "tune": [2.0, 1.0]}), VAL_LOSS, restore_best=True) == 2
+def test_a_phase_that_improves_no_validation_metric_leaves_the_best_epoch_as_it_was():
+    assert best_epoch(history({"head": [3.0, 1.0], "tune": [2.0, 1.0]}), VAL_LOSS, restore_best=True) == 2
 
 
-def test_a_training_metric_is_compared_within_its_phase_only():
-    assert kept_epoch(history({"head": [3.0, 1.0], "tune": [4.0, 2.0, 3.0]}), LOSS, restore_best=True) == 4
+def test_a_training_metric_is_compared_only_within_its_phase():
+    assert best_epoch(history({"head": [3.0, 1.0], "tune": [4.0, 2.0, 3.0]}), LOSS, restore_best=True) == 4
 
 
-def test_a_phase_without_a_number_keeps_its_last_epoch_and_the_next_begins_anew():
-    assert kept_epoch(history({"head": [math.nan, math.nan]}), VAL_LOSS, restore_best=True) == 2
-    assert kept_epoch(history({"head": [math.nan], "tune": [5.0, 6.0]}), VAL_LOSS, restore_best=True) == 2
+def test_a_phase_of_nan_values_ends_with_its_last_epoch_and_the_next_phase_starts_over():
+    assert best_epoch(history({"head": [math.nan, math.nan]}), VAL_LOSS, restore_best=True) == 2
+    assert best_epoch(history({"head": [math.nan], "tune": [5.0, 6.0]}), VAL_LOSS, restore_best=True) == 2
 
 
 TRAINED = """
@@ -96,7 +96,7 @@ finetune_learning_rate = 0.5
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, registry):
-    """A finished run whose second phase spoils the weights, and what its phases said that they kept."""
+    """Return a finished run whose second phase diverges, and the best val_loss that each phase reported."""
     root = tmp_path_factory.mktemp("trained")
     (root / "tiny.toml").write_text(TRAINED)
     plugin = root / "listener.py"
@@ -104,21 +104,21 @@ def trained(tmp_path_factory, registry):
         "import tlkit\n"
         "@tlkit.hookimpl\n"
         "def tlkit_phase_finished(run, phase, metrics):\n"
-        f"    with open({(root / 'kept.txt').as_posix()!r}, 'a') as file:\n"
+        f"    with open({(root / 'best.txt').as_posix()!r}, 'a') as file:\n"
         "        file.write(f'{metrics[\"val_loss\"]!r}\\n')\n"
     )
     result = tlkit.run(root / "tiny.toml", out=root / "run", registry=make_registry([plugin], environ={}), quiet=True)
-    return result, [float(line) for line in (root / "kept.txt").read_text().split()]
+    return result, [float(line) for line in (root / "best.txt").read_text().split()]
 
 
-def test_the_kept_epoch_of_a_real_run_is_the_one_that_the_loop_kept(trained):
-    result, kept = trained
+def test_the_best_epoch_of_a_real_run_is_the_one_the_training_loop_chose(trained):
+    result, best_values = trained
     [run] = open_runs([result.folder])
-    assert run.kept is not None
-    assert run.kept < len(run.history.epochs)
-    value = run.history.columns["val_loss"][run.kept - 1]
-    assert value == kept[-1]
-    assert run.best == value
+    assert run.best_epoch is not None
+    assert run.best_epoch < len(run.history.epochs)
+    value = run.history.columns["val_loss"][run.best_epoch - 1]
+    assert value == best_values[-1]
+    assert run.best_value == value
     assert result.metrics["validation"]["loss"] == pytest.approx(value, rel=1e-4)
 
 
@@ -144,15 +144,15 @@ def weights_of(change) -> bytes:
     return content.getvalue()
 
 
-def test_a_null_dataset_of_a_model_is_damage(tmp_path, registry):
+def test_a_null_dataset_in_a_model_is_reported_as_damage(tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
     with zipfile.ZipFile(folder.model, "w") as archive:
         archive.writestr("model.weights.h5", weights_of(lambda file: file.create_dataset("layers/x", dtype="f4")))
-    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*; the file is damaged, or not a model"):
+    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*; the file is damaged or not a model"):
         open_runs([folder.path])
 
 
-def test_weights_of_damaged_bytes_are_counted_or_named(tmp_path, registry):
+def test_a_model_with_damaged_bytes_is_counted_or_named(tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
     whole, damaged = weights_of(lambda file: None), 0
     for start in range(0, len(whole), 200):
@@ -188,14 +188,14 @@ def test_an_encrypted_model_is_named(tmp_path, registry):
     ],
     ids=["text", "list", "boolean", "huge", "class"],
 )
-def test_final_metrics_that_are_no_numbers_are_named(tmp_path, registry, value, message):
+def test_final_metrics_that_are_not_numbers_are_named(tmp_path, registry, value, message):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)}, metrics={"test": {}})
     folder.metrics.write_text(f'{{"test": {{"loss": {value}}}}}')
     with pytest.raises(RunError, match=rf"metrics\.json: {message}.*; the file is damaged"):
         open_runs([folder.path])
 
 
-def test_values_beyond_float32_are_left_out_of_the_curves():
+def test_values_beyond_float32_are_not_drawn():
     with_huge = history({"full": [1e308, -1e308, 1.0, math.inf, math.nan]})
     assert compared_curves([Curve("a", with_huge, 1)], ["loss"]).startswith(b"\x89PNG")
     assert learning_curves(with_huge, 1, "val_loss").startswith(b"\x89PNG")
@@ -209,9 +209,9 @@ def test_values_beyond_float32_are_left_out_of_the_curves():
         ("times.csv", "phase,epoch,seconds\nfull,1,inf\n"),
         ("times.csv", "phase,epoch,seconds\nfull,1,nan\n"),
     ],
-    ids=["huge", "second", "infinite", "no number"],
+    ids=["huge", "starts at two", "infinite", "not a number"],
 )
-def test_epochs_and_times_that_can_not_be_are_named(tmp_path, registry, file, content):
+def test_impossible_epochs_and_times_are_named(tmp_path, registry, file, content):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
     (folder.path / file).write_text(content)
     with pytest.raises(RunError, match=r"metrics\.csv: not the metrics of a run"):
@@ -221,16 +221,16 @@ def test_epochs_and_times_that_can_not_be_are_named(tmp_path, registry, file, co
 def test_a_run_without_final_metrics_is_unfinished(opened):
     run, other = opened(a={"phases": {"full": losses(2.0, 1.0)}}, b={"phases": {"full": losses(1.0)}, "metrics": {}})
     assert (run.title, other.title) == ("a (unfinished)", "b")
-    assert (run.best, run.kept) == (1.0, 2)
+    assert (run.best_value, run.best_epoch) == (1.0, 2)
 
 
-def test_the_recipe_says_what_is_best(opened):
+def test_the_monitor_of_the_recipe_decides_what_is_best(opened):
     phases = {"full": {"loss": [1.0, 2.0], "val_accuracy": [0.5, 0.75]}}
     [run] = opened(a={"phases": phases, "overrides": ["train.monitor=val_accuracy"]})
-    assert (run.monitor, run.best, run.kept) == (Monitor("val_accuracy", "max"), 0.75, 2)
+    assert (run.monitor, run.best_value, run.best_epoch) == (Monitor("val_accuracy", "max"), 0.75, 2)
 
 
-def test_a_monitor_that_the_history_lacks_is_an_error_that_names_the_run(opened):
+def test_a_monitor_missing_from_the_history_is_an_error_that_names_the_run(opened):
     with pytest.raises(RunError, match=r"a.recipe\.toml: \[train\] .* no metric \"val_acuracy\""):
         opened(a={"phases": {"full": losses(1.0)}, "overrides": ["train.monitor=val_acuracy"]})
 
@@ -242,7 +242,7 @@ def test_a_monitor_that_the_history_lacks_is_an_error_that_names_the_run(opened)
         (lambda path: path.mkdir(), "has no metrics.csv: it is not a run folder of tlkit"),
         (
             lambda path: (path.mkdir(), (path / "recipe.toml").write_text("")),
-            "has no metrics.csv: the run in it has not begun to train",
+            "has no metrics.csv: the run has not trained yet",
         ),
     ],
     ids=["missing", "empty", "not begun"],
@@ -256,22 +256,22 @@ def test_a_folder_without_a_history_is_a_run_error(tmp_path, prepare, message):
 def test_damaged_final_metrics_are_named(tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)}, metrics={"test": {}})
     folder.metrics.write_text("[1]")
-    with pytest.raises(RunError, match=r"metrics\.json: expected a table of metrics a split"):
+    with pytest.raises(RunError, match=r"metrics\.json: expected one table of metrics per split"):
         open_runs([folder.path])
 
 
-def test_folders_of_the_same_name_are_told_apart_by_their_parents(tmp_path):
+def test_folders_of_the_same_name_are_distinguished_by_their_parents(tmp_path):
     paths = [tmp_path / name for name in ("x/run", "y/run", "y/z/run", "other")]
-    assert labels(paths) == ["x/run", "y/run", "z/run", "other"]
-    assert labels([tmp_path / "p/x/run", tmp_path / "q/x/run"]) == ["p/x/run", "q/x/run"]
+    assert distinct_labels(paths) == ["x/run", "y/run", "z/run", "other"]
+    assert distinct_labels([tmp_path / "p/x/run", tmp_path / "q/x/run"]) == ["p/x/run", "q/x/run"]
 
 
-def test_a_folder_that_is_named_twice_is_read_once(tmp_path, registry):
+def test_a_folder_given_twice_is_read_once(tmp_path, registry):
     path = write_run(tmp_path / "a", registry, {"full": losses(1.0)}).path
     assert len(open_runs([path, path.parent / "." / "a", path.parent / "x" / ".." / "a"])) == 1
 
 
-def test_differences_are_dotted_keys_with_a_value_a_run(opened):
+def test_differences_are_dotted_keys_with_one_value_per_run(opened):
     phases = {"full": losses(1.0)}
     runs = opened(
         a={"phases": phases},
@@ -286,12 +286,12 @@ def test_differences_are_dotted_keys_with_a_value_a_run(opened):
     }
 
 
-def test_a_default_that_is_written_out_is_no_difference(opened):
+def test_an_explicit_default_is_not_a_difference(opened):
     phases = {"full": losses(1.0)}
     assert differences(opened(a={"phases": phases}, b={"phases": phases, "overrides": ["seed=0"]})) == {}
 
 
-def test_recipes_are_compared_as_written_where_the_defaults_of_one_are_not_known(tmp_path, registry):
+def test_recipes_are_compared_as_written_if_the_defaults_of_one_are_unknown(tmp_path, registry):
     first = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
     second = write_run(tmp_path / "b", registry, {"full": losses(1.0)}, overrides=["head.dropout=0.5"])
     first.environment.unlink()
@@ -309,7 +309,7 @@ def test_the_loss_and_the_main_metric_that_all_have_are_drawn(opened):
     assert chosen_metrics(opened(c={"phases": {"full": {"loss": [1.0]}}})) == ["loss"]
 
 
-def test_metrics_that_are_asked_for_may_be_validation_columns_and_belong_to_one_run_only(opened):
+def test_requested_metrics_may_be_validation_columns_and_belong_to_only_one_run(opened):
     runs = opened(
         a={"phases": {"full": {"loss": [1.0], "accuracy": [0.5], "val_accuracy": [0.5]}}},
         b={"phases": {"full": {"loss": [1.0]}}},
@@ -319,7 +319,7 @@ def test_metrics_that_are_asked_for_may_be_validation_columns_and_belong_to_one_
         chosen_metrics(runs, ["acuracy"])
 
 
-def test_runs_with_nothing_in_common_are_an_error_that_says_what_each_has(opened):
+def test_runs_without_a_common_metric_are_an_error_that_lists_the_metrics_of_each(opened):
     table = ["train.monitor=auc", "train.mode=max"]
     runs = opened(
         a={"phases": {"full": {"loss": [1.0]}}},
@@ -329,15 +329,15 @@ def test_runs_with_nothing_in_common_are_an_error_that_says_what_each_has(opened
         chosen_metrics(runs)
 
 
-def test_a_run_without_an_epoch_is_left_out_unless_it_is_alone(opened):
+def test_a_run_without_an_epoch_is_skipped_unless_it_is_the_only_one(opened):
     runs = opened(a={"phases": {"full": losses()}}, b={"phases": {"full": losses(1.0)}})
-    assert (runs[0].kept, runs[0].best) == (None, None)
+    assert (runs[0].best_epoch, runs[0].best_value) == (None, None)
     assert chosen_metrics(runs) == ["loss"]
-    with pytest.raises(RunError, match="no epoch has ended yet"):
+    with pytest.raises(RunError, match="no epoch has finished yet"):
         chosen_metrics(runs[:1])
 
 
-def test_headlines_are_those_that_all_finished_runs_have(opened):
+def test_headlines_are_the_metrics_that_all_finished_runs_have(opened):
     phases = {"full": losses(1.0)}
     both = {"loss": 1.0, "accuracy": 0.5, "macro_f1": 0.5, "count": 3}
     runs = opened(
@@ -354,7 +354,7 @@ def test_headlines_are_those_that_all_finished_runs_have(opened):
     assert shared_headlines(runs[2:]) == []
 
 
-def test_the_joined_histories_have_a_row_an_epoch_and_gaps_where_a_run_lacks_a_metric(opened):
+def test_joined_histories_have_one_row_per_epoch_and_gaps_for_missing_metrics(opened):
     runs = opened(
         a={"phases": {"head": {"loss": [1.0]}, "tune": {"loss": [0.5]}}},
         b={"phases": {"full": {"loss": [2.0], "accuracy": [0.25]}}},
@@ -370,7 +370,7 @@ def test_the_joined_histories_have_a_row_an_epoch_and_gaps_where_a_run_lacks_a_m
     assert {float(row["seconds"]) for row in rows} == {SECONDS}
 
 
-def test_a_curve_is_drawn_over_epochs_or_over_the_time_at_their_ends():
+def test_a_curve_is_drawn_over_epochs_or_over_training_time():
     curve = Curve("a", history({"head": [3.0, 2.0], "tune": [1.0]}))
     assert curve.x("epochs") == [1, 2, 3]
     assert curve.borders("epochs") == [(2.5, "tune")]
@@ -385,27 +385,27 @@ def pixels(content: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("axis", ["epochs", "seconds"])
-def test_each_run_is_drawn_in_a_colour_of_its_own(axis):
+def test_each_run_has_its_own_colour(axis):
     values = [3.0, 2.0, 1.5, 1.2]
-    curves = [Curve(f"run {n}", history({"full": [n + value for value in values]}), kept=4) for n in range(8)]
+    curves = [Curve(f"run {n}", history({"full": [n + value for value in values]}), best_epoch=4) for n in range(8)]
     picture = pixels(compared_curves(curves, ["loss"], axis))
     for color in line_colors(8):
         rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
         assert (picture == rgb).all(-1).any(), color
 
 
-def test_the_kept_epoch_is_marked_in_the_comparison():
+def test_the_best_epoch_is_marked_in_the_comparison():
     whole = history({"full": [3.0, 2.0, 1.0]})
-    pictures = [compared_curves([Curve("a", whole, kept)], ["loss"]) for kept in (None, 1, 2)]
+    pictures = [compared_curves([Curve("a", whole, epoch)], ["loss"]) for epoch in (None, 1, 2)]
     assert len(set(pictures)) == 3
 
 
-def test_borders_of_phases_are_drawn():
+def test_the_start_of_a_phase_is_marked():
     one, two = history({"head": [3.0, 2.0, 1.0]}), history({"head": [3.0], "tune": [2.0, 1.0]})
     assert compared_curves([Curve("a", one)], ["loss"]) != compared_curves([Curve("a", two)], ["loss"])
 
 
-def test_a_run_without_the_metric_leaves_no_borders_in_its_panel():
+def test_a_run_without_a_metric_marks_no_phases_in_its_panel():
     one = Curve("a", history({"full": [3.0, 2.0]}, accuracy=[0.5, 0.75]))
     other = [Curve("b", history(phases)) for phases in ({"head": [2.0], "tune": [1.0]}, {"full": [2.0, 1.0]})]
     lines = [(pixels(compared_curves([one, each], ["accuracy"])) != 255).sum() for each in other]
@@ -419,12 +419,15 @@ AWKWARD = "猫 $x^2$ \x07\n" + "long " * 30
     "values", [[1.0], [math.nan], [math.inf, 1.0], [1.0, 1e9], [0.0, 1e9], [-1.0, 2.0], [1.0] * 500], ids=repr
 )
 def test_every_history_can_be_drawn(values):
-    curves = [Curve(AWKWARD, history({AWKWARD: values, "more": values}), kept=1), Curve("b", history({"full": [1.0]}))]
+    curves = [
+        Curve(AWKWARD, history({AWKWARD: values, "more": values}), best_epoch=1),
+        Curve("b", history({"full": [1.0]})),
+    ]
     pixels(compared_curves(curves, ["loss", "nowhere"]))
 
 
 @pytest.mark.parametrize(("kind", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_the_other_kinds_of_file_are_the_same_each_time(kind, start):
+def test_svg_and_pdf_files_are_reproducible(kind, start):
     first, second = (compared_curves([Curve("a", history({"full": [2.0, 1.0]}))], ["loss"], kind=kind) for _ in "12")
     assert first.startswith(start)
     assert first == second

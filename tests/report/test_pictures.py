@@ -1,3 +1,5 @@
+"""Pictures can be drawn from any values, and show what they should."""
+
 from __future__ import annotations
 
 import io
@@ -9,10 +11,12 @@ import pytest
 from PIL import Image
 
 from tlkit.errors import RunError
-from tlkit.report.canvas import GREY, overlay, shorten
-from tlkit.report.curves import learning_curves
-from tlkit.report.pictures import compact, confusion_matrix, label_counts, learning_rate_plot, loss_limits, palette
-from tlkit.report.sample_pages import ClassifiedImage, SegmentedImage, classified_page, segmented_page
+from tlkit.report.colors import GREY, overlay, palette
+from tlkit.report.confusion_matrix import compact, confusion_matrix, label_counts
+from tlkit.report.figures import shorten
+from tlkit.report.image_grids import ClassifiedImage, SegmentedImage, classified_page, segmented_page
+from tlkit.report.learning_curves import learning_curves
+from tlkit.report.learning_rate_plot import learning_rate_plot, loss_limits
 from tlkit.runs.history import read_history
 
 HISTORY = """phase,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds
@@ -38,7 +42,7 @@ def history_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_palette_colours_differ_and_are_never_the_grey_of_ignored_pixels() -> None:
+def test_palette_colours_are_distinct_and_never_the_grey_of_ignored_pixels() -> None:
     colors = palette(200)
     assert len(set(colors)) == 200
     assert GREY not in colors
@@ -52,13 +56,13 @@ def test_learning_curves_have_a_panel_for_each_metric(history_file: Path) -> Non
     assert size(learning_curves(only_loss))[0] < wide
 
 
-def test_the_kept_epoch_is_marked(history_file: Path) -> None:
+def test_the_best_epoch_is_marked(history_file: Path) -> None:
     history = read_history(history_file)
     third, fourth, none = (learning_curves(history, epoch, "val_accuracy") for epoch in (3, 4, 0))
     assert len({third, fourth, none}) == 3
 
 
-def test_a_history_without_epochs_is_drawn(history_file: Path) -> None:
+def test_a_history_without_epochs_can_be_drawn(history_file: Path) -> None:
     history_file.write_text(HISTORY.splitlines()[0] + "\n", encoding="utf-8")
     size(learning_curves(read_history(history_file)))
 
@@ -76,13 +80,13 @@ def test_confusion_matrices_of_few_and_many_classes(count: int) -> None:
     assert max(size(png)) < 4000
 
 
-def test_names_that_are_long_or_have_no_glyph_or_look_like_mathematics_can_be_drawn() -> None:
+def test_long_names_missing_glyphs_and_mathematics_can_be_drawn() -> None:
     size(confusion_matrix(np.eye(2, dtype=int), [AWKWARD, "$"], AWKWARD))
     image = np.zeros((8, 8, 3), np.uint8)
     size(classified_page([ClassifiedImage(image, AWKWARD, AWKWARD, "$$", False, 0.5, 1.0)], AWKWARD, names=True))
 
 
-def test_multi_label_counts_are_drawn() -> None:
+def test_multi_label_counts_can_be_drawn() -> None:
     truth = np.array([[1, 0], [1, 1]])
     size(label_counts(truth, 1 - truth, ("a", "b")))
 
@@ -92,7 +96,7 @@ def red_frame(png: bytes) -> int:
     return int((np.abs(pixels - (198, 40, 40)).sum(-1) < 10).sum())
 
 
-def test_wrong_images_are_framed_red_and_right_ones_are_not() -> None:
+def test_only_wrong_images_have_a_red_frame() -> None:
     image = np.full((8, 8, 3), 255, np.uint8)
     right = classified_page([ClassifiedImage(image, "a.jpg", "cat", "cat", True, 0.9, 0.1)], "page")
     wrong = classified_page([ClassifiedImage(image, "a.jpg", "cat", "dog", False, 0.9, 2.0)], "page")
@@ -100,7 +104,7 @@ def test_wrong_images_are_framed_red_and_right_ones_are_not() -> None:
     assert red_frame(right) == 0
 
 
-def test_a_page_of_masks_with_ignored_pixels_and_an_unknown_iou() -> None:
+def test_masks_with_ignored_pixels_and_an_unknown_iou_can_be_drawn() -> None:
     image = np.zeros((8, 16, 3), np.uint8)
     mask = np.full((8, 16), 255, np.uint8)
     page = segmented_page(
@@ -112,12 +116,12 @@ def test_a_page_of_masks_with_ignored_pixels_and_an_unknown_iou() -> None:
     size(page)
 
 
-def test_an_overlay_is_grey_where_pixels_are_ignored_and_coloured_elsewhere() -> None:
+def test_an_overlay_is_grey_at_ignored_pixels_and_coloured_elsewhere() -> None:
     mask = np.full((8, 8), 255, np.uint8)
     mask[:, 4:] = 1
-    found = overlay(np.full((8, 8, 3), 100, np.uint8), mask, ((0, 0, 0), (200, 0, 100)))
-    assert found[0, 0].tolist() == [124, 124, 124]
-    assert found[0, 6].tolist() == [150, 50, 100]
+    drawn = overlay(np.full((8, 8, 3), 100, np.uint8), mask, ((0, 0, 0), (200, 0, 100)))
+    assert drawn[0, 0].tolist() == [124, 124, 124]
+    assert drawn[0, 6].tolist() == [150, 50, 100]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +131,7 @@ def test_compact_counts(number: int, text: str) -> None:
     assert compact(number) == text
 
 
-def test_shortening_keeps_both_ends_of_a_path_and_replaces_control_characters() -> None:
+def test_shortening_preserves_both_ends_of_a_path_and_replaces_control_characters() -> None:
     assert shorten("a/very/long/path/name.jpg", 11, middle=True) == "a/ver…e.jpg"
     assert shorten("a\nb\udc80", 11) == "a?b?"
 
@@ -136,14 +140,14 @@ RATES = np.geomspace(1e-6, 10.0, 120)
 FALL = 0.3 + 2 / (1 + (RATES / 1e-3) ** 2)
 
 
-def test_a_range_test_is_drawn_with_its_suggestion() -> None:
+def test_a_range_test_shows_its_suggestion() -> None:
     plain = learning_rate_plot(RATES, FALL, FALL, None, "title")
     first, second = (learning_rate_plot(RATES, FALL, FALL, rate, "title") for rate in (1e-3, 1e-2))
     assert len({plain, first, second}) == 3
     size(plain)
 
 
-def test_the_blow_up_of_a_range_test_does_not_press_the_rest_together() -> None:
+def test_the_divergence_of_a_range_test_does_not_dominate_the_loss_axis() -> None:
     blown = FALL.copy()
     blown[-3:] = (1e3, 1e6, 1e9)
     low, high = loss_limits(blown, blown)
@@ -151,7 +155,7 @@ def test_the_blow_up_of_a_range_test_does_not_press_the_rest_together() -> None:
     assert FALL.max() < high < 2 * FALL.max()
 
 
-def test_noisy_batches_have_room_in_the_picture_of_a_range_test() -> None:
+def test_the_loss_axis_of_a_range_test_has_room_for_noisy_batches() -> None:
     noise = np.random.default_rng(0).normal(0, 0.5, len(RATES))
     low, high = loss_limits(2 + noise, np.full(len(RATES), 2.0))
     shown = (low < 2 + noise) & (2 + noise < high)

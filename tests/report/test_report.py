@@ -1,3 +1,5 @@
+"""The results that a run writes at its end."""
+
 from __future__ import annotations
 
 import csv
@@ -11,7 +13,8 @@ from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card
 
 from tlkit.contracts import ReportSection, SetAside
 from tlkit.errors import PluginError
-from tlkit.report.report import write_results
+from tlkit.evaluation.predictor import Predictor
+from tlkit.report.run_report import write_results
 from tlkit.runs.folder import RunFolder
 
 CLASSES = ("red", "<script>alert(1)</script>", "blue & co")
@@ -33,10 +36,12 @@ def some_data(splits: list[str]) -> StandInData:
 
 
 def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
-    return write_results(folder, color_model(), make_card(classes=CLASSES), data, batch_size=2, sections=sections)
+    return write_results(
+        folder, Predictor(make_card(classes=CLASSES), color_model()), data, batch_size=2, sections=sections
+    )
 
 
-def test_every_result_is_written_and_every_picture_is_a_png(run_folder: RunFolder) -> None:
+def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunFolder) -> None:
     run_folder.history.write_text(
         "phase,epoch,loss,val_loss,learning_rate,seconds\nhead,1,1.0,1.1,0.001,2.0\n", encoding="utf-8"
     )
@@ -54,13 +59,13 @@ def test_a_split_without_samples_has_no_metrics(run_folder: RunFolder) -> None:
     assert list(write(run_folder, some_data(["train", "train", "train", "test"]))) == ["test"]
 
 
-def test_a_run_that_held_nothing_out_still_gets_a_report(run_folder: RunFolder) -> None:
+def test_a_run_without_held_out_images_gets_a_report(run_folder: RunFolder) -> None:
     assert write(run_folder, some_data(["train"] * 4)) == {}
     assert (run_folder.pictures / "samples.png").is_file()
     assert "nothing was measured" in run_folder.report.read_text(encoding="utf-8")
 
 
-def test_the_report_escapes_names_and_refers_to_nothing_outside(run_folder: RunFolder) -> None:
+def test_the_report_escapes_names_and_has_no_external_references(run_folder: RunFolder) -> None:
     run_folder.recipe.write_text('name = "<i>x</i>"', encoding="utf-8")
     write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("<u>T</u>", "<s>text</s>")])
     html = run_folder.report.read_text(encoding="utf-8")
@@ -71,7 +76,7 @@ def test_the_report_escapes_names_and_refers_to_nothing_outside(run_folder: RunF
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,)""", html)
 
 
-def test_the_report_sums_up_the_freeze(run_folder: RunFolder) -> None:
+def test_the_report_summarises_the_freeze_table(run_folder: RunFolder) -> None:
     run_folder.freeze.write_text(
         "phase,layer,variable,should_change,changed\n"
         "head,conv,kernel,no,no\nhead,conv,bias,no,no\nhead,dense,kernel,yes,yes\n",
@@ -82,7 +87,7 @@ def test_the_report_sums_up_the_freeze(run_folder: RunFolder) -> None:
     assert '<td>head</td><td class="n">2</td><td class="n">0</td><td class="n">1</td><td class="n">0</td>' in html
 
 
-def test_predictions_csv_has_a_row_for_each_held_out_sample(run_folder: RunFolder) -> None:
+def test_predictions_csv_has_one_row_per_held_out_sample(run_folder: RunFolder) -> None:
     write(run_folder, some_data(["validation", "train", "test", "validation"]))
     with (run_folder.path / "predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -94,21 +99,19 @@ def test_predictions_csv_has_a_row_for_each_held_out_sample(run_folder: RunFolde
     assert float(rows[1]["loss"]) > float(rows[0]["loss"])
 
 
-def test_segmentation_results(run_folder: RunFolder) -> None:
+def test_a_segmentation_writes_its_results_without_a_table_of_predictions(run_folder: RunFolder) -> None:
     images = np.stack([plain_image(color) for color in (RED, GREEN)])
     masks = np.stack([np.full((8, 8), 0, np.uint8), np.full((8, 8), 1, np.uint8)])
     masks[:, 0] = 255
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
-    card = make_card(task="segmentation")
-    metrics = write_results(
-        run_folder, color_model(pixels=True), card, data, batch_size=4, sections=lambda _metrics: []
-    )
+    predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
+    metrics = write_results(run_folder, predictor, data, batch_size=4, sections=lambda _metrics: [])
     assert metrics["validation"]["iou"] == {"red": 1.0, "green": 1.0, "blue": None}
     assert {path.name for path in run_folder.pictures.iterdir()} == {"confusion.png", "samples.png", "worst.png"}
     assert not (run_folder.path / "predictions.csv").exists()
 
 
-def test_a_section_is_given_the_metrics(run_folder: RunFolder) -> None:
+def test_a_section_receives_the_metrics(run_folder: RunFolder) -> None:
     def sections(metrics):
         return [ReportSection("Count", f"measured {metrics['validation']['count']}")]
 
@@ -117,14 +120,14 @@ def test_a_section_is_given_the_metrics(run_folder: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("image", [Path("../outside.png"), Path("missing.png"), Path("metrics.json")])
-def test_a_section_s_picture_must_be_a_png_below_the_run_folder(run_folder: RunFolder, image: Path) -> None:
+def test_the_picture_of_a_section_must_be_a_png_in_the_run_folder(run_folder: RunFolder, image: Path) -> None:
     (run_folder.path.parent / "outside.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(PluginError, match="Mine"):
         write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("Mine", "", image)])
 
 
 @pytest.mark.parametrize("value", [3, "x", None, [1], [{}], [{"plugin": [1]}], {"type": {}}, [[]], True], ids=repr)
-def test_an_environment_of_any_values_is_shown(run_folder: RunFolder, value) -> None:
+def test_an_environment_with_any_values_is_shown(run_folder: RunFolder, value) -> None:
     odd = {"python": "3.11", "packages": value, "plugins": value, "devices": value, "processors": value}
     run_folder.write_json(run_folder.environment, odd)
     write(run_folder, some_data(["validation"] * 4))

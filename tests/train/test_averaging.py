@@ -1,3 +1,5 @@
+"""The moving average of weights."""
+
 from __future__ import annotations
 
 import keras
@@ -8,6 +10,7 @@ from tlkit.train.averaging import WeightAverage
 
 
 def moved(momentum, values):
+    """Return a variable that took these values one after the other, and its average."""
     variable = keras.Variable(np.array([values[0]], np.float32))
     average = WeightAverage([variable], momentum)
     for value in values[1:]:
@@ -27,7 +30,7 @@ def test_the_average_follows_the_variable_with_its_momentum():
     assert float(np.array(variable)[0]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_swapping_twice_gives_the_variable_back():
+def test_swapping_twice_restores_the_variable():
     variable, average = moved(0.9, [1.0, 2.0, 5.0])
     average.swap()
     assert 1.0 < float(np.array(variable)[0]) < 5.0

@@ -1,4 +1,4 @@
-"""The feature cache: exact, kept, completed after a kill, and left away where it can't be."""
+"""The feature cache: exact, reused by later runs, completed after a kill, and skipped where it can't be used."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from tlkit.models.freeze import prepare
 from tlkit.recipe.load import load_recipe
 from tlkit.system import cache as disk_cache
 from tlkit.system.cache import cache_entries, make_room
-from tlkit.train import features
-from tlkit.train.features import FeatureFeed, FeatureSet, FrozenPart, features_key
+from tlkit.train import feature_set
+from tlkit.train.feature_feed import FeatureFeed
+from tlkit.train.feature_set import FeatureSet, features_key
+from tlkit.train.frozen_part import FrozenPart
 
 RECIPE = """
 name = "frozen"
@@ -88,15 +90,15 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache" / "features"
 
 
-def features_kept():
+def cached_features():
     return [each for each in cache_entries() if each.folder.parent.name == "features"]
 
 
 @pytest.fixture
 def run(tmp_path, registry, cache, capsys):
-    """Runs a kind of recipe; gives the weights and what was printed."""
+    """A function that runs a kind of recipe and returns the weights and what was printed."""
 
-    def go(kind, name, *overrides):
+    def run_recipe(kind, name, *overrides):
         file = tmp_path / "recipe.toml"
         file.write_text(KINDS[kind])
         capsys.readouterr()
@@ -104,15 +106,15 @@ def run(tmp_path, registry, cache, capsys):
         model = keras.saving.load_model(folder / "model.keras", compile=False)
         return [np.array(weight) for weight in model.weights], capsys.readouterr().out
 
-    return go
+    return run_recipe
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_the_trained_weights_agree_with_and_without_the_cache(run, kind):
-    kept, told = run(kind, "kept", "train.cache=on")
+    cached, output = run(kind, "cached", "train.cache=on")
     computed, _ = run(kind, "computed", "train.cache=off")
-    assert told.count("features are kept") == (2 if kind == "unfrozen" else 1)
-    for ours, theirs in zip(kept, computed, strict=True):
+    assert output.count("features are cached") == (2 if kind == "unfrozen" else 1)
+    for ours, theirs in zip(cached, computed, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
 
 
@@ -123,17 +125,17 @@ def test_another_run_on_the_same_images_computes_nothing(run, cache, monkeypatch
     monkeypatch.setattr(
         FrozenPart, "__call__", lambda part, images: calls.append(len(images)) or computing(part, images)
     )
-    _, told = run("classification", "second", "train.cache=on", "head.units=[8]")
-    assert "features are kept: an earlier run left them all" in told
+    _, output = run("classification", "second", "train.cache=on", "head.units=[8]")
+    assert "features are cached: an earlier run left them all" in output
     assert calls == []
-    assert len(features_kept()) == 2
+    assert len(cached_features()) == 2
 
 
-def test_another_network_has_features_of_its_own(run):
+def test_another_network_has_its_own_features(run):
     run("classification", "first", "train.cache=on", "schedule.epochs=2")
     run("classification", "second", "train.cache=on", "schedule.epochs=2", "seed=5")
     run("classification", "third", "train.cache=on", "schedule.epochs=2", "input.resize=pad", "seed=5")
-    assert len(features_kept()) == 6
+    assert len(cached_features()) == 6
 
 
 class Parts:
@@ -144,7 +146,7 @@ class Parts:
         file.write_text(KINDS["classification"])
         recipe = load_recipe(file, registry, ["input.batch_size=32", *overrides])
         (folder / "store").mkdir()
-        self.data = recipe_parts.open_data(recipe, folder / "store", few=600)
+        self.data = recipe_parts.open_few(recipe, 600, folder / "store")
         network = recipe_parts.build_network(recipe, self.data.classes, self.data.label_kind)
         phase = recipe_parts.plan_phases(recipe, network)[0]
         self.part = FrozenPart(prepare(network, phase).frozen_part)
@@ -158,22 +160,22 @@ class Parts:
 
 @pytest.fixture
 def parts(tmp_path, registry, monkeypatch):
-    monkeypatch.setattr(features, "_SHARD_BATCHES", 4)
+    monkeypatch.setattr(feature_set, "_SHARD_BATCHES", 4)
     return Parts(tmp_path, registry)
 
 
-def test_half_a_cache_is_completed_and_a_broken_shard_is_made_anew(parts, tmp_path):
+def test_half_a_cache_is_completed_and_a_damaged_shard_is_computed_again(parts, tmp_path):
     whole = parts.features(tmp_path / "set")
     whole.fill()
     expected = whole.batch(parts.rows)["feature0"]
     files = sorted((tmp_path / "set").glob("*.npy"))
     assert len(files) > 1
     files[0].write_bytes(files[0].read_bytes()[:200])
-    kept = files[1].stat().st_mtime_ns
+    unchanged = files[1].stat().st_mtime_ns
     again = parts.features(tmp_path / "set")
     again.fill()
     np.testing.assert_allclose(again.batch(parts.rows)["feature0"], expected, rtol=1e-5, atol=1e-6)
-    assert files[1].stat().st_mtime_ns == kept
+    assert files[1].stat().st_mtime_ns == unchanged
 
 
 def test_a_kill_while_features_are_written_leaves_only_whole_shards(parts, tmp_path, monkeypatch):
@@ -181,14 +183,14 @@ def test_a_kill_while_features_are_written_leaves_only_whole_shards(parts, tmp_p
 
     def killed(folder, name, arrays, note):
         if written:
-            # What is there of a shard before its note counts for nothing.
+            # Without its note, a shard's arrays count for nothing.
             np.save(folder / f"{name}-feature0.npy", np.zeros_like(arrays["feature0"]))
             raise KeyboardInterrupt
         written.append(name)
         write_shard(folder, name, arrays, note)
 
     with monkeypatch.context() as patch:
-        patch.setattr(features, "write_shard", killed)
+        patch.setattr(feature_set, "write_shard", killed)
         with pytest.raises(KeyboardInterrupt):
             parts.features(tmp_path / "set").fill()
     whole = parts.features(tmp_path / "set")
@@ -203,7 +205,7 @@ def test_a_kill_while_features_are_written_leaves_only_whole_shards(parts, tmp_p
     )
 
 
-def test_a_flipped_bit_in_what_an_earlier_run_left_is_found(parts, tmp_path):
+def test_a_flipped_bit_in_the_features_of_an_earlier_run_is_found(parts, tmp_path):
     whole = parts.features(tmp_path / "set")
     whole.fill()
     expected = whole.batch(parts.rows)["feature0"]
@@ -217,7 +219,7 @@ def test_a_flipped_bit_in_what_an_earlier_run_left_is_found(parts, tmp_path):
     np.testing.assert_allclose(again.batch(parts.rows)["feature0"], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_batches_of_the_trial_are_not_computed_again(parts, tmp_path, monkeypatch):
+def test_the_batches_of_the_trial_are_computed_once(parts, tmp_path, monkeypatch):
     calls = []
     computing = FrozenPart.__call__
     monkeypatch.setattr(
@@ -232,7 +234,7 @@ def test_the_batches_of_the_trial_are_not_computed_again(parts, tmp_path, monkey
     np.testing.assert_array_equal(tried.batch(parts.rows)["feature0"], straight.batch(parts.rows)["feature0"])
 
 
-def test_views_are_those_of_their_seeds_and_an_epoch_takes_one_after_the_other(tmp_path, registry):
+def test_each_view_follows_its_seeds_and_epochs_take_the_views_in_turn(tmp_path, registry):
     parts = Parts(tmp_path, registry, 'augment={name="mixup", alpha=1.0}')
     views = []
     for view in range(2):
@@ -249,24 +251,24 @@ def test_views_are_those_of_their_seeds_and_an_epoch_takes_one_after_the_other(t
         np.testing.assert_allclose(b["features"][0], parts.part(images["images"])[0], rtol=1e-5, atol=1e-6)
 
 
-def test_augmented_features_serve_later_runs_with_the_same_draws(run):
-    first, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
-    assert "2 passes" in told
-    again, told = run("classification", "again", "train.cache=on", "train.views=2", "augment.name=flip")
-    assert "an earlier run left them all" in told
+def test_later_runs_with_the_same_draws_reuse_augmented_features(run):
+    first, output = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "2 passes" in output
+    again, output = run("classification", "again", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "an earlier run left them all" in output
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
     for other in ("seed=5", "augment.vertical=true", "input.batch_size=64"):
-        _, told = run("classification", other, "train.cache=on", "train.views=2", "augment.name=flip", other)
-        assert "2 passes" in told
+        _, output = run("classification", other, "train.cache=on", "train.views=2", "augment.name=flip", other)
+        assert "2 passes" in output
 
 
-def test_augmented_features_are_gone_after_the_run_when_their_code_can_not_be_read(run, tmp_path, monkeypatch):
+def test_augmented_features_are_removed_after_the_run_when_their_code_can_not_be_read(run, tmp_path, monkeypatch):
     monkeypatch.setattr("tlkit.data.feed.policies.code_digest", lambda _function: None)
-    _, told = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
-    assert "2 passes" in told
+    _, output = run("classification", "run", "train.cache=on", "train.views=2", "augment.name=flip")
+    assert "2 passes" in output
     assert not (tmp_path / "run" / "cache").exists()
-    assert len(features_kept()) == 1  # of the validation images, which are not augmented
+    assert len(cached_features()) == 1  # of the validation images, which are not augmented
 
 
 def test_the_digest_of_code_covers_the_whole_package_or_the_one_file(tmp_path, monkeypatch):
@@ -286,41 +288,43 @@ def test_the_digest_of_code_covers_the_whole_package_or_the_one_file(tmp_path, m
     assert code_digest(eval("lambda: None", {"__name__": "nowhere"})) is None
 
 
-def test_a_budget_that_is_too_small_lets_the_run_go_on_without(run):
-    _, told = run("classification", "run", "train.cache=on", "train.cache_budget=1e-6", "schedule.epochs=1")
-    assert "features are not kept: they take" in told
-    assert "train.cache_budget allows" in told
+def test_a_run_whose_budget_is_too_small_trains_without_the_cache(run):
+    _, output = run("classification", "run", "train.cache=on", "train.cache_budget=1e-6", "schedule.epochs=1")
+    assert "features are not cached: they take" in output
+    assert "train.cache_budget allows" in output
 
 
-def test_a_full_disk_lets_the_run_go_on_without_and_says_so(run, monkeypatch):
+def test_a_run_on_a_full_disk_trains_without_the_cache_and_says_so(run, monkeypatch):
     def full(folder, name, arrays, note):
         np.save(folder / f"{name}-feature0.npy", arrays["feature0"][:2])
         raise OSError(errno.ENOSPC, "No space left on device", str(folder / name))
 
     with monkeypatch.context() as patch:
-        patch.setattr(features, "write_shard", full)
-        kept, told = run("classification", "run", "train.cache=on", "schedule.epochs=2")
-    assert "No space left on device" in told
-    assert features_kept() == []
+        patch.setattr(feature_set, "write_shard", full)
+        weights, output = run("classification", "run", "train.cache=on", "schedule.epochs=2")
+    assert "No space left on device" in output
+    assert cached_features() == []
     computed, _ = run("classification", "other", "train.cache=off", "schedule.epochs=2")
-    for ours, theirs in zip(kept, computed, strict=True):
+    for ours, theirs in zip(weights, computed, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_where_no_cache_folder_can_be_made_features_are_kept_for_the_run_alone(run, cache):
+def test_without_a_cache_folder_features_are_cached_for_the_run_alone(run, cache):
     cache.parent.mkdir(parents=True)
     cache.write_text("a file")
-    _, told = run("classification", "run", "train.cache=on", "schedule.epochs=1")
-    assert f"features are not kept for later runs: {cache}" in told
-    assert "features are kept: 1 pass" in told
+    _, output = run("classification", "run", "train.cache=on", "schedule.epochs=1")
+    assert f"features are not cached for later runs: {cache}" in output
+    assert "features are cached: 1 pass" in output
 
 
 @pytest.mark.parametrize("options", [[], ["augment.name=flip", "train.views=2"]], ids=["plain", "augmented"])
-def test_above_the_limit_features_are_kept_for_the_run_alone(run, tmp_path, options):
+def test_above_the_limit_features_are_cached_for_the_run_alone(run, tmp_path, options):
     disk_cache.set_limit(0)
-    _, told = run("classification", "run", "train.cache=on", *options)
-    assert re.search(r"features are not kept for later runs: they take \S+ MB, but tlkit cache limit allows 0 GB", told)
-    assert "features are kept: " in told
+    _, output = run("classification", "run", "train.cache=on", *options)
+    assert re.search(
+        r"features are not cached for later runs: they take \S+ [kM]B, but tlkit cache limit allows 0 bytes", output
+    )
+    assert "features are cached: " in output
     assert cache_entries() == []
     assert not (tmp_path / "run" / "cache").exists()
 
@@ -339,7 +343,7 @@ def test_the_least_recently_used_go_first(cache):
     assert [each.folder.name for each in cache_entries()] == ["new"]
 
 
-def test_a_limit_that_is_no_number_is_named(cache):
+def test_a_limit_that_is_not_a_number_is_reported(cache):
     cache.mkdir(parents=True)
     (cache.parent / "limit.txt").write_text("much")
     with pytest.raises(tlkit.DataError, match=r"limit\.txt: expected gigabytes, 0 or more, received 'much'"):
@@ -357,29 +361,29 @@ def test_the_key_depends_on_files_settings_and_weights(parts):
     assert key != features_key(changed, parts.data, parts.rows, {"resize": "crop"})
 
 
-def test_operations_are_counted_for_each_place_of_a_kernel():
+def test_operations_are_counted_for_each_position_of_a_kernel():
     images = keras.Input((8, 6, 3))
     x = keras.layers.Conv2D(4, 3, 2, "same", use_bias=False)(images)
     x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
     x = keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x))
     part = FrozenPart(keras.Model(images, [x]))
-    assert part.operations_an_image == 2 * (4 * 3 * 9 * 3 * 4 + 4 * 3 * 9 * 4 + 4 * 5)
+    assert part.operations_per_image == 2 * (4 * 3 * 9 * 3 * 4 + 4 * 3 * 9 * 4 + 4 * 5)
 
 
-def test_with_augmentation_auto_decides_by_what_there_is_to_compute_and_to_read(run):
+def test_with_augmentation_auto_compares_operations_with_bytes(run):
     _, light = run("segmentation", "light", "augment.name=flip", "train.views=1")
-    assert "features are not kept: reading them is hardly faster" in light
+    assert "features are not cached: reading them is hardly faster" in light
     _, heavy = run("classification", "heavy", "augment.name=flip", "train.views=1", "backbone.filters=[32, 64, 64]")
-    assert "features are kept: 1 pass " in heavy
+    assert "features are cached: 1 pass " in heavy
 
 
 def test_the_frozen_part_computes_the_same_in_parts(monkeypatch):
-    monkeypatch.setattr("tlkit.train.features.images_at_once", lambda _model: 3)
+    monkeypatch.setattr("tlkit.train.frozen_part.images_at_once", lambda _model: 3)
     images = keras.Input((8, 8, 3))
     maps = [keras.layers.Conv2D(4, 3)(images), keras.layers.Conv2D(2, 5)(images)]
     model = keras.Model(images, maps)
     batch = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype(np.float32)
-    found = FrozenPart(model)(batch)
-    assert [each.shape for each in found] == [(8, 6, 6, 4), (8, 4, 4, 2)]
-    for ours, theirs in zip(found, model(batch), strict=True):
+    features = FrozenPart(model)(batch)
+    assert [each.shape for each in features] == [(8, 6, 6, 4), (8, 4, 4, 2)]
+    for ours, theirs in zip(features, model(batch), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)

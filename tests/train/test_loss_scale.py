@@ -1,4 +1,4 @@
-"""The loss scale: gradients as without it, steps left out where they overflow."""
+"""The loss scale: it leaves gradients unchanged, and skips steps that overflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tlkit.train.loss_scale import LossScale
 
 
 def step(scale, *gradients):
-    """What the update was given."""
+    """Return the gradients that the update was called with."""
     taken = []
     scale.apply([None if each is None else tf.constant(each) for each in gradients], taken.extend)
     return [None if each is None else each.numpy().tolist() for each in taken]
@@ -21,7 +21,7 @@ def state(scale):
     return [float(each) for each in scale.variables]
 
 
-def test_gradients_come_out_as_they_would_be_without_it():
+def test_gradients_are_those_of_the_unscaled_loss():
     scale = LossScale()
     variable = tf.Variable(3.0)
     with tf.GradientTape() as tape:
@@ -29,7 +29,7 @@ def test_gradients_come_out_as_they_would_be_without_it():
     assert step(scale, tape.gradient(loss, variable), None) == [2.0, None]
 
 
-def test_a_step_that_overflows_is_left_out_and_halves_the_scale():
+def test_a_step_that_overflows_is_skipped_and_halves_the_scale():
     scale = LossScale()
     (before, _) = state(scale)
     step(scale, [1.0])
@@ -38,7 +38,7 @@ def test_a_step_that_overflows_is_left_out_and_halves_the_scale():
     assert step(scale, [before]) == [[2.0]]
 
 
-def test_it_grows_after_many_steps_without_overflow(monkeypatch):
+def test_the_scale_doubles_after_many_steps_without_overflow(monkeypatch):
     monkeypatch.setattr(LossScale, "GROWTH_STEPS", 3)
     scale = LossScale()
     (before, _) = state(scale)
@@ -47,7 +47,7 @@ def test_it_grows_after_many_steps_without_overflow(monkeypatch):
     assert state(scale) == [2 * before, 3]
 
 
-def test_gradients_that_are_not_finite_by_themselves_are_not_left_out_for_ever():
+def test_gradients_that_are_not_finite_at_any_scale_are_applied_in_the_end():
     scale = LossScale()
     taken = [step(scale, [np.nan]) for _ in range(20)]
     assert taken[0] == []
@@ -76,7 +76,7 @@ precision = "mixed_float16"
 """
 
 
-def test_a_run_in_half_precision_learns_as_one_in_full(registry, tmp_path):
+def test_a_run_in_half_precision_learns_as_well_as_one_in_full(registry, tmp_path):
     recipe = tmp_path / "half.toml"
     recipe.write_text(RECIPE)
     losses = [

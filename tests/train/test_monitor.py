@@ -1,3 +1,5 @@
+"""The monitor, and what a phase decides after each epoch."""
+
 from __future__ import annotations
 
 import pytest
@@ -40,23 +42,24 @@ def test_the_recipe_can_say_which_way_is_better():
         ("val_auc", "max"),
     ],
 )
-def test_the_name_tells_which_way_is_better(column, mode):
+def test_the_better_direction_follows_from_the_name(column, mode):
     assert choose_monitor(TrainTable(monitor=column), "classification", (*COLUMNS, column)).mode == mode
 
 
-def test_a_name_that_does_not_tell_asks_for_the_mode():
-    with pytest.raises(RecipeError, match=r'train\.mode: whether less or more of "val_goodness" is better'):
+def test_a_name_without_a_known_direction_asks_for_the_mode():
+    message = r"""train\.mode: can't tell from its name whether less or more of "val_goodness" is better"""
+    with pytest.raises(RecipeError, match=message):
         choose_monitor(TrainTable(monitor="val_goodness"), "classification", (*COLUMNS, "val_goodness"))
 
 
-def test_stops_after_patience_epochs_without_an_improvement():
+def test_a_phase_stops_after_patience_epochs_without_an_improvement():
     watch = Watch(Monitor("val_loss", "min"), EarlyStop(patience=2, min_delta=0.1), None)
     stops = [watch.epoch(epoch, value)[1] for epoch, value in enumerate([1.0, 0.95, 0.8, 0.75, 0.74])]
     assert stops == [False, False, False, False, True]
     assert watch.best_epoch == 4
 
 
-def test_a_plateau_lowers_the_rate_and_starts_to_wait_anew():
+def test_a_plateau_lowers_the_rate_and_starts_to_count_again():
     watch = Watch(Monitor("val_loss", "min"), None, Plateau(name="plateau", patience=2))
     lowers = [watch.epoch(epoch, value)[2] for epoch, value in enumerate([1.0, 1.0, 1.0, 1.0, 1.0])]
     assert lowers == [False, False, True, False, True]

@@ -1,3 +1,5 @@
+"""Learning rates and optimizers."""
+
 from __future__ import annotations
 
 import pytest
@@ -17,7 +19,7 @@ def test_cosine_falls_from_one_to_its_final_share():
     assert curve_factor(phase(curve), 10) == pytest.approx(0.2)
 
 
-def test_warm_up_rises_linearly_and_then_the_curve_begins():
+def test_warm_up_rises_linearly_before_the_curve_begins():
     curve = Cosine(name="cosine", warmup_epochs=2)
     assert curve_factor(phase(curve), 1) == pytest.approx(0.5)
     assert curve_factor(phase(curve), 2) == pytest.approx(1.0)
@@ -29,7 +31,7 @@ def test_the_first_step_of_a_warm_up_is_not_zero():
     assert rates.at(1, 0) == pytest.approx(0.1)
 
 
-def test_step_multiplies_at_the_beginning_of_its_epochs():
+def test_step_lowers_the_rate_at_the_start_of_its_epochs():
     rates = LearningRate(phase(Step(name="step", at=(2, 4), factor=0.1)), steps=3)
     assert rates.at(1, 2) == pytest.approx(0.1)
     assert rates.at(2, 0) == pytest.approx(0.01)
@@ -59,6 +61,6 @@ def test_an_optimizer_gets_its_arguments():
         (Optimizer(name="sgd", use_ema=True), r"\[train\] ema"),
     ],
 )
-def test_what_an_optimizer_does_not_take_is_refused_with_what_is_meant(options, message):
+def test_an_unknown_optimizer_or_argument_is_refused_with_a_suggestion(options, message):
     with pytest.raises(RecipeError, match=message):
         make_optimizer(options, 0.1)

@@ -1,60 +1,49 @@
-"""``tlkit augment``: look at what a recipe's augmentation does."""
+"""``tlkit augment``."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, set_option
+from tlkit.cli.options import FILE, overwrite_option, recipe_argument, set_option
+from tlkit.cli.session import Session
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
+@recipe_argument
 @set_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The PNG file to write.  [default: <recipe>-augment.png]",
+    type=FILE,
+    metavar="FILE.png",
+    help="The picture to write.  [default: <recipe>-augment.png]",
 )
-@click.option("--images", type=click.IntRange(1, 50), default=6, show_default=True, help="How many images to show.")
-@click.option("--views", type=click.IntRange(1, 20), default=6, show_default=True, help="Augmented views of each.")
-@click.option("--overwrite", is_flag=True, help="Overwrite the file if it exists.")
+@click.option(
+    "--images", type=click.IntRange(1, 50), default=6, show_default=True, metavar="N", help="Number of images."
+)
+@click.option(
+    "--views", type=click.IntRange(1, 20), default=6, show_default=True, metavar="N", help="Augmented views per image."
+)
+@overwrite_option
 @click.pass_obj
-def augment(
-    session: Session,
-    recipe: Path,
-    overrides: tuple[str, ...],
-    out: Path | None,
-    images: int,
-    views: int,
-    overwrite: bool,
-) -> None:
-    """Draw a sheet of training images of RECIPE, as they are and augmented, with their masks or labels.
+def augment(session: Session, recipe: Path, out: Path | None, images: int, views: int) -> None:
+    """Draw training images of RECIPE as they are and augmented, with their masks or labels.
 
-    A few images are read; nothing is trained.
+    Use it to see whether the augmentation keeps what matters in the images. Only a few images are read, and nothing is
+    trained.
     """
-    from tlkit.jobs import parts
-    from tlkit.recipe import catalog
-    from tlkit.recipe.load import load_recipe
-    from tlkit.system.disk import check_new_file, write_atomically
-    from tlkit.system.tensorflow import start_tensorflow
+    from tlkit.cli.console import writing
+    from tlkit.system.disk import write_atomically
 
-    checked = load_recipe(catalog.resolve(recipe), session.registry, overrides)
+    checked = session.load_recipe(recipe)
     target = out or Path(f"{checked.name}-augment.png")
-    check_new_file(target, overwrite=overwrite)
-    names = [each.record.name for each in checked.augment]
-    start_tensorflow()
-    from tlkit.report.augment_sheet import augment_sheet
+    session.check_new_files(target)
+    from tlkit.jobs.augment import augmentation_sheet
 
-    with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
-        data = parts.open_data(checked, Path(folder), few=images)
-        title = f"{checked.name}: {' → '.join(names)}"
-        policies = parts.build_policies(checked, data)
-        sheet = augment_sheet(data, policies, views=views if policies else 1, seed=checked.seed, title=title)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, sheet)
-    click.echo(f"{len(data.samples)} images, augmented by {' → '.join(names)}: {target}")
-    if not policies:
-        click.echo("The recipe augments nothing; [augment] name = … does, see tlkit plugins.")
+    sheet = augmentation_sheet(checked, images=images, views=views)
+    with writing(target):
+        write_atomically(target, sheet.png)
+    click.echo(f"{sheet.images} images, augmented by {' → '.join(sheet.policies)}: {target}")
+    if not sheet.augments:
+        click.echo("The recipe augments nothing. Add [augment] name = …; tlkit plugins lists the policies.")

@@ -1,4 +1,4 @@
-"""``tlkit cache``: what is kept for later runs."""
+"""``tlkit cache``."""
 
 from __future__ import annotations
 
@@ -7,40 +7,49 @@ import click
 
 @click.group()
 def cache() -> None:
-    """List, limit and clear what is kept for later runs: decoded images and features of frozen backbones."""
+    """List, limit and clear the cache of decoded images and of features of frozen backbones.
+
+    Later runs on the same images reuse what is cached.
+    """
 
 
 @cache.command("ls")
-def list_kept() -> None:
-    """List what is kept, the least recently used first."""
+def list_entries() -> None:
+    """List what is cached, the least recently used first."""
     from datetime import datetime
 
     from tlkit.system import cache as disk_cache
+    from tlkit.system.text import size_text
 
-    found = disk_cache.cache_entries()
-    for each in found:
+    entries = disk_cache.cache_entries()
+    for each in entries:
         used = datetime.fromtimestamp(each.used).strftime("%Y-%m-%d %H:%M")
-        what = each.folder.parent.name
-        click.echo(f"{what:8}  {each.size / 1e6:10.1f} MB  {used}  {each.about}  ({each.folder.name[:12]})")
-    total = sum(each.size for each in found) / 1e9
-    click.echo(f"{total:.2f} GB of at most {disk_cache.limit() / 1e9:g} GB, in {disk_cache.cache_folder()}")
+        kind = each.folder.parent.name
+        click.echo(f"{kind:8}  {size_text(each.size):>10}  {used}  {each.about}  ({each.folder.name[:12]})")
+    total = size_text(sum(each.size for each in entries))
+    click.echo(f"{total} of at most {size_text(disk_cache.limit())}, in {disk_cache.cache_folder()}")
 
 
 @cache.command()
 @click.argument("gigabytes", type=click.FloatRange(min=0), required=False)
 def limit(gigabytes: float | None) -> None:
-    """Show, or set, how many GIGABYTES may be kept. What was not used for longest goes first; 0 keeps nothing."""
+    """Show or set the size of the cache in GIGABYTES.
+
+    The least recently used entries are removed first. 0 caches nothing.
+    """
     from tlkit.system import cache as disk_cache
+    from tlkit.system.text import size_text
 
     if gigabytes is not None:
         disk_cache.set_limit(gigabytes)
-    click.echo(f"at most {disk_cache.limit() / 1e9:g} GB are kept, in {disk_cache.cache_folder()}")
+    click.echo(f"at most {size_text(disk_cache.limit())} are cached, in {disk_cache.cache_folder()}")
 
 
 @cache.command()
 def clear() -> None:
-    """Remove what is kept; the next run on those images computes it again."""
+    """Remove everything that is cached; the next run computes it again."""
     from tlkit.system import cache as disk_cache
+    from tlkit.system.text import size_text
 
     count, size = disk_cache.clear()
-    click.echo(f"{count} folder{'' if count == 1 else 's'} removed, {size / 1e6:.1f} MB")
+    click.echo(f"{count} folder{'' if count == 1 else 's'} removed, {size_text(size)}")

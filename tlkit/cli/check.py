@@ -2,155 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tlkit.cli import Session, set_option
+from tlkit.cli.options import PATH, overwrite_option, set_option
+from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
-    from tlkit.data.checks.check import Checked
-    from tlkit.data.init.survey import Survey
-    from tlkit.recipe.schema import Recipe
-    from tlkit.registry import Registry
-
-
-_BARE = """\
-name = "images"
-task = "classification"
-[data]
-name = "folder"
-path = {path}
-[backbone]
-name = "MobileNetV2"
-[head]
-name = "linear"
-[schedule]
-name = "frozen"
-"""
-"""For a folder that ``tlkit init`` would refuse: with less than two classes."""
-_NO_CLASSES = (
-    "there are no class folders, so the files were checked as images without classes; "
-    "a run needs a folder a class, or labels in a CSV file"
-)
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What is to be checked.
-
-    Args:
-        recipe: that was named, or that is as ``tlkit init`` would write it for the folder that was named.
-        found: what was seen in the folder.
-        labelled: whether the images have classes or masks.
-    """
-
-    recipe: Recipe
-    found: Survey | None = None
-    labelled: bool = True
+    from tlkit.jobs.check import CheckResult
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path), metavar="RECIPE|FOLDER")
+@click.argument("target", type=PATH, metavar="RECIPE|FOLDER")
 @set_option
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all that was found to a JSON file.")
-@click.option("--html", "page_file", type=click.Path(path_type=Path), help="Write a page with pictures of it.")
-@click.option("--overwrite", is_flag=True, help="Overwrite files that exist.")
+@click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write all findings to a JSON file.")
+@click.option(
+    "--html",
+    "page_file",
+    type=PATH,
+    metavar="FILE",
+    help="Write a web page with pictures of them.",
+)
+@overwrite_option
 @click.pass_obj
-def check(
-    session: Session,
-    target: Path,
-    overrides: tuple[str, ...],
-    json_file: Path | None,
-    page_file: Path | None,
-    overwrite: bool,
-) -> None:
-    """Read every file of a data set and tell what is bad, odd, there twice, or in two splits.
+def check(session: Session, target: Path, json_file: Path | None, page_file: Path | None) -> None:
+    """Read every file of a data set and report damaged, odd and duplicate files, and leaks between splits.
 
-    Nothing is changed. What happens to such files in a run says the recipe's table [check]. What is known of files
-    that did not change is not read again. The exit code is 1 when anything was found that [check] calls an error.
+    No file is changed. The recipe's table [check] says which findings are errors, which files are set aside, and which
+    are used all the same. Unchanged files are not read a second time.
+
+    The exit code is 1 if there are errors.
     """
+    from tlkit.cli.console import writing
     from tlkit.errors import DataError
-    from tlkit.system.disk import check_new_file, write_atomically
+    from tlkit.jobs import api
+    from tlkit.system.disk import write_atomically
     from tlkit.system.progress import Reporter
 
-    for file in filter(None, (json_file, page_file)):
-        check_new_file(file, overwrite=overwrite)
+    files = [file for file in (json_file, page_file) if file is not None]
+    session.check_new_files(*files)
+    for file in files:
         if not file.parent.is_dir():
             raise DataError(f"{file.parent}: no such folder for {file.name}")
-    wanted = _target(target, session.registry, overrides)
-    recipe = wanted.recipe
     with Reporter() as reporter:
         reporter.begin("checking files", 1, "files")
-        checked = _checked(wanted, target, lambda done, total: reporter.at(done, total, "checking files"))
+        result = api.check(
+            target,
+            session.overrides,
+            registry=session.registry,
+            progress=lambda stage, done, total: reporter.at(done, total, stage),
+        )
         reporter.end()
-    report = replace(checked.report, name=str(target))
-    click.echo(f"{target}: {report.counts()}")
-    splits = ", ".join(f"{count} {split}" for split, count in report.splits.items())
-    read = f"{report.read} files read in {report.seconds:.1f} s"
-    click.echo(f"  {splits or 'no split'}; {len(report.classes)} classes; {read}")
-    for line in report.lines():
-        click.echo(line)
-    if recipe.task == "segmentation":
-        shares = ", ".join(f"{name} {values['pixels']:.1%}" for name, values in report.classes.items())
-        click.echo(f"share of the pixels: {shares}")
-    for note in checked.notes:
-        click.echo(f"note     {note}")
-    if not report.findings:
-        click.echo("nothing found")
+    _print(result)
     if json_file is not None:
-        write_atomically(json_file, report.json_text())
+        with writing(json_file):
+            write_atomically(json_file, result.report.json_text())
         click.echo(f"{json_file}: written")
     if page_file is not None:
         from tlkit.report.check_page import check_page
 
-        write_atomically(page_file, check_page(report))
+        with writing(page_file):
+            write_atomically(page_file, check_page(result.report))
         click.echo(f"{page_file}: written; open it in a browser")
-    if report.of("error"):
+    if result.report.of("error"):
         click.get_current_context().exit(1)
 
 
-def _target(target: Path, registry: Registry, overrides: tuple[str, ...]) -> _Target:
-    from tlkit.data.init.scaffold import Choices, path_text, recipe_text
-    from tlkit.data.init.survey import FewClassesError, NoClassesError, survey
-    from tlkit.recipe import catalog
-    from tlkit.recipe.load import load_recipe, parse_recipe
-
-    if not target.is_dir():
-        return _Target(load_recipe(catalog.resolve(target), registry, overrides))
-    try:
-        found = survey(target)
-    except (FewClassesError, NoClassesError) as error:
-        text = _BARE.format(path=path_text(target.resolve()))
-        return _Target(parse_recipe(text, registry, overrides), labelled=not isinstance(error, NoClassesError))
-    return _Target(parse_recipe(recipe_text(found, target.name, Choices()), registry, overrides), found)
-
-
-def _checked(wanted: _Target, target: Path, progress: Callable[[int, int], None]) -> Checked:
-    from tlkit.data.checks.check import check_samples
-    from tlkit.data.checks.folder_check import unlabelled, with_beside
-    from tlkit.jobs import parts
-
-    recipe, found = wanted.recipe, wanted.found
-    if not wanted.labelled:
-        table = recipe.input.model_copy(update={"validation": 0, "test": 0})
-        checked = check_samples(
-            str(target),
-            unlabelled(target),
-            table,
-            recipe.check,
-            task=recipe.task,
-            seed=recipe.seed,
-            progress=progress,
-            minimum_classes=0,
-        )
-        return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
-    checked = parts.check_data(recipe, progress)
-    if found is None:
-        return checked
-    inner = [folder for folder in (found.images, found.masks) if folder is not None] or [found.root]
-    report = with_beside(checked.report, target, inner, recipe.check)
-    return replace(checked, report=report, notes=(*found.values.notes, *checked.notes))
+def _print(result: CheckResult) -> None:
+    report = result.report
+    click.echo(f"{report.name}: {report.counts()}")
+    splits = ", ".join(f"{count} {split}" for split, count in report.splits.items())
+    read = f"{report.read} files read in {report.seconds:.1f} s"
+    click.echo(f"  {splits or 'no splits'}; {len(report.classes)} classes; {read}")
+    for line in report.lines():
+        click.echo(line)
+    if result.task == "segmentation":
+        shares = ", ".join(f"{name} {values['pixels']:.1%}" for name, values in report.classes.items())
+        click.echo(f"share of the pixels: {shares}")
+    for note in result.notes:
+        click.echo(f"note     {note}")
+    if not report.findings:
+        click.echo("nothing found")

@@ -1,76 +1,70 @@
-"""``tlkit lr``: the learning-rate range test."""
+"""``tlkit lr``."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, set_option
+from tlkit.cli.options import FILE, overwrite_option, recipe_argument, set_option
+from tlkit.cli.session import Session
+
+_RATE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
+@recipe_argument
 @set_option
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG file to write.  [default: <recipe>-lr.png]"
+    "--out",
+    type=FILE,
+    metavar="FILE.png",
+    help="The plot to write.  [default: <recipe>-lr.png]",
 )
-@click.option("--phase", help="Name of the schedule's phase to try.  [default: the first]")
+@click.option("--phase", metavar="NAME", help="The phase of the schedule to try.  [default: the first]")
+@click.option("--from", "low", type=_RATE, default=1e-7, show_default=True, metavar="RATE", help="The lowest rate.")
+@click.option("--to", "high", type=_RATE, default=10.0, show_default=True, metavar="RATE", help="The highest rate.")
 @click.option(
-    "--from",
-    "low",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1e-7,
+    "--steps",
+    type=click.IntRange(min=20),
+    default=100,
     show_default=True,
-    help="The first rate.",
+    metavar="N",
+    help="Training steps, one per rate.",
 )
-@click.option(
-    "--to", "high", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="The last rate."
-)
-@click.option("--steps", type=click.IntRange(min=20), default=100, show_default=True, help="Training steps at most.")
-@click.option("--overwrite", is_flag=True, help="Overwrite the file if it exists.")
+@overwrite_option
 @click.pass_obj
 def lr(
-    session: Session,
-    recipe: Path,
-    overrides: tuple[str, ...],
-    out: Path | None,
-    phase: str | None,
-    low: float,
-    high: float,
-    steps: int,
-    overwrite: bool,
+    session: Session, recipe: Path, out: Path | None, phase: str | None, low: float, high: float, steps: int
 ) -> None:
-    """Find a learning rate for RECIPE by a range test.
+    """Suggest a learning rate for RECIPE by a range test.
 
-    Some steps are trained at rates that rise by the same factor from step to step, the loss is drawn over the rate, and
-    the rate at which it falls fastest is suggested (Smith 2017, arXiv:1506.01186). The trial ends early where the
-    loss explodes. The recipe is not changed and no run folder is made.
+    Trains some steps at rates that rise by the same factor from step to step, plots the loss over the rate, and
+    suggests the rate at which the loss falls fastest (Smith 2017, arXiv:1506.01186). The test ends early when the loss
+    explodes. The recipe is not changed, and no run folder is written.
     """
-    from tlkit.recipe import catalog
-    from tlkit.recipe.load import load_recipe
-    from tlkit.system.disk import check_new_file, write_atomically
-    from tlkit.system.tensorflow import start_tensorflow
-
     if low >= high:
         raise click.UsageError(f"--from {low:g} is not below --to {high:g}")
-    checked = load_recipe(catalog.resolve(recipe), session.registry, overrides)
-    target = out or Path(f"{checked.name}-lr.png")
-    check_new_file(target, overwrite=overwrite)
-    start_tensorflow()
-    from tlkit.jobs.range_test import range_test
-    from tlkit.report.pictures import learning_rate_plot
+    from tlkit.cli.console import writing
+    from tlkit.system.disk import write_atomically
     from tlkit.system.progress import Reporter
 
-    with Reporter() as reporter, tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
-        found = range_test(checked, Path(folder), reporter, phase=phase, low=low, high=high, steps=steps)
-    title = f"{checked.name}, phase {found.phase}"
-    picture = learning_rate_plot(found.rates, found.losses, found.smoothed, found.suggestion, title)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, picture)
+    checked = session.load_recipe(recipe)
+    target = out or Path(f"{checked.name}-lr.png")
+    session.check_new_files(target)
+    from tlkit.jobs.range_test import range_test
+
+    with Reporter() as reporter:
+        result = range_test(checked, reporter, phase=phase, low=low, high=high, steps=steps)
+    from tlkit.report.learning_rate_plot import learning_rate_plot
+
+    title = f"{checked.name}, phase {result.phase}"
+    with writing(target):
+        plot = learning_rate_plot(result.rates, result.losses, result.smoothed, result.suggestion, title)
+        write_atomically(target, plot)
     click.echo(f"Plot: {target}")
-    if found.suggestion is None:
-        click.echo("No suggestion: the loss does not fall at any of these rates; look at the plot.")
+    if result.suggestion is None:
+        click.echo("No suggestion: the loss does not fall at any of these rates; see the plot.")
         return
-    click.echo(f"Suggested learning rate of phase {found.phase}: {found.suggestion:.1e} (the recipe has {found.own:g})")
+    own = f"the recipe has {result.own:g}"
+    click.echo(f"Suggested learning rate of phase {result.phase}: {result.suggestion:.1e} ({own})")

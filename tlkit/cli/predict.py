@@ -1,4 +1,4 @@
-"""``tlkit predict``: use a trained model on files."""
+"""``tlkit predict``."""
 
 from __future__ import annotations
 
@@ -7,50 +7,48 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tlkit.cli import Session, trust_option
+from tlkit.cli.options import PATH, overwrite_option, run_argument, trust_option
+from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
-    from tlkit.evaluation.predictor import Prediction
+    from tlkit.evaluation.prediction import Prediction
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
+@run_argument
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
-    metavar="FILE.csv|DIR",
-    help="A CSV file for classification; a folder for the masks and overlays of a segmentation.",
+    metavar="FILE.csv|FOLDER",
+    help="Where to write: a CSV file for classification, a folder of masks and overlays for segmentation.",
 )
-@click.option("--overwrite", is_flag=True, help="Overwrite files that exist.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images at a time.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Images per batch."
+)
+@overwrite_option
 @trust_option
 @click.pass_obj
-def predict(
-    session: Session, run: Path, files: tuple[Path, ...], out: Path, overwrite: bool, batch_size: int, trust: bool
-) -> None:
-    """Predict images with the model of the run folder RUN.
+def predict(session: Session, run: Path, files: tuple[Path, ...], out: Path, batch_size: int) -> None:
+    """Classify or segment images with the model of the run folder RUN.
 
-    Folders are searched for images at any depth. Image size, classes and preprocessing come from RUN.
+    Folders are searched for images at any depth. The image size, the classes and the preprocessing come from RUN.
+
+    \b
+    Examples:
+      tlkit predict runs/photos-1 new_photos --out predictions.csv
+      tlkit predict runs/pets_seg-1 a.jpg b.jpg --out masks
     """
-    from rich.console import Console
-
+    from tlkit.cli.console import messages_console, progress_bars
     from tlkit.errors import DataError
-    from tlkit.runs.folder import RunFolder
-    from tlkit.system.tensorflow import start_tensorflow
+    from tlkit.jobs.predict import images_to_predict, load, predict_to_files
 
-    card = RunFolder(run).read_card()
-    start_tensorflow()
-    from tlkit.evaluation.predictor import Predictor, find_images
-    from tlkit.report.prediction_files import check_target, write_predictions
-
-    messages = Console(stderr=True, highlight=False, soft_wrap=True)
-    found = find_images(files)
-    check_target(found, card, out, overwrite=overwrite)
-    if trust:
-        _ = session.registry  # a plugin's layers are there once it is imported
-    predictor = Predictor.open(run, trust=trust)
+    images = images_to_predict(run, files, out, overwrite=session.overwrite)
+    if session.trust:
+        _ = session.registry  # importing a plugin registers its layers with Keras
+    predictor = load(run, trust=session.trust)
+    messages = messages_console()
     failures = 0
 
     def failed(prediction: Prediction) -> None:
@@ -58,12 +56,16 @@ def predict(
         failures += 1
         messages.print(f"set aside: {prediction.error}", markup=False, style="yellow")
 
-    predictions = predictor.predict_files([each.path for each in found], batch_size=batch_size)
-    if messages.is_terminal:
-        from rich.progress import track
-
-        predictions = iter(track(predictions, "predicting", total=len(found), console=messages, transient=True))
-    count = write_predictions(predictions, found, predictor.card, out, overwrite=overwrite, failed=failed)
+    with progress_bars(messages) as progress:
+        count = predict_to_files(
+            predictor,
+            images,
+            out,
+            batch_size=batch_size,
+            overwrite=session.overwrite,
+            failed=failed,
+            progress=progress,
+        )
     aside = f"; {failures} could not be decoded" if failures else ""
     click.echo(f"{count} image{'' if count == 1 else 's'} predicted{aside}: {out}")
     if not count:

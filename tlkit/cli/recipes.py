@@ -7,17 +7,18 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli import Session
+from tlkit.cli.options import PATH, force_option, overwrite_option
+from tlkit.cli.session import Session
 
 
 @click.group()
 def recipes() -> None:
-    """List, show and copy the shipped recipes."""
+    """List, print and copy the recipes that come with tlkit."""
 
 
 @recipes.command("ls")
 def list_recipes() -> None:
-    """List the shipped recipes with what each does."""
+    """List the recipes and what each of them does."""
     from tlkit.recipe.catalog import shipped
 
     found = shipped()
@@ -29,7 +30,7 @@ def list_recipes() -> None:
 @recipes.command()
 @click.argument("name")
 def cat(name: str) -> None:
-    """Print a shipped recipe."""
+    """Print a recipe."""
     from tlkit.recipe.catalog import find
 
     click.echo(find(name).text, nl=False)
@@ -37,36 +38,36 @@ def cat(name: str) -> None:
 
 @recipes.command()
 @click.argument("name")
-@click.argument("destination", type=click.Path(path_type=Path), default=".")
-@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
-def cp(name: str, destination: Path, force: bool) -> None:
-    """Copy a shipped recipe to a file or folder.
+@click.argument("destination", type=PATH, default=".")
+@overwrite_option
+@force_option
+@click.pass_obj
+def cp(session: Session, name: str, destination: Path) -> None:
+    """Copy a recipe to a file or folder.
 
-    DESTINATION is by default the current folder. A file that is there is not overwritten.
+    DESTINATION is the current folder by default.
     """
+    from tlkit.cli.console import writing
     from tlkit.errors import RecipeError
     from tlkit.recipe.catalog import find
     from tlkit.system.disk import write_atomically
 
     recipe = find(name)
     target = destination / recipe.file.name if destination.is_dir() else destination
-    if target.exists() and not force:
-        raise RecipeError(f"{target}: already there, nothing was changed; give another name, or --force to overwrite")
+    session.check_new_files(target)
     if not target.parent.is_dir():
         raise RecipeError(f"{target.parent}: no such folder to copy to")
-    try:
+    with writing(target):
         write_atomically(target, recipe.text)
-    except OSError as error:
-        raise RecipeError(f"{target}: can't be written: {error.strerror}") from error
     click.echo(f"{target}: written; run it with  tlkit run {target}")
 
 
 @recipes.command()
 @click.pass_obj
 def schema(session: Session) -> None:
-    """Print a JSON Schema of recipes for editors.
+    """Print a JSON Schema of recipes, for editors.
 
-    It has the options of the installed plugins and of those of --plugin.
+    It includes the options of all plugins that are loaded.
     """
     from tlkit.recipe.jsonschema import recipe_schema
 

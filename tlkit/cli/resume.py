@@ -6,19 +6,25 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, set_option
+from tlkit.cli.options import run_argument, set_option
+from tlkit.cli.session import Session
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @set_option
 @click.pass_obj
-def resume(session: Session, run: Path, overrides: tuple[str, ...]) -> None:
-    """Go on with the run in the folder RUN where it was stopped.
+def resume(session: Session, run: Path) -> None:
+    """Continue the interrupted run in the folder RUN, or extend a finished one.
 
-    It ends with the same weights as a run in one go. With --set schedule.epochs=20 or the like a run is extended, also
-    one that has ended.
+    A resumed run ends with the same weights as an uninterrupted one. --set can change the number of epochs and the
+    early stop of the phase in progress, or of the last phase of a finished run. Everything else stays as it is.
+
+    \b
+    Examples:
+      tlkit resume runs/photos-1
+      tlkit resume runs/photos-1 --set schedule.epochs=30
     """
     from tlkit.jobs import api
 
-    api.resume(run, overrides, registry=session.registry)
+    api.resume(run, session.overrides, registry=session.registry)

@@ -6,36 +6,56 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli import Session, set_option
+from tlkit.cli.options import PATH, recipe_argument, set_option
+from tlkit.cli.session import Session
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
+@recipe_argument
 @set_option
-@click.option("--out", type=click.Path(path_type=Path), help="The run folder itself; by default runs/<recipe>-<n>.")
 @click.option(
-    "--deterministic", is_flag=True, help="Deterministic operations only: equal bits on the same machine; slower."
+    "--out",
+    type=PATH,
+    metavar="FOLDER",
+    help="The run folder to create.  [default: runs/<recipe>-<n>]",
 )
-@click.option("--folds", type=click.IntRange(min=2), help="Cross-validate: so many runs, each validating elsewhere.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Folds at the same time.")
+@click.option("--folds", type=click.IntRange(min=2), metavar="N", help="Cross-validate with N folds, one run per fold.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Folds to run at the same time.",
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Use deterministic operations only: the same bits on the same machine, but slower.",
+)
 @click.pass_obj
-def run(
-    session: Session,
-    recipe: Path,
-    overrides: tuple[str, ...],
-    out: Path | None,
-    deterministic: bool,
-    folds: int | None,
-    jobs: int,
-) -> None:
-    """Run RECIPE, a TOML file or the name of a shipped recipe: train, evaluate, write the run folder."""
+def run(session: Session, recipe: Path, out: Path | None, folds: int | None, jobs: int, deterministic: bool) -> None:
+    """Train and evaluate RECIPE, and write everything to a run folder.
+
+    RECIPE is a TOML file, or the name of a recipe that comes with tlkit (tlkit recipes ls). The run checks the data,
+    trains the phases of the schedule, evaluates the best weights on the validation and test images, and writes the
+    model, its metrics and predictions, and report.html. Existing runs are never overwritten.
+
+    Ctrl-C saves the state of the run; tlkit resume continues it.
+
+    \b
+    Examples:
+      tlkit run quickstart
+      tlkit run photos.toml --set schedule.epochs=30 --set head.dropout=0.4
+      tlkit run photos.toml --folds 5 --jobs 2
+    """
     if folds is not None:
         if deterministic:
-            raise click.UsageError("--deterministic is not passed on to folds; it doesn't go with --folds")
-        from tlkit.jobs.folds import cross_validate
+            raise click.UsageError("--deterministic is not passed on to folds; it can't be combined with --folds")
+        from tlkit.jobs.folds.cross_validation import cross_validate
 
-        cross_validate(recipe, folds, overrides, out, registry=session.registry, jobs=jobs)
+        cross_validate(recipe, folds, session.overrides, out, registry=session.registry, jobs=jobs)
         return
     from tlkit.jobs import api
 
-    api.run(recipe, overrides, out, registry=session.registry, deterministic=deterministic)
+    api.run(recipe, session.overrides, out, registry=session.registry, deterministic=deterministic)

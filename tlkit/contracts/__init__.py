@@ -1,7 +1,11 @@
-"""What plugins and core exchange: frozen records, typed options and plain data. Imports nothing heavy.
+"""What plugins and the core exchange: frozen records, typed options and plain data. Imports nothing heavy.
 
-Plugins return values, the core acts on them: a schedule returns phases, a head returns a tensor, an augmentation
+Plugins return values and the core acts on them: a schedule returns phases, a head returns a tensor, an augmentation
 returns a function on a batch, a data set returns a list of samples.
+
+A record (``Backbone``, ``Head``, ``Augmentation``, ``Schedule``, ``Dataset``) names a plugin's function and its
+options. The core calls the function with a context, which says what for, and with the options of the recipe. Name the
+function with ``lazy`` if its module imports TensorFlow or Keras.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from tlkit.contracts.backbone import Backbone, BackboneContext, BackboneOptions,
 from tlkit.contracts.base import IGNORE, ImageSize, LabelKind, Options, Split, Task, named, tuples
 from tlkit.contracts.dataset import Dataset, DatasetContext, MaskTable, Sample, SampleSet, SetAside
 from tlkit.contracts.head import Head, HeadContext
+from tlkit.contracts.lazy import LazyFunction, lazy
 from tlkit.contracts.record import Record
 from tlkit.contracts.report import ReportSection
 from tlkit.contracts.schedule import (
@@ -53,6 +58,7 @@ __all__ = [
     "HeadContext",
     "ImageSize",
     "LabelKind",
+    "LazyFunction",
     "MaskTable",
     "Optimizer",
     "Options",
@@ -69,6 +75,7 @@ __all__ = [
     "Split",
     "Step",
     "Task",
+    "lazy",
     "named",
     "tuples",
 ]

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tlkit.contracts.base import Tensor
-from tlkit.contracts.base import IGNORE, ImageSize, Options, Task
+from tlkit.contracts.base import IGNORE, ImageSize, Options, Task, Tensor
 
 
 @dataclass(frozen=True)
 class AugmentContext:
-    """What an augmentation works on.
+    """What an augmentation is built for.
 
     Args:
-        task: of the recipe.
-        image_size: (height, width) of the images.
+        task: the recipe's task.
+        image_size: height and width of the images in pixels.
         classes: number of classes.
-        value_range: of the images' values, always (0, 255).
-        ignore: class number of ignored pixels in the masks.
+        value_range: range of the images' values; always (0, 255).
+        ignore: class number of ignored pixels in masks.
     """
 
     task: Task
@@ -32,22 +30,28 @@ class AugmentContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What changes training images at random.
+    """A policy that changes training images at random.
+
+    ``build(ctx, options)`` returns a function ``augment(batch, seed)`` → batch, or None if there is nothing to do. The
+    function is traced into the input pipeline. It must return the entries it was given, in the same shapes and dtypes:
+
+    - ``images``: float32 (N, H, W, 3) in 0–255.
+    - ``labels``: int32 (N,); float32 (N, classes) if an image can have several labels or an earlier policy of the
+      recipe mixed them.
+    - ``segmentation_masks``: int32 (N, H, W, 1), class numbers and ``ctx.ignore``.
+
+    ``seed`` is an int32 tensor (2,), the address of this batch's random draws: the same seed must give the same
+    result, whatever ran before. Draw with TensorFlow's stateless functions.
 
     Args:
         name: the name in ``[augment] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: its options.
-        build: ``build(ctx, options)`` → a function ``augment(batch, seed)`` → batch, traced into the input pipeline,
-            or None when nothing is to be done. ``batch`` is a dict: ``images`` float32 (N, H, W, 3) in 0–255;
-            ``labels`` int32 (N,), or float32 (N, classes) when there are several an image or a policy before this one
-            has mixed them; ``segmentation_masks`` int32 (N, H, W, 1), class numbers and ``ctx.ignore``. ``seed`` is an
-            int32 tensor (2,), the address of this batch's draws: the same seed must give the same result, whatever
-            ran before.
-        tasks: the tasks that it can serve.
-        soft_labels: whether it mixes targets. It is then given, and returns, ``labels`` float32 one-hot (N, classes),
-            or ``segmentation_masks`` float32 one-hot (N, H, W, classes) in which an ignored pixel is all zero; a
-            pixel whose classes add up to less than 1 counts that much less.
+        options: class of its options.
+        build: ``build(ctx, options)``, see above.
+        tasks: the tasks it supports.
+        soft_labels: whether it mixes targets. If so, it receives and returns ``labels`` as float32 (N, classes), or
+            ``segmentation_masks`` as float32 (N, H, W, classes). Both are one-hot when they arrive; an ignored pixel
+            is all zero. A pixel whose classes add up to less than 1 counts that much less in the loss.
     """
 
     name: str

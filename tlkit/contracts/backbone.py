@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
-if TYPE_CHECKING:
-    from tlkit.contracts.base import Tensor
-from tlkit.contracts.base import ImageSize, Options
+from tlkit.contracts.base import ImageSize, Options, Tensor
 
 
 class BackboneOptions(Options):
-    """Options that every backbone has; a backbone's own options derive from this class."""
+    """Options that every backbone has; the options of a backbone derive from this class."""
 
     weights: str = Field(
         "imagenet",
@@ -27,10 +25,10 @@ class BackboneContext:
     """What a backbone is built for.
 
     Args:
-        image_size: (height, width) in pixels of the images that it gets, padding included.
-        seed: for the initialisers.
-        standardized: whether the images come centred and scaled by the training set's statistics instead of in 0-255;
-            scaling of the backbone's own has to be left out then.
+        image_size: height and width in pixels of the images it receives, padding included.
+        seed: seed for initializers that take one.
+        standardized: whether the images arrive centred and scaled by the training set's statistics instead of in
+            0–255; the backbone must then leave out its own scaling.
     """
 
     image_size: ImageSize
@@ -40,12 +38,12 @@ class BackboneContext:
 
 @dataclass(frozen=True)
 class Block:
-    """A named stretch of a backbone that a schedule can unfreeze from.
+    """A named part of a backbone that a schedule can unfreeze from.
 
     Args:
-        name: such as ``conv5`` or ``block4``, as the architecture's own layers are called.
+        name: name such as ``conv5`` or ``block4``, following the names of the architecture's layers.
         layers: names of the layers in it, in graph order.
-        stride: at which most of its layers work, in input pixels.
+        stride: stride at which most of its layers work, in input pixels.
     """
 
     name: str
@@ -58,9 +56,9 @@ class BuiltBackbone:
     """What ``Backbone.build`` returns.
 
     Args:
-        features: stride → symbolic feature map (N, about H/stride, about W/stride, channels). The greatest stride is
-            the backbone's output.
-        blocks: from the input to the output; every layer that has weights is in exactly one.
+        features: stride → symbolic feature map (N, about H/stride, about W/stride, channels). The map with the
+            greatest stride is the backbone's output.
+        blocks: the blocks from input to output; every layer with weights belongs to exactly one.
     """
 
     features: Mapping[int, Tensor]
@@ -69,12 +67,12 @@ class BuiltBackbone:
 
 @dataclass(frozen=True)
 class PretrainedFile:
-    """Where a backbone's published weights are.
+    """Where to download a backbone's published weights.
 
     Args:
-        url: of the file.
-        file_name: its name in the cache folder, which is ``$KERAS_HOME/models``.
-        digest: ``md5:…`` or ``sha256:…`` of the file, None where the publisher gives none.
+        url: address of the file.
+        file_name: its name in the cache folder ``$KERAS_HOME/models``.
+        digest: ``md5:…`` or ``sha256:…`` of the file; None if the publisher gives none.
     """
 
     url: str
@@ -89,14 +87,15 @@ class Backbone:
     Args:
         name: the name in ``[backbone] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: a subclass of ``BackboneOptions``.
-        build: ``build(images, ctx, options)``: ``images`` is a symbolic tensor (N, H, W, 3) of raw RGB, float32 in
-            0–255; preprocessing is part of what is built. Weights are initialised at random; the core loads them.
-        pretrained: ``pretrained(options)`` tells where the ImageNet weights of this variant are; None when there are
-            none. It may raise ``DataError`` for a variant that has none.
-        loaded: ``loaded(layers, options)`` is called after a published file or a user's weights file was loaded, with
-            layer name → layer, for what the file's format needs; None where nothing is to be done.
-        takes_standardized: whether ``build`` heeds ``ctx.standardized``; ``[input] normalize`` is refused otherwise.
+        options: class of its options, a subclass of ``BackboneOptions``.
+        build: ``build(images, ctx, options)`` → ``BuiltBackbone``. ``images`` is a symbolic tensor (N, H, W, 3) of raw
+            RGB, float32 in 0–255, so preprocessing is part of the graph. Build with random weights; the core loads
+            others.
+        pretrained: ``pretrained(options)`` → where the ImageNet weights for these options are. Raises ``DataError`` if
+            there are none for them; None if there are none at all.
+        loaded: ``loaded(layers, options)``, called with layer name → layer after a published file or a user's weights
+            file was loaded, for corrections that the file's format needs; None if there are none.
+        takes_standardized: whether ``build`` respects ``ctx.standardized``; otherwise ``[input] normalize`` is refused.
     """
 
     name: str

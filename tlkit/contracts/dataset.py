@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.contracts.base import Options, Split, Task
+
 if TYPE_CHECKING:
     import numpy as np
-
-    Tensor = Any
-    """A keras or tensorflow tensor; not imported here because TensorFlow takes seconds to import."""
-from tlkit.contracts.base import Options, Split, Task
 
 
 @dataclass(frozen=True)
@@ -20,8 +18,8 @@ class DatasetContext:
     """What a data set is opened for.
 
     Args:
-        task: of the recipe.
-        seed: of the recipe, for data that is made.
+        task: the recipe's task.
+        seed: the recipe's seed, for data that is generated.
     """
 
     task: Task
@@ -33,13 +31,13 @@ class Sample:
     """One image and its target.
 
     Args:
-        key: unique in its data set and the same on every machine, such as the path below the data set's folder with
-            ``/`` between its parts.
+        key: unique in its data set and the same on every machine, such as the path relative to the data set's folder
+            with ``/`` between its parts.
         image: the image's file, or a row of ``SampleSet.images``.
-        label: class number; the class numbers of a multi-label data set; None for segmentation or when unknown.
+        label: class number; a tuple of class numbers in a multi-label data set; None for segmentation, or if unknown.
         mask: the mask's file, or a row of ``SampleSet.masks``; None for classification.
-        split: the split that the data set prescribes; None: the core splits.
-        group: samples of one group never stand on two sides of a split; None: in no group.
+        split: the split that the data set prescribes; None: tlkit splits it.
+        group: name of a group whose samples all stay in one split, such as a patient; None: in no group.
     """
 
     key: str
@@ -52,12 +50,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class MaskTable:
-    """How a mask's pixels name classes.
+    """Which class each pixel value of a mask file means.
 
     Args:
-        values: pixel value (grey value or palette index), or (red, green, blue), → class number, or ``IGNORE``. All
-            keys are of one kind.
-        default: class number of values that are not in the table; None: such a value is an error.
+        values: grey value or palette index, or (red, green, blue), → class number or ``IGNORE``. All keys are of one
+            kind.
+        default: class number of all values not in the table; None: such a value is an error.
     """
 
     values: Mapping[int | tuple[int, int, int], int]
@@ -66,11 +64,11 @@ class MaskTable:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A file that is not used.
+    """A file that can't be used.
 
     Args:
         key: as in ``Sample``.
-        reason: why, in a few words.
+        reason: why it can't be used, in a few words.
     """
 
     key: str
@@ -82,15 +80,15 @@ class SampleSet:
     """What ``Dataset.open`` returns.
 
     Args:
-        samples: in a stable order.
+        samples: the samples, in the same order every time.
         classes: class names in the order of the class numbers.
         multi_label: whether an image can have several labels.
-        images: uint8 (N, H, W, 3) or (N, H, W), for samples whose image is a row.
-        masks: uint8 (N, H, W) class numbers and ``IGNORE``, for samples whose mask is a row.
-        mask_table: for masks that are files.
-        set_aside: files that were seen and can't be used.
-        root: the folder that the keys are relative to; None when the data is made.
-        colors: class number → (red, green, blue) for pictures; classes not in it get a colour of the palette.
+        images: uint8 (N, H, W, 3) or (N, H, W), for samples whose image is a row; None: images are files.
+        masks: uint8 (N, H, W), class numbers and ``IGNORE``, for samples whose mask is a row; None: masks are files.
+        mask_table: the meaning of the pixels of mask files.
+        set_aside: files that were found but can't be used.
+        root: the folder that the keys are relative to; None if the data is generated.
+        colors: class number → (red, green, blue) for pictures; other classes get a colour from tlkit's palette.
     """
 
     samples: tuple[Sample, ...]
@@ -106,14 +104,15 @@ class SampleSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Where images and targets come from.
+    """A source of images and their targets.
 
     Args:
         name: the name in ``[data] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: its options.
-        open: ``open(ctx, options)`` → the samples. Reads listings, not images. Raises ``DataError``.
-        tasks: the tasks that it can serve.
+        options: class of its options.
+        open: ``open(ctx, options)`` → ``SampleSet``. It lists the files and reads no images; ``tlkit.files`` has the
+            functions for that. Raises ``DataError`` if the data can't be used.
+        tasks: the tasks it supports.
     """
 
     name: str

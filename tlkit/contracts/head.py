@@ -1,14 +1,12 @@
-"""Heads: what turns feature maps into logits."""
+"""Heads: layers that turn feature maps into logits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tlkit.contracts.base import Tensor
-from tlkit.contracts.base import ImageSize, Options, Task
+from tlkit.contracts.base import ImageSize, Options, Task, Tensor
 
 
 @dataclass(frozen=True)
@@ -16,11 +14,11 @@ class HeadContext:
     """What a head is built for.
 
     Args:
-        task: of the recipe.
-        classes: class names, in the order of the class numbers.
-        units: how many logits to return: 1 for two classes of a classification, else one a class.
-        image_size: (height, width) of the (padded) model input in pixels.
-        seed: for the initialisers.
+        task: the recipe's task.
+        classes: class names in the order of the class numbers.
+        units: number of logits per image or pixel: 1 for a classification with two classes, otherwise one per class.
+        image_size: height and width in pixels of the model's (padded) input.
+        seed: seed for initializers and dropout layers that take one.
     """
 
     task: Task
@@ -32,16 +30,17 @@ class HeadContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What turns feature maps into logits.
+    """Layers that turn a backbone's feature maps into logits.
 
     Args:
         name: the name in ``[head] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        task: the task that it serves.
-        options: its options.
+        task: the task it is for.
+        options: class of its options.
         build: ``build(features, ctx, options)`` → logits, without activation. ``features`` maps stride → symbolic
-            feature map; for segmentation each is exactly (N, H/stride, W/stride, channels). Classification returns
-            (N, units); segmentation (N, h, w, units) at any stride: the core resizes it to the input.
+            feature map; for segmentation each is exactly (N, H/stride, W/stride, channels). A classification head
+            returns (N, units); a segmentation head returns (N, h, w, units) at any stride, and the core resizes it to
+            the image. Name the layers, so that they have the same names in every process.
     """
 
     name: str

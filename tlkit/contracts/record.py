@@ -1,4 +1,4 @@
-"""Any record that a plugin can offer."""
+"""The records that plugins offer and recipes select by name."""
 
 from __future__ import annotations
 
@@ -9,3 +9,4 @@ from tlkit.contracts.head import Head
 from tlkit.contracts.schedule import Schedule
 
 Record = Backbone | Head | Augmentation | Schedule | Dataset
+"""A record of any kind."""

@@ -1,4 +1,4 @@
-"""Sections that plugins add to report.html."""
+"""Sections that plugins add to ``report.html``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class ReportSection:
     """A section that a plugin adds to ``report.html``.
 
     Args:
-        title: its heading; sections stand in the order of their titles, after the core's own.
-        text: plain text; it is escaped.
-        image: a PNG file below the run folder, or None.
+        title: heading; sections follow the core's own, sorted by title.
+        text: plain text; HTML in it is escaped.
+        image: a PNG file in the run folder; None for no image.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Schedules: phases, optimizers, learning-rate curves and early stopping."""
+"""Schedules: phases of training, with their optimizers, learning-rate curves and early stopping."""
 
 from __future__ import annotations
 
@@ -12,77 +12,74 @@ from tlkit.contracts.backbone import Block
 from tlkit.contracts.base import Options, named
 
 BatchNormPolicy = Literal["frozen", "statistics", "train"]
+"""What stays fixed in the BatchNormalization layers of training blocks; see ``Phase.batch_norm``."""
 
 
 class Optimizer(Options):
-    """A Keras optimizer by name, with its options.
-
-    The further keys are the arguments of the Keras class; they are checked when the optimizer is made.
-    """
+    """A Keras optimizer by name. All other keys are arguments of the Keras class, checked when it is created."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    name: str = Field("adam", description="adam, adamw, sgd, rmsprop, …, as keras.optimizers.get takes it")
+    name: str = Field("adam", description="adam, adamw, sgd, rmsprop or any other name that keras.optimizers.get knows")
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The further keys: keyword arguments of the Keras class."""
+        """The other keys: keyword arguments of the Keras class."""
         return dict(self.model_extra or {})
 
 
 class Curve(Options):
-    """Base class of learning-rate curves. The rate of the phase is multiplied by a factor in 0–1."""
+    """Base class of learning-rate curves, which multiply the phase's learning rate by a factor in 0–1."""
 
 
 class Constant(Curve):
-    """The same rate throughout, after an optional warm-up."""
+    """A constant rate, after an optional warm-up."""
 
     name: Literal["constant"] = "constant"
-    warmup_epochs: float = Field(0.0, ge=0, description="epochs in which the rate rises linearly from 0")
+    warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear warm-up from 0")
 
 
 class Cosine(Curve):
     """Half a cosine from the rate to ``final`` times the rate (Loshchilov and Hutter 2017, arXiv:1608.03983)."""
 
     name: Literal["cosine"]
-    warmup_epochs: float = Field(0.0, ge=0, description="epochs in which the rate rises linearly from 0")
-    final: float = Field(0.0, ge=0, le=1, description="share of the rate that is left at the end")
+    warmup_epochs: float = Field(0.0, ge=0, description="epochs of linear warm-up from 0")
+    final: float = Field(0.0, ge=0, le=1, description="fraction of the rate that is left at the end")
 
 
 class Step(Curve):
-    """The rate is multiplied by ``factor`` at the beginning of each of the epochs ``at`` (counted from 0)."""
+    """Multiply the rate by ``factor`` at the start of each epoch in ``at`` (counted from 0)."""
 
     name: Literal["step"]
-    at: tuple[int, ...] = Field(description="epochs of the phase at whose beginning the rate changes")
-    factor: float = Field(0.1, gt=0, le=1, description="what the rate is multiplied by each time")
+    at: tuple[int, ...] = Field(description="epochs of the phase, counted from 0, at whose start the rate changes")
+    factor: float = Field(0.1, gt=0, le=1, description="factor applied to the rate each time")
 
 
 class Plateau(Curve):
-    """The rate is multiplied by ``factor`` when the monitor has not improved for ``patience`` epochs."""
+    """Multiply the rate by ``factor`` when the monitor has not improved for ``patience`` epochs."""
 
     name: Literal["plateau"]
-    factor: float = Field(0.1, gt=0, lt=1, description="what the rate is multiplied by each time")
-    patience: int = Field(5, ge=1, description="epochs without an improvement of the monitor")
-    min_delta: float = Field(0.0, ge=0, description="what counts as an improvement")
-    min_learning_rate: float = Field(0.0, ge=0, description="the rate never falls below this")
+    factor: float = Field(0.1, gt=0, lt=1, description="factor applied to the rate each time")
+    patience: int = Field(5, ge=1, description="epochs to wait for an improvement of the monitor")
+    min_delta: float = Field(0.0, ge=0, description="smallest change of the monitor that counts as an improvement")
+    min_learning_rate: float = Field(0.0, ge=0, description="lower bound of the rate")
 
 
 AnyCurve = Annotated[
     Annotated[Constant | Cosine | Step | Plateau, Field(discriminator="name")],
     BeforeValidator(named, json_schema_input_type=str | Constant | Cosine | Step | Plateau),
 ]
-"""A curve in a recipe: ``"cosine"`` or ``{ name = "cosine", warmup_epochs = 1 }``."""
-
+"""Type of an option that is a curve: ``"cosine"`` or ``{ name = "cosine", warmup_epochs = 1 }``."""
 
 AnyOptimizer = Annotated[Optimizer, BeforeValidator(named, json_schema_input_type=str | Optimizer)]
-"""An optimizer in a recipe: ``"adam"`` or ``{ name = "sgd", momentum = 0.9 }``."""
+"""Type of an option that is an optimizer: ``"adam"`` or ``{ name = "sgd", momentum = 0.9 }``."""
 
 
 class EarlyStop(Options):
-    """Stop a phase when the recipe's monitor no longer improves."""
+    """When to end a phase early: once the recipe's monitor no longer improves."""
 
-    patience: int = Field(5, ge=1, description="epochs without an improvement of the monitor")
-    min_delta: float = Field(0.0, ge=0, description="what counts as an improvement")
+    patience: int = Field(5, ge=1, description="epochs to wait for an improvement of the monitor")
+    min_delta: float = Field(0.0, ge=0, description="smallest change of the monitor that counts as an improvement")
 
 
 def _patience(value: Any) -> Any:
@@ -90,16 +87,16 @@ def _patience(value: Any) -> Any:
 
 
 AnyEarlyStop = Annotated[EarlyStop, BeforeValidator(_patience, json_schema_input_type=int | EarlyStop)]
-"""An early stop in a recipe: a patience in epochs, or ``{ patience = 5, min_delta = 0.01 }``."""
+"""Type of an option for early stopping: a patience in epochs, or ``{ patience = 5, min_delta = 0.01 }``."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What a schedule knows of the network: names, never a model.
+    """What a schedule knows about the network: names, never the model itself.
 
     Args:
-        blocks: the backbone's blocks, from the input to the output.
-        pretrained: whether the backbone's weights were loaded.
+        blocks: the backbone's blocks from input to output.
+        pretrained: whether weights were loaded into the backbone.
     """
 
     blocks: tuple[Block, ...]
@@ -107,19 +104,22 @@ class Outline:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The blocks' names, from the input to the output."""
+        """The blocks' names from input to output."""
         return tuple(block.name for block in self.blocks)
 
     def last_stage(self) -> str:
-        """The name of the first block that works at the greatest stride: the last stage begins there."""
+        """Return the name of the first block at the greatest stride, where the last stage begins."""
         deepest = max(block.stride for block in self.blocks)
         return next(block.name for block in self.blocks if block.stride == deepest)
 
     def from_block(self, name: str) -> tuple[str, ...]:
-        """The names of the blocks from ``name`` to the output; ``"last"`` is the last stage, ``"all"`` everything.
+        """Return the names of the blocks from ``name`` to the output.
+
+        Args:
+            name: a block's name, ``"last"`` for the last stage, or ``"all"`` for every block.
 
         Raises:
-            ValueError: no block has that name; the message lists those there are.
+            ValueError: no block has that name; the message lists the blocks.
         """
         if name == "all":
             return self.names
@@ -131,19 +131,20 @@ class Outline:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of training with one set of trainable weights and one optimizer. The head always trains.
+    """A part of training with one set of trainable weights and one optimizer. The head always trains.
 
     Args:
-        name: for the log and the progress bar, unique in its plan.
-        epochs: how many at the most.
+        name: name for the log and the progress bar, unique in the schedule.
+        epochs: maximum number of epochs.
         blocks: names of the backbone's blocks that train; empty: the backbone is frozen and in inference mode.
-        batch_norm: of the backbone's BatchNormalization layers in training blocks: ``frozen`` keeps the statistics and
-            the parameters, ``statistics`` keeps the statistics only (gamma and beta train), ``train`` keeps nothing.
-        optimizer: made anew for each phase.
-        learning_rate: the highest rate of the phase.
-        curve: the rate over the phase.
-        block_factors: block name → factor on the learning rate; blocks not named have 1.
-        early_stop: overrides the recipe's; None: the recipe's.
+        batch_norm: what stays fixed in the BatchNormalization layers of the training blocks: ``frozen`` fixes moving
+            statistics and parameters; ``statistics`` fixes the moving statistics, while gamma and beta train;
+            ``train`` fixes nothing.
+        optimizer: the optimizer; each phase creates a new one.
+        learning_rate: the highest learning rate of the phase.
+        curve: how the learning rate changes over the phase.
+        block_factors: block name → factor on its learning rate; 1 for blocks not named.
+        early_stop: when to end the phase early; None: as the recipe's ``[train]`` says.
     """
 
     name: str
@@ -159,14 +160,14 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A plan of phases.
+    """A plan of which blocks train when, and how.
 
     Args:
         name: the name in ``[schedule] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: its options.
-        plan: ``plan(outline, options)`` → phases. A ``ValueError`` is reported as a problem of the recipe's table; it
-            may name the option as ``("option", "message")``.
+        options: class of its options.
+        plan: ``plan(outline, options)`` → the phases, in the order in which they run. A ``ValueError`` is reported as a
+            problem of the recipe's ``[schedule]``; raise ``ValueError("option", "message")`` to name an option.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""Data: decoding, splitting, the store on disk and the batches."""
+"""Data: open, check, decode, split and batch the images of a recipe."""

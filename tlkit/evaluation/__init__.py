@@ -1,1 +1,1 @@
-"""What a trained model is worth, and how it is used: metrics, pictures, the report, prediction."""
+"""Measuring a trained model and predicting with it: metrics, evaluation over a split, prediction of files."""

@@ -1,8 +1,8 @@
-"""What ``tlkit inspect`` shows of a recipe's network, or of a run's: before training and, of a run, behind it."""
+"""What ``tlkit inspect`` shows of a network: the one that a recipe would train, or that of a finished run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,36 +16,26 @@ from tlkit.jobs import parts
 from tlkit.models.assemble import Network, Normalization
 from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_rows
 from tlkit.recipe.schema import Recipe, Selection
-from tlkit.report.network_pictures import block_outputs, feature_page, kernel_grid, network_drawing, weight_histograms
-from tlkit.report.render import embedded, render_page
 from tlkit.runs.folder import RunFolder
-from tlkit.system.text import nearest
 
 FEW = 32
-"""Images that a recipe is looked at with: one is shown, all of them give the statistics of ``[input] normalize``."""
-
-TITLES = {
-    "model.png": "The network",
-    "kernels.png": "First kernels",
-    "weights.png": "Weights",
-    "features.png": "Feature maps of one image",
-}
+"""Images that are read for a recipe: one is shown, all of them give the statistics of ``[input] normalize``."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A network that can be shown.
+    """A network to show.
 
     Args:
-        title: name of the recipe or run.
-        network: as it is before training.
-        before: what its weights are: ``untrained`` or ``published weights``, …
+        title: the name of the recipe or run.
+        network: the network before training.
+        before: what its weights are: ``untrained`` or ``published weights``.
         trained: the Keras model of the run, with the same layers; None for a recipe.
-        phases: of the schedule.
-        layers: a row a layer.
-        groups: a row a block.
-        image: uint8 (H, W, 3) at the model's size, None where there is none.
-        notes: what could not be shown, and why.
+        phases: the phases of the schedule.
+        layers: one row per layer.
+        groups: one row per block.
+        image: uint8 (H, W, 3) at the model's size; None if there is none.
+        notes: what can't be shown, and why.
     """
 
     title: str
@@ -60,60 +50,77 @@ class Inspection:
 
     @property
     def totals(self) -> tuple[str, ...]:
-        """How many weights there are, and how many train in each phase, in words."""
+        """The number of weights, and the number that trains in each phase, as text."""
         total = self.network.model.count_params()
-        found = [f"{total:,} weights"]
+        lines = [f"{total:,} weights"]
         for phase in self.phases:
             trained = _trained_count(self.network, phase)
-            found.append(f"phase {phase.name}: {trained:,} train ({trained / max(total, 1):.1%})")
-        return tuple(found)
+            lines.append(f"phase {phase.name}: {trained:,} train ({trained / max(total, 1):.1%})")
+        return tuple(lines)
+
+
+def inspect(recipe: Recipe, run: RunFolder | None = None, image: Path | None = None) -> Inspection:
+    """Inspect the network of a run, or the one that a recipe would start with.
+
+    Args:
+        recipe: the recipe; of a run, the one in its folder.
+        run: the run folder; None for a recipe alone.
+        image: an image file whose feature maps to show; None for an image of the data set.
+
+    Raises:
+        DataError, PluginError, RecipeError, RunError: as ``inspect_recipe`` and ``inspect_run``.
+    """
+    with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
+        if run is None:
+            return inspect_recipe(recipe, Path(folder), image)
+        return inspect_run(run, recipe, Path(folder), image)
 
 
 def inspect_recipe(recipe: Recipe, folder: Path, image: Path | None = None) -> Inspection:
-    """The network that a run of the recipe would begin with.
+    """Inspect the network that a run of the recipe would start with.
 
     Args:
-        recipe: whose data set is listed; a few of its images are decoded.
-        folder: an empty folder for them.
-        image: a file whose feature maps are to be shown, instead of one of the data set.
+        recipe: the recipe; a few images of its data set are decoded.
+        folder: an empty folder for the decoded images.
+        image: an image file whose feature maps to show; None for an image of the data set.
 
     Raises:
         DataError: the data or the image can't be used.
         PluginError: a plugin broke its contract.
-        RecipeError: the schedule doesn't go with the network.
+        RecipeError: the schedule doesn't fit the network.
     """
-    data = parts.open_data(recipe, folder, few=FEW)
+    data = parts.open_few(recipe, FEW, folder)
     normalization = parts.normalization(recipe, data)
     network, notes = _network(recipe, data.classes, data.label_kind, normalization)
-    shown = np.asarray(data.store.images[0]) if image is None else _decoded(image, recipe)
+    shown = np.array(data.store.images[0]) if image is None else _decoded(image, recipe)
     return _inspection(recipe, network, None, shown, notes)
 
 
 def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None = None) -> Inspection:
-    """The network of a finished run, trained and as it began.
+    """Inspect the network of a finished run, trained and before training.
 
     Args:
         run: the run folder.
-        recipe: its recipe.
-        folder: an empty folder, for an image of the data set.
-        image: as for ``inspect_recipe``.
+        recipe: the recipe of the run.
+        folder: an empty folder for the decoded image.
+        image: an image file whose feature maps to show; None for an image of the data set.
 
     Raises:
-        RunError: the run has not ended, or its files are damaged.
+        RunError: the run is not finished, its files are damaged, or its recipe describes another network.
         DataError: the image can't be used.
     """
     from tlkit.evaluation.predictor import Predictor
 
     predictor = Predictor.open(run.path)
     card = predictor.card
-    network, notes = _network(recipe, card.classes, card.label_kind, _kept_normalization(predictor.model))
+    network, notes = _network(recipe, card.classes, card.label_kind, _normalization_of(predictor.model))
     _check_recipe(run, network.model, predictor.model)
     shown = None
     if image is not None:
         shown = _decoded(image, recipe)
     else:
         try:
-            shown = np.asarray(parts.open_data(recipe, folder, few=1).store.images[0])
+            shown = np.array(parts.open_few(recipe, 1, folder).store.images[0])
         except DataError as error:
             notes += (f"No feature maps: {error} --image names another image.",)
     return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)
@@ -125,14 +132,14 @@ def _check_recipe(run: RunFolder, model: Any, trained: Any) -> None:
     if name is not None:
         raise RunError(
             f"{run.recipe}: doesn't describe {run.model.name}: the kernel of {name} is expected to be "
-            f"{ours.get(name, 'none')}, received {theirs.get(name, 'none')}; one of the two was changed"
+            f"{ours.get(name, 'none')}, received {theirs.get(name, 'none')}; one of the two files was changed"
         )
 
 
 def _network(
     recipe: Recipe, classes: tuple[str, ...], kind: LabelKind, normalization: Normalization | None
 ) -> tuple[Network, tuple[str, ...]]:
-    """The network with the weights that a run begins with; with random ones, and a note, where those can't be had."""
+    """Build the network with its initial weights; with random weights, and a note, if those are not available."""
     try:
         return parts.build_network(recipe, classes, kind, normalization), ()
     except DataError as error:
@@ -141,7 +148,7 @@ def _network(
         options = recipe.backbone.options.model_copy(update={"weights": "none"})
         random = replace(recipe, backbone=Selection(recipe.backbone.record, options))
         network = parts.build_network(random, classes, kind, normalization)
-        note = f"The weights that training begins with can't be had; random ones are shown instead. {error}"
+        note = f"The initial weights are not available; random weights are shown instead. {error}"
         return network, (note,)
 
 
@@ -160,7 +167,7 @@ def _inspection(
     return Inspection(title or recipe.name, network, before, trained, phases, rows, groups, image, notes)
 
 
-def _kept_normalization(model: Any) -> Normalization | None:
+def _normalization_of(model: Any) -> Normalization | None:
     for layer in model.layers:
         if layer.name == "input_normalization":
             mean, variance = (np.ravel(each).tolist() for each in (layer.mean, layer.variance))
@@ -175,72 +182,6 @@ def _decoded(file: Path, recipe: Recipe) -> np.ndarray:
 def _trained_count(network: Network, phase: Phase) -> int:
     from math import prod
 
-    from tlkit.models.freeze import prepare
+    from tlkit.models.freeze import trainable_variables
 
-    return sum(prod(variable.shape) for variable in prepare(network, phase).variables)
-
-
-def pictures(found: Inspection, layer: str | None = None) -> dict[str, bytes]:
-    """File name → PNG of everything that can be shown.
-
-    Args:
-        found: what is shown.
-        layer: whose weights the histogram is of; None for the first, a middle and the last layer with a kernel.
-
-    Raises:
-        DataError: no layer of that name has weights.
-    """
-    before = dict(kernels(found.network.model))
-    states = {found.before: before}
-    if found.trained is not None:
-        states = {"trained": dict(kernels(found.trained)), **states}
-    names = list(before)
-    if layer is not None and layer not in before:
-        near = nearest(layer, names)
-        hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(names[:12])}, …"
-        raise DataError(f'--layer: no layer "{layer}" with a kernel{hint}')
-    title = f"{found.title}: {found.network.model.count_params():,} weights"
-    drawn = {"model.png": network_drawing(found.groups, [phase.name for phase in found.phases], title)}
-    first = next((name for name in names if len(before[name].shape) == 4 and max(before[name].shape[:2]) > 1), None)
-    if first is not None:
-        drawn["kernels.png"] = kernel_grid(_values(states, first), first)
-    chosen = [layer] if layer else list(dict.fromkeys((names[0], names[len(names) // 2], names[-1]))) if names else []
-    if chosen:
-        drawn["weights.png"] = weight_histograms({name: _values(states, name) for name in chosen})
-    if found.image is not None:
-        drawn["features.png"] = _features(found)
-    return drawn
-
-
-def _values(states: Mapping[str, Mapping[str, Any]], layer: str) -> dict[str, np.ndarray]:
-    return {state: np.array(variables[layer]) for state, variables in states.items()}
-
-
-def _features(found: Inspection) -> bytes:
-    import keras
-
-    assert found.image is not None
-    model = found.network.model if found.trained is None else found.trained
-    outputs = block_outputs(model, found.groups)
-    values = keras.Model(model.input, list(outputs.values()))(found.image[None].astype(np.float32), training=False)
-    maps = {
-        name: np.asarray(keras.ops.convert_to_numpy(value), np.float32)[0]
-        for name, value in zip(outputs, values if isinstance(values, list) else [values], strict=True)
-    }
-    state = found.before if found.trained is None else "trained"
-    return feature_page(found.image, maps, f"{found.title}, {state}: the maps that vary most in each block")
-
-
-def page(found: Inspection, drawn: Mapping[str, bytes]) -> str:
-    """``index.html`` with the tables and the pictures."""
-    return render_page(
-        "inspect.html.j2",
-        title=found.title,
-        lead=f"{len(found.groups)} blocks, {len(found.layers)} layers, phases: "
-        + ", ".join(phase.name for phase in found.phases),
-        groups=found.groups,
-        layers=found.layers,
-        totals=found.totals,
-        notes=found.notes,
-        pictures=[{"title": TITLES[name], "data": embedded(content)} for name, content in drawn.items()],
-    )
+    return sum(prod(variable.shape) for variable in trainable_variables(network, phase))

@@ -1,18 +1,20 @@
-"""What a checked recipe stands for: its data, network, phases and policies; the same for every verb that needs them."""
+"""What a recipe describes, built: its data, network, phases, augmentation and training; the same for every verb."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.contracts import AugmentContext, LabelKind, Phase
+from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.feed.policies import Policy
-    from tlkit.data.prepare import Data
+    from tlkit.data.prepare import DataSettings
+    from tlkit.data.run_data import Data
     from tlkit.data.store.store import Progress
     from tlkit.models.assemble import Network, Normalization
     from tlkit.runs.folder import RunFolder
@@ -20,14 +22,8 @@ if TYPE_CHECKING:
     from tlkit.train.loop import Training
 
 
-def open_data(
-    recipe: Recipe,
-    folder: Path,
-    progress: Progress | None = None,
-    few: int | None = None,
-    checking: Progress | None = None,
-) -> Data:
-    """The recipe's data, checked, decoded into a store in ``folder`` and split; of ``few`` training images, if given.
+def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, checking: Progress | None = None) -> Data:
+    """Check the recipe's data, decode it into a store in ``folder`` and split it.
 
     Raises:
         DataError: the data can't be used.
@@ -35,22 +31,26 @@ def open_data(
     """
     from tlkit.data.prepare import open_data
 
-    return open_data(
-        recipe.data,
-        recipe.input,
-        task=recipe.task,
-        seed=recipe.seed,
-        folder=folder,
-        progress=progress,
-        few=few,
-        keep=few is None and recipe.train.cache != "off",
-        check=recipe.check if recipe.check.before_run else None,
-        checking=checking,
-    )
+    settings = _data_settings(recipe)
+    if not recipe.check.before_run:
+        settings = replace(settings, check=None)
+    return open_data(settings, folder, cache=recipe.train.cache != "off", progress=progress, checking=checking)
+
+
+def open_few(recipe: Recipe, count: int, folder: Path, progress: Progress | None = None) -> Data:
+    """Decode ``count`` training images of the recipe into a store in ``folder``, taking the classes in turn.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_few
+
+    return open_few(_data_settings(recipe), count, folder, progress)
 
 
 def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
-    """What is wrong with, or odd about, the files of the recipe's data.
+    """Check the files of the recipe's data, and decode nothing into a store.
 
     Raises:
         DataError: the data set can't be opened.
@@ -58,14 +58,20 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
     """
     from tlkit.data.prepare import check_data
 
-    return check_data(recipe.data, recipe.input, recipe.check, task=recipe.task, seed=recipe.seed, progress=progress)
+    return check_data(_data_settings(recipe), progress)
+
+
+def _data_settings(recipe: Recipe) -> DataSettings:
+    from tlkit.data.prepare import DataSettings
+
+    return DataSettings(recipe.data, recipe.input, recipe.task, recipe.seed, recipe.check)
 
 
 def normalization(recipe: Recipe, data: Data) -> Normalization | None:
-    """By the statistics of the training images, as ``[input] normalize`` asks for; None for ``"none"``.
+    """Return the normalization that ``[input] normalize`` asks for, from the training images; None for ``"none"``.
 
     Raises:
-        DataError: a channel has one value only, which can't be scaled.
+        DataError: a channel has the same value in every image, so it can't be scaled.
     """
     from tlkit.models.assemble import Normalization
 
@@ -84,32 +90,30 @@ def normalization(recipe: Recipe, data: Data) -> Normalization | None:
 def build_network(
     recipe: Recipe, classes: tuple[str, ...], label_kind: LabelKind, normalization: Normalization | None = None
 ) -> Network:
-    """The recipe's network with its weights loaded.
+    """Build the recipe's network and load its weights.
 
     Raises:
-        DataError: the images are too small, or the weights don't fit.
+        DataError: the images are too small for the backbone, or the weights don't fit it.
         PluginError: the backbone or the head broke its contract.
     """
     from tlkit.models.assemble import build_network
+    from tlkit.models.tasks import learning_task
 
+    units = learning_task(recipe.task, label_kind, len(classes)).units
     return build_network(
         recipe.backbone,
         recipe.head,
-        task=recipe.task,
-        classes=classes,
-        units=1 if recipe.task == "classification" and label_kind == "binary" else len(classes),
-        image_size=recipe.input.image_size,
-        seed=recipe.seed,
+        HeadContext(recipe.task, classes, units, recipe.input.image_size, recipe.seed),
         precision=recipe.train.precision,
         normalization=normalization,
     )
 
 
 def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
-    """The phases that the recipe's schedule plans.
+    """Return the phases of the recipe's schedule for a network.
 
     Raises:
-        RecipeError: the schedule doesn't go with the network.
+        RecipeError: the schedule doesn't fit the network.
         PluginError: the schedule broke its contract.
     """
     schedule = recipe.schedule
@@ -128,7 +132,7 @@ def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
 
 
 def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
-    """The recipe's augmentation, built."""
+    """Build the recipe's augmentation policies."""
     from tlkit.data.feed.policies import build_policies
 
     return build_policies(recipe.augment, AugmentContext(recipe.task, recipe.input.image_size, len(data.classes)))
@@ -137,36 +141,36 @@ def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
 def make_training(
     recipe: Recipe, data: Data, network: Network, folder: RunFolder, reporter: Reporter, **hooks: Any
 ) -> Training:
-    """The recipe's training, ready to begin. Sets the global random seeds of Keras, NumPy and Python.
+    """Set up the recipe's training. Sets the global random seeds of Keras, NumPy and Python.
 
     Args:
-        recipe: which is trained.
-        data: of the recipe.
-        network: of the recipe.
-        folder: where the history is written.
-        reporter: where progress is shown.
-        hooks: ``callbacks`` and ``phase_finished`` of ``Training``.
+        recipe: the recipe.
+        data: the recipe's data.
+        network: the recipe's network.
+        folder: the run folder, for the history and the checkpoints.
+        reporter: the console.
+        hooks: ``callbacks``, ``phase_finished`` and ``signals`` of ``Outlets``.
 
     Raises:
-        RecipeError: the loss, a metric or the class weights are not as they must be.
+        RecipeError: the loss, a metric or the class weights are not valid.
     """
     import keras
 
-    from tlkit.models.losses import Targets
+    from tlkit.models.tasks import learning_task
     from tlkit.train.loop import Training
+    from tlkit.train.outlets import Outlets
+    from tlkit.train.setting import Setting
 
     keras.utils.set_random_seed(recipe.seed)
-    return Training(
+    setting = Setting(
         network=network,
         data=data,
-        targets=Targets(recipe.task, data.label_kind, len(data.classes)),
+        targets=learning_task(recipe.task, data.label_kind, len(data.classes)),
         table=recipe.train,
         seed=recipe.seed,
         batch_size=recipe.input.batch_size,
         policies=build_policies(recipe, data),
-        folder=folder,
-        reporter=reporter,
         backbone=recipe.backbone.record.name,
         input_settings=recipe.input.model_dump(mode="json", include={"image_size", "resize"}),
-        **hooks,
     )
+    return Training(setting, Outlets(folder, reporter, **hooks))

@@ -1,32 +1,36 @@
-"""The learning-rate range test of a recipe (Smith 2017, arXiv:1506.01186)."""
+"""What ``tlkit lr`` does: the learning-rate range test of a recipe (Smith 2017, arXiv:1506.01186)."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tlkit.contracts import Phase
 from tlkit.errors import RecipeError
 from tlkit.jobs import parts
-from tlkit.jobs.range_arithmetic import diverged, geometric_rates, smooth, suggest
+from tlkit.jobs.rate_curve import diverged, geometric_rates, smooth, suggest
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.folder import RunFolder
 from tlkit.system.progress import Reporter
-from tlkit.system.text import nearest
+from tlkit.system.tensorflow import start_tensorflow
+from tlkit.system.text import did_you_mean
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What was seen.
+    """The result of a range test.
 
     Args:
-        phase: that was tried.
-        own: its learning rate in the recipe.
+        phase: the name of the phase that was tried.
+        own: the learning rate of that phase in the recipe.
         rates: float64 (steps,), rising.
-        losses: float64 (steps,), of the batch at each rate.
-        smoothed: the same, averaged.
-        suggestion: a learning rate, or None where the loss never falls.
+        losses: float64 (steps,), the loss of the batch at each rate.
+        smoothed: float64 (steps,), the losses smoothed.
+        suggestion: the suggested learning rate; None if the loss never falls.
     """
 
     phase: str
@@ -38,55 +42,58 @@ class RangeTest:
 
 
 def range_test(
-    recipe: Recipe, folder: Path, reporter: Reporter, *, phase: str | None, low: float, high: float, steps: int
+    recipe: Recipe, reporter: Reporter, *, phase: str | None, low: float, high: float, steps: int
 ) -> RangeTest:
-    """Train a step at each of ``steps`` rates between ``low`` and ``high``, until the loss explodes.
+    """Train one step at each of ``steps`` rates from ``low`` to ``high``, until the loss explodes.
 
-    As many images are decoded as the steps need at the most.
+    No more images are decoded than the steps need, and no run folder is written.
 
     Args:
-        recipe: which is tried.
-        folder: an empty folder for the decoded images.
-        reporter: where progress is shown.
-        phase: name of the phase; None for the first.
-        low: the first rate.
-        high: the last rate.
-        steps: how many.
+        recipe: the recipe to try.
+        reporter: the console.
+        phase: the name of the phase to try; None for the first.
+        low: the first rate, greater than 0.
+        high: the last rate, greater than ``low``.
+        steps: the number of rates, at least 2.
 
     Raises:
         RecipeError: the schedule has no such phase, or as for a run.
-        DataError: as for a run.
-        PluginError: as for a run.
+        DataError, PluginError: as for a run.
     """
-    reporter.begin("reading images", 1)
-    data = parts.open_data(
-        recipe,
-        folder,
-        lambda done, total: reporter.at(done, total, "reading images"),
-        few=steps * recipe.input.batch_size,
-    )
-    reporter.end()
-    normalization = parts.normalization(recipe, data)
-    network = parts.build_network(recipe, data.classes, data.label_kind, normalization)
-    phases = parts.plan_phases(recipe, network)
-    tried = phases[0] if phase is None else next((each for each in phases if each.name == phase), None)
-    if tried is None:
-        names = [each.name for each in phases]
-        near = nearest(str(phase), names)
-        hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(names)}"
-        raise RecipeError(f'--phase: the schedule "{recipe.schedule.record.name}" has no phase "{phase}"{hint}')
-    training = parts.make_training(recipe, data, network, RunFolder(folder), reporter)
-    rates = geometric_rates(low, high, steps)
-    losses: list[float] = []
-    reporter.begin("trying learning rates", steps)
-    for loss in training.try_rates(tried, rates.tolist()):
-        losses.append(loss)
-        reporter.at(len(losses), steps, "trying learning rates")
-        if not np.isfinite(loss) or diverged(smooth(np.array(losses))):
-            break
-    reporter.end()
-    seen = np.array(losses[:-1] if not np.isfinite(losses[-1]) else losses)
-    smoothed = smooth(seen)
-    return RangeTest(
-        tried.name, tried.learning_rate, rates[: len(seen)], seen, smoothed, suggest(rates[: len(seen)], smoothed)
-    )
+    start_tensorflow()
+    with tempfile.TemporaryDirectory(prefix="tlkit-") as temporary:
+        folder = Path(temporary)
+        reporter.begin("reading images", 1)
+        data = parts.open_few(
+            recipe,
+            steps * recipe.input.batch_size,
+            folder,
+            lambda done, total: reporter.at(done, total, "reading images"),
+        )
+        reporter.end()
+        normalization = parts.normalization(recipe, data)
+        network = parts.build_network(recipe, data.classes, data.label_kind, normalization)
+        tried = _find_phase(parts.plan_phases(recipe, network), phase, recipe)
+        training = parts.make_training(recipe, data, network, RunFolder(folder), reporter)
+        rates = geometric_rates(low, high, steps)
+        losses: list[float] = []
+        reporter.begin("trying learning rates", steps)
+        for loss in training.try_rates(tried, rates.tolist()):
+            losses.append(loss)
+            reporter.at(len(losses), steps, "trying learning rates")
+            if not np.isfinite(loss) or diverged(smooth(np.array(losses))):
+                break
+        reporter.end()
+    finite = np.array(losses if np.isfinite(losses[-1]) else losses[:-1])
+    rates, smoothed = rates[: len(finite)], smooth(finite)
+    return RangeTest(tried.name, tried.learning_rate, rates, finite, smoothed, suggest(rates, smoothed))
+
+
+def _find_phase(phases: Sequence[Phase], name: str | None, recipe: Recipe) -> Phase:
+    if name is None:
+        return phases[0]
+    names = [each.name for each in phases]
+    if name not in names:
+        hint = did_you_mean(name, names, f"; there are {', '.join(names)}")
+        raise RecipeError(f'--phase: the schedule "{recipe.schedule.record.name}" has no phase "{name}"{hint}')
+    return phases[names.index(name)]

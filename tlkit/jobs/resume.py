@@ -1,232 +1,193 @@
-"""What may change in a run that goes on, and from which of its checkpoints it does."""
+"""``tlkit.resume``: the rest of an interrupted run, or more epochs of a finished one."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+import errno
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tlkit.contracts import Phase
-from tlkit.errors import Problem, RecipeError, RunError
-from tlkit.recipe.monitor import choose_monitor
+from tlkit.discovery import make_registry
+from tlkit.errors import RecipeError, RunError
+from tlkit.jobs import finish, stages
+from tlkit.jobs.finish import RunResult
+from tlkit.jobs.job import Job, open_job
+from tlkit.jobs.products import damaged_products
+from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
+from tlkit.recipe.load import locate
+from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
+from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_file, read_run_table
+from tlkit.runs.lock import locked
+from tlkit.runs.plugins import load_run_recipe
+from tlkit.runs.samples import SamplesFile
+from tlkit.system.disk import write_atomically
+from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
-    from tlkit.train.checkpoint import Checkpoint, PhaseState, Planned
-
-_MAY_CHANGE = ("train.checkpoint_minutes", "train.checkpoint_steps", "train.early_stop")
-
-
-def check_changes(then: Recipe, now: Recipe) -> None:
-    """Find what can't be changed in a run that has begun.
-
-    Options of the schedule are looked at as the phases that they plan, by ``phases_to_go``.
-
-    Raises:
-        RecipeError: something else than the schedule, the early stop and the checkpoints is changed.
-    """
-    wrong = [
-        Problem(key, "can't be changed in a run that has begun: what was trained so far depends on it. Begin a new run")
-        for key in _changed(then.values, now.values)
-        if not key.startswith(("schedule.", *_MAY_CHANGE)) or key == "schedule.name"
-    ]
-    if wrong:
-        raise RecipeError(wrong)
+    from tlkit.contracts import Phase
+    from tlkit.data.run_data import Data
+    from tlkit.train.checkpoint import Checkpoint
 
 
-def _changed(then: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    for key in dict.fromkeys([*then, *now]):
-        where = f"{path}.{key}".lstrip(".")
-        before, after = then.get(key), now.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _changed(before, after, where)
-        elif before != after:
-            yield where
-
-
-def checkpoint_to_go_on_from(
-    then: Sequence[Phase],
-    now: Sequence[Phase],
-    checkpoints: Sequence[Checkpoint],
-    recipe: Recipe,
-    say: Callable[[str], None],
-) -> Checkpoint | None:
-    """The checkpoint from which phases as they are now go on with those that were run.
-
-    A phase that has ended can't change; the one that is trained, or that was the last, may have more epochs, or fewer
-    as long as they are not done yet, and another early stop.
+def resume(
+    run_folder: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    registry: Registry | None = None,
+    quiet: bool = False,
+) -> RunResult:
+    """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
     Args:
-        then: the phases as the run began them, each with the early stop that it has.
-        now: as they are to be, likewise.
-        checkpoints: of the run, the newest first.
-        recipe: as it is to be; it says which metric the early stop looks at.
-        say: told why nothing is left to train of a phase that was changed.
+        run_folder: the folder of the run.
+        overrides: ``key=value``; the number of epochs and the early stop of the phase in progress, or of the last
+            phase of a finished run, may change.
+        registry: the plugins; None for the installed ones.
+        quiet: print nothing.
 
     Returns:
-        None: there is no checkpoint, so that the run begins anew.
+        the run folder and the final metrics.
 
     Raises:
-        RecipeError: a phase can't change so.
-        RunError: the state at the end of the last epoch is no longer there.
+        RecipeError: an override is not valid, or can't change in a run that has started.
+        RunError: this is no run folder, or the data or the network that the run started with has changed.
+        DataError, PluginError, BusyError, FullDiskError, Interrupted: as for ``run``.
     """
-    if not checkpoints:
-        return None
-    newest = checkpoints[0]
-    reached = newest.state.phase
-    # The recipe may be newer than what was trained: it is written before the first checkpoint of an extension.
-    then = _as_planned(then, newest.state.planned)
-    if list(then) == list(now):
-        return newest
-    for before, after in zip(then[:reached], now[:reached], strict=False):
-        extended = before is then[-1] and after is now[-1]
-        if not extended and replace(before, early_stop=None) != replace(after, early_stop=None):
-            raise _refused(f"the phase {before.name} has ended and can't change")
-    if len(now) < reached:
-        raise _refused(f"{reached} phases have ended, and now there are to be {len(now)}")
-    if reached == len(then) == len(now) and then[-1] != now[-1]:
-        return _extended(then[-1], now[-1], checkpoints, recipe, say)
-    if newest.state.inside is not None:
-        if reached >= len(now):
-            raise _refused(f"the phase {then[reached].name} has begun and can't be left out")
-        _check_phase(then[reached], now[reached], newest.state.inside.epoch)
-        return _with_early_stop(newest, newest.state.inside, then[reached], now[reached], recipe)
-    return newest
+    folder = RunFolder(Path(run_folder))
+    if not folder.path.is_dir():
+        raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
+    if not folder.recipe.is_file():
+        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run")
+    folder.refuse_links()
+    registry = registry or make_registry()
+    with locked(folder.path):
+        original = load_run_recipe(folder, registry)
+        recipe = load_run_recipe(folder, registry, overrides)
+        try:
+            check_changes(original, recipe)
+        except RecipeError as error:
+            raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
+        environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
+        start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
+        with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:
+            return _resume(job, original)
 
 
-def damaged_products(folder: RunFolder, checkpoint: Checkpoint, predictions: int | None) -> list[str]:
-    """The files that a run's end writes and that are missing or not whole, by name.
+def _resume(job: Job, original: Recipe) -> RunResult:
+    """Continue a run.
 
     Args:
-        folder: of the run.
-        checkpoint: of its end.
-        predictions: lines that ``predictions.csv`` has; None for a run that writes none.
+        job: the run, with the recipe to continue with.
+        original: the recipe in the run folder.
     """
-    looks: dict[Path, Callable[[Path], bool]] = {
-        folder.model: _is_whole_archive,
-        folder.card: lambda _: bool(folder.read_card()),
-        folder.metrics: lambda path: isinstance(folder.read_json(path), dict),
-        folder.history: lambda path: read_run_file(path).decode() == checkpoint.state.history,
-        folder.freeze: lambda path: read_run_file(path, MAX_TABLE_BYTES).decode() == checkpoint.state.freeze,
-        folder.report: lambda path: read_run_file(path).rstrip().endswith(b"</html>"),
-    }
-    if predictions is not None:
-        looks[folder.path / "predictions.csv"] = lambda path: (
-            read_run_file(path, MAX_TABLE_BYTES).endswith(b"\n") and len(read_run_table(path)) == predictions
+    folder = job.folder
+    job.say(f"Run folder: {folder.path}")
+    _compare_environment(job)
+    checkpoints = _read_checkpoints(job)
+    if not checkpoints and folder.model.is_file() and folder.metrics.is_file():
+        return _leave_finished(job, original)
+    with job.scratch_folder() as scratch:
+        data = stages.read_data(job, scratch)
+        _compare_samples(folder, data)
+        check_exists = all((folder.path / name).is_file() for name in ("check.json", "check.html"))
+        if data.checked is not None and not check_exists:
+            stages.write_check(job, data.checked)
+        stages.describe_data(job, data)
+        network = stages.build_network(job, data)
+        plan = stages.Plan(data, network, stages.plan_phases(job.recipe, network))
+        checkpoint = checkpoint_to_resume(
+            stages.plan_phases(original, network), plan.phases, checkpoints, job.recipe, job.note
         )
-    return [path.name for path, look in looks.items() if not _is_whole(path, look)]
+        if checkpoint is not None and _is_finished(job, plan, checkpoint):
+            job.say(f"\nThe run is already finished; nothing to do. Open {folder.report} in a browser.")
+            return RunResult(folder.path, folder.read_json(folder.metrics))
+        training = finish.prepare_training(job, plan)
+        _mark_unfinished(job)
+        if checkpoint is None:
+            job.say("  no checkpoint yet: training starts from the beginning")
+        else:
+            job.say(f"Continuing from checkpoint {checkpoint.state.number}: {_position(checkpoint, plan.phases)}")
+        return finish.train_and_finish(job, plan, training, checkpoint)
 
 
-def _is_whole(path: Path, look: Callable[[Path], bool]) -> bool:
-    try:
-        return path.is_file() and look(path)
-    except (RunError, OSError, ValueError):
+def _compare_environment(job: Job) -> None:
+    """Note what the exact weights depend on and has changed since the run started."""
+    from tlkit.train.environment import differences
+
+    folder, now = job.folder, stages.describe_environment(job)
+    if not folder.environment.is_file():
+        folder.write_json(folder.environment, now)
+        return
+    before = folder.read_json(folder.environment)
+    if not isinstance(before, dict):
+        raise RunError(f"{folder.environment}: expected a table; the file is damaged: remove it and resume again")
+    changed = differences(before, now)
+    if changed:
+        job.note(f"the last bits may differ from those of an uninterrupted run: {'; '.join(changed)}")
+
+
+def _read_checkpoints(job: Job) -> list[Checkpoint]:
+    """Return the run's intact checkpoints, newest first."""
+    from tlkit.train.checkpoint import clean, read_checkpoints
+
+    folder = job.folder.checkpoints
+    if not folder.exists():
+        return []
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    clean(folder)
+    return read_checkpoints(folder, job.note)
+
+
+def _leave_finished(job: Job, original: Recipe) -> RunResult:
+    """Leave a finished run without checkpoints as it is: starting it again would cost the model."""
+    folder = job.folder
+    reason = f"{folder.checkpoints}: no checkpoint to continue from, and the run is finished"
+    if job.recipe.values != original.values:
+        raise RunError(f"{reason}; it can't be changed any more. Start a new run: tlkit run {folder.recipe}")
+    job.say(f"\n{reason}; nothing to do. tlkit report {folder.path} rewrites its report.")
+    return RunResult(folder.path, folder.read_json(folder.metrics))
+
+
+def _compare_samples(folder: RunFolder, data: Data) -> None:
+    """Check that the data is the same as when the run started."""
+    if not folder.samples.is_file():
+        data.write_samples_csv(folder.samples)
+        return
+    SamplesFile(folder.samples).check_unchanged(data.sample_rows())
+
+
+def _is_finished(job: Job, plan: stages.Plan, checkpoint: Checkpoint) -> bool:
+    """Return whether all phases are done and all products are intact; print which are not."""
+    if checkpoint.state.phase < len(plan.phases):
         return False
+    predictions = None
+    if job.recipe.task == "classification":
+        predictions = len(plan.data.indices("validation")) + len(plan.data.indices("test"))
+    damaged = damaged_products(job.folder, checkpoint, predictions)
+    if damaged:
+        job.note(f"missing or damaged, and rewritten from the last checkpoint: {', '.join(damaged)}")
+    return not damaged
 
 
-def _is_whole_archive(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "model.weights.h5" in archive.namelist() and archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
-        return False
+def _mark_unfinished(job: Job) -> None:
+    """Remove the products that say that the run is finished, and write the recipe that it continues with.
 
-
-def _as_planned(phases: Sequence[Phase], planned: Sequence[Planned] | None) -> Sequence[Phase]:
-    if planned is None:
-        return phases
-    pairs = zip(phases, planned, strict=False)
-    return [replace(phase, epochs=each.epochs, early_stop=each.early_stop) for phase, each in pairs]
-
-
-def _extended(
-    then: Phase, now: Phase, checkpoints: Sequence[Checkpoint], recipe: Recipe, say: Callable[[str], None]
-) -> Checkpoint:
-    """Where the last phase goes on that had ended."""
-    # Its end has put the best weights back; its training goes on from the end of its last epoch.
-    newest = checkpoints[0]
-    last = next((each for each in checkpoints if each.state.phase == newest.state.phase - 1), None)
-    inside = None if last is None else last.state.inside
-    _check_phase(then, now, 0 if inside is None else min(len(inside.rows), then.epochs))
-    if last is None or inside is None:
-        raise RunError("the checkpoint of the end of the last epoch is gone; the run can't be extended")
-    again = _with_early_stop(last, inside, then, now, recipe)
-    assert again.state.inside is not None
-    if again.state.inside.stopped:
-        why = "a callback asked for it"
-        if _stopped_by_patience(inside, then) and now.early_stop is not None:
-            why = f"train.early_stop.patience is {now.early_stop.patience}; more may go on"
-        say(f"the phase {now.name} stays stopped after epoch {len(inside.rows)}: {why}")
-        return newest
-    if inside.epoch >= now.epochs:
-        say(f"all {now.epochs} epochs of the phase {now.name} are done; more of schedule.epochs would go on")
-        return newest
-    return again
-
-
-def _with_early_stop(checkpoint: Checkpoint, inside: PhaseState, then: Phase, now: Phase, recipe: Recipe) -> Checkpoint:
-    """The checkpoint as if its phase had had another early stop all along, apart from where that had stopped it."""
-    from tlkit.train.monitor import Patience
-
-    if then.early_stop == now.early_stop:
-        return checkpoint
-    stop, stopped = None, inside.stopped and not _stopped_by_patience(inside, then)
-    if now.early_stop is not None:
-        patience = Patience(now.early_stop.patience, now.early_stop.min_delta)
-        if inside.rows:
-            monitor = choose_monitor(recipe.train, recipe.task, list(inside.rows[0]))
-            exhausted = [patience.exhausted(monitor, row[monitor.name]) for row in inside.rows][-1]
-            stopped = stopped or (inside.stopped and exhausted)
-        stop = (patience.best, patience.waited)
-    inside = inside.model_copy(update={"stopped": stopped, "watch": inside.watch.model_copy(update={"stop": stop})})
-    return replace(checkpoint, state=checkpoint.state.model_copy(update={"inside": inside}))
-
-
-def _stopped_by_patience(inside: PhaseState, phase: Phase) -> bool:
-    waited = 0 if inside.watch.stop is None else inside.watch.stop[1]
-    return inside.stopped and phase.early_stop is not None and waited >= phase.early_stop.patience
-
-
-def _check_phase(then: Phase, now: Phase, done: int) -> None:
-    same = replace(now, epochs=then.epochs, early_stop=then.early_stop)
-    if same != then:
-        raise _refused(
-            f"the phase {then.name} has begun: its number of epochs and its early stop may change, nothing else"
-        )
-    if now.epochs < done:
-        raise _refused(f"{done} epochs of the phase {then.name} are done; expected at least as many, not {now.epochs}")
-
-
-def _refused(reason: str) -> RecipeError:
-    return RecipeError([Problem("schedule", f"{reason}. Begin a new run")])
-
-
-def check_samples(began: Path, again: Path) -> None:
-    """Compare the ``samples.csv`` that a run began with with that of the data as it is now.
-
-    Raises:
-        RunError: they differ; it names some of the files that changed.
+    The model stays: until the next one is saved, it is all there is.
     """
-    before, after = _rows(began), _rows(again)
-    if before and "image_digest" not in before[0]:  # an earlier tlkit began the run
-        after = [{name: text for name, text in row.items() if name != "image_digest"} for row in after]
-    if before != after:
-        then, now = ({(row["key"], row["digest"]): row for row in rows} for rows in (before, after))
-        # A file that is another also changes the splits of others; the cause is named first.
-        keys = sorted({key for key, _ in then.keys() ^ now.keys()})
-        keys = keys or sorted(key[0] for key, row in then.items() if now[key] != row)
-        some = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-        raise RunError(
-            f"{began}: the data is not what the run began with: {some or 'the order'} changed since. "
-            "Put it back as it was, or begin a new run"
-        )
+    folder = job.folder
+    for file in (folder.card, folder.report, folder.metrics, folder.path / "predictions.csv"):
+        file.unlink(missing_ok=True)
+    write_atomically(folder.recipe, portable_text(job.recipe))
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
-    """What a ``samples.csv`` says of the data; where the files lie, which its paths and reasons name, may change."""
-    return [{k: v for k, v in row.items() if k not in ("path", "mask", "reason")} for row in read_run_table(file)]
+def _position(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:
+    state = checkpoint.state
+    if state.phase >= len(phases):
+        return "all phases are done"
+    if state.inside is None:
+        return f"before phase {phases[state.phase].name}"
+    return f"phase {phases[state.phase].name}, epoch {state.inside.epoch + 1}, after {state.inside.step} steps"

@@ -1,1 +1,1 @@
-"""Models: backbones, their weights, the flat model that a head completes, and freezing."""
+"""Models: backbones and their weights, the flat model with its head, freezing, and loading files safely."""

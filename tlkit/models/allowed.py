@@ -1,4 +1,4 @@
-"""What a model file may name: classes of Keras that have no code of their own, activations and dtypes."""
+"""What a model file may name: Keras classes that carry no code of their own, activations and dtypes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ OTHERS = {
     "keras.regularizers": frozenset({"L1", "L2", "L1L2", "OrthogonalRegularizer"}),
     "keras.constraints": frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"}),
 }
-"""Module → classes."""
+"""Module → the classes of it that are allowed, besides the layers."""
 WITH_REGISTERED_NAME = frozenset("Add CustomScaleLayer Flip Functional LayerScale Multiply Subtract".split())  # noqa: SIM905
+"""Classes that Keras saves with a ``registered_name``, which is then the class name itself."""
 ACTIVATIONS = frozenset(
     """
     celu elu exponential gelu hard_sigmoid hard_silu hard_swish leaky_relu linear log_sigmoid log_softmax mish relu
@@ -34,3 +35,7 @@ DTYPES = frozenset(
     float32 float64 float16 bfloat16 mixed_float16 mixed_bfloat16 int8 uint8 int32 uint32 int64 uint64 bool
     """.split()  # noqa: SIM905
 )
+
+
+class NotAllowed(Exception):  # noqa: N818 - safe_load turns it into a NotAllowedError that names the file
+    """A model file contains something that is not allowed; the message says what."""

@@ -1,4 +1,4 @@
-"""keras.applications as backbones: flat graphs with the preprocessing inside, features by stride, named blocks."""
+"""keras.applications as backbones: flat graphs that include the preprocessing, features by stride, named blocks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 
 
 def preprocess(images: Any, mode: str) -> Any:
-    """What ``keras.applications.….preprocess_input`` does, with layers that any Keras can load.
+    """Do what ``keras.applications.….preprocess_input`` does, with layers that any Keras can load.
 
     Args:
         images: symbolic (N, H, W, 3), RGB in 0-255.
-        mode: ``caffe`` (BGR, mean subtracted), ``tf`` (-1 to 1), ``torch`` (mean and deviation), or ``inside``.
+        mode: ``caffe`` (BGR, mean subtracted), ``tf`` (-1 to 1), ``torch`` (mean subtracted, divided by the standard
+            deviation), or ``inside`` (the network does it itself: nothing).
     """
     if mode == "caffe":
         bgr = keras.ops.flip(images, axis=-1)
@@ -43,12 +44,13 @@ def build_application(
     """Build a model of keras.applications on ``images``, with random weights.
 
     Raises:
-        DataError: the images are smaller than the family takes.
+        DataError: the images are smaller than the family accepts.
     """
-    if min(ctx.image_size) < application.minimum:
+    minimum, (height, width) = application.minimum, ctx.image_size
+    if min(height, width) < minimum:
         raise DataError(
-            f"input.image_size: {application.name} needs {application.minimum} x {application.minimum} pixels at the "
-            f"least, received {ctx.image_size[0]} x {ctx.image_size[1]}"
+            f"input.image_size: {application.name} needs at least {minimum} x {minimum} pixels, "
+            f"received {height} x {width}"
         )
     model = _constructor(application)(
         include_top=False,
@@ -74,27 +76,27 @@ def _arguments(options: BackboneOptions) -> dict[str, Any]:
     return options.model_dump(exclude={"weights", "weights_size"})
 
 
-class _AskedFor(Exception):  # noqa: N818 - a message from Keras to us, not an error
+class _Requested(Exception):  # noqa: N818 - carries the file out of Keras's constructor; not an error
     def __init__(self, file: PretrainedFile) -> None:
         super().__init__(file.url)
         self.file = file
 
 
 def pretrained_file(application: Application, options: BackboneOptions) -> PretrainedFile:
-    """Which file Keras itself would fetch for this variant.
+    """Return the weights file that Keras itself would download for this variant.
 
-    Keras is asked rather than its tables copied: its constructor runs with the download intercepted, so the answer is
-    right for the version that is installed.
+    Keras's constructor runs with its download function replaced, so the answer is right for the installed version and
+    no table of Keras's is copied here.
 
     Raises:
         DataError: Keras has no ImageNet weights for these options.
     """
 
-    def asked(fname: str, origin: str, file_hash: str | None = None, **_: Any) -> str:
+    def requested(fname: str, origin: str, file_hash: str | None = None, **_: Any) -> str:
         digest = None if not file_hash else f"{'sha256' if len(file_hash) == 64 else 'md5'}:{file_hash}"
-        raise _AskedFor(PretrainedFile(origin, fname, digest))
+        raise _Requested(PretrainedFile(origin, fname, digest))
 
-    with mock.patch("keras.src.utils.file_utils.get_file", asked):
+    with mock.patch("keras.src.utils.file_utils.get_file", requested):
         try:
             _constructor(application)(
                 include_top=False,
@@ -102,8 +104,8 @@ def pretrained_file(application: Application, options: BackboneOptions) -> Pretr
                 input_shape=_pretrained_shape(application, options),
                 **_arguments(options),
             )
-        except _AskedFor as answer:
-            return answer.file
+        except _Requested as request:
+            return request.file
         except ValueError as error:
             raise DataError(
                 f"backbone.weights: {application.name} has no ImageNet weights for {_arguments(options)}: {error}; "
@@ -113,17 +115,18 @@ def pretrained_file(application: Application, options: BackboneOptions) -> Pretr
 
 
 def _pretrained_shape(application: Application, options: BackboneOptions) -> tuple[int, int, int]:
-    """As small as Keras takes it; some families have other weights, or none, for other sizes."""
+    """The smallest shape that Keras accepts; some families have other weights, or none, for other sizes."""
     fixed = {"MobileNetV3Small": 224, "MobileNetV3Large": 224, "NASNetMobile": 224, "NASNetLarge": 331}
     side = getattr(options, "weights_size", fixed.get(application.name, application.minimum))
     return (side, side, 3)
 
 
 def fold_efficientnet_rescaling(layers: Mapping[str, Any], options: BackboneOptions) -> None:  # noqa: ARG001
-    """Give EfficientNet B0-B7 the numbers that its published weights were made for.
+    """Rescale the inputs of EfficientNet B0-B7 as its published weights expect.
 
-    With ``weights="imagenet"`` Keras divides by sqrt(std) once more, behind the Normalization layer, and leaves that
-    layer out otherwise (tensorflow#62193). Here one graph serves all weights, and the factor goes into the variance.
+    With ``weights="imagenet"`` Keras adds a layer after the Normalization layer that divides by sqrt(std) once more,
+    and otherwise leaves it out (tensorflow#62193). Here one graph serves all weights, and the factor is multiplied into
+    the Normalization layer's variance.
     """
     for layer in layers.values():
         if isinstance(layer, keras.layers.Normalization):

@@ -1,4 +1,4 @@
-"""The finished model: one flat functional graph from raw RGB to logits."""
+"""Assembling the model: one flat functional graph from raw RGB to logits."""
 
 from __future__ import annotations
 
@@ -24,15 +24,20 @@ from tlkit.errors import PluginError
 from tlkit.models.graph import name_layers, operations
 from tlkit.models.weights import load_backbone_weights
 from tlkit.recipe.schema import Selection
+from tlkit.system.text import listed
+
+Padding = tuple[tuple[int, int], tuple[int, int]]
+"""Rows above and below, columns left and right."""
+_NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """What becomes of the images before the backbone: (image - mean) / deviation, a channel at a time.
+    """How the images are normalized before the backbone: (image - mean) / deviation, per channel.
 
     Args:
-        mean: of red, green and blue, in 0-255.
-        deviation: of the same, above 0.
+        mean: the means of red, green and blue, in 0-255.
+        deviation: their standard deviations, above 0.
     """
 
     mean: tuple[float, ...]
@@ -44,8 +49,8 @@ class Network:
     """A model that can be trained by phases.
 
     Args:
-        model: raw RGB (N, H, W, 3) float32 in 0-255 → float32 logits: (N, units), or (N, H, W, units).
-        blocks: the backbone's.
+        model: raw RGB (N, H, W, 3) float32 in 0-255 → float32 logits (N, units) or (N, H, W, units).
+        blocks: the backbone's blocks, from the input to the output.
         pretrained: whether the backbone's weights were loaded.
     """
 
@@ -55,12 +60,12 @@ class Network:
 
     @property
     def outline(self) -> Outline:
-        """What a schedule may know."""
+        """What a schedule may know about the network."""
         return Outline(self.blocks, self.pretrained)
 
     @property
     def block_of(self) -> Mapping[str, str]:
-        """Layer name → block name, for the backbone's layers."""
+        """Layer name → block name, for the layers of the backbone."""
         return {layer: block.name for block in self.blocks for layer in block.layers}
 
     @property
@@ -73,62 +78,51 @@ class Network:
 def build_network(
     backbone: Selection[Backbone],
     head: Selection[Head],
+    context: HeadContext,
     *,
-    task: Task,
-    classes: tuple[str, ...],
-    units: int,
-    image_size: ImageSize,
-    seed: int,
     precision: str = "float32",
     normalization: Normalization | None = None,
 ) -> Network:
-    """Build a backbone, load its weights, and build the head on its tensors.
+    """Build a backbone, load its weights, and build the head on its feature maps.
 
-    For segmentation the images are padded to a multiple of the backbone's greatest stride inside the model, and the
-    logits are resized and cropped to the images. Sets the global random seeds of Keras, NumPy and Python.
+    For segmentation the model pads the images to a multiple of the backbone's greatest stride, and resizes and crops
+    the logits to the size of the images. Sets the global random seeds of Keras, NumPy and Python.
 
     Args:
-        backbone: the recipe's choice.
-        head: the recipe's choice.
-        task: of the recipe.
-        classes: class names.
-        units: logits an image or a pixel.
-        image_size: (height, width) of the images.
-        seed: of the initial weights.
-        precision: dtype policy of the layers; the logits are float32 always.
-        normalization: by the training images' statistics; becomes the model's first layer.
+        backbone: the recipe's backbone and its options.
+        head: the recipe's head and its options.
+        context: task, classes, units and seed; ``image_size`` is that of the images, before padding.
+        precision: dtype policy of the layers; the logits are always float32.
+        normalization: statistics of the training images, for the model's first layer; None for raw RGB.
 
     Raises:
         DataError: the images are too small, or the weights don't fit.
-        PluginError: the backbone or the head returned what its contract does not allow.
+        PluginError: the backbone or the head returned something that its contract does not allow.
     """
-    keras.utils.set_random_seed(seed)
+    image_size, segmentation = context.image_size, context.task == "segmentation"
+    keras.utils.set_random_seed(context.seed)
     with _policy(precision):
         images = keras.Input((*image_size, 3), name="images", dtype="float32")
-        padding = _padding(image_size, task, backbone)
+        padding = _padding(image_size, backbone) if segmentation else _NO_PADDING
         padded_size = (image_size[0] + sum(padding[0]), image_size[1] + sum(padding[1]))
-        padded = images
-        if normalization is not None:
-            variance = [deviation**2 for deviation in normalization.deviation]
-            padded = keras.layers.Normalization(
-                mean=normalization.mean, variance=variance, dtype="float32", name="input_normalization"
-            )(images)
-        if padded_size != image_size:
-            padded = keras.layers.ZeroPadding2D(padding, name="input_padding")(padded)
-        context = BackboneContext(padded_size, seed, standardized=normalization is not None)
-        built = backbone.record.build(padded, context, backbone.options)
+        inputs = _padded(images if normalization is None else _normalized(images, normalization), padding)
+        built = backbone.record.build(
+            inputs,
+            BackboneContext(padded_size, context.seed, standardized=normalization is not None),
+            backbone.options,
+        )
         _check_backbone(backbone.record.name, built)
         encoder = _model(f'backbone "{backbone.record.name}"', images, built.features[max(built.features)])
         blocks = _complete_blocks(backbone.record.name, built.blocks, encoder, name_layers(encoder, "backbone_"))
         pretrained = load_backbone_weights(encoder, backbone.record, backbone.options)
         features = dict(built.features)
-        if task == "segmentation":
+        if segmentation:
             features = {stride: _on_grid(tensor, stride, padded_size) for stride, tensor in features.items()}
-        # The head begins alike whatever the backbone drew before.
-        keras.utils.set_random_seed(seed)
-        logits = head.record.build(features, HeadContext(task, classes, units, padded_size, seed), head.options)
-        _check_logits(head.record.name, logits, task, units)
-        if task == "segmentation":
+        # The head starts from the same weights however many random numbers the backbone drew.
+        keras.utils.set_random_seed(context.seed)
+        logits = head.record.build(features, replace(context, image_size=padded_size), head.options)
+        _check_logits(head.record.name, logits, context.task, context.units)
+        if segmentation:
             logits = _to_images(logits, padded_size, padding)
         logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
         model = _model(f'head "{head.record.name}"', images, logits)
@@ -146,18 +140,14 @@ def _policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _padding(
-    image_size: ImageSize, task: Task, backbone: Selection[Backbone]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows above and below, columns left and right, that make the size a multiple of the greatest stride.
+def _padding(image_size: ImageSize, backbone: Selection[Backbone]) -> Padding:
+    """Return the padding that makes the size a multiple of the backbone's greatest stride.
 
-    The stride is only known of what is built, so the backbone is built once on a size that divides by 64.
+    The stride is only known once the backbone is built, so it is built on a size that is divisible by 64 first.
     """
-    if task == "classification":
-        return ((0, 0), (0, 0))
     rounded = (-(-image_size[0] // 64) * 64, -(-image_size[1] // 64) * 64)
     if rounded == image_size:
-        return ((0, 0), (0, 0))
+        return _NO_PADDING
     probe = keras.Input((max(rounded[0], 128), max(rounded[1], 128), 3))
     shape = (int(probe.shape[1]), int(probe.shape[2]))
     stride = max(backbone.record.build(probe, BackboneContext(shape, 0), backbone.options).features)
@@ -165,18 +155,31 @@ def _padding(
     return ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
 
 
+def _normalized(images: Any, normalization: Normalization) -> Any:
+    variance = [deviation**2 for deviation in normalization.deviation]
+    return keras.layers.Normalization(
+        mean=normalization.mean, variance=variance, dtype="float32", name="input_normalization"
+    )(images)
+
+
+def _padded(images: Any, padding: Padding) -> Any:
+    if padding == _NO_PADDING:
+        return images
+    return keras.layers.ZeroPadding2D(padding, name="input_padding")(images)
+
+
 def _on_grid(tensor: Any, stride: int, size: ImageSize) -> Any:
-    """A feature map at exactly size/stride: backbones with valid padding (Xception, Inception) are a little off."""
-    wanted = (size[0] // stride, size[1] // stride)
-    if tuple(tensor.shape[1:3]) == wanted:
+    """Resize a feature map to exactly size/stride: with valid padding (Xception, Inception) it is slightly smaller."""
+    expected = (size[0] // stride, size[1] // stride)
+    if tuple(tensor.shape[1:3]) == expected:
         return tensor
-    return keras.layers.Resizing(*wanted, interpolation="bilinear", name=f"grid_stride{stride}")(tensor)
+    return keras.layers.Resizing(*expected, interpolation="bilinear", name=f"grid_stride{stride}")(tensor)
 
 
-def _to_images(logits: Any, padded_size: ImageSize, padding: tuple[tuple[int, int], tuple[int, int]]) -> Any:
+def _to_images(logits: Any, padded_size: ImageSize, padding: Padding) -> Any:
     if tuple(logits.shape[1:3]) != padded_size:
         logits = keras.layers.Resizing(*padded_size, interpolation="bilinear", name="logits_upsampling")(logits)
-    if any(sum(sides) for sides in padding):
+    if padding != _NO_PADDING:
         logits = keras.layers.Cropping2D(padding, name="logits_cropping")(logits)
     return logits
 
@@ -194,7 +197,7 @@ def _check_backbone(name: str, built: Any) -> None:
 def _complete_blocks(
     name: str, blocks: tuple[Block, ...], encoder: Any, renamed: Mapping[str, str]
 ) -> tuple[Block, ...]:
-    """The blocks under the layers' final names, with the layers without weights that were left out."""
+    """Return the blocks with the layers' final names, and with the layers without weights that they left out."""
     block_of: dict[str, str] = {}
     for block in blocks:
         for old in block.layers:
@@ -205,8 +208,8 @@ def _complete_blocks(
     missing = [layer.name for layer in encoder.layers if layer.weights and layer.name not in block_of]
     if missing:
         raise PluginError(
-            f'backbone "{name}": every layer with weights belongs to exactly one block; '
-            f"in none: {', '.join(missing[:5])}"
+            f'backbone "{name}": every layer with weights must be in exactly one block; '
+            f"in no block: {listed(missing, 5)}"
         )
     members: dict[str, list[str]] = {block.name: [] for block in blocks}
     current = blocks[0].name
@@ -221,7 +224,7 @@ def _model(what: str, images: Any, outputs: Any) -> Any:
     try:
         return keras.Model(images, outputs, name="tlkit")
     except ValueError as error:
-        raise PluginError(f"{what}: what it returned makes no model of the images: {error}") from error
+        raise PluginError(f"{what}: no model can be made from the images and what it returned: {error}") from error
 
 
 def _check_logits(name: str, logits: Any, task: Task, units: int) -> None:

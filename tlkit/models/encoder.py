@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras import layers
@@ -10,21 +9,20 @@ from keras import layers
 from tlkit.contracts import BackboneContext, Block, BuiltBackbone
 
 
-def build_small_encoder(images: Any, ctx: BackboneContext, filters: Sequence[int], convs: int) -> BuiltBackbone:
-    """Stages of 3x3 convolution, BatchNorm and ReLU; the first convolution of each stage has stride 2.
+def build_small_encoder(images: Any, ctx: BackboneContext, options: Any) -> BuiltBackbone:
+    """Build stages of 3x3 convolution, BatchNorm and ReLU; the first convolution of each stage has stride 2.
 
     Args:
         images: symbolic (N, H, W, 3), RGB in 0-255.
-        ctx: what the encoder is built for.
-        filters: channels of each stage.
-        convs: convolutions a stage.
+        ctx: what the encoder is built for; standardized images are not rescaled.
+        options: ``filters``, the channels of each stage, and ``convs``, the convolutions per stage.
     """
     x = images if ctx.standardized else layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(images)
     features = {}
     blocks = []
-    for number, channels in enumerate(filters, 1):
+    for number, channels in enumerate(options.filters, 1):
         names = []
-        for conv in range(1, convs + 1):
+        for conv in range(1, options.convs + 1):
             prefix = f"block{number}_conv{conv}"
             stride = 2 if conv == 1 else 1
             x = layers.Conv2D(channels, 3, stride, "same", use_bias=False, kernel_initializer="he_normal", name=prefix)(

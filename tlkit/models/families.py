@@ -13,11 +13,11 @@ class Application:
     """A model of keras.applications.
 
     Args:
-        name: the Keras name.
+        name: its name in keras.applications.
         family: its module in keras.applications.
-        preprocessing: which of Keras's three kinds it needs; ``inside``: the network does it itself.
-        summary: one line, with the paper.
-        minimum: smallest height and width that Keras takes without the top.
+        preprocessing: which of Keras's three kinds of preprocessing it needs; ``inside``: the network does it itself.
+        summary: one line that names the paper.
+        minimum: the smallest height and width in pixels that Keras accepts without the top.
     """
 
     name: str
@@ -105,7 +105,7 @@ BLOCKS: dict[str, tuple[tuple[str, str], ...]] = {
         (r".*_(?:pre)?stem", "stem"),
     ),
 }
-"""Family → (pattern at the beginning of a layer's name, its block). NASNet's names tell nothing: blocks by stride."""
+"""Family → (pattern at the start of a layer's name, its block). NASNet's layer names don't tell: blocks by stride."""
 
 ENDS_BLOCK = ("inception_v3", "inception_resnet_v2")
-"""Families in which the matching layer is the last of its block, not the first: unmatched layers go to the next."""
+"""Families in which the matching layer is the last of its block, so that unmatched layers belong to the next match."""

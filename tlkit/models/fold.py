@@ -1,7 +1,7 @@
 """Folding BatchNormalization into the layer before it, for inference: the same function in fewer operations.
 
-In inference BatchNormalization is a scale and a shift of each channel, which a convolution or dense layer in front of
-it can do with its own weights (Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2).
+In inference BatchNormalization scales and shifts each channel, which the convolution or dense layer before it can do
+with its own weights (Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2).
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _KERNELS = {
     keras.layers.SeparableConv2D: "pointwise_kernel",
     keras.layers.Dense: "kernel",
 }
-"""The layers that can take a scale and a shift → the weight whose last axes are the output channels."""
+"""Layers that can absorb a scale and a shift → the weight whose last axes are the output channels."""
 
 
 class Folded(keras.layers.Layer):  # type: ignore[misc]
-    """Stands where a BatchNormalization stood, and gives on what it is given."""
+    """Takes the place of a folded BatchNormalization and returns its inputs."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
-        """The inputs."""
+        """Return the inputs."""
         return inputs
 
 
 def fold_batch_norm(model: Any) -> Any:
-    """A copy of a model for inference, its BatchNormalization folded into the layers before, as the weights are now.
+    """Copy a model for inference, with each BatchNormalization folded into the layer before it.
 
     Args:
-        model: a flat functional model; it is not changed.
+        model: a flat functional model; it is not changed, and later changes of its weights don't reach the copy.
 
     Returns:
-        a functional model of the same inputs and outputs; outputs agree to about 1e-6 relative in float32. Where
-        nothing can be folded, the model itself.
+        a functional model with the same inputs and outputs; outputs agree to about 1e-6 relative in float32. The model
+        itself if nothing can be folded.
     """
     pairs = _pairs(model)
     if not pairs:
@@ -49,7 +49,7 @@ def fold_batch_norm(model: Any) -> Any:
         if layer.name in folded:
             return Folded(name=layer.name, dtype=layer.dtype_policy)
         config = layer.get_config()
-        # All are assigned; drawing random ones first takes time.
+        # Every weight is assigned below; random initial values would only cost time.
         config |= {key: "zeros" for key, value in config.items() if key.endswith("_initializer") and value is not None}
         if layer.name in pairs:
             config["use_bias"] = True
@@ -65,32 +65,32 @@ def fold_batch_norm(model: Any) -> Any:
 
 
 def _pairs(model: Any) -> dict[str, Any]:
-    """The name of each layer that a BatchNormalization can be folded into → that BatchNormalization."""
-    makers: dict[int, Any] = {}
-    takers: dict[int, int] = {id(tensor): 1 for tensor in flat(model.outputs)}
+    """Layer name → the BatchNormalization that can be folded into this layer."""
+    producers: dict[int, Any] = {}
+    consumers: dict[int, int] = {id(tensor): 1 for tensor in flat(model.outputs)}
     for operation in operations(model):
         for tensor in inputs_of(operation):
-            takers[id(tensor)] = takers.get(id(tensor), 0) + 1
+            consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
         for tensor in flat(operation.output):
-            makers[id(tensor)] = operation
-    found = {}
+            producers[id(tensor)] = operation
+    pairs = {}
     for norm in operations(model):
         if type(norm) is not keras.layers.BatchNormalization:
             continue
         (tensor,) = inputs_of(norm)
-        layer = makers.get(id(tensor))
+        layer = producers.get(id(tensor))
         if (
             layer is not None
             and type(layer) in _KERNELS
-            and takers[id(tensor)] == 1
+            and consumers[id(tensor)] == 1
             and layer.activation is keras.activations.linear
             and getattr(layer, "data_format", "channels_last") == "channels_last"
             and norm.axis in (-1, len(tensor.shape) - 1)
         ):
-            found[layer.name] = norm
-    # A layer that is shared has other readers than those of its first output.
-    called = calls(model) if found else {}
-    return {name: norm for name, norm in found.items() if called[name] == called[norm.name] == 1}
+            pairs[layer.name] = norm
+    # A shared layer has consumers besides those of its first output.
+    called = calls(model) if pairs else {}
+    return {name: norm for name, norm in pairs.items() if called[name] == called[norm.name] == 1}
 
 
 def _assign(new: Any, layer: Any, norm: Any) -> None:
@@ -102,12 +102,11 @@ def _assign(new: Any, layer: Any, norm: Any) -> None:
     shift = values(norm.beta, 0.0) - values(norm.moving_mean, 0.0) * scale
     name = _KERNELS[type(layer)]
     for variable in layer.weights:
-        ours = getattr(new, variable.name)
-        kept = values(variable, 0.0)
+        value = values(variable, 0.0)
         if variable.name == name:
             # A depthwise kernel has its output channels in two axes.
-            axes = kept.shape[2:] if isinstance(layer, keras.layers.DepthwiseConv2D) else kept.shape[-1:]
-            kept = kept * scale.reshape(axes)
+            axes = value.shape[2:] if isinstance(layer, keras.layers.DepthwiseConv2D) else value.shape[-1:]
+            value = value * scale.reshape(axes)
         if variable.name != "bias":
-            ours.assign(kept)
+            getattr(new, variable.name).assign(value)
     new.bias.assign(values(layer.bias if layer.use_bias else None, 0.0) * scale + shift)

@@ -18,17 +18,18 @@ from tlkit.errors import PluginError, RunError
 from tlkit.models.assemble import Network
 from tlkit.models.graph import flat, inputs_of, operations
 from tlkit.models.joins import split_joins
+from tlkit.system.text import listed
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A phase's split of the model.
+    """A model split for a phase.
 
     Args:
-        variables: those that train, in the model's order.
-        factors: the factor on the learning rate of each.
-        frozen_part: images → the tensors at the cut, to be run with ``training=False``; None: nothing is frozen.
-        live_part: those tensors, or the images, → logits; to be run with ``training=True``.
+        variables: the variables that train, in the model's order.
+        factors: the factor on the learning rate of each variable.
+        frozen_part: images → the tensors at the cut, to be called with ``training=False``; None: nothing is frozen.
+        live_part: those tensors, or the images, → logits; to be called with ``training=True``.
     """
 
     variables: tuple[Any, ...]
@@ -39,7 +40,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class FreezeRow:
-    """A variable in a phase: whether it should change and whether it did."""
+    """A variable in a phase: whether it may change, and whether it did."""
 
     layer: str
     variable: str
@@ -51,7 +52,7 @@ class FreezeError(RunError):
     """A frozen variable moved.
 
     Attributes:
-        rows: the whole table.
+        rows: the whole table, one row per variable.
     """
 
     def __init__(self, message: str, rows: Sequence[FreezeRow]) -> None:
@@ -59,8 +60,17 @@ class FreezeError(RunError):
         self.rows = tuple(rows)
 
 
+def trainable_variables(network: Network, phase: Phase) -> tuple[Any, ...]:
+    """Return the variables that gradients train in a phase, in the model's order.
+
+    Raises:
+        PluginError: the phase names a block that the backbone does not have.
+    """
+    return tuple(variable for _, variable in _trained_by_layer(network, phase))
+
+
 def prepare(network: Network, phase: Phase) -> Prepared:
-    """Set the ``trainable`` flags of a phase and split the model at the frozen region's border.
+    """Split the model for a phase, without changing it; ``apply_flags`` makes it ready to train.
 
     The live region is every layer that trains and everything behind one; the head always trains. The rest is frozen:
     it runs in inference mode, dropout and BatchNorm included.
@@ -68,30 +78,56 @@ def prepare(network: Network, phase: Phase) -> Prepared:
     Raises:
         PluginError: the phase names a block that the backbone does not have.
     """
-    known = network.outline.names
-    unknown = [name for name in (*phase.blocks, *phase.block_factors) if name not in known]
-    if unknown:
-        raise PluginError(f"phase {phase.name}: no block {', '.join(unknown)}; the backbone has {', '.join(known)}")
     block_of = network.block_of
-    variables: list[Any] = []
-    factors: list[float] = []
+    trained = _trained_by_layer(network, phase)
+    factors = tuple(phase.block_factors.get(block_of.get(owner, ""), 1.0) for owner, _ in trained)
+    return Prepared(tuple(variable for _, variable in trained), factors, *_cut(network, phase))
+
+
+def apply_flags(network: Network, phase: Phase) -> None:
+    """Set the ``trainable`` flag of every layer for a phase. Nothing else in tlkit sets it.
+
+    Raises:
+        PluginError: the phase names a block that the backbone does not have.
+    """
+    _check_blocks(network, phase)
+    for layer in network.model.layers:
+        if isinstance(layer, keras.Model):
+            layer.trainable = True
     for owner, layer in _leaves(network.model):
-        trained = _trained(owner, layer, network, phase)
         # BatchNorm normalises with its moving statistics, in training too, exactly when it is not trainable.
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = _statistics_move(owner, network, phase)
         else:
-            layer.trainable = bool(trained)
-        variables += trained
-        factors += [phase.block_factors.get(block_of.get(owner, ""), 1.0)] * len(trained)
-    return Prepared(tuple(variables), tuple(factors), *_cut(network, phase))
+            layer.trainable = bool(_trained(owner, layer, network, phase))
+
+
+def updates_statistics(network: Network, phase: Phase) -> bool:
+    """Return whether any BatchNormalization layer updates its moving statistics in a phase."""
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization) and _statistics_move(owner, network, phase)
+        for owner, layer in _leaves(network.model)
+    )
+
+
+def _check_blocks(network: Network, phase: Phase) -> None:
+    known = network.outline.names
+    unknown = [name for name in (*phase.blocks, *phase.block_factors) if name not in known]
+    if unknown:
+        raise PluginError(f"phase {phase.name}: no block {', '.join(unknown)}; the backbone has {', '.join(known)}")
+
+
+def _trained_by_layer(network: Network, phase: Phase) -> list[tuple[str, Any]]:
+    """Return the variables that gradients train, each with the name of the flat model's layer that it belongs to."""
+    _check_blocks(network, phase)
+    leaves = _leaves(network.model)
+    return [(owner, variable) for owner, layer in leaves for variable in _trained(owner, layer, network, phase)]
 
 
 def _leaves(model: Any, owner: str | None = None) -> Iterator[tuple[str, Any]]:
-    """The leaf layers in graph order, each with the name of the flat model's layer that it is or belongs to."""
+    """Yield the leaf layers in graph order, each with the name of the flat model's layer that it is or belongs to."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            layer.trainable = True
             yield from _leaves(layer, owner or layer.name)
         else:
             yield owner or layer.name, layer
@@ -103,26 +139,24 @@ def _in_play(owner: str, network: Network, phase: Phase) -> bool:
 
 
 def _statistics_move(owner: str, network: Network, phase: Phase) -> bool:
-    """Whether a BatchNormalization layer trains as a whole."""
+    """Return whether a BatchNormalization layer trains as a whole."""
     return _in_play(owner, network, phase) and (owner not in network.block_of or phase.batch_norm == "train")
 
 
 def _trained(owner: str, layer: Any, network: Network, phase: Phase) -> list[Any]:
-    """The layer's variables that gradients train."""
+    """Return the variables of a layer that gradients train."""
     if not _in_play(owner, network, phase) or isinstance(layer, keras.layers.Normalization):
         return []
     if isinstance(layer, keras.layers.BatchNormalization):
         if owner in network.block_of and phase.batch_norm == "frozen":
             return []
         return [each for each in (layer.gamma, layer.beta) if each is not None]
-    before, layer.trainable = layer.trainable, True
-    trained = list(layer.trainable_variables)
-    layer.trainable = before
-    return trained
+    # Keras clears the flag of every variable of a frozen layer; the tf.Variable keeps the one it was created with.
+    return [variable for variable in layer.variables if variable.value.trainable]
 
 
 def _live(network: Network, phase: Phase) -> list[Any]:
-    """The operations that train or stand behind one that does, in graph order."""
+    """Return the operations that train, and those that depend on one that does, in graph order."""
     live: list[Any] = []
     tensors: set[int] = set()
     for operation in operations(network.model):
@@ -147,26 +181,23 @@ def _cut(network: Network, phase: Phase) -> tuple[Any | None, Any]:
     return keras.Model(model.input, tensors, name="frozen_part"), split_joins(live_part)
 
 
-# The proof --------------------------------------------------------------------------------------------------------
-
-
 def keyed_variables(model: Any) -> dict[str, Any]:
-    """``layer/variable`` → variable, of every variable of a flat model, states of random generators included."""
-    found: dict[str, Any] = {}
+    """Return every variable of a flat model by the key ``layer/variable``, states of random generators included."""
+    variables: dict[str, Any] = {}
     for layer in model.layers:
         for variable in layer.variables:
             path = variable.path.split("/", 1)[-1] if "/" in variable.path else variable.path
             key = f"{layer.name}/{path}"
             number = 1
-            while key in found:
+            while key in variables:
                 number += 1
                 key = f"{layer.name}/{path}_{number}"
-            found[key] = variable
-    return found
+            variables[key] = variable
+    return variables
 
 
 def digests(model: Any) -> dict[str, str]:
-    """The key of every variable, as in ``keyed_variables``, → SHA-256 of its bytes."""
+    """Return the SHA-256 of every variable's bytes, by the keys of ``keyed_variables``."""
     return {
         key: hashlib.sha256(keras.ops.convert_to_numpy(variable).tobytes()).hexdigest()
         for key, variable in keyed_variables(model).items()
@@ -174,10 +205,10 @@ def digests(model: Any) -> dict[str, str]:
 
 
 def expected_changes(network: Network, phase: Phase) -> dict[str, bool]:
-    """The key of every variable → whether the phase may change it.
+    """Return whether the phase may change a variable, for every key of ``keyed_variables``.
 
-    That is what trains, the moving statistics where BatchNorm trains, and in the live region the states of random
-    generators (dropout).
+    A phase changes the variables that train, the moving statistics of BatchNorm layers that train, and the states of
+    random generators (dropout) in the live region.
     """
     live = {operation.name for operation in _live(network, phase)}
     may_change: set[int] = set()
@@ -192,10 +223,18 @@ def expected_changes(network: Network, phase: Phase) -> dict[str, bool]:
 
 
 def prove(network: Network, phase: Phase, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[FreezeRow, ...]:
-    """Compare the digests of every variable from before and after a phase.
+    """Check that a phase changed only variables that it may change.
+
+    Args:
+        network: the trained network.
+        phase: the phase that ended.
+        before, after: the digests of every variable before and after the phase.
+
+    Returns:
+        One row per variable.
 
     Raises:
-        FreezeError: a variable moved that must not; the table is in its ``rows``.
+        FreezeError: a frozen variable changed; its ``rows`` are the table.
     """
     rows = []
     for key, should in expected_changes(network, phase).items():
@@ -203,10 +242,9 @@ def prove(network: Network, phase: Phase, before: Mapping[str, str], after: Mapp
         rows.append(FreezeRow(layer, variable, should, before[key] != after[key]))
     moved = [f"{row.layer}/{row.variable}" for row in rows if row.changed and not row.should_change]
     if moved:
-        more = f" and {len(moved) - 8} more" if len(moved) > 8 else ""
         raise FreezeError(
-            f"phase {phase.name}: {len(moved)} frozen variables changed: {', '.join(moved[:8])}{more}. "
-            "This is a bug of tlkit or of a plugin; freeze.csv has the whole table",
+            f"phase {phase.name}: {len(moved)} frozen variables changed: {listed(moved)}. "
+            "This is a bug in tlkit or in a plugin; freeze.csv has the whole table",
             rows,
         )
     return tuple(rows)

@@ -1,4 +1,4 @@
-"""Reading a functional graph: strides, the tensors that all paths go through, and stretches of layers."""
+"""Reading a functional graph: strides, the tensors that every path passes through, and blocks of layers."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ _EDGES = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
 
 
 def flat(structure: Any) -> list[Any]:
-    """The tensors of a nested structure as a list."""
+    """Return the tensors of a nested structure as a list."""
     return list(keras.tree.flatten(structure))
 
 
 def operations(model: Any) -> list[Any]:
-    """The operations of a functional model, inputs first; every operation stands behind those that feed it."""
+    """Return the operations of a functional model, inputs first; each comes after those that feed it."""
     return list(model.operations)
 
 
 def inputs_of(operation: Any) -> list[Any]:
-    """The tensors that an operation was first called on."""
+    """Return the tensors that an operation was first called on."""
     return [] if isinstance(operation, keras.layers.InputLayer) else flat(operation.input)
 
 
 def calls(model: Any) -> dict[str, int]:
-    """How often a functional model calls each of its operations, by name; its layers may be called by others too."""
+    """Return how often a functional model calls each of its operations, by name; calls of other models don't count."""
     return {each["name"]: len(each["inbound_nodes"]) for each in model.get_config()["layers"]}
 
 
 def strides(model: Any) -> dict[int, int]:
-    """The stride, in input pixels, of every tensor of a model.
+    """Return the stride, in input pixels, of every tensor of a model.
 
     Returns:
-        ``id`` of a tensor → stride: the product of the strides of the layers on the way from the input.
+        ``id`` of a tensor → stride: the product of the strides of the layers between the input and it.
     """
-    found: dict[int, int] = {}
+    stride_of: dict[int, int] = {}
     for operation in operations(model):
-        stride = max((found.get(id(tensor), 1) for tensor in inputs_of(operation)), default=1)
+        stride = max((stride_of.get(id(tensor), 1) for tensor in inputs_of(operation)), default=1)
         stride *= _step(operation)
         for tensor in flat(operation.output):
-            found[id(tensor)] = stride
-    return found
+            stride_of[id(tensor)] = stride
+    return stride_of
 
 
 def _step(operation: Any) -> int:
@@ -67,40 +67,40 @@ def _step(operation: Any) -> int:
 
 
 def bottlenecks(model: Any) -> set[int]:
-    """The ``id``s of the tensors that every path from the input to the output goes through."""
+    """Return the ``id``s of the tensors that every path from the input to the output passes through."""
     order = operations(model)
-    waiting: dict[int, int] = {}
+    uses_left: dict[int, int] = {}
     for operation in order:
         for tensor in inputs_of(operation):
-            waiting[id(tensor)] = waiting.get(id(tensor), 0) + 1
+            uses_left[id(tensor)] = uses_left.get(id(tensor), 0) + 1
     for tensor in flat(model.output):
-        waiting[id(tensor)] = waiting.get(id(tensor), 0) + 1
+        uses_left[id(tensor)] = uses_left.get(id(tensor), 0) + 1
     open_tensors: set[int] = set()
-    found: set[int] = set()
+    narrow: set[int] = set()
     for operation in order:
         for tensor in inputs_of(operation):
-            waiting[id(tensor)] -= 1
-            if waiting[id(tensor)] == 0:
+            uses_left[id(tensor)] -= 1
+            if uses_left[id(tensor)] == 0:
                 open_tensors.discard(id(tensor))
-        made = [id(tensor) for tensor in flat(operation.output)]
-        open_tensors |= {tensor for tensor in made if waiting.get(tensor)}
-        if open_tensors == set(made[:1]):
-            found.add(made[0])
-    return found
+        outputs = [id(tensor) for tensor in flat(operation.output)]
+        open_tensors |= {tensor for tensor in outputs if uses_left.get(tensor)}
+        if open_tensors == set(outputs[:1]):
+            narrow.add(outputs[0])
+    return narrow
 
 
 def feature_maps(model: Any) -> dict[int, Any]:
-    """The last feature map at each stride from 2 on.
+    """Return the last feature map at each stride from 2 on.
 
-    That is the last tensor at the stride that all paths go through; where a stride has none (NASNet's cells take the
-    two cells before), the last tensor at that stride. The greatest stride is the model's output.
+    That is the last tensor of the stride that every path passes through; if a stride has none (NASNet's cells take the
+    outputs of the two cells before), the last tensor of that stride. The greatest stride is the model's output.
 
     Returns:
         stride → symbolic tensor (N, h, w, channels).
     """
     stride_of, narrow = strides(model), bottlenecks(model)
     height, width = flat(model.input)[0].shape[1:3]
-    through: dict[int, Any] = {}
+    narrowest: dict[int, Any] = {}
     last: dict[int, Any] = {}
     for operation in operations(model):
         tensor = flat(operation.output)[0]
@@ -111,19 +111,19 @@ def feature_maps(model: Any) -> dict[int, Any]:
             continue
         last[stride] = tensor
         if id(tensor) in narrow:
-            through[stride] = tensor
+            narrowest[stride] = tensor
     output = flat(model.output)[0]
-    found = {**last, **through, stride_of[id(output)]: output}
-    return {stride: found[stride] for stride in sorted(found) if stride <= stride_of[id(output)]}
+    maps = {**last, **narrowest, stride_of[id(output)]: output}
+    return {stride: maps[stride] for stride in sorted(maps) if stride <= stride_of[id(output)]}
 
 
 def name_layers(model: Any, prefix: str) -> dict[str, str]:
-    """Give the layers that Keras named by a global counter names that are the same in every process.
+    """Rename layers that Keras named by its global counter, so that their names are the same in every process.
 
-    Keras numbers ``conv2d_7`` over all models of a process, so a second model would have other names.
+    Keras counts ``conv2d_7`` across all models of a process, so a second model would get other names.
 
     Returns:
-        old name → new name, of the layers that got one.
+        old name → new name of the renamed layers.
     """
     renamed: dict[str, str] = {}
     taken = {operation.name for operation in operations(model) if not _automatic(operation)}
@@ -147,28 +147,28 @@ def _automatic(operation: Any) -> bool:
 
 
 def snake_case(name: str) -> str:
-    """A class's name as Keras derives the names of its layers, and their places in a weights file, from it."""
+    """Convert a class name as Keras does for the names of layers and for their paths in a weights file."""
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def blocks_by_name(model: Any, patterns: Iterable[tuple[str, str]], *, last_layer_matches: bool) -> tuple[Block, ...]:
-    """Sort the layers into blocks by patterns on their names.
+    """Group the layers into blocks by patterns of their names.
 
     Args:
         model: the backbone as a functional model.
-        patterns: (regular expression at the beginning of a layer's name, the block's name).
-        last_layer_matches: unmatched layers belong to the block of the next match, else to that of the one before.
+        patterns: (regular expression for the start of a layer's name, the block's name); the first that matches counts.
+        last_layer_matches: assign unmatched layers to the block of the next match, not of the one before.
     """
     layers = [op for op in operations(model) if not isinstance(op, keras.layers.InputLayer)]
     compiled = [(re.compile(pattern), name) for pattern, name in patterns]
     own: list[str | None] = []
     for layer in layers:
         matches = (
-            found.expand(name) if "\\" in name else name
+            match.expand(name) if "\\" in name else name
             for pattern, name in compiled
-            if (found := pattern.match(layer.name))
+            if (match := pattern.match(layer.name))
         )
         own.append(next(matches, None))
     names = _fill(own[::-1])[::-1] if last_layer_matches else _fill(own)
@@ -176,7 +176,7 @@ def blocks_by_name(model: Any, patterns: Iterable[tuple[str, str]], *, last_laye
 
 
 def blocks_by_stride(model: Any) -> tuple[Block, ...]:
-    """Sort the layers into blocks ``stride2``, ``stride4``, … by the stride of what they put out."""
+    """Group the layers into blocks ``stride2``, ``stride4``, … by the stride of their outputs."""
     layers = [op for op in operations(model) if not isinstance(op, keras.layers.InputLayer)]
     stride_of = strides(model)
     return _blocks(model, layers, [f"stride{max(stride_of[id(flat(layer.output)[0])], 2)}" for layer in layers])
@@ -199,14 +199,18 @@ def _blocks(model: Any, layers: Sequence[Any], names: Sequence[str]) -> tuple[Bl
 
 
 def named_blocks(model: Any, members: Mapping[str, Sequence[Any]]) -> tuple[Block, ...]:
-    """Blocks of layers, each with the stride at which most of its layers work, the greater of two.
+    """Return blocks of layers, each with the stride of most of its layers; of two as frequent ones, the greater.
 
-    Not that of its last layer: ResNet v2 and DenseNet halve the size at the end of a stage, others at its beginning.
+    Not the stride of its last layer: ResNet v2 and DenseNet halve the size at the end of a stage, others at its start.
+
+    Args:
+        model: the backbone as a functional model.
+        members: block name → its layers, in order.
     """
     stride_of = strides(model)
     blocks = []
     for name, layers in members.items():
-        found = [stride_of[id(flat(layer.output)[0])] for layer in layers]
-        most = max(found, key=lambda stride: (found.count(stride), stride))
-        blocks.append(Block(name, tuple(layer.name for layer in layers), most))
+        layer_strides = [stride_of[id(flat(layer.output)[0])] for layer in layers]
+        stride = max(layer_strides, key=lambda stride: (layer_strides.count(stride), stride))
+        blocks.append(Block(name, tuple(layer.name for layer in layers), stride))
     return tuple(blocks)

@@ -1,8 +1,8 @@
-"""Convolutions over a join of a frozen and a trained feature map, without the gradient of what is frozen.
+"""Convolutions over a concatenation of a frozen and a trained feature map, without the frozen one's gradient.
 
-A convolution of two joined feature maps is the sum of the convolutions of each with its own part of the kernel. As one
-convolution its backward pass has the gradient of every joined channel, also of those from the frozen part, which nobody
-asks for: in a U-Net on ResNet50 those are up to four fifths of them.
+A convolution of two concatenated feature maps is the sum of the convolutions of each with its own part of the kernel.
+As one convolution its backward pass computes the gradient of every channel, including those from the frozen part, which
+is never used: in a U-Net on ResNet50 that is up to four fifths of them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tlkit.models.graph import calls, flat, inputs_of, operations
 
 
 class ConvolutionByParts(keras.layers.Layer):  # type: ignore[misc]
-    """What a convolution makes of two feature maps that are joined, with that layer's own weights.
+    """Applies a convolution to two feature maps as if they were concatenated, with that layer's own weights.
 
     Args:
-        convolution: a ``Conv2D`` that is built, channels last, without groups.
-        first: channels of the first feature map.
+        convolution: a built ``Conv2D``, channels last, without groups.
+        first: the number of channels of the first feature map.
     """
 
     def __init__(self, convolution: Any, first: int) -> None:
@@ -30,27 +30,27 @@ class ConvolutionByParts(keras.layers.Layer):  # type: ignore[misc]
         self.built = True
 
     def call(self, feature_maps: Sequence[Any]) -> Any:
-        """float (N, h, w, filters) of two (N, H, W, channels)."""
+        """Convolve two feature maps (N, H, W, channels); returns float (N, h, w, filters)."""
         layer, (one, other) = self.convolution, feature_maps
         kernels = keras.ops.split(layer.kernel, [self._first], axis=2)
         outputs = layer.convolution_op(one, kernels[0]) + layer.convolution_op(other, kernels[1])
         return layer.activation(outputs + layer.bias if layer.use_bias else outputs)
 
     def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """(N, h, w, filters)."""
+        """Return (N, h, w, filters)."""
         one, other = input_shape
         return tuple(self.convolution.compute_output_shape((*one[:-1], one[-1] + other[-1])))  # type: ignore[operator]
 
 
 def split_joins(live_part: Any) -> Any:
-    """A phase's live part with each convolution over a frozen and a trained feature map computed by parts.
+    """Compute each convolution over a frozen and a trained feature map by parts.
 
     Args:
-        live_part: a flat functional model whose inputs are what the frozen part puts out.
+        live_part: a phase's live part: a flat functional model whose inputs are the outputs of the frozen part.
 
     Returns:
-        a functional model of the same inputs and outputs and of the same layers, but for those convolutions, whose
-        weights it uses; logits agree to about 1e-6 relative in float32. Without any, the live part itself.
+        a functional model with the same inputs, outputs and layers, except for those convolutions, whose weights it
+        uses; logits agree to about 1e-6 relative in float32. The live part itself if it has no such convolution.
     """
     joins = _joins(live_part)
     if not joins:
@@ -72,30 +72,31 @@ def split_joins(live_part: Any) -> Any:
 
 
 def _joins(live_part: Any) -> dict[str, Any]:
-    """The name of each convolution that can be computed by parts → the ``Concatenate`` before it."""
+    """Name of a convolution that can be computed by parts → the ``Concatenate`` before it."""
     frozen = {id(tensor) for tensor in flat(live_part.inputs)}
-    takers: dict[int, list[Any]] = {id(tensor): [live_part] for tensor in flat(live_part.outputs)}
+    consumers: dict[int, list[Any]] = {id(tensor): [live_part] for tensor in flat(live_part.outputs)}
     for operation in operations(live_part):
         for tensor in inputs_of(operation):
-            takers.setdefault(id(tensor), []).append(operation)
-    found: dict[str, Any] = {}
+            consumers.setdefault(id(tensor), []).append(operation)
+    joins: dict[str, Any] = {}
     for join in operations(live_part):
         if type(join) is not keras.layers.Concatenate:
             continue
         inputs = inputs_of(join)
-        behind = takers.get(id(join.output), [])
+        readers = consumers.get(id(join.output), [])
         if (
             len(inputs) == 2
             and sum(id(tensor) in frozen for tensor in inputs) == 1
             and join.axis in (-1, len(join.output.shape) - 1)
-            and all(_takes_parts(each) for each in behind)
+            and all(_splits(each) for each in readers)
         ):
-            found |= {each.name: join for each in behind}
-    called = calls(live_part) if found else {}
-    return {name: join for name, join in found.items() if called[name] == called[join.name] == 1}
+            joins |= {each.name: join for each in readers}
+    called = calls(live_part) if joins else {}
+    return {name: join for name, join in joins.items() if called[name] == called[join.name] == 1}
 
 
-def _takes_parts(operation: Any) -> bool:
+def _splits(operation: Any) -> bool:
+    """Whether an operation can be computed by parts."""
     return (
         type(operation) is keras.layers.Conv2D
         and operation.groups == 1

@@ -1,155 +1,87 @@
-"""Losses and class weights: from a task, its labels and a recipe to one number a batch."""
+"""Losses and class weights: one number per batch, from the task, its labels and the recipe."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tlkit.contracts import IGNORE, LabelKind, Task
 from tlkit.errors import Problem, RecipeError
+from tlkit.models.keras_names import keras_class
+from tlkit.models.tasks import LearningTask
 from tlkit.recipe.schema import Loss
-from tlkit.system.text import nearest
+from tlkit.system.text import did_you_mean
 
-
-@dataclass(frozen=True)
-class Targets:
-    """What the logits are compared with.
-
-    Args:
-        task: of the recipe.
-        label_kind: of a classification; ``single`` for segmentation.
-        classes: how many.
-    """
-
-    task: Task
-    label_kind: LabelKind
-    classes: int
-
-    @property
-    def key(self) -> str:
-        """The batch's entry that holds the target."""
-        return "segmentation_masks" if self.task == "segmentation" else "labels"
-
-    def dense(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """The target as probabilities, and how much each element counts.
-
-        Returns:
-            float32 (N, classes) or (N, H, W, classes) for single labels, (N, 1) binary, (N, classes) multi;
-            float32 (N,) or (N, H, W), 0 at ignored pixels and between 0 and 1 where they were mixed with others.
-        """
-        target = batch[self.key]
-        if self.task == "segmentation":
-            if target.dtype.is_floating:
-                # The gradient of TensorFlow's cross-entropy takes it for granted that the classes add up to 1.
-                valid = tf.reduce_sum(target, -1)
-                return tf.math.divide_no_nan(target, valid[..., None]), valid
-            target = target[..., 0]
-            valid = tf.cast(target != IGNORE, tf.float32)
-            return tf.one_hot(target, self.classes), valid
-        valid = tf.ones(tf.shape(target)[:1], tf.float32)
-        if self.label_kind == "binary":
-            if target.shape.rank == 2:
-                target = target[:, 1]
-            return tf.cast(target, tf.float32)[:, None], valid
-        if target.shape.rank == 1:
-            target = tf.one_hot(target, self.classes)
-        return tf.cast(target, tf.float32), valid
-
-    def probabilities(self, logits: Any) -> Any:
-        """Softmax or sigmoid of the logits, in float32, shaped as they are."""
-        logits = tf.cast(logits, tf.float32)
-        return tf.nn.softmax(logits) if self.label_kind == "single" else tf.nn.sigmoid(logits)
-
-
-_OF_ONE_CLASS = ("Categorical", "SparseCategorical", "KLDivergence", "CosineSimilarity")
-"""Losses of shares that add up to 1, by the beginning of their names; of a single logit they are a constant."""
-_OF_OTHERS = ("CTC", "Circle")
+_EXCLUSIVE_CLASSES = ("Categorical", "SparseCategorical", "KLDivergence", "CosineSimilarity")
+"""Losses of class shares that add up to 1, by the start of their names; with a single logit they are constant."""
+_OTHER_TARGETS = ("CTC", "Circle")
 """Losses of sequences and of embeddings."""
 
 
 class BatchLoss:
-    """The loss of a batch: a mean over its images, or over the pixels that count.
+    """The loss of a batch: the mean over its images, or over its pixels that are not ignored.
 
-    Class weights multiply an element's loss; the mean is over the number of elements, as in Keras.
+    Class weights multiply the loss of each element; the mean divides by the number of elements, as in Keras.
 
     Args:
-        targets: what the logits are compared with.
-        loss: the recipe's override, or None for the cross-entropy that fits.
-        class_weights: float (classes,) or None.
+        task: what the logits mean.
+        loss: the recipe's loss; None for the task's cross-entropy.
+        class_weights: float (classes,); None for no weighting.
 
     Attributes:
-        takes_shares: whether the loss takes mixed targets for what they are.
+        takes_shares: whether the loss uses mixed targets as they are, instead of the class with the largest share.
 
     Raises:
-        RecipeError: no such loss in Keras, it does not take its arguments, or it does not go with the targets or the
-            weights.
+        RecipeError: Keras has no such loss, the loss does not take its arguments, or it does not fit the task or the
+            class weights.
     """
 
-    def __init__(self, targets: Targets, loss: Loss | None = None, class_weights: np.ndarray | None = None) -> None:
-        self.targets = targets
-        default = "categorical_crossentropy" if targets.label_kind == "single" else "binary_crossentropy"
-        self._loss, self._from_logits, self._sparse = _keras_loss(loss or Loss(name=default))
-        self._check_fit(default)
+    def __init__(self, task: LearningTask, loss: Loss | None = None, class_weights: np.ndarray | None = None) -> None:
+        self.task = task
+        self._loss, self._from_logits, self._sparse = _keras_loss(loss or Loss(name=task.default_loss))
+        self._check_fit()
         self.takes_shares = not self._sparse
         self._by_region = type(self._loss).__name__ in ("Dice", "Tversky")
         self._weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
-        if self._weights is not None and (self._by_region or targets.label_kind == "multi"):
-            what = "multi-label data" if targets.label_kind == "multi" else f"the loss {self._loss.name}"
+        what = task.unweightable or (f"the loss {self._loss.name}" if self._by_region else "")
+        if self._weights is not None and what:
             raise RecipeError([Problem("train.class_weights", f'{what} can\'t be weighted; expected "none"')])
 
-    def _check_fit(self, fitting: str) -> None:
+    def _check_fit(self) -> None:
         name = type(self._loss).__name__
         problem = ""
-        if name in _OF_OTHERS:
-            problem = "it is no loss of classes"
-        elif name.startswith(_OF_ONE_CLASS) and self.targets.label_kind != "single":
-            what = (
-                "two classes have one logit" if self.targets.label_kind == "binary" else "an image has several labels"
-            )
-            problem = f"it compares shares of classes that add up to 1, but {what}"
+        if name in _OTHER_TARGETS:
+            problem = "it is not a loss of classes"
+        elif name.startswith(_EXCLUSIVE_CLASSES) and self.task.independent_logits:
+            problem = f"it compares shares of classes that add up to 1, but {self.task.independent_logits}"
         if problem:
+            expected = self.task.default_loss
             raise RecipeError(
-                [Problem("train.loss", f'{self._loss.name} does not fit: {problem}; expected "{fitting}"')]
+                [Problem("train.loss", f'{self._loss.name} does not fit: {problem}; expected "{expected}"')]
             )
 
     def __call__(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
-        """The loss and how many elements it is a mean of, both float32 scalars."""
-        dense, valid = self.targets.dense(batch)
+        """Return the loss and the number of elements that it is the mean of, both float32 scalars."""
+        dense, valid = self.task.dense(batch)
         logits = tf.cast(logits, tf.float32)
-        predicted = logits if self._from_logits else self.targets.probabilities(logits)
+        predicted = logits if self._from_logits else self.task.activate(logits)
         count = tf.reduce_sum(valid)
         if self._by_region:
-            mask = valid[..., None] if self.targets.task == "segmentation" else tf.ones_like(dense)
+            mask = valid[..., None]
             return tf.reduce_mean(self._loss(dense * mask, predicted * mask)), count
         truth = tf.argmax(dense, -1) if self._sparse else dense
         losses = self._loss(truth, predicted)
-        weights = valid if self._weights is None else valid * self._class_weight(dense)
+        weights = valid if self._weights is None else valid * self.task.element_weights(dense, self._weights)
         return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), count), count
-
-    def _class_weight(self, dense: Any) -> Any:
-        assert self._weights is not None
-        if self.targets.label_kind == "binary":
-            return (self._weights[0] * (1 - dense) + self._weights[1] * dense)[:, 0]
-        return tf.linalg.matvec(dense, self._weights)
 
 
 def _keras_loss(loss: Loss) -> tuple[Any, bool, bool]:
-    classes = {
-        name.lower(): member
-        for name, member in vars(keras.losses).items()
-        if inspect.isclass(member) and issubclass(member, keras.losses.Loss) and member is not keras.losses.Loss
-    }
-    member = classes.get(loss.name.replace("_", "").lower())
-    if member is None:
-        near = nearest(loss.name, (_snake(each.__name__) for each in classes.values()))
-        hint = f'; did you mean "{near}"?' if near else ""
-        raise RecipeError([Problem("train.loss", f'Keras has no loss "{loss.name}"{hint}')])
+    """The Keras loss, whether it takes logits, and whether it takes class numbers."""
+    member = keras_class(loss.name, keras.losses, _is_loss, what="loss", key="train.loss")
     parameters = inspect.signature(member.__init__).parameters
     unknown = sorted(set(loss.arguments) - set(parameters))
     if unknown:
@@ -164,24 +96,24 @@ def _keras_loss(loss: Loss) -> tuple[Any, bool, bool]:
         raise RecipeError([Problem("train.loss", f"{member.__name__}: {error}")]) from error
 
 
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+def _is_loss(member: type) -> bool:
+    return issubclass(member, keras.losses.Loss) and member is not keras.losses.Loss
 
 
 def class_weights(setting: str | Mapping[str, float], classes: Sequence[str], counts: np.ndarray) -> np.ndarray | None:
-    """The weight of each class.
+    """Return the weight of each class.
 
     Args:
         setting: the recipe's ``train.class_weights``.
         classes: class names.
-        counts: how many training images or pixels each class has.
+        counts: the number of training images or pixels of each class.
 
     Returns:
-        float32 (classes,), or None for no weighting. ``balanced`` is n / (classes · count), as scikit-learn's
-        ``compute_class_weight``; a class without training samples gets 1.
+        float32 (classes,), or None for no weighting. ``balanced`` is n / (classes · count), as in
+        scikit-learn's ``compute_class_weight``; a class without training samples gets 1.
 
     Raises:
-        RecipeError: a name that is no class.
+        RecipeError: the setting names a class that does not exist.
     """
     if setting == "none":
         return None
@@ -194,8 +126,7 @@ def class_weights(setting: str | Mapping[str, float], classes: Sequence[str], co
     problems = []
     for name in setting:
         if name not in classes:
-            near = nearest(name, classes)
-            hint = f'; did you mean "{near}"?' if near else f"; the classes are {', '.join(classes)}"
+            hint = did_you_mean(name, classes, f"; the classes are {', '.join(classes)}")
             problems.append(Problem(f"train.class_weights.{name}", f'no class "{name}"{hint}'))
     if problems:
         raise RecipeError(problems)

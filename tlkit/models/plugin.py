@@ -1,20 +1,20 @@
-"""The core's own backbones, offered through the same hook as everybody's. Imports nothing heavy."""
+"""The core's own backbones, offered through the same hook as those of plugins. Imports nothing heavy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tlkit.contracts import Backbone, BackboneContext, BackboneOptions, BuiltBackbone, PretrainedFile
+from tlkit.contracts import Backbone, BackboneOptions, lazy
 from tlkit.hookspecs import hookimpl
-from tlkit.models.families import APPLICATIONS, Application
+from tlkit.models.families import APPLICATIONS
 from tlkit.models.scratch import scratch_backbones
 
 _ALPHA = "multiplies the channels of every layer: "
-_SIZE = "side in pixels of the images that the published weights were trained on; of no effect on other weights"
+_SIZE = "side in pixels of the images that the published weights were trained on; no effect with other weights"
 
 
 def _among(*allowed: float) -> AfterValidator:
@@ -50,13 +50,13 @@ class MobileNetV3Options(BackboneOptions):
 
 
 class SmallEncoderOptions(BackboneOptions):
-    """A small network from scratch."""
+    """A small encoder from scratch."""
 
     weights: str = Field("none", description='"none" (random), a weights file, or the folder of an earlier run')
     filters: tuple[int, ...] = Field(
         (16, 32, 64, 96), min_length=1, max_length=6, description="channels of each stage; each halves the size"
     )
-    convs: int = Field(2, ge=1, description="convolutions a stage")
+    convs: int = Field(2, ge=1, description="convolutions per stage")
 
 
 _OPTIONS: Mapping[str, type[BackboneOptions]] = {
@@ -64,44 +64,20 @@ _OPTIONS: Mapping[str, type[BackboneOptions]] = {
     "mobilenet_v2": MobileNetV2Options,
     "mobilenet_v3": MobileNetV3Options,
 }
-
-
-def _build(application: Application, images: Any, ctx: BackboneContext, options: BackboneOptions) -> BuiltBackbone:
-    from tlkit.models.applications import build_application
-
-    return build_application(application, images, ctx, options)
-
-
-def _pretrained(application: Application, options: BackboneOptions) -> PretrainedFile:
-    from tlkit.models.applications import pretrained_file
-
-    return pretrained_file(application, options)
-
-
-def _loaded(layers: Mapping[str, Any], options: BackboneOptions) -> None:
-    from tlkit.models.applications import fold_efficientnet_rescaling
-
-    fold_efficientnet_rescaling(layers, options)
-
-
-def _build_small_encoder(images: Any, ctx: BackboneContext, options: SmallEncoderOptions) -> BuiltBackbone:
-    from tlkit.models.encoder import build_small_encoder
-
-    return build_small_encoder(images, ctx, options.filters, options.convs)
+_FOLD_RESCALING = lazy("tlkit.models.applications:fold_efficientnet_rescaling")
 
 
 @hookimpl
 def tlkit_backbones() -> list[Backbone]:
-    """keras.applications by their Keras names, and the builders from scratch."""
-    loaded: Callable[..., None] = _loaded
-    found = [
+    """Offer the models of keras.applications under their Keras names, and the backbones built from scratch."""
+    applications = [
         Backbone(
             name=application.name,
             summary=application.summary,
             options=_OPTIONS.get(application.family, BackboneOptions),
-            build=partial(_build, application),
-            pretrained=partial(_pretrained, application),
-            loaded=loaded if application.family == "efficientnet" else None,
+            build=partial(lazy("tlkit.models.applications:build_application"), application),
+            pretrained=partial(lazy("tlkit.models.applications:pretrained_file"), application),
+            loaded=_FOLD_RESCALING if application.family == "efficientnet" else None,
         )
         for application in APPLICATIONS
     ]
@@ -109,7 +85,7 @@ def tlkit_backbones() -> list[Backbone]:
         name="small_encoder",
         summary="from scratch: stages of 3x3 convolution, BatchNorm and ReLU, each at half the size of the last",
         options=SmallEncoderOptions,
-        build=_build_small_encoder,
+        build=lazy("tlkit.models.encoder:build_small_encoder"),
         takes_standardized=True,
     )
-    return [*found, encoder, *scratch_backbones()]
+    return [*applications, encoder, *scratch_backbones()]

@@ -1,4 +1,4 @@
-"""A network as rows: what each layer and block puts out, how many weights it has, and when it trains."""
+"""A network as rows: the output of each layer and block, how many weights it has, and when it trains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 
 from tlkit.contracts import Phase
 from tlkit.models.assemble import Network
-from tlkit.models.freeze import prepare
+from tlkit.models.freeze import trainable_variables
 from tlkit.models.graph import flat, inputs_of, operations, strides
 
 
@@ -20,13 +20,13 @@ class LayerRow:
     """A layer.
 
     Args:
-        name: of the layer.
+        name: its name.
         kind: its class.
-        group: the backbone's block, ``input`` for what stands before the first, ``head`` for what stands behind.
-        shape: of its output, without the batch: (h, w, channels) or (units,).
-        stride: of its output in input pixels; None for an output that is no feature map.
-        weights: how many numbers it holds.
-        phases: names of the phases in which some of them train.
+        group: the backbone's block, ``input`` before the first block, or ``head`` after the last.
+        shape: the shape of its output without the batch: (h, w, channels) or (units,).
+        stride: the stride of its output in input pixels; None if that is not a feature map.
+        weights: the number of its weights.
+        phases: the names of the phases in which any of them train.
     """
 
     name: str
@@ -40,16 +40,16 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class GroupRow:
-    """A block of the backbone, or a stretch of the input or the head at one stride.
+    """A block of the backbone, or the layers of the input or the head at one stride.
 
     Args:
-        name: the block's, ``input``, or ``head`` with its stride.
-        layers: in it, in graph order.
-        shape: of the last layer's output.
-        stride: of the last layer's output.
-        weights: of all layers.
-        phases: names of the phases in which some of them train.
-        feeds_on: names of the groups that its layers take tensors from, itself left out.
+        name: the block's name, ``input``, or ``head`` with its stride.
+        layers: the names of its layers, in graph order.
+        shape: the shape of the last layer's output.
+        stride: the stride of the last layer's output.
+        weights: the number of weights of all its layers.
+        phases: the names of the phases in which any of them train.
+        feeds_on: the names of the other groups that its layers take tensors from.
     """
 
     name: str
@@ -62,8 +62,8 @@ class GroupRow:
 
 
 def layer_rows(network: Network, phases: Sequence[Phase]) -> tuple[LayerRow, ...]:
-    """Every layer in graph order. Sets the ``trainable`` flags of the last phase."""
-    trained = {phase.name: {id(variable) for variable in prepare(network, phase).variables} for phase in phases}
+    """Return a row for every layer, in graph order."""
+    trained = {phase.name: {id(variable) for variable in trainable_variables(network, phase)} for phase in phases}
     stride_of = strides(network.model)
     groups = _groups(network)
     rows = []
@@ -85,7 +85,7 @@ def layer_rows(network: Network, phases: Sequence[Phase]) -> tuple[LayerRow, ...
 
 
 def _map_stride(tensor: Any, stride: int, model: Any) -> int | None:
-    """The stride as the product of the layers', corrected where a decoder has made the map larger again."""
+    """The product of the layers' strides, corrected where a decoder has enlarged the map again."""
     if len(tensor.shape) != 4 or tensor.shape[1] == 1:
         return None
     ratio = flat(model.input)[0].shape[1] / tensor.shape[1]
@@ -95,16 +95,16 @@ def _map_stride(tensor: Any, stride: int, model: Any) -> int | None:
 def _groups(network: Network) -> Mapping[str, str]:
     block_of = network.block_of
     last = max((place for place, op in enumerate(operations(network.model)) if op.name in block_of), default=-1)
-    found = {}
+    group_of = {}
     current = "input"
     for place, operation in enumerate(operations(network.model)):
         current = block_of.get(operation.name, current)
-        found[operation.name] = current if place <= last else "head"
-    return found
+        group_of[operation.name] = current if place <= last else "head"
+    return group_of
 
 
 def group_rows(network: Network, rows: Sequence[LayerRow]) -> tuple[GroupRow, ...]:
-    """The layers block by block; the head by stride, so that a decoder's stages stand apart."""
+    """Group layers by block, and those of the head by stride, so that a decoder's stages are separate groups."""
     group_of = {row.name: _group_name(row) for row in rows}
     producer = {
         id(tensor): group_of[operation.name]
@@ -139,9 +139,9 @@ def _group_name(row: LayerRow) -> str:
 
 
 def kernels(model: Any) -> Iterator[tuple[str, Any]]:
-    """(layer name, kernel variable) of every layer that has one, in graph order."""
+    """Yield (layer name, kernel variable) of every layer that has a kernel, in graph order."""
     for layer in model.layers:
         if not isinstance(layer, keras.Model):
-            found = [each for each in layer.weights if "kernel" in each.name]
-            if found:
-                yield layer.name, found[0]
+            kernel = next((each for each in layer.weights if "kernel" in each.name), None)
+            if kernel is not None:
+                yield layer.name, kernel

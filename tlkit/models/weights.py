@@ -1,4 +1,4 @@
-"""Loading a backbone's weights: published files, the user's files, or an earlier run's."""
+"""Loading a backbone's weights: from a published file, the user's file, or an earlier run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from tlkit.files import expanded
 from tlkit.models.graph import snake_case
 from tlkit.models.safe_load import load_model_file, refuse_links
 from tlkit.system.fetch import download
+from tlkit.system.text import and_more
 
 Tensors = list[tuple[str, Any]]
 
 
 def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions) -> bool:
-    """Load what ``options.weights`` names into a backbone.
+    """Load the weights that ``options.weights`` names into a backbone.
 
     Args:
         model: the backbone as a functional model from images to its output.
@@ -29,10 +30,10 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
         options: its options.
 
     Returns:
-        whether weights were loaded; False for ``"none"``.
+        whether weights were loaded: False for ``"none"``.
 
     Raises:
-        DataError: the weights can't be had, or don't fit.
+        DataError: the weights can't be found, downloaded or read, or they don't fit.
     """
     if options.weights == "none":
         return False
@@ -61,13 +62,13 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
 
 
 def models_folder() -> Path:
-    """Where Keras keeps published weights: ``$KERAS_HOME/models``, by default ``~/.keras/models``."""
+    """Return Keras's folder for published weights: ``$KERAS_HOME/models``, by default ``~/.keras/models``."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path.home() / ".keras") / "models"
 
 
 def published_file(file: PretrainedFile, name: str) -> Path:
-    """The published weights file, downloaded when it is not there yet.
+    """Return the published weights file, and download it if it is not cached yet.
 
     Raises:
         DataError: it can't be downloaded; the message says where to put it by hand.
@@ -102,19 +103,20 @@ def _load_hdf5(model: Any, path: Path, name: str) -> None:
             differences = _differences_by_order(_legacy_order(model), _legacy_tensors(root))
         else:
             differences = _differences_by_key(_keras3_variables(model.layers), _keras3_tensors(file))
-        _refuse(differences, f"{path} does not fit {name} (without its top, with this recipe's options)")
+        _refuse_differences(differences, f"{path} does not fit {name} (without its top, with this recipe's options)")
         if root is not None:
             _load_legacy(model, root)
             return
     if not path.name.endswith(".weights.h5"):
         raise DataError(
-            f"backbone.weights: {path}: Keras 3 takes such weights only from a file named ….weights.h5; rename it"
+            f"backbone.weights: {path}: Keras 3 loads weights of this format only from a file named ….weights.h5; "
+            "rename it"
         )
     model.load_weights(path)
 
 
 def _load_legacy(model: Any, root: Any) -> None:
-    """In the order of the layers, as Keras reads its published files."""
+    """Load the tensors in the order of the layers, as Keras reads its published files."""
     for (_, variable), (_, tensor) in zip(_legacy_order(model), _legacy_tensors(root), strict=True):
         variable.assign(tensor[()])
     for layer in model.layers:
@@ -138,30 +140,30 @@ def _load_run(model: Any, folder: Path, name: str) -> None:
         trained = load_model_file(file)
     except RunError as error:
         raise DataError(f"backbone.weights: {error}") from error
-    theirs: Mapping[str, Any] = {layer.name: layer for layer in trained.layers}
+    trained_layers: Mapping[str, Any] = {layer.name: layer for layer in trained.layers}
     differences = []
     for layer in model.layers:
         if not layer.weights:
             continue
-        other = theirs.get(layer.name)
-        ours_shapes = [tuple(weight.shape) for weight in layer.weights]
+        other = trained_layers.get(layer.name)
+        shapes = [tuple(weight.shape) for weight in layer.weights]
         other_shapes = None if other is None else [tuple(weight.shape) for weight in other.weights]
-        if ours_shapes != other_shapes:
-            differences.append(f"{layer.name}: expected {ours_shapes}, found {other_shapes or 'nothing'}")
-    _refuse(differences, f"the backbone of the run {folder} does not fit {name}")
+        if shapes != other_shapes:
+            differences.append(f"{layer.name}: expected {shapes}, received {other_shapes or 'no such layer'}")
+    _refuse_differences(differences, f"the backbone of the run {folder} does not fit {name}")
     for layer in model.layers:
         if layer.weights:
-            for mine, weight in zip(layer.weights, theirs[layer.name].weights, strict=True):
-                mine.assign(weight)
+            for variable, weight in zip(layer.weights, trained_layers[layer.name].weights, strict=True):
+                variable.assign(weight)
             if isinstance(layer, keras.layers.Normalization):
                 layer.finalize_state()
 
 
-# What a file holds, and how it differs -----------------------------------------------------------------------------
+# What a file holds, and how it differs from the model
 
 
 def _legacy_root(file: Any) -> Any | None:
-    """The group with the layers of a legacy file, None for another layout; long lists of names come in pieces."""
+    """The group with the layers of a legacy file; None if the file has another layout."""
     for group in (file, file.get("model_weights")):
         if group is not None and ("layer_names" in group.attrs or "layer_names0" in group.attrs):
             return group
@@ -169,6 +171,7 @@ def _legacy_root(file: Any) -> Any | None:
 
 
 def _names(group: Any, key: str) -> list[str]:
+    """The names in an attribute; Keras splits long lists into ``key0``, ``key1``, …"""
     pieces = [group.attrs[key]] if key in group.attrs else []
     while f"{key}{len(pieces)}" in group.attrs:
         pieces.append(group.attrs[f"{key}{len(pieces)}"])
@@ -184,30 +187,30 @@ def _legacy_tensors(root: Any) -> Tensors:
 
 
 def _keras3_tensors(file: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    tensors: dict[str, Any] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and "/vars/" in name and "seed_generator" not in name:
-            found[name] = item
+            tensors[name] = item
 
     file.visititems(visit)
-    return found
+    return tensors
 
 
 def _keras3_variables(layers: Sequence[Any], prefix: str = "") -> dict[str, tuple[str, Any]]:
-    """Path in a Keras 3 weights file → (name, variable); Keras numbers the layers of each class."""
-    found: dict[str, tuple[str, Any]] = {}
+    """Path in a Keras 3 weights file → (name, variable); Keras numbers the layers of each class separately."""
+    variables: dict[str, tuple[str, Any]] = {}
     counts: dict[str, int] = {}
     for layer in layers:
         base = snake_case(type(layer).__name__)
         number = counts[base] = counts.get(base, -1) + 1
         path = f"{prefix}layers/{base}_{number}" if number else f"{prefix}layers/{base}"
         if isinstance(layer, keras.Model):
-            found |= _keras3_variables(layer.layers, f"{path}/")
+            variables |= _keras3_variables(layer.layers, f"{path}/")
         else:
             for index, variable in enumerate(layer.weights):
-                found[f"{path}/vars/{index}"] = (f"{layer.name}/{variable.name}", variable)
-    return found
+                variables[f"{path}/vars/{index}"] = (f"{layer.name}/{variable.name}", variable)
+    return variables
 
 
 def _differences_by_order(expected: Tensors, found: Tensors) -> list[str]:
@@ -217,7 +220,7 @@ def _differences_by_order(expected: Tensors, found: Tensors) -> list[str]:
         if tuple(variable.shape) != tuple(tensor.shape)
     ]
     differences += [f"{name}: missing, expected shape {tuple(each.shape)}" for name, each in expected[len(found) :]]
-    differences += [f"{name}: too many, shape {tuple(each.shape)}" for name, each in found[len(expected) :]]
+    differences += [f"{name}: unexpected, shape {tuple(each.shape)}" for name, each in found[len(expected) :]]
     return differences
 
 
@@ -229,12 +232,13 @@ def _differences_by_key(expected: Mapping[str, tuple[str, Any]], found: Mapping[
         elif tuple(variable.shape) != tuple(found[key].shape):
             shapes = f"expected shape {tuple(variable.shape)}, the file has {tuple(found[key].shape)}"
             differences.append(f"{name} ({key}): {shapes}")
-    differences += [f"{key}: too many, shape {tuple(found[key].shape)}" for key in found if key not in expected]
+    differences += [f"{key}: unexpected, shape {tuple(found[key].shape)}" for key in found if key not in expected]
     return differences
 
 
-def _refuse(differences: Sequence[str], what: str) -> None:
+def _refuse_differences(differences: Sequence[str], what: str) -> None:
     if differences:
-        more = f"\n  and {len(differences) - 8} more" if len(differences) > 8 else ""
-        shown = "\n  ".join(differences[:8]) + more
-        raise DataError(f"backbone.weights: {what}:\n  {shown}")
+        shown = differences[:8]
+        more = and_more(len(differences), len(shown))
+        lines = "\n  ".join([*shown, more.strip()] if more else shown)
+        raise DataError(f"backbone.weights: {what}:\n  {lines}")

@@ -1,1 +1,1 @@
-"""What is drawn: the report, its pages, pictures and curves, and the comparison of runs."""
+"""Everything that is drawn or written for people: reports, pictures, predictions, the comparison of runs."""

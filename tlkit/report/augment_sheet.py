@@ -1,4 +1,4 @@
-"""A sheet of augmented training images, with their masks or the shares of their classes."""
+"""A sheet of augmented training images with their masks or labels."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ import numpy as np
 from tlkit.contracts import IGNORE
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
-from tlkit.report.canvas import drawing, new_figure, overlay, palette, shorten, to_png
+from tlkit.data.run_data import Data
+from tlkit.report.colors import overlay, palette
+from tlkit.report.figures import class_legend, drawing, new_figure, shorten, show_image, to_png
 
 _TILE = 1.7
+"""Inches per side of an image."""
 
 
 def augment_sheet(data: Data, policies: Sequence[Policy], *, views: int, seed: int, title: str) -> bytes:
-    """A row an image: as it is, then as ``views`` epochs would see it; masks in a row below.
+    """Draw one row per image: the original, then one view per epoch; masks are in a row below.
 
     Args:
-        data: all of whose images are shown.
-        policies: of the recipe.
-        views: augmented pictures an image.
-        seed: of the first view; the others follow.
-        title: above the sheet.
+        data: the opened data; all its images are shown.
+        policies: the recipe's augmentation.
+        views: the number of augmented views per image.
+        seed: the run's seed.
+        title: the title of the sheet.
 
     Returns:
-        a PNG file.
+        the content of a PNG file.
     """
     rows = np.arange(len(data.samples), dtype=np.int64)
     [plain] = Feed(data, len(rows)).epoch(rows)
     feed = Feed(data, len(rows), policies)
-    columns = [_numbers(plain)]
+    columns = [_arrays(plain)]
     for view in range(views):
         [batch] = feed.epoch(rows, batch_seeds(seed, 0, view, 1))
-        columns.append(_numbers(batch))
+        columns.append(_arrays(batch))
     with_masks = data.labels is None
     colors = tuple(data.colors.get(n, color) for n, color in enumerate(palette(len(data.classes))))
     height, width = data.store.images.shape[1:3]
@@ -50,23 +52,23 @@ def augment_sheet(data: Data, policies: Sequence[Policy], *, views: int, seed: i
             for row in rows:
                 image = np.rint(batch["images"][row]).astype(np.uint8)
                 panel = panels[row * lines, column]
-                _show(panel, image)
+                show_image(panel, image)
                 if with_masks:
                     mask = _class_numbers(batch["segmentation_masks"][row])
-                    _show(panels[row * lines + 1, column], overlay(image, mask, colors))
+                    show_image(panels[row * lines + 1, column], overlay(image, mask, colors))
                 else:
                     panel.set_xlabel(label_shares(batch["labels"][row], data.classes), fontsize=7)
-            panels[0, column].set_title("as it is" if column == 0 else f"view {column}", fontsize=8)
+            panels[0, column].set_title("original" if column == 0 else f"view {column}", fontsize=8)
         for row in rows:
             panels[row * lines, 0].set_ylabel(shorten(data.samples[row].key, 22, middle=True), fontsize=6)
         figure.suptitle(shorten(title, 14 * (views + 1)), fontsize=10)
         if with_masks:
-            _legend(figure, data.classes, colors, views + 1)
+            class_legend(figure, data.classes, colors, math.ceil((views + 1) * 1.2), 5 * (views + 1))
         return to_png(figure, dpi=110)
 
 
 def label_shares(label: Any, classes: Sequence[str]) -> str:
-    """A label in words: ``cat``, or ``cat 0.70 + dog 0.30`` where it is mixed.
+    """Return a label as text: ``cat``, or ``cat 0.70 + dog 0.30`` if it is mixed.
 
     Args:
         label: a class number, or float32 (classes,).
@@ -81,34 +83,12 @@ def label_shares(label: Any, classes: Sequence[str]) -> str:
     return " + ".join(f"{shorten(classes[number], 12)} {shares[number]:.2f}" for number in order)
 
 
-def _numbers(batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _arrays(batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {key: np.array(value) for key, value in batch.items()}
 
 
 def _class_numbers(mask: np.ndarray) -> np.ndarray:
-    """uint8 (H, W) of a mask of class numbers (H, W, 1) or of shares of classes (H, W, classes)."""
+    """Return class numbers, uint8 (H, W), from a mask of class numbers (H, W, 1) or of shares (H, W, classes)."""
     if np.issubdtype(mask.dtype, np.integer):
         return np.asarray(mask[..., 0], np.uint8)
     return np.where(mask.sum(-1) < 0.5, IGNORE, mask.argmax(-1)).astype(np.uint8)
-
-
-def _legend(figure: Any, classes: Sequence[str], colors: Sequence[tuple[int, int, int]], columns: int) -> None:
-    from matplotlib.patches import Patch
-
-    shown = list(zip(classes, colors, strict=True))[: 5 * columns]
-    handles = [Patch(color="#{:02x}{:02x}{:02x}".format(*color), label=shorten(name, 20)) for name, color in shown]
-    handles.append(Patch(color="#808080", label="ignored"))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(len(handles), math.ceil(columns * 1.2)),
-        frameon=False,
-        fontsize=8,
-    )
-
-
-def _show(panel: Any, image: np.ndarray) -> None:
-    panel.imshow(image, interpolation="antialiased")
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.spines[:].set_visible(False)

@@ -1,4 +1,4 @@
-"""Explain disk errors in a run folder: the file, what is missing, and the command that continues."""
+"""Explain disk errors in a run folder: which file, what is wrong, and which command continues."""
 
 from __future__ import annotations
 
@@ -21,46 +21,54 @@ from tlkit.system.text import size_text
 
 @contextmanager
 def explain_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a run folder that can't be written into errors of tlkit's own.
+    """Turn operating-system errors about a run folder's files into errors that say what to do.
+
+    Args:
+        folder: the run folder, or the folder of a cross-validation.
 
     Raises:
         FullDiskError: the disk, or the user's quota, is full.
-        RunError: a file of the folder may not be written, or a folder is in its place.
+        RunError: a file of the folder is not writable, or a folder has its name.
+        OSError: any other error, as it came.
     """
     try:
         yield
     except OSError as error:
         path = path_of_error(error)
-        in_folder = path is not None and path.absolute().is_relative_to(folder.absolute())
-        if in_folder and error.errno in NOT_PERMITTED:
-            raise RunError(
-                f"{path}: can't be written: {error.strerror}. What the run had before is whole; "
-                f"see to it that {folder} may be written, then: {_next(folder)}"
-            ) from error
-        if path is not None and in_folder and error.errno in IN_THE_WAY:
-            kind = "a folder" if path.is_dir() else "a file" if path.is_file() else "something else"
-            raise RunError(
-                f"{path}: can't be written: {kind} is in its place ({error.strerror}), which is not of tlkit's making. "
-                f"Remove it or move it away, then: {_next(folder)}"
-            ) from error
-        if not is_disk_full(error):
-            raise
-        where = path if path is not None and path.parent.is_dir() else folder
-        free = free_bytes(where.parent if where != folder else folder)
-        room = f"{size_text(free)} are free"
-        if isinstance(error, NoRoomError) and error.needed:
-            missing = max(error.needed - free, 0)
-            room = f"it needs {size_text(error.needed)}, {room}, {size_text(missing)} are missing"
-        raise FullDiskError(
-            f"{path or folder}: can't be written: the disk is full: {room}. What the run had before is whole; "
-            f"make room, then: {_next(folder)}"
-        ) from error
+        if is_disk_full(error):
+            raise FullDiskError(_no_room(error, path, folder)) from error
+        if path is not None and path.absolute().is_relative_to(folder.absolute()):
+            if error.errno in NOT_PERMITTED:
+                raise RunError(
+                    f"{path}: can't be written: {error.strerror}. The files that the run has so far are intact; "
+                    f"make {folder} writable, then: {_next_command(folder)}"
+                ) from error
+            if error.errno in IN_THE_WAY:
+                kind = "a folder" if path.is_dir() else "a file" if path.is_file() else "something else"
+                raise RunError(
+                    f"{path}: can't be written: {kind} is in its place ({error.strerror}), which tlkit did not create. "
+                    f"Remove it or move it away, then: {_next_command(folder)}"
+                ) from error
+        raise
 
 
-def _next(folder: Path) -> str:
-    """The command that goes on with what a folder has in it."""
+def _no_room(error: OSError, path: Path | None, folder: Path) -> str:
+    known = path is not None and path != folder and path.parent.is_dir()
+    free = free_bytes(path.parent if path is not None and known else folder)
+    room = f"{size_text(free)} are free"
+    if isinstance(error, NoRoomError) and error.needed:
+        missing = max(error.needed - free, 0)
+        room = f"it needs {size_text(error.needed)}, {room}, {size_text(missing)} are missing"
+    return (
+        f"{path or folder}: can't be written: the disk is full: {room}. The files that the run has so far are intact; "
+        f"free some space, then: {_next_command(folder)}"
+    )
+
+
+def _next_command(folder: Path) -> str:
+    """Return the command that continues what a folder holds."""
     if (folder / "folds.toml").is_file():
-        return f"go on with the same tlkit run … --folds … --out {folder}"
+        return f"repeat the same tlkit run … --folds … --out {folder}"
     if (folder / "recipe.toml").is_file():
         return f"tlkit resume {folder}"
-    return f"begin the run again with tlkit run … --out {folder}"
+    return f"start the run again with tlkit run … --out {folder}"

@@ -1,27 +1,33 @@
-"""``metrics.csv``, read."""
+"""``metrics.csv`` and ``times.csv`` of a run folder: the metrics of every epoch and how long it took."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import RunError
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_table
+from tlkit.system.disk import full_disk_context
 
 NOT_METRICS = ("phase", "epoch", "learning_rate", "seconds")
-_MOST_SECONDS = 1e9
+"""The columns of ``metrics.csv`` that are no metrics; ``seconds`` is in older files only."""
+
+_MAX_SECONDS = 1e9
 
 
 @dataclass(frozen=True)
 class History:
-    """``metrics.csv``.
+    """The contents of ``metrics.csv`` and ``times.csv``.
 
     Args:
         phases: the phase of each epoch.
-        epochs: from 1 over all phases.
-        columns: metric → a value an epoch.
-        learning_rates: a value an epoch.
+        epochs: the number of each epoch, counted from 1 over all phases.
+        columns: metric → one value per epoch.
+        learning_rates: the learning rate of each epoch's last step.
         seconds: how long each epoch took, validation included.
     """
 
@@ -43,40 +49,99 @@ class History:
         return sorted(names, key=lambda name: name != "loss")
 
 
+class HistoryFile:
+    """``metrics.csv``, with one row per epoch that is on disk when the epoch ends, and ``times.csv`` beside it.
+
+    Times have a file of their own, so that two runs that computed the same have the same ``metrics.csv``.
+
+    Args:
+        path: the path of ``metrics.csv``.
+        columns: the metrics to write, in order; not needed to read.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str] = ()) -> None:
+        self.path = path
+        self.times = path.with_name("times.csv")
+        self.columns = tuple(columns)
+
+    def begin(self) -> None:
+        """Write two new files with the column names alone."""
+        write_rows(self.path, [["phase", "epoch", *self.columns, "learning_rate"]])
+        write_rows(self.times, [["phase", "epoch", "seconds"]])
+
+    def add(self, phase: str, epoch: int, row: Mapping[str, float], rate: float, seconds: float) -> None:
+        """Append an epoch.
+
+        Args:
+            phase: the name of its phase.
+            epoch: its number, counted from 1 over all phases.
+            row: the value of every column.
+            rate: the learning rate of its last step.
+            seconds: how long it took.
+        """
+        values = [repr(row[column]) for column in self.columns]
+        write_rows(self.path, [[phase, str(epoch), *values, repr(rate)]], append=True)
+        write_rows(self.times, [[phase, str(epoch), f"{seconds:.3f}"]], append=True)
+
+    def read(self) -> History:
+        """Read both files.
+
+        Raises:
+            RunError: ``metrics.csv`` is missing, or one of them is damaged.
+        """
+        resume = f"tlkit resume {self.path.parent} writes it again"
+        try:
+            rows = read_run_table(self.path, MAX_SHORT_TABLE_BYTES)
+            seconds = self._read_seconds(rows)
+            epochs = tuple(int(row["epoch"]) for row in rows)
+            if epochs != tuple(range(1, len(rows) + 1)):
+                raise ValueError("the epochs don't count from 1")
+            names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
+            return History(
+                tuple(row["phase"] for row in rows),
+                epochs,
+                {name: tuple(float(row[name]) for row in rows) for name in names},
+                tuple(float(row["learning_rate"]) for row in rows),
+                seconds,
+            )
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{self.path}: no such file; the run has not trained, or the file was removed; {resume}"
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{self.path}: not the metrics of a run ({error}); the file is damaged; {resume}") from error
+
+    def _read_seconds(self, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...]:
+        """Return how long each epoch took, 0 where no file says; older runs say it in ``metrics.csv`` itself."""
+        times: dict[str, float] = {}
+        if self.times.is_file():
+            times = {row["epoch"]: float(row["seconds"]) for row in read_run_table(self.times, MAX_SHORT_TABLE_BYTES)}
+        seconds = tuple(float(row.get("seconds") or times.get(row["epoch"], 0.0)) for row in rows)
+        if not all(0 <= each < _MAX_SECONDS for each in seconds):
+            raise ValueError(f"expected each epoch to take between 0 and {_MAX_SECONDS:g} seconds")
+        return seconds
+
+
 def read_history(path: Path) -> History:
-    """Read ``metrics.csv``.
+    """Read ``metrics.csv``, and ``times.csv`` beside it, as ``HistoryFile.read`` does.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: ``metrics.csv`` is missing, or one of them is damaged.
     """
-    try:
-        rows = read_run_table(path, MAX_SHORT_TABLE_BYTES)
-        seconds = _seconds(path.with_name("times.csv"), rows)
-        epochs = tuple(int(row["epoch"]) for row in rows)
-        if epochs != tuple(range(1, len(rows) + 1)):
-            raise ValueError("the epochs don't count from 1")
-        names = [name for name in (rows[0] if rows else ()) if name not in NOT_METRICS]
-        return History(
-            tuple(row["phase"] for row in rows),
-            epochs,
-            {name: tuple(float(row[name]) for row in rows) for name in names},
-            tuple(float(row["learning_rate"]) for row in rows),
-            seconds,
-        )
-    except FileNotFoundError as error:
-        hint = f"the run has not trained, or it was removed; tlkit resume {path.parent} writes it anew"
-        raise RunError(f"{path}: no such file; {hint}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        hint = f"the file is damaged; tlkit resume {path.parent} writes it anew"
-        raise RunError(f"{path}: not the metrics of a run ({error}); {hint}") from error
+    return HistoryFile(path).read()
 
 
-def _seconds(times: Path, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...]:
-    """How long each epoch took, 0 where it isn't written; older runs have it in ``metrics.csv`` itself."""
-    found: dict[str, float] = {}
-    if times.is_file():
-        found = {row["epoch"]: float(row["seconds"]) for row in read_run_table(times, MAX_SHORT_TABLE_BYTES)}
-    seconds = tuple(float(row.get("seconds") or found.get(row["epoch"], 0.0)) for row in rows)
-    if not all(0 <= each < _MOST_SECONDS for each in seconds):
-        raise ValueError("an epoch took no time that can be")
-    return seconds
+def write_rows(path: Path, rows: Iterable[Sequence[str]], *, append: bool = False) -> None:
+    """Write rows to a CSV file, or append them to it, and have them on disk before it returns.
+
+    Raises:
+        NoRoomError: the disk is full.
+        OSError: the file can't be written for another reason.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    mode = "a" if append else "w"
+    with full_disk_context(path, len(text.getvalue())), path.open(mode, newline="", encoding="utf-8") as file:
+        file.write(text.getvalue())
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""One process at a time in a run folder, and what is said when it can't be written."""
+"""The lock of a run folder: one process at a time works in it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tlkit.errors import RunError
-from tlkit.system.disk import (
-    FullDiskError,
-    is_disk_full,
-)
+from tlkit.system.disk import FullDiskError, is_disk_full
 
 LOCK = ".lock"
 
@@ -25,11 +22,12 @@ class BusyError(RunError):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run folder; the system frees it when the process ends, however it ends.
+    """Hold the lock of a run folder. The operating system frees it when the process ends, however it ends.
 
     Raises:
         BusyError: another process holds it.
-        RunError: the lock can't be made.
+        FullDiskError: the disk has no room for the lock file.
+        RunError: the lock file can't be created.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -38,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise BusyError(f"{folder}: another process works in this run folder; nothing was changed") from error
     except OSError as error:
         kind = FullDiskError if is_disk_full(error) else RunError
-        raise kind(f"{folder / LOCK}: can't be made: {error.strerror or error}") from error
+        raise kind(f"{folder / LOCK}: can't be created: {error.strerror or error}") from error
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""``events.log`` of a run folder."""
+"""``events.log`` of a run folder: what the run did, and when."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from tlkit.runs.folder import RunFolder
 
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Nothing: on a full disk it is what the run needs to write that ends it, with a message."""
+        """Ignore the error: on a full disk, the next file that the run needs to write ends it with a message."""
 
 
 @contextmanager
-def logged(folder: RunFolder) -> Iterator[logging.Logger]:
-    """``events.log``: what the run did, with times in UTC."""
+def event_log(folder: RunFolder) -> Iterator[logging.Logger]:
+    """Open ``events.log`` of a run folder, and append to it with times in UTC.
+
+    Raises:
+        OSError: the file can't be opened.
+    """
     log = logging.getLogger(f"tlkit.run.{folder.path.resolve()}")
     log.setLevel(logging.INFO)
     log.propagate = False

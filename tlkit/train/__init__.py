@@ -1,1 +1,1 @@
-"""Training: the loop, its phases and the proof that frozen weights stayed frozen."""
+"""Training: phases, epochs and steps, checkpoints, and the proof that frozen weights stayed frozen."""

@@ -1,4 +1,4 @@
-"""Averages of weights over the steps of a phase."""
+"""The moving average of a phase's weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class WeightAverage:
     first weights are soon forgotten. Moving statistics of BatchNormalization are left out: they are averages already.
 
     Args:
-        variables: Keras variables that a phase trains.
-        momentum: share of the average that a step keeps, in 0-1.
+        variables: the Keras variables that a phase trains.
+        momentum: the share of the average that remains after a step, in 0-1.
     """
 
     def __init__(self, variables: Sequence[Any], momentum: float) -> None:
@@ -26,7 +26,7 @@ class WeightAverage:
         self._momentum = momentum
 
     def update(self) -> None:
-        """Take in the variables as they are; may be called inside a ``tf.function``."""
+        """Add the current values of the variables; may be called inside a ``tf.function``."""
         steps = self._steps.assign_add(1.0)
         momentum = tf.minimum(self._momentum, (1.0 + steps) / (10.0 + steps))
         for average, value in zip(self._averages, self._values, strict=True):
@@ -34,12 +34,12 @@ class WeightAverage:
 
     @property
     def variables(self) -> list[Any]:
-        """All of its state."""
+        """The whole state: the number of steps and the averages."""
         return [self._steps, *self._averages]
 
     def swap(self) -> None:
-        """Exchange the variables and their averages; done again, it puts them back."""
+        """Exchange the variables and their averages; a second call exchanges them back."""
         for average, value in zip(self._averages, self._values, strict=True):
-            kept = tf.identity(value)
+            before = tf.identity(value)
             value.assign(average)
-            average.assign(kept)
+            average.assign(before)

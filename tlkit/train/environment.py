@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
-    """Versions, devices, threads, determinism and plugins of this process, as plain values."""
+    """Return the versions, devices, threads, determinism and plugins of this process, as plain values."""
     import tensorflow as tf
 
     return {
@@ -56,7 +56,7 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
 
 
 def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
-    """Whether the processor has instructions for bfloat16; None where that can't be told (not Linux on x86).
+    """Return whether the processor has instructions for bfloat16; None where unknown (not Linux on x86).
 
     Without them ``mixed_bfloat16`` is slower than float32, not faster.
     """
@@ -67,18 +67,23 @@ def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
     return None if flags is None else bool({"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What the bits of a result depend on and is another than it was, a phrase each."""
-    found = []
+def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a phrase for each difference between two environments on which the bits of a result depend.
+
+    Args:
+        original: the environment in which the run started, as read from ``environment.json``.
+        now: the environment of this process, from ``describe_environment``.
+    """
+    phrases = []
     for key in ("python", "processors", "intra_op_threads", "inter_op_threads", "op_determinism", "devices"):
-        if key in then and then[key] != now[key]:
-            found.append(f"{key} {then[key]} then, {now[key]} now")
-    versions = then.get("packages")
-    for name, version_then in versions.items() if isinstance(versions, dict) else ():
-        version_now = now["packages"].get(name)
-        if version_then != version_now:
-            found.append(f"{name} {version_then} then, {version_now} now")
-    return found
+        if key in original and original[key] != now[key]:
+            phrases.append(f"{key} {original[key]} before, {now[key]} now")
+    versions = original.get("packages")
+    for name, before in versions.items() if isinstance(versions, dict) else ():
+        current = now["packages"].get(name)
+        if before != current:
+            phrases.append(f"{name} {before} before, {current} now")
+    return phrases
 
 
 def _version(name: str) -> str | None:

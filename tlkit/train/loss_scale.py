@@ -9,11 +9,12 @@ import tensorflow as tf
 
 
 class LossScale:
-    """Multiplies the loss before gradients are taken of it, and divides them by it (Micikevicius et al. 2018,
+    """Multiplies the loss before gradients are taken, and divides the gradients again (Micikevicius et al. 2018,
     arXiv:1710.03740).
 
-    It is halved, and the step left out, where a gradient is too large for float16; after ``GROWTH_STEPS`` steps without
-    that it is doubled. At 1 no step is left out: what is not finite then is so without it.
+    Where a gradient is too large for float16, the step is skipped and the scale is halved; after ``GROWTH_STEPS`` steps
+    without that, the scale is doubled. At a scale of 1 no step is skipped: gradients that are not finite then are not
+    because of the scale.
     """
 
     GROWTH_STEPS = 2000
@@ -25,17 +26,17 @@ class LossScale:
 
     @property
     def variables(self) -> list[Any]:
-        """All of its state."""
+        """The whole state: the scale and the number of steps since the last overflow."""
         return [self._scale, self._good]
 
     def scaled(self, loss: Any) -> Any:
-        """The loss to take gradients of."""
+        """Return the scaled loss, to take gradients of."""
         return loss * tf.cast(self._scale, loss.dtype)
 
     def apply(self, gradients: Sequence[Any], update: Callable[[list[Any]], None]) -> None:
-        """Give the gradients, divided by the scale, to ``update``; may be called inside a ``tf.function``."""
-        there = [gradient for gradient in gradients if gradient is not None]
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in there])
+        """Call ``update`` with the gradients divided by the scale, or skip the step; works inside a ``tf.function``."""
+        present = [gradient for gradient in gradients if gradient is not None]
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in present])
 
         def take() -> Any:
             update([None if each is None else each / tf.cast(self._scale, each.dtype) for each in gradients])
@@ -43,8 +44,8 @@ class LossScale:
             grown = tf.equal(good % self.GROWTH_STEPS, 0)
             return self._scale.assign(tf.where(grown, 2.0 * self._scale, self._scale))
 
-        def leave() -> Any:
+        def skip() -> Any:
             self._good.assign(0)
             return self._scale.assign(tf.maximum(1.0, 0.5 * self._scale))
 
-        tf.cond(finite | (self._scale <= 1.0), take, leave)
+        tf.cond(finite | (self._scale <= 1.0), take, skip)

@@ -1,4 +1,4 @@
-"""What a phase looks at after each epoch: best weights, early stop, plateau."""
+"""What a phase decides after each epoch: best weights, early stop, plateau."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tlkit.recipe.monitor import Monitor
 
 @dataclass
 class Patience:
-    """Counts epochs without an improvement. Its fields are all of its state."""
+    """Counts epochs without an improvement. Its fields are its whole state."""
 
     patience: int
     min_delta: float
@@ -18,7 +18,7 @@ class Patience:
     waited: int = 0
 
     def exhausted(self, monitor: Monitor, value: float) -> bool:
-        """Take an epoch's value; true when ``patience`` epochs in a row brought no improvement."""
+        """Count an epoch's value, and return whether ``patience`` epochs in a row brought no improvement."""
         if monitor.better(value, self.best, self.min_delta):
             self.best, self.waited = value, 0
             return False
@@ -28,7 +28,15 @@ class Patience:
 
 @dataclass
 class Watch:
-    """Everything that a phase decides on after an epoch."""
+    """Decides on best weights, early stop and plateau after each epoch.
+
+    Args:
+        monitor: the column to look at, and which way is better.
+        early_stop: when to stop; None: never.
+        plateau: when to lower the learning rate; None: never.
+        best_value: the best value so far; None before the first epoch.
+        best_epoch: its epoch, from 0; -1 before the first epoch, and for the weights that the phase began with.
+    """
 
     monitor: Monitor
     early_stop: EarlyStop | None
@@ -46,7 +54,7 @@ class Watch:
 
     @property
     def waiting(self) -> tuple[tuple[float | None, int] | None, tuple[float | None, int] | None]:
-        """The best value and the epochs waited, of early stop and of plateau."""
+        """The best value and the number of epochs waited, of early stop and of plateau; None for one not in use."""
         stop, plateau = self._stop, self._plateau
         return (
             None if stop is None else (stop.best, stop.waited),
@@ -59,17 +67,22 @@ class Watch:
         stop: tuple[float | None, int] | None,
         plateau: tuple[float | None, int] | None,
     ) -> None:
-        """Remember what was remembered: the best value and its epoch, and ``waiting``."""
+        """Set the state again.
+
+        Args:
+            best: the best value and its epoch.
+            stop, plateau: the values of ``waiting``.
+        """
         self.best_value, self.best_epoch = best
-        for mine, theirs in ((self._stop, stop), (self._plateau, plateau)):
-            if mine is not None and theirs is not None:
-                mine.best, mine.waited = theirs
+        for patience, state in ((self._stop, stop), (self._plateau, plateau)):
+            if patience is not None and state is not None:
+                patience.best, patience.waited = state
 
     def epoch(self, epoch: int, value: float) -> tuple[bool, bool, bool]:
-        """Take an epoch's value.
+        """Count an epoch's value.
 
         Returns:
-            whether it is the best so far, whether to stop, whether to lower the rate.
+            Whether it is the best so far, whether to stop, and whether to lower the learning rate.
         """
         best = self.monitor.better(value, self.best_value)
         if best:

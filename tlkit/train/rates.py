@@ -1,4 +1,4 @@
-"""Optimizers and learning rates from a phase's plain data."""
+"""The optimizer and the learning rates that a phase asks for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import keras
 from tlkit.contracts import Constant, Cosine, Phase, Plateau, Step
 from tlkit.contracts import Optimizer as OptimizerOptions
 from tlkit.errors import Problem, RecipeError
-from tlkit.system.text import nearest
+from tlkit.system.text import did_you_mean
 
 _AVERAGING = frozenset({"use_ema", "ema_momentum", "ema_overwrite_frequency"})
 _NOT_OPTIONS = _AVERAGING | {"self", "kwargs", "learning_rate", "name"}
 
 
 def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
-    """A new Keras optimizer.
+    """Return a new Keras optimizer.
 
     Raises:
-        RecipeError: Keras has no optimizer of that name, or it does not take an argument.
+        RecipeError: Keras has no optimizer of that name, or the optimizer does not take an argument.
     """
     classes: dict[str, Any] = {
         name.lower(): member
@@ -33,8 +33,7 @@ def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
     }
     member = classes.get(options.name.replace("_", "").lower())
     if member is None:
-        near = nearest(options.name, (each.lower() for each in classes))
-        hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(sorted(classes))}"
+        hint = did_you_mean(options.name, classes, f"; the optimizers are {', '.join(sorted(classes))}")
         raise RecipeError([Problem("schedule.optimizer", f'Keras has no optimizer "{options.name}"{hint}')])
     known = set(inspect.signature(member.__init__).parameters) - _NOT_OPTIONS
     for argument in options.arguments:
@@ -42,8 +41,7 @@ def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
             message = "tlkit averages weights itself, so that validation sees the average; expected [train] ema = 0.999"
             raise RecipeError([Problem(f"schedule.optimizer.{argument}", message)])
         if argument not in known:
-            near = nearest(argument, known)
-            hint = f'; did you mean "{near}"?' if near else f"; it takes {', '.join(sorted(known))}"
+            hint = did_you_mean(argument, known, f"; it takes {', '.join(sorted(known))}")
             message = f"{member.__name__} takes no argument {argument}{hint}"
             raise RecipeError([Problem(f"schedule.optimizer.{argument}", message)])
     try:
@@ -53,11 +51,11 @@ def make_optimizer(options: OptimizerOptions, learning_rate: float) -> Any:
 
 
 def curve_factor(phase: Phase, progress: float) -> float:
-    """What the phase's learning rate is multiplied by.
+    """Return the factor that a phase's curve puts on its learning rate.
 
     Args:
-        phase: whose curve is followed; plateau is constant here.
-        progress: epochs since the phase began, with fractions.
+        phase: the phase; a plateau is constant here.
+        progress: the number of epochs since the phase began, with fractions.
 
     Returns:
         A factor in 0-1.
@@ -75,7 +73,15 @@ def curve_factor(phase: Phase, progress: float) -> float:
 
 
 class LearningRate:
-    """The learning rate of a phase, step by step."""
+    """The learning rate of each step of a phase.
+
+    Args:
+        phase: the phase.
+        steps: the number of steps per epoch.
+
+    Attributes:
+        plateau_factor: the factor that a plateau has put on the rate so far.
+    """
 
     def __init__(self, phase: Phase, steps: int) -> None:
         self.phase = phase
@@ -83,11 +89,11 @@ class LearningRate:
         self.plateau_factor = 1.0
 
     def at(self, epoch: int, step: int) -> float:
-        """The rate for a step; warm-up ends its first step above zero.
+        """Return the learning rate of a step; the first step of a warm-up is above zero.
 
         Args:
-            epoch: of the phase, from 0.
-            step: of the epoch, from 0.
+            epoch: the epoch of the phase, from 0.
+            step: the step of the epoch, from 0.
         """
         curve = self.phase.curve
         if isinstance(curve, Plateau):

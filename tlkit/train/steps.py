@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tlkit.contracts import Phase
-from tlkit.models.freeze import Prepared
-from tlkit.models.losses import BatchLoss
-from tlkit.models.metrics import MetricSet
+from tlkit.models.freeze import Prepared, apply_flags, prepare
 from tlkit.train.averaging import WeightAverage
-from tlkit.train.features import FrozenPart
+from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.loss_scale import LossScale
 from tlkit.train.rates import make_optimizer
+from tlkit.train.setting import Setting
 
 
 class Optimizers:
@@ -31,7 +31,7 @@ class Optimizers:
 
     @property
     def main(self) -> Any:
-        """The optimizer with the highest factor, the head's; what callbacks see as ``model.optimizer``."""
+        """The optimizer with the highest factor, the head's; callbacks see it as ``model.optimizer``."""
         return self.groups[0][1]
 
     @property
@@ -51,76 +51,101 @@ class Optimizers:
 
 
 class Steps:
-    """A phase's step functions, compiled once for all its epochs; ``train`` returns the batch's loss.
+    """The steps of a phase, compiled once for all its epochs. Sets the ``trainable`` flags of the phase.
 
-    A batch has images, or the ``features`` that the frozen part made of them.
+    A batch has ``images``, or the ``features`` that the frozen part computed from them.
 
     Args:
-        prepared: the live part, and the variables that train.
-        frozen: the frozen part; None: nothing is frozen.
-        optimizers: which update them.
-        loss: of a batch, class weights included.
-        plain_loss: of a batch without class weights, for validation.
-        training, validation: where the steps count.
-        average: of the weights, brought up to date after each step; None for none.
-        loss_scale: of the loss while gradients are taken of it, for float16; None for none.
+        setting: what the run trains.
+        phase: which layers train, and how.
+
+    Attributes:
+        variables: the variables that train.
+        frozen: the frozen part of the model; None: nothing is frozen.
+        optimizers: the optimizers that update the variables.
+        average: the moving average of the weights, updated after each step; None without ``train.ema``.
+        train: takes a batch, updates the variables and returns the loss.
+        validate: takes a batch and counts it in the validation metrics.
+
+    Raises:
+        PluginError: the phase names a block that the backbone does not have.
+        RecipeError: the loss, a metric, the class weights or the optimizer are wrong.
     """
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        frozen: FrozenPart | None,
-        optimizers: Optimizers,
-        loss: BatchLoss,
-        plain_loss: BatchLoss,
-        training: MetricSet,
-        validation: MetricSet,
-        average: WeightAverage | None = None,
-        loss_scale: LossScale | None = None,
-    ) -> None:
-        variables = prepared.variables
-        values = [variable.value for variable in variables]
-        live = prepared.live_part
+    def __init__(self, setting: Setting, phase: Phase) -> None:
+        apply_flags(setting.network, phase)
+        prepared = prepare(setting.network, phase)
+        self.variables = prepared.variables
+        self._values = [variable.value for variable in self.variables]
+        self.frozen = None if prepared.frozen_part is None else FrozenPart(prepared.frozen_part)
+        self._live = prepared.live_part
+        self.optimizers = Optimizers(phase, prepared)
+        momentum = setting.table.ema
+        self.average = None if momentum is None else WeightAverage(self.variables, momentum)
+        self._loss_scale = LossScale() if setting.table.precision == "mixed_float16" else None
+        self._loss, self._plain_loss = setting.loss, setting.plain_loss
+        self._train_metrics, self._validation_metrics = setting.train_metrics, setting.validation_metrics
+        self.train = _OfAnySize(self._train)
+        self.validate = _OfAnySize(self._validate)
 
-        def begin(batch: Mapping[str, Any]) -> Any:
-            if "features" in batch:
-                return batch["features"]
-            return batch["images"] if frozen is None else frozen.forward(batch["images"])
+    @property
+    def weight_count(self) -> int:
+        """The number of weights that train."""
+        return sum(math.prod(variable.shape) for variable in self.variables)
 
-        def train(batch: Mapping[str, Any]) -> Any:
-            inputs = begin(batch)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                for value in values:
-                    tape.watch(value)
-                logits = live(inputs, training=True)
-                batch_loss, count = loss(batch, logits)
-                penalties = live.losses
-                total = batch_loss + tf.add_n(penalties) if penalties else batch_loss
-                scaled = total if loss_scale is None else loss_scale.scaled(total)
-            gradients = tape.gradient(scaled, values)
-            if loss_scale is None:
-                optimizers.apply(gradients, variables)
-            else:
-                loss_scale.apply(gradients, lambda each: optimizers.apply(each, variables))
-            if average is not None:
-                average.update()
-            training.update(batch, logits, total, count)
-            return total
+    @property
+    def state(self) -> dict[str, list[Any]]:
+        """The variables beside the model's that a checkpoint needs, by kind."""
+        return {
+            "optimizer": self.optimizers.variables,
+            "average": [] if self.average is None else self.average.variables,
+            "loss scale": [] if self._loss_scale is None else self._loss_scale.variables,
+            "metric": self._train_metrics.variables,
+        }
 
-        def validate(batch: Mapping[str, Any]) -> None:
-            logits = live(begin(batch), training=False)
-            batch_loss, count = plain_loss(batch, logits)
-            validation.update(batch, logits, batch_loss, count)
+    def swap_average(self) -> None:
+        """Exchange the weights and their moving average, if there is one; a second call exchanges them back."""
+        if self.average is not None:
+            self.average.swap()
 
-        self.train = _OfAnySize(train)
-        self.validate = _OfAnySize(validate)
+    def _inputs(self, batch: Mapping[str, Any]) -> Any:
+        if "features" in batch:
+            return batch["features"]
+        return batch["images"] if self.frozen is None else self.frozen.forward(batch["images"])
+
+    def _train(self, batch: Mapping[str, Any]) -> Any:
+        inputs = self._inputs(batch)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for value in self._values:
+                tape.watch(value)
+            logits = self._live(inputs, training=True)
+            batch_loss, count = self._loss(batch, logits)
+            penalties = self._live.losses
+            total = batch_loss + tf.add_n(penalties) if penalties else batch_loss
+            scaled = total if self._loss_scale is None else self._loss_scale.scaled(total)
+        gradients = tape.gradient(scaled, self._values)
+        if self._loss_scale is None:
+            self._update(gradients)
+        else:
+            self._loss_scale.apply(gradients, self._update)
+        if self.average is not None:
+            self.average.update()
+        self._train_metrics.update(batch, logits, total, count)
+        return total
+
+    def _update(self, gradients: list[Any]) -> None:
+        self.optimizers.apply(gradients, self.variables)
+
+    def _validate(self, batch: Mapping[str, Any]) -> None:
+        logits = self._live(self._inputs(batch), training=False)
+        batch_loss, count = self._plain_loss(batch, logits)
+        self._validation_metrics.update(batch, logits, batch_loss, count)
 
 
 class _OfAnySize:
     """A function of a batch, traced once, for batches of any size.
 
-    What it computes then does not depend on which batch came first: a run that goes on may begin with the last, smaller
-    one.
+    So what it computes does not depend on which batch came first: a resumed run may begin with the last, smaller one.
     """
 
     def __init__(self, function: Callable[[Mapping[str, Any]], Any]) -> None:
@@ -132,6 +157,6 @@ class _OfAnySize:
             signature = tf.nest.map_structure(
                 lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), dict(batch)
             )
-            # As Keras trains: to convert the layers' own Python would take longer than to trace them.
+            # As Keras does: to convert the layers' own Python with AutoGraph would take longer than to trace it.
             self._traced = tf.function(self._function, input_signature=[signature], autograph=False)
         return self._traced(dict(batch))

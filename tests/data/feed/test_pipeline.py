@@ -1,3 +1,5 @@
+"""Batches and their order, chains of augmentation policies, and the labels that ``open_data`` makes."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,7 +9,7 @@ import tensorflow as tf
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import open_data
+from tlkit.data.prepare import DataSettings, open_data
 from tlkit.recipe.schema import InputTable, Selection
 
 
@@ -23,10 +25,14 @@ def made(count=10, classes=3, **fields):
     return SampleSet(**{"samples": samples, "classes": names, "images": images, **fields})
 
 
+def opened(sample_set, table, folder, task="classification"):
+    return open_data(DataSettings(dataset(sample_set, task), table, task, seed=0), folder)
+
+
 @pytest.fixture
 def data(tmp_path):
     table = InputTable(image_size=(16, 12), validation=0.0)
-    return open_data(dataset(made()), table, task="classification", seed=0, folder=tmp_path)
+    return opened(made(), table, tmp_path)
 
 
 def values(dataset):
@@ -42,7 +48,7 @@ def test_batches_follow_the_order_and_the_last_may_be_smaller(data):
     assert found[0]["images"].dtype == np.float32
 
 
-def test_starting_later_gives_the_same_batches(data):
+def test_an_epoch_can_start_at_a_later_batch(data):
     order = epoch_order(0, 0, 0, 10)
     seeds = batch_seeds(0, 0, 0, 4)
 
@@ -57,14 +63,14 @@ def test_starting_later_gives_the_same_batches(data):
     np.testing.assert_array_equal(whole[2]["images"], rest[0]["images"])
 
 
-def test_a_feed_gives_each_epoch_its_own_order(data):
+def test_a_feed_takes_the_order_of_each_epoch(data):
     feed = Feed(data, 4)
     orders = [epoch_order(0, 0, epoch, 10) for epoch in range(3)]
     for order in (*orders, orders[0][:5]):
         assert np.concatenate([batch["index"] for batch in values(feed.epoch(order))]).tolist() == order.tolist()
 
 
-def test_order_and_seeds_have_addresses():
+def test_order_and_seeds_depend_on_seed_phase_and_epoch_alone():
     assert epoch_order(1, 0, 3, 50).tolist() == epoch_order(1, 0, 3, 50).tolist()
     others = [epoch_order(*address, 50).tolist() for address in ((1, 0, 3), (2, 0, 3), (1, 1, 3), (1, 0, 4))]
     assert len({tuple(each) for each in others}) == 4
@@ -73,7 +79,7 @@ def test_order_and_seeds_have_addresses():
     assert len({tuple(seed) for seed in seeds.tolist()}) == 20
 
 
-def test_a_policy_that_mixes_is_given_shares_of_classes(data):
+def test_a_policy_that_mixes_receives_shares_of_classes(data):
     given = {}
 
     def half(batch, seed):
@@ -85,7 +91,7 @@ def test_a_policy_that_mixes_is_given_shares_of_classes(data):
     np.testing.assert_array_equal(batch["labels"], (np.eye(3) + np.eye(3)[::-1]) / 2)
 
 
-def test_a_chain_applies_its_policies_in_their_order_each_with_draws_of_its_own(data):
+def test_a_chain_applies_its_policies_in_order_each_with_its_own_draws(data):
     def ten(batch, seed):
         return {**batch, "images": tf.zeros_like(batch["images"]) + 10}
 
@@ -106,7 +112,7 @@ def test_a_chain_applies_its_policies_in_their_order_each_with_draws_of_its_own(
     assert (images(draw) != images(ten, draw)).any()
 
 
-def test_a_policys_own_folds_of_its_seed_are_no_later_policys_seed(data):
+def test_seeds_that_a_policy_folds_are_not_those_of_later_policies(data):
     seen = {}
 
     def note(name, folds):
@@ -146,14 +152,14 @@ def test_an_augmentation_that_breaks_its_contract_is_refused(data, augment, mess
         Feed(data, 3, [Policy("broken", augment)])
 
 
-def test_masks_come_as_class_numbers(tmp_path):
+def test_masks_are_class_numbers(tmp_path):
     masks = np.zeros((4, 16, 12), np.uint8)
     masks[:, 3:5] = 1
     masks[:, 0] = IGNORE
     samples = tuple(Sample(f"{i}", i, mask=i) for i in range(4))
     found = SampleSet(samples=samples, classes=("x", "y"), images=made(4).images, masks=masks)
     table = InputTable(image_size=(16, 12), validation=0.0)
-    data = open_data(dataset(found, "segmentation"), table, task="segmentation", seed=0, folder=tmp_path)
+    data = opened(found, table, tmp_path, "segmentation")
     [batch] = values(Feed(data, 4).epoch(np.arange(4)))
     np.testing.assert_array_equal(batch["segmentation_masks"][..., 0], masks)
     assert data.class_counts("train").tolist() == [4 * 12 * 13, 4 * 12 * 2]
@@ -162,7 +168,7 @@ def test_masks_come_as_class_numbers(tmp_path):
     np.testing.assert_array_equal(soft["segmentation_masks"], np.eye(256)[masks][..., :2])
 
 
-def test_channel_statistics_are_those_of_all_training_pixels(data):
+def test_channel_statistics_cover_all_training_pixels(data):
     mean, deviation = data.channel_statistics("train")
     pixels = data.store.images[data.indices("train")].reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(mean, pixels.mean(0))
@@ -175,7 +181,11 @@ def test_channel_statistics_are_those_of_all_training_pixels(data):
         (made(samples=()), DataError, "no images found"),
         (made(classes=1), DataError, "only one class"),
         (made(classes=2, samples=(Sample("a", 0, label=5), Sample("b", 1, label=0))), PluginError, "label 5"),
-        (made(samples=(Sample("a", 0, label=0), Sample("a", 1, label=1))), PluginError, "keys stand twice"),
+        (
+            made(samples=(Sample("a", 0, label=0), Sample("a", 1, label=1))),
+            PluginError,
+            "unique keys; repeated: a",
+        ),
         (made(samples=(Sample("a", 99, label=0), Sample("b", 1, label=1))), PluginError, "row 99"),
         (made(images=np.zeros((10, 4, 4, 3))), PluginError, "expected images of dtype uint8"),
         ({"samples": ()}, PluginError, "expected open to return a SampleSet"),
@@ -183,21 +193,19 @@ def test_channel_statistics_are_those_of_all_training_pixels(data):
 )
 def test_a_data_set_that_breaks_its_contract_is_named(tmp_path, broken, error, message):
     with pytest.raises(error, match=message):
-        open_data(dataset(broken), InputTable(), task="classification", seed=0, folder=tmp_path)
+        opened(broken, InputTable(), tmp_path)
 
 
 @pytest.mark.parametrize(("classes", "kind"), [(2, "binary"), (3, "single")])
-def test_the_label_kind_follows_the_classes(tmp_path, classes, kind):
+def test_the_label_kind_follows_the_number_of_classes(tmp_path, classes, kind):
     table = InputTable(image_size=(16, 12), validation=0.0)
-    found = open_data(dataset(made(classes=classes)), table, task="classification", seed=0, folder=tmp_path)
+    found = opened(made(classes=classes), table, tmp_path)
     assert found.label_kind == kind
 
 
-def test_several_labels_an_image_are_multi_hot(tmp_path):
+def test_several_labels_per_image_are_multi_hot(tmp_path):
     samples = (Sample("a", 0, label=(0, 2)), Sample("b", 1, label=()), Sample("c", 2, label=(1,)))
     table = InputTable(image_size=(16, 12), validation=0.0)
-    found = open_data(
-        dataset(made(samples=samples, multi_label=True)), table, task="classification", seed=0, folder=tmp_path
-    )
+    found = opened(made(samples=samples, multi_label=True), table, tmp_path)
     assert found.label_kind == "multi"
     assert found.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]

@@ -1,3 +1,5 @@
+"""Decoding images and masks of every kind, resizing them, and restoring predictions."""
+
 from __future__ import annotations
 
 import random
@@ -42,14 +44,14 @@ def test_every_format_gives_its_rgb_pixels(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.JPG", "a.jpg", "a.tif", "a", "ü b.PNG"])
-def test_the_content_decides_whatever_the_name_says(tmp_path: Path, name: str) -> None:
+def test_the_content_decides_the_format_whatever_the_name_is(tmp_path: Path, name: str) -> None:
     halves().save(tmp_path / name, "PNG")
     assert decode_image(tmp_path / name)[0, 0].tolist() == list(RED)
 
 
 def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    exif[0x0112] = 6  # to be shown rotated by 90 degrees clockwise
     halves().save(tmp_path / "a.jpg", quality=95, subsampling=0, exif=exif)
     pixels = decode_image(tmp_path / "a.jpg")
     assert pixels.shape == (16, 8, 3)
@@ -71,7 +73,7 @@ def test_orientation_of_a_tiff_swaps_its_sides_once(tmp_path: Path, orientation:
     np.testing.assert_array_equal(decode_image(tmp_path / "a.tif"), pixels)
 
 
-def test_orientation_that_only_xmp_gives_has_one_size_in_every_way(tmp_path: Path) -> None:
+def test_an_orientation_in_xmp_alone_gives_the_same_size_in_every_way(tmp_path: Path) -> None:
     halves().save(tmp_path / "a.tif", tiffinfo={700: XMP})  # Pillow 11.0 ignores it, 13 turns the image
     _, size = decode_to_size(tmp_path / "a.tif", None, (16, 8), "stretch")
     assert size == decode_image(tmp_path / "a.tif").shape[:2]
@@ -85,18 +87,18 @@ def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bit_grey_is_scaled_and_not_cut_off(tmp_path: Path, kind: str) -> None:
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path: Path, kind: str) -> None:
     values = np.array([[0, 257 * 10, 257 * 100, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / "a", kind)
     assert decode_image(tmp_path / "a")[0].tolist() == [[value] * 3 for value in (0, 10, 100, 255)]
 
 
-def test_float_image_in_0_to_1_is_scaled_to_the_whole_range(tmp_path: Path) -> None:
+def test_a_float_image_in_0_to_1_is_scaled_to_the_whole_range(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0.0, 0.2, 1.0]], np.float32)).save(tmp_path / "a.tif")
     assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 51, 255]
 
 
-def test_32_bit_integers_within_8_bit_are_kept(tmp_path: Path) -> None:
+def test_32_bit_integers_in_the_8_bit_range_stay(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 7, 255]], np.int32)).save(tmp_path / "a.tif")
     assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 7, 255]
 
@@ -110,7 +112,7 @@ def test_32_bit_integers_within_8_bit_are_kept(tmp_path: Path) -> None:
         ([-7, -7, -7], [0, 0, 0]),
     ],
 )
-def test_32_bit_integers_beyond_8_bit_are_scaled_from_their_own_range(
+def test_32_bit_integers_outside_the_8_bit_range_are_scaled_from_their_own_range(
     tmp_path: Path, values: list[int], expected: list[int]
 ) -> None:
     Image.fromarray(np.array([values], np.int32)).save(tmp_path / "a.tif")
@@ -118,7 +120,7 @@ def test_32_bit_integers_beyond_8_bit_are_scaled_from_their_own_range(
 
 
 def tiff_of_int16(values: list[int]) -> bytes:
-    """A TIFF of one row of signed 16-bit integers, as scanners write it; Pillow does not."""
+    """Return a TIFF of one row of signed 16-bit integers, as scanners write it; Pillow can't write one."""
     entries = [(256, 3, len(values)), (257, 3, 1), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8)]
     entries += [(277, 3, 1), (278, 3, 1), (279, 4, 2 * len(values)), (339, 3, 2)]
     pixels = struct.pack(f"<{len(values)}h", *values)
@@ -131,7 +133,7 @@ def test_signed_16_bit_integers_are_scaled_from_their_own_range(tmp_path: Path) 
     assert decode_image(tmp_path / "ct.tif")[0, :, 0].tolist() == [0, 128, 255]
 
 
-def test_values_that_are_not_finite_are_black_and_leave_the_others_as_they_are(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_become_black_and_do_not_affect_the_others(tmp_path: Path) -> None:
     values = np.array([[np.nan, np.inf, -np.inf, 1000, 1100, 2000]], np.float32)
     Image.fromarray(values).save(tmp_path / "a.tif")
     assert decode_image(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 0, 0, 0, 26, 255]
@@ -148,7 +150,7 @@ def test_grey_images_repeat_their_channel(tmp_path: Path, mode: str, bright: int
     assert decode_image(tmp_path / "a.png")[0].tolist() == [[0] * 3] * 3 + [[expected] * 3]
 
 
-def test_transparent_pixels_are_laid_on_white(tmp_path: Path) -> None:
+def test_transparent_pixels_are_blended_with_white(tmp_path: Path) -> None:
     rgba = Image.new("RGBA", (3, 1), (255, 0, 0, 255))
     rgba.putpixel((1, 0), (255, 0, 0, 0))
     rgba.putpixel((2, 0), (0, 0, 0, 51))
@@ -161,7 +163,7 @@ def test_transparent_pixels_are_laid_on_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("transparency", [1, bytes([255, 0])], ids=["index", "bytes"])
-def test_transparent_palette_entry_is_laid_on_white(tmp_path: Path, transparency: int | bytes) -> None:
+def test_a_transparent_palette_entry_is_blended_with_white(tmp_path: Path, transparency: int | bytes) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([*RED, *GREEN])
     image.putpixel((1, 0), 1)
@@ -170,7 +172,7 @@ def test_transparent_palette_entry_is_laid_on_white(tmp_path: Path, transparency
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF"])
-def test_first_frame_of_an_animation_is_taken(tmp_path: Path, kind: str) -> None:
+def test_the_first_frame_of_an_animation_is_decoded(tmp_path: Path, kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), GREEN)
     first.save(tmp_path / "a", kind, save_all=True, append_images=[second], **options)
@@ -190,7 +192,7 @@ def noise() -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP", "TIFF"])
-def test_truncated_file_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
+def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "cut.img"
     noise().save(file, kind)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -201,18 +203,18 @@ def test_truncated_file_is_an_error_that_names_it(tmp_path: Path, kind: str) -> 
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"", "empty"), (b"<html>not here</html>", "not an image"), (b"\0" * 64, "not an image")]
 )
-def test_what_is_no_image_is_an_error_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_an_image_is_an_error_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(DataError, match=rf"a\.jpg.*{reason}"):
         decode_image(tmp_path / "a.jpg")
 
 
-def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg"):
         decode_image(tmp_path / "gone.jpg")
 
 
-def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_that_claims_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     halves().save(tmp_path / "a.png")
     monkeypatch.setattr(image_file, "MAX_PIXELS", 100)
     with pytest.raises(DataError, match=r"16 x 8.*100"):
@@ -221,7 +223,7 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"])
-def test_damaged_bytes_raise_nothing_but_a_data_error(tmp_path: Path, kind: str) -> None:
+def test_damaged_bytes_raise_only_a_data_error(tmp_path: Path, kind: str) -> None:
     draw = random.Random(kind)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -246,43 +248,43 @@ def palette_mask(values: list[int]) -> Image.Image:
     return image
 
 
-def test_palette_mask_is_read_by_index(tmp_path: Path) -> None:
+def test_a_palette_mask_is_read_by_index(tmp_path: Path) -> None:
     palette_mask([0, 1, 255]).save(tmp_path / "m.png")
     mask = decode_mask(tmp_path / "m.png", NUMBERS)
     assert mask.dtype == np.uint8
     assert mask.tolist() == [[0, 1, IGNORE]]
 
 
-def test_palette_mask_is_read_by_colour_when_the_table_has_colours(tmp_path: Path) -> None:
+def test_a_palette_mask_is_read_by_colour_if_the_table_has_colours(tmp_path: Path) -> None:
     palette_mask([0, 1, 255]).save(tmp_path / "m.png")
     table = MaskTable({(0, 255, 0): 2, (1, 254, 0): 0, (255, 0, 0): 1})
     assert decode_mask(tmp_path / "m.png", table).tolist() == [[2, 0, 1]]
 
 
-def test_colour_mask_is_mapped_by_colour(tmp_path: Path) -> None:
+def test_a_colour_mask_is_mapped_by_colour(tmp_path: Path) -> None:
     halves(4, 1).save(tmp_path / "m.png")
     assert decode_mask(tmp_path / "m.png", MaskTable({RED: 1, GREEN: IGNORE})).tolist() == [[1, 1, IGNORE, IGNORE]]
 
 
-def test_16_bit_mask_keeps_its_values(tmp_path: Path) -> None:
+def test_a_16_bit_mask_keeps_its_values(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 1000, 65535]], np.uint16)).save(tmp_path / "m.png")
     assert decode_mask(tmp_path / "m.png", MaskTable({0: 0, 1000: 1, 65535: IGNORE})).tolist() == [[0, 1, IGNORE]]
 
 
-def test_1_bit_mask_has_the_values_0_and_255(tmp_path: Path) -> None:
+def test_a_1_bit_mask_has_the_values_0_and_255(tmp_path: Path) -> None:
     image = Image.new("1", (2, 1), 0)
     image.putpixel((1, 0), 1)
     image.save(tmp_path / "m.png")
     assert decode_mask(tmp_path / "m.png", MaskTable({0: 0, 255: 1})).tolist() == [[0, 1]]
 
 
-def test_grey_mask_saved_as_rgb_is_read_by_number(tmp_path: Path) -> None:
+def test_a_grey_mask_saved_as_rgb_is_read_by_number(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 1]], np.uint8)).convert("RGB").save(tmp_path / "m.png")
     assert decode_mask(tmp_path / "m.png", NUMBERS).tolist() == [[0, 1]]
 
 
 def problem(file: Path, table: MaskTable) -> str:
-    """Why a mask's values can't be used, without its name."""
+    """Return why the values of a mask can't be used, without the name of its file."""
     with pytest.raises(BadImageError) as caught:
         decode_mask(file, table)
     assert caught.value.kind == "mask_values"
@@ -291,13 +293,13 @@ def problem(file: Path, table: MaskTable) -> str:
     return reason
 
 
-def test_colour_mask_with_a_table_of_numbers_is_told_with_its_colours_and_a_table(tmp_path: Path) -> None:
+def test_a_colour_mask_with_a_table_of_numbers_is_refused_with_a_table_that_fits(tmp_path: Path) -> None:
     image = Image.new("RGB", (4, 1), RED)
     image.putpixel((0, 0), (0, 0, 0))
     image.save(tmp_path / "m.png")
     assert problem(tmp_path / "m.png", NUMBERS) == (
-        "the mask has colours, but the table has numbers: #ff0000 (3 pixels), #000000 (1 pixel). Such a mask is mapped "
-        'by data.values = { "#000000" = "background", "#ff0000" = "object" }'
+        "the mask has colours, but the table has numbers: #ff0000 (3 pixels), #000000 (1 pixel). For such masks, set "
+        'data.values = { "#000000" = "background", "#ff0000" = "object" }'
     )
 
 
@@ -313,7 +315,7 @@ def test_colours_of_smoothed_edges_are_not_proposed_for_the_table(tmp_path: Path
     assert "nearest neighbour" in reason
 
 
-def test_mask_beyond_8_bits_with_a_table_of_colours_is_told_with_its_numbers(tmp_path: Path) -> None:
+def test_a_mask_of_more_than_8_bits_with_a_table_of_colours_is_refused_with_its_numbers(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 1000]], np.uint16)).save(tmp_path / "m.png")
     reason = problem(tmp_path / "m.png", MaskTable({RED: 1, (0, 0, 0): 0}))
     assert "0 (1 pixel), 1000 (1 pixel)" in reason
@@ -328,21 +330,21 @@ def test_mask_beyond_8_bits_with_a_table_of_colours_is_told_with_its_numbers(tmp
         ([0, 0, -1e30], "-1e+30"),
     ],
 )
-def test_float_mask_that_has_no_whole_numbers_is_told_with_its_values(
+def test_a_float_mask_without_whole_numbers_is_refused_with_its_values(
     tmp_path: Path, values: list[float], listed: str
 ) -> None:
     Image.fromarray(np.array([values], np.float32)).save(tmp_path / "m.tif")
     assert listed in problem(tmp_path / "m.tif", MaskTable({0: 0, 1: 1}, default=1))
 
 
-def test_float_mask_of_whole_numbers_is_read_by_them(tmp_path: Path) -> None:
+def test_a_float_mask_of_whole_numbers_is_read(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 1, 255]], np.float32)).save(tmp_path / "m.tif")
     assert decode_mask(tmp_path / "m.tif", NUMBERS).tolist() == [[0, 1, IGNORE]]
 
 
-def smoothed_mask(grays: list[int], most: int) -> Image.Image:
-    """Half 0, half ``most``, and a few pixels between."""
-    values = np.repeat(np.array([[0], [most]], np.uint8), 50, axis=1)
+def smoothed_mask(grays: list[int], high: int) -> Image.Image:
+    """Return a mask that is half 0 and half ``high``, with a few pixels between."""
+    values = np.repeat(np.array([[0], [high]], np.uint8), 50, axis=1)
     values[0, : len(grays)] = grays
     return Image.fromarray(values)
 
@@ -350,7 +352,7 @@ def smoothed_mask(grays: list[int], most: int) -> Image.Image:
 @pytest.mark.parametrize(
     ("table", "maps"), [({0: 0, 1: 1}, True), ({0: 0, 255: 1}, False)], ids=["0 and 1", "0 and 255"]
 )
-def test_few_grey_values_between_others_are_told_as_smoothed_edges(
+def test_few_grey_values_between_others_are_explained_as_smoothed_edges(
     tmp_path: Path, table: dict[int, int], maps: bool
 ) -> None:
     smoothed_mask([64, 128], 255).save(tmp_path / "m.png")
@@ -360,32 +362,32 @@ def test_few_grey_values_between_others_are_told_as_smoothed_edges(
 
 
 @pytest.mark.parametrize("values", [[2] * 30, [7]], ids=["many pixels", "not between"])
-def test_values_of_many_pixels_or_beyond_the_others_are_not_told_as_smoothed(tmp_path: Path, values: list[int]) -> None:
+def test_frequent_or_outlying_values_are_not_explained_as_smoothed(tmp_path: Path, values: list[int]) -> None:
     smoothed_mask(values, 5).save(tmp_path / "m.png")
     reason = problem(tmp_path / "m.png", MaskTable({0: 0, 5: 1}))
     assert "smoothed" not in reason
     assert reason.endswith("Add them to data.values or to data.ignore")
 
 
-def test_unknown_values_of_a_palette_are_told_as_indices_with_their_colours(tmp_path: Path) -> None:
+def test_unknown_palette_values_are_listed_as_indices_with_their_colours(tmp_path: Path) -> None:
     palette_mask([0, 0, 0, 15]).save(tmp_path / "m.png")
     reason = problem(tmp_path / "m.png", NUMBERS)
     assert "15 = #0ff000 (1 pixel)" in reason
     assert "indices of the mask's palette" in reason
 
 
-def test_values_that_the_table_lacks_are_listed_with_counts_and_the_remedy(tmp_path: Path) -> None:
+def test_values_that_are_not_in_the_table_are_listed_with_counts_and_the_remedy(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 0, 0, 255]], np.uint8)).save(tmp_path / "m.png")
     with pytest.raises(DataError, match=r"m\.png.*255 \(1 pixel\).*data\.values"):
         decode_mask(tmp_path / "m.png", MaskTable({0: 0, 1: 1}))
 
 
-def test_default_takes_values_that_the_table_lacks(tmp_path: Path) -> None:
+def test_values_that_are_not_in_the_table_get_the_default(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 9]], np.uint8)).save(tmp_path / "m.png")
     assert decode_mask(tmp_path / "m.png", MaskTable({0: 0}, default=1)).tolist() == [[0, 1]]
 
 
-def test_mask_carries_its_own_exif_orientation(tmp_path: Path) -> None:
+def test_the_exif_orientation_of_a_mask_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.array([[0, 1]], np.uint8)).save(tmp_path / "m.png", exif=exif)
@@ -394,7 +396,7 @@ def test_mask_carries_its_own_exif_orientation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("original", [(40, 80), (80, 40), (64, 64), (7, 31)])
-def test_image_and_mask_are_fitted_alike(resize: str, original: tuple[int, int]) -> None:
+def test_an_image_and_its_mask_are_resized_alike(resize: str, original: tuple[int, int]) -> None:
     mask = np.zeros(original, np.uint8)
     mask[: original[0] // 2, original[1] // 3 :] = 1
     image = np.repeat(mask[:, :, None] * 200 + 55, 3, axis=2).astype(np.uint8)
@@ -407,7 +409,7 @@ def test_image_and_mask_are_fitted_alike(resize: str, original: tuple[int, int])
     assert (small_mask[plain] == (small[..., 0][plain] == 255)).all()
 
 
-def test_pad_keeps_the_aspect_and_crop_takes_the_middle() -> None:
+def test_pad_keeps_the_aspect_ratio_and_crop_takes_the_centre() -> None:
     image = np.asarray(halves(40, 20))
     padded = fit_image(image, (20, 20), "pad")
     assert (padded[5:15] != 0).any(-1).all()
@@ -426,7 +428,7 @@ def test_downscaling_is_antialiased() -> None:
 
 @pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])
 @pytest.mark.parametrize("original", [(48, 96), (97, 51), (64, 64)])
-def test_restored_mask_lies_on_the_original(resize: str, original: tuple[int, int]) -> None:
+def test_a_restored_mask_covers_the_original(resize: str, original: tuple[int, int]) -> None:
     h, w = original
     mask = np.zeros(original, np.uint8)
     mask[h // 4 : -h // 4, w // 4 : -w // 4] = 1
@@ -451,7 +453,7 @@ def test_restored_probabilities_keep_their_channels() -> None:
 
 
 def smooth(width: int, height: int) -> Image.Image:
-    """A photograph's like: structures larger than a few pixels, with an edge."""
+    """Return an image like a photograph: structures larger than a few pixels, with an edge."""
     y, x = np.mgrid[:height, :width]
     pixels = np.stack([x * 255 / width, y * 255 / height, 128 + 100 * np.sin(x / 40) * np.cos(y / 30)], -1)
     pixels[height // 3 : height // 2, width // 4 : width // 3] = 20
@@ -460,7 +462,9 @@ def smooth(width: int, height: int) -> Image.Image:
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_a_jpeg_scaled_while_decoding_is_the_image_resized(tmp_path: Path, resize: str, orientation: int) -> None:
+def test_a_jpeg_scaled_while_decoding_is_close_to_the_resized_image(
+    tmp_path: Path, resize: str, orientation: int
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = tmp_path / "a.jpg"
@@ -472,7 +476,7 @@ def test_a_jpeg_scaled_while_decoding_is_the_image_resized(tmp_path: Path, resiz
 
 
 @pytest.mark.parametrize(("side", "height"), [(37, 75), (38, 150), (75, 150), (76, 300), (150, 300), (151, 600)])
-def test_scaling_while_decoding_leaves_twice_the_pixels_that_are_needed(
+def test_scaling_while_decoding_leaves_twice_the_pixels_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, height: int
 ) -> None:
     smooth(800, 600).save(tmp_path / "a.jpg")

@@ -1,3 +1,5 @@
+"""Splits: shares and counts, groups, official splits, and repeating an earlier run."""
+
 from __future__ import annotations
 
 import random
@@ -10,9 +12,8 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from tlkit import DataError, Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import assign_splits
-from tlkit.data.splits.samples_csv import read_samples_csv, repeat_splits, within_samples_csv
+from tlkit.data.splits.repeat import repeat_splits, within_samples_csv
 from tlkit.recipe.schema import InputTable
-from tlkit.runs.reading import MAX_TABLE_BYTES
 
 
 def samples(count, **fields):
@@ -45,18 +46,18 @@ def test_the_split_depends_on_the_seed_but_not_on_the_order():
     assert first != other
 
 
-def test_a_group_stands_on_one_side():
+def test_a_group_stays_in_one_split():
     found = samples(60, group=lambda i: f"patient{i % 12}")
     splits = by_key(found, assign_splits(found, [0] * 60, InputTable(validation=0.3, test=0.2), 0))
-    sides = {}
+    splits_of = {}
     for sample in found:
-        sides.setdefault(sample.group, set()).add(splits[sample.key])
-    assert all(len(each) == 1 for each in sides.values())
-    assert {"train", "validation", "test"} == {side for each in sides.values() for side in each}
+        splits_of.setdefault(sample.group, set()).add(splits[sample.key])
+    assert all(len(each) == 1 for each in splits_of.values())
+    assert {"train", "validation", "test"} == {split for each in splits_of.values() for split in each}
 
 
 def patients(images, classes, rare=()):
-    """Groups of unequal size, most of them of one class: what a split by groups alone gets wrong."""
+    """Groups of unequal size, each mostly of one class: what a split by groups alone gets wrong."""
     draw = random.Random(0)
     found, strata = [], []
     for number in range(images // 10):
@@ -73,7 +74,7 @@ def patients(images, classes, rare=()):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share", [0.1, 0.15, 0.2, 0.3, 0.5, 0.8])
-def test_groups_are_split_with_the_share_of_all_images_and_of_each_class(share, seed):
+def test_groups_are_split_by_the_share_of_all_images_and_of_each_class(share, seed):
     found, strata = patients(800, 4)
     splits = assign_splits(found, strata, InputTable(validation=share), seed).splits
     sides = {(sample.group, split) for sample, split in zip(found, splits, strict=True)}
@@ -98,16 +99,16 @@ def test_a_split_of_groups_depends_on_the_seed_but_not_on_the_order():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_only_group_of_a_class_trains(seed):
+def test_the_only_group_of_a_class_is_used_for_training(seed):
     found, strata = patients(200, 2, rare=[(2, "patient3"), (3, "alone"), (3, "alone")])
     splits = assign_splits(found, strata, InputTable(validation=0.5), seed)
     by_group = {sample.group: split for sample, split in zip(found, splits.splits.tolist(), strict=True)}
     assert (by_group["patient3"], by_group["alone"]) == ("train", "train")
-    assert splits.notes == ("classes within a single group: 2; that group trains, none of them is in validation",)
+    assert splits.notes == ("classes within a single group: 2; their groups are used for training only",)
 
 
-def test_a_few_groups_are_chosen_for_their_classes():
-    """Better than a draw of groups alone: the shares of the classes are nearer, and fewer classes lose all images."""
+def test_groups_are_chosen_for_their_classes():
+    """Better than drawing groups at random: class shares come closer, and fewer classes lose all their images."""
     far, lost = Counter(), Counter()
     for seed in range(20):
         draw = random.Random(seed)
@@ -136,30 +137,30 @@ def test_groups_of_unequal_size_are_split_by_the_share_of_their_images(share):
 
 
 @pytest.mark.parametrize("strata", [None, [i % 3 for i in range(60)]], ids=["plain", "stratified"])
-def test_without_groups_the_split_is_that_of_scikit_learn(strata):
+def test_without_groups_the_split_is_scikit_learns(strata):
     found = samples(60)
     splits = assign_splits(found, strata, InputTable(validation=0.3), 5).splits
     _, held = train_test_split(range(60), test_size=0.3, random_state=5, stratify=strata)
     assert np.flatnonzero(splits == "validation").tolist() == sorted(held)
 
 
-def test_a_group_a_class_is_split_without_strata():
+def test_one_group_per_class_is_split_without_strata():
     found = samples(40, group=lambda i: f"camera{i % 4}")
     splits = assign_splits(found, [i % 4 for i in range(40)], InputTable(validation=0.25), 0)
     assert Counter(splits.splits.tolist()) == {"train": 30, "validation": 10}
-    assert splits.notes == ("too few groups to have each class in validation; whole groups are split without strata",)
+    assert splits.notes == ("too few groups for every class to be in validation; the split is not stratified",)
 
 
 @pytest.mark.parametrize("strata", [None, [i % 2 for i in range(10)], [0] * 10])
 @pytest.mark.parametrize("share", [0.05, 0.9])
-def test_of_two_groups_one_trains_whatever_the_share(share, strata):
+def test_one_of_two_groups_is_used_for_training_whatever_the_share(share, strata):
     found = samples(10, group=lambda i: f"camera{i // 5}")
     splits = assign_splits(found, strata, InputTable(validation=share), 0).splits
     assert Counter(splits.tolist()) == {"train": 5, "validation": 5}
 
 
 @pytest.mark.parametrize(("count", "strata"), [(10, [i % 2 for i in range(10)]), (2, [0, 1]), (2, None)])
-def test_a_great_share_leaves_an_image_to_train_on(count, strata):
+def test_a_large_share_leaves_an_image_to_train_on(count, strata):
     splits = assign_splits(samples(count), strata, InputTable(validation=0.95), 0).splits
     assert Counter(splits.tolist()) == {"train": 1, "validation": count - 1}
 
@@ -177,26 +178,26 @@ def test_a_pattern_that_matches_nothing_is_an_error():
         assign_splits(samples(9), None, InputTable(group_pattern="^(zz)"), 0)
 
 
-def test_official_splits_stand_and_shares_are_not_used_twice():
+def test_official_splits_stay_and_shares_do_not_apply_twice():
     found = samples(40, split=lambda i: "test" if i < 10 else None)
     splits = assign_splits(found, [i % 2 for i in range(40)], InputTable(validation=0.2, test=0.5), 0).splits
     assert set(splits[:10]) == {"test"}
     assert Counter(splits.tolist()) == {"test": 10, "validation": 6, "train": 24}
 
 
-def test_official_train_images_give_the_validation_split_when_there_is_none():
+def test_a_missing_validation_split_is_drawn_from_the_official_train_images():
     found = samples(40, split=lambda i: "test" if i < 10 else "train")
     splits = assign_splits(found, [i % 2 for i in range(40)], InputTable(validation=0.2), 0).splits
     assert Counter(splits.tolist()) == {"test": 10, "validation": 6, "train": 24}
 
 
-def test_official_splits_that_tear_a_group_are_refused():
+def test_official_splits_that_divide_a_group_are_refused():
     found = samples(10, split=lambda i: "test" if i < 5 else "train", group=lambda i: "same")
     with pytest.raises(DataError, match='"same" in test and train'):
         assign_splits(found, None, InputTable(validation=0.0), 0)
 
 
-def test_a_class_with_one_image_trains():
+def test_the_only_image_of_a_class_is_used_for_training():
     found = samples(41)
     strata = [i % 2 for i in range(40)] + [2]
     splits = assign_splits(found, strata, InputTable(validation=0.2), 0)
@@ -209,7 +210,7 @@ def test_a_share_of_less_than_one_image_is_refused():
         assign_splits(samples(3), None, InputTable(validation=0.1), 0)
 
 
-def test_a_whole_number_is_so_many_images_in_the_classes_proportions():
+def test_a_whole_number_is_a_number_of_images_in_proportion_to_the_classes():
     found = samples(200)
     strata = [0 if i < 150 else 1 for i in range(200)]
     splits = assign_splits(found, strata, InputTable(validation=40, test=20), 0).splits
@@ -247,20 +248,20 @@ def test_a_part_that_leaves_nothing_to_train_on_is_refused_with_what_there_is(ta
 def test_a_count_below_the_number_of_classes_is_met_without_strata():
     splits = assign_splits(samples(40), [i % 10 for i in range(40)], InputTable(validation=4), 0)
     assert (splits.splits == "validation").sum() == 4
-    assert "without strata" in splits.notes[0]
+    assert "the split is not stratified" in splits.notes[0]
 
 
-def test_too_few_images_are_left_to_train_on_each_class_is_no_crash():
+def test_too_few_training_images_for_every_class_do_not_crash():
     splits = assign_splits(samples(20), [i % 2 for i in range(20)], InputTable(validation=19), 0)
     assert Counter(splits.splits.tolist()) == {"train": 1, "validation": 19}
 
 
-def test_a_count_takes_the_whole_groups_that_come_nearest():
+def test_a_count_takes_the_whole_groups_that_come_closest():
     found = samples(100, group=lambda i: f"patient{i // 10}")
     splits = assign_splits(found, None, InputTable(validation=33), 0)
     sides = {sample.group: split for sample, split in zip(found, splits.splits.tolist(), strict=True)}
     assert list(sides.values()).count("validation") == 3
-    assert splits.notes == ("input.validation = 33: 30 images, as near as whole groups come",)
+    assert splits.notes == ("input.validation = 33: 30 images, the closest that whole groups allow",)
 
 
 def test_a_count_smaller_than_every_group_takes_the_smallest():
@@ -277,7 +278,7 @@ def test_a_count_never_takes_the_last_group():
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("validation", "expected"), [(20, 20), (0.25, 80)])
-def test_samples_that_stand_for_several_images_are_counted_as_so_many(validation, expected, seed):
+def test_a_sample_that_stands_for_several_images_counts_as_several(validation, expected, seed):
     files = [21 if i < 12 else 1 for i in range(80)]
     strata = [i % 2 for i in range(80)]
     splits = assign_splits(samples(80), strata, InputTable(validation=validation), seed, files)
@@ -288,16 +289,16 @@ def test_samples_that_stand_for_several_images_are_counted_as_so_many(validation
     assert splits.notes == ()
 
 
-def test_samples_that_stand_for_several_images_are_told_when_their_number_can_not_be_met():
+def test_a_note_says_when_samples_that_stand_for_several_images_can_not_meet_the_count():
     splits = assign_splits(samples(8), [i % 2 for i in range(8)], InputTable(validation=12), 0, [10] * 8)
     assert (splits.splits == "validation").sum() == 1
     assert splits.notes == (
-        "input.validation = 12: 10 of 80 images, as near as it comes with files of the same picture on one side",
+        "input.validation = 12: 10 of 80 images, the closest possible with files of the same picture in one split",
     )
 
 
 @pytest.mark.parametrize("validation", [5, 0.5, 36])
-def test_of_samples_that_stand_for_several_images_each_class_keeps_one(validation):
+def test_each_class_keeps_a_sample_to_train_on_when_samples_stand_for_several_images(validation):
     strata = [0, 0, 1, 1, 2]
     splits = assign_splits(samples(5), strata, InputTable(validation=validation), 0, [10, 1, 10, 9, 10]).splits
     assert {strata[i] for i in range(5) if splits[i] == "train"} == {0, 1, 2}
@@ -307,7 +308,7 @@ def test_of_samples_that_stand_for_several_images_each_class_keeps_one(validatio
 HEADER = "key,path,mask,split,label,group,width,height,digest,status,reason\n"
 
 
-def test_a_split_is_repeated_and_changes_are_told(tmp_path):
+def test_a_split_is_repeated_and_changes_are_noted(tmp_path):
     file = tmp_path / "samples.csv"
     rows = [
         "000.png,,,test,,,1,1,sha256:aa,used,",
@@ -318,35 +319,35 @@ def test_a_split_is_repeated_and_changes_are_told(tmp_path):
     splits = repeat_splits(file, samples(3), ["aa", "changed", "cc"])
     assert splits.splits.tolist() == ["test", "train", "left out"]
     assert any("changed since" in note and "001.png" in note for note in splits.notes)
-    assert any("left out, as they are not in" in note for note in splits.notes)
+    assert any(note.startswith("left out, because") and note.endswith("002.png") for note in splits.notes)
 
 
-def test_a_sample_of_the_file_that_is_gone_is_an_error(tmp_path):
+def test_a_recorded_sample_that_is_missing_is_an_error(tmp_path):
     file = tmp_path / "samples.csv"
     file.write_text(HEADER + "gone.png,,,test,,,1,1,sha256:aa,used,\n")
     with pytest.raises(DataError, match=r"gone\.png"):
         repeat_splits(file, samples(2), ["a", "b"])
 
 
-def test_a_sample_of_the_file_that_is_set_aside_is_told_with_its_reason(tmp_path):
+def test_a_recorded_sample_that_is_set_aside_is_named_with_its_reason(tmp_path):
     file = tmp_path / "samples.csv"
     file.write_text(HEADER + "cut.png,,,test,,,1,1,sha256:aa,used,\ngone.png,,,test,,,1,1,sha256:ab,used,\n")
     with pytest.raises(DataError, match=r"not there \(1\): gone\.png.* set aside \(1\): cut\.png \(ends too soon\)"):
         repeat_splits(file, samples(2), ["a", "b"], set_aside=[SetAside("cut.png", "ends too soon")])
 
 
-def test_other_labels_than_those_of_the_file_are_named(tmp_path):
+def test_samples_whose_labels_changed_are_named(tmp_path):
     file = tmp_path / "samples.csv"
     rows = ["000.png,,,train,cat,,1,1,,used,", "001.png,,,test,cat,,1,1,,used,", "002.png,,,test,,,1,1,,used,"]
     file.write_text(HEADER + "\n".join(rows) + "\n")
     found = samples(3, label=lambda i: min(i, 1))
-    with pytest.raises(DataError, match=r"other labels than in .* \(1\): 001\.png \(there cat, now dog\)"):
+    with pytest.raises(DataError, match=r"other labels than in .* \(1\): 001\.png \(recorded as cat, now dog\)"):
         repeat_splits(file, found, ["", "", ""], classes=("cat", "dog"))
     assert repeat_splits(file, samples(3, label=lambda i: 0), ["", "", ""], classes=("cat", "dog")).notes == ()
 
 
 @pytest.mark.parametrize("digests", [["e", "f"], ["", ""]], ids=["known", "unknown"])
-def test_a_test_image_under_the_name_of_a_training_image_is_refused_whatever_its_mask(tmp_path, digests):
+def test_a_test_image_in_place_of_a_training_image_is_refused_whatever_its_mask(tmp_path, digests):
     file = tmp_path / "samples.csv"
     header = HEADER.replace("digest,", "digest,image_digest,")
     rows = ["000.png,,,train,,,1,1,sha256:a,sha256:b,used,", "001.png,,,test,,,1,1,sha256:c,sha256:d,used,"]
@@ -354,10 +355,10 @@ def test_a_test_image_under_the_name_of_a_training_image_is_refused_whatever_its
     with pytest.raises(DataError, match=r"have become training images: 000\.png"):
         repeat_splits(file, samples(2), digests, image_digest=lambda place: "db"[place])
     same = repeat_splits(file, samples(2), digests, image_digest=lambda place: "bd"[place])
-    assert bool(same.notes) == bool(digests[0])  # the masks are others
+    assert bool(same.notes) == bool(digests[0])  # the masks differ
 
 
-def test_a_class_that_the_file_does_not_have_leaves_the_numbers_of_the_others(tmp_path):
+def test_a_class_that_the_file_does_not_have_does_not_renumber_the_others(tmp_path):
     file = tmp_path / "samples.csv"
     file.write_text(HEADER + "001.png,,,train,cat,,1,1,,used,\n002.png,,,train,dog,,1,1,,used,\n")
     found = SampleSet(
@@ -370,34 +371,3 @@ def test_a_class_that_the_file_does_not_have_leaves_the_numbers_of_the_others(tm
     assert [(sample.key, sample.label) for sample in within.samples] == [("001.png", 0), ("002.png", 1)]
     assert [each.key for each in within.set_aside] == ["000.png", "003.png"]
     assert within.colors == {1: (2, 2, 2)}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a,b\n1,2\n", "expected the columns"),
-        (HEADER + "a,,,tset,,,,,,used,\n", r"samples\.csv:2: unknown split 'tset'; did you mean \"test\""),
-    ],
-)
-def test_a_damaged_samples_csv_is_named(tmp_path, text, message):
-    file = tmp_path / "samples.csv"
-    file.write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_samples_csv(file)
-
-
-def test_a_missing_samples_csv_is_named(tmp_path):
-    with pytest.raises(DataError, match="no such file"):
-        read_samples_csv(tmp_path / "none.csv")
-
-
-def test_what_can_be_no_samples_csv_is_not_read(tmp_path):
-    with pytest.raises(DataError, match=r"is no file; expected a samples\.csv of an earlier run"):
-        read_samples_csv(tmp_path)
-    if Path("/dev/zero").exists():
-        with pytest.raises(DataError, match="/dev/zero: is no file"):
-            read_samples_csv(Path("/dev/zero"))
-    with (tmp_path / "samples.csv").open("wb") as file:
-        file.truncate(MAX_TABLE_BYTES + 1)
-    with pytest.raises(DataError, match="has 500000001 bytes; expected at most 500000000"):
-        read_samples_csv(tmp_path / "samples.csv")

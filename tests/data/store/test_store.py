@@ -1,4 +1,4 @@
-"""The store: images are decoded once, also for later runs; what is damaged is decoded anew."""
+"""The store: images are decoded once and cached for later runs; damaged cached images are decoded again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from tlkit import DataError, MaskTable, Sample, SampleSet
+from tlkit.data.images import source
 from tlkit.data.images.decode import decode_image, fit_image
-from tlkit.data.store import shards
-from tlkit.data.store import store as module
+from tlkit.data.store import pool, shards
+from tlkit.data.store.decoding import Decoding
 from tlkit.data.store.store import fill_store
 from tlkit.system import cache as disk_cache
 
@@ -24,7 +25,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Makes a sample set of small photographs of noise, with masks if wanted."""
+    """Makes a sample set of small images of noise, optionally with masks."""
 
     def make(count=7, *, masks=False, first=0):
         samples = []
@@ -42,25 +43,25 @@ def photos(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """The names of the files that were decoded."""
+    """The names of the files that are decoded."""
     names = []
-    original = module.decode_to_size
-    monkeypatch.setattr(module, "decode_to_size", lambda path, *rest: names.append(path.name) or original(path, *rest))
+    original = source.decode_to_size
+    monkeypatch.setattr(source, "decode_to_size", lambda path, *rest: names.append(path.name) or original(path, *rest))
     return names
 
 
 def fill(found, folder, **options):
     folder.mkdir(exist_ok=True)
-    return fill_store(found, (16, 12), "stretch", folder, **{"keep": True, **options})
+    return fill_store(found, Decoding((16, 12), "stretch"), folder, **{"cache": True, **options})
 
 
 def expected(found):
     return np.stack([fit_image(decode_image(each.image), (16, 12), "stretch") for each in found.samples])
 
 
-def test_images_are_those_of_their_files_in_the_samples_order(photos, tmp_path):
+def test_images_are_those_of_the_files_in_the_order_of_the_samples(photos, tmp_path):
     found = photos()
-    store, used, aside, notes = fill(found, tmp_path / "run", keep=False)
+    store, used, aside, notes = fill(found, tmp_path / "run", cache=False)
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
     np.testing.assert_array_equal(store.images[3], expected(found)[3])
     assert store.images.shape == (7, 16, 12, 3)
@@ -69,7 +70,7 @@ def test_images_are_those_of_their_files_in_the_samples_order(photos, tmp_path):
 
 
 def test_a_later_run_decodes_only_what_is_new(photos, tmp_path, decoded, monkeypatch):
-    monkeypatch.setattr(module, "_SHARD_BYTES", 3 * 16 * 12 * 3)
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 3 * 16 * 12 * 3)
     fill(photos(5), tmp_path / "one")
     assert len(decoded) == 5
     decoded.clear()
@@ -81,15 +82,15 @@ def test_a_later_run_decodes_only_what_is_new(photos, tmp_path, decoded, monkeyp
     assert not list((tmp_path / "two").iterdir())
 
 
-def test_other_settings_have_images_of_their_own(photos, tmp_path, decoded):
+def test_other_settings_use_other_cached_images(photos, tmp_path, decoded):
     fill(photos(2), tmp_path / "run")
     fill(photos(2, masks=True), tmp_path / "run")
-    fill_store(photos(2), (16, 12), "pad", tmp_path / "run", keep=True)
-    fill_store(photos(2), (12, 16), "stretch", tmp_path / "run", keep=True)
+    fill_store(photos(2), Decoding((16, 12), "pad"), tmp_path / "run", cache=True)
+    fill_store(photos(2), Decoding((12, 16), "stretch"), tmp_path / "run", cache=True)
     assert len(decoded) == 8
 
 
-def test_a_changed_file_is_decoded_anew(photos, tmp_path, decoded):
+def test_a_changed_file_is_decoded_again(photos, tmp_path, decoded):
     fill(photos(3), tmp_path / "run")
     decoded.clear()
     found = photos(3)
@@ -99,7 +100,7 @@ def test_a_changed_file_is_decoded_anew(photos, tmp_path, decoded):
     np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
 
 
-def test_a_changed_mask_is_decoded_anew(photos, tmp_path, decoded):
+def test_a_changed_mask_is_decoded_again(photos, tmp_path, decoded):
     fill(photos(3, masks=True), tmp_path / "run")
     decoded.clear()
     found = photos(3, masks=True)
@@ -109,7 +110,7 @@ def test_a_changed_mask_is_decoded_anew(photos, tmp_path, decoded):
     assert (store.masks[1] == 1).all()
 
 
-def test_a_shard_with_a_flipped_bit_is_decoded_anew(photos, tmp_path, cache, decoded):
+def test_a_shard_with_a_flipped_bit_is_decoded_again(photos, tmp_path, cache, decoded):
     found = photos(3)
     fill(found, tmp_path / "run")
     (file,) = (cache / "images").rglob("*.npy")
@@ -122,8 +123,8 @@ def test_a_shard_with_a_flipped_bit_is_decoded_anew(photos, tmp_path, cache, dec
     np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
 
 
-def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):
-    monkeypatch.setattr(module, "_SHARD_BYTES", 2 * 16 * 12 * 3)
+def test_a_killed_run_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 2 * 16 * 12 * 3)
     written = []
 
     def killed(*arguments):
@@ -132,9 +133,9 @@ def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, dec
         written.append(arguments)
         write(*arguments)
 
-    write = module.write_shard
+    write = pool.write_shard
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_shard", killed)
+        patch.setattr(pool, "write_shard", killed)
         with pytest.raises(KeyboardInterrupt):
             fill(photos(7), tmp_path / "run")
     assert [each.about for each in disk_cache.cache_entries()] == ["unfinished"]
@@ -145,25 +146,25 @@ def test_a_kill_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, dec
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
 
 
-def test_a_limit_that_is_too_small_is_said_and_nothing_is_kept(photos, tmp_path):
+def test_a_limit_that_is_too_small_is_noted_and_nothing_is_cached(photos, tmp_path):
     disk_cache.set_limit(1e-6)
     _, _, _, notes = fill(photos(), tmp_path / "run")
     assert notes == (
-        "decoded images are not kept for later runs: they take 0.0 GB, but tlkit cache limit allows 1e-06 GB",
+        "decoded images are not cached for later runs: they take 4.0 kB, but tlkit cache limit allows 1.0 kB",
     )
     assert disk_cache.cache_entries() == []
     assert list((tmp_path / "run").glob("*/*.npy"))
 
 
-def test_a_full_disk_below_the_cache_is_said_and_the_run_goes_on(photos, tmp_path, cache, monkeypatch):
-    write = module.write_shard
+def test_a_full_disk_of_the_cache_is_noted_and_the_run_continues(photos, tmp_path, cache, monkeypatch):
+    write = pool.write_shard
 
     def full(folder, *rest):
         if cache in folder.parents:
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
         write(folder, *rest)
 
-    monkeypatch.setattr(module, "write_shard", full)
+    monkeypatch.setattr(pool, "write_shard", full)
     found = photos()
     store, _, _, notes = fill(found, tmp_path / "run")
     assert "No space left on device" in notes[0]
@@ -171,23 +172,23 @@ def test_a_full_disk_below_the_cache_is_said_and_the_run_goes_on(photos, tmp_pat
     np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
 
 
-def test_a_full_disk_below_the_run_folder_names_the_folder(photos, tmp_path, monkeypatch):
+def test_a_full_disk_of_the_run_folder_names_the_folder(photos, tmp_path, monkeypatch):
     def full(folder, *rest):
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
-    monkeypatch.setattr(module, "write_shard", full)
+    monkeypatch.setattr(pool, "write_shard", full)
     with pytest.raises(DataError, match=r"run.*: can't be written: No space left on device"):
-        fill(photos(), tmp_path / "run", keep=False)
+        fill(photos(), tmp_path / "run", cache=False)
 
 
-def test_images_of_arrays_are_not_kept(tmp_path):
+def test_images_of_arrays_are_not_cached(tmp_path):
     images = np.zeros((4, 8, 8), np.uint8)
     found = SampleSet(tuple(Sample(str(row), row, label=0) for row in range(4)), ("a", "b"), images=images)
     fill(found, tmp_path / "run")
     assert disk_cache.cache_entries() == []
 
 
-def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path):
+def test_files_that_can_not_be_decoded_are_set_aside_in_every_run(photos, tmp_path):
     found = photos(3)
     found.samples[1].image.write_bytes(b"no image")
     for _ in range(2):
@@ -197,7 +198,7 @@ def test_files_that_can_not_be_decoded_are_set_aside_each_time(photos, tmp_path)
         assert len(store.images) == 2
 
 
-def test_mapped_pages_are_given_back_and_read_again(tmp_path, monkeypatch):
+def test_mapped_pages_are_released_and_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "MAPPED_BYTES", 100)
     monkeypatch.setattr(shards, "AROUND_BYTES", 0)
     released = []

@@ -1,1 +1,1 @@
-"""Batches: the order of the samples, augmentation and prefetching."""
+"""Batches: order, augmentation and prefetching of the samples."""

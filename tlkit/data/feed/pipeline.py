@@ -1,4 +1,4 @@
-"""Batches from the store, in an order and with random draws that have addresses: (seed, phase, epoch, batch)."""
+"""Make batches from the store. Order and random draws depend on (seed, phase, epoch, batch) alone."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import Data
+from tlkit.data.run_data import Data
 from tlkit.errors import PluginError
 from tlkit.system.parallel import in_threads
 
 AHEAD = 2
-"""Batches that are made before they are asked for."""
+"""Batches that are made in advance."""
 
 _ORDER, _SEEDS = 0, 1
 
 
 def _generator(seed: int, phase: int, epoch: int, purpose: int) -> np.random.Generator:
-    """A generator of its own for each address, by Philox (Salmon et al. 2011, doi:10.1145/2063384.2063405)."""
+    """Return an independent generator for each address, by Philox (Salmon et al. 2011, doi:10.1145/2063384.2063405)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, phase, epoch, purpose])))
 
 
 def epoch_order(seed: int, phase: int, epoch: int, count: int) -> np.ndarray:
-    """The order in which an epoch takes its ``count`` samples: int64 (count,), a permutation."""
+    """Return the order in which an epoch takes its ``count`` samples: int64 (count,), a permutation."""
     return _generator(seed, phase, epoch, _ORDER).permutation(count).astype(np.int64)
 
 
 def batch_seeds(seed: int, phase: int, epoch: int, batches: int) -> np.ndarray:
-    """The seed of each batch's augmentation: int32 (batches, 2)."""
+    """Return the seed of each batch's augmentation: int32 (batches, 2)."""
     draws = _generator(seed, phase, epoch, _SEEDS).integers(0, 2**31 - 1, (batches, 2))
     return draws.astype(np.int32)
 
 
 class Feed:
-    """Batch dicts of tensors from a data set's store, made in a thread while the batch before is used.
+    """Batches from the store of a run's data, as dicts of tensors, each made in a thread while the one before is used.
 
-    A batch has ``images`` float32 (n, H, W, 3) in 0-255; ``labels`` int32 (n,), or float32 (n, classes) multi-hot; or
-    ``segmentation_masks`` int32 (n, H, W, 1); ``index`` int64 (n,), the rows. Behind a policy that mixes, ``labels``
-    and ``segmentation_masks`` are shares of classes, float32 (n, classes) and (n, H, W, classes).
+    A batch has ``images`` float32 (n, H, W, 3) in 0-255; ``index`` int64 (n,), the rows; and either ``labels``, int32
+    (n,) or multi-hot float32 (n, classes), or ``segmentation_masks`` int32 (n, H, W, 1). After a policy that mixes,
+    ``labels`` and ``segmentation_masks`` are shares of classes, float32 (n, classes) and (n, H, W, classes).
 
-    A thread, as ``tf.data`` costs more here: 5 % of a small model's step, and with its autotuning on about every other
-    epoch ran on one core of two.
+    This is a thread because ``tf.data`` costs more here: 5 % of a small model's step, and with autotuning about every
+    other epoch ran on one core of two.
 
     Args:
-        data: whose store is read, a batch at a time.
-        batch_size: the last batch of an epoch may be smaller.
-        policies: applied to each batch, one after the other, so that their draws depend on the batch's seed alone.
+        data: the data; its store is read one batch at a time.
+        batch_size: images per batch; the last batch of an epoch may be smaller.
+        policies: applied to each batch in this order; their draws depend on the batch's seed alone.
 
     Raises:
-        PluginError: a policy returns other entries, shapes or types than it was given.
+        PluginError: a policy returns other entries, shapes or types than it received.
     """
 
     def __init__(self, data: Data, batch_size: int, policies: Sequence[Policy] = ()) -> None:
@@ -64,7 +64,7 @@ class Feed:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The batch's entries that are neither images nor rows."""
+        """The entries of a batch that are targets."""
         return ("labels",) if self._data.labels is not None else ("segmentation_masks",)
 
     def epoch(
@@ -74,13 +74,13 @@ class Feed:
         start: int = 0,
         number: int = 0,  # noqa: ARG002
     ) -> Iterator[dict[str, Any]]:
-        """The batches of an epoch.
+        """Yield the batches of an epoch.
 
         Args:
             order: int64 (count,), the rows to take.
-            seeds: int32 (batches, 2), one for each batch; needed to augment.
-            start: the first batch to give; the batches are the same as without it.
-            number: of the epoch; of no effect here, for feeds that have several views.
+            seeds: int32 (batches, 2), the seed of each batch; needed to augment.
+            start: the number of the first batch to yield; earlier ones are skipped, later ones are unaffected.
+            number: the number of the epoch; used only by feeds with several views.
         """
         count = math.ceil(len(order) / self.batch_size)
         if seeds is None:
@@ -129,14 +129,14 @@ class Feed:
 
 
 def _seed_of(seed: Any, number: int) -> Any:
-    """The seed of a chain's policy, apart from those that the first policy, which has the batch's, folds from it."""
+    """Return the seed of a policy in a chain. The first one gets the batch's; no seed that it folds is used again."""
     if number == 0:
         return seed
     return tf.random.fold_in(tf.random.fold_in(seed, 2**31 - 1, alg="philox"), number, alg="philox")
 
 
 def _shares(batch: dict[str, Any], classes: int) -> dict[str, Any]:
-    """The targets as shares of classes; an ignored pixel has none of any."""
+    """Convert the targets to shares of classes; an ignored pixel has a share of 0 in every class."""
     soft = dict(batch)
     if "labels" in batch and batch["labels"].shape.rank == 1:
         soft["labels"] = tf.one_hot(batch["labels"], classes)
@@ -146,7 +146,7 @@ def _shares(batch: dict[str, Any], classes: int) -> dict[str, Any]:
 
 
 def _checked(augmented: dict[str, Any], batch: dict[str, Any], name: str) -> dict[str, Any]:
-    """What a policy may give back: the same entries, shapes and types; images are cut to 0-255."""
+    """Check that a policy returned the same entries and shapes, restore their types, and clip images to 0-255."""
     title = f'augmentation "{name}"'
     if set(augmented) != set(batch):
         raise PluginError(f"{title} returned the entries {sorted(augmented)}, expected {sorted(batch)}")

@@ -1,4 +1,4 @@
-"""The recipe's augmentation, built, and digests of the code behind it."""
+"""Build the augmentation policies of a recipe, and digest the code behind them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Policy:
-    """An augmentation that was built.
+    """An augmentation policy, ready to use.
 
     Args:
-        name: of its record.
+        name: the name of its record.
         augment: ``augment(batch, seed)`` → batch, as ``Augmentation.build`` returns it.
         mixes: whether it mixes targets.
-        key: a digest of its options and code; None where the code can't be read.
+        key: digest of its options and code; None if the code can't be read.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Policy:
 
 
 def build_policies(augment: Sequence[Selection[Augmentation]], ctx: AugmentContext) -> tuple[Policy, ...]:
-    """The recipe's policies in their order, without those for which nothing is to be done."""
-    found = []
+    """Build the recipe's policies, in their order; leave out those that change nothing."""
+    policies = []
     for each in augment:
         made = each.record.build(ctx, each.options)
         if made is not None:
-            found.append(Policy(each.record.name, made, each.record.soft_labels, _key(each, ctx)))
-    return tuple(found)
+            policies.append(Policy(each.record.name, made, each.record.soft_labels, _key(each, ctx)))
+    return tuple(policies)
 
 
 def _key(chosen: Selection[Augmentation], ctx: AugmentContext) -> str | None:
@@ -53,7 +53,7 @@ def _key(chosen: Selection[Augmentation], ctx: AugmentContext) -> str | None:
 
 
 def code_digest(function: Any) -> str | None:
-    """SHA-256 of every Python file of the package that a function is of, or of its one file; None without a file."""
+    """Return the SHA-256 of every Python file of a function's package, or of its module; None if there is no file."""
     name = getattr(function, "__module__", None)
     module = sys.modules.get(name.partition(".")[0]) if isinstance(name, str) else None
     file = getattr(module, "__file__", None)
@@ -68,6 +68,6 @@ def code_digest(function: Any) -> str | None:
 
 
 def _installed() -> str:
-    """The name and version of everything that is installed: a policy's code may use any of it."""
-    found = sorted({f"{each.name} {each.version}" for each in distributions()})
-    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+    """Return a digest of the name and version of every installed package: a policy's code may use any of them."""
+    packages = sorted({f"{each.name} {each.version}" for each in distributions()})
+    return hashlib.sha256("\n".join(packages).encode()).hexdigest()

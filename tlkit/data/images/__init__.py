@@ -1,1 +1,1 @@
-"""Reading image and mask files into arrays."""
+"""Image and mask files: read, decode and resize them."""

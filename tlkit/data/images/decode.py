@@ -1,4 +1,4 @@
-"""From files to 8-bit RGB images, to the model's size, and back."""
+"""Decode files to 8-bit RGB images, resize those to the model's size, and restore predictions to the original size."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tlkit.data.images.image_file import BROKEN, open_image, stands_on_its_side,
 Resize = Literal["stretch", "crop", "pad"]
 
 DECODING = 3
-"""Raised when the pixels that a file is decoded to change, so that what is kept of it is made anew."""
+"""Increase this when files decode to other pixels than before, so that cached images are not used any more."""
 
-_KEPT = 2
-"""Times the pixels needed in each direction are left by scaling in the DCT."""
+_DCT_FACTOR = 2
+"""Scaling in the DCT leaves at least this many times the pixels that are needed in each direction."""
 
 
 def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
     """Decode an image of any common kind.
 
-    JPEG, PNG, BMP, GIF, WebP and TIFF by content, whatever the name says; the first frame of an animation; turned as
-    its EXIF orientation says. Transparent parts are laid on white. Unsigned 16-bit images are divided by 257. Images of
-    signed or 32-bit integers, or of floating point, stay as they are where their values lie in 0-255 and some exceed
-    1; others are scaled from their own range to 0-255. Values that are not finite are black.
+    The content decides between JPEG, PNG, BMP, GIF, WebP and TIFF, whatever the file's name is. Of an animation the
+    first frame is decoded. The EXIF orientation is applied. Transparent pixels are blended with white. Unsigned 16-bit
+    values are divided by 257. Signed and 32-bit integers and floating-point values stay as they are if all lie in 0-255
+    and some exceed 1; otherwise they are scaled from their own range to 0-255. Values that are not finite become black.
 
     Args:
         path: the file.
-        data: its bytes, if they were read already.
-        max_pixels: an image whose header has more is refused; None: ``image_file.MAX_PIXELS``.
+        data: the file's bytes, if they were read already.
+        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -47,43 +47,42 @@ def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None =
 def decode_to_size(
     path: Path, data: bytes | None, size: ImageSize, resize: Resize, max_pixels: int | None = None
 ) -> tuple[np.ndarray, ImageSize]:
-    """Decode an image and bring it to the model's size: ``fit_image`` of ``decode_image``, but sooner for large JPEGs.
+    """Decode an image and resize it: ``fit_image`` of ``decode_image``, but faster for large JPEG files.
 
-    A JPEG is scaled by 1/2, 1/4 or 1/8 while it is decoded, in the DCT (ITU-T T.81; libjpeg's ``scale_denom``), as long
-    as that leaves at least twice the pixels in each direction that the model's size needs; what is left is resized as
-    ever. On photographs the result differs by 0.2 (to 160 and 224 pixels) to 0.8 grey levels (to 64) in the mean.
+    While it is decoded, a JPEG is scaled by 1/2, 1/4 or 1/8 in the DCT (ITU-T T.81; libjpeg's ``scale_denom``), as long
+    as at least twice the pixels that the size needs are left in each direction; then it is resized as usual. On
+    photographs the result differs by 0.2 (to 160 and 224 pixels) to 0.8 grey levels (to 64 pixels) on average.
 
     Args:
         path: the file.
-        data: its bytes, if they were read already.
+        data: the file's bytes, if they were read already.
         size: (height, width) of the result.
-        resize: as ``fit_image``.
-        max_pixels: as ``decode_image``.
+        resize: as for ``fit_image``.
+        max_pixels: as for ``decode_image``.
 
     Returns:
-        uint8 (H, W, 3); and the original's (height, width), turned as its EXIF orientation says.
+        uint8 (H, W, 3); and the original's (height, width) with its EXIF orientation applied.
 
     Raises:
-        BadImageError: as ``decode_image``.
+        BadImageError: the file can't be read or decoded; the message names it.
     """
     with open_image(path, data, max_pixels) as image:
         on_its_side = stands_on_its_side(path, image)
         width, height = reversed(image.size) if on_its_side else image.size
         box, inside = _geometry((height, width), size, resize)
         wanted = (
-            math.ceil(_KEPT * (inside[2] - inside[0]) * width / (box[2] - box[0])),
-            math.ceil(_KEPT * (inside[3] - inside[1]) * height / (box[3] - box[1])),
+            math.ceil(_DCT_FACTOR * (inside[2] - inside[0]) * width / (box[2] - box[0])),
+            math.ceil(_DCT_FACTOR * (inside[3] - inside[1]) * height / (box[3] - box[1])),
         )
         image.draft(None, (wanted[1], wanted[0]) if on_its_side else wanted)
         return _fitted(decoded(path, image), size, resize), (height, width)
 
 
 def decoded(path: Path, image: Image.Image, *, gray: bool = False) -> Image.Image:
-    """The RGB picture of an opened image, turned and converted as ``decode_image`` says; where ``gray``, one of mode L
-    stays so.
+    """Decode an opened image to RGB, as ``decode_image`` does; with ``gray``, leave an image of mode L as it is.
 
     Raises:
-        BadImageError: it can't be decoded.
+        BadImageError: the image can't be decoded.
     """
     try:
         image.load()
@@ -119,16 +118,13 @@ def _gray_to_rgb(values: np.ndarray) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
 
 
-# Geometry ---------------------------------------------------------------------------------------------------------
-
-
 def fit_image(image: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
-    """Bring an image to the model's size: bicubic, with antialiasing.
+    """Resize an image to the model's size: bicubic, with antialiasing.
 
     Args:
         image: uint8 (h, w, 3).
-        size: (height, width).
-        resize: ``stretch``; ``crop`` (the middle); ``pad`` (black borders).
+        size: (height, width) of the result.
+        resize: ``stretch``; ``crop`` to the centre; or ``pad`` with black borders.
 
     Returns:
         uint8 (H, W, 3).
@@ -147,7 +143,7 @@ def _fitted(image: Image.Image, size: ImageSize, resize: Resize) -> np.ndarray:
 
 
 def fit_mask(mask: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
-    """As ``fit_image``, for class numbers uint8 (h, w): nearest neighbour, ``IGNORE`` where ``pad`` adds borders."""
+    """Resize class numbers, uint8 (h, w), as ``fit_image`` does: nearest neighbour, with ``IGNORE`` as the border."""
     box, (left, top, right, bottom) = _geometry(mask.shape[:2], size, resize)
     picture = Image.fromarray(mask).resize((right - left, bottom - top), Image.Resampling.NEAREST, box)
     out = np.full(size, IGNORE, np.uint8)
@@ -156,16 +152,16 @@ def fit_mask(mask: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:
 
 
 def restore_mask(values: np.ndarray, original: ImageSize, resize: Resize) -> np.ndarray:
-    """Bring a prediction back to the size of the image that it was made from.
+    """Resize a prediction to the size of the image that it was made from.
 
     Args:
-        values: uint8 (H, W) class numbers, restored by nearest neighbour; or float32 (H, W, C) probabilities, restored
+        values: uint8 (H, W) class numbers, resized by nearest neighbour; or float32 (H, W, C) probabilities, resized
             bilinearly.
         original: (height, width) of the image.
-        resize: how the image came to the model's size. What ``crop`` cut away repeats the edge.
+        resize: how the image was brought to the model's size. Pixels that ``crop`` cut off repeat the edge.
 
     Returns:
-        As ``values``, at the original size.
+        the values at the original size.
     """
     size = (int(values.shape[0]), int(values.shape[1]))
     (x0, y0, x1, y1), (left, top, right, bottom) = _geometry(original, size, resize)
@@ -173,7 +169,7 @@ def restore_mask(values: np.ndarray, original: ImageSize, resize: Resize) -> np.
     height, width = max(1, round(y1 - y0)), max(1, round(x1 - x0))
     if values.ndim == 2:
         picture = Image.fromarray(inner).resize((width, height), Image.Resampling.NEAREST)
-        found = np.array(picture)
+        restored = np.array(picture)
     else:
         planes = [
             np.array(
@@ -183,17 +179,17 @@ def restore_mask(values: np.ndarray, original: ImageSize, resize: Resize) -> np.
             )
             for c in range(values.shape[2])
         ]
-        found = np.stack(planes, axis=-1)
+        restored = np.stack(planes, axis=-1)
     above, before = round(y0), round(x0)
     edges = [(above, original[0] - above - height), (before, original[1] - before - width)]
     edges = [(max(0, a), max(0, b)) for a, b in edges] + [(0, 0)] * (values.ndim - 2)
-    return np.pad(found, edges, mode="edge")[: original[0], : original[1]]
+    return np.pad(restored, edges, mode="edge")[: original[0], : original[1]]
 
 
 def _geometry(
     original: tuple[int, ...], size: ImageSize, resize: Resize
 ) -> tuple[tuple[float, float, float, float], tuple[int, int, int, int]]:
-    """The box (left, top, right, bottom) of the original that is used, and the box of the result that it fills."""
+    """Return the box (left, top, right, bottom) of the original that is used, and the box of the result it fills."""
     (h, w), (height, width) = (original[0], original[1]), size
     if resize == "stretch":
         return (0, 0, w, h), (0, 0, width, height)

@@ -1,4 +1,4 @@
-"""An image's file: its bytes, its header, and what is wrong with it."""
+"""Image files: read their bytes and headers, and say what is wrong with damaged ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from tlkit.errors import DataError
 
 MAX_PIXELS = 178_956_970
-"""More pixels in a header than this are refused before decoding; Pillow's own limit for a decompression bomb."""
+"""Refuse images whose header claims more pixels; Pillow's own limit for a decompression bomb."""
 
 PIXEL_BYTES = 8
-"""Bytes that a pixel takes at most in a file: four channels of 16 bits, not compressed."""
+"""Bytes that a pixel takes in a file at most: four channels of 16 bits, uncompressed."""
 
 ANY_BYTES = 2**30
-"""Files up to this size are read whatever the limit of pixels is: they may have several pages, or previews."""
+"""Read files up to this size whatever the limit of pixels is: they may have several pages, or previews."""
 
 BadKind = Literal["unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_values"]
 """Why an image or a mask can't be decoded."""
@@ -31,8 +31,8 @@ class BadImageError(DataError):
     """A file that can't be decoded.
 
     Args:
-        kind: why, for those who count and sort.
-        message: names the file.
+        kind: the reason, as a word to count and sort by.
+        message: the file and the reason.
     """
 
     def __init__(self, kind: BadKind, message: str) -> None:
@@ -53,7 +53,7 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-"""What Pillow raises on damaged files."""
+"""The exceptions that Pillow raises on damaged files."""
 
 FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
 """Pillow's names of the formats that are decoded."""
@@ -65,52 +65,59 @@ _MAGIC = (
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
 )
-"""How files of a format begin; two letters, as of BMP, are too few to tell."""
+"""The first bytes of each format; the two of BMP are too few to recognise it."""
 
 _ORIENTATION = 0x0112
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
 def read_file(path: Path, max_pixels: int | None = None) -> bytes:
-    """The bytes of an image's file. Pipes and devices are not opened, as that may never end; files that are larger than
-    ``PIXEL_BYTES`` for each pixel that is allowed, and than ``ANY_BYTES``, are not read into memory.
+    """Return the bytes of an image file.
+
+    Pipes and devices are refused, because reading them may never end. So are files larger than both ``ANY_BYTES`` and
+    ``PIXEL_BYTES`` times the allowed number of pixels.
 
     Args:
         path: the file.
-        max_pixels: as ``open_image``.
+        max_pixels: the number of pixels that an image may have; None: ``MAX_PIXELS``.
 
     Raises:
-        BadImageError: it is no file, can't be read, or is too large.
+        BadImageError: the path is not a file, or it can't be read, or is too large.
     """
-    most = max(ANY_BYTES, PIXEL_BYTES * (MAX_PIXELS if max_pixels is None else max_pixels))
+    limit = max(ANY_BYTES, PIXEL_BYTES * (MAX_PIXELS if max_pixels is None else max_pixels))
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise BadImageError("unreadable", f"{path}: can't be read: it is neither a file nor a folder")
-        if stat.S_ISREG(status.st_mode) and status.st_size > most:
-            size = f"{status.st_size} bytes, at most {most} are read"
+        if stat.S_ISREG(status.st_mode) and status.st_size > limit:
+            size = f"{status.st_size} bytes, at most {limit} are read"
             raise BadImageError("huge", f"{path}: too large: {size}")
         return path.read_bytes()
     except OSError as error:
         raise BadImageError("unreadable", f"{path}: can't be read: {error.strerror}") from error
-    except ValueError as error:  # a NUL in its name, or what the file system can't encode
+    except ValueError as error:  # the name has a NUL, or characters that the file system can't encode
         raise BadImageError("unreadable", f"{path}: can't be read: no file can have this name: {error}") from error
     except MemoryError as error:
-        raise BadImageError("huge", f"{path}: too large: there is no memory for its bytes") from error
+        raise BadImageError("huge", f"{path}: too large: not enough memory to read it") from error
 
 
 def format_of(content: bytes) -> str:
-    """The format that a file's first bytes promise; empty if it is none that is decoded."""
+    """Return the format that a file's first bytes promise; empty if they promise none that is decoded."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WebP"
     return next((name for magic, name in _MAGIC if content.startswith(magic)), "")
 
 
 def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> Image.Image:
-    """Read a file and an image's header in it; its pixels are not decoded yet.
+    """Read the header of an image; its pixels are not decoded yet.
+
+    Args:
+        path: the file.
+        data: the file's bytes, if they were read already.
+        max_pixels: refuse an image whose header claims more pixels; None: ``MAX_PIXELS``.
 
     Raises:
-        BadImageError: it can't be read, is no image of a kind that tlkit takes, or has too many pixels.
+        BadImageError: the file can't be read, is not an image of a supported format, or has too many pixels.
     """
     content = read_file(path, max_pixels) if data is None else data
     if not content:
@@ -121,9 +128,9 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
         kind = format_of(content)
         if kind:
             raise BadImageError(
-                "undecodable", f"{path}: can't be decoded: it begins as {kind}, but is damaged"
+                "undecodable", f"{path}: can't be decoded: it starts like a {kind} file, but is damaged"
             ) from error
-        message = f"{path}: not an image (nor JPEG, PNG, BMP, GIF, WebP or TIFF)"
+        message = f"{path}: not an image; expected JPEG, PNG, BMP, GIF, WebP or TIFF"
         raise BadImageError("not_image", message) from error
     except Image.DecompressionBombError as error:
         claimed = re.search(r"\d+", str(error))
@@ -132,9 +139,9 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
     except BROKEN as error:
         raise undecodable(path, error) from error
     width, height = image.size
-    most = MAX_PIXELS if max_pixels is None else max_pixels
-    if width * height > most:
-        raise BadImageError("huge", f"{path}: too large: {width} x {height} pixels, at most {most} in all")
+    limit = MAX_PIXELS if max_pixels is None else max_pixels
+    if width * height > limit:
+        raise BadImageError("huge", f"{path}: too large: {width} x {height} pixels; at most {limit} are allowed")
     if image.format not in FORMATS:
         message = f"{path}: {image.format} images are not supported; expected JPEG, PNG, BMP, GIF, WebP or TIFF"
         raise BadImageError("not_image", message)
@@ -142,7 +149,7 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
 
 
 def stands_on_its_side(path: Path, image: Image.Image) -> bool:
-    """Whether the EXIF orientation of an opened image will swap the width and height of its ``size``.
+    """Return whether the EXIF orientation of an opened image swaps the width and height of its ``size``.
 
     Raises:
         BadImageError: the EXIF data can't be read.
@@ -156,7 +163,7 @@ def stands_on_its_side(path: Path, image: Image.Image) -> bool:
 
 
 def is_animated(image: Image.Image) -> bool:
-    """Whether an opened image has several frames or pages; previews beside a photograph (MPO) don't count."""
+    """Return whether an opened image has several frames or pages; the previews of a photograph (MPO) don't count."""
     try:
         return image.format != "MPO" and bool(getattr(image, "is_animated", False))
     except BROKEN:
@@ -164,9 +171,9 @@ def is_animated(image: Image.Image) -> bool:
 
 
 def undecodable(path: Path, error: Exception) -> BadImageError:
-    """The error for what Pillow raised while it decoded a file."""
-    cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
-    return BadImageError("truncated" if cut else "undecodable", f"{path}: can't be decoded: {error}")
+    """Return the error for what Pillow raised while it decoded a file."""
+    truncated = isinstance(error, EOFError) or "truncated" in str(error).lower()
+    return BadImageError("truncated" if truncated else "undecodable", f"{path}: can't be decoded: {error}")
 
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False

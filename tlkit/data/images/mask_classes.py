@@ -1,32 +1,34 @@
-"""Which of the values that masks have are classes, and which are noise or pixels that nobody labelled."""
+"""Tell which values of masks are classes, which mark unlabelled pixels, and which are noise."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tlkit.system.text import listed
+
 Value = int | tuple[int, int, int]
 """A pixel value, or (red, green, blue)."""
 
-MOST_CLASSES = 64
-"""More different values than that in masks are no class numbers."""
+MAX_CLASSES = 64
+"""Masks with more different values than this don't hold class numbers."""
 _RARE = 0.001
-"""A value with less of the pixels is a class only if many masks have it."""
+"""A value with a smaller share of the pixels is a class only if many masks have it."""
 _NOISE = 6
-"""So many values beside the two commonest are taken for noise, if they lie around them and are rare."""
+"""This many values beside the two most frequent ones are noise, if they lie around those and are rare."""
 _REACH = 24
-"""JPEG at usual qualities moves values of a flat area by less."""
+"""JPEG at usual qualities changes the values of a flat area by less than this."""
 
 
 @dataclass(frozen=True)
 class MaskPixels:
-    """What an even sample of masks has.
+    """The values, or colours, of an even sample of masks.
 
     Args:
-        shares: value or colour → share of the pixels, ascending.
-        masks: value or colour → how many of the masks have it.
+        shares: value or colour → share of the pixels; the values ascend.
+        masks: value or colour → number of masks that have it.
         read: how many masks were read.
-        jpeg: how many of them are JPEG.
+        jpeg: how many of those are JPEG files.
     """
 
     shares: Mapping[Value, float]
@@ -37,13 +39,13 @@ class MaskPixels:
 
 @dataclass(frozen=True)
 class MaskClasses:
-    """The values of masks, sorted out.
+    """The values, or colours, of masks by their meaning.
 
     Args:
         classes: value or colour → share of the pixels, of the classes.
-        ignored: the same of values that by custom mark what nobody labelled.
-        others: the same of values that are neither: noise, or too rare to be told from it.
-        notes: what is odd about them.
+        ignored: the same of values that usually mark unlabelled pixels.
+        others: the same of all other values: noise, or too rare to be told from noise.
+        notes: messages for the user.
     """
 
     classes: Mapping[Value, float] = field(default_factory=dict)
@@ -53,37 +55,40 @@ class MaskClasses:
 
 
 def mask_classes(seen: MaskPixels) -> MaskClasses:
-    """Sort out the values of masks; 255 is ignored only beside class numbers 0 to n or 1 to n."""
+    """Divide the values of masks into classes, ignored values and others.
+
+    255 counts as unlabelled only if the other values are 0 to n or 1 to n.
+    """
     notes = []
     if seen.jpeg:
         notes.append(
-            f"{seen.jpeg} of {seen.read} masks that were opened are JPEG, which changes values: save masks as PNG"
+            f"{seen.jpeg} of {seen.read} masks that were opened are JPEG files; JPEG changes values: save masks as PNG"
         )
-    kept = list(seen.shares)
-    if not _numbered(kept):
+    candidates = list(seen.shares)
+    if not _numbered(candidates):
         peaks = _peaks(seen)
-        kept = peaks or [value for value in kept if _common(value, seen)]
-        among = set(kept)
-        left = [value for value in seen.shares if value not in among]
+        candidates = peaks or [value for value in candidates if _common(value, seen)]
+        chosen = set(candidates)
+        left = [value for value in seen.shares if value not in chosen]
         if left and peaks:
             notes.append(
-                f"{_count(left)} around {' and '.join(map(value_text, peaks))}, as smoothing and JPEG make them, are "
-                "not taken for classes; tlkit check names the masks that have them: scale masks with nearest neighbour "
-                "and save them as PNG"
+                f"{_count(left)} around {' and '.join(map(value_text, peaks))} come from smoothing or JPEG and are not "
+                "classes; tlkit check names the masks that have them. Scale masks with nearest neighbour, and save "
+                "them as PNG"
             )
         elif left:
-            shown = ", ".join(map(value_text, left[:8])) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
             notes.append(
-                f"not taken for classes, because under 0.1% of the pixels and few masks have them: {shown}; "
-                "tlkit check names these masks; if they are classes, add them to data.values"
+                "too rare to be classes, with under 0.1% of the pixels and in few masks: "
+                f"{listed([value_text(value) for value in left])}; tlkit check names these masks. If they are classes, "
+                "add them to data.values"
             )
-    ignored: list[Value] = [255] if _marks_unlabelled(kept) else []
-    if not ignored and len(kept) > 2 and kept[-1] == 255 and isinstance(kept[-2], int) and not _numbered(kept):
+    ignored: list[Value] = [255] if _marks_unlabelled(candidates) else []
+    if not ignored and _ends_with_255(candidates) and not _numbered(candidates):
         notes.append(
-            "255 is taken for a class, because the other values are not 0 to n; if it marks what nobody labelled, "
-            'remove it from data.values and set ignore = ["255"]'
+            "255 is used as a class, because the other values are not 0 to n. If it marks unlabelled pixels, remove it "
+            'from data.values and set data.ignore = ["255"]'
         )
-    classes = set(kept).difference(ignored)
+    classes = set(candidates).difference(ignored)
     return MaskClasses(
         {value: share for value, share in seen.shares.items() if value in classes},
         {value: seen.shares[value] for value in ignored},
@@ -93,21 +98,25 @@ def mask_classes(seen: MaskPixels) -> MaskClasses:
 
 
 def value_text(value: Value) -> str:
-    """A value as a recipe writes it: ``255`` or ``#ff0000``."""
+    """Return a value as a recipe writes it: ``255`` or ``#ff0000``."""
     return "#{:02x}{:02x}{:02x}".format(*value) if isinstance(value, tuple) else str(value)
 
 
 def _numbered(values: Sequence[Value]) -> bool:
-    """Whether the values are class numbers, with 255 behind them or not."""
-    return len(values) <= MOST_CLASSES and (_consecutive(values) or _marks_unlabelled(values))
+    """Return whether the values are class numbers, perhaps followed by 255."""
+    return len(values) <= MAX_CLASSES and (_consecutive(values) or _marks_unlabelled(values))
 
 
 def _consecutive(values: Sequence[Value]) -> bool:
     return list(values) in (list(range(len(values))), list(range(1, len(values) + 1)))
 
 
+def _ends_with_255(values: Sequence[Value]) -> bool:
+    return len(values) > 2 and values[-1] == 255 and isinstance(values[-2], int)
+
+
 def _marks_unlabelled(values: Sequence[Value]) -> bool:
-    return len(values) > 2 and values[-1] == 255 and _consecutive(values[:-1])
+    return _ends_with_255(values) and _consecutive(values[:-1])
 
 
 def _common(value: Value, seen: MaskPixels) -> bool:
@@ -115,7 +124,7 @@ def _common(value: Value, seen: MaskPixels) -> bool:
 
 
 def _peaks(seen: MaskPixels) -> list[Value]:
-    """The values that the others lie around as noise does; none if the others are no noise."""
+    """Return the values around which the others lie as noise does; none if the others are not noise."""
     numbers = {value: share for value, share in seen.shares.items() if isinstance(value, int)}
     if len(numbers) < 2 + _NOISE:
         return []

@@ -1,4 +1,4 @@
-"""Masks: from the values or the colours of their pixels to class numbers."""
+"""Decode masks: map the values or colours of their pixels to class numbers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from PIL import Image, ImageOps
 
 from tlkit.contracts import IGNORE, MaskTable
 from tlkit.data.images.image_file import BROKEN, BadImageError, open_image, undecodable
+from tlkit.system.text import listed
 
 _LISTED = 8
-"""Values that a message lists."""
+"""Values that a message lists at most."""
 _MAIN = 0.01
-"""Share of the pixels from which a value is proposed for the table."""
+"""Propose a value for the table if at least this share of the pixels has it."""
 _EDGES = 0.1
-"""Share of the pixels up to which values between others are taken for smoothed edges."""
+"""Values between others are smoothed edges if at most this share of the pixels has them."""
 _REMEDY = "save masks as PNG, and scale them with nearest neighbour"
 _MANY = f"So many values come from smoothed edges, from JPEG or from a photograph: {_REMEDY}"
 
@@ -29,14 +30,14 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pix
         path: the file; palette PNGs are read by their indices where the table's keys are numbers.
         table: pixel value or colour → class number.
         data: the file's bytes, if they were read already.
-        max_pixels: as ``decode_image``.
+        max_pixels: refuse a mask whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
 
     Returns:
         uint8 (H, W): class numbers and ``IGNORE``.
 
     Raises:
-        BadImageError: it can't be decoded, or has values that are no whole numbers or not in the table; the message
-            lists them.
+        BadImageError: the file can't be decoded, or has values that are not whole numbers or not in the table; the
+            message lists them.
     """
     by_color = any(isinstance(key, tuple) for key in table.values)
     with open_image(path, data, max_pixels) as image:
@@ -50,9 +51,9 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pix
     mapped = np.full(values.shape, IGNORE if table.default is None else table.default, np.uint8)
     known = np.zeros(values.shape, bool)
     for value, number in lookup.items():
-        here = values == value
-        mapped[here] = number
-        known |= here
+        has_value = values == value
+        mapped[has_value] = number
+        known |= has_value
     if table.default is None and not known.all():
         raise BadImageError("mask_values", f"{path}: {_unknown(_counted(values), set(lookup), by_color, palette)}")
     return mapped
@@ -67,8 +68,8 @@ def _numbers(path: Path, image: Image.Image) -> np.ndarray:
             seen = _listed(_counted(values), "{:g}".format)
             raise BadImageError(
                 "mask_values",
-                f"{path}: not all values are whole numbers: {seen}. Masks have a whole number for each class: "
-                "save them as PNG of 8 bits, probabilities after a threshold",
+                f"{path}: some values are not whole numbers: {seen}. A mask has one whole number per class: "
+                "save masks as 8-bit PNG, and apply a threshold to probabilities first",
             )
         return values.astype(np.int64)
     if len(image.getbands()) > 2:
@@ -106,8 +107,7 @@ def _counted(values: np.ndarray) -> _Counts:
 
 
 def _listed(counts: _Counts, name: Callable[[Any], str]) -> str:
-    shown = ", ".join(f"{name(value)} ({count} pixel{'' if count == 1 else 's'})" for value, count in counts[:_LISTED])
-    return shown + (f" and {len(counts) - _LISTED} more" if len(counts) > _LISTED else "")
+    return listed([f"{name(value)} ({count} pixel{'' if count == 1 else 's'})" for value, count in counts], _LISTED)
 
 
 def _hex(color: int) -> str:
@@ -115,7 +115,7 @@ def _hex(color: int) -> str:
 
 
 def _other_kind(has: str, expected: str, counts: _Counts, name: Callable[[Any], str]) -> str:
-    """What to tell of a mask of colours where the table has numbers, or the other way round."""
+    """Return the message for a mask of colours where the table has numbers, or the other way round."""
     message = f"the mask has {has}, but the table has {expected}: {_listed(counts, name)}"
     pixels = sum(count for _, count in counts)
     main = [value for value, count in counts if count >= _MAIN * pixels][:_LISTED]
@@ -125,12 +125,12 @@ def _other_kind(has: str, expected: str, counts: _Counts, name: Callable[[Any], 
         names = ["object"] if len(things) == 1 else [f"object {number}" for number in range(1, len(things) + 1)]
         keys = zip([name(ground), *things], ["background", *names], strict=True)
         table = ", ".join(f'"{key}" = "{named}"' for key, named in keys)
-        message += f". Such a mask is mapped by data.values = {{ {table} }}"
+        message += f". For such masks, set data.values = {{ {table} }}"
     return message + (f". {_MANY}" if len(counts) > _LISTED else "")
 
 
 def _unknown(counts: _Counts, known: set[int], by_color: bool, palette: list[int] | None) -> str:
-    """What to tell of a mask with values that the table lacks."""
+    """Return the message for a mask with values that the table lacks."""
 
     def name(value: int) -> str:
         if palette is None or 3 * value + 3 > len(palette):
@@ -139,25 +139,25 @@ def _unknown(counts: _Counts, known: set[int], by_color: bool, palette: list[int
 
     unknown = [each for each in counts if each[0] not in known]
     table = ", ".join(_hex(key) if by_color else str(key) for key in sorted(known))
-    message = f"values that the table does not have: {_listed(unknown, name)}; the table has {table}"
+    message = f"values that are not in the table: {_listed(unknown, name)}; the table has {table}"
     if palette is not None:
-        message += ". The numbers are indices of the mask's palette; a table of colours is matched with its colours"
+        message += ". These numbers are indices of the mask's palette; a table of colours is compared with its colours"
     smoothed = set() if by_color or palette is not None else _smoothed(counts, known)
     plain = {value for value, _ in counts} - smoothed
     binary = not by_color and 255 in plain and plain <= {0, 255} and not plain <= known
     if binary:
-        message += '. A mask of 0 and 255 is mapped by data.values = { "0" = "background", "255" = "object" }'
+        message += '. For masks of 0 and 255, set data.values = { "0" = "background", "255" = "object" }'
     if len(unknown) > _LISTED:
         message += f". {_MANY}"
     elif smoothed:
-        message += f". A few pixels of values between others come from smoothed edges: {_REMEDY}"
+        message += f". The few pixels with values between others come from smoothed edges: {_REMEDY}"
     if smoothed or len(unknown) > _LISTED:
         return message + ". If they are classes, add them to data.values or to data.ignore"
     return message if binary else message + ". Add them to data.values or to data.ignore"
 
 
 def _smoothed(counts: _Counts, known: set[int]) -> set[int]:
-    """Unknown values between known ones that are there too, or between 0 and 255; none if many pixels have them."""
+    """Return the unknown values between known values of the mask, or 0 and 255; none if many pixels have them."""
     seen = {value for value, _ in counts}
     ends = (known & seen) | ({0, 255} if {0, 255} <= seen else set())
     low, high = min(ends, default=0), max(ends, default=0)

@@ -1,1 +1,1 @@
-"""Looking at a folder and writing a first recipe for it."""
+"""``tlkit init``: survey a folder and write a first recipe for it."""

@@ -1,4 +1,4 @@
-"""Looking at a folder before there is a recipe: how it is laid out, which classes, how many, what sizes."""
+"""Survey a folder that has no recipe yet: its layout, its classes, and the number and sizes of its images."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tlkit.data.images.mask_classes import MOST_CLASSES, MaskClasses, mask_classes
-from tlkit.data.init.look import evenly, look, mask_pixels, mask_suffix, paired
+from tlkit.data.images.mask_classes import MAX_CLASSES, MaskClasses, mask_classes
+from tlkit.data.init.sample_files import Headers, count_paired, evenly, mask_pixels, mask_suffix, read_headers
 from tlkit.errors import DataError
 from tlkit.files import images_in, is_junk, own_images, split_folders, split_named, subfolders
+from tlkit.system.text import listed
 
 Layout = Literal["classes", "masks", "oxford_pets"]
 
@@ -29,11 +30,13 @@ _MASK_FOLDERS = (
     "ground_truth",
     "groundtruth",
 )
+_MAX_MASKS = 100
+"""Masks that are opened at most."""
 _LAYOUTS = (
-    "tlkit init knows these layouts:\n"
-    "  a folder a class:    cats/*.jpg  dogs/*.jpg      (also under train/, val/ and test/)\n"
-    "  images and masks:    images/a.jpg  masks/a.png   (also images/train/a.jpg  masks/train/a.png)\n"
-    "For anything else, list the images in a CSV file and write a recipe with the data set csv: "
+    "tlkit init recognises these layouts:\n"
+    "  one folder per class:  cats/*.jpg  dogs/*.jpg     (or train/cats/*.jpg, with val/ and test/ beside train/)\n"
+    "  images and masks:      images/a.jpg  masks/a.png  (or images/train/a.jpg  masks/train/a.png)\n"
+    'For any other layout, list the images in a CSV file and write a recipe with the data set "csv"; see '
     "tlkit plugins show dataset csv"
 )
 
@@ -48,27 +51,24 @@ class NoClassesError(DataError):
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder holds.
+    """The contents of a folder.
 
     Args:
         root: the folder.
         layout: how it is laid out.
-        counts: split ("" where there is none) → class → number of images; for masks, class is "".
-        sizes: (width, height) of the images that were opened.
-        formats: Pillow's name of the format → how many of those that were opened.
-        unreadable: how many of those that were opened are not images.
-        images, masks: the folders of a mask layout.
-        mask_suffix: what a mask's name has behind its image's.
-        values: the pixel values, or colours, of the masks that were opened.
-        notes: what is odd about the folder.
+        counts: split ("" without splits) → class → number of images; for masks, the class is "".
+        headers: the headers of the images that were opened.
+        images: the folder of the images, in a layout with masks.
+        masks: the folder of the masks.
+        mask_suffix: what a mask's name adds to its image's name.
+        values: the values, or colours, of the masks that were opened.
+        notes: messages for the user.
     """
 
     root: Path
     layout: Layout
     counts: dict[str, dict[str, int]]
-    sizes: tuple[tuple[int, int], ...] = ()
-    formats: dict[str, int] = field(default_factory=dict)
-    unreadable: int = 0
+    headers: Headers
     images: Path | None = None
     masks: Path | None = None
     mask_suffix: str = ""
@@ -77,44 +77,47 @@ class Survey:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names of a layout of class folders, sorted."""
+        """The names of the class folders, sorted."""
         return tuple(sorted({name for each in self.counts.values() for name in each}))
 
     @property
     def total(self) -> int:
-        """How many images there are."""
+        """The number of images."""
         return sum(sum(each.values()) for each in self.counts.values())
 
 
 def survey(root: Path) -> Survey:
-    """Look at a folder: every file is counted, and an even sample of them is opened.
+    """Survey a folder: count every file, and open an even sample of them.
 
     Raises:
-        DataError: it is no folder, has no images, or is not laid out in a way that tlkit knows.
+        DataError: there is no such folder, it has no images, or its layout is unknown.
     """
     if not root.is_dir():
-        raise DataError(f"{root.absolute()}: {'is a file, expected a folder' if root.exists() else 'no such folder'}")
+        problem = "this is a file; expected a folder" if root.exists() else "no such folder"
+        raise DataError(f"{root.absolute()}: {problem}")
     try:
-        found = _survey(_descended(root))
+        found = _survey(_unpacked(root))
     except OSError as error:
-        raise DataError(f"{error.filename}: can't be looked at: {error.strerror}") from error
-    beside = _beside(root, found.root)
-    note = f"not used, because it is beside {found.root.name}: {', '.join(beside)}"
-    return replace(found, notes=(*found.notes, note)) if beside else found
+        raise DataError(f"{error.filename}: can't be read: {error.strerror}") from error
+    beside = _names_beside(root, found.root)
+    if not beside:
+        return found
+    note = f"only the folder {found.root.name} is used; ignored: {listed(beside, 5)}"
+    return replace(found, notes=(*found.notes, note))
 
 
 def _survey(root: Path) -> Survey:
     if (root / "annotations" / "trimaps").is_dir() and (root / "annotations" / "test.txt").is_file():
         images = list(images_in(root / "images"))
-        return Survey(root, "oxford_pets", {"": {"": len(images)}}, *look(images))
+        return Survey(root, "oxford_pets", {"": {"": len(images)}}, read_headers(images))
     pair = _mask_pair(root)
     if pair is not None:
         return _survey_masks(root, *pair)
     return _survey_classes(root)
 
 
-def _descended(root: Path) -> Path:
-    """The folder itself, or the one that an archive was unpacked to inside of it."""
+def _unpacked(root: Path) -> Path:
+    """Return the folder that an archive was unpacked to inside ``root``, or ``root`` itself."""
     while True:
         folders = subfolders(root)
         if len(folders) != 1 or split_named(folders[0].name) or len(subfolders(folders[0])) < 2 or own_images(root):
@@ -122,71 +125,79 @@ def _descended(root: Path) -> Path:
         root = folders[0]
 
 
-def _beside(root: Path, inner: Path) -> list[str]:
-    """What lies beside the folders from the one that was named down to the one that is used, the first of it."""
-    found = []
+def _names_beside(root: Path, inner: Path) -> list[str]:
+    """Return the names of everything below ``root`` that is not on the way to ``inner`` or inside it."""
+    names = []
     while inner != root:
-        found += sorted(each.name for each in inner.parent.iterdir() if each != inner and not is_junk(each.name))
+        names += sorted(each.name for each in inner.parent.iterdir() if each != inner and not is_junk(each.name))
         inner = inner.parent
-    return [*found[:5], f"and {len(found) - 5} more"] if len(found) > 5 else found
+    return names
 
 
 def _survey_classes(root: Path) -> Survey:
-    sides: dict[str, Path] = {split or "": folder for split, folder in split_folders(root).items()}
+    folders: dict[str, Path] = {split or "": folder for split, folder in split_folders(root).items()}
     notes = []
-    if "" not in sides:
-        beside = [folder.name for folder in subfolders(root) if folder not in sides.values()]
-        notes += [f"not used, because it is beside train: {name}" for name in beside]
+    if "" not in folders:
+        beside = [folder.name for folder in subfolders(root) if folder not in folders.values()]
+        notes += [f"not a train, validation or test folder; ignored: {name}" for name in beside]
     counts: dict[str, dict[str, int]] = {}
     files: list[Path] = []
-    for split in [split for split in ("", "train", "validation", "test") if split in sides]:
-        folder = sides[split]
+    for split in [split for split in ("", "train", "validation", "test") if split in folders]:
+        folder = folders[split]
         counts[split] = {}
         for each in subfolders(folder):
-            found = list(images_in(each))
-            files += found
-            if found:
-                counts[split][each.name] = len(found)
+            images = list(images_in(each))
+            files += images
+            if images:
+                counts[split][each.name] = len(images)
             else:
                 notes.append(f"no images in {each}")
         if loose := len(own_images(folder)):
-            notes.append(f"{loose} images in {folder} are in no class folder; they are not used")
-    if not counts.get("test", {"": 1}):
-        del counts["test"]
-    if not counts.get("validation", {"": 1}):
-        del counts["validation"]
+            notes.append(f"not in a class folder; ignored: {_images(loose)} in {folder}")
+    for split in ("validation", "test"):
+        if not counts.get(split, {"": 1}):
+            del counts[split]
+    _check_classes(root, counts, folders)
+    return Survey(root, "classes", counts, read_headers(files), notes=tuple(notes))
+
+
+def _check_classes(root: Path, counts: dict[str, dict[str, int]], folders: dict[str, Path]) -> None:
+    """Check that the class folders have something to learn from."""
     names = {name for each in counts.values() for name in each}
     if not names:
         total = sum(1 for _ in images_in(root))
         if total:
-            raise NoClassesError(f"{root}: {total} images, but no class folders. {_LAYOUTS}")
+            raise NoClassesError(f"{root}: {_images(total)}, but no class folders. {_LAYOUTS}")
         none = f"{root}: no images (JPEG, PNG, BMP, GIF, WebP, TIFF). {_LAYOUTS}"
         raise FewClassesError(none) if subfolders(root) else DataError(none)
     if len(names) < 2:
         raise FewClassesError(
-            f"{root}: only one class folder with images ({next(iter(names))}); "
-            f"at least two classes are needed to learn a difference. {_LAYOUTS}"
+            f"{root}: only one class folder with images ({next(iter(names))}); at least two are needed to learn a "
+            f"difference. {_LAYOUTS}"
         )
     if not counts.get("train", {"": 1}):
+        others = " and ".join(folders[split].name for split in counts if split != "train")
         raise FewClassesError(
-            f"{sides['train']}: no image in a class folder, but there are in "
-            f"{' and '.join(sides[split].name for split in counts if split != 'train')}; "
-            f"expected images to learn from in {sides['train'].name}, a folder a class"
+            f"{folders['train']}: no images in class folders, but {others} has some; expected images to train on in "
+            f"{folders['train'].name}, one folder per class"
         )
     if {name.lower() for name in names} <= {*_IMAGE_FOLDERS, *_MASK_FOLDERS}:
         raise DataError(
-            f"{root}: {' and '.join(sorted(names))} look like images and masks within a split; tlkit expects them the "
-            f"other way round: images/train, masks/train, images/val and so on. {_LAYOUTS}"
+            f"{root}: {' and '.join(sorted(names))} look like images and masks inside each split; expected the splits "
+            f"inside images and masks: images/train, masks/train, images/val, masks/val. {_LAYOUTS}"
         )
-    return Survey(root, "classes", counts, *look(files), notes=tuple(notes))
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def _mask_pair(root: Path) -> tuple[Path, Path] | None:
-    """The folder of the images and that of the masks, found by their names."""
+    """Return the folder of the images and that of the masks, recognised by their names; None without both."""
     folders = {folder.name.lower(): folder for folder in subfolders(root)}
     images = [folders[name] for name in _IMAGE_FOLDERS if name in folders and any(images_in(folders[name]))]
     masks = [folders[name] for name in _MASK_FOLDERS if name in folders and any(images_in(folders[name]))]
-    # Such as annotations/trimaps: the folder inside has the masks.
+    # In annotations/trimaps, for example, the inner folder has the masks.
     inner = [each for folder in masks for each in subfolders(folder) if each.name.lower() in _MASK_FOLDERS]
     if not images or not masks:
         return None
@@ -198,34 +209,41 @@ def _survey_masks(root: Path, images: Path, masks: Path) -> Survey:
     image_files, mask_files = list(images_in(images)), list(images_in(masks))
     suffix = mask_suffix(images, masks)
     if suffix is None:
+        example = image_files[0]
         raise DataError(
-            f"{masks}: none of {len(mask_files)} masks is called like one of the images in {images}, "
-            f"such as {image_files[0].name}; expected the same names, or a suffix such as a_mask.png"
+            f"{masks}: none of {len(mask_files)} masks is named after an image in {images}; for the image "
+            f"{example.name}, expected a mask {example.stem}.png, or with a suffix such as {example.stem}_mask.png"
         )
     counts: dict[str, dict[str, int]] = {}
     split_of = {folder: split or "" for split, folder in split_folders(images).items()}
     for file in image_files:
-        named = split_of.get(images / file.relative_to(images).parts[0], "")
-        counts.setdefault(named, {"": 0})[""] += 1
-    pixels = mask_pixels(evenly(mask_files, 100))
-    values, distinct = mask_classes(pixels), len(pixels.shares)
-    if not 2 <= len(values.classes) <= MOST_CLASSES:
-        what = f"{distinct} different values" if distinct else "no mask that can be read"
-        raise DataError(
-            f"{masks}: {what} in {min(len(mask_files), 100)} masks; expected 2 to {MOST_CLASSES} values or "
-            "colours, one or more for each class. Masks saved as JPEG, or scaled with smoothing, have values between: "
-            "save them as PNG and scale them with nearest neighbour"
-        )
-    unpaired = len(image_files) - paired(images, image_files, masks, mask_files, suffix)
-    notes = [f"images without a mask of their name: {unpaired}; a run sets them aside"] if unpaired else []
+        split = split_of.get(images / file.relative_to(images).parts[0], "")
+        counts.setdefault(split, {"": 0})[""] += 1
+    values = _mask_values(masks, mask_files)
+    unpaired = len(image_files) - count_paired(images, image_files, masks, mask_files, suffix)
+    notes = (f"images without a mask: {unpaired}; a run sets them aside",) if unpaired else ()
     return Survey(
         root,
         "masks",
         counts,
-        *look(image_files),
+        read_headers(image_files),
         images=images,
         masks=masks,
         mask_suffix=suffix,
         values=values,
         notes=(*values.notes, *notes),
     )
+
+
+def _mask_values(masks: Path, files: list[Path]) -> MaskClasses:
+    opened = evenly(files, _MAX_MASKS)
+    pixels = mask_pixels(opened)
+    values, distinct = mask_classes(pixels), len(pixels.shares)
+    if not 2 <= len(values.classes) <= MAX_CLASSES:
+        what = f"{distinct} different values" if distinct else "no readable mask"
+        raise DataError(
+            f"{masks}: {what} in {len(opened)} masks; expected 2 to {MAX_CLASSES} values or colours, at least one per "
+            "class. JPEG and smooth scaling add values to masks: save masks as PNG, and scale them with nearest "
+            "neighbour"
+        )
+    return values

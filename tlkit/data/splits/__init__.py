@@ -1,1 +1,1 @@
-"""Splitting samples into training, validation and test images, and repeating a split."""
+"""Split samples into training, validation and test images, or repeat the splits of an earlier run."""

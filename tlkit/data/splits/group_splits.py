@@ -1,4 +1,4 @@
-"""Holding out whole groups with a share of each class, by scikit-learn's stratified k-fold over groups."""
+"""Hold out whole groups with a share of each class, by scikit-learn's stratified k-fold over groups."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_MOST_FOLDS = 20
-"""Enough for a share in steps of about 0.01, few enough to be made at once."""
+_MAX_FOLDS = 20
+"""Enough for shares in steps of about 0.01, and quick to make."""
 
 
 def hold_out_groups(
     groups: Sequence[str], share: float, strata: Sequence[int], seed: int
 ) -> tuple[list[int] | None, int]:
-    """Choose whole groups that together have about the share of all samples and of each class.
+    """Choose whole groups that together have about the given share of all samples and of each class.
 
-    Of n folds, k neighbours are held out: k / n is near the share, and of the n choices the one is taken that leaves
-    the most classes something to train on, then the one whose shares are nearest to what was asked for. The only
-    group of a class is never held out: nothing would be left to learn the class from.
+    The samples are dealt into n folds, of which k neighbours are held out, with k / n close to the share. Of the n
+    ways to do so, take the one that leaves the most classes something to train on, then the one whose shares are
+    closest to the given one. The only group of a class is never held out: nothing would be left to learn the class
+    from.
 
     Args:
-        groups: of each sample.
-        share: of the samples, in 0-1.
-        strata: class of each sample.
-        seed: of the draw.
+        groups: the group of each sample.
+        share: the share of the samples to hold out, in 0-1.
+        strata: the class of each sample.
+        seed: the seed of the folds.
 
     Returns:
-        the places of the samples that are held out, rising, or None where there are too few groups for it; and how
-        many classes are within a single group.
+        the places of the samples to hold out, ascending, or None if there are too few groups; and how many classes are
+        within a single group.
     """
     of_group, of_class = np.array(groups), np.array(strata)
     lone = [each for each in np.unique(of_class) if len(np.unique(of_group[of_class == each])) == 1]
     free = np.flatnonzero(~np.isin(of_group, of_group[np.isin(of_class, lone)]))
     classes, numbers = np.unique(of_class[free], return_inverse=True)
     counts = np.bincount(numbers)
-    most = min(_MOST_FOLDS, len(np.unique(of_group[free])), int(counts.max(initial=0)))
-    if most < 2:
+    max_folds = min(_MAX_FOLDS, len(np.unique(of_group[free])), int(counts.max(initial=0)))
+    if max_folds < 2:
         return None, len(lone)
-    count, held = _fold_counts(share, most)
+    count, held = _fold_counts(share, max_folds)
     folds = _folds(of_group[free], numbers, count, seed)
 
     def distance(places: np.ndarray) -> tuple[int, float]:
@@ -51,9 +52,9 @@ def hold_out_groups(
     return [int(place) for place in free[np.sort(best)]], len(lone)
 
 
-def _fold_counts(share: float, most: int) -> tuple[int, int]:
-    """How many folds to make, and how many of them to hold out; few where more are hardly nearer to the share."""
-    held = {count: min(max(round(share * count), 1), count - 1) for count in range(2, most + 1)}
+def _fold_counts(share: float, max_folds: int) -> tuple[int, int]:
+    """Return how many folds to make and to hold out; fewer folds unless more come clearly closer to the share."""
+    held = {count: min(max(round(share * count), 1), count - 1) for count in range(2, max_folds + 1)}
     return min(held.items(), key=lambda each: (round(abs(each[1] / each[0] - share), 2), each[0]))
 
 
@@ -62,6 +63,6 @@ def _folds(groups: np.ndarray, strata: np.ndarray, count: int, seed: int) -> lis
 
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A class with fewer samples than there are folds is in some of them.
+        # A class with fewer samples than folds is missing from some folds, which is fine.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return [fold for _, fold in splitter.split(groups, strata, groups)]

@@ -1,4 +1,4 @@
-"""Samples' classes: their names and numbers, and a sample set with some of its classes only."""
+"""The classes of samples: their names and numbers, and sample sets with some of their classes only."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from tlkit.contracts import Sample, SampleSet
 
 
 def classes_left(found: SampleSet, used: Iterable[Sample]) -> set[int]:
-    """The classes that have an image in ``used``, and those that the data set names without having any.
+    """Return the classes that have an image in ``used``, and those of which the data set never had an image.
 
-    Of classes that masks name all are left: which of them a mask has is not known here.
+    With masks, return all classes: which of them a mask has is not known here.
     """
     if any(sample.mask is not None for sample in found.samples):
         return set(range(len(found.classes)))
-    had = {number for sample in found.samples for number in numbers_of(sample)}
-    have = {number for sample in used for number in numbers_of(sample)}
-    return {number for number in range(len(found.classes)) if number in have or number not in had}
+    before = {number for sample in found.samples for number in numbers_of(sample)}
+    now = {number for sample in used for number in numbers_of(sample)}
+    return {number for number in range(len(found.classes)) if number in now or number not in before}
 
 
-def with_classes(found: SampleSet, kept: set[int]) -> SampleSet:
-    """The sample set with some of its classes, numbered anew; no sample may have another."""
-    if len(kept) == len(found.classes):
+def with_classes(found: SampleSet, classes: set[int]) -> SampleSet:
+    """Return the sample set with some of its classes, renumbered from 0; no sample may be of another class."""
+    if len(classes) == len(found.classes):
         return found
-    new = {number: place for place, number in enumerate(sorted(kept))}
+    new = {number: place for place, number in enumerate(sorted(classes))}
 
     def renumbered(label: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
         if isinstance(label, tuple):
@@ -40,12 +40,12 @@ def with_classes(found: SampleSet, kept: set[int]) -> SampleSet:
 
 
 def label_text(sample: Sample, classes: Sequence[str]) -> str:
-    """A sample's class names, with ``|`` between them; empty if it has none."""
+    """Return a sample's class names, joined by ``|``; empty if it has none."""
     return "|".join(classes[number] for number in numbers_of(sample))
 
 
 def numbers_of(sample: Sample) -> tuple[int, ...]:
-    """A sample's class numbers."""
+    """Return a sample's class numbers; empty if it has none."""
     if sample.label is None:
         return ()
     return sample.label if isinstance(sample.label, tuple) else (sample.label,)

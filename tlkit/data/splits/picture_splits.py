@@ -1,4 +1,4 @@
-"""Splits in which files of the same picture stay on one side."""
+"""Split samples so that files of the same picture stay in one split."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ def assign_with_pictures(
     seed: int,
     pictures: Mapping[str, int],
 ) -> tuple[Splits, list[str | None]]:
-    """As ``assign_splits``; files of the same picture form a group, or join the groups that they have.
+    """Assign splits as ``assign_splits`` does, and keep files of the same picture together.
 
-    A split that the data set prescribes stands, and the picture's files without one follow it. Where a picture's files
-    have no groups, one of them is split for all, and the others follow: so the classes stay as balanced as without
-    them, and a share or count is one of files. What can't be split with the pictures kept together is split without,
-    and the notes say so.
+    Official splits of the data set stay as they are; other files of the same picture follow them. Without groups, one
+    file of each picture is drawn and the others follow it: so the classes stay as balanced as without duplicates, and
+    a share or count is still one of files. With groups, the groups that share a picture become one. Data that can't be
+    split this way is split without regard to pictures, and the notes say so.
 
     Args:
         samples: all usable samples.
-        strata: as for ``assign_splits``.
+        strata: the class of each sample; None: don't stratify.
         table: the recipe's ``[input]``.
-        seed: of the recipe.
-        pictures: key → number of its picture, of the samples that share one with another.
+        seed: the recipe's seed.
+        pictures: key → number of its picture, for samples that share a picture with another.
 
     Returns:
         the splits, and each sample's group.
 
     Raises:
-        DataError: as ``assign_splits``.
+        DataError: a split would be empty, or official splits divide a group.
     """
     groups = groups_of(samples, table.group_pattern)
     if not pictures:
@@ -48,7 +48,7 @@ def assign_with_pictures(
         return _together(samples, strata, table, seed, pictures, groups)
     except DataError as error:
         plain = assign_splits(samples, strata, table, seed)
-        note = f"files of the same picture could not be kept on one side of the split: {error}"
+        note = f"files of the same picture could not be kept in one split: {error}"
         return Splits(plain.splits, (*plain.notes, note)), groups
 
 
@@ -81,7 +81,7 @@ def _together(
     led = {place: leader[number] for place in free if (number := pictures.get(samples[place].key)) is not None}
     rows = [place for place in range(len(samples)) if led.get(place, place) == place]
     files = Counter(led.values())
-    few = assign_splits(
+    leaders = assign_splits(
         [placed[place] for place in rows],
         None if strata is None else [strata[place] for place in rows],
         table,
@@ -89,25 +89,28 @@ def _together(
         [files.get(place, 1) for place in rows],
     )
     row_of = {place: row for row, place in enumerate(rows)}
-    splits = np.array([few.splits[row_of[led.get(place, place)]] for place in range(len(samples))])
+    splits = np.array([leaders.splits[row_of[led.get(place, place)]] for place in range(len(samples))])
     if not (splits == "train").any():
         raise DataError("no sample is left to train on")
     names = [f"picture of {samples[led[place]].key}" if place in led else None for place in range(len(samples))]
-    return Splits(splits, few.notes), names
+    return Splits(splits, leaders.notes), names
 
 
 def _official(samples: Sequence[Sample], pictures: Mapping[str, int]) -> dict[int, Split]:
-    """Picture → the split that its files without one of their own go to."""
-    found: dict[int, Split] = {}
+    """Return picture → the split that its files without an official split follow; test wins over validation."""
+    splits: dict[int, Split] = {}
     for split in ("validation", "test"):
-        found |= {pictures[each.key]: each.split for each in samples if each.split == split and each.key in pictures}
-    return found
+        splits |= {pictures[each.key]: each.split for each in samples if each.split == split and each.key in pictures}
+    return splits
 
 
 def _merged(
     samples: Sequence[Sample], groups: Sequence[str | None], pictures: Mapping[str, int], held: set[int]
 ) -> list[str | None]:
-    """Groups that share a picture become one, named after the first of them; so do files without a group."""
+    """Return each sample's group after joining groups, and files without one, that share a picture.
+
+    A joined group has the name of its first group. The places in ``held`` join nothing by their pictures.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

@@ -1,4 +1,4 @@
-"""Shards: a few arrays of the same length on disk, memory-mapped, each shard written whole or not at all."""
+"""Shards: a few arrays of the same length on disk, memory-mapped. A shard is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ import numpy as np
 from tlkit.system.disk import write_atomically
 
 MAPPED_BYTES = 32e6
-"""Of mapped files that may stand in the process's memory before they are released."""
+"""Release mapped files once this much of them is in the process's memory."""
 AROUND_BYTES = 65536
-"""What Linux maps around each place that is read (Documentation/mm, fault_around_bytes)."""
+"""Linux maps this much around each place that is read (Documentation/mm, fault_around_bytes)."""
 
 
 def release(values: np.ndarray) -> None:
-    """Give back the memory that a memory-mapped array's pages take; they are read again where they are used again.
+    """Give back the memory of a memory-mapped array's pages; the next use reads them again.
 
-    The system keeps them in its own cache of files, but they no longer count as the process's.
+    The system keeps the pages in its file cache, but they no longer count as the process's memory.
     """
     mapped = getattr(values, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
@@ -34,11 +34,11 @@ def release(values: np.ndarray) -> None:
 
 
 class Rows:
-    """Rows that lie in several arrays, read as if they were one.
+    """Rows of several arrays, indexed as if they were one array of N rows.
 
     Args:
-        arrays: of the same shape but for their first dimension.
-        places: int64 (N, 2), the array and the row in it of each row.
+        arrays: arrays that differ in their first dimension only.
+        places: int64 (N, 2): for each row, the number of its array and its row there.
     """
 
     def __init__(self, arrays: Sequence[np.ndarray], places: np.ndarray) -> None:
@@ -53,7 +53,7 @@ class Rows:
         return len(self._places)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """A row for a number; a copy of several for an array of numbers or a slice."""
+        """Return one row for a number, or a copy of several rows for an array of numbers or a slice."""
         places = self._places[rows]
         self._read += places.size // 2 * self._row_bytes
         if self._read > MAPPED_BYTES:
@@ -62,18 +62,24 @@ class Rows:
                 release(each)
         if places.ndim == 1:
             return np.asarray(self._arrays[places[0]][places[1]])
-        found = np.empty((len(places), *self.shape[1:]), self.dtype)
+        result = np.empty((len(places), *self.shape[1:]), self.dtype)
         for number in np.unique(places[:, 0]):
-            here = places[:, 0] == number
-            found[here] = self._arrays[number][places[here, 1]]
-        return found
+            of_array = places[:, 0] == number
+            result[of_array] = self._arrays[number][places[of_array, 1]]
+        return result
 
 
 def write_shard(folder: Path, name: str, arrays: Mapping[str, np.ndarray], note: Mapping[str, Any]) -> None:
-    """Write arrays as ``NAME-ARRAY.npy``, and last ``NAME.json``, without which they count for nothing.
+    """Write arrays as ``NAME-ARRAY.npy``, and last ``NAME.json``, which completes the shard.
+
+    Args:
+        folder: the folder to write to.
+        name: the name of the shard.
+        arrays: the arrays, by name.
+        note: further contents of ``NAME.json``, beside the checksums of the arrays.
 
     Raises:
-        OSError: they can't be written.
+        OSError: a file can't be written.
     """
     sums = {}
     for key, values in arrays.items():
@@ -84,31 +90,31 @@ def write_shard(folder: Path, name: str, arrays: Mapping[str, np.ndarray], note:
 
 
 def read_shard(folder: Path, name: str, *, check: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """A shard's arrays, memory-mapped, and its note; None when it is not there or not whole.
+    """Return a shard's arrays, memory-mapped, and its note; None if it is missing, incomplete or damaged.
 
     Args:
-        folder: where it was written.
-        name: of the shard.
-        check: whether to read every byte and compare with what was written.
+        folder: the folder it was written to.
+        name: the name of the shard.
+        check: read every byte and compare the checksums.
     """
     try:
         note = json.loads((folder / f"{name}.json").read_bytes())
-        found = {}
+        arrays = {}
         for key, crc in note["crc32"].items():
             values = np.load(folder / f"{name}-{key}.npy", mmap_mode="r", allow_pickle=False)
             if check:
-                found_crc = zlib.crc32(values.reshape(-1).view(np.uint8).data)
+                actual = zlib.crc32(values.reshape(-1).view(np.uint8).data)
                 release(values)
-                if found_crc != crc:
+                if actual != crc:
                     return None
-            found[key] = values
+            arrays[key] = values
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
         return None
-    return found, note
+    return arrays, note
 
 
 def shard_names(folder: Path) -> list[str]:
-    """The shards of a folder."""
+    """Return the names of a folder's complete shards, sorted."""
     return sorted(file.stem for file in folder.glob("*.json"))
 
 

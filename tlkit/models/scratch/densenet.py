@@ -14,30 +14,37 @@ UNITS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32), 264: 
 
 
 def build_densenet(images: Any, ctx: BackboneContext, options: DenseNetOptions) -> BuiltBackbone:
-    """Dense blocks, in which each layer gets the outputs of all before it: L(L+1)/2 connections in a block of L.
+    """Build dense blocks with a transition between each two.
 
-    A layer is BatchNorm, ReLU, 1x1 convolution to 4 x growth channels, BatchNorm, ReLU, 3x3 convolution to growth
-    channels. Between blocks a transition compresses the channels and halves the size.
+    In a dense block each layer takes the outputs of all layers before it: L(L+1)/2 connections in a block of L.
     """
     net = Net(options, ctx)
     units = options.units or UNITS[options.depth]
+    last = len(units) + 1
     x = stem(net, net.scaled(images), 2 * options.growth, options.stem, bias=False)
     for stage, count in enumerate(units, 2):
         with net.block(f"conv{stage}"):
             for unit in range(1, count + 1):
-                name = f"conv{stage}_block{unit}"
-                new = net.activate(net.norm(x, f"{name}_0_bn"), f"{name}_0_relu")
-                new = net.conv(new, 4 * options.growth, 1, name=f"{name}_1_conv", use_bias=False)
-                new = net.activate(net.norm(new, f"{name}_1_bn"), f"{name}_1_relu")
-                new = net.conv(new, options.growth, 3, name=f"{name}_2_conv", use_bias=False)
-                x = net.concatenate([x, new], f"{name}_concat")
-        if stage == len(units) + 1:
-            break
-        with net.block(f"pool{stage}"):
-            x = net.activate(net.norm(x, f"pool{stage}_bn"), f"pool{stage}_relu")
-            kept = max(1, int(x.shape[-1] * options.compression))
-            x = net.conv(x, kept, 1, name=f"pool{stage}_conv", use_bias=False)
-            x = net.average_pool(x, 2, 2, f"pool{stage}_pool")
-    with net.block(f"conv{len(units) + 1}"):
+                new = _layer(net, x, options.growth, f"conv{stage}_block{unit}")
+                x = net.concatenate([x, new], f"conv{stage}_block{unit}_concat")
+        if stage < last:
+            x = _transition(net, x, options.compression, f"pool{stage}")
+    with net.block(f"conv{last}"):
         x = net.activate(net.norm(x, "bn"), "relu")
     return net.built(images, x)
+
+
+def _layer(net: Net, x: Any, growth: int, name: str) -> Any:
+    """BatchNorm, ReLU, 1x1 convolution to 4 x growth channels, then the same with a 3x3 one to growth channels."""
+    x = net.activate(net.norm(x, f"{name}_0_bn"), f"{name}_0_relu")
+    x = net.conv(x, 4 * growth, 1, name=f"{name}_1_conv", use_bias=False)
+    x = net.activate(net.norm(x, f"{name}_1_bn"), f"{name}_1_relu")
+    return net.conv(x, growth, 3, name=f"{name}_2_conv", use_bias=False)
+
+
+def _transition(net: Net, x: Any, compression: float, name: str) -> Any:
+    """Compress the channels and halve the size."""
+    with net.block(name):
+        x = net.activate(net.norm(x, f"{name}_bn"), f"{name}_relu")
+        x = net.conv(x, max(1, int(x.shape[-1] * compression)), 1, name=f"{name}_conv", use_bias=False)
+        return net.average_pool(x, 2, 2, f"{name}_pool")

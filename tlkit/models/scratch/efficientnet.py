@@ -8,26 +8,29 @@ from typing import Any
 
 from tlkit.contracts import BackboneContext, BuiltBackbone
 from tlkit.models.scratch.options import EfficientNetOptions
-from tlkit.models.scratch.parts import Net
+from tlkit.models.scratch.parts import Net, squeeze_excite
 
 
 @dataclass(frozen=True)
 class _Stage:
-    kernel: int
-    repeats: int
-    filters: int
+    """A row of table 1: MBConv units with an expansion of the channels and a kernel size."""
+
     expansion: int
+    kernel: int
+    filters: int
+    repeats: int
     stride: int
 
 
 STAGES = (
-    _Stage(3, 1, 16, 1, 1),
-    _Stage(3, 2, 24, 6, 2),
-    _Stage(5, 2, 40, 6, 2),
-    _Stage(3, 3, 80, 6, 2),
-    _Stage(5, 3, 112, 6, 1),
-    _Stage(5, 4, 192, 6, 2),
-    _Stage(3, 1, 320, 6, 1),
+    # expansion, kernel, channels, layers, stride of the first layer
+    _Stage(1, 3, 16, 1, 1),
+    _Stage(6, 3, 24, 2, 2),
+    _Stage(6, 5, 40, 2, 2),
+    _Stage(6, 3, 80, 3, 2),
+    _Stage(6, 5, 112, 3, 1),
+    _Stage(6, 5, 192, 4, 2),
+    _Stage(6, 3, 320, 1, 1),
 )
 """The seven stages of B0: the paper's table 1."""
 
@@ -44,22 +47,22 @@ VARIANTS = {
     "B6": (1.8, 2.6, 528),
     "B7": (2.0, 3.1, 600),
 }
-"""Variant → width, depth, resolution as they were published: the rule's, rounded by hand."""
+"""Variant → width, depth, resolution as they were published: the rule's values, rounded by hand."""
 
 
 def compound(phi: float) -> tuple[float, float, int]:
-    """Width and depth factors and image side of the compound coefficient: 1.1^phi, 1.2^phi, 224 x 1.15^phi."""
+    """Return width factor, depth factor and image side of a compound coefficient: 1.1^phi, 1.2^phi, 224 x 1.15^phi."""
     return WIDTH**phi, DEPTH**phi, round(224 * RESOLUTION**phi)
 
 
 def round_filters(filters: float) -> int:
-    """The nearest multiple of 8 that is not below nine tenths."""
+    """Round to the nearest multiple of 8 that is not below nine tenths of ``filters``."""
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * filters else rounded
 
 
 def build_efficientnet(images: Any, ctx: BackboneContext, options: EfficientNetOptions) -> BuiltBackbone:
-    """Stages of inverted residuals with depthwise convolutions and squeeze-and-excitation; strides 2 to 32."""
+    """Build stages of inverted residuals with depthwise convolutions and squeeze-and-excitation; strides 2 to 32."""
     width, depth, _ = VARIANTS[options.variant] if options.phi is None else compound(options.phi)
     net = Net(options, ctx)
     x = net.scaled(images)
@@ -68,13 +71,16 @@ def build_efficientnet(images: Any, ctx: BackboneContext, options: EfficientNetO
     repeats = [math.ceil(depth * stage.repeats) for stage in STAGES]
     done, total = 0, sum(repeats)
     for number, (stage, count) in enumerate(zip(STAGES, repeats, strict=True), 1):
+        filters = round_filters(stage.filters * width)
         with net.block(f"block{number}"):
             for unit in range(count):
                 name = f"block{number}{chr(ord('a') + unit)}"
                 stride = stage.stride if unit == 0 else 1
-                x = _unit(
-                    net, x, stage, round_filters(stage.filters * width), stride, options.drop_path * done / total, name
-                )
+                branch = _mbconv(net, x, stage, filters, stride, name)
+                if stride == 1 and x.shape[-1] == filters:
+                    branch = _drop_path(net, branch, options.drop_path * done / total, f"{name}_drop")
+                    branch = net.sum([branch, x], f"{name}_add")
+                x = branch
                 done += 1
     with net.block("top"):
         x = _conv(net, x, round_filters(1280 * width), 1, 1, "top")
@@ -90,9 +96,9 @@ def _conv(net: Net, x: Any, filters: int, kernel: int, stride: int, name: str) -
     return net.activate(net.norm(x, f"{name}_bn"), f"{name}_activation", "silu")
 
 
-def _unit(net: Net, x: Any, stage: _Stage, filters: int, stride: int, rate: float, name: str) -> Any:
-    """Expand, depthwise convolution, squeeze and excite, project; the input is added where the shapes allow it."""
-    before, channels = x, x.shape[-1]
+def _mbconv(net: Net, x: Any, stage: _Stage, filters: int, stride: int, name: str) -> Any:
+    """Expand, depthwise convolution, squeeze and excite, project."""
+    channels = x.shape[-1]
     if stage.expansion > 1:
         x = net.conv(x, channels * stage.expansion, 1, name=f"{name}_expand_conv", use_bias=False)
         x = net.activate(net.norm(x, f"{name}_expand_bn"), f"{name}_expand_activation", "silu")
@@ -101,9 +107,11 @@ def _unit(net: Net, x: Any, stage: _Stage, filters: int, stride: int, rate: floa
         x, padding = net.pad_for_stride(x, stage.kernel, f"{name}_dwconv_pad"), "valid"
     x = net.depthwise(x, stage.kernel, stride, name=f"{name}_dwconv", padding=padding)
     x = net.activate(net.norm(x, f"{name}_bn"), f"{name}_activation", "silu")
-    x = net.squeeze_excite(x, max(1, channels // 4), f"{name}_se", "silu")
+    x = squeeze_excite(net, x, max(1, channels // 4), f"{name}_se", "silu")
     x = net.conv(x, filters, 1, name=f"{name}_project_conv", use_bias=False)
-    x = net.norm(x, f"{name}_project_bn")
-    if stride > 1 or channels != filters:
-        return x
-    return net.join([net.drop_path(x, rate, f"{name}_drop"), before], f"{name}_add")
+    return net.norm(x, f"{name}_project_bn")
+
+
+def _drop_path(net: Net, x: Any, rate: float, name: str) -> Any:
+    """Drop a branch for whole samples (stochastic depth, Huang et al. 2016, arXiv:1603.09382)."""
+    return net.dropout(x, rate, name, noise_shape=(None, 1, 1, 1)) if rate else x

@@ -1,4 +1,4 @@
-"""Encoders that were made for segmentation."""
+"""Encoders that were designed for segmentation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tlkit.models.scratch.parts import Net
 
 
 def build_unet_encoder(images: Any, ctx: BackboneContext, options: UnetEncoderOptions) -> BuiltBackbone:
-    """Two 3x3 convolutions a stage, 2x2 max pooling between stages (arXiv:1505.04597); strides 2, 4, …"""
+    """Build two 3x3 convolutions per stage, with 2x2 max pooling between stages (arXiv:1505.04597); strides 2, 4, …"""
     net = Net(options, ctx)
     x = net.scaled(images)
     for number, filters in enumerate(options.filters, 1):
@@ -26,7 +26,7 @@ def build_unet_encoder(images: Any, ctx: BackboneContext, options: UnetEncoderOp
 
 
 def build_strided_encoder(images: Any, ctx: BackboneContext, options: StridedEncoderOptions) -> BuiltBackbone:
-    """Pairs of 3x3 convolutions with ReLU, the first of stride 2, without pooling: 64-64-128-128-256-256."""
+    """Build pairs of 3x3 convolutions with ReLU, the first of stride 2, without pooling: 64-64-128-128-256-256."""
     net = Net(options, ctx)
     x = net.scaled(images)
     for number, filters in enumerate(options.filters, 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras import layers
@@ -10,12 +11,34 @@ from tlkit.contracts import BackboneContext, BuiltBackbone
 from tlkit.models.scratch.options import NasNetOptions
 from tlkit.models.scratch.parts import Net
 
+Branch = tuple[str, str, int]
+"""The tensor that is taken, the operation on it, and the side of its window."""
+
+NORMAL: Sequence[tuple[Branch, Branch]] = (
+    (("now", "separable", 5), ("before", "separable", 3)),
+    (("before", "separable", 5), ("before", "separable", 3)),
+    (("now", "average", 3), ("before", "identity", 1)),
+    (("before", "average", 3), ("before", "average", 3)),
+    (("now", "separable", 3), ("now", "identity", 1)),
+)
+"""The sums of a normal cell: the paper's figure 4. ``now`` is the output of the cell before it, ``before`` that of the
+one before that; both are squeezed to the cell's channels."""
+
+REDUCTION: Sequence[tuple[Branch, Branch]] = (
+    (("now", "separable", 5), ("before", "separable", 7)),
+    (("now", "max", 3), ("before", "separable", 7)),
+    (("now", "average", 3), ("before", "separable", 5)),
+    (("sum2", "identity", 1), ("sum1", "average", 3)),
+    (("sum1", "separable", 3), ("now", "max", 3)),
+)
+"""The sums of a reduction cell. Operations on ``now`` and ``before`` have stride 2, those on earlier sums stride 1."""
+
 
 def build_nasnet(images: Any, ctx: BackboneContext, options: NasNetOptions) -> BuiltBackbone:
-    """A stem with two reduction cells, then three stacks of normal cells with a reduction cell between two stacks.
+    """Build a stem with two reduction cells, then three stacks of normal cells with a reduction cell between stacks.
 
-    Each cell gets the outputs of the two cells before it (the paper's figures 2 and 4); strides 2 to 32. As in the
-    published networks, a reduction cell's second input is the one in front of the cell, not of the stack.
+    Each cell takes the outputs of the two cells before it (the paper's figures 2 and 4); strides 2 to 32. As in the
+    published networks, the second input of a reduction cell is the cell before the last, not the input of the stack.
     """
     net = Net(options, ctx)
     filters = options.penultimate_filters // 24
@@ -39,46 +62,44 @@ def build_nasnet(images: Any, ctx: BackboneContext, options: NasNetOptions) -> B
 
 def _normal(net: Net, x: Any, before: Any, filters: int, name: str) -> Any:
     before = _fitted(net, before, x, filters, name)
-    now = _squeezed(net, x, filters, name)
+    tensors = {"before": before, "now": _squeezed(net, x, filters, name)}
     pairs = [
-        [_separable(net, now, filters, 5, f"{name}_left1"), _separable(net, before, filters, 3, f"{name}_right1")],
-        [_separable(net, before, filters, 5, f"{name}_left2"), _separable(net, before, filters, 3, f"{name}_right2")],
-        [net.average_pool(now, 3, 1, f"{name}_left3", "same"), before],
-        [
-            net.average_pool(before, 3, 1, f"{name}_left4", "same"),
-            net.average_pool(before, 3, 1, f"{name}_right4", "same"),
-        ],
-        [_separable(net, now, filters, 3, f"{name}_left5"), now],
+        [_operation(net, tensors, branch, filters, f"{name}_{side}{number}") for side, branch in _sides(pair)]
+        for number, pair in enumerate(NORMAL, 1)
     ]
-    sums = [net.join(pair, f"{name}_add{number}") for number, pair in enumerate(pairs, 1)]
+    sums = [net.sum(pair, f"{name}_add{number}") for number, pair in enumerate(pairs, 1)]
     return net.concatenate([before, *sums], f"{name}_concat")
 
 
 def _reduction(net: Net, x: Any, before: Any | None, filters: int, name: str) -> Any:
-    before = _fitted(net, before, x, filters, name)
-    now = _squeezed(net, x, filters, name)
-    padded = net.pad_for_stride(now, 3, f"{name}_pad")
-    first = net.join(
-        [
-            _separable(net, now, filters, 5, f"{name}_left1", 2),
-            _separable(net, before, filters, 7, f"{name}_right1", 2),
-        ],
-        f"{name}_add1",
-    )
-    second = net.join(
-        [net.max_pool(padded, 3, 2, f"{name}_left2"), _separable(net, before, filters, 7, f"{name}_right2", 2)],
-        f"{name}_add2",
-    )
-    third = net.join(
-        [net.average_pool(padded, 3, 2, f"{name}_left3"), _separable(net, before, filters, 5, f"{name}_right3", 2)],
-        f"{name}_add3",
-    )
-    fourth = net.join([second, net.average_pool(first, 3, 1, f"{name}_left4", "same")], f"{name}_add4")
-    fifth = net.join(
-        [_separable(net, first, filters, 3, f"{name}_left5"), net.max_pool(padded, 3, 2, f"{name}_right5")],
-        f"{name}_add5",
-    )
-    return net.concatenate([second, third, fourth, fifth], f"{name}_concat")
+    tensors = {"before": _fitted(net, before, x, filters, name), "now": _squeezed(net, x, filters, name)}
+    tensors["padded"] = net.pad_for_stride(tensors["now"], 3, f"{name}_pad")
+    for number, pair in enumerate(REDUCTION, 1):
+        branches = [
+            _operation(net, tensors, branch, filters, f"{name}_{side}{number}", reduce=branch[0] in ("now", "before"))
+            for side, branch in _sides(pair)
+        ]
+        tensors[f"sum{number}"] = net.sum(branches, f"{name}_add{number}")
+    return net.concatenate([tensors[f"sum{number}"] for number in (2, 3, 4, 5)], f"{name}_concat")
+
+
+def _sides(pair: tuple[Branch, Branch]) -> list[tuple[str, Branch]]:
+    """The branches with the side in their layers' names; beside the identity the other branch is the left one."""
+    first, second = pair
+    return [("left", first), ("left" if first[1] == "identity" else "right", second)]
+
+
+def _operation(
+    net: Net, tensors: Mapping[str, Any], branch: Branch, filters: int, name: str, *, reduce: bool = False
+) -> Any:
+    source, operation, kernel = branch
+    x = tensors[source]
+    if operation == "identity":
+        return x
+    if operation == "separable":
+        return _separable(net, x, filters, kernel, name, 2 if reduce else 1)
+    pool = net.max_pool if operation == "max" else net.average_pool
+    return pool(tensors["padded"], kernel, 2, name) if reduce else pool(x, kernel, 1, name, "same")
 
 
 def _squeezed(net: Net, x: Any, filters: int, name: str) -> Any:
@@ -87,15 +108,12 @@ def _squeezed(net: Net, x: Any, filters: int, name: str) -> Any:
 
 
 def _fitted(net: Net, before: Any | None, x: Any, filters: int, name: str) -> Any:
-    """The output of the cell before the last, at the size and with the channels of this one."""
+    """Bring the output of the cell before the last to the size of ``x`` and to the channels of this cell."""
     if before is None:
         return x
     name = f"{name}_fit"
     if before.shape[1:3] == x.shape[1:3]:
-        if before.shape[-1] == filters:
-            return before
-        before = net.activate(before, f"{name}_relu")
-        return net.norm(net.conv(before, filters, 1, name=f"{name}_conv", use_bias=False), f"{name}_bn")
+        return before if before.shape[-1] == filters else _squeezed(net, before, filters, name)
     before = net.activate(before, f"{name}_relu")
     # Every other pixel, once from the first and once from the second, so that nothing is left out.
     shifted = net.pad(before, ((0, 1), (0, 1)), f"{name}_pad")
@@ -107,8 +125,8 @@ def _fitted(net: Net, before: Any | None, x: Any, filters: int, name: str) -> An
     return net.norm(net.concatenate(halves, f"{name}_concat"), f"{name}_bn")
 
 
-def _separable(net: Net, x: Any, filters: int, kernel: int, name: str, stride: int = 1) -> Any:
-    """ReLU, separable convolution, BatchNorm, twice."""
+def _separable(net: Net, x: Any, filters: int, kernel: int, name: str, stride: int) -> Any:
+    """ReLU, separable convolution, BatchNorm, twice; the first convolution has the stride."""
     x = net.activate(x, f"{name}_relu1")
     padding = "same"
     if stride == 2:

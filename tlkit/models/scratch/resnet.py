@@ -6,16 +6,16 @@ from typing import Any
 
 from tlkit.contracts import BackboneContext, BuiltBackbone
 from tlkit.models.scratch.options import ResNetOptions, ResNetV2Options, SeNetOptions
-from tlkit.models.scratch.parts import Net
+from tlkit.models.scratch.parts import Net, squeeze_excite
 
 UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Depth → residual units of each stage: table 1 of arXiv:1512.03385."""
 
 
 def build_resnet(images: Any, ctx: BackboneContext, options: ResNetOptions) -> BuiltBackbone:
-    """Residual units, BatchNorm behind each convolution (He et al. 2016, arXiv:1512.03385).
+    """Build residual units, with BatchNorm after each convolution (He et al. 2016, arXiv:1512.03385).
 
-    A stage's first unit has a projection on its shortcut and halves the size, in bottlenecks by the first 1x1
+    The first unit of a stage has a projection on its shortcut and halves the size, in bottlenecks by the first 1x1
     convolution as in the paper; blocks ``conv1`` (the stem) to ``conv5``.
     """
     net = Net(options, ctx)
@@ -25,17 +25,17 @@ def build_resnet(images: Any, ctx: BackboneContext, options: ResNetOptions) -> B
         with net.block(f"conv{stage}"):
             for unit in range(1, count + 1):
                 stride = 2 if unit == 1 and stage > 2 else 1
-                x = _unit(net, x, filters, stride, unit == 1, f"conv{stage}_block{unit}", options)
+                x = _unit(net, x, filters, stride, f"conv{stage}_block{unit}", options, first=unit == 1)
     return net.built(images, x)
 
 
 def build_senet(images: Any, ctx: BackboneContext, options: SeNetOptions) -> BuiltBackbone:
-    """ResNet v1 with squeeze-and-excitation at the end of each branch (Hu et al. 2018, arXiv:1709.01507)."""
+    """Build ResNet v1 with squeeze-and-excitation at the end of each branch (Hu et al. 2018, arXiv:1709.01507)."""
     return build_resnet(images, ctx, options)
 
 
 def stem(net: Net, x: Any, filters: int, kind: str, bias: bool) -> Any:
-    """The first convolution: 7x7 and pooling down to stride 4, or 3x3 at stride 1 for small images."""
+    """Build the first convolution: 7x7 and pooling down to stride 4, or 3x3 at stride 1 for small images."""
     with net.block("conv1"):
         if kind == "cifar":
             x = net.conv(x, filters, 3, name="conv1_conv", use_bias=bias)
@@ -47,7 +47,7 @@ def stem(net: Net, x: Any, filters: int, kind: str, bias: bool) -> Any:
         return net.max_pool(x, 3, 2, "pool1_pool")
 
 
-def _unit(net: Net, x: Any, filters: int, stride: int, first: bool, name: str, options: ResNetOptions) -> Any:
+def _unit(net: Net, x: Any, filters: int, stride: int, name: str, options: ResNetOptions, *, first: bool) -> Any:
     bottleneck = options.depth >= 50
     wide = 4 * filters if bottleneck else filters
     shortcut = x
@@ -61,41 +61,41 @@ def _unit(net: Net, x: Any, filters: int, stride: int, first: bool, name: str, o
         if number < len(plan):
             x = net.activate(x, f"{name}_{number}_relu")
     if isinstance(options, SeNetOptions):
-        x = net.squeeze_excite(x, max(1, wide // options.ratio), f"{name}_se")
-    return net.activate(net.join([shortcut, x], f"{name}_add"), f"{name}_out")
+        x = squeeze_excite(net, x, max(1, wide // options.ratio), f"{name}_se")
+    return net.activate(net.sum([shortcut, x], f"{name}_add"), f"{name}_out")
 
 
 def build_resnet_v2(images: Any, ctx: BackboneContext, options: ResNetV2Options) -> BuiltBackbone:
-    """Bottlenecks with BatchNorm and ReLU in front of each convolution, for small images.
+    """Build bottlenecks with BatchNorm and ReLU before each convolution, for small images.
 
     Three stages of (depth - 2) / 9 units at strides 1, 2 and 4 (He et al. 2016, arXiv:1603.05027); ResNet-164 has 16
-    channels in the stem and 64, 128 and 256 behind the stages. The very first unit begins with the stem's BatchNorm
-    and ReLU instead of its own.
+    channels in the stem and 64, 128 and 256 after the stages. The very first unit takes the stem's BatchNorm and ReLU
+    instead of its own.
     """
     net = Net(options, ctx)
     with net.block("conv1"):
         x = net.conv(net.scaled(images), options.filters, 3, name="conv1_conv", use_bias=False)
         x = net.activate(net.norm(x, "conv1_bn"), "conv1_relu")
     for stage, factor in ((2, 4), (3, 8), (4, 16)):
-        wide = factor * options.filters
         with net.block(f"conv{stage}"):
             for unit in range(1, (options.depth - 2) // 9 + 1):
                 stride = 2 if unit == 1 and stage > 2 else 1
-                x = _unit_v2(net, x, wide // 4, wide, stride, unit == 1, f"conv{stage}_block{unit}", stage == 2)
+                name = f"conv{stage}_block{unit}"
+                activated = (stage, unit) == (2, 1)
+                x = _unit_v2(net, x, factor * options.filters, stride, name, first=unit == 1, activated=activated)
     with net.block("post"):
         x = net.activate(net.norm(x, "post_bn"), "post_relu")
     return net.built(images, x)
 
 
-def _unit_v2(net: Net, x: Any, narrow: int, wide: int, stride: int, first: bool, name: str, earliest: bool) -> Any:
-    before = x
-    if not (first and earliest):
-        before = net.activate(net.norm(x, f"{name}_0_bn"), f"{name}_0_relu")
-    # Where the size or the channels change, the shortcut begins behind the BatchNorm (the paper's figure 5).
+def _unit_v2(net: Net, x: Any, wide: int, stride: int, name: str, *, first: bool, activated: bool) -> Any:
+    narrow = wide // 4
+    before = x if activated else net.activate(net.norm(x, f"{name}_0_bn"), f"{name}_0_relu")
+    # Where the size or the channels change, the shortcut starts after the BatchNorm (the paper's figure 5).
     shortcut = net.conv(before, wide, 1, stride, name=f"{name}_0_conv", use_bias=False) if first else x
     x = net.conv(before, narrow, 1, stride, name=f"{name}_1_conv", use_bias=False)
     x = net.activate(net.norm(x, f"{name}_1_bn"), f"{name}_1_relu")
     x = net.conv(x, narrow, 3, name=f"{name}_2_conv", use_bias=False)
     x = net.activate(net.norm(x, f"{name}_2_bn"), f"{name}_2_relu")
     x = net.conv(x, wide, 1, name=f"{name}_3_conv", use_bias=False)
-    return net.join([shortcut, x], f"{name}_add")
+    return net.sum([shortcut, x], f"{name}_add")

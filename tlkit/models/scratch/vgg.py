@@ -1,4 +1,4 @@
-"""VGG (Simonyan & Zisserman 2015, arXiv:1409.1556) and plain convolution, ReLU, pooling."""
+"""VGG (Simonyan & Zisserman 2015, arXiv:1409.1556), and plain convolution, ReLU, pooling."""
 
 from __future__ import annotations
 
@@ -14,36 +14,30 @@ CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 
 
 
 def build_vgg(images: Any, ctx: BackboneContext, options: VggOptions) -> BuiltBackbone:
-    """Blocks of 3x3 convolutions, each with 2x2 max pooling at its end; strides 2 to 32."""
+    """Build blocks of 3x3 convolutions, each with 2x2 max pooling at its end; strides 2 to 32."""
     net = Net(options, ctx)
     convs = options.convs or CONVS[options.depth][: len(options.filters)]
-    x = _blocks(net, net.scaled(images), convs, options.filters, 3, options.batch_norm)
+    x = _blocks(net, net.scaled(images), convs, options)
     return net.built(images, x)
 
 
 def build_small_cnn(images: Any, ctx: BackboneContext, options: SmallCnnOptions) -> BuiltBackbone:
-    """As VGG, with any window and dropout behind the blocks; the Fashion-MNIST network has 32 and 64 channels."""
+    """Build the blocks of VGG with any kernel size, and dropout after each; 32 and 64 channels for Fashion-MNIST."""
     net = Net(options, ctx)
     convs = (options.convs,) * len(options.filters)
-    x = _blocks(net, net.scaled(images), convs, options.filters, options.kernel, options.batch_norm, options.dropout)
+    x = _blocks(net, net.scaled(images), convs, options, options.kernel, options.dropout)
     return net.built(images, x)
 
 
 def _blocks(
-    net: Net,
-    x: Any,
-    convs: Sequence[int],
-    filters: Sequence[int],
-    kernel: int,
-    batch_norm: bool,
-    dropout: float = 0.0,
+    net: Net, x: Any, convs: Sequence[int], options: VggOptions | SmallCnnOptions, kernel: int = 3, dropout: float = 0.0
 ) -> Any:
-    for number, (count, channels) in enumerate(zip(convs, filters, strict=True), 1):
+    for number, (count, channels) in enumerate(zip(convs, options.filters, strict=True), 1):
         with net.block(f"block{number}"):
             for conv in range(1, count + 1):
                 name = f"block{number}_conv{conv}"
-                x = net.conv(x, channels, kernel, name=name, use_bias=not batch_norm)
-                x = net.norm(x, f"{name}_bn") if batch_norm else x
+                x = net.conv(x, channels, kernel, name=name, use_bias=not options.batch_norm)
+                x = net.norm(x, f"{name}_bn") if options.batch_norm else x
                 x = net.activate(x, f"{name}_relu")
             x = net.max_pool(x, 2, 2, f"block{number}_pool")
             if dropout:

@@ -1,0 +1,76 @@
+"""What the verbs of one invocation share: the plugins, and the options that several verbs take."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tlkit.recipe.schema import Recipe
+    from tlkit.registry import Registry
+
+
+class Session:
+    """One invocation of the command line. The shared options (see ``tlkit.cli.options``) set its attributes.
+
+    Attributes:
+        plugin_files: the files of ``--plugin``.
+        no_plugins: whether ``--no-plugins`` was given.
+        overrides: the values of ``--set``.
+        overwrite: whether ``--overwrite`` was given.
+        trust: whether ``--trust`` was given.
+    """
+
+    def __init__(self) -> None:
+        self.plugin_files: list[Path] = []
+        self.no_plugins = False
+        self.overrides: tuple[str, ...] = ()
+        self.overwrite = False
+        self.trust = False
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The installed plugins and those of ``--plugin``, loaded when first needed."""
+        from tlkit.discovery import make_registry
+
+        if self.no_plugins and self.plugin_files:
+            raise click.UsageError("--no-plugins and --plugin contradict each other")
+        return make_registry(self.plugin_files, {"TLKIT_PLUGINS": "tlkit"} if self.no_plugins else os.environ)
+
+    @cached_property
+    def commands(self) -> dict[str, click.Command]:
+        """The verbs that plugins add, by name. tlkit's own plugins add none, so they are not loaded for this."""
+        from_others = any(point.dist is None or point.dist.name != "tlkit" for point in entry_points(group="tlkit"))
+        if self.no_plugins or not (from_others or self.plugin_files or "TLKIT_PLUGINS" in os.environ):
+            return {}
+        from tlkit.cli.plugin_verbs import plugin_commands
+
+        return plugin_commands(self.registry)
+
+    def load_recipe(self, recipe: Path) -> Recipe:
+        """Load a recipe file, or a shipped recipe by name, with the overrides of ``--set``.
+
+        Raises:
+            RecipeError: it is not valid.
+        """
+        from tlkit.recipe import catalog
+        from tlkit.recipe.load import load_recipe
+
+        return load_recipe(catalog.resolve(recipe), self.registry, self.overrides)
+
+    def check_new_files(self, *files: Path | None) -> None:
+        """Check, before the work, that files can be written, and don't exist unless ``--overwrite`` was given.
+
+        Raises:
+            DataError: one of them exists, or can't be written.
+        """
+        from tlkit.system.disk import check_new_file
+
+        for file in files:
+            if file is not None:
+                check_new_file(file, overwrite=self.overwrite)

@@ -1,0 +1,33 @@
+"""The verbs of the command line, in the sections of ``tlkit --help``. Each is a function in a module of its name."""
+
+from __future__ import annotations
+
+SECTIONS = {
+    "Prepare data and recipes": {
+        "init": "Write a recipe for a folder of images.",
+        "check": "Find damaged, duplicate, odd and leaking files in a data set.",
+        "recipes": "List, print and copy the recipes that come with tlkit.",
+        "validate": "Check recipes and report every problem with its line.",
+        "augment": "Draw training images as a recipe augments them.",
+    },
+    "Train": {
+        "run": "Train and evaluate a recipe, and write a run folder.",
+        "resume": "Continue an interrupted run, or extend a finished one.",
+        "lr": "Suggest a learning rate for a recipe by a range test.",
+    },
+    "Use and judge a trained model": {
+        "predict": "Classify or segment images with a trained model.",
+        "evaluate": "Measure a trained model on its test images or on new data.",
+        "compare": "Compare runs: metrics, recipes, learning curves.",
+        "inspect": "Show a network: layers, weights, kernels, feature maps.",
+        "report": "Write the report of a run again.",
+    },
+    "Manage tlkit": {
+        "plugins": "List plugins, what they offer, and which failed to load.",
+        "cache": "List, limit and clear cached images and features.",
+    },
+}
+"""Title of a section → verb → what it does."""
+
+VERBS = {name: text for section in SECTIONS.values() for name, text in section.items()}
+"""Verb → what it does."""

@@ -1,0 +1,147 @@
+"""Where the pixels of a sample come from: a file, or a row of an array that its data set made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
+from tlkit.data.images.decode import Resize, decode_to_size, fit_image
+from tlkit.data.images.image_file import read_file
+from tlkit.data.images.mask_decode import decode_mask
+
+
+@dataclass(frozen=True)
+class FileImage:
+    """An image in a file of its own.
+
+    Args:
+        path: the file.
+        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+    """
+
+    path: Path
+    max_pixels: int | None = None
+
+    def read(self) -> bytes:
+        """Return the bytes of the file.
+
+        Raises:
+            BadImageError: the file can't be read, or is too large.
+        """
+        return read_file(self.path, self.max_pixels)
+
+    def decode(self, content: bytes, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
+        """Decode the bytes that ``read`` returned; see ``decode_to_size``.
+
+        Raises:
+            BadImageError: the bytes can't be decoded.
+        """
+        return decode_to_size(self.path, content, size, resize, self.max_pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class RowImage:
+    """An image in an array.
+
+    Args:
+        pixels: uint8 (H, W, 3), or (H, W) for grey.
+    """
+
+    pixels: np.ndarray
+
+    def read(self) -> bytes:
+        """Return the bytes of the pixels, row by row."""
+        return self.pixels.tobytes()
+
+    def decode(self, content: bytes, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
+        """Bring the pixels that ``read`` returned to the model's size.
+
+        Returns:
+            uint8 (H, W, 3); and the original's (height, width).
+        """
+        pixels = np.frombuffer(content, np.uint8).reshape(self.pixels.shape)
+        rgb = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+        height, width = self.pixels.shape[:2]
+        return fit_image(rgb, size, resize), (height, width)
+
+
+@dataclass(frozen=True)
+class FileMask:
+    """A mask in a file of its own.
+
+    Args:
+        path: the file.
+        table: how its pixels name classes.
+        max_pixels: as for ``FileImage``.
+    """
+
+    path: Path
+    table: MaskTable
+    max_pixels: int | None = None
+
+    def read(self) -> bytes:
+        """Return the bytes of the file.
+
+        Raises:
+            BadImageError: the file can't be read, or is too large.
+        """
+        return read_file(self.path, self.max_pixels)
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Decode the bytes that ``read`` returned to class numbers, uint8 (H, W); see ``decode_mask``.
+
+        Raises:
+            BadImageError: the bytes can't be decoded, or have values that are not in the table.
+        """
+        return decode_mask(self.path, self.table, content, self.max_pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class RowMask:
+    """A mask in an array.
+
+    Args:
+        classes: uint8 (H, W), class numbers and ``IGNORE``.
+    """
+
+    classes: np.ndarray
+
+    def read(self) -> bytes:
+        """Return the bytes of the class numbers, row by row."""
+        return self.classes.tobytes()
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Return the class numbers that ``read`` returned, uint8 (H, W)."""
+        return np.frombuffer(content, np.uint8).reshape(self.classes.shape)
+
+
+def file_of(place: Path | int | None) -> Path | None:
+    """Return the file that ``Sample.image`` or ``Sample.mask`` names; None for a row of an array, or no mask."""
+    return place if isinstance(place, Path) else None
+
+
+def row_of(place: Path | int | None) -> int | None:
+    """Return the row that ``Sample.image`` or ``Sample.mask`` names; None for a file, or no mask."""
+    return None if place is None or isinstance(place, Path) else place
+
+
+def image_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None) -> FileImage | RowImage:
+    """Return the image of a sample of a checked sample set."""
+    if isinstance(sample.image, Path):
+        return FileImage(sample.image, max_pixels)
+    assert sample_set.images is not None
+    return RowImage(sample_set.images[sample.image])
+
+
+def mask_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None) -> FileMask | RowMask | None:
+    """Return the mask of a sample of a checked sample set; None where it has none."""
+    if sample.mask is None:
+        return None
+    if isinstance(sample.mask, Path):
+        assert sample_set.mask_table is not None
+        return FileMask(sample.mask, sample_set.mask_table, max_pixels)
+    assert sample_set.masks is not None
+    return RowMask(sample_set.masks[sample.mask])

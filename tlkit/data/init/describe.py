@@ -1,0 +1,78 @@
+"""Describe a survey of a folder in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+from tlkit.data.images.mask_classes import value_text
+from tlkit.data.init.sample_files import Headers
+from tlkit.data.init.survey import Survey
+from tlkit.system.text import and_more
+
+_SHOWN_CLASSES = 40
+_SHOWN_VALUES = 12
+
+
+def describe(found: Survey) -> list[str]:
+    """Return what a survey found, as lines of text."""
+    if found.layout == "classes":
+        lines = [*_class_lines(found)]
+    elif found.layout == "masks":
+        lines = [*_mask_lines(found)]
+    else:
+        lines = [f"{found.root}: the Oxford-IIIT Pet data set, {found.total} images with trimaps"]
+    return [*lines, *_header_lines(found.headers), *(f"  note: {note}" for note in found.notes)]
+
+
+def _class_lines(found: Survey) -> Iterator[str]:
+    yield f"{found.root}: {found.total} images in {len(found.classes)} class folders"
+    for split, counts in found.counts.items():
+        least, greatest = min(counts.values()), max(counts.values())
+        per_class = f"{least}" if least == greatest else f"{least} to {greatest}"
+        yield f"  {split or 'all'}: {sum(counts.values())} images, {per_class} per class"
+    for name in found.classes[:_SHOWN_CLASSES]:
+        shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in found.counts.items())
+        yield f"    {name}: {shown}"
+    yield from _rest(len(found.classes), _SHOWN_CLASSES)
+
+
+def _mask_lines(found: Survey) -> Iterator[str]:
+    yield f"{found.root}: {found.total} images in {found.images}, masks in {found.masks}"
+    for split, counts in found.counts.items():
+        if split:
+            yield f"  {split}: {counts['']} images"
+    shares = {**found.values.classes, **found.values.ignored}
+    for value, share in list(shares.items())[:_SHOWN_VALUES]:
+        what = "colour" if isinstance(value, tuple) else "value"
+        yield f"    mask {what} {value_text(value)}: {percent(share)} of the pixels"
+    yield from _rest(len(shares), _SHOWN_VALUES)
+    if others := found.values.others:
+        what = "1 other value" if len(others) == 1 else f"{len(others)} other values"
+        yield f"    {what}: {percent(sum(others.values()))} of the pixels"
+
+
+def _rest(total: int, shown: int) -> Iterator[str]:
+    if total > shown:
+        yield f"   {and_more(total, shown)}"
+
+
+def _header_lines(headers: Headers) -> Iterator[str]:
+    if headers.sizes:
+        widths, heights = [w for w, _ in headers.sizes], [h for _, h in headers.sizes]
+        if len(set(headers.sizes)) == 1:
+            yield f"  size: {widths[0]} x {heights[0]} pixels (width x height)"
+        else:
+            yield (
+                f"  sizes: {min(widths)} x {min(heights)} to {max(widths)} x {max(heights)} pixels, "
+                f"median {median(widths):.0f} x {median(heights):.0f} (width x height)"
+            )
+        yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
+    if headers.unreadable:
+        opened = len(headers.sizes) + headers.unreadable
+        yield f"  note: not images: {headers.unreadable} of {opened} files that were opened; a run sets them aside"
+
+
+def percent(share: float) -> str:
+    """Return a share of pixels in percent, such as ``12.3%``."""
+    return f"{share:.1%}" if share >= 0.001 else "under 0.1%"

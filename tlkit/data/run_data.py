@@ -1,0 +1,134 @@
+"""The data of a run: decoded, labelled and split samples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlkit.contracts import LabelKind, Sample, SetAside, Split
+from tlkit.data.checks.check import Checked
+from tlkit.data.checks.findings import encodable
+from tlkit.data.images.source import file_of
+from tlkit.data.splits.labels import label_text
+from tlkit.data.store.store import Store
+from tlkit.runs.samples import SampleRow, SamplesFile
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data of a run, N samples.
+
+    Args:
+        samples: the usable samples, in the store's order.
+        splits: str (N,): ``train``, ``validation``, ``test``, or ``left out``.
+        labels: int32 (N,), or float32 (N, classes) multi-hot; None for segmentation.
+        store: the images and masks.
+        classes: class names.
+        label_kind: ``binary`` for two classes of which each image has one.
+        colors: class number → (red, green, blue), where the data set has any.
+        set_aside: files that can't be used, with the reason.
+        groups: the group of each sample; None: in no group.
+        root: the folder that the keys are relative to; None when the data set has no files.
+        notes: messages for the user.
+        checked: the result of the check of the files; None if they were not checked.
+    """
+
+    samples: tuple[Sample, ...]
+    splits: np.ndarray
+    labels: np.ndarray | None
+    store: Store
+    classes: tuple[str, ...]
+    label_kind: LabelKind
+    colors: Mapping[int, tuple[int, int, int]]
+    set_aside: tuple[SetAside, ...]
+    groups: tuple[str | None, ...]
+    root: Path | None
+    notes: tuple[str, ...]
+    checked: Checked | None = None
+
+    def indices(self, split: Split) -> np.ndarray:
+        """Return the rows of a split, int64, ascending."""
+        return np.flatnonzero(self.splits == split).astype(np.int64)
+
+    def class_counts(self, split: Split) -> np.ndarray:
+        """Return the number of images, or pixels, per class in a split; float64 (classes,)."""
+        rows = self.indices(split)
+        count = len(self.classes)
+        if self.labels is None:
+            assert self.store.masks is not None
+            totals = np.zeros(256, np.int64)
+            for row in rows:
+                totals += np.bincount(self.store.masks[row].reshape(-1), minlength=256)
+            return totals[:count].astype(np.float64)
+        if self.labels.ndim == 2:
+            return np.asarray(self.labels[rows].sum(0), np.float64)
+        return np.bincount(self.labels[rows], minlength=count).astype(np.float64)
+
+    def channel_statistics(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and standard deviation per channel of all pixels of a split, both float64 (3,), in 0-255."""
+        counts = np.zeros((3, 256), np.int64)
+        for row in self.indices(split):
+            pixels = self.store.images[row].reshape(-1, 3)
+            for channel in range(3):
+                counts[channel] += np.bincount(pixels[:, channel], minlength=256)
+        values, shares = np.arange(256.0), counts / counts.sum(1, keepdims=True)
+        mean = shares @ values
+        return mean, np.sqrt(shares @ values**2 - mean**2)
+
+    def sample_rows(self) -> Iterator[SampleRow]:
+        """Yield the lines of ``samples.csv``: the samples in their order, then the files that were set aside."""
+        for row, sample in enumerate(self.samples):
+            split, digest = str(self.splits[row]), self.store.digests[row]
+            used = split != "left out"
+            height, width = self.store.sizes[row]
+            of_image = image_digest(sample, digest, self.checked)
+            yield SampleRow(
+                key=sample.key,
+                path=_path_text(file_of(sample.image)),
+                mask=_path_text(file_of(sample.mask)),
+                split=split if used else "",
+                label=label_text(sample, self.classes),
+                group=self.groups[row] or "",
+                width=str(width),
+                height=str(height),
+                digest=f"sha256:{digest}",
+                image_digest=f"sha256:{of_image}" if of_image else "",
+                status="used" if used else "left out",
+            )
+        for each in self.set_aside:
+            yield SampleRow(each.key, status="set aside", reason=each.reason)
+
+    def write_samples_csv(self, path: Path) -> None:
+        """Write ``samples.csv``; ``input.samples`` repeats its splits.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        SamplesFile(path).write(self.sample_rows())
+
+
+def image_digest(sample: Sample, digest: str, checked: Checked | None) -> str:
+    """Return the SHA-256 of a sample's image alone; empty where it is known only together with the mask.
+
+    Args:
+        sample: the sample.
+        digest: SHA-256 of its bytes, its mask's included.
+        checked: the result of the check of the files, if they were checked.
+    """
+    if sample.mask is None:
+        return digest
+    if checked is not None:
+        return checked.digests[sample.key]
+    file = file_of(sample.image)
+    try:
+        return "" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _path_text(file: Path | None) -> str:
+    return "" if file is None else encodable(str(file))

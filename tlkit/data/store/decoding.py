@@ -1,0 +1,120 @@
+"""Decode the samples of a store in parallel, from the bytes of their files to the model's size."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
+from tlkit.data.images.decode import DECODING, Resize, fit_mask
+from tlkit.data.images.source import image_of, mask_of
+from tlkit.errors import DataError
+from tlkit.system.parallel import in_threads
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How images are decoded.
+
+    Args:
+        size: (height, width) of the decoded images.
+        resize: how an image is brought to that size.
+        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+    """
+
+    size: ImageSize
+    resize: Resize
+    max_pixels: int | None = None
+
+    def digest(self, table: MaskTable | None) -> str:
+        """Return a digest of all that a decoded image depends on besides its file, 16 hexadecimal digits.
+
+        Args:
+            table: how masks name classes; None where there are no masks.
+        """
+        values = None if table is None else (sorted(table.values.items(), key=str), table.default)
+        text = f"{DECODING} {self.size} {self.resize} {values}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded sample.
+
+    Args:
+        image: uint8 (H, W, 3).
+        mask: uint8 (H, W) class numbers and ``IGNORE``; None for classification.
+        digest: SHA-256 of the sample's bytes, its mask's included.
+        size: (height, width) of the original.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray | None
+    digest: str
+    size: ImageSize
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A sample that an earlier run decoded.
+
+    Args:
+        place: its shard and row.
+        digest: as in ``Decoded``.
+        size: as in ``Decoded``.
+    """
+
+    place: tuple[int, int]
+    digest: str
+    size: ImageSize
+
+
+Find = Callable[[str], Cached | None]
+"""Look up a digest among the cached samples; called from several threads."""
+
+
+def decode_all(
+    sample_set: SampleSet, decoding: Decoding, find: Find
+) -> Iterator[tuple[Sample, Decoded | Cached | DataError]]:
+    """Decode samples in parallel and yield them in their order; at most a few batches of results wait in memory."""
+
+    def decode(sample: Sample) -> tuple[Sample, Decoded | Cached | DataError]:
+        return sample, _decode(sample, sample_set, decoding, find)
+
+    # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield from in_threads(decode, sample_set.samples, name="tlkit-decode", ahead=8)
+
+
+def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Find) -> Decoded | Cached | DataError:
+    image = image_of(sample, sample_set, decoding.max_pixels)
+    mask = mask_of(sample, sample_set, decoding.max_pixels)
+    try:
+        image_bytes, mask_bytes = image.read(), b"" if mask is None else mask.read()
+        digest = _digest(image_bytes, mask_bytes)
+        cached = find(digest)
+        if cached is not None:
+            return cached
+        pixels, original = image.decode(image_bytes, decoding.size, decoding.resize)
+        classes = None if mask is None else mask.decode(mask_bytes)
+    except DataError as error:
+        return error
+    if classes is not None:
+        if classes.shape != original:
+            return DataError(
+                f"{sample.mask}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
+                f"its image {original[1]} x {original[0]}"
+            )
+        classes = fit_mask(classes, decoding.size, decoding.resize)
+    return Decoded(pixels, classes, digest, original)
+
+
+def _digest(image: bytes, mask: bytes) -> str:
+    digest = hashlib.sha256(image)
+    digest.update(mask)
+    return digest.hexdigest()

@@ -1,0 +1,80 @@
+"""Evaluation and prediction of classifications: one label per image, or several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlkit.errors import DataError
+from tlkit.evaluation.measurement import Measurement
+from tlkit.evaluation.metrics import multi_label_metrics, single_label_metrics
+from tlkit.evaluation.outcome import ClassificationOutcome
+from tlkit.evaluation.prediction import Prediction
+from tlkit.models.tasks import Classification, task_of_card
+from tlkit.runs.card import Card
+
+
+def measure_single_label(measurement: Measurement) -> ClassificationOutcome:
+    """Measure a model that predicts one label per image.
+
+    Raises:
+        DataError: the data has an unknown class, or several labels per image.
+    """
+    mapping = measurement.class_map
+    labels = np.asarray(measurement.data.labels)[measurement.rows]
+    if labels.ndim == 2:
+        raise DataError("the data has several labels per image; the model was trained to predict one")
+    labels = np.asarray(mapping[labels])
+    probabilities, losses = _run(measurement, labels)
+    classes = measurement.card.classes
+    confusion = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
+    metrics = {"loss": float(losses.mean())} | single_label_metrics(probabilities, labels, classes)
+    return ClassificationOutcome(measurement.rows, losses, metrics, probabilities, labels, confusion)
+
+
+def measure_multi_label(measurement: Measurement) -> ClassificationOutcome:
+    """Measure a model that predicts any number of labels per image.
+
+    Raises:
+        DataError: the data has an unknown class.
+    """
+    mapping = measurement.class_map
+    labels = np.asarray(measurement.data.labels)[measurement.rows]
+    multi_hot = np.zeros((len(labels), len(measurement.card.classes)), np.float32)
+    if labels.ndim == 1:
+        multi_hot[np.arange(len(labels)), mapping[labels]] = 1
+    else:
+        multi_hot[:, mapping] = labels
+    probabilities, losses = _run(measurement, multi_hot)
+    metrics = {"loss": float(losses.mean())} | multi_label_metrics(probabilities, multi_hot, measurement.card.classes)
+    return ClassificationOutcome(measurement.rows, losses, metrics, probabilities, multi_hot, None)
+
+
+def _run(measurement: Measurement, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probabilities and the loss of each sample."""
+    task, model = measurement.task, measurement.model
+    assert isinstance(task, Classification)
+
+    def step(images: Any, truth: Any) -> tuple[Any, Any]:
+        logits = tf.cast(model(images, training=False), tf.float32)
+        dense, _ = task.dense({task.target_key: truth})
+        return task.probabilities(logits), task.cross_entropy(dense, logits)
+
+    probabilities = np.zeros((len(labels), task.classes), np.float32)
+    losses = np.zeros(len(labels), np.float32)
+    for part, (shares, loss) in measurement.run(step, lambda part, _batch: labels[part]):
+        probabilities[part], losses[part] = shares, loss
+    return probabilities, losses
+
+
+def predicted_labels(path: Path, probabilities: np.ndarray, _size: tuple[int, int], card: Card) -> Prediction:
+    """Return the prediction of one file from its probabilities, float32 (classes,)."""
+    task = task_of_card(card)
+    assert isinstance(task, Classification)
+    labels = tuple(card.classes[number] for number in task.numbers(task.predict(probabilities)))
+    shares = {name: float(value) for name, value in zip(card.classes, probabilities, strict=True)}
+    return Prediction(path, "|".join(labels), labels, shares)

@@ -1,0 +1,51 @@
+"""A model compiled for inference at one batch size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tlkit.models.fold import fold_batch_norm
+from tlkit.models.tasks import task_of_card
+from tlkit.runs.card import Card
+
+
+class Inference:
+    """A function from images to probabilities, compiled once for one batch size.
+
+    Args:
+        model: a Keras model from float32 (N, H, W, 3) in 0-255 to logits.
+        card: the model's card.
+        batch_size: the number of images per call of the model; smaller batches are padded with black images.
+    """
+
+    def __init__(self, model: Any, card: Card, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._task = task_of_card(card)
+        self._model = fold_batch_norm(model)
+        self._probabilities = tf.function(self._forward, reduce_retracing=True, autograph=False)
+
+    def _forward(self, images: Any) -> Any:
+        return self._task.probabilities(self._model(tf.cast(images, tf.float32), training=False))
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return the probabilities of at most ``batch_size`` images.
+
+        Args:
+            images: (n, H, W, 3), uint8 or float in 0-255.
+
+        Returns:
+            float32 (n, classes), or (n, H, W, classes) for segmentation.
+        """
+        padded = pad_rows(images, self.batch_size)
+        return np.asarray(self._probabilities(tf.constant(padded)))[: len(images)]
+
+
+def pad_rows(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:
+    """Append rows of ``value`` to an array until it has ``size`` rows."""
+    missing = size - len(array)
+    if missing <= 0:
+        return array
+    return np.concatenate([array, np.full((missing, *array.shape[1:]), value, array.dtype)])

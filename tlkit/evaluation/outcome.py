@@ -1,0 +1,52 @@
+"""The result of running a model over labelled samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tlkit.evaluation.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of an evaluation, whatever the task.
+
+    Args:
+        rows: int (N,) row numbers of the samples in the data.
+        losses: float32 (N,) cross-entropy of each sample; for a mask, the mean over its pixels that are not ignored.
+        metrics: the metrics of all samples together, ``loss`` first.
+    """
+
+    rows: np.ndarray
+    losses: np.ndarray
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class ClassificationOutcome(Outcome):
+    """The result of evaluating a classification.
+
+    Args:
+        probabilities: float32 (N, classes).
+        labels: int (N,), or float32 multi-hot (N, classes), in the model's class numbers.
+        confusion: int64 (classes, classes), rows are the truth; None for multi-label classification.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    confusion: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class SegmentationOutcome(Outcome):
+    """The result of evaluating a segmentation.
+
+    Args:
+        confusion: int64 (classes, classes) pixel counts, rows are the truth.
+        ious: float64 (N,) mean IoU of each image over the classes that occur in it; NaN if all its pixels are ignored.
+    """
+
+    confusion: np.ndarray
+    ious: np.ndarray

@@ -1,0 +1,139 @@
+"""``tlkit.check``: read every file of a data set and report what is wrong with it, or odd about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlkit.contracts import Task
+from tlkit.discovery import make_registry
+from tlkit.jobs import parts
+from tlkit.jobs.progress import Progress, StageProgress, no_progress
+from tlkit.recipe import catalog
+from tlkit.recipe.load import load_recipe, parse_recipe
+from tlkit.recipe.schema import Recipe
+from tlkit.registry import Registry
+
+if TYPE_CHECKING:
+    from tlkit.data.checks.check import Checked
+    from tlkit.data.checks.findings import Report
+    from tlkit.data.init.survey import Survey
+
+_BARE_RECIPE = """\
+name = "images"
+task = "classification"
+[data]
+name = "folder"
+path = {path}
+[backbone]
+name = "MobileNetV2"
+[head]
+name = "linear"
+[schedule]
+name = "frozen"
+"""
+"""The recipe for a folder with fewer than two classes, for which ``tlkit init`` writes none."""
+
+_NO_CLASSES = (
+    "there are no class folders, so the files were checked as images without classes; "
+    "a run needs one folder per class, or labels in a CSV file"
+)
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check of a data set found.
+
+    Args:
+        report: the findings, with counts that add up: found = used + set aside + left out. ``report.of("error")``
+            are those that would stop a run, ``report.lines()`` all of them as text, ``report.as_json()`` as values.
+        task: ``classification`` or ``segmentation``.
+        notes: remarks about the folder and its splits.
+    """
+
+    report: Report
+    task: Task
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What is checked.
+
+    Args:
+        recipe: the recipe that was named, or the one that ``tlkit init`` would write for the folder that was named.
+        survey: what ``tlkit init`` saw in the folder; None for a recipe.
+        labelled: whether the images have classes or masks.
+    """
+
+    recipe: Recipe
+    survey: Survey | None = None
+    labelled: bool = True
+
+
+def check(
+    target: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    registry: Registry | None = None,
+    progress: StageProgress = no_progress,
+) -> CheckResult:
+    """Read every file of a data set: find damaged files, odd ones, duplicates, and leaks between splits.
+
+    No file is moved, changed or deleted. Unchanged files are not read a second time.
+
+    Args:
+        target: a recipe file, the name of a shipped recipe, or a folder of images as ``tlkit init`` takes it.
+        overrides: ``key=value`` as ``tlkit check --set`` takes them; those of ``check`` set the policy, such as
+            ``check.leak=error``.
+        registry: the plugins; None for the installed ones.
+        progress: called with the stage, and how many of how many files are done.
+
+    Returns:
+        the report, even if it has errors: the policy in ``[check]`` says which findings are errors.
+
+    Raises:
+        RecipeError: the recipe or an override is not valid.
+        DataError: the folder or the data set can't be opened.
+        PluginError: the data set broke its contract.
+    """
+    path = Path(target)
+    resolved = _resolve(path, registry or make_registry(), overrides)
+    checked = _check(resolved, path, partial(progress, "checking files"))
+    return CheckResult(replace(checked.report, name=str(path)), resolved.recipe.task, checked.notes)
+
+
+def _resolve(path: Path, registry: Registry, overrides: Sequence[str]) -> _Target:
+    if not path.is_dir():
+        return _Target(load_recipe(catalog.resolve(path), registry, overrides))
+    from tlkit.data.init.scaffold import Choices, path_text, recipe_text
+    from tlkit.data.init.survey import FewClassesError, NoClassesError, survey
+
+    try:
+        seen = survey(path)
+    except (FewClassesError, NoClassesError) as error:
+        text = _BARE_RECIPE.format(path=path_text(path.resolve()))
+        return _Target(parse_recipe(text, registry, overrides), labelled=not isinstance(error, NoClassesError))
+    return _Target(parse_recipe(recipe_text(seen, path.name, Choices()), registry, overrides), seen)
+
+
+def _check(target: _Target, path: Path, progress: Progress) -> Checked:
+    from tlkit.data.checks.check import check_samples
+    from tlkit.data.checks.folder_check import unlabelled, with_beside
+    from tlkit.data.checks.policy import CheckSettings
+
+    recipe, survey = target.recipe, target.survey
+    if not target.labelled:
+        table = recipe.input.model_copy(update={"validation": 0, "test": 0})
+        settings = CheckSettings(table, recipe.check, recipe.task, recipe.seed, minimum_classes=0)
+        checked = check_samples(str(path), unlabelled(path), settings, progress=progress)
+        return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
+    checked = parts.check_data(recipe, progress)
+    if survey is None:
+        return checked
+    inner = [folder for folder in (survey.images, survey.masks) if folder is not None] or [survey.root]
+    report = with_beside(checked.report, path, inner, recipe.check)
+    return replace(checked, report=report, notes=(*survey.values.notes, *checked.notes))

@@ -1,0 +1,74 @@
+"""``tlkit.compare``: runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tlkit.report.compared_runs import ComparedRun
+    from tlkit.report.figures import ImageKind
+    from tlkit.report.learning_curves import Axis
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Args:
+        runs: the runs in the order given, each once: label, recipe, history, best epoch and final metrics.
+        metrics: the metrics that the learning curves show, the loss first.
+        final: (split, metric) of the final metrics that all finished runs have, the test split first.
+        differences: recipe key, such as ``head.dropout`` → each run's value as JSON, None where it has none; only
+            keys whose values differ.
+    """
+
+    runs: tuple[ComparedRun, ...]
+    metrics: tuple[str, ...]
+    final: tuple[tuple[str, str], ...]
+    differences: Mapping[str, tuple[str | None, ...]]
+
+    def final_values(self, split: str, metric: str) -> list[float | None]:
+        """Return each run's final metric on a split; None for a run that is not finished."""
+        return [None if run.metrics is None else run.metrics[split][metric] for run in self.runs]
+
+    def curves(self, axis: Axis = "epochs", kind: ImageKind = "png") -> bytes:
+        """Draw the learning curves of all runs in one picture, over epochs or over seconds of training."""
+        from tlkit.report.learning_curves import Curve, compared_curves
+
+        curves = [Curve(run.title, run.history, run.best_epoch) for run in self.runs if run.history.epochs]
+        return compared_curves(curves, list(self.metrics), axis, kind)
+
+    def histories(self) -> str:
+        """Return the histories of all runs as one CSV table, with one row per run and epoch."""
+        from tlkit.report.comparison import joined_histories
+
+        return joined_histories(self.runs)
+
+
+def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Comparison:
+    """Compare run folders: their final metrics, what differs in their recipes, their learning curves.
+
+    No model is loaded. A run that is not finished is compared by the epochs that it has.
+
+    Args:
+        runs: the run folders, at least one; one that is named twice is read once.
+        metrics: columns of ``metrics.csv`` to draw beside the loss; none for ``mean_iou``, or else ``accuracy``.
+
+    Raises:
+        RunError: a folder is no run folder, a file of it is damaged, no run has finished an epoch, or the runs have
+            no metric in common.
+        DataError: no run has a metric of ``metrics``.
+    """
+    from tlkit.report.compared_runs import open_runs
+    from tlkit.report.comparison import chosen_metrics, differences, shared_headlines
+
+    opened = tuple(open_runs([Path(run) for run in runs]))
+    return Comparison(
+        opened,
+        tuple(chosen_metrics(opened, metrics)),
+        tuple(shared_headlines(opened)),
+        {key: tuple(values) for key, values in differences(opened).items()},
+    )

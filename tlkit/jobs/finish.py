@@ -1,0 +1,177 @@
+"""Train what a run has prepared, save and evaluate the model, and write the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlkit.jobs import parts
+from tlkit.jobs.job import Job
+from tlkit.jobs.stages import Plan
+from tlkit.recipe.schema import Recipe
+from tlkit.runs.card import Card, Part
+
+if TYPE_CHECKING:
+    from tlkit.contracts import Phase
+    from tlkit.data.run_data import Data
+    from tlkit.train.checkpoint import Checkpoint
+    from tlkit.train.loop import Training
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run returns.
+
+    Args:
+        folder: the run folder.
+        metrics: the contents of ``metrics.json``: split → metrics.
+    """
+
+    folder: Path
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch whose weights the trained model has.
+
+    Args:
+        epoch: its number, from 1 over all phases.
+        monitor: the column of ``metrics.csv`` that chose it.
+    """
+
+    epoch: int
+    monitor: str
+
+
+def prepare_training(job: Job, plan: Plan) -> Training:
+    """Set up the training, and check everything that can be checked before the first step.
+
+    Raises:
+        RecipeError: the loss, a metric, the monitor, the class weights or an optimizer is not valid.
+    """
+    training = parts.make_training(
+        job.recipe,
+        plan.data,
+        plan.network,
+        job.folder,
+        job.reporter,
+        callbacks=partial(plugin_callbacks, job),
+        phase_finished=partial(_phase_finished, job),
+        signals=job.signals,
+    )
+    training.check(plan.phases)
+    return training
+
+
+def plugin_callbacks(job: Job, run: Path, phase: Phase) -> list[Any]:
+    """Return the Keras callbacks that plugins add to a phase."""
+    import keras
+
+    job.log.info("phase %s begins: %s", phase.name, phase)
+    return job.registry.ask("tlkit_callbacks", keras.callbacks.Callback, run=run, phase=phase)
+
+
+def _phase_finished(job: Job, run: Path, phase: Phase, metrics: Mapping[str, float]) -> None:
+    job.log.info("phase %s ended: %s", phase.name, dict(metrics))
+    job.registry.ask("tlkit_phase_finished", object, run=run, phase=phase, metrics=metrics)
+
+
+def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Checkpoint | None = None) -> RunResult:
+    """Train the phases, save the model, evaluate it and write the report.
+
+    Args:
+        job: the run.
+        plan: what is trained on what.
+        training: as ``prepare_training`` returns it.
+        checkpoint: where training continues; None to start it.
+    """
+    best = train(plan, training, checkpoint)
+    card = _card(job.recipe, plan.data)
+    save_model(job, plan, card, best)
+    metrics = evaluate(job, plan, card, best)
+    minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
+    took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    job.say(f"\nDone in {took}. Open {job.folder.report} in a browser.")
+    return RunResult(job.folder.path, metrics)
+
+
+def train(plan: Plan, training: Training, checkpoint: Checkpoint | None) -> Best:
+    """Train the phases, from a checkpoint if there is one."""
+    training.run(plan.phases, checkpoint)
+    return Best(training.ledger.best_epoch, training.ledger.monitor)
+
+
+def _card(recipe: Recipe, data: Data) -> Card:
+    from tlkit.report.colors import palette
+
+    colors = [data.colors.get(number, color) for number, color in enumerate(palette(len(data.classes)))]
+    return Card(
+        tlkit=version("tlkit"),
+        name=recipe.name,
+        task=recipe.task,
+        classes=data.classes,
+        label_kind=data.label_kind,
+        image_size=recipe.input.image_size,
+        resize=recipe.input.resize,
+        colors=tuple(colors),
+        backbone=_part(recipe.values["backbone"]),
+        head=_part(recipe.values["head"]),
+    )
+
+
+def _part(table: Mapping[str, Any]) -> Part:
+    return Part(name=table["name"], options={key: value for key, value in table.items() if key != "name"})
+
+
+def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
+    """Save the model, compare the reloaded file with it on real images, and write its card."""
+    from tlkit.models import saving
+
+    data = plan.data
+    rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
+    reason = saving.save_model(
+        job.folder,
+        plan.network.model,
+        data.store.images[rows[:8]],
+        precision=job.recipe.train.precision,
+        weights=f"epoch {best.epoch} (best {best.monitor})",
+    )
+    job.folder.write_json(job.folder.card, card.model_dump(mode="json"))
+    if reason is not None:
+        job.note(f"loading this model later requires --trust: {reason}")
+    job.say(f"Model saved: {job.folder.model} (reloaded and compared)")
+
+
+def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
+    """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
+    from tlkit.evaluation.predictor import Predictor
+    from tlkit.report.run_report import plugin_sections, write_results
+
+    job.reporter.begin("evaluating", 1)
+    metrics = write_results(
+        job.folder,
+        Predictor(card, plan.network.model),
+        plan.data,
+        batch_size=job.recipe.input.batch_size,
+        sections=plugin_sections(job.registry, job.folder),
+        progress=lambda done, total: job.reporter.at(done, total, "evaluating"),
+        best=(best.epoch, best.monitor),
+    )
+    job.reporter.end()
+    for split, values in metrics.items():
+        job.say(f"{split}: {_headline(values)}")
+    return metrics
+
+
+def _headline(values: Mapping[str, Any]) -> str:
+    shown = [f"{name} {value:.4f}" for name, value in values.items() if isinstance(value, float)]
+    if "iou" in values and len(values["iou"]) <= 12:
+        each = ", ".join(f"{name} {value:.3f}" for name, value in values["iou"].items() if value is not None)
+        shown.append(f"IoU per class: {each}")
+    return "  ".join(shown)

@@ -1,0 +1,135 @@
+"""``tlkit run --folds``: train a recipe once per fold, and put the results together."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from tlkit.errors import Problem, RecipeError, RunError
+from tlkit.jobs import parts
+from tlkit.jobs.folds.processes import FoldProcesses, run_fold
+from tlkit.jobs.folds.results import FoldsResult, write_results
+from tlkit.jobs.folds.splits import fold_notes, fold_splits
+from tlkit.recipe import catalog
+from tlkit.recipe.load import load_recipe
+from tlkit.recipe.portable import portable_text
+from tlkit.recipe.schema import Recipe
+from tlkit.registry import Registry
+from tlkit.runs.disk_errors import explain_disk_errors
+from tlkit.runs.folder import create_run_folder
+from tlkit.runs.lock import locked
+from tlkit.system.disk import write_atomically
+from tlkit.system.signals import Interrupted, Signals
+
+
+def cross_validate(
+    recipe: str | Path,
+    count: int,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+    *,
+    registry: Registry,
+    jobs: int = 1,
+    quiet: bool = False,
+) -> FoldsResult:
+    """Train a recipe ``count`` times, each time validating on another part of the images that are not test images.
+
+    scikit-learn makes the folds from the recipe's seed: stratified by class, with groups kept together. They do not
+    depend on the order of the files, and are written to ``fold-1.csv``, … Given the folder of an interrupted
+    cross-validation, only the folds that are missing are run.
+
+    Args:
+        recipe: a recipe file, or the name of a shipped recipe.
+        count: the number of folds, at least 2.
+        overrides: ``key=value`` as ``tlkit run --set`` takes them.
+        out: the folder; None for ``runs/<recipe>-folds-<n>``.
+        registry: the plugins.
+        jobs: the number of folds to run at the same time.
+        quiet: print nothing.
+
+    Raises:
+        RecipeError: the recipe is not valid, or takes its splits from ``input.samples``.
+        DataError: the data can't be used, or a fold would have no training image of a class.
+        RunError: the folder can't be used, or a fold failed; the other folds are finished.
+        Interrupted: by SIGINT or SIGTERM; the folds in progress have saved their state.
+    """
+    console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+    checked = load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
+    if checked.input.samples is not None:
+        raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
+    started = out is not None and (Path(out) / "folds.toml").is_file()
+    folder = Path(out) if started and out is not None else _new_folder(checked.name, out)
+    with locked(folder), explain_disk_errors(folder):
+        text = f"# tlkit run --folds {count}\n{portable_text(checked)}"
+        if started and (folder / "folds.toml").read_text(encoding="utf-8") != text:
+            raise RunError(
+                f"{folder}: its folds are of another recipe or another number; give another folder with --out"
+            )
+        if not started:
+            _write_folds(checked, count, folder, console)
+            # Written last: the folder has all folds.
+            write_atomically(folder / "folds.toml", text)
+        plugins = [each.plugin for each in registry.sources.values() if each.distribution is None]
+        _run_folds(folder, count, plugins, jobs, console)
+        result = write_results(folder, count)
+    console.print(result.table())
+    predictions = folder / "predictions.csv"
+    if predictions.is_file():
+        console.print(f"Predictions of each image by the model that did not train on it: {predictions}", markup=False)
+    return result
+
+
+def _write_folds(recipe: Recipe, count: int, folder: Path, console: Console) -> None:
+    """Split the data into folds, and write each as ``fold-<n>.csv``."""
+    console.print(f"Folds: {folder}", markup=False)
+    with tempfile.TemporaryDirectory(prefix=".data-", dir=folder) as store:
+        data = parts.open_data(recipe, Path(store))
+        folds = fold_splits(data, count, recipe.seed)
+        for note in fold_notes(data, folds):
+            console.print(f"  note: {note}", markup=False)
+        for number, splits in enumerate(folds, 1):
+            replace(data, splits=splits).write_samples_csv(folder / f"fold-{number}.csv")
+
+
+def _run_folds(folder: Path, count: int, plugins: Sequence[str], jobs: int, console: Console) -> None:
+    """Run all folds, ``jobs`` at a time, each in a process of its own.
+
+    Raises:
+        RunError: a fold failed.
+        Interrupted: by SIGINT or SIGTERM.
+    """
+    processes = FoldProcesses()
+
+    def run(number: int) -> int:
+        console.print(f"  fold {number} of {count}: {folder / f'fold-{number}'}", markup=False)
+        return run_fold(folder, number, plugins, processes)
+
+    with Signals().handled(), ThreadPoolExecutor(max(1, jobs)) as pool:
+        try:
+            codes = list(pool.map(run, range(1, count + 1)))
+        except Interrupted as stopped:
+            pool.shutdown(wait=False, cancel_futures=True)
+            processes.stop()
+            stopped.args = (f"{stopped} To continue: the same command with --out {folder}",)
+            raise
+    failed = [str(folder / f"fold-{number}.log") for number, code in enumerate(codes, 1) if code]
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {count} folds failed; the others are finished. The reasons are in {', '.join(failed)}. "
+            f"The same command with --out {folder} continues with the folds that are missing"
+        )
+
+
+def _new_folder(name: str, out: str | Path | None) -> Path:
+    folder = None if out is None else Path(out)
+    if folder is not None and folder.is_dir():
+        # A cross-validation that was killed before its folds were written leaves only these.
+        leftovers = {".lock", *(each.name for pattern in (".*", "fold-*.csv") for each in folder.glob(pattern))}
+        if {each.name for each in folder.iterdir()} <= leftovers:
+            return folder
+    return create_run_folder(f"{name}-folds", folder).path

@@ -1,0 +1,108 @@
+"""A run in progress: what it works with, and how it reports its progress, its failures and its end."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlkit.errors import RecipeError, TlkitError
+from tlkit.recipe.load import locate
+from tlkit.recipe.schema import Recipe
+from tlkit.registry import Registry
+from tlkit.runs.disk_errors import explain_disk_errors
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.log import event_log
+from tlkit.system.signals import Interrupted, Signals
+
+if TYPE_CHECKING:
+    from tlkit.system.progress import Reporter
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run in progress.
+
+    Args:
+        recipe: the recipe that is run, overrides applied.
+        registry: the plugins.
+        folder: the run folder; this process holds its lock.
+        reporter: the console.
+        log: ``events.log`` of the run folder.
+        signals: SIGINT and SIGTERM, which end the run after its state is saved.
+        started: when the run started, by ``time.monotonic()``.
+    """
+
+    recipe: Recipe
+    registry: Registry
+    folder: RunFolder
+    reporter: Reporter
+    log: logging.Logger
+    signals: Signals
+    started: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """Print a line, and log it."""
+        self.reporter.say(text)
+        self.log.info(text.strip())
+
+    def note(self, text: str) -> None:
+        """Print a note, and log it."""
+        self.say(f"  note: {text}")
+
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """Create an empty folder for temporary files inside the run folder, and remove it at the end."""
+        folder = self.folder.path / "cache"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def open_job(
+    recipe: Recipe, registry: Registry, folder: RunFolder, overrides: Sequence[str] = (), *, quiet: bool = False
+) -> Iterator[Job]:
+    """Open the console and the event log, handle signals, and complete what is said about a failure.
+
+    Args:
+        recipe: the recipe to run, overrides applied.
+        registry: the plugins.
+        folder: the run folder; the caller holds its lock.
+        overrides: the overrides as the user wrote them, to which problems of the recipe may point.
+        quiet: print nothing.
+
+    Raises:
+        RecipeError: each problem has its line of the recipe, or its override.
+        FullDiskError, RunError: an operating-system error about a file of the run folder, explained.
+        Interrupted: its message names the command that continues.
+    """
+    from tlkit.system.progress import Reporter
+
+    signals = Signals()
+    with (
+        explain_disk_errors(folder.path),
+        Reporter(quiet=quiet) as reporter,
+        event_log(folder) as log,
+        signals.handled(),
+    ):
+        try:
+            with explain_disk_errors(folder.path):
+                yield Job(recipe, registry, folder, reporter, log, signals)
+        except TlkitError as error:
+            log.error("%s: %s", type(error).__name__, error)
+            if isinstance(error, RecipeError):
+                raise RecipeError(locate(error.problems, recipe.file, overrides)) from error
+            raise
+        except Interrupted as stopped:
+            log.warning("%s", stopped)
+            stopped.args = (f"{stopped} To continue: tlkit resume {folder.path}",)
+            raise

@@ -1,0 +1,92 @@
+"""``tlkit.load``: a trained model ready for use; and its predictions as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlkit.jobs.progress import StageProgress, no_progress
+from tlkit.runs.folder import RunFolder
+from tlkit.system.tensorflow import start_tensorflow
+
+if TYPE_CHECKING:
+    from tlkit.evaluation.prediction import Prediction
+    from tlkit.evaluation.predictor import FoundImage, Predictor
+
+
+def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
+    """Load a trained model from its run folder, ready for ``predict``.
+
+    Args:
+        run_folder: the folder of a run, whoever made it: nothing in it is executed.
+        trust: also load a model with layers of a plugin's own, which runs that plugin's code on what the file says.
+
+    Raises:
+        RunError: this is no finished run folder, or it is damaged.
+    """
+    start_tensorflow()
+    from tlkit.evaluation.predictor import Predictor
+
+    return Predictor.open(Path(run_folder), trust=trust)
+
+
+def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[FoundImage]:
+    """Find images, and check that their predictions can be written, before the model is loaded.
+
+    Args:
+        run: the run folder.
+        paths: image files, and folders that are searched for images at any depth.
+        out: the CSV file (classification) or the folder (segmentation) to write.
+        overwrite: replace files that exist.
+
+    Raises:
+        RunError: this is no finished run folder, or it is damaged.
+        DataError: a path doesn't exist, there is no image, or a file exists already or can't be written.
+    """
+    card = RunFolder(run).read_card()
+    start_tensorflow()
+    from tlkit.evaluation.predictor import find_images
+    from tlkit.report.prediction_files import check_target
+
+    found = find_images(paths)
+    check_target(found, card, out, overwrite=overwrite)
+    return found
+
+
+def predict_to_files(
+    predictor: Predictor,
+    images: Sequence[FoundImage],
+    out: Path,
+    *,
+    batch_size: int = 16,
+    overwrite: bool = False,
+    failed: Callable[[Prediction], None] = lambda _prediction: None,
+    progress: StageProgress = no_progress,
+) -> int:
+    """Predict images, and write the predictions as ``report.prediction_files`` does.
+
+    Args:
+        predictor: the model.
+        images: as ``images_to_predict`` returns them.
+        out: the CSV file (classification) or the folder (segmentation) to write.
+        batch_size: images per batch, at least 1.
+        overwrite: replace files that exist.
+        failed: called with the prediction of each image that can't be decoded, which has an ``error``.
+        progress: called with how many of how many images are predicted.
+
+    Returns:
+        the number of images that were predicted.
+
+    Raises:
+        DataError: a file exists already, or can't be written.
+    """
+    from tlkit.report.prediction_files import write_predictions
+
+    def counted() -> Iterator[Prediction]:
+        predictions = predictor.predict_files([each.path for each in images], batch_size=batch_size)
+        for done, prediction in enumerate(predictions, 1):
+            progress("predicting", done, len(images))
+            yield prediction
+
+    return write_predictions(counted(), images, predictor.card, out, overwrite=overwrite, failed=failed)

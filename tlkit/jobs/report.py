@@ -1,0 +1,72 @@
+"""What ``tlkit report`` does: write the report of a finished run again."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlkit.jobs.evaluate import open_run_data, recipe_with_data
+from tlkit.jobs.predict import load
+from tlkit.jobs.progress import StageProgress, no_progress
+from tlkit.recipe.monitor import choose_monitor
+from tlkit.registry import Registry
+from tlkit.runs.disk_errors import explain_disk_errors
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.history import read_history
+from tlkit.runs.lock import locked
+
+if TYPE_CHECKING:
+    from tlkit.recipe.schema import Recipe
+
+
+def rewrite_report(
+    run: Path, *, registry: Registry, trust: bool = False, progress: StageProgress = no_progress
+) -> RunFolder:
+    """Write the metrics, pictures, predictions and report of a finished run again, from its model and its own data.
+
+    Args:
+        run: the run folder.
+        registry: the plugins.
+        trust: also load a model with layers of a plugin's own.
+        progress: called with the stage, and how many of how many images are done.
+
+    Raises:
+        RunError: this is no finished run folder, or a file of it is missing or damaged.
+        DataError: the run's data can't be used.
+        BusyError, FullDiskError, PluginError, RecipeError: as for ``run``.
+    """
+    folder = RunFolder(run)
+    folder.read_card()
+    folder.refuse_links()
+    with (
+        locked(folder.path),
+        explain_disk_errors(folder.path),
+        tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
+    ):
+        predictor = load(run, trust=trust)
+        from tlkit.report.run_report import plugin_sections, write_results
+
+        recipe = recipe_with_data(folder, registry, None)
+        write_results(
+            folder,
+            predictor,
+            open_run_data(recipe, folder, None, Path(cache), partial(progress, "reading images")),
+            batch_size=recipe.input.batch_size,
+            sections=plugin_sections(registry, folder),
+            progress=partial(progress, "evaluating"),
+            best=_best(folder, recipe),
+        )
+    return folder
+
+
+def _best(folder: RunFolder, recipe: Recipe) -> tuple[int, str]:
+    """Return the epoch whose weights the model has, from 1, and the column that chose it; 0 and none if unknown."""
+    from tlkit.report.compared_runs import best_epoch
+
+    history = read_history(folder.history)
+    if not history.epochs:
+        return 0, ""
+    monitor = choose_monitor(recipe.train, recipe.task, list(history.columns))
+    return best_epoch(history, monitor, restore_best=recipe.train.restore_best), monitor.name

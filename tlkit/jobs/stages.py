@@ -1,0 +1,115 @@
+"""What a new run and a resumed run do before training: read the data, build the network, plan the phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlkit.jobs import parts
+from tlkit.jobs.job import Job
+from tlkit.recipe.schema import Recipe
+from tlkit.runs.plugins import parts_of
+from tlkit.system.disk import write_atomically
+
+if TYPE_CHECKING:
+    from tlkit.contracts import Phase
+    from tlkit.data.checks.check import Checked
+    from tlkit.data.run_data import Data
+    from tlkit.models.assemble import Network
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained on what.
+
+    Args:
+        data: the recipe's data, split.
+        network: the recipe's network, with the weights that training starts from.
+        phases: the phases of the schedule, each with the early stop that applies to it.
+    """
+
+    data: Data
+    network: Network
+    phases: tuple[Phase, ...]
+
+
+def describe_environment(job: Job) -> dict[str, Any]:
+    """Return the contents of ``environment.json``: versions, devices, settings, and the plugin of each part."""
+    from tlkit.train.environment import describe_environment
+
+    environment = describe_environment(job.registry, job.recipe)
+    environment["parts"] = [part.model_dump() for part in parts_of(job.recipe, job.registry)]
+    return environment
+
+
+def read_data(job: Job, folder: Path) -> Data:
+    """Read, check and split the recipe's data, and show the progress.
+
+    Args:
+        job: the run.
+        folder: an empty folder for the decoded images.
+    """
+    job.reporter.begin("reading images", 1)
+    data = parts.open_data(
+        job.recipe,
+        folder,
+        lambda done, total: job.reporter.at(done, total, "reading images"),
+        checking=lambda done, total: job.reporter.at(done, total, "checking files"),
+    )
+    job.reporter.end()
+    return data
+
+
+def write_check(job: Job, checked: Checked) -> None:
+    """Write ``check.json`` and ``check.html``, and print what the check found."""
+    from tlkit.report.check_page import check_page
+
+    report = replace(checked.report, name=job.recipe.name)
+    write_atomically(job.folder.path / "check.json", report.json_text())
+    write_atomically(job.folder.path / "check.html", check_page(report))
+    lines = [line for line in report.lines(shown=1) if "→" not in line]
+    job.say("\n".join([f"Check: {report.counts()}", *(f"  {line}" for line in lines)]))
+
+
+def describe_data(job: Job, data: Data) -> None:
+    """Print the counts, the classes, the notes and the files that were set aside."""
+    counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
+    classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
+    job.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
+    for note in data.notes:
+        job.note(note)
+    if data.set_aside:
+        job.say(f"  set aside: {len(data.set_aside)} files, listed in {job.folder.samples}")
+        for each in data.set_aside[:5]:
+            job.say(f"    {each.key}: {each.reason}")
+
+
+def build_network(job: Job, data: Data) -> Network:
+    """Build the recipe's network and print what it is."""
+    import tensorflow as tf
+
+    from tlkit.train.environment import computes_bfloat16
+
+    recipe = job.recipe
+    normalization = parts.normalization(recipe, data)
+    network = parts.build_network(recipe, data.classes, data.label_kind, normalization)
+    if normalization is not None:
+        mean, deviation = (
+            ", ".join(f"{value:.1f}" for value in values) for values in (normalization.mean, normalization.deviation)
+        )
+        job.say(f"Normalization: (image - mean) / deviation; mean {mean}; deviation {deviation}")
+    half = recipe.train.precision == "mixed_bfloat16" and not tf.config.list_physical_devices("GPU")
+    if half and computes_bfloat16() is False:
+        job.note('this processor has no bfloat16 instructions; train.precision = "float32" is faster')
+    job.say(
+        f"Model: {recipe.backbone.record.name} (weights: {recipe.backbone.options.weights}) with head "
+        f"{recipe.head.record.name}, {network.model.count_params():,} weights"
+    )
+    return network
+
+
+def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
+    """Return the phases of a recipe's schedule, each with the early stop that applies to it."""
+    phases = parts.plan_phases(recipe, network)
+    return tuple(replace(phase, early_stop=phase.early_stop or recipe.train.early_stop) for phase in phases)

@@ -1,0 +1,150 @@
+"""Building the model of a checked configuration: weights and feature maps only up to a bound.
+
+The sizes in a configuration are not trusted. Room for weights is only made as far as the file has values to put in
+their place, and every feature map is measured before the model may be called.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras.src.applications.convnext import LayerScale
+
+from tlkit.models.allowed import NotAllowed
+
+MAX_ELEMENTS = 2**28
+"""Limit for the numbers that an operation takes per image, and for those that it outputs."""
+MAX_CHANNELS = 2**16
+_SPARE_ELEMENTS = 1_000_000
+
+BOUNDED_ZEROS = {"module": "tlkit", "class_name": "BoundedZeros", "config": {}, "registered_name": "BoundedZeros"}
+"""The configuration that takes the place of every initializer's."""
+_elements_left: list[int] = []
+"""How many elements the model that is being built may still make; the innermost model is last."""
+
+
+class BoundedZeros(keras.initializers.Initializer):  # type: ignore[misc]
+    """Zeros, as long as the file has values to put in their place."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Return zeros of a shape.
+
+        Raises:
+            NotAllowed: they are more than the file has values for.
+        """
+        _take(shape)
+        return keras.ops.zeros(shape, dtype=dtype)
+
+
+class BoundedNormalization(keras.layers.Normalization):  # type: ignore[misc]
+    """A Normalization within the bound: its mean and variance are made without the configuration's initializers."""
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layer as long as the file has values for its axes.
+
+        Raises:
+            NotAllowed: they are more than the file has values for.
+        """
+        for _ in ("mean", "variance"):
+            _take(input_shape[axis] or 1 for axis in self.axis)
+        super().build(input_shape)
+
+
+class BoundedLayerScale(LayerScale):  # type: ignore[misc]
+    """A LayerScale within the bound: its scales are made with an initializer of its own."""
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layer as long as the file has values for its scales.
+
+        Raises:
+            NotAllowed: they are more than the file has values for.
+        """
+        _take([self.projection_dim])
+        super().build(input_shape)
+
+
+BOUNDED_CLASSES = {"Normalization": BoundedNormalization, "LayerScale": BoundedLayerScale}
+"""Class name → the class that is built instead, ``Bounded…``."""
+BOUNDED_MODULES = ("keras.layers", "keras.src.applications.convnext")
+_CUSTOM_OBJECTS = {f"Bounded{name}": bounded for name, bounded in BOUNDED_CLASSES.items()} | {
+    "BoundedZeros": BoundedZeros
+}
+
+
+def build_bounded(config: dict[str, Any], weights: Path, elements: int) -> Any:
+    """Build a model and load its weights.
+
+    Args:
+        config: as ``safe_config.checked_config`` returns it.
+        weights: the checked ``model.weights.h5``.
+        elements: how many elements the arrays in it have.
+
+    Raises:
+        NotAllowed: the model would take more memory than it may, or the weights are not those of its layers.
+    """
+    with _room_for(elements + _SPARE_ELEMENTS):
+        model = keras.saving.deserialize_keras_object(config, custom_objects=_CUSTOM_OBJECTS, safe_mode=True)
+    for operation in _leaves(model):
+        _check_size(operation)
+        # The model may be copied and saved like any other.
+        if type(operation) in BOUNDED_CLASSES.values():
+            operation.__class__ = type(operation).__base__
+        for name, value in list(vars(operation).items()):
+            if isinstance(value, BoundedZeros):
+                setattr(operation, name, keras.initializers.Zeros())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        model.load_weights(weights)
+    if caught:  # Keras only warns of layers whose weights it doesn't find, and leaves them as they were made
+        reason = first_line(caught[0].message)
+        raise NotAllowed(f"the weights are not those of its layers: {reason}")
+    return model
+
+
+def first_line(error: Exception | Warning | str) -> str:
+    """Return the first line of a message, or the name of an exception without one."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+@contextmanager
+def _room_for(elements: int) -> Iterator[None]:
+    _elements_left.append(elements)
+    try:
+        yield
+    finally:
+        _elements_left.pop()
+
+
+def _take(shape: Iterable[Any]) -> None:
+    size = math.prod(int(each) for each in shape)
+    if not _elements_left or not 0 <= size <= _elements_left[-1]:
+        raise NotAllowed(f"a layer needs {size} weights, more than the file has")
+    _elements_left[-1] -= size
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    """The layers and other operations that compute something, including those of nested models."""
+    for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
+        if isinstance(operation, keras.Model):
+            yield from _leaves(operation)
+        else:
+            yield operation
+
+
+def _check_size(operation: Any) -> None:
+    for node in operation._inbound_nodes:  # one per call: a shared layer is called on several sizes
+        for verb, tensors in (("takes", node.input_tensors), ("outputs", node.output_tensors)):
+            shapes = [tuple(tensor.shape) for tensor in tensors]
+            # A nested model without sizes could be called on images of any size.
+            unknown = next((shape for shape in shapes if None in shape[1:]), None)
+            if unknown is not None:
+                raise NotAllowed(f"the layer {operation.name} {verb} {unknown}, whose size is not known")
+            elements = sum(math.prod(int(size or 1) for size in shape) for shape in shapes)
+            if elements > MAX_ELEMENTS:
+                raise NotAllowed(f"the layer {operation.name} {verb} {elements} numbers, more than {MAX_ELEMENTS}")

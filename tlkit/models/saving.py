@@ -1,0 +1,76 @@
+"""Save a trained model: write it, load it again, and compare the two before the file takes its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tlkit.errors import RunError
+from tlkit.models.safe_load import NotAllowedError, load_model_file
+from tlkit.runs.folder import RunFolder
+from tlkit.system.disk import full_disk_context
+
+
+def save_model(folder: RunFolder, model: Any, images: np.ndarray, *, precision: str, weights: str) -> str | None:
+    """Save a model as ``model.keras``, once the reloaded file gives the same logits.
+
+    Keras has written files that reload to other outputs (keras#20147), so the file is compared before it replaces an
+    earlier one.
+
+    Args:
+        folder: the run folder.
+        model: the trained Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
+        images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the two models are compared.
+        precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
+        weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
+
+    Returns:
+        why loading the model later requires ``--trust``; None when it does not.
+
+    Raises:
+        RunError: the logits are not finite, or the reloaded model gives other logits; ``model.keras`` is unchanged.
+        NoRoomError: the disk is full.
+    """
+    images = np.asarray(images, np.float32)
+    trained = _logits(model, images)
+    if not np.isfinite(trained).all():
+        raise RunError(
+            f"{folder.model}: not written: the model's logits are not finite, so the training diverged. The weights of "
+            f"{weights} are in {folder.checkpoints}; start a new run with a lower learning rate in [schedule]"
+        )
+    temporary = folder.path / ".tmp-model.keras"
+    _write(model, temporary)
+    loaded, reason = _load(temporary)
+    reloaded = _logits(loaded, images)
+    tolerance = 1e-4 if precision == "float32" else 2e-2
+    largest = max(1.0, float(np.abs(trained).max()))
+    if not np.allclose(trained, reloaded, rtol=tolerance, atol=tolerance * largest):
+        worst = float(np.abs(trained - reloaded).max())
+        raise RunError(
+            f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}; "
+            f"the weights are safe in {folder.checkpoints}"
+        )
+    temporary.replace(folder.model)
+    return reason
+
+
+def _logits(model: Any, images: np.ndarray) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
+
+
+def _write(model: Any, file: Path) -> None:
+    # A new model around the same layers has no optimizer, whose state would double the size of the file.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    with full_disk_context(file, 4 * bare.count_params()):
+        bare.save(file)
+
+
+def _load(file: Path) -> tuple[Any, str | None]:
+    """Load a model as any user will; with trust, and the reason, where a layer of a plugin's own requires it."""
+    try:
+        return load_model_file(file), None
+    except NotAllowedError as error:
+        return load_model_file(file, trust=True), str(error.__cause__)

@@ -1,0 +1,26 @@
+"""HTML pages rendered from the templates, with embedded pictures."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return a page from a file of ``templates``, with all values escaped."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return encodable(environment.get_template(template).render(**values))
+
+
+def embedded(content: bytes) -> str:
+    """Return the content of a picture in base64, for a ``data:`` URL."""
+    return base64.b64encode(content).decode("ascii")
+
+
+def encodable(text: str) -> str:
+    """Replace the lone surrogates that stand for undecodable bytes in file names, so that UTF-8 can encode the text."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,50 @@
+"""What writes the predictions of files; what exists is overwritten only on request."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tlkit.evaluation.prediction import Prediction
+from tlkit.evaluation.predictor import FoundImage
+from tlkit.runs.card import Card
+
+
+class PredictionWriter(ABC):
+    """Writes the predictions of files.
+
+    Args:
+        card: the model's card.
+        out: the file or folder to write.
+        overwrite: True to overwrite files that exist.
+    """
+
+    def __init__(self, card: Card, out: Path, *, overwrite: bool) -> None:
+        self.card = card
+        self.out = out
+        self.overwrite = overwrite
+
+    @abstractmethod
+    def check(self, found: Sequence[FoundImage]) -> None:
+        """Check that the predictions of images can be written.
+
+        Raises:
+            DataError: a file exists already, or ``out`` is not what the task needs.
+        """
+
+    @abstractmethod
+    def write(
+        self, predictions: Iterable[Prediction], found: Sequence[FoundImage], failed: Callable[[Prediction], None]
+    ) -> int:
+        """Write the predictions of images, and return their number.
+
+        Args:
+            predictions: one for each image, in the same order; consumed one at a time.
+            found: the images.
+            failed: called with each prediction that has an error, which is not written.
+
+        Raises:
+            DataError: as ``check``.
+            OSError: a file can't be written.
+        """

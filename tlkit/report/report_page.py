@@ -1,0 +1,148 @@
+"""``report.html``: everything about a run on one page, with its pictures embedded."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlkit.contracts import ReportSection
+from tlkit.errors import PluginError, RunError
+from tlkit.evaluation.metrics import Metrics
+from tlkit.evaluation.outcome import Outcome
+from tlkit.report.html_page import embedded, render_page
+from tlkit.report.task_pages import TaskPages
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """What was measured and drawn at the end of a run.
+
+    Args:
+        outcomes: split → the result of its evaluation, for the splits that have samples.
+        pictures: file name → the content of a PNG file.
+        sections: the sections that plugins add.
+    """
+
+    outcomes: Mapping[str, Outcome]
+    pictures: Mapping[str, bytes]
+    sections: Sequence[ReportSection]
+
+
+def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -> str:
+    """Return the HTML of a run's report.
+
+    Args:
+        folder: the run folder, whose recipe, environment and freeze table are shown if they exist.
+        pages: the task's parts of the report.
+        results: what was measured and drawn.
+
+    Raises:
+        PluginError: a plugin's section has a picture that is not a PNG file in the run folder.
+        RunError: a file of the run folder is damaged.
+    """
+    data, outcomes, pictures = pages.data, results.outcomes, results.pictures
+    shown_split = next((split for split in ("validation", "test") if split in outcomes), "training")
+    return render_page(
+        "report.html.j2",
+        card=pages.card,
+        headline={split: _headline(outcome.metrics) for split, outcome in outcomes.items()},
+        counts={split: len(data.indices(split)) for split in ("train", "validation", "test")},
+        notes=list(getattr(data, "notes", ())),
+        set_aside=list(data.set_aside),
+        pictures=[
+            {"title": title, "data": embedded(pictures[name])}
+            for name, title in _picture_titles(pages, shown_split).items()
+            if name in pictures
+        ],
+        class_tables={split: pages.class_table(outcome.metrics) for split, outcome in outcomes.items()},
+        text_columns=pages.text_columns,
+        number_columns=pages.number_columns,
+        highest_losses=pages.highest_losses(outcomes),
+        freeze=_freeze_summary(folder.freeze),
+        sections=[_section(each, folder) for each in results.sections],
+        recipe=folder.recipe_text() if folder.recipe.is_file() else "",
+        environment=_environment_rows(_environment(folder)),
+    )
+
+
+def _picture_titles(pages: TaskPages[Any], split: str) -> dict[str, str]:
+    """Return the title of each picture, in the order in which the page shows them."""
+    return {
+        "curves.png": "Learning curves",
+        "confusion.png": f"{pages.confusion_title}: {split}",
+        "samples.png": f"Sample predictions: {split}",
+        "worst.png": f"Worst predictions: {split}",
+    }
+
+
+def _headline(metrics: Metrics) -> Metrics:
+    counts = ("count", "pixels")
+    return {name: value for name, value in metrics.items() if isinstance(value, float) or name in counts}
+
+
+def _freeze_summary(path: Path) -> list[dict[str, Any]]:
+    """Count the variables of each phase by whether they were frozen and whether they changed."""
+    if not path.is_file():
+        return []
+    phases: dict[str, dict[str, Any]] = {}
+    names = {
+        ("no", "no"): "frozen_unchanged",
+        ("no", "yes"): "frozen_changed",
+        ("yes", "yes"): "trainable_changed",
+        ("yes", "no"): "trainable_unchanged",
+    }
+    try:
+        for row in read_run_table(path, MAX_SHORT_TABLE_BYTES):
+            summary = phases.setdefault(row["phase"], {"phase": row["phase"], **dict.fromkeys(names.values(), 0)})
+            should, changed = ("yes" if row[name] == "yes" else "no" for name in ("should_change", "changed"))
+            summary[names[should, changed]] += 1
+    except KeyError as error:
+        raise RunError(f"{path}: not a freeze table: it has no column {error}; the file is damaged") from error
+    return list(phases.values())
+
+
+def _section(section: ReportSection, folder: RunFolder) -> dict[str, Any]:
+    data = ""
+    if section.image is not None:
+        path = folder.path / section.image
+        if not path.resolve().is_relative_to(folder.path.resolve()) or not path.is_file():
+            raise PluginError(
+                f'report section "{section.title}": expected a PNG file below {folder.path}, received {section.image}'
+            )
+        content = read_run_file(path)
+        if not content.startswith(_PNG_SIGNATURE):
+            raise PluginError(f'report section "{section.title}": {section.image} is not a PNG file')
+        data = embedded(content)
+    return {"title": section.title, "text": section.text, "data": data}
+
+
+def _environment(folder: RunFolder) -> Mapping[str, Any]:
+    environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
+    return environment if isinstance(environment, dict) else {}
+
+
+def _environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
+    rows: dict[str, str] = {}
+    forms = {
+        "plugins": "{plugin} ({distribution} {version})",
+        "devices": "{type} {name}",
+        "parts": "{kind} {name} ({distribution} {version})",
+    }
+    for name, value in environment.items():
+        if name == "settings":
+            continue
+        if name == "packages" and isinstance(value, dict):
+            value = ", ".join(f"{package} {version}" for package, version in value.items())
+        elif name in forms and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            value = ", ".join(forms[name].format_map(defaultdict(lambda: "–", each)) for each in value)
+        elif isinstance(value, dict):
+            value = ", ".join(f"{key}={each}" for key, each in value.items()) or "–"
+        rows[name.replace("_", " ")] = str(value)
+    return rows

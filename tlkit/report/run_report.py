@@ -1,0 +1,120 @@
+"""The last part of a run: write its metrics, predictions, pictures and report, each file whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tlkit.contracts import ReportSection
+from tlkit.evaluation.evaluator import evaluate
+from tlkit.evaluation.measurement import Progress
+from tlkit.evaluation.outcome import Outcome
+from tlkit.evaluation.predictor import Predictor
+from tlkit.report.by_task import task_report
+from tlkit.report.learning_curves import learning_curves
+from tlkit.report.report_page import RunResults, report_page
+from tlkit.report.task_pages import TaskPages
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.history import read_history
+from tlkit.system.disk import write_atomically
+
+if TYPE_CHECKING:
+    from tlkit.data.run_data import Data
+    from tlkit.registry import Registry
+
+Sections = Callable[[Mapping[str, Any]], list[ReportSection]]
+"""Returns the sections that plugins add to a report, given the run's metrics."""
+
+_MAX_TRAINING_SAMPLES = 20
+"""Training images to show when no image was held out."""
+
+
+def write_results(
+    folder: RunFolder,
+    predictor: Predictor,
+    data: Data,
+    *,
+    batch_size: int,
+    sections: Sections,
+    progress: Progress | None = None,
+    best: tuple[int, str] = (0, ""),
+) -> dict[str, Any]:
+    """Evaluate a model on the validation and test splits, and write the results.
+
+    Writes ``metrics.json``, ``predictions.csv`` (classification), ``pictures/*.png`` and ``report.html``. The pictures
+    show the validation split, else the test split, else training images.
+
+    Args:
+        folder: the run folder; the report also shows its ``metrics.csv`` and other tables.
+        predictor: the trained model.
+        data: the opened data.
+        batch_size: the largest number of images per step.
+        sections: returns the plugins' sections, given the metrics.
+        progress: called with (done, total) images while a split is evaluated.
+        best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
+            it is the best.
+
+    Returns:
+        the contents of ``metrics.json``: split → metrics, for the splits that have samples.
+
+    Raises:
+        PluginError: a section breaks its contract.
+        RunError: a file of the run folder is damaged.
+    """
+    outcomes: dict[str, Outcome] = {}
+    for split in ("validation", "test"):
+        rows = data.indices(split)
+        if len(rows):
+            outcomes[split] = evaluate(
+                predictor.model, predictor.card, data, rows, batch_size=batch_size, progress=progress
+            )
+    metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
+    write_metrics(folder.metrics, metrics)
+    pages = task_report(predictor.card).pages(predictor, data)
+    predictions = pages.predictions_csv(outcomes)
+    if predictions is not None:
+        write_atomically(folder.path / "predictions.csv", predictions)
+    pictures = _curves(folder, best) | _sample_pictures(pages, outcomes, batch_size)
+    folder.pictures.mkdir(exist_ok=True)
+    for name, content in pictures.items():
+        write_atomically(folder.pictures / name, content)
+    write_atomically(folder.report, report_page(folder, pages, RunResults(outcomes, pictures, sections(metrics))))
+    return metrics
+
+
+def plugin_sections(registry: Registry, folder: RunFolder) -> Sections:
+    """Return what asks the plugins for their sections of a run's report, sorted by title."""
+
+    def sections(result: Mapping[str, Any]) -> list[ReportSection]:
+        answers = registry.ask("tlkit_report_sections", ReportSection, run=folder.path, result=result)
+        return sorted(answers, key=lambda section: section.title)
+
+    return sections
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics as JSON, whole or not at all."""
+    write_atomically(path, json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _curves(folder: RunFolder, best: tuple[int, str]) -> dict[str, bytes]:
+    """Draw the learning curves, if there is a history."""
+    if not folder.history.is_file():
+        return {}
+    return {"curves.png": learning_curves(read_history(folder.history), *best)}
+
+
+def _sample_pictures(pages: TaskPages[Any], outcomes: Mapping[str, Outcome], batch_size: int) -> dict[str, bytes]:
+    """Draw the confusion matrix and samples of the first split that was evaluated, else samples of training images."""
+    for split, outcome in outcomes.items():
+        return {"confusion.png": pages.confusion(outcome, split), **pages.samples(outcome, split)}
+    rows = pages.data.indices("train")
+    if not len(rows):
+        return {}
+    rows = rows[np.linspace(0, len(rows) - 1, min(_MAX_TRAINING_SAMPLES, len(rows))).astype(int)]
+    outcome = evaluate(pages.predictor.model, pages.card, pages.data, rows, batch_size=batch_size)
+    return pages.samples(outcome, "training")

@@ -1,0 +1,86 @@
+"""The parts of a segmentation's report: which images and tables it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tlkit.evaluation.inference import Inference
+from tlkit.evaluation.metrics import Metrics
+from tlkit.evaluation.outcome import SegmentationOutcome
+from tlkit.evaluation.segmentation import mask_lookup
+from tlkit.models.tasks import task_of_card
+from tlkit.report.confusion_matrix import confusion_matrix
+from tlkit.report.image_grids import SegmentedImage, segmented_page
+from tlkit.report.task_pages import Cell, ClassTable, TaskPages, highest_first
+
+_MAX_SAMPLES = 8
+_MAX_MISTAKES = 6
+
+
+class SegmentationPages(TaskPages[SegmentationOutcome]):
+    """The report of a segmentation."""
+
+    number_columns = ("IoU",)
+
+    def confusion(self, outcome: SegmentationOutcome, split: str) -> bytes:
+        """Return the confusion matrix of pixels."""
+        return confusion_matrix(outcome.confusion, self.card.classes, f"{split} pixels")
+
+    def samples(self, outcome: SegmentationOutcome, split: str) -> dict[str, bytes]:
+        """Return a page with the best, median and worst images by IoU, and one with the highest losses."""
+        known = np.flatnonzero(~np.isnan(outcome.ious))
+        worst_first = known[np.argsort(outcome.ious[known], kind="stable")]
+        if not len(worst_first):
+            worst_first = np.arange(len(outcome.rows))
+        mean = outcome.metrics["mean_iou"]
+        title = f"{split} images: best, median and worst by IoU" + ("" if mean is None else f"; mean IoU {mean:.3f}")
+        highest = worst_first[highest_first(outcome.losses[worst_first])][:_MAX_MISTAKES]
+        losses = [(int(position), f"loss {outcome.losses[position]:.2f}") for position in highest]
+        inference = Inference(self.predictor.model, self.card, 1)
+        pages = {
+            "samples.png": (_best_median_worst(worst_first), title),
+            "worst.png": (losses, f"{split} images with the highest loss"),
+        }
+        return {
+            name: segmented_page(
+                [self._image(outcome, position, note, inference) for position, note in chosen],
+                title,
+                self.card.classes,
+                self.card.colors,
+            )
+            for name, (chosen, title) in pages.items()
+        }
+
+    def cells(self, outcome: SegmentationOutcome, position: int) -> tuple[Cell, ...]:
+        """Return the image's IoU."""
+        iou = outcome.ious[position]
+        return (Cell(None if np.isnan(iou) else float(iou)),)
+
+    @staticmethod
+    def class_table(metrics: Metrics) -> ClassTable:
+        """Return IoU and Dice of each class."""
+        return ClassTable(("IoU", "Dice"), {name: [iou, metrics["dice"][name]] for name, iou in metrics["iou"].items()})
+
+    def _image(self, outcome: SegmentationOutcome, position: int, note: str, inference: Inference) -> SegmentedImage:
+        assert self.data.store.masks is not None
+        row = int(outcome.rows[position])
+        image = np.asarray(self.data.store.images[row])
+        truth = mask_lookup(tuple(self.data.classes), self.card)[np.asarray(self.data.store.masks[row])]
+        prediction = task_of_card(self.card).predict(inference.probabilities(image[None])[0])
+        return SegmentedImage(
+            image, self.key(outcome, position), truth, prediction, float(outcome.ious[position]), note
+        )
+
+
+def _best_median_worst(worst_first: np.ndarray) -> list[tuple[int, str]]:
+    """Choose from positions, the worst first, the best, the median and the worst, each with its note."""
+    if len(worst_first) <= _MAX_SAMPLES:
+        return [(int(each), "") for each in worst_first[::-1]]
+    ends, between = _MAX_SAMPLES // 4, _MAX_SAMPLES // 2
+    middle = (len(worst_first) - between) // 2
+    parts = {
+        "best": worst_first[::-1][:ends],
+        "median": worst_first[middle : middle + between],
+        "worst": worst_first[:ends],
+    }
+    return [(int(each), note) for note, positions in parts.items() for each in positions]

@@ -1,0 +1,32 @@
+"""What a run talks to while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tlkit.contracts import Phase
+from tlkit.runs.folder import RunFolder
+from tlkit.system.progress import Reporter
+from tlkit.system.signals import Signals
+
+
+@dataclass(frozen=True)
+class Outlets:
+    """What a run talks to while it trains: its folder, the console, plugins and the signals of the process.
+
+    Args:
+        folder: the run folder, where history, freeze table, weights and checkpoints are written.
+        reporter: shows progress.
+        callbacks: returns the Keras callbacks of a phase, given the path of the run folder.
+        phase_finished: called after each phase with the path of the run folder and the phase's best metrics.
+        signals: may ask the run to stop.
+    """
+
+    folder: RunFolder
+    reporter: Reporter
+    callbacks: Callable[[Path, Phase], Iterable[Any]] = lambda _folder, _phase: ()
+    phase_finished: Callable[[Path, Phase, Mapping[str, float]], None] = lambda _folder, _phase, _metrics: None
+    signals: Signals = field(default_factory=Signals)

@@ -1,0 +1,166 @@
+"""Passes of a phase over the data: the training steps of an epoch, and a validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit.contracts import Phase
+from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
+from tlkit.errors import RunError
+from tlkit.system.text import listed
+from tlkit.train.feature_cache import FeatureCache
+from tlkit.train.feature_feed import FeatureFeed
+from tlkit.train.outlets import Outlets
+from tlkit.train.rates import LearningRate
+from tlkit.train.setting import Setting
+from tlkit.train.steps import Steps
+
+
+class Passes:
+    """Passes of a phase over the training and the validation images.
+
+    Args:
+        setting: what the run trains.
+        outlets: shows progress, and may ask the run to stop.
+        index: the index of the phase, part of the address of every random draw.
+        phase: which layers train, and how.
+
+    Attributes:
+        rate: the learning rate of each step.
+        steps: the compiled steps.
+        callbacks: a ``keras.callbacks.CallbackList``; set before the first pass.
+    """
+
+    def __init__(self, setting: Setting, outlets: Outlets, index: int, phase: Phase) -> None:
+        self.setting = setting
+        self.outlets = outlets
+        self.index = index
+        self.phase = phase
+        self.steps = Steps(setting, phase)
+        self.rate = LearningRate(phase, setting.steps_per_epoch)
+        self.callbacks: Any = None
+        self._feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size, setting.policies)
+        self._validation_feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size)
+
+    @property
+    def cached(self) -> bool:
+        """Whether the passes are over cached features instead of images."""
+        return isinstance(self._feed, FeatureFeed)
+
+    def cache_features(self, own_folder: Path, decided: bool | None) -> None:
+        """Pass over cached features of the frozen part instead of images, where that pays.
+
+        Args:
+            own_folder: a folder for features that no later run can use.
+            decided: what was decided before the run was interrupted; None to decide now.
+
+        Raises:
+            RunError: the interrupted run had cached features, and they can't be cached again.
+        """
+        if self.steps.frozen is None or not isinstance(self._feed, Feed):
+            return
+        cache = FeatureCache(
+            setting=self.setting,
+            part=self.steps.frozen,
+            feed=self._feed,
+            index=self.index,
+            epochs=self.phase.epochs,
+            own_folder=own_folder,
+            reporter=self.outlets.reporter,
+        )
+        feeds = cache.feeds(decided)
+        if feeds is not None:
+            self._feed, self._validation_feed = feeds
+
+    def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
+        """Train the steps of an epoch.
+
+        Args:
+            epoch: the number of the epoch, from 0.
+            start: the first step to train.
+            after_step: called after each step with the epoch and the number of steps done in it.
+
+        Returns:
+            The last step's learning rate and rows.
+
+        Raises:
+            RunError: the loss is not a finite number.
+        """
+        setting, reporter = self.setting, self.outlets.reporter
+        order, seeds = self._draws(epoch)
+        title = f"epoch {epoch + 1}/{self.phase.epochs}"
+        reporter.begin(title, len(order))
+        last = order[(setting.steps_per_epoch - 1) * setting.batch_size :]
+        rate = applied = self.rate.at(epoch, min(start, setting.steps_per_epoch - 1))
+        self.steps.optimizers.set_rate(rate)
+        for step, batch in enumerate(self._feed.epoch(order, seeds, start=start, number=epoch), start):
+            rate = self.rate.at(epoch, step)
+            if rate != applied:
+                self.steps.optimizers.set_rate(rate)
+                applied = rate
+            self.callbacks.on_train_batch_begin(step)
+            loss = float(self.steps.train(batch))
+            if not math.isfinite(loss):
+                raise self.diverged(epoch, step + 1, f"the loss is {loss}", rate, np.asarray(batch["index"]))
+            self.callbacks.on_train_batch_end(step)
+            reporter.at(min((step + 1) * setting.batch_size, len(order)), len(order), title)
+            after_step(epoch, step + 1)
+        return rate, last
+
+    def validate(self) -> dict[str, float]:
+        """Return the metrics of the validation images.
+
+        Raises:
+            Interrupted: a signal asked the run to stop.
+        """
+        metrics, callbacks = self.setting.validation_metrics, self.callbacks
+        metrics.reset()
+        callbacks.on_test_begin()
+        for step, batch in enumerate(self._validation_feed.epoch(self.setting.validation_rows)):
+            callbacks.on_test_batch_begin(step)
+            self.steps.validate(batch)
+            callbacks.on_test_batch_end(step)
+            self.outlets.signals.stop()
+        values = metrics.result()
+        callbacks.on_test_end(dict(values))
+        return values
+
+    def try_rates(self, rates: Sequence[float]) -> Iterator[float]:
+        """Train one step at each learning rate, and yield its loss."""
+        remaining = iter(rates)
+        for epoch in count():
+            for batch in self._feed.epoch(*self._draws(epoch)):
+                rate = next(remaining, None)
+                if rate is None:
+                    return
+                self.steps.optimizers.set_rate(rate)
+                yield float(self.steps.train(batch))
+
+    def diverged(self, epoch: int, step: int, problem: str, rate: float, rows: np.ndarray) -> RunError:
+        """Return the error for a loss or weights that are not finite.
+
+        Args:
+            epoch: the number of the epoch, from 0.
+            step: the number of the step, from 1.
+            problem: what is not finite.
+            rate: the step's learning rate.
+            rows: int64 (n,), the images of the step.
+        """
+        samples = self.setting.data.samples
+        names = listed([samples[int(row)].key for row in rows]) if samples else ""
+        return RunError(
+            f"phase {self.phase.name}, epoch {epoch + 1}, step {step}: {problem} at learning rate {rate:g}; lower the "
+            f"schedule's learning rate, or look for images or labels out of range among the step's: {names}"
+        )
+
+    def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of an epoch in their order, and the seeds of its batches."""
+        setting = self.setting
+        order = epoch_order(setting.seed, self.index, epoch, len(setting.train_rows))
+        return setting.train_rows[order], batch_seeds(setting.seed, self.index, epoch, setting.steps_per_epoch)
