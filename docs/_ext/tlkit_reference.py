@@ -17,13 +17,12 @@ from typing import Any
 from pydantic import BaseModel
 
 import tlkit
-from tlkit.cli.plugins import toml_value, type_names
+from tlkit.cli.option_texts import toml_value, type_names
 from tlkit.contracts import Curve, Head
 from tlkit.data.checks.findings import KINDS as FINDINGS
 from tlkit.discovery import make_registry
 from tlkit.recipe import catalog
-from tlkit.recipe.load import CORE_TABLES, OPTIONAL_TABLES, TABLES, TOP
-from tlkit.recipe.schema import PLUGIN_TABLES, CheckTable
+from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, CheckTable, TopKeys
 from tlkit.registry import Registry
 
 ROOT = Path(__file__).parent.parent.parent
@@ -51,7 +50,7 @@ def records(table: str) -> list[Any]:
 
 def recipe_tables() -> str:
     """Every table and key of a recipe."""
-    lines = ["### Above the tables", "", *key_table(TOP)]
+    lines = ["### Above the tables", "", *key_table(TopKeys)]
     for table in TABLES:
         optional = "Optional. " if table in OPTIONAL_TABLES else ""
         lines += ["", f"### `[{table}]`", ""]

@@ -13,10 +13,10 @@ from doc_blocks import PAGES, ROOT
 
 import tlkit
 from tlkit import hookspecs
-from tlkit.cli import VERBS
+from tlkit.cli.verbs import VERBS
 from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Schedule
 from tlkit.recipe import catalog
-from tlkit.recipe.load import CORE_TABLES, TABLES, TOP
+from tlkit.recipe.schema import CORE_TABLES, TABLES, TopKeys
 
 HOOKS = {name: function for name, function in vars(hookspecs).items() if name.startswith("tlkit_")}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -79,7 +79,7 @@ def test_the_recipe_reference_has_every_table_and_key(reference):
     text = reference.PARTS["recipe tables"]()
     for table in TABLES:
         assert f"\n### `[{table}]`\n" in text
-    for model in (TOP, *CORE_TABLES.values()):
+    for model in (TopKeys, *CORE_TABLES.values()):
         for key, info in model.model_fields.items():
             assert re.search(rf"^\| `{key}` \| .+ \| .+ \| {re.escape(info.description)} \|$", text, re.MULTILINE)
 
