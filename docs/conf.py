@@ -14,6 +14,7 @@ release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "tlkit_reference"]
 exclude_patterns = ["_ext"]
+smartquotes = False  # it would make dashes of the hyphens of options
 
 html_theme = "furo"
 html_title = f"tlkit {release}"

@@ -89,7 +89,9 @@ def catalogue(table: str) -> str:
         if len(members) == 1:
             lines += [f"{_capital(members[0].summary)}.{_tasks(members[0])}", ""]
         else:
-            lines += [f"- {name}: {each.summary}.{_tasks(each)}" for name, each in zip(names, members, strict=True)]
+            lines += [
+                f"- `{each.name}`: {each.summary.removeprefix(f'{each.name}, ')}.{_tasks(each)}" for each in members
+            ]
             lines += ["", "They have the same options:", ""]
         lines += [*key_table(options), ""]
     return "\n".join(lines)
@@ -120,7 +122,8 @@ def key_table(model: type[BaseModel]) -> list[str]:
         alternatives = type_names(schema["properties"][key], schema.get("$defs", {}))
         default = "required" if info.is_required() else toml_value(info.get_default(call_default_factory=True))
         shown = default if default in ("required", "none") else f"`{default}`"
-        rows.append((f"`{key}`", " or ".join(f"`{each}`" for each in alternatives), shown, info.description or ""))
+        meaning = _escaped(info.description or "")
+        rows.append((f"`{key}`", " or ".join(f"`{each}`" for each in alternatives), shown, meaning))
     return _grid(("Key", "Type", "Default", "Meaning"), rows)
 
 
@@ -173,6 +176,11 @@ def _tasks(record: Any) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _escaped(text: str) -> str:
+    """Plain text with the characters escaped that Markdown would take for markup."""
+    return re.sub(r"([<>*`\[\]\\])", r"\\\1", text)
 
 
 def _anchor(title: str) -> str:

@@ -81,7 +81,9 @@ def test_the_recipe_reference_has_every_table_and_key(reference):
         assert f"\n### `[{table}]`\n" in text
     for model in (TopKeys, *CORE_TABLES.values()):
         for key, info in model.model_fields.items():
-            assert re.search(rf"^\| `{key}` \| .+ \| .+ \| {re.escape(info.description)} \|$", text, re.MULTILINE)
+            row = re.search(rf"^\| `{key}` \| .+ \| .+ \| (.+) \|$", text, re.MULTILINE)
+            assert row is not None
+            assert row[1].replace("\\", "") == info.description
 
 
 def test_the_catalogue_has_every_record_with_its_options(reference, registry):
