@@ -498,7 +498,7 @@ def test_a_run_whose_plugin_is_not_installed_says_what_to_install(install, recip
     settings = ["schedule.epochs=1", "input.image_size=16"]
     ran = tlkit_command("run", recipe_file("doubling"), "--out", run, *(f"--set={each}" for each in settings))
     assert ran.code == 0, ran.err
-    assert "to load this model will take --trust" in ran.out
+    assert "loading this model later requires --trust" in ran.out
     photos = class_folders({"one": 1})
     predict = ["predict", run, photos, "--overwrite", "--out", tmp_path / "found.csv"]
     assert "which is not a Keras layer that tlkit knows" in tlkit_command(*predict).err
