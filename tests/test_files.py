@@ -107,6 +107,38 @@ def test_an_unknown_home_folder_is_left_as_it_is():
     assert files.expanded(Path("~/photos")) == Path.home() / "photos"
 
 
+def test_a_folder_that_an_option_names_is_returned_with_its_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "photos").mkdir()
+    assert files.existing_folder(Path("~/photos"), "data.path") == tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Fotos", '{0}/Fotos; did you mean "{0}/photos"?'),
+        ("photo/2020", '{0}/photo/2020; did you mean "{0}/photos"?'),
+        ("xyz/2020", "{0}/xyz/2020; {0} is the nearest folder that exists"),
+    ],
+)
+def test_a_missing_folder_that_an_option_names_suggests_a_similar_one(tmp_path, name, message):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError) as caught:
+        files.existing_folder(tmp_path / name, "data.path")
+    assert str(caught.value) == "data.path: no such folder: " + message.format(tmp_path)
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(DataError, match=r"data\.path: .*a\.txt is a file, expected a folder"):
+        files.existing_folder(tmp_path / "a.txt", "data.path")
+
+
+def test_a_key_is_the_path_below_the_root(tmp_path):
+    assert files.key_of(tmp_path / "a" / "b.png", tmp_path) == "a/b.png"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_named_pipes_are_left_out(folder):
     os.mkfifo(folder / "pipe.jpg")
