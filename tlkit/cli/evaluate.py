@@ -144,7 +144,8 @@ def open_run_data(recipe: Recipe, folder: RunFolder, new_data: Path | None, cach
         RunError: ``samples.csv`` is missing.
         DataError: the data can't be used.
     """
-    from tlkit.data.prepare import DataSettings, open_data
+    from tlkit.data.prepare import open_data
+    from tlkit.data.settings import DataSettings
     from tlkit.errors import RunError
 
     if new_data is not None:
