@@ -532,7 +532,7 @@ def test_a_run_whose_plugin_is_not_installed_says_what_to_install(install, recip
     importlib.invalidate_caches()
     keras.saving.get_custom_objects().pop("tlkittest>Doubled")
     sys.modules.pop("tlkittest_doubling_heads")
-    missing = 'the head "doubling" of this run is of doubling-heads 2.7, which is not installed: '
+    missing = 'the head "doubling" of this run comes from doubling-heads 2.7, which is not installed: '
     missing += "pip install doubling-heads==2.7, if you trust it"
     for command in (["resume", run], ["evaluate", run], predict, [*predict, "--trust"]):
         ended = tlkit_command(*command)

@@ -527,7 +527,7 @@ def test_a_run_killed_before_its_recipe_was_written_can_be_begun_again(recipe, r
     for name in (".lock", "events.log", ".recipe.toml-abc"):
         (folder / name).touch()
     tlkit.run(recipe, ["schedule.head_epochs=1"], folder, registry=registry, quiet=True)
-    with pytest.raises(tlkit.RunError, match=r"tlkit resume .* goes on with the run in it"):
+    with pytest.raises(tlkit.RunError, match=r"tlkit resume .* continues the run in it"):
         tlkit.run(recipe, out=folder, registry=registry, quiet=True)
 
 

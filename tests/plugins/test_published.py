@@ -241,7 +241,7 @@ def test_a_cifar_is_downloaded_once_and_read_as_the_publisher_packs_it(publisher
 
 def test_what_was_published_under_another_digest_is_refused(publisher):
     cifar_archive(publisher.folder, "cifar100")
-    with pytest.raises(DataError, match=r"CIFAR-100: .* has not the expected digest md5:03b5dce0"):
+    with pytest.raises(DataError, match=r"CIFAR-100: .* does not have the expected digest md5:03b5dce0"):
         open_("cifar100")
 
 

@@ -461,9 +461,9 @@ def test_a_key_in_a_dotted_table_has_its_own_line(problems):
     [
         ("[input]", "[input", "9: not TOML: Expected ']' at the end of a table declaration: [input"),
         ("seed = 1", "seed =", "4: not TOML: Invalid value: seed ="),
-        ("seed = 1", "seed = 1\nseed = 2", "5: not TOML: the key stands twice: seed = 2; remove one of the two"),
-        ("[input]\n", "[head]\n", "16: not TOML: the table stands twice: [head]; put all its keys into one"),
-        ('name = "pets"', "name = pets", "2: not TOML: Invalid value: name = pets; strings stand in quotes"),
+        ("seed = 1", "seed = 1\nseed = 2", "5: not TOML: the key is given twice: seed = 2; remove one of the two"),
+        ("[input]\n", "[head]\n", "16: not TOML: the table is given twice: [head]; put all its keys into one"),
+        ('name = "pets"', "name = pets", "2: not TOML: Invalid value: name = pets; strings need quotes"),
     ],
 )
 def test_a_syntax_error_has_its_line_and_what_mends_it(changed, old, new, message):

@@ -52,7 +52,7 @@ def test_a_link_and_a_pipe_are_no_files_of_a_run(tmp_path):
     with pytest.raises(RunError, match="is a link"):
         read_run_file(tmp_path / "link")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(RunError, match="is no file"):
+    with pytest.raises(RunError, match="is not a file"):
         read_run_file(tmp_path / "pipe")
 
 
@@ -69,7 +69,7 @@ def test_a_table_that_is_none_is_named(tmp_path, content):
         (",".join(f"c{n}" for n in range(20_000)) + "\n" + "a\n" * 1500, "has 20000 columns; expected at most 1000"),
         ("a,b\n1,2\n3\n", r"t\.csv:3: expected 2 values, received 1; the file is damaged"),
         ("a,b\n1,2,3\n", r"t\.csv:2: expected 2 values, received 3; the file is damaged"),
-        ("a\n" + "1\n" * 11, r"has more than 10 rows; it is no file of tlkit's"),
+        ("a\n" + "1\n" * 11, "has more than 10 rows; tlkit did not write this file"),
     ],
     ids=["wide", "short", "long", "many"],
 )
@@ -113,12 +113,12 @@ CARD = {
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colors": [[0, 0, 0]]}, "colors: expected one a class, 2, received 1"),
+        ({"colors": [[0, 0, 0]]}, "colors: expected one per class, 2, received 1"),
         ({"colors": [[0, 0, 256], [0, 0, 0]]}, r"colors\.0\.2: .*255"),
         ({"colors": [[0, 0, -1], [0, 0, 0]]}, r"colors\.0\.2: .*0"),
-        ({"classes": ["a", "a"]}, "classes: 'a' stands there twice"),
-        ({"classes": ["a", "b", "c"], "colors": [[0, 0, 0]] * 3}, 'label_kind: "binary" has 2 classes, received 3'),
-        ({"task": "segmentation"}, 'a segmentation has label_kind "single"'),
+        ({"classes": ["a", "a"]}, "classes: 'a' is listed twice"),
+        ({"classes": ["a", "b", "c"], "colors": [[0, 0, 0]] * 3}, 'label_kind: "binary" needs 2 classes, received 3'),
+        ({"task": "segmentation"}, 'task: "segmentation" needs label_kind "single"'),
     ],
     ids=["fewer", "bright", "negative", "twice", "binary", "masks"],
 )
@@ -153,7 +153,7 @@ def test_an_override_that_is_nested_deep_is_an_error(registry, folder, override)
 @pytest.mark.parametrize("name", ["metrics.csv", "times.csv", "recipe.toml", "checkpoints", "events.log", ".lock"])
 @pytest.mark.skipif(os.name != "posix", reason="links are POSIX's")
 def test_what_a_link_in_a_run_folder_leads_to_is_neither_read_nor_written(folder, tmp_path, name):
-    """A stranger's folder whose history is a link would have its owner's file written over by ``resume``."""
+    """If the history of someone else's folder were a link, ``resume`` would overwrite a file of this user."""
     outside = tmp_path / "outside"
     if name == "checkpoints":
         outside.mkdir()
@@ -188,7 +188,7 @@ def test_a_recipe_of_a_run_that_is_missing_or_no_text_is_named(folder, registry)
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no file without an end here")
 def test_a_recipe_without_an_end_is_refused(registry):
-    with pytest.raises(RecipeError, match="has more than 16000000 bytes; expected a recipe"):
+    with pytest.raises(RecipeError, match=r"is larger than 16\.0 MB; expected a recipe"):
         load_recipe(Path("/dev/zero"), registry)
 
 

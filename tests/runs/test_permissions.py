@@ -166,7 +166,7 @@ def test_a_full_disk_is_told_with_the_file_what_is_missing_and_the_command(tmp_p
         (tmp_path / "recipe.toml").touch()
     monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(8000, 4000, 4000))
-    message = rf"table\.csv: .* needs 12\.3 KB, 4\.0 KB are free, 8\.3 KB are missing\..* {command} .*{tmp_path.name}"
+    message = rf"table\.csv: .* needs 12\.3 kB, 4\.0 kB are free, 8\.3 kB are missing\..* {command} .*{tmp_path.name}"
     with pytest.raises(FullDiskError, match=message), explain_disk_errors(tmp_path):
         write_atomically(tmp_path / "table.csv", bytes(12_300))
     assert not list(tmp_path.glob("*table.csv*"))

@@ -103,7 +103,7 @@ def test_without_a_digest_or_a_version_a_cut_download_begins_anew(server, tmp_pa
 
 
 def test_a_wrong_digest_is_refused_and_does_not_block_the_next_try(server, tmp_path):
-    with pytest.raises(DataError, match="has not the expected digest"):
+    with pytest.raises(DataError, match="does not have the expected digest"):
         download(f"{server.url}/a", tmp_path, "a.bin", "sha256:" + "0" * 64, what="a file")
     assert not (tmp_path / "a.bin").exists()
     assert download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file").read_bytes() == BODY

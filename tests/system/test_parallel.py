@@ -100,7 +100,10 @@ def test_the_processes_end_with_the_iterator():
 
 def test_a_script_without_a_guard_can_use_processes(tmp_path: Path):
     script = tmp_path / "script.py"
-    lines = "from tlkit.data.parallel import in_processes", "print(list(in_processes(abs, [-1], name='test', ahead=1)))"
+    lines = (
+        "from tlkit.system.parallel import in_processes",
+        "print(list(in_processes(abs, [-1], name='test', ahead=1)))",
+    )
     script.write_text("\n".join(lines), encoding="utf-8")
     result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert (result.stdout, result.stderr) == ("[1]\n", "")

@@ -45,7 +45,8 @@ def test_the_name_tells_which_way_is_better(column, mode):
 
 
 def test_a_name_that_does_not_tell_asks_for_the_mode():
-    with pytest.raises(RecipeError, match=r'train\.mode: whether less or more of "val_goodness" is better'):
+    message = r"""train\.mode: can't tell from its name whether less or more of "val_goodness" is better"""
+    with pytest.raises(RecipeError, match=message):
         choose_monitor(TrainTable(monitor="val_goodness"), "classification", (*COLUMNS, "val_goodness"))
 
 

@@ -132,21 +132,14 @@ def _target(target: Path, registry: Registry, overrides: tuple[str, ...]) -> _Ta
 def _checked(wanted: _Target, target: Path, progress: Callable[[int, int], None]) -> Checked:
     from tlkit.data.checks.check import check_samples
     from tlkit.data.checks.folder_check import unlabelled, with_beside
+    from tlkit.data.checks.policy import CheckSettings
     from tlkit.jobs import parts
 
     recipe, found = wanted.recipe, wanted.found
     if not wanted.labelled:
         table = recipe.input.model_copy(update={"validation": 0, "test": 0})
-        checked = check_samples(
-            str(target),
-            unlabelled(target),
-            table,
-            recipe.check,
-            task=recipe.task,
-            seed=recipe.seed,
-            progress=progress,
-            minimum_classes=0,
-        )
+        settings = CheckSettings(table, recipe.check, recipe.task, recipe.seed, minimum_classes=0)
+        checked = check_samples(str(target), unlabelled(target), settings, progress=progress)
         return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
     checked = parts.check_data(recipe, progress)
     if found is None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.contracts import DatasetContext, Sample, SampleSet, SetAside
-from tlkit.data.checks.check import BAD_NAME, Checked, check_samples, is_encodable
+from tlkit.data.checks.check import Checked, check_samples
 from tlkit.data.checks.findings import encodable
+from tlkit.data.checks.policy import CheckSettings
+from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -130,16 +132,8 @@ def _check(settings: DataSettings, found: SampleSet, progress: Progress | None) 
 
 def _checked(settings: DataSettings, found: SampleSet, progress: Progress | None) -> Checked:
     assert settings.check is not None
-    return check_samples(
-        settings.title,
-        found,
-        settings.input,
-        settings.check,
-        task=settings.task,
-        seed=settings.seed,
-        progress=progress,
-        minimum_classes=settings.minimum_classes,
-    )
+    check = CheckSettings(settings.input, settings.check, settings.task, settings.seed, settings.minimum_classes)
+    return check_samples(settings.title, found, check, progress=progress)
 
 
 def _fill(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tlkit.contracts import Dataset, Task
 from tlkit.data.store.decoding import Decoding
-from tlkit.recipe.schema import CheckTable, InputTable, Selection
+from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.schema import InputTable, Selection
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The recipes that tlkit ships."""
+"""Find the recipes that tlkit ships."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import RecipeError
-from tlkit.system.text import nearest
+from tlkit.system.text import did_you_mean
 
 
 @dataclass(frozen=True)
 class ShippedRecipe:
-    """A recipe of the catalogue.
+    """A shipped recipe.
 
     Args:
-        name: its path below the recipes' folder without ``.toml``, with ``/`` between the parts.
+        name: its path below the folder of recipes, without ``.toml``, with ``/`` between the parts.
+        file: the TOML file.
         summary: the first line of its opening comment.
     """
 
@@ -24,19 +25,19 @@ class ShippedRecipe:
 
     @property
     def text(self) -> str:
-        """The TOML text."""
+        """The TOML text of the recipe."""
         return self.file.read_text(encoding="utf-8")
 
 
 def folder() -> Path:
-    """The recipes' folder: in the installed package, or the checkout's of an editable install."""
+    """Return the folder of recipes: in the installed package, or in the checkout of an editable install."""
     package = Path(__file__).parent.parent
     installed = package / "recipes"
     return installed if installed.is_dir() else package.parent / "recipes"
 
 
 def shipped() -> list[ShippedRecipe]:
-    """All shipped recipes, by name."""
+    """Return all shipped recipes, sorted by name."""
     root = folder()
     found = []
     for file in sorted(root.rglob("*.toml")):
@@ -47,23 +48,26 @@ def shipped() -> list[ShippedRecipe]:
 
 
 def find(name: str) -> ShippedRecipe:
-    """The shipped recipe of that name, with or without ``.toml``.
+    """Return the shipped recipe of a name, given with or without ``.toml``.
 
     Raises:
-        RecipeError: there is none; the message names the nearest.
+        RecipeError: there is no such recipe; the message names the nearest.
     """
     recipes = {recipe.name: recipe for recipe in shipped()}
-    wanted = name.removesuffix(".toml").removeprefix("recipes/")
+    wanted = _bare_name(name)
     if wanted in recipes:
         return recipes[wanted]
-    near = nearest(wanted, recipes)
-    hint = f'; did you mean "{near}"?' if near else f"; there are {', '.join(recipes)}"
+    hint = did_you_mean(wanted, recipes, otherwise=f"; there are {', '.join(recipes)}")
     raise RecipeError(f'no shipped recipe "{name}"{hint}')
 
 
 def resolve(path: Path) -> Path:
-    """The file that a command means: ``path`` itself where it is a file, else the shipped recipe of that name."""
+    """Return the file that a command means: ``path`` itself if it is a file, else the shipped recipe of that name."""
     if path.is_file():
         return path
-    wanted = path.as_posix().removesuffix(".toml").removeprefix("recipes/")
+    wanted = _bare_name(path.as_posix())
     return next((recipe.file for recipe in shipped() if recipe.name == wanted), path)
+
+
+def _bare_name(name: str) -> str:
+    return name.removesuffix(".toml").removeprefix("recipes/")

@@ -1,19 +1,18 @@
-"""A JSON Schema of recipes for editors, with the options of the installed plugins."""
+"""Make a JSON Schema of recipes for editors, with the options of the installed plugins."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tlkit.contracts import Augmentation, Options
-from tlkit.recipe.load import CORE_TABLES, OPTIONAL_TABLES, TABLES, TOP
-from tlkit.recipe.schema import PLUGIN_TABLES
+from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, TopKeys
 from tlkit.registry import KINDS, Registry
 
 
 def recipe_schema(registry: Registry) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a recipe, for editors such as those with Taplo."""
+    """Return a JSON Schema (2020-12) of recipes, for editors that check TOML, such as those with Taplo."""
     definitions: dict[str, Any] = {}
-    top = _hoisted(TOP, "recipe", definitions)
+    top = _hoisted(TopKeys, "recipe", definitions)
     properties = top.pop("properties")
     for table in TABLES:
         if table in CORE_TABLES:
@@ -52,19 +51,19 @@ def _plugin_table(table: str, registry: Registry, definitions: dict[str, Any]) -
         name["default"] = "none"
     one = {
         "type": "object",
-        "description": f"selects a {KINDS[kind][0]} by name; the other keys are its options",
+        "description": f"the {KINDS[kind][0]}, by name; the other keys are its options",
         "properties": {"name": name},
         "required": ["name"],
         "allOf": branches,
     }
     if kind is not Augmentation:
         return one
-    several = {"type": "array", "items": one, "minItems": 1, "description": "policies that are applied in their order"}
+    several = {"type": "array", "items": one, "minItems": 1, "description": "policies, applied in their order"}
     return {"anyOf": [one, several]}
 
 
 def _hoisted(model: type[Options], prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """The model's schema with its own definitions moved to the document's, under unique names."""
+    """Return a model's schema, with its own definitions moved to those of the document under unique names."""
     schema = model.model_json_schema(ref_template="#/$defs/" + prefix + ".{model}")
     for name, definition in schema.pop("$defs", {}).items():
         definitions[f"{prefix}.{name}"] = definition

@@ -1,4 +1,4 @@
-"""From pydantic's errors to problems that say what was expected, what was received and what is near."""
+"""Turn pydantic's errors into problems that say what was expected, what was received, and what may be meant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from tlkit.errors import Problem
 from tlkit.recipe.source import syntax_error_line
-from tlkit.system.text import nearest
+from tlkit.system.text import did_you_mean
 
 _TYPES = {
     "int_type": "a whole number",
@@ -42,13 +42,13 @@ _LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "ma
 
 @dataclass(frozen=True)
 class Place:
-    """What is checked, for its messages.
+    """The table that messages are about.
 
     Args:
-        table: the recipe's table, empty for what stands above the tables.
-        owner: what an unknown key is not: ``option of head "unet" (tlkit 0.1.0)``.
-        known: the names that a key may have.
-        elsewhere: key → where it would be known, such as ``[input]``.
+        table: the dotted path of the table; empty for the keys above all tables.
+        owner: what its keys are, such as ``option of head "unet" (tlkit 0.1.0)``.
+        known: the keys of the table.
+        elsewhere: key of another table → where it belongs, such as ``in [input]``.
     """
 
     table: str
@@ -60,7 +60,14 @@ class Place:
 def problems_of(
     error: ValidationError, values: Mapping[str, Any], model: type[BaseModel], place: Place
 ) -> list[Problem]:
-    """A problem for each key that is wrong."""
+    """Return a problem for each wrong key.
+
+    Args:
+        error: pydantic's error.
+        values: the values of the table that were checked.
+        model: the model that they were checked against.
+        place: the table.
+    """
     found: dict[tuple[str | int, ...], list[tuple[str, str]]] = {}
     for detail in error.errors(include_url=False):
         path = _real_path(detail["loc"], detail["type"], values)
@@ -71,7 +78,7 @@ def problems_of(
     for path, entries in found.items():
         nested = any(len(other) > len(path) and other[: len(path)] == path for other in found)
         if nested and all(kind in ("literal_error", *_TYPES) for kind, _ in entries):
-            continue  # the other branch of a union, of which one branch got further
+            continue  # Another branch of the union got further.
         messages = [message for _, message in entries]
         likely = [message for message in messages if "did you mean" in message]
         dotted = ".".join(str(part) for part in ((place.table,) if place.table else ()) + path)
@@ -80,19 +87,19 @@ def problems_of(
 
 
 def _either(messages: Sequence[str]) -> str:
-    """One message for a union: what was received is said once, at the end."""
+    """Join the messages of a union's branches; the received value is named once, at the end."""
     parts = [message.rpartition(", received ") for message in messages]
     return " or ".join([*(expected for expected, _, _ in parts[:-1] if expected), messages[-1]])
 
 
 def show(value: Any) -> str:
-    """A value of a recipe as a message shows it."""
+    """Return a value of a recipe as a message shows it, cut to 80 characters."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "…"
 
 
 def _real_path(loc: Sequence[str | int], kind: str, values: Any) -> tuple[str | int, ...]:
-    """The part of pydantic's location that stands in the recipe: tags of unions and names of validators do not."""
+    """Return pydantic's location without what is not in the recipe: tags of unions and names of validators."""
     path: list[str | int] = []
     for index, part in enumerate(loc):
         present = (isinstance(values, dict) and part in values) or (
@@ -119,11 +126,11 @@ def _message(
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", context["expected"])
         expected = context["expected"].replace("'", '"')
-        return f"expected {expected}, received {show(received)}{_near(received, names)}"
+        return f"expected {expected}, received {show(received)}{_hint(received, names)}"
     if kind == "union_tag_invalid":
         names = re.findall(r"'([^']*)'", context["expected_tags"])
         tag = received.get("name") if isinstance(received, dict) else context["tag"]
-        return f"expected one of {', '.join(names)}, received {show(tag)}{_near(tag, names)}"
+        return f"expected one of {', '.join(names)}, received {show(tag)}{_hint(tag, names)}"
     if kind == "union_tag_not_found":
         return f"expected a table with a name, received {show(received)}{_meaning(path, model)}"
     if kind == "value_error":
@@ -157,12 +164,11 @@ def _unknown(path: tuple[str | int, ...], values: Mapping[str, Any], model: type
         known = _nested_fields(model, path[:-1], values)
         inside = ".".join(str(part) for part in path[:-1])
         listed = f"; there are {', '.join(known)}" if known else ""
-        return f"unknown key of {inside}{_near(key, known) or listed}"
-    near = _near(key, place.known)
-    if not near and key in place.elsewhere:
-        near = f"; it belongs {place.elsewhere[key]}"
-    listed = f"; there are {', '.join(place.known)}" if place.known else "; it has no options"
-    return f"unknown {place.owner}{near or listed}"
+        return f"unknown key of {inside}{did_you_mean(key, known, otherwise=listed)}"
+    otherwise = f"; there are {', '.join(place.known)}" if place.known else "; it has no options"
+    if key in place.elsewhere:
+        otherwise = f"; it belongs {place.elsewhere[key]}"
+    return f"unknown {place.owner}{did_you_mean(key, place.known, otherwise)}"
 
 
 def _missing(detail: Any, path: tuple[str | int, ...], place: Place) -> str:
@@ -175,9 +181,8 @@ def _missing(detail: Any, path: tuple[str | int, ...], place: Place) -> str:
     return f"missing; it is a required {place.owner}" if len(path) == 1 else f'missing; the table needs "{name}"'
 
 
-def _near(received: Any, names: Sequence[str]) -> str:
-    near = nearest(received, names) if isinstance(received, str) else None
-    return f'; did you mean "{near}"?' if near else ""
+def _hint(received: Any, names: Sequence[str]) -> str:
+    return did_you_mean(received, names) if isinstance(received, str) else ""
 
 
 def _meaning(path: Sequence[str | int], model: type[BaseModel]) -> str:
@@ -186,7 +191,7 @@ def _meaning(path: Sequence[str | int], model: type[BaseModel]) -> str:
 
 
 def _nested_fields(model: type[BaseModel], path: Sequence[str | int], values: Any) -> list[str]:
-    """The keys that the table at ``path`` may have."""
+    """Return the keys that the table at ``path`` may have."""
     models = [model]
     for part in path:
         values = values[part]
@@ -211,18 +216,18 @@ def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
 
 
 def syntax_problem(error: tomllib.TOMLDecodeError, text: str, file: Path | None) -> Problem:
-    """A syntax error with its line, the line's text and what mostly mends it."""
+    """Return a syntax error with its line, the line's text, and what most likely corrects it."""
     number = syntax_error_line(error, text)
     lines = text.replace("\r\n", "\n").split("\n")
     line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
     reason = re.sub(r" \(at (line \d+, column \d+|end of document)\)$", "", str(error))
     hint = ""
     if "\\" in line and '"' in line:
-        hint = r"; in double quotes \ must be doubled; a path can be written with / or in single quotes"
+        hint = r"; in double quotes, \ must be doubled; a path can be written with / or in single quotes"
     elif reason == "Invalid value" and re.search(r"=\s*[A-Za-z_./~]", line):
-        hint = "; strings stand in quotes"
+        hint = "; strings need quotes"
     elif reason == "Cannot overwrite a value":
-        reason, hint = "the key stands twice", "; remove one of the two"
+        reason, hint = "the key is given twice", "; remove one of the two"
     elif reason.startswith("Cannot declare"):
-        reason, hint = "the table stands twice", "; put all its keys into one"
+        reason, hint = "the table is given twice", "; put all its keys into one"
     return Problem("", f"not TOML: {reason}{f': {line}' if line else ''}{hint}", file, number)

@@ -1,4 +1,4 @@
-"""``--set key=value``: applied to a recipe's values and to its text, comments kept."""
+"""Apply ``--set key=value`` to a recipe's values and to its text, comments preserved."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tomlkit
 from tomlkit.items import InlineTable
 
 from tlkit.errors import Problem
+from tlkit.recipe.renamed import as_written
 from tlkit.recipe.source import KeyPath, parse_toml
 
 
@@ -20,13 +21,13 @@ def override(
     """Apply overrides in their order.
 
     Args:
-        values: of the recipe; changed in place.
-        text: its TOML text.
+        values: the recipe's values; they are changed in place.
+        text: the recipe's TOML text.
         overrides: ``key=value``; the value is TOML, or else a bare string.
-        problems: what is wrong with an override is added to it.
+        problems: the list that problems with the overrides are added to.
 
     Returns:
-        the text with the overrides applied, and each overridden key with the override as it was given.
+        the text with the overrides applied, and overridden key → the override as the user gave it.
     """
     if not overrides:
         return text, {}
@@ -43,18 +44,20 @@ def override(
         except tomllib.TOMLDecodeError as error:
             problems.append(Problem("--set", f'"{each}": the value is not TOML: {error}'))
             continue
-        stop = _put(values, parts, value)
-        if stop is None:
+        parts = as_written(parts, values)
+        obstacle = _put(values, parts, value)
+        if obstacle is None:
             _put(document, parts, value if len(parts) == 1 else _inline(value))
             overridden[parts] = each
         else:
-            problems.append(Problem("--set", f'"{each}": {stop}'))
+            problems.append(Problem("--set", f'"{each}": {obstacle}'))
     edited = tomlkit.dumps(document)
-    # tomlkit may write a table between dotted keys, where it takes in those behind it: rather lose the comments then.
-    return edited if _means(edited, values) else tomlkit.dumps(values), overridden
+    # tomlkit may write a table between dotted keys, so that it takes in the keys after it; then the comments are lost.
+    return edited if _has_values(edited, values) else tomlkit.dumps(values), overridden
 
 
-def _means(text: str, values: dict[str, Any]) -> bool:
+def _has_values(text: str, values: dict[str, Any]) -> bool:
+    """Return whether a TOML text has these values."""
     try:
         found = parse_toml(text)
     except tomllib.TOMLDecodeError:
@@ -63,7 +66,7 @@ def _means(text: str, values: dict[str, Any]) -> bool:
 
 
 def _inline(value: Any) -> Any:
-    """A table, also one in an array, as an inline table: it stays where its key stands."""
+    """Return tables, also those in arrays, as inline tables, which stay in the line of their key."""
     if isinstance(value, dict):
         table = tomlkit.inline_table()
         for key, item in value.items():
@@ -78,7 +81,7 @@ def _inline(value: Any) -> Any:
 
 
 def _parts(key: str) -> tuple[str, ...]:
-    """The parts of a dotted key; quotes protect dots as in TOML."""
+    """Return the parts of a dotted key, in which quotes protect dots as in TOML; empty parts where it is not valid."""
     if '"' in key or "'" in key:
         try:
             value: Any = parse_toml(f"{key} = 0")
@@ -93,6 +96,7 @@ def _parts(key: str) -> tuple[str, ...]:
 
 
 def _value(raw: str) -> Any:
+    """Return the value of an override: TOML, or else a bare string."""
     try:
         found = parse_toml(f"value = {raw}")
     except tomllib.TOMLDecodeError:
@@ -103,13 +107,13 @@ def _value(raw: str) -> Any:
 
 
 def _put(target: Any, parts: Sequence[str], value: Any) -> str | None:
-    """Set a value, in an array by its place; what stands in its way, None when nothing does."""
+    """Set a value, in an array by its index; return what is in the way, or None if the value was set."""
     inline = False
     for index, part in enumerate(parts[:-1]):
         place = _place(target, part)
         if place is None:
             if isinstance(target, list):
-                return _not_there(parts[:index], target)
+                return _no_such_item(parts[:index], target)
             place = part
             if type(target) is dict:
                 target[part] = {}
@@ -121,17 +125,18 @@ def _put(target: Any, parts: Sequence[str], value: Any) -> str | None:
             return f"{'.'.join(parts[: index + 1])} is a value, not a table"
     place = _place(target, parts[-1])
     if isinstance(target, list) and place is None:
-        return _not_there(parts[:-1], target)
+        return _no_such_item(parts[:-1], target)
     target[parts[-1] if place is None else place] = value
     return None
 
 
 def _place(target: Any, part: str) -> str | int | None:
+    """Return the key or index that a part of a key means in a table or array; None if there is none."""
     if isinstance(target, list):
         return int(part) if part.isdecimal() and int(part) < len(target) else None
     return part if part in target else None
 
 
-def _not_there(parts: Sequence[str], target: list[Any]) -> str:
+def _no_such_item(parts: Sequence[str], target: list[Any]) -> str:
     path = ".".join(parts)
-    return f"{path} is an array of {len(target)}; expected its place, as in {path}.0"
+    return f"{path} is an array of {len(target)} items; expected an index, as in {path}.0"

@@ -1,4 +1,4 @@
-"""A recipe's text as the run folder keeps it: usable from any working directory."""
+"""Make a recipe's text independent of the working directory, for the run folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tlkit.recipe.schema import Recipe
 
 
 def portable_text(recipe: Recipe) -> str:
-    """The recipe's TOML text, overrides applied and comments kept, with its paths made absolute."""
-    document: Any = tomlkit.parse(recipe.text)  # tomlkit's types change from version to version
+    """Return the recipe's TOML text with absolute paths, overrides applied and comments preserved."""
+    document: Any = tomlkit.parse(recipe.text)  # tomlkit's types differ between its versions
     tables: list[tuple[Any, Options]] = [(document.get("input", {}), recipe.input)]
     tables.append((document.get("train", {}), recipe.train))
     for name in ("data", "backbone", "head", "schedule"):

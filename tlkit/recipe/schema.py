@@ -1,4 +1,4 @@
-"""The tables of a recipe that belong to the core, and the checked recipe."""
+"""The tables of a recipe that the core defines, and the validated recipe."""
 
 from __future__ import annotations
 
@@ -23,84 +23,108 @@ from tlkit.contracts import (
     named,
     tuples,
 )
+from tlkit.recipe.check_table import CheckTable
 
 R = TypeVar("R", bound=Record, covariant=True)
-
-PLUGIN_TABLES: Mapping[str, type] = {
-    "data": Dataset,
-    "backbone": Backbone,
-    "head": Head,
-    "augment": Augmentation,
-    "schedule": Schedule,
-}
-"""Recipe table → the kind of record that its ``name`` selects."""
 
 
 def _square(value: Any) -> Any:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else tuples(value)
 
 
-Pixels = Annotated[int, Field(ge=8, le=8192)]
+_Pixels = Annotated[int, Field(ge=8, le=8192)]
 
 
-def _part(value: int | float) -> int | float:
+def _check_split_size(value: int | float) -> int | float:
     if not (0 <= value < 1 or (isinstance(value, int) and value >= 1)):
         raise ValueError("expected a share of at least 0 and less than 1, or a whole number of images")
     return value or 0.0
 
 
-Part = Annotated[
+SplitSize = Annotated[
     int | float,
-    AfterValidator(_part),
+    AfterValidator(_check_split_size),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1}]}
     ),
 ]
-"""A share of the images, or a whole number of them, as scikit-learn's ``test_size``."""
+"""A share of the images, or a number of images, like scikit-learn's ``test_size``."""
+
+
+class TopKeys(Options):
+    """The keys above all tables."""
+
+    name: str = Field(
+        description="name of the recipe, of letters, digits, dots, dashes and underscores; its runs go to the folders "
+        "runs/<name>-1, runs/<name>-2 and so on",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+    )
+    task: Task = Field(
+        description='"classification": find the class, or classes, of an image; "segmentation": find the class of each '
+        "of its pixels"
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="seed of all random draws: the split, initial weights, shuffling, augmentation"
+    )
 
 
 class InputTable(Options):
-    """``[input]``: how images become batches, and which of them train."""
+    """``[input]``: how images become batches, and how they are split."""
 
     image_size: Annotated[
-        tuple[Pixels, Pixels], BeforeValidator(_square, json_schema_input_type=int | tuple[int, int])
-    ] = Field((224, 224), description="height and width in pixels, or one number for both")
+        tuple[_Pixels, _Pixels], BeforeValidator(_square, json_schema_input_type=int | tuple[int, int])
+    ] = Field(
+        (224, 224),
+        description="height and width of the model's input in pixels, or one number for both; all images are brought "
+        "to this size",
+    )
     resize: Literal["stretch", "crop", "pad"] = Field(
         "stretch",
-        description="stretch: to the size; crop: the shorter side to the size, then the middle; "
-        "pad: the longer side to the size, then black borders (ignored in masks)",
+        description="how an image is brought to image_size; stretch: scale height and width independently; crop: scale "
+        "the shorter side and cut out the middle; pad: scale the longer side and add black borders (masks are ignored "
+        "there)",
     )
-    batch_size: int = Field(32, ge=1, description="images a training step")
+    batch_size: int = Field(32, ge=1, description="number of images per training step")
     normalize: Literal["none", "center", "standardize"] = Field(
         "none",
-        description="by the training images' mean and standard deviation of each channel, kept in the model; center: "
-        "(x - mean) / 127.5; standardize: (x - mean) / std; for backbones from scratch, instead of their own scaling",
+        description="scale each channel by the mean and standard deviation of the training images, which are saved in "
+        "the model; center: (x - mean) / 127.5; standardize: (x - mean) / std; none: the scaling that the backbone "
+        "brings; center and standardize are for backbones without a scaling of their own, such as those from scratch",
     )
-    validation: Part = Field(
+    validation: SplitSize = Field(
         0.2,
-        description="share of the images that are not test images, or how many (a whole number; with groups, the "
-        "nearest that whole groups give)",
+        description="size of the validation split: a share of the images that are not test images, or a number of "
+        "images (1 or more; with groups, as near as whole groups allow); 0: no validation; ignored if the data set "
+        "has a validation split of its own",
     )
-    test: Part = Field(
+    test: SplitSize = Field(
         0.0,
-        description="share of all images, or how many, as validation; not used where the data set has a test split of "
-        "its own",
+        description="size of the test split: a share of all images, or a number of images, as for validation; ignored "
+        "if the data set has a test split of its own",
     )
     group_pattern: str | None = Field(
         None,
-        description="regular expression on the sample's key; what its first group matches names the sample's group, "
-        "and a group stays on one side of a split",
+        description="regular expression that is searched in each sample's key, the path of its file below the data "
+        "set's folder; its first parenthesised group gives the name of the sample's group, such as a patient, and "
+        "all samples of a group get the same split; default: the groups that the data set gives, if any",
     )
-    samples: Path | None = Field(None, description="a samples.csv of an earlier run: its splits are used again")
+    samples: Path | None = Field(
+        None,
+        description="path of the samples.csv of an earlier run; its split is used again, and validation and test are "
+        "ignored",
+    )
     max_bad_share: float = Field(
-        0.05, ge=0, le=1, description="share of files that may be undecodable before the run stops"
+        0.05,
+        ge=0,
+        le=1,
+        description="largest share of the files that may be damaged or unusable; with more, the run stops",
     )
     max_pixels: int = Field(
         178_956_970,
         ge=1,
         le=2 * 178_956_970,
-        description="an image whose header has more pixels is not decoded; three bytes each are needed, and more for "
-        "some formats; the default and the greatest value are Pillow's limits for a decompression bomb",
+        description="largest number of pixels of an image that is decoded, by its header; decoding takes 3 bytes per "
+        "pixel, and more for some formats; the default and the maximum are Pillow's limits for decompression bombs",
     )
 
     @field_validator("group_pattern")
@@ -116,145 +140,117 @@ class InputTable(Options):
         return value
 
 
-Fate = Literal["error", "skip"]
-FolderFate = Literal["error", "keep"]
-CheckAction = Literal["error", "skip", "keep"]
-
-
-class CheckTable(Options):
-    """``[check]``: what happens where something is found in the files, before the first step.
-
-    ``error`` stops the run with the list; ``skip`` sets the files aside, which ``samples.csv`` writes down; ``keep``
-    uses them and tells.
-    """
-
-    before_run: bool = Field(
-        True, description="whether tlkit run checks the files first; what is known of unchanged files is not read again"
-    )
-    bad_name: Fate = Field("skip", description="files whose names, or whose folders' names, are not in UTF-8")
-    unreadable: Fate = Field("skip", description="files without permission to read, or with an error of the disk")
-    empty: Fate = Field("skip", description="files of no bytes")
-    not_image: Fate = Field("skip", description="files that are no image by their content, or of another format")
-    undecodable: Fate = Field("skip", description="damaged images")
-    truncated: Fate = Field("skip", description="images that end too soon")
-    huge: Fate = Field("skip", description="images of more pixels than input.max_pixels, by their header")
-    nan: CheckAction = Field(
-        "skip", description="images of floating point with NaN or infinite values; kept, they are 0"
-    )
-    constant: CheckAction = Field("keep", description="images of one colour")
-    tiny: CheckAction = Field("keep", description="images with fewer pixels a side than tiny_side")
-    odd_mode: CheckAction = Field("keep", description="CMYK, 16 bits, palette, floating point, alpha: converted to RGB")
-    animated: CheckAction = Field("keep", description="animations and files of several pages: the first is used")
-    lying_extension: CheckAction = Field("keep", description="files whose suffix names another format than they have")
-    mask_missing: Fate = Field("skip", description="images without a mask, and masks without an image")
-    mask_size: Fate = Field("skip", description="masks of another size than their images")
-    mask_values: Fate = Field("skip", description="masks with values that the table of the data set lacks")
-    mask_empty: CheckAction = Field("keep", description="masks of one class only, or in which every pixel is ignored")
-    duplicate: CheckAction = Field(
-        "keep", description="the same picture several times in one class and split; skip leaves the first of them"
-    )
-    conflict: CheckAction = Field(
-        "keep",
-        description="the same picture in several classes, or with different masks; skip sets all of them aside, for "
-        "any may be wrong",
-    )
-    leak: CheckAction = Field(
-        "keep",
-        description="the same picture in several splits; skip leaves it in the test split, else in validation",
-    )
-    linked_folder: CheckAction = Field("error", description="a folder that is a link to another folder of the data set")
-    link_cycle: CheckAction = Field("skip", description="a folder that is a link to one above it")
-    junk: FolderFate = Field("keep", description="what operating systems and editors leave behind; it is never used")
-    unused: FolderFate = Field("keep", description="other files and folders that the data set does not use")
-    empty_folder: FolderFate = Field("keep", description="folders without a usable image; such a class is left out")
-    too_few: FolderFate = Field("keep", description="classes with too few images for each split to have one")
-    imbalance: FolderFate = Field("keep", description="classes that differ by more than imbalance_ratio")
-    tiny_side: int = Field(8, ge=1, description="pixels a side below which an image is tiny")
-    imbalance_ratio: float = Field(10.0, ge=1, description="images of the greatest class over those of the smallest")
-    near: int = Field(
-        24,
-        ge=0,
-        le=32,
-        description="of the 256 bits of the perceptual hash, how many may differ between files of the same picture; "
-        "copies of other size and quality differ by up to 18, other pictures by 68 and more",
-    )
-    group_duplicates: bool = Field(
-        True, description="whether files of the same picture stay on one side when tlkit makes the split"
-    )
-
-
 class Loss(Options):
-    """A Keras loss by name; further keys are its arguments."""
+    """A Keras loss by name; the other keys are its arguments."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    name: str = Field(description='such as "categorical_focal_crossentropy", as keras.losses.get takes it')
+    name: str = Field(description='name of the loss as in keras.losses.get, such as "categorical_focal_crossentropy"')
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The further keys: keyword arguments of the Keras class."""
+        """The other keys, keyword arguments of the Keras class."""
         return dict(self.model_extra or {})
 
 
 class TrainTable(Options):
-    """``[train]``: what holds for all phases."""
+    """``[train]``: settings that hold for all phases of the schedule."""
 
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        "float32", description="of the computation; variables and logits stay float32"
+        "float32",
+        description="number format of the computation; the mixed formats are faster where the processor supports them; "
+        "variables and logits stay float32",
     )
     monitor: str = Field(
         "auto",
-        description="what early stop, best weights and plateau look at, a column of metrics.csv; "
-        'auto: "val_loss" for classification (of few images, accuracy is mostly noise), "val_mean_iou" for '
+        description="the column of metrics.csv that decides about early stopping, the best weights and the plateau "
+        'curve; auto: "val_loss" for classification (on few images accuracy is mostly noise), "val_mean_iou" for '
         'segmentation, "loss" without validation images',
     )
-    mode: Literal["auto", "min", "max"] = Field("auto", description="whether less or more is better; auto: by the name")
+    mode: Literal["auto", "min", "max"] = Field(
+        "auto",
+        description="whether smaller (min) or larger (max) values of monitor are better; auto: by its name, smaller "
+        "for losses and errors, larger for accuracies and scores",
+    )
     early_stop: AnyEarlyStop | None = Field(
-        None, description="a patience in epochs, or a table with patience and min_delta; none: never"
+        None,
+        description="a patience in epochs, or a table with patience and min_delta: a phase ends early after this many "
+        "epochs without an improvement of monitor; a schedule may set its own; default: no early stopping",
     )
     restore_best: bool = Field(
-        True, description="end each phase with the best weights: of an epoch, or those that it began with"
+        True,
+        description="end each phase with the weights of its best epoch by monitor, or with those that it started from "
+        "if no epoch improved on them; false: with the weights of its last epoch",
     )
     cache: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="whether what a frozen backbone makes of the images is kept, on disk, instead of computed in every "
-        "epoch; auto: where a short trial shows that it pays",
+        description="cache the features that a frozen backbone computes, instead of computing them in every epoch; "
+        "auto: if it saves time; on: whenever there is room; off: never, and don't cache decoded images either",
     )
     views: int = Field(
         4,
         ge=1,
         le=1000,
-        description="how many augmented passes of the images are kept; epoch e takes pass e mod this number",
+        description="number of augmented passes over the training images whose features are cached; epoch e takes pass "
+        "e mod views, so more passes mean more variety, time and disk space",
     )
-    cache_budget: float = Field(10.0, gt=0, description="gigabytes that kept features may take")
+    cache_budget: float = Field(
+        10.0, gt=0, description="largest size in gigabytes (10^9 bytes) of the cached features of a phase"
+    )
     checkpoint_minutes: float = Field(
         5.0,
         gt=0,
-        description="a run that was stopped goes on from its last checkpoint, which is at most so old; one is also "
-        "written at the end of an epoch, unless writing took more than a fiftieth of the time since the last",
+        description="minutes between checkpoints, from which tlkit resume continues an interrupted run; there is also "
+        "one after each epoch, but never so many that writing them takes more than a fiftieth of the time",
     )
     checkpoint_steps: int | None = Field(
-        None, ge=1, description="write a checkpoint after so many steps and each epoch, however long that takes"
+        None,
+        ge=1,
+        description="number of training steps between checkpoints, instead of checkpoint_minutes; there is also one "
+        "after each epoch, however long writing takes; default: by time",
     )
     ema: float | None = Field(
         None,
         gt=0,
         lt=1,
         description="momentum of an exponential moving average of the weights, such as 0.999; validation, the best "
-        "weights and the end of each phase are then of the average; none: no averaging",
+        "weights and the weights at the end of each phase are those of the average; default: no averaging",
     )
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = Field(
-        "none", description='"none", "balanced" (inverse frequency), or a table of class name = weight'
+        "none",
+        description="weight of each class in the loss; balanced: inversely proportional to the number of its training "
+        "images or pixels; or a table of class name = weight, 1 for classes that it does not name",
     )
     loss: Annotated[Loss, BeforeValidator(named, json_schema_input_type=str | Loss)] | None = Field(
-        None, description="a Keras loss by name or as a table; none: the cross-entropy that fits the labels"
+        None,
+        description="a Keras loss by name, or a table with its name and arguments; default: the cross-entropy that "
+        "fits the labels",
     )
-    metrics: tuple[str, ...] = Field((), description="further Keras metrics by name, a column each in metrics.csv")
+    metrics: tuple[str, ...] = Field(
+        (),
+        description="names of Keras metrics to compute besides the standard ones; each gets a column in metrics.csv",
+    )
+
+
+PLUGIN_TABLES: Mapping[str, type] = {
+    "data": Dataset,
+    "backbone": Backbone,
+    "head": Head,
+    "augment": Augmentation,
+    "schedule": Schedule,
+}
+"""Recipe table → the kind of record that its ``name`` selects."""
+
+CORE_TABLES: Mapping[str, type[Options]] = {"input": InputTable, "train": TrainTable, "check": CheckTable}
+"""Recipe table → its keys."""
+
+TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train")
+OPTIONAL_TABLES = ("input", "check", "augment", "train")
 
 
 @dataclass(frozen=True)
 class Selection(Generic[R]):
-    """A record and its typed options, as a plugin table of a recipe selects them."""
+    """A record that a table of a recipe selects, and its typed options."""
 
     record: R
     options: Any
@@ -262,13 +258,13 @@ class Selection(Generic[R]):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe that was found valid.
+    """A valid recipe.
 
     Args:
-        file: where it was read from, None for one given as a mapping.
-        values: the recipe as nested plain values (what JSON can hold), with all defaults filled in.
-        text: its TOML text with the overrides applied, comments kept.
-        augment: the policies in their order; one in a table ``[augment]``, several in an array ``[[augment]]``.
+        augment: the policies in the order in which they are applied.
+        file: the file that it was read from; None for a recipe from a text.
+        values: the recipe as nested plain values, as JSON has them, with all defaults filled in.
+        text: its TOML text with the overrides applied and its comments preserved.
     """
 
     name: str

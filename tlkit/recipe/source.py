@@ -1,4 +1,4 @@
-"""From the text of a TOML file to the line of each of its keys, without a grammar of our own."""
+"""Parse TOML, and find the line of each key without a grammar of our own."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ from typing import Any
 
 KeyPath = tuple[str | int, ...]
 
-_MOST_DEPTH = 50
+_MAX_DEPTH = 50
+_TOO_DEEP = f"tables and arrays are nested more than {_MAX_DEPTH} deep"
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The values of a TOML document.
+    """Return the values of a TOML document.
 
     Raises:
-        tomllib.TOMLDecodeError: it is none, or its tables and arrays are nested deeper than any recipe's.
+        tomllib.TOMLDecodeError: it is not TOML, or its tables and arrays are nested deeper than any recipe's.
     """
     try:
         values = tomllib.loads(text)
     except RecursionError as error:
         raise tomllib.TOMLDecodeError(_TOO_DEEP) from error
     level: list[Any] = [values]
-    for _ in range(_MOST_DEPTH):
+    for _ in range(_MAX_DEPTH):
         level = [inner for each in level for inner in _inside(each)]
         if not level:
             return values
     raise tomllib.TOMLDecodeError(_TOO_DEEP)
-
-
-_TOO_DEEP = f"tables and arrays are nested more than {_MOST_DEPTH} deep"
 
 
 def _inside(value: Any) -> Iterator[Any]:
@@ -39,13 +37,14 @@ def _inside(value: Any) -> Iterator[Any]:
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """The 1-based line on which each key, table and array item begins.
+    """Return the 1-based line on which each key, table and array item begins.
 
-    Growing prefixes of the text are parsed; what is new in a prefix began after the last one that parsed. That holds
-    for inline tables, multi-line strings, arrays of tables and dotted keys alike. Quadratic: call it on errors only.
+    Growing prefixes of the text are parsed: a key that is new in a prefix begins after the last prefix that parsed.
+    This works for inline tables, multi-line strings, arrays of tables and dotted keys. The time is quadratic, so call
+    it only for errors.
 
     Args:
-        text: a TOML document; beyond its first syntax error nothing is found.
+        text: a TOML document; keys after its first syntax error are not found.
     """
     lines = text.replace("\r\n", "\n").split("\n")  # str.splitlines would also split at form feeds and the like
     found: dict[KeyPath, int] = {}
@@ -81,6 +80,6 @@ def _paths(value: Any, prefix: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 def syntax_error_line(error: tomllib.TOMLDecodeError, text: str) -> int:
-    """The 1-based line of a syntax error; tomllib tells it in its message only before Python 3.14."""
+    """Return the 1-based line of a syntax error, which tomllib names unless it is the last."""
     match = re.search(r"at line (\d+)", str(error))
     return int(match[1]) if match else len(text.splitlines())

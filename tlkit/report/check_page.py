@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from tlkit.data.checks.findings import KINDS, UNUSED, Finding, Report
+from tlkit.data.checks.findings import KINDS, NEVER_USED, Finding, Report
 from tlkit.data.images.decode import decode_to_size
 from tlkit.errors import DataError
 from tlkit.report.render import embedded, render_page
@@ -76,7 +76,7 @@ def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, st
         "title": title,
         "advice": advice,
         "level": level,
-        "word": "not used" if kind in UNUSED and level != "error" else _WORDS[level],
+        "word": "not used" if kind in NEVER_USED and level != "error" else _WORDS[level],
         "count": len(found),
         "shown": shown if pictured else [],
         "rows": found[len(shown) if pictured else 0 : _LISTED],

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tlkit.errors import RecipeError, RunError
 from tlkit.recipe.messages import show
 from tlkit.recipe.monitor import Monitor, choose_monitor
+from tlkit.recipe.renamed import with_current_names
 from tlkit.recipe.schema import TrainTable
 from tlkit.recipe.source import parse_toml
 from tlkit.runs.folder import RunFolder
@@ -115,12 +116,12 @@ def _settings(folder: RunFolder) -> Mapping[str, Any] | None:
         return None
     environment = folder.read_json(folder.environment)
     settings = environment.get("settings") if isinstance(environment, dict) else None
-    return settings if isinstance(settings, dict) else None
+    return with_current_names(settings) if isinstance(settings, dict) else None
 
 
 def _recipe(folder: RunFolder) -> Mapping[str, Any]:
     try:
-        return parse_toml(folder.recipe_text())
+        return with_current_names(parse_toml(folder.recipe_text()))
     except tomllib.TOMLDecodeError as error:
         raise RunError(f"{folder.recipe}: not TOML ({error}); the file is damaged") from error
 

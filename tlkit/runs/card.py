@@ -1,4 +1,4 @@
-"""``model.json``: what a user of ``model.keras`` must know."""
+"""The model card, ``model.json``: what a user of ``model.keras`` must know."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from tlkit.contracts import IGNORE, LabelKind, Task
 
 FORMAT: Literal[1] = 1
 
-
 _Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class Part(BaseModel):
-    """A plugin's part in a model: its name in the recipe and its options with all defaults."""
+    """The backbone or head of a model.
+
+    Args:
+        name: its name in the recipe.
+        options: its options, with all defaults.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,16 +29,22 @@ class Part(BaseModel):
 
 
 class Card(BaseModel):
-    """``model.json``: what one must know to use ``model.keras``.
+    """The content of ``model.json``.
 
     Args:
-        format: version of this file's layout.
-        tlkit: version that wrote it.
-        classes: class names in the order of the logits.
-        label_kind: single (softmax), binary (one logit, sigmoid, of class 1), multi (a sigmoid each).
+        format: the version of the file's layout.
+        tlkit: the version of tlkit that wrote it.
+        name: the recipe's name.
+        task: the recipe's task.
+        classes: the class names in the order of the logits.
+        label_kind: "single": softmax over the logits; "binary": one logit, whose sigmoid is the probability of class 1;
+            "multi": one sigmoid per logit.
         image_size: (height, width) of the model's input in pixels.
-        resize: how images come to that size.
-        colors: (red, green, blue) of each class in pictures and palettes.
+        resize: how images are brought to that size.
+        colors: (red, green, blue) of each class in pictures and palettes, 0-255.
+        preprocessing: what the model expects as input, in words.
+        backbone: the backbone.
+        head: the head.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -56,11 +66,11 @@ class Card(BaseModel):
     def _classes_fit(self) -> Self:
         if len(set(self.classes)) < len(self.classes):
             name = next(name for name, count in Counter(self.classes).items() if count > 1)
-            raise ValueError(f"classes: {name!r} stands there twice")
+            raise ValueError(f"classes: {name!r} is listed twice")
         if len(self.colors) != len(self.classes):
-            raise ValueError(f"colors: expected one a class, {len(self.classes)}, received {len(self.colors)}")
+            raise ValueError(f"colors: expected one per class, {len(self.classes)}, received {len(self.colors)}")
         if self.task == "classification" and self.label_kind == "binary" and len(self.classes) != 2:
-            raise ValueError(f'label_kind: "binary" has 2 classes, received {len(self.classes)}')
+            raise ValueError(f'label_kind: "binary" needs 2 classes, received {len(self.classes)}')
         if self.task == "segmentation" and (self.label_kind != "single" or len(self.classes) > IGNORE):
-            raise ValueError(f'a segmentation has label_kind "single" and at most {IGNORE} classes')
+            raise ValueError(f'task: "segmentation" needs label_kind "single" and at most {IGNORE} classes')
         return self

@@ -1,4 +1,4 @@
-"""The plugins that a run's parts come from: written down when it is run, and named where one is missing."""
+"""The plugins that a run uses: recorded in its folder, and named in messages if they are missing later."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _Version = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9.!+_\-]+$")
 
 
 class RunPart(BaseModel):
-    """A part of a run and the plugin that it comes from; read from ``environment.json``, whoever wrote it.
+    """A part of a run and the plugin that provides it, as in ``environment.json``, which may be someone else's.
 
     Args:
-        kind: ``head`` and so on.
-        name: in the recipe.
-        plugin: the entry point's name, or the file's.
-        distribution: what to install; None for a single file.
-        version: of the distribution.
+        kind: the kind of the part, such as ``head``.
+        name: its name in the recipe.
+        plugin: the name of the plugin's entry point or file.
+        distribution: the package to install; None for a plugin that is a single file.
+        version: the version of the package.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,7 @@ _PARTS = TypeAdapter(Annotated[list[RunPart], Field(max_length=1000)])
 
 
 def parts_of(recipe: Recipe, registry: Registry) -> list[RunPart]:
-    """The parts that a recipe selects."""
+    """Return the parts that a recipe selects."""
     selected: list[Selection[Any]] = [recipe.data, recipe.backbone, recipe.head, *recipe.augment, recipe.schedule]
     parts = []
     for selection in selected:
@@ -62,9 +62,9 @@ def parts_of(recipe: Recipe, registry: Registry) -> list[RunPart]:
 
 
 def missing_plugins(folder: RunFolder) -> list[str]:
-    """A sentence for each part of a run whose plugin is not installed here, or may have to be given.
+    """Return a sentence for each part of a run whose plugin is missing or has another version here.
 
-    Nothing is raised for a run that doesn't tell: this is only asked when something is wrong already.
+    A run folder that doesn't say which plugins it used gives none: this is for messages about another error.
     """
     try:
         environment = folder.read_json(folder.environment)
@@ -75,28 +75,32 @@ def missing_plugins(folder: RunFolder) -> list[str]:
 
 
 def _missing(part: RunPart) -> str:
-    what = f'the {part.kind} "{part.name}" of this run is '
+    start = f'the {part.kind} "{part.name}" of this run comes from '
     if part.distribution is None:
-        return f"{what}of the plugin file {part.plugin}: give that file with --plugin, if you trust it"
+        return f"{start}the plugin file {part.plugin}: give that file with --plugin, if you trust it"
     try:
-        here = version(part.distribution)
+        installed = version(part.distribution)
     except PackageNotFoundError:
         return (
-            f"{what}of {part.distribution} {part.version}, which is not installed: "
+            f"{start}{part.distribution} {part.version}, which is not installed: "
             f"pip install {part.distribution}=={part.version}, if you trust it"
         )
-    if here != part.version:
-        return f"{what}of {part.distribution} {part.version}; here is {here}"
+    if installed != part.version:
+        return f"{start}{part.distribution} {part.version}; the installed version is {installed}"
     return ""
 
 
 def load_run_recipe(folder: RunFolder, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a run folder.
+    """Read the recipe of a run folder.
+
+    Args:
+        folder: the run folder.
+        registry: the plugins that its tables may name.
+        overrides: ``key=value`` as ``--set`` takes them.
 
     Raises:
-        RecipeError: it is not valid here; the message names the plugins that the run was made with and that are
-            missing.
-        RunError: there are links in the folder, or the recipe is no text.
+        RecipeError: the recipe is not valid here; the message also names missing plugins that the run used.
+        RunError: the folder contains links, or the recipe is not UTF-8 text.
     """
     folder.refuse_links()
     try:

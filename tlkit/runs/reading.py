@@ -1,4 +1,4 @@
-"""Read files of a run folder that anyone may have made: no links, bounded sizes."""
+"""Read files of a run folder that may be someone else's: no links, limited sizes."""
 
 from __future__ import annotations
 
@@ -10,66 +10,63 @@ from pathlib import Path
 from tlkit.errors import RunError
 
 MAX_BYTES = 64_000_000
-"""Of a file of a run folder that is read whole."""
-
-
+"""Largest size of a file that is read whole."""
 MAX_TABLE_BYTES = 500_000_000
-"""Of its tables with a line for each image."""
-
-
+"""Largest size of a table with a row per image."""
 MAX_SHORT_TABLE_BYTES = 16_000_000
-"""Of its tables with a line for each epoch, or for each variable in each phase."""
-
-
+"""Largest size of a table with a row per epoch, or per variable and phase."""
 MAX_COLUMNS = 1000
-
-
 _MIN_BYTES_PER_ROW = 100
-"""A table has at most one row for so many of the bytes that it may have: short rows take far more memory than bytes."""
+"""A table may have one row per this many of its allowed bytes: short rows take far more memory than bytes."""
 
 
-def read_run_file(path: Path, most: int = MAX_BYTES) -> bytes:
-    """What is in a file of a run folder itself, whoever made the folder.
+def read_run_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a run-folder file; refuse links and oversized files.
 
     Args:
-        path: of the file.
-        most: bytes that it may have.
+        path: the file to read.
+        max_bytes: its largest allowed size.
 
     Raises:
-        RunError: it is a link, a device or a pipe, or larger.
-        OSError: it can't be read.
+        RunError: the path is a link, a device or a pipe, or the file is too large.
+        OSError: the file can't be read.
     """
     if path.is_symlink():
-        raise RunError(f"{path}: is a link; only files of the run folder itself are read")
+        raise RunError(f"{path}: is a link; tlkit only reads files in the run folder itself")
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise RunError(f"{path}: is no file; expected one that tlkit wrote")
-    if status.st_size > most:
-        raise RunError(f"{path}: has {status.st_size} bytes; expected at most {most}; it is no file of tlkit's")
+        raise RunError(f"{path}: is not a file; expected one that tlkit wrote")
+    if status.st_size > max_bytes:
+        raise RunError(
+            f"{path}: has {status.st_size} bytes; expected at most {max_bytes}; tlkit did not write this file"
+        )
     return path.read_bytes()
 
 
-def read_run_table(path: Path, most: int = MAX_TABLE_BYTES) -> list[dict[str, str]]:
-    """The rows of a CSV file of a run folder itself; as ``read_run_file``.
+def read_run_table(path: Path, max_bytes: int = MAX_TABLE_BYTES) -> list[dict[str, str]]:
+    """Read the rows of a run-folder CSV file; refuse links and oversized files.
 
     Args:
-        path: of the file.
-        most: bytes that it may have.
+        path: the file to read.
+        max_bytes: its largest allowed size.
+
+    Returns:
+        column → text, for each row.
 
     Raises:
-        RunError: as ``read_run_file``, or it is not a CSV file in UTF-8 with as many values in each row as columns.
-        OSError: it can't be read.
+        RunError: ``read_run_file`` refuses the file, or it is not a CSV file in UTF-8 with one value per column.
+        OSError: the file can't be read.
     """
     try:
-        reader = csv.reader(io.StringIO(read_run_file(path, most).decode("utf-8"), newline=""))
+        reader = csv.reader(io.StringIO(read_run_file(path, max_bytes).decode("utf-8"), newline=""))
         rows = (row for row in reader if row)
         columns = next(rows, [])
         if len(columns) > MAX_COLUMNS:
             raise RunError(f"{path}: has {len(columns)} columns; expected at most {MAX_COLUMNS}")
         found: list[dict[str, str]] = []
         for row in rows:
-            if len(found) >= most // _MIN_BYTES_PER_ROW:
-                raise RunError(f"{path}: has more than {len(found)} rows; it is no file of tlkit's")
+            if len(found) >= max_bytes // _MIN_BYTES_PER_ROW:
+                raise RunError(f"{path}: has more than {len(found)} rows; tlkit did not write this file")
             if len(row) != len(columns):
                 line = f"{path}:{reader.line_num}"
                 raise RunError(f"{line}: expected {len(columns)} values, received {len(row)}; the file is damaged")

@@ -1,4 +1,4 @@
-"""The folder of what is kept for later runs: decoded images, features of frozen backbones, checks; and its limit."""
+"""The folder of what is cached for later runs: decoded images, features of frozen backbones, checks; and its limit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import DataError
+from tlkit.system.disk import write_atomically
 
 ABOUT = "about.txt"
+"""The file of a cached folder that says what is in it; it is written last, so a folder without it is unfinished."""
 DEFAULT_LIMIT = 20e9
+"""Bytes."""
 
 _IMAGES, _FEATURES, _CHECKS = "images", "features", "checks"
 _LIMIT = "limit.txt"
@@ -20,13 +23,13 @@ _LIMIT = "limit.txt"
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """Images that were decoded in one run, or features of one set of images.
+    """A cached folder: images decoded in one run, features of one set of images, or the results of checks.
 
     Args:
-        folder: of their shards.
-        about: what they are of.
-        size: in bytes.
-        used: when they were last used, seconds since 1970.
+        folder: the folder.
+        about: what it contains.
+        size: its size in bytes.
+        used: when it was last used, in seconds since 1970.
     """
 
     folder: Path
@@ -36,7 +39,7 @@ class CacheEntry:
 
 
 def cache_folder() -> Path:
-    """``$TLKIT_CACHE``, by default the user's cache folder."""
+    """Return the cache folder: ``$TLKIT_CACHE``, by default in the user's cache folder."""
     from platformdirs import user_cache_path
 
     root = os.environ.get("TLKIT_CACHE")
@@ -44,32 +47,32 @@ def cache_folder() -> Path:
 
 
 def features_folder() -> Path:
-    """Where features are kept, a folder for each set."""
+    """Return the folder of cached features; it has one folder per set of images."""
     return cache_folder() / _FEATURES
 
 
 def images_folder() -> Path:
-    """Where decoded images are kept, a folder for each run that decoded some."""
+    """Return the folder of decoded images; it has one folder per run that decoded some."""
     return cache_folder() / _IMAGES
 
 
 def checks_folder() -> Path:
-    """Where what was found in files is kept, in a folder."""
+    """Return the folder of the results of checks; they are in one folder of it."""
     return cache_folder() / _CHECKS
 
 
 def cache_entries() -> list[CacheEntry]:
-    """All that is kept, the least recently used first."""
+    """Return all cached folders, the least recently used first."""
     found = []
     for root in (features_folder(), images_folder(), checks_folder()):
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             if folder.is_dir() and not folder.name.startswith("."):
                 with suppress(FileNotFoundError):
-                    found.append(_kept(folder))
+                    found.append(_entry(folder))
     return sorted(found, key=lambda each: each.used)
 
 
-def _kept(folder: Path) -> CacheEntry:
+def _entry(folder: Path) -> CacheEntry:
     size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
     about = folder / ABOUT
     text = about.read_text(encoding="utf-8").strip() if about.is_file() else "unfinished"
@@ -77,27 +80,27 @@ def _kept(folder: Path) -> CacheEntry:
 
 
 def mark_used(folder: Path) -> None:
-    """Note that a folder was used just now: the least recently used go first when room is needed."""
+    """Record that a cached folder was used just now; the least recently used ones are removed first."""
     with suppress(OSError):
         os.utime(folder)
 
 
 def make_room(size: int) -> None:
-    """Remove the least recently used until ``size`` more bytes are within the limit."""
-    kept = cache_entries()
-    total, most = sum(each.size for each in kept), limit()
-    for each in kept:
-        if total + size <= most:
+    """Remove the least recently used folders until ``size`` more bytes are within the limit."""
+    entries = cache_entries()
+    total, allowed = sum(each.size for each in entries), limit()
+    for each in entries:
+        if total + size <= allowed:
             return
         shutil.rmtree(each.folder, ignore_errors=True)
         total -= each.size
 
 
 def limit() -> float:
-    """How many bytes all that is kept may take together; see ``set_limit``.
+    """Return how many bytes all cached folders may take together; see ``set_limit``.
 
     Raises:
-        DataError: the file that says it has something else in it.
+        DataError: the file with the limit is damaged.
     """
     file = cache_folder() / _LIMIT
     try:
@@ -109,18 +112,16 @@ def limit() -> float:
     except ValueError:
         value = math.nan
     if not value >= 0:
-        raise DataError(f"{file}: expected gigabytes, 0 or more, received {text!r}; tlkit cache limit GB writes it")
+        raise DataError(f"{file}: expected gigabytes, 0 or more, received {text!r}; tlkit cache limit GB rewrites it")
     return value * 1e9
 
 
 def set_limit(gigabytes: float) -> None:
-    """Say how many gigabytes all that is kept may take together, and remove what is over that.
+    """Set how many gigabytes all cached folders may take together, and remove what exceeds that.
 
     Raises:
-        DataError: it can't be written down.
+        DataError: the limit can't be written.
     """
-    from tlkit.system.disk import write_atomically
-
     file = cache_folder() / _LIMIT
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -131,18 +132,18 @@ def set_limit(gigabytes: float) -> None:
 
 
 def clear() -> tuple[int, int]:
-    """Remove all that is kept.
+    """Remove all cached folders.
 
     Returns:
-        how many folders, and how many bytes.
+        the number of folders that were removed, and their size in bytes.
 
     Raises:
         DataError: a folder can't be removed.
     """
-    kept = cache_entries()
-    for each in kept:
+    entries = cache_entries()
+    for each in entries:
         try:
             shutil.rmtree(each.folder)
         except OSError as error:
             raise DataError(f"{each.folder}: can't be removed: {error.strerror or error}") from error
-    return len(kept), sum(each.size for each in kept)
+    return len(entries), sum(each.size for each in entries)

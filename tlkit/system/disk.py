@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and say what a full disk lacks."""
+"""Write files whole or not at all, and say which file a full disk has no room for."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from pathlib import Path
 
 from tlkit.errors import DataError, RunError
 
+NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Error numbers for files and folders without write permission."""
+IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
+"""Error numbers for a folder in the place of a file, or the reverse."""
+
 
 class FullDiskError(RunError):
-    """A file of the run folder can't be written for lack of room; what was there before is as it was."""
+    """A file of the run folder can't be written because the disk is full; what was there before is unchanged."""
 
     exit_code = 74
 
 
 class NoRoomError(OSError):
-    """There is no room for a file: what the system said, with the file and its size.
+    """The operating system's error about a full disk, with the file that there was no room for.
 
     Args:
-        error: of the system.
-        path: of the file.
-        needed: bytes that it has; 0 where that is not known.
+        error: the error of the operating system.
+        path: the file to be written.
+        needed: the size of the file in bytes; 0 if it is not known.
     """
 
     def __init__(self, error: OSError, path: Path, needed: int) -> None:
@@ -35,7 +40,7 @@ class NoRoomError(OSError):
 
 @contextmanager
 def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
-    """Say which file there was no room for, and for how much; the system says neither.
+    """Add to errors about a full disk which file was to be written, and its size in bytes.
 
     Raises:
         NoRoomError: the disk, or the user's quota, is full.
@@ -48,30 +53,29 @@ def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
         raise NoRoomError(error, path, needed) from error
 
 
-NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
-
-
 def path_of_error(error: OSError) -> Path | None:
-    """The file that was to be written; of a renaming, what it was to be called."""
+    """Return the file that was to be written; if a file was to be renamed, its new path."""
     name = error.filename2 or error.filename
     return None if name is None or isinstance(name, int) else Path(os.fsdecode(name))
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether an error says that there is no room; HDF5 says so in words."""
+    """Return whether an error says that the disk, or the user's quota, is full; HDF5 says so only in words."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
 
 
 def free_bytes(folder: Path) -> int:
-    """Of the disk that a folder is on."""
+    """Return the number of free bytes on the disk of a folder."""
     return shutil.disk_usage(folder).free
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that it appears whole or not at all (temporary file, fsync, rename)."""
+    """Write a file so that it appears whole or not at all (temporary file, fsync, rename).
+
+    Raises:
+        NoRoomError: the disk, or the user's quota, is full.
+        OSError: the file can't be written for another reason.
+    """
     data = content.encode() if isinstance(content, str) else content
     with full_disk_context(path, len(data)):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -89,17 +93,17 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def check_new_file(out: Path, *, overwrite: bool) -> None:
-    """Find out before the work that a file to be written exists already, or can't be written.
+    """Check, before the work that leads to a file, that the file can be written.
 
     Raises:
-        DataError: it exists, and ``overwrite`` is not set; it is a folder; or its folder may not be written.
+        DataError: the file exists, and ``overwrite`` is False; it is a folder; or its folder may not be written.
     """
     if out.is_dir():
         raise DataError(f"{out}: is a folder; expected a file")
     if out.exists() and not overwrite:
-        raise DataError(f"{out}: already exists and was not changed; give another file, or --overwrite")
-    there = next(folder for folder in out.absolute().parents if folder.exists())
-    if not there.is_dir():
-        raise DataError(f"{out}: can't be written: {there} is a file; expected a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise DataError(f"{out}: can't be written: Permission denied: {there}; give another place")
+        raise DataError(f"{out}: already exists and was not changed; name another file, or give --overwrite")
+    folder = next(each for each in out.absolute().parents if each.exists())
+    if not folder.is_dir():
+        raise DataError(f"{out}: can't be written: {folder} is a file; expected a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"{out}: can't be written: Permission denied: {folder}; choose another folder")

@@ -1,4 +1,4 @@
-"""Work on parts side by side, its results in the order of the parts."""
+"""Work on parts in parallel threads or processes; results come in the order of the parts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-_MOST_PROCESSES = 32
+_MAX_PROCESSES = 32
 
 
 def in_threads(
     make: Callable[[T], R], parts: Iterable[T], *, name: str, ahead: int, threads: int | None = None
 ) -> Iterator[R]:
-    """``make`` of each part, in threads: for work that leaves Python's lock to others.
+    """Yield ``make(part)`` for each part, computed in threads: for work that releases Python's lock.
 
-    Who stops asking waits only for what is being made.
+    Closing the iterator early waits only for the parts in progress.
 
     Args:
-        make: the work; safe to call from several threads. What it raises is raised here.
-        parts: to work on; asked for one by one.
-        name: of the threads.
-        ahead: how many parts a thread are handed over before their results are asked for; bounds the memory.
-        threads: how many; None: one a core, and two at least.
+        make: the work; must be safe to call from several threads. Its exceptions are raised here.
+        parts: the parts to work on; the iterable is advanced one part at a time.
+        name: prefix of the threads' names.
+        ahead: parts per thread that are handed over ahead of the results; limits the memory.
+        threads: number of threads; None for one per core, but at least two.
     """
     threads = threads or max(2, os.cpu_count() or 2)
     waiting: deque[Future[R]] = deque()
@@ -48,24 +48,25 @@ def in_threads(
 
 
 def in_processes(make: Callable[[T], R], parts: Iterable[T], *, name: str, ahead: int) -> Iterator[R]:
-    """``make`` of each part, in a process a core: for work that needs Python's lock.
+    """Yield ``make(part)`` for each part, computed in one process per core: for work that holds Python's lock.
 
-    The processes are interpreters of their own that import ``make`` and nothing of the caller's: unlike those of
-    ``multiprocessing``, they don't run the main module, so that a script needs no guard. Each takes about half a second
-    to begin. They don't see Ctrl-C, and end with this iterator or with this process, however that ends. Where one can't
-    be had, or dies, as when memory runs out, its share is made in a thread.
+    The processes are new interpreters that import only the module of ``make``: unlike those of ``multiprocessing`` they
+    don't run the main module, so scripts need no guard. Each takes about half a second to start. They don't receive
+    Ctrl-C, and they end with this iterator or with this process, however it ends. If a process can't be started, or
+    dies, as when memory runs out, its share of the work is done in a thread.
 
     Args:
-        make: the work: a function of a module, or a partial of one. What it raises is raised here.
-        parts: to work on; they, the results and what is raised can be pickled.
-        name, ahead: as ``in_threads``; a thread stands before each process.
+        make: the work: a function of a module, or a partial of one. Its exceptions are raised here.
+        parts: the parts to work on. Parts, results and exceptions must be picklable.
+        name: prefix of the names of the threads that feed the processes.
+        ahead: parts per process that are handed over ahead of the results; limits the memory.
     """
-    begun: list[_Process] = []
+    started: list[_Process] = []
     own = threading.local()
 
     def made(part: T) -> R:
         if not hasattr(own, "process"):
-            own.process = _begin(make, begun)
+            own.process = _start(make, started)
         if own.process is not None:
             try:
                 result, error = own.process.ask(part)
@@ -78,17 +79,17 @@ def in_processes(make: Callable[[T], R], parts: Iterable[T], *, name: str, ahead
         return make(part)
 
     try:
-        yield from in_threads(made, parts, name=name, ahead=ahead, threads=min(os.cpu_count() or 1, _MOST_PROCESSES))
+        yield from in_threads(made, parts, name=name, ahead=ahead, threads=min(os.cpu_count() or 1, _MAX_PROCESSES))
     finally:
-        for process in begun:
+        for process in started:
             process.end()
 
 
 class _Process:
-    """An interpreter that answers what it is asked.
+    """An interpreter that works on one part at a time.
 
     Raises:
-        OSError: it can't be begun.
+        OSError: it can't be started.
     """
 
     def __init__(self) -> None:
@@ -98,49 +99,52 @@ class _Process:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             process_group=0,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # of Windows
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
         )
 
-    def tell(self, what: object) -> None:
+    def send(self, message: object) -> None:
+        """Send the work, or a part, to the process."""
         assert self._process.stdin is not None
-        pickle.dump(what, self._process.stdin)
+        pickle.dump(message, self._process.stdin)
         self._process.stdin.flush()
 
     def ask(self, part: object) -> tuple[Any, Exception | None]:
-        """The work's result, or what it raised.
+        """Return the result of a part, or the exception that it raised.
 
         Raises:
-            OSError, EOFError, pickle.UnpicklingError: the process is no longer there.
+            OSError, EOFError, pickle.UnpicklingError: the process has ended.
         """
-        self.tell(part)
+        self.send(part)
         assert self._process.stdout is not None
         return pickle.load(self._process.stdout)  # type: ignore[no-any-return]
 
     def end(self) -> None:
+        """Kill the process."""
         self._process.kill()
         self._process.communicate()
 
 
-def _begin(make: Callable[[T], R], begun: list[_Process]) -> _Process | None:
+def _start(make: Callable[[T], R], started: list[_Process]) -> _Process | None:
+    """Start a process and add it to ``started``; return None if it can't be started."""
     try:
         process = _Process()
-        begun.append(process)
-        process.tell(make)
+        started.append(process)
+        process.send(make)
     except OSError:
         return None
     return process
 
 
 def serve() -> None:
-    """Be one of the processes of ``in_processes``, until nobody asks any more."""
-    asked = sys.stdin.buffer
+    """Run one of the processes of ``in_processes``, until its standard input ends."""
+    requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # Libraries may print; only answers go to standard output.
     warnings.simplefilter("ignore")
-    make = pickle.load(asked)
+    make = pickle.load(requests)
     while True:
         try:
-            part = pickle.load(asked)
+            part = pickle.load(requests)
         except EOFError:
             return
         answer: tuple[Any, Exception | None]

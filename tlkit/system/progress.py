@@ -1,4 +1,4 @@
-"""What a run says while it works: bars on a terminal, plain lines elsewhere."""
+"""Show the progress of a run: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tlkit.contracts import Phase
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """The speed as a whole number with its unit."""
+        """Return the speed as a whole number with its unit."""
         speed = task.finished_speed or task.speed
         unit = task.fields.get("unit", "images")
         return Text("" if speed is None else f"{speed:.0f} {unit}/s", style="progress.data.speed")
@@ -35,8 +35,8 @@ class Reporter:
     """Writes a run's progress to a console.
 
     Args:
-        console: where to; None for standard output.
-        quiet: say nothing.
+        console: the console to write to; None for standard output.
+        quiet: write nothing to standard output.
     """
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
@@ -59,7 +59,13 @@ class Reporter:
         self.console.print(text, markup=False)
 
     def begin(self, title: str, total: int, unit: str = "images") -> None:
-        """Start a bar of ``total`` units; on anything but a terminal nothing is drawn."""
+        """Start a bar; it is only drawn on a terminal.
+
+        Args:
+            title: the text before the bar.
+            total: the number of units.
+            unit: the name of a unit in the plural.
+        """
         self.end()
         self._started = self._last_plain = time.monotonic()
         if self.console.is_terminal:
@@ -78,7 +84,14 @@ class Reporter:
             self._task = self._bar.add_task(title, total=total, unit=unit, status="")
 
     def at(self, done: int, total: int, title: str = "", status: str = "") -> None:
-        """Move the bar; off a terminal a line every 30 seconds."""
+        """Move the bar; without a terminal, print a line every 30 seconds.
+
+        Args:
+            done: the number of units that are done.
+            total: the number of units.
+            title: the text before the numbers, without a terminal.
+            status: the text after them.
+        """
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, status=status)  # type: ignore[arg-type]
             return
@@ -89,19 +102,34 @@ class Reporter:
             self.say(f"  {title} {done}/{total}, about {left:.0f} s left {status}".rstrip())
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def phase(self, phase: Phase, trainable: int, total: int, backbone: str) -> None:
-        """Announce a phase and what trains in it."""
+        """Announce a phase and what it trains.
+
+        Args:
+            phase: the phase.
+            trainable: the number of weights that it trains.
+            total: the number of weights of the model.
+            backbone: the backbone's name.
+        """
         what = f"{backbone} frozen" if not phase.blocks else f"{backbone} trains from {phase.blocks[0]}"
         share = f"{trainable:,} of {total:,} weights train"
         self.say(f"\nPhase {phase.name}: {phase.epochs} epochs, {what}, {share}")
 
     def epoch(self, number: int, epochs: int, row: Mapping[str, float], seconds: float, best: bool) -> None:
-        """Print an epoch's metrics."""
+        """Print the metrics of an epoch.
+
+        Args:
+            number: the number of the epoch, from 1.
+            epochs: the number of epochs of the phase.
+            row: metric → value.
+            seconds: how long the epoch took, in seconds.
+            best: whether it is the best epoch so far.
+        """
         self.end()
         shown = "  ".join(
             f"{name} {value:.4f}" for name, value in row.items() if name not in ("learning_rate", "seconds")

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a run works: its state is saved first, and the exit code says which it was."""
+"""Stop a run on SIGINT or SIGTERM after its state is saved; the exit code says which signal it was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to stop.
+    """A signal asked the run to stop.
 
     Attributes:
         exit_code: 130 after SIGINT, 143 after SIGTERM.
@@ -24,7 +24,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Turns SIGINT and SIGTERM into ``Interrupted``: at once, or, where that is deferred, when it is asked for.
+    """Turns SIGINT and SIGTERM into ``Interrupted``: at once or, within ``deferred``, when ``stop`` is called.
 
     A second signal ends the process at once.
     """
@@ -35,7 +35,7 @@ class Signals:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle the signals; outside the main thread, where Python can't, nothing is changed."""
+        """Handle the signals within the context; outside the main thread, where Python can't, do nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -50,7 +50,7 @@ class Signals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within it a signal only has ``asked`` be true; the work is to call ``stop`` when its state is saved."""
+        """Within the context a signal only sets ``asked``; the caller calls ``stop`` when the state is saved."""
         self._deferred += 1
         try:
             yield
@@ -63,10 +63,10 @@ class Signals:
         return self._received is not None
 
     def stop(self) -> None:
-        """End what is running if a signal came.
+        """Stop the run if a signal came.
 
         Raises:
-            Interrupted: one did.
+            Interrupted: a signal came.
         """
         if self._received is not None:
             raise Interrupted(self._received)

@@ -1,4 +1,4 @@
-"""Phrases that many messages share: the nearest known name, long lists cut short, sizes in bytes."""
+"""Phrases that many messages share: the nearest known name, shortened lists, sizes in bytes."""
 
 from __future__ import annotations
 

@@ -23,8 +23,9 @@ from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import KINDS
 from tlkit.data.images.image_file import MAX_PIXELS
 from tlkit.jobs.parts import check_data, open_data
+from tlkit.recipe.check_table import CheckTable
 from tlkit.recipe.load import parse_recipe
-from tlkit.recipe.schema import CheckTable, InputTable
+from tlkit.recipe.schema import InputTable
 from tlkit.registry import Registry
 from tlkit.system.cache import checks_folder
 
@@ -276,7 +277,7 @@ def test_a_class_folder_that_is_a_link_to_another_is_an_error(check: Check, phot
     (photos / "wolf").symlink_to(photos / "dog")
     checked = check(photos)
     assert [(each.kind, each.key) for each in checked.report.of("error")] == [("linked_folder", "wolf")]
-    with pytest.raises(DataError, match="wolf: leads to dog; images that are reached through it: 10"):
+    with pytest.raises(DataError, match="wolf: points to dog; images reached through it: 10"):
         checked.raise_errors()
 
 
@@ -411,8 +412,10 @@ def test_no_image_left_by_the_policy_is_an_error(
     shutil.copytree(photos / "cat", photos / "dog")
     ((kind, detail),) = errors(check(photos, "check.conflict=skip"))
     assert kind == "no_images"
-    assert detail.startswith("none of 20 can be used, such as cat/000.jpg: the same picture in several classes or")
-    assert "none of 20 can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
+    assert detail.startswith(
+        "none of 20 images can be used, such as cat/000.jpg: the same picture in several classes or"
+    )
+    assert "none of 20 images can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
 
 
 def test_no_training_image_left_by_the_policy_is_an_error(
@@ -802,7 +805,7 @@ def test_a_mask_whose_name_lies_about_its_format_is_told(check: Check, masks: Pa
         mask.save(file, "BMP")
     checked = check(masks, recipe=MASKS)
     (found,) = checked.report.findings
-    assert (found.kind, found.key) == ("lying_extension", "004.jpg")
+    assert (found.kind, found.key) == ("wrong_extension", "004.jpg")
     assert found.detail.endswith("masks/004.png is BMP, not .png")
     assert len(checked.samples) == 10
 
@@ -931,9 +934,9 @@ def test_many_files_are_read_in_processes_with_the_same_facts(
 
 def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    kept = FactsCache(tmp_path / "file" / "folder")
-    kept.keep(photos / "cat" / "000.jpg", (1, 2), "settings", "digest", {})
-    assert kept.unchanged({photos / "cat" / "000.jpg": (1, 2)}, "settings") == {}
+    cache = FactsCache(tmp_path / "file" / "folder")
+    cache.add(photos / "cat" / "000.jpg", (1, 2), "settings", "digest", {})
+    assert cache.unchanged({photos / "cat" / "000.jpg": (1, 2)}, "settings") == {}
 
 
 # Policy -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Files of the same picture: by their bytes, and by perceptual hashes of which a few bits differ."""
+"""Find files that show the same picture: by their bytes, and by perceptual hashes that differ in a few bits."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import numpy as np
 
 HASH_BITS = 256
 _BLOCK = 1024
-"""Rows that are compared with so many others at once."""
+"""Rows that are compared with as many others at once."""
 
 
 def same_pictures(digests: Sequence[str], pictures: Sequence[str], near: int) -> np.ndarray:
-    """Number the pictures: files of the same bytes, or of near hashes, have the same number; so have their neighbours.
+    """Number the pictures: files with equal bytes or near hashes get the same number, also over several steps.
 
     Args:
-        digests: of each file's bytes; files with an empty one are like no other.
-        pictures: the perceptual hash of each, 64 hexadecimal digits, or empty.
-        near: how many of its 256 bits may differ.
+        digests: the digest of each file's bytes, N of them; a file with an empty digest equals no other.
+        pictures: the perceptual hash of each file, 64 hexadecimal digits, or empty.
+        near: the number of the 256 bits that may differ between hashes of the same picture.
 
     Returns:
-        int (N,), the number of each file's picture.
+        the number of each file's picture, int (N,).
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     count = len(digests)
-    pairs = [_equal(digests)]
+    pairs = [_equal_pairs(digests)]
     hashed = [place for place, each in enumerate(pictures) if each]
     if hashed:
         codes = np.frombuffer(bytes.fromhex("".join(pictures[place] for place in hashed)), np.uint8)
@@ -42,33 +42,40 @@ def same_pictures(digests: Sequence[str], pictures: Sequence[str], near: int) ->
 
 
 def near_pairs(codes: np.ndarray, near: int) -> np.ndarray:
-    """All pairs of codes of which at most ``near`` bits differ.
+    """Find all pairs of codes that differ in at most ``near`` bits.
 
-    The bits are dealt out to ``near`` + 1 bands. Two codes that differ in ``near`` bits have a band in which they do
-    not differ, so only codes that share a band are compared (Manku, Jain and Das Sarma 2007, section 3).
+    The bits are dealt out to ``near`` + 1 bands. Two codes that differ in at most ``near`` bits are equal in at least
+    one band, so only codes that share a band are compared (Manku, Jain and Das Sarma 2007, section 3).
 
     Args:
-        codes: uint8 (N, bytes), no two the same.
-        near: less than the number of bits.
+        codes: unique codes, uint8 (N, bytes).
+        near: the number of bits that may differ; less than the number of bits of a code.
 
     Returns:
-        int64 (pairs, 2), the first less than the second; a pair may stand there several times.
+        rows of ``codes``, int64 (pairs, 2), the smaller row first; a pair may occur several times.
     """
     bits = np.unpackbits(codes, axis=1)
     words = codes.view(np.uint64)
-    found = [np.zeros((0, 2), np.int64)]
+    pairs = [np.zeros((0, 2), np.int64)]
     for band in range(near + 1):
         part = np.packbits(bits[:, band :: near + 1], axis=1)
         _, keys = np.unique(part, axis=0, return_inverse=True)
         keys = keys.reshape(-1)
         order = np.argsort(keys, kind="stable")
         edges = np.flatnonzero(np.diff(keys[order])) + 1
-        found += [_within(words, group, near) for group in np.split(order, edges) if len(group) > 1]
-    return np.concatenate(found)
+        pairs += [_near_in_band(words, group, near) for group in np.split(order, edges) if len(group) > 1]
+    return np.concatenate(pairs)
 
 
-def _within(words: np.ndarray, group: np.ndarray, near: int) -> np.ndarray:
-    found = []
+def _near_in_band(words: np.ndarray, group: np.ndarray, near: int) -> np.ndarray:
+    """Compare all codes of a group, block by block.
+
+    Args:
+        words: the codes, uint64 (N, words).
+        group: the rows to compare, int64 (G,).
+        near: the number of bits that may differ.
+    """
+    pairs = []
     for start in range(0, len(group), _BLOCK):
         rows = words[group[start : start + _BLOCK]]
         for other in range(start, len(group), _BLOCK):
@@ -78,11 +85,12 @@ def _within(words: np.ndarray, group: np.ndarray, near: int) -> np.ndarray:
                 distances += np.bitwise_count(rows[:, word, None] ^ columns[None, :, word])
             one, two = np.nonzero(distances <= near)
             one, two = one + start, two + other
-            found.append(np.stack([group[one[one < two]], group[two[one < two]]], axis=1))
-    return np.sort(np.concatenate(found), axis=1)
+            pairs.append(np.stack([group[one[one < two]], group[two[one < two]]], axis=1))
+    return np.sort(np.concatenate(pairs), axis=1)
 
 
-def _equal(digests: Sequence[str]) -> np.ndarray:
+def _equal_pairs(digests: Sequence[str]) -> np.ndarray:
+    """Pair each file with the first of the same digest, int64 (pairs, 2)."""
     first: dict[str, int] = {}
     pairs = [(place, first.setdefault(each, place)) for place, each in enumerate(digests) if each]
     return np.array(pairs, np.int64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""What earlier checks found in files, in a SQLite database: by path, size and time of change, and by their bytes."""
+"""Cache the facts of files in an SQLite database, by path, size and modification time, and by digest."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, digest TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (digest TEXT, settings TEXT, facts TEXT, PRIMARY KEY (digest, settings)) WITHOUT ROWID;
 """
-_SOME = 5000
-"""Files that are written down at a time: a check that was stopped goes on there, and fewer would write the same pages
+_BATCH = 5000
+"""Files per transaction. An interrupted check continues from the last one; smaller batches would rewrite the same pages
 of the database again and again."""
 
-
 Version = tuple[int, int]
-"""Of a file: its size in bytes, and the time of its last change in nanoseconds."""
+"""A file's size in bytes and its modification time in nanoseconds."""
 
 
 class FactsCache:
-    """The facts of files. Safe to use from several threads; where nothing can be kept, nothing is found in it.
+    """The facts of files that earlier checks read. Safe to use from several threads.
+
+    A cache whose folder can't be written is empty and stays empty.
 
     Args:
-        folder: of the database; None keeps nothing.
+        folder: the folder of the database; None caches nothing.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -43,27 +44,27 @@ class FactsCache:
         self._facts: dict[tuple[str, str], str] = {}
         if folder is not None:
             try:
-                self._database = _opened(folder)
+                self._database = _open_database(folder)
             except (OSError, sqlite3.Error):
                 self._database = None
 
     @classmethod
     def of_user(cls) -> FactsCache:
-        """Those in the user's cache folder, unless ``tlkit cache limit 0`` says that nothing is kept."""
+        """Return the cache in the user's cache folder; one that caches nothing after ``tlkit cache limit 0``."""
         try:
             return cls(checks_folder() / "files" if limit() else None)
         except DataError:
             return cls(None)
 
     def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, dict[str, Any]]:
-        """The facts of those files that have the size and the time of change that they had then.
+        """Return the facts of the files whose size and modification time are as cached.
 
         Args:
-            files: a few, with their versions; each is a variable of one query.
-            settings: what the facts depend on besides the files.
+            files: file → its version now; a few files only, since each is a variable of one query.
+            settings: what the facts depend on besides the files' bytes.
         """
         by_path = {os.fsencode(path.absolute()): path for path in files}
-        rows = self._rows(
+        rows = self._select(
             "SELECT path, size, changed, facts FROM files JOIN facts USING (digest) "
             f"WHERE settings = ? AND path IN ({', '.join('?' * len(by_path))})",
             (settings, *by_path),
@@ -77,28 +78,28 @@ class FactsCache:
         return found
 
     def same_bytes(self, digest: str, settings: str) -> dict[str, Any] | None:
-        """The facts of a file of the same bytes."""
+        """Return the facts of a file with the same bytes; None if there are none."""
         with self._lock:
             waiting = self._facts.get((digest, settings))
         texts = [(waiting,)] if waiting is not None else []
-        texts = texts or self._rows("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
+        texts = texts or self._select("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
         found: dict[str, Any] | None = None
         with suppress(ValueError):
             found = json.loads(texts[0][0]) if texts else None
         return found
 
-    def keep(self, path: Path, version: Version, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
-        """Write down the facts of a file, soon."""
+    def add(self, path: Path, version: Version, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
+        """Add the facts of a file; they are written in batches, and by ``close``."""
         with self._lock:
             if self._database is None:
                 return
             self._files.append((os.fsencode(path.absolute()), *version, digest))
             self._facts[digest, settings] = json.dumps(facts)
-            if len(self._files) >= _SOME:
+            if len(self._files) >= _BATCH:
                 self._write()
 
     def close(self) -> None:
-        """Write down what waits."""
+        """Write the facts that wait, and close the database."""
         with self._lock:
             self._write()
             if self._database is not None:
@@ -106,7 +107,7 @@ class FactsCache:
             self._database = None
 
     def _write(self) -> None:
-        """In one short transaction, so that checks at the same time don't wait for each other."""
+        """Write in one short transaction, so that checks that run at the same time don't wait for each other."""
         files, self._files = self._files, []
         facts, self._facts = self._facts, {}
         if self._database is None:
@@ -116,7 +117,7 @@ class FactsCache:
             self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
             self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", files)
 
-    def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _select(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             if self._database is None:
                 return []
@@ -126,21 +127,21 @@ class FactsCache:
                 return []
 
 
-def _opened(folder: Path) -> sqlite3.Connection:
+def _open_database(folder: Path) -> sqlite3.Connection:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "files.sqlite"
     try:
-        return _connected(file)
+        return _connect(file)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        file.unlink()  # it is damaged; all that it held can be found again
-        return _connected(file)
+        file.unlink()  # The file is damaged; all facts in it can be read again.
+        return _connect(file)
     finally:
-        write_atomically(folder / ABOUT, "what tlkit check found\n")
+        write_atomically(folder / ABOUT, "results of tlkit check\n")
 
 
-def _connected(file: Path) -> sqlite3.Connection:
+def _connect(file: Path) -> sqlite3.Connection:
     database = sqlite3.connect(file, timeout=5, check_same_thread=False)
     try:
         database.executescript(_TABLES)

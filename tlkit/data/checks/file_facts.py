@@ -1,4 +1,4 @@
-"""What there is to know of each file: read, decoded and hashed in parallel, or known from an earlier check."""
+"""Read the facts of files: decode and hash them in parallel, or take them from an earlier check."""
 
 from __future__ import annotations
 
@@ -22,38 +22,41 @@ from tlkit.data.images.mask_decode import decode_mask
 from tlkit.system.parallel import in_processes, in_threads
 
 FACTS = 3
-"""Raised when the facts of the same bytes change, so that those that are kept are not used."""
+"""The version of ``Facts``. Raise it when the facts of the same bytes change, so that cached facts are not used."""
+
+FOR_PROCESSES = 4000
+"""The number of files from which on processes are worth their start. Half of the work needs Python's lock, so two
+threads are hardly faster than one; processes are twice as fast once they have started."""
 
 _SCALED = 64
-"""Pixels a side that a JPEG keeps at least when it is scaled while it is decoded; every byte of it is still read."""
-_AT_ONCE = 32
-"""Files that a thread looks at in one go: handing over each costs more than decoding a small one."""
+"""Pixels per side that a JPEG has at least when it is scaled while decoding; all of its bytes are still read."""
+_GROUP = 32
+"""Files per task of a thread or process: handing over a task costs more than decoding a small file."""
 _AHEAD = 2
-"""Of these, handed over to each thread before they are needed."""
-FOR_PROCESSES = 4000
-"""Files to read for which it pays to begin processes. Half of what there is to do needs Python's lock, so that two
-threads are hardly faster than one; processes are twice as fast, once they have begun."""
+"""Tasks per thread or process that are handed over ahead of their results."""
 _HASHED_SIDE = 32
 _HASH_SIZE = 16
 _FLAT = 2.0
-"""Standard deviation in grey levels below which an image shows too little to be recognised by it."""
+"""Standard deviation in grey levels below which an image shows too little to be recognised by its hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one file.
+    """The facts of one file.
 
     Args:
-        digest: SHA-256 of its bytes; empty if it can't be read.
-        problem: an ``image_file.BadKind``; empty if it can be decoded.
-        reason: of the problem, without the file's name.
-        format, mode: Pillow's names.
-        width, height: in pixels, turned as the EXIF orientation says.
+        digest: SHA-256 of its bytes, in hexadecimal; empty if it can't be read.
+        problem: an ``image_file.BadKind`` if it can't be decoded; otherwise empty.
+        reason: what the problem is, without the file's name.
+        format: Pillow's name of the format.
+        mode: Pillow's name of the mode; followed by " transparency" if the file has a transparent colour.
+        width: width in pixels, after the rotation that the EXIF orientation asks for.
+        height: height in pixels, likewise.
         animated: whether it has several frames.
         constant: whether all pixels are the same.
-        nan: whether it has values that are not finite.
-        picture: perceptual hash, 64 hexadecimal digits; empty for masks, small and flat images.
-        classes: of a mask: class number, as text → pixels.
+        nan: whether it has values that are NaN or infinite.
+        picture: the perceptual hash, 64 hexadecimal digits; empty for masks, small images and flat images.
+        classes: class number, as text → number of pixels; of masks only.
     """
 
     digest: str = ""
@@ -70,24 +73,24 @@ class Facts:
     classes: Mapping[str, int] = field(default_factory=dict)
 
 
-Wanted = tuple[Path, bool]
-"""A file to look at, and whether it is a mask."""
+WantedFile = tuple[Path, bool]
+"""A file to read, and whether it is a mask."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are looked at.
+    """How files are read.
 
     Args:
-        max_pixels: an image whose header has more is not decoded.
-        table: how the pixels of masks name classes; None where there are no masks.
+        max_pixels: images with more pixels than this, by their header, are not decoded.
+        table: how the pixels of masks name classes; None if there are no masks.
     """
 
     max_pixels: int
     table: MaskTable | None
 
-    def settings(self, is_mask: bool) -> str:
-        """What the facts of a file depend on besides its bytes."""
+    def cache_key(self, is_mask: bool) -> str:
+        """Return a key for what the facts of a file depend on besides its bytes."""
         text = f"{FACTS} {self.max_pixels}"
         if is_mask and self.table is not None:
             text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}"
@@ -95,63 +98,66 @@ class Reading:
 
 
 def read_facts(
-    wanted: Sequence[Wanted], reading: Reading, kept: FactsCache, progress: Callable[[int, int], None] | None = None
+    wanted: Sequence[WantedFile],
+    reading: Reading,
+    facts_cache: FactsCache,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Facts], int]:
-    """Look at files in parallel. Only a few are in memory at once.
+    """Read files in parallel. Unchanged files are not read again; only a few are in memory at once.
 
     Args:
-        wanted: the files.
-        reading: how.
-        kept: what earlier checks found, and where it is written what this one finds.
-        progress: told (done, total).
+        wanted: the files to read.
+        reading: how to read them.
+        facts_cache: the facts from earlier checks; new ones are added, and it is closed.
+        progress: called with (done, total) files.
 
     Returns:
-        the facts in the order of ``wanted``; and how many files were read: the others are as they were.
+        the facts in the order of ``wanted``, and the number of files that were read.
     """
-    settings = {is_mask: reading.settings(is_mask) for is_mask in (False, True)}
+    keys = {is_mask: reading.cache_key(is_mask) for is_mask in (False, True)}
     looked_up = in_threads(
-        lambda group: _known(*group, settings, kept), _grouped(wanted), name="tlkit-check", ahead=_AHEAD
+        lambda group: _look_up(*group, keys, facts_cache), _grouped(wanted), name="tlkit-check", ahead=_AHEAD
     )
-    found: dict[Wanted, Facts] = {}
-    changed: dict[Wanted, Version | None] = {}
+    found: dict[WantedFile, Facts] = {}
+    changed: dict[WantedFile, Version | None] = {}
     for known, unknown in looked_up:
         found |= known
         changed |= unknown
         if progress is not None and known:
             progress(len(found), len(wanted))
-    for file, facts in _read_all(list(changed), reading, settings, kept):
+    for file, facts in _read_all(list(changed), reading, keys, facts_cache):
         found[file] = facts
         version = changed[file]
         if facts.digest and version is not None:
-            about = {key: getattr(facts, key) for key in Facts.__slots__}
-            kept.keep(file[0], version, settings[file[1]], facts.digest, about)
+            values = {key: getattr(facts, key) for key in Facts.__slots__}
+            facts_cache.add(file[0], version, keys[file[1]], facts.digest, values)
         if progress is not None:
             progress(len(found), len(wanted))
-    kept.close()
+    facts_cache.close()
     return [found[file] for file in wanted], len(changed)
 
 
-def _grouped(wanted: Iterable[Wanted]) -> Iterator[tuple[list[Path], bool]]:
-    """A few files of one kind at a time."""
+def _grouped(wanted: Iterable[WantedFile]) -> Iterator[tuple[list[Path], bool]]:
+    """Yield groups of up to ``_GROUP`` images or masks."""
     for is_mask, files in groupby(wanted, key=itemgetter(1)):
         paths = (path for path, _ in files)
-        while some := list(islice(paths, _AT_ONCE)):
-            yield some, is_mask
+        while group := list(islice(paths, _GROUP)):
+            yield group, is_mask
 
 
-def _known(
-    paths: Sequence[Path], is_mask: bool, settings: Mapping[bool, str], kept: FactsCache
-) -> tuple[dict[Wanted, Facts], dict[Wanted, Version | None]]:
-    """The facts of files that are as they were, and the versions of the others."""
+def _look_up(
+    paths: Sequence[Path], is_mask: bool, keys: Mapping[bool, str], facts_cache: FactsCache
+) -> tuple[dict[WantedFile, Facts], dict[WantedFile, Version | None]]:
+    """Return the cached facts of unchanged files, and the versions of the others."""
     versions: dict[Path, Version | None] = {}
     for path in paths:
         try:
             status = path.stat()
             versions[path] = status.st_size, status.st_mtime_ns
         except (OSError, ValueError):
-            versions[path] = None  # reading it will tell why
-    there = {path: version for path, version in versions.items() if version is not None}
-    known = kept.unchanged(there, settings[is_mask])
+            versions[path] = None  # Reading the file will tell why.
+    existing = {path: version for path, version in versions.items() if version is not None}
+    known = facts_cache.unchanged(existing, keys[is_mask])
     return (
         {(path, is_mask): Facts(**each) for path, each in known.items()},
         {(path, is_mask): version for path, version in versions.items() if path not in known},
@@ -159,15 +165,16 @@ def _known(
 
 
 def _read_all(
-    wanted: Sequence[Wanted], reading: Reading, settings: Mapping[bool, str], kept: FactsCache
-) -> Iterator[tuple[Wanted, Facts]]:
-    """Read files, in threads or, where there are many, in processes."""
-    read = partial(_read_some, reading=reading, settings=settings)
+    wanted: Sequence[WantedFile], reading: Reading, keys: Mapping[bool, str], facts_cache: FactsCache
+) -> Iterator[tuple[WantedFile, Facts]]:
+    """Read files in threads or, if there are many, in processes."""
+    read = partial(_read_group, reading=reading, keys=keys)
     groups = list(_grouped(wanted))
     if len(wanted) >= FOR_PROCESSES:
-        results = in_processes(partial(read, kept=kept.folder), groups, name="tlkit-check", ahead=_AHEAD)
+        read = partial(read, facts_cache=facts_cache.folder)
+        results = in_processes(read, groups, name="tlkit-check", ahead=_AHEAD)
     else:
-        results = in_threads(partial(read, kept=kept), groups, name="tlkit-check", ahead=_AHEAD)
+        results = in_threads(partial(read, facts_cache=facts_cache), groups, name="tlkit-check", ahead=_AHEAD)
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -175,16 +182,24 @@ def _read_all(
             yield from zip(((path, is_mask) for path in paths), found, strict=True)
 
 
-def _read_some(
+def _read_group(
     group: tuple[Sequence[Path], bool],
     *,
     reading: Reading,
-    settings: Mapping[bool, str],
-    kept: FactsCache | Path | None,
+    keys: Mapping[bool, str],
+    facts_cache: FactsCache | Path | None,
 ) -> list[Facts]:
+    """Read a group of files; files with the same bytes are decoded once.
+
+    Args:
+        group: the files, and whether they are masks.
+        reading: how to read them.
+        keys: the cache keys of images and of masks.
+        facts_cache: the facts from earlier checks; in a process, the folder that has them.
+    """
     paths, is_mask = group
-    earlier = kept if isinstance(kept, FactsCache) else _kept_in(kept)
-    of_digest: dict[str, Facts] = {}
+    cached = facts_cache if isinstance(facts_cache, FactsCache) else _cache_in(facts_cache)
+    by_digest: dict[str, Facts] = {}
     found = []
     for path in paths:
         try:
@@ -193,15 +208,15 @@ def _read_some(
             found.append(_problem(path, error))
             continue
         digest = hashlib.sha256(data).hexdigest()
-        if digest not in of_digest:
-            same = earlier.same_bytes(digest, settings[is_mask])
-            of_digest[digest] = Facts(**same) if same is not None else _facts(path, data, digest, is_mask, reading)
-        found.append(of_digest[digest])
+        if digest not in by_digest:
+            same = cached.same_bytes(digest, keys[is_mask])
+            by_digest[digest] = Facts(**same) if same is not None else _facts(path, data, digest, is_mask, reading)
+        found.append(by_digest[digest])
     return found
 
 
 @cache
-def _kept_in(folder: Path | None) -> FactsCache:
+def _cache_in(folder: Path | None) -> FactsCache:
     return FactsCache(folder)
 
 
@@ -209,7 +224,7 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
     try:
         with open_image(path, data, reading.max_pixels) as image:
             width, height = reversed(image.size) if stands_on_its_side(path, image) else image.size
-            about = Facts(
+            facts = Facts(
                 digest=digest,
                 format=image.format or "",
                 mode=f"{image.mode} transparency" if "transparency" in image.info else image.mode,
@@ -218,14 +233,15 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
                 animated=is_animated(image),
             )
             if not is_mask:
-                found = _picture_facts(path, image, about)
-                if not found.constant or image.mode == about.mode:
+                found = _picture_facts(path, image, facts)
+                if not found.constant or image.mode == facts.mode:
                     return found
-                with open_image(path, data, reading.max_pixels) as again:  # one brightness may have several colours
-                    return _picture_facts(path, again, about, "RGB")
+                # Pixels of the same brightness may differ in colour.
+                with open_image(path, data, reading.max_pixels) as reopened:
+                    return _picture_facts(path, reopened, facts, "RGB")
         assert reading.table is not None
         counts = np.bincount(decode_mask(path, reading.table, data, reading.max_pixels).reshape(-1))
-        return replace(about, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
+        return replace(facts, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
     except BadImageError as error:
         return _problem(path, error, digest)
 
@@ -234,13 +250,13 @@ def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
     return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
 
 
-def _picture_facts(path: Path, image: Image.Image, about: Facts, mode: str = "L") -> Facts:
-    image.draft(mode, (_SCALED, _SCALED))  # a JPEG is decoded small, and its brightness alone
+def _picture_facts(path: Path, image: Image.Image, facts: Facts, mode: str = "L") -> Facts:
+    image.draft(mode, (_SCALED, _SCALED))  # A JPEG is decoded small, and only its brightness.
     picture = decoded(path, image, gray=True)
     nan = image.mode == "F" and not np.isfinite(np.asarray(image)).all()
     constant = not np.diff(np.reshape(picture.getextrema(), (-1, 2))).any()
-    unseen = nan or constant or min(about.width, about.height) < _HASHED_SIDE
-    return replace(about, nan=nan, constant=constant, picture="" if unseen else _picture_hash(picture.convert("L")))
+    unhashable = nan or constant or min(facts.width, facts.height) < _HASHED_SIDE
+    return replace(facts, nan=nan, constant=constant, picture="" if unhashable else _picture_hash(picture.convert("L")))
 
 
 def _picture_hash(gray: Image.Image) -> str:

@@ -1,95 +1,118 @@
-"""What a data set's folder holds besides its samples, and counts of all files that add up."""
+"""Find what a data set's folder contains besides its samples, and count all files."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlkit.contracts import Sample, SampleSet, Task
-from tlkit.data.checks.findings import KINDS, Finding, Report
+from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_scan import Scan, by_content, scan
+from tlkit.data.checks.policy import Observation, Tally
+from tlkit.data.images.source import file_of
 from tlkit.files import images_in, is_image
-from tlkit.recipe.schema import CheckTable
+from tlkit.recipe.check_table import CheckTable
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """How many files a check found. Each file is counted once.
+
+    Args:
+        used: the number of files that are used, as images or masks.
+        left_out: the number of files that are not part of the data set.
+        set_aside: file → reason, of the files of the data set that are not used.
+    """
+
+    used: int
+    left_out: int
+    set_aside: Mapping[str, str]
 
 
 class FolderCheck:
-    """The folders of a sample set, looked at.
+    """A scan of a sample set's folders.
 
     Args:
         found: the sample set.
-        task: of the recipe.
+        task: the recipe's task.
     """
 
     def __init__(self, found: SampleSet, task: Task) -> None:
         self._found = found
         self._task = task
-        self.images = {str(each.image) for each in found.samples if isinstance(each.image, Path)}
-        self.masks = {str(each.mask) for each in found.samples if isinstance(each.mask, Path)}
+        self.images = {str(each.image) for each in found.samples if file_of(each.image) is not None}
+        self.masks = {str(each.mask) for each in found.samples if file_of(each.mask) is not None}
         self.root = _root(found)
         self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
         self._named = dict(self._set_aside())
+        self._known = self.images | self.masks | self._named.keys()
 
-    def linked(self) -> Iterator[tuple[str, Path, str]]:
-        """Kind, link and detail of each link to a folder that is there anyway."""
+    def observations(self) -> Iterator[Observation]:
+        """Yield the links to folders that are in the tree anyway, then everything that is not a sample."""
         for link, target in self.scan.linked.items():
-            yield "linked_folder", link, f"leads to {self.shown(target)}"
+            yield self._linked("linked_folder", link, f"points to {self.shown(target)}")
         for link, target in self.scan.cycles.items():
-            yield "link_cycle", link, f"leads to {target}, which is above it"
-
-    def findings(self) -> Iterator[tuple[str, str, str]]:
-        """Kind, name and detail of what is no sample."""
-        for path, count in self.scan.junk.items():
-            yield "junk", self.shown(path), "" if count == 1 else f"{count} files"
+            yield self._linked("link_cycle", link, f"points to {target}, which is above it")
+        yield from _junk_observations(self.scan.junk, self.shown)
         for path in self._odd():
-            yield "unused", self.shown(path), self.scan.odd[path]
+            yield Observation("unused", self.shown(path), self.scan.odd[path])
         for name, reason in self._named.items():
             partner = self._task == "segmentation" and is_image(Path(name))
             detail = by_content(Path(name)) if reason == "not an image by its name" else ""
-            yield "mask_missing" if partner else "unused", self.shown(Path(name)), detail or reason
+            yield Observation("mask_missing" if partner else "unused", self.shown(Path(name)), detail or reason)
         for file in self._unlisted():
-            yield "unused", self.shown(file), by_content(file)
+            yield Observation("unused", self.shown(file), by_content(file))
         yield from self._empty()
 
-    def count(self, dropped: Mapping[str, str]) -> tuple[int, int, dict[str, str]]:
-        """Count all files once each, whatever other names links give them.
+    def count(self, excluded: Mapping[str, str]) -> FileCounts:
+        """Count the files, each once even if links give it several names.
 
         Args:
-            dropped: key → reason, of the samples that are set aside.
-
-        Returns:
-            how many are used, how many are left out, and file → reason of those that are set aside.
+            excluded: sample key → reason, of the samples that are set aside.
         """
         used: set[str] = set()
         aside: dict[str, str] = {}
         for sample in self._found.samples:
-            if sample.key in dropped and self._again(sample.image):
+            if sample.key in excluded and self._through_link(sample.image):
                 continue
-            for file in (sample.image, sample.mask):
-                path = str(file) if isinstance(file, Path) else f"\0{sample.key}" if file is sample.image else None
-                if path is None:
-                    continue
-                if sample.key in dropped:
-                    aside[path] = dropped[sample.key]
-                else:
-                    used.add(path)
+            image, mask = file_of(sample.image), file_of(sample.mask)
+            paths = [f"\0{sample.key}" if image is None else str(image), *([] if mask is None else [str(mask)])]
+            if sample.key in excluded:
+                aside |= dict.fromkeys(paths, excluded[sample.key])
+            else:
+                used.update(paths)
         aside = {path: reason for path, reason in aside.items() if path not in used} | self._named
-        left = sum(1 for _ in self._unlisted()) + sum(self.scan.junk.values()) + len(self._odd())
-        return len(used), left, {self.shown(Path(path.lstrip("\0"))): reason for path, reason in aside.items()}
+        return FileCounts(
+            used=len(used),
+            left_out=sum(1 for _ in self._unlisted()) + sum(self.scan.junk.values()) + len(self._odd()),
+            set_aside={self.shown(Path(path.lstrip("\0"))): reason for path, reason in aside.items()},
+        )
 
-    def _again(self, file: Path | int) -> bool:
+    def _linked(self, kind: str, link: Path, detail: str) -> Observation:
+        """Return an observation about a link, with the samples that are reached through it."""
+        below = tuple(
+            each.key
+            for each in self._found.samples
+            if file_of(each.image) is not None and str(each.image).startswith(f"{link}/")
+        )
+        if below:
+            detail += f"; images reached through it: {len(below)}"
+        return Observation(kind, self.shown(link), detail, affected=below)
+
+    def _through_link(self, file: Path | int) -> bool:
         return any(str(file).startswith(f"{link}{os.sep}") for link in (*self.scan.linked, *self.scan.cycles))
 
     def shown(self, path: Path) -> str:
-        """A path as it is told: below the root, if it is."""
+        """Return a path as messages show it: relative to the root if it is below the root."""
         if self.root is not None and path != self.root and path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()
         return str(path)
 
     def _set_aside(self) -> Iterator[tuple[str, str]]:
-        """Path → reason of the files that the data set itself sets aside; folders are told of otherwise."""
+        """Yield path and reason of the files that the data set itself sets aside; ``_empty`` covers folders."""
         for each in self._found.set_aside:
             candidates = ([] if self.root is None else [self.root / each.key]) + [Path(each.key)]
             path = next((candidate for candidate in candidates if os.path.lexists(candidate)), candidates[0])
@@ -97,30 +120,25 @@ class FolderCheck:
                 yield str(path), each.reason
 
     def _unlisted(self) -> Iterator[Path]:
-        known = self._known()
-        return (file for file in self.scan.files if str(file) not in known)
+        return (file for file in self.scan.files if str(file) not in self._known)
 
     def _odd(self) -> list[Path]:
-        known = self._known()
-        return [path for path in self.scan.odd if str(path) not in known]
+        return [path for path in self.scan.odd if str(path) not in self._known]
 
-    def _known(self) -> set[str]:
-        """The files that the data set names."""
-        return self.images | self.masks | self._named.keys()
-
-    def _empty(self) -> Iterator[tuple[str, str, str]]:
-        full = _counts_below([*self.images, *self.masks])
+    def _empty(self) -> Iterator[Observation]:
+        """Yield the folders without a sample; of nested ones only the outermost."""
+        used = _counts_below([*self.images, *self.masks])
         counts = _counts_below(map(str, self.scan.files))
-        bare = {str(folder) for folder in self.scan.folders if str(folder) not in full}
-        for folder in sorted(bare):
-            if str(Path(folder).parent) not in bare:
+        empty = {str(folder) for folder in self.scan.folders if str(folder) not in used}
+        for folder in sorted(empty):
+            if str(Path(folder).parent) not in empty:
                 inside = counts.get(folder, 0)
-                detail = f"none of the files in it is used: {inside}" if inside else "there is no file in it"
-                yield "empty_folder", self.shown(Path(folder)), detail
+                detail = f"none of the files in it is used: {inside}" if inside else "contains no files"
+                yield Observation("empty_folder", self.shown(Path(folder)), detail)
 
 
 def unlabelled(root: Path) -> SampleSet:
-    """The images below a folder that has no class folders, as samples without a label.
+    """Return the images below a folder without class folders, as samples without labels.
 
     Raises:
         DataError: a folder can't be listed.
@@ -131,45 +149,47 @@ def unlabelled(root: Path) -> SampleSet:
 
 
 def with_beside(report: Report, outer: Path, inner: Sequence[Path], check: CheckTable) -> Report:
-    """The report, with what lies in a folder, but beside the folders in it that were checked; it is left out.
+    """Add the files beside the folders that were checked to a report, as left out.
 
     Args:
-        report: of the check.
-        outer: the folder that was to be checked.
-        inner: the folders in it that were.
-        check: the recipe's ``[check]``.
+        report: the report of the check.
+        outer: the folder that the user named.
+        inner: the folders below it that were checked.
+        check: the recipe's ``[check]`` table.
     """
     found = scan(outer)
-    used = [folder.resolve() for folder in inner]
+    checked = [folder.resolve() for folder in inner]
     inside: dict[Path, bool] = {}
 
     def beside(path: Path) -> bool:
         if path.parent not in inside:
             real = path.parent.resolve()
-            inside[path.parent] = any(real.is_relative_to(folder) for folder in used)
+            inside[path.parent] = any(real.is_relative_to(folder) for folder in checked)
         return not inside[path.parent]
 
     junk = {path: count for path, count in found.junk.items() if beside(path)}
     unused = {path: reason for path, reason in found.odd.items() if beside(path)}
     unused |= {path: by_content(path) for path in found.files if beside(path)}
-    added = [
-        Finding("junk", check.junk, str(path), "" if count == 1 else f"{count} files") for path, count in junk.items()
-    ]
-    added += [
-        Finding("unused", check.unused, str(path), reason or "beside the data set") for path, reason in unused.items()
-    ]
+    tally = Tally((), check).add(_junk_observations(junk, str))
+    tally = tally.add(
+        Observation("unused", str(path), reason or "beside the data set") for path, reason in unused.items()
+    )
     count = sum(junk.values()) + len(unused)
-    order = list(KINDS)
     return replace(
         report,
-        findings=tuple(sorted((*report.findings, *added), key=lambda each: order.index(each.kind))),
+        findings=in_order((*report.findings, *tally.findings)),
         found=report.found + count,
         left_out=report.left_out + count,
     )
 
 
+def _junk_observations(junk: Mapping[Path, int], shown: Callable[[Path], str]) -> Iterator[Observation]:
+    for path, count in junk.items():
+        yield Observation("junk", shown(path), "" if count == 1 else f"{count} files")
+
+
 def _counts_below(files: Iterable[str]) -> dict[str, int]:
-    """Folder → how many of the files lie in it or below it."""
+    """Return folder → number of the files in it and below it."""
     counts: Counter[str] = Counter()
     for parent, count in Counter(os.path.dirname(file) for file in files).items():  # noqa: PTH120 - many, as text
         for folder in (Path(parent), *Path(parent).parents):
@@ -178,27 +198,28 @@ def _counts_below(files: Iterable[str]) -> dict[str, int]:
 
 
 def _root(found: SampleSet) -> Path | None:
-    """The root as the samples' own paths have it: a data set may give it with its links followed."""
-    if found.root is None:
+    """Return the root as it begins the samples' paths: a data set may name it with its links resolved."""
+    if found.root is None or not found.samples:
+        return found.root
+    first = found.samples[0]
+    image = file_of(first.image)
+    if image is None:
         return None
-    for sample in found.samples:
-        if isinstance(sample.image, Path):
-            text, end = sample.image.as_posix(), "/" + sample.key
-            if text.endswith(end) and len(text) > len(end):
-                return Path(text[: -len(end)])
-            return found.root if sample.image.is_relative_to(found.root) else None
-        return None
-    return found.root
+    text, end = image.as_posix(), "/" + first.key
+    if text.endswith(end) and len(text) > len(end):
+        return Path(text[: -len(end)])
+    return found.root if image.is_relative_to(found.root) else None
 
 
 def _scan_all(root: Path, masks: set[str]) -> Scan:
+    """Scan the root, and the folder of masks outside it."""
     found = scan(root)
-    beside = sorted(mask for mask in masks if not Path(mask).is_relative_to(root))
-    if beside:
-        folder = Path(os.path.commonpath([os.path.dirname(mask) for mask in beside]))  # noqa: PTH120 - as text
+    outside = sorted(mask for mask in masks if not Path(mask).is_relative_to(root))
+    if outside:
+        folder = Path(os.path.commonpath([os.path.dirname(mask) for mask in outside]))  # noqa: PTH120 - as text
         other = scan(folder)
-        have = {str(file) for file in found.files}
-        found.files += [file for file in other.files if str(file) not in have]
+        known = {str(file) for file in found.files}
+        found.files += [file for file in other.files if str(file) not in known]
         found.folders += [each for each in other.folders if each not in found.folders]
         found.junk |= other.junk
         found.odd |= other.odd

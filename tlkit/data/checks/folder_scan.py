@@ -1,4 +1,4 @@
-"""Everything that lies in a data set's folder, also what no data set lists: junk, links, loops, odd files."""
+"""Scan everything in a data set's folder, also what no data set lists: junk, links, cycles, special files."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "TIFF": 
 
 @dataclass
 class Scan:
-    """What lies below a folder. Folders that are reached by a link are not entered a second time.
+    """The contents of a folder. A folder that several links lead to is entered once.
 
     Args:
-        files: all regular files, junk left out.
-        junk: files and folders that operating systems and editors leave behind, with how many files each has.
-        odd: what is neither a regular file nor a folder, with what it is.
-        folders: all folders, junk left out.
-        linked: a link to a folder that is in the tree anyway → that folder.
-        cycles: a link to a folder above it → that folder.
+        files: all regular files except junk.
+        junk: files and folders left behind by operating systems and editors → number of files in each.
+        odd: entries that are neither regular files nor folders → what they are.
+        folders: all folders except junk.
+        linked: link to a folder that is in the tree anyway → that folder.
+        cycles: link to a folder above it → that folder.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Scan:
 
 
 def scan(root: Path) -> Scan:
-    """Look at all that lies below a folder; of folders that can't be listed nothing is found but themselves."""
+    """Scan everything below a folder; a folder that can't be listed counts as empty."""
     found = Scan()
     links: list[Path] = []
     _enter(root, found, links)
@@ -61,18 +61,19 @@ def scan(root: Path) -> Scan:
 
 
 def _real_paths(root: Path, folders: Sequence[Path]) -> dict[Path, Path]:
-    """Real path → path of a folder and of those below it, to which no links lead."""
+    """Return real path → path, of a folder and of folders below it that are reached without links."""
     real = root.resolve()
     return {real: root} | {real / folder.relative_to(root): folder for folder in folders}
 
 
 def _enter(root: Path, found: Scan, links: list[Path]) -> None:
+    """Add what is below a folder to ``found``, and links to folders to ``links`` without following them."""
     waiting = [root]
     while waiting:
         for entry in _entries(waiting.pop()):
             path = Path(entry.path)
             if is_junk(entry.name):
-                found.junk[path] = _files_below(path) if entry.is_dir(follow_symlinks=False) else 1
+                found.junk[path] = _count_files(path) if entry.is_dir(follow_symlinks=False) else 1
             elif entry.is_symlink() and path.is_dir():
                 links.append(path)
             elif entry.is_dir(follow_symlinks=False):
@@ -81,8 +82,7 @@ def _enter(root: Path, found: Scan, links: list[Path]) -> None:
             elif path.is_file():
                 found.files.append(path)
             else:
-                lost = entry.is_symlink()
-                found.odd[path] = "a link that leads nowhere" if lost else "neither a file nor a folder"
+                found.odd[path] = "a broken link" if entry.is_symlink() else "neither a file nor a folder"
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -93,12 +93,12 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _files_below(folder: Path) -> int:
+def _count_files(folder: Path) -> int:
     return sum(len(files) for _, _, files in os.walk(folder))
 
 
 def by_content(file: Path) -> str:
-    """What an unused file is by its first bytes, and what to do about it; empty if it is as its name says."""
+    """Return what an unused file is by its first bytes, and what to do about it; empty if its name says so too."""
     if is_image(file):
         return ""
     try:

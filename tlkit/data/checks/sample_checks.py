@@ -1,12 +1,19 @@
-"""What the facts of an image and its mask say about a sample."""
+"""Judge each sample by the facts of its image and its mask."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tlkit.contracts import IGNORE, Sample
+from tlkit.contracts import IGNORE, Sample, SampleSet
 from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.findings import encodable
+from tlkit.data.checks.policy import Observation
+from tlkit.data.checks.sample_facts import SampleFacts
+from tlkit.data.images.source import file_of
+from tlkit.data.splits.labels import label_text
+
+BAD_NAME = "the name is not in UTF-8"
 
 _FORMATS = {
     ".jpg": ("JPEG", "MPO"),
@@ -22,50 +29,73 @@ _FORMATS = {
 _PLAIN = ("RGB", "L", "1")
 
 
-def sample_findings(
-    sample: Sample, image: Facts, mask: Facts | None, classes: tuple[str, ...], tiny_side: int
-) -> Iterator[tuple[str, str, str]]:
-    """Kind and detail of each finding, and why the sample can't be used, if it can't; then there is no other.
+def is_encodable(sample: Sample, classes: Sequence[str]) -> bool:
+    """Return whether UTF-8 can encode the sample's key and the names of its classes, as a run's tables need."""
+    text = sample.key + label_text(sample, classes)
+    return encodable(text) == text
+
+
+def sample_observations(found: SampleSet, facts: SampleFacts, tiny_side: int) -> Iterator[Observation]:
+    """Yield what is wrong with each sample; if it can't be used at all, only why.
 
     Args:
-        sample: whose image, and mask if it has one, are files.
-        image: facts of its image.
-        mask: facts of its mask.
-        classes: class names.
-        tiny_side: pixels.
+        found: the sample set.
+        facts: the facts of its images and masks.
+        tiny_side: side in pixels below which an image is tiny.
     """
+    for sample in found.samples:
+        image, mask = facts.images[sample.key], facts.masks.get(sample.key)
+        unusable = _unusable(sample, image, mask, found.classes)
+        if unusable is not None:
+            kind, detail, reason = unusable
+            yield Observation(kind, sample.key, detail, affected=(sample.key,), reason=reason)
+            continue
+        for kind, detail in _oddities(sample, image, mask, found.classes, tiny_side):
+            yield Observation(kind, sample.key, detail, affected=(sample.key,))
+
+
+def _unusable(
+    sample: Sample, image: Facts, mask: Facts | None, classes: tuple[str, ...]
+) -> tuple[str, str, str] | None:
+    """Return kind, detail and reason if the sample can't be used; None if it can."""
+    if not is_encodable(sample, classes):
+        return "bad_name", BAD_NAME, BAD_NAME
     if image.problem:
-        yield image.problem, image.reason, f"{sample.image}: {image.reason}"
-        return
+        return image.problem, image.reason, f"{sample.image}: {image.reason}"
     if mask is not None and mask.problem:
         reason = f"{sample.mask}: {mask.reason}"
-        yield mask.problem, reason, reason
-        return
+        return mask.problem, reason, reason
     if mask is not None and (mask.width, mask.height) != (image.width, image.height):
         detail = f"{mask.width} x {mask.height} pixels, its image {image.width} x {image.height}"
-        yield "mask_size", detail, f"{sample.mask}: the mask is {detail}"
-        return
+        return "mask_size", detail, f"{sample.mask}: the mask is {detail}"
+    return None
+
+
+def _oddities(
+    sample: Sample, image: Facts, mask: Facts | None, classes: tuple[str, ...], tiny_side: int
+) -> Iterator[tuple[str, str]]:
+    """Yield kind and detail of what is odd about a sample that can be used."""
     if image.nan:
-        yield "nan", "has values that are NaN or infinite", ""
+        yield "nan", "has values that are NaN or infinite"
     if image.constant and image.width * image.height > 1:
-        yield "constant", f"all {image.width * image.height} pixels are the same", ""
+        yield "constant", f"all {image.width * image.height} pixels are the same"
     if min(image.width, image.height) < tiny_side:
-        yield "tiny", f"{image.width} x {image.height} pixels", ""
+        yield "tiny", f"{image.width} x {image.height} pixels"
     if not image.nan and image.mode not in _PLAIN and image.format != "GIF":
-        yield "odd_mode", f"{image.format} of mode {image.mode}", ""
-    yield from _format_findings(sample.image, image, "")
-    if mask is not None:
-        yield from _format_findings(sample.mask, mask, f"its mask {sample.mask} ")
-    if mask is not None and mask.classes:
+        yield "odd_mode", f"{image.format} of mode {image.mode}"
+    yield from _format_oddities(file_of(sample.image), image, "")
+    if mask is None:
+        return
+    yield from _format_oddities(file_of(sample.mask), mask, f"its mask {sample.mask} ")
+    if mask.classes:
         shown = [number for number in mask.classes if number != str(IGNORE)]
         if len(shown) < 2:
-            what = f"every pixel is {classes[int(shown[0])]}" if shown else "every pixel is ignored"
-            yield "mask_empty", what, ""
+            yield "mask_empty", f"every pixel is {classes[int(shown[0])]}" if shown else "every pixel is ignored"
 
 
-def _format_findings(file: Path | int | None, facts: Facts, which: str) -> Iterator[tuple[str, str, str]]:
+def _format_oddities(file: Path | None, facts: Facts, subject: str) -> Iterator[tuple[str, str]]:
     if facts.animated:
-        yield "animated", f"{which}has several frames: {facts.format}" if which else facts.format, ""
-    suffix = file.suffix.lower() if isinstance(file, Path) else ""
+        yield "animated", f"{subject}has several frames: {facts.format}" if subject else facts.format
+    suffix = "" if file is None else file.suffix.lower()
     if facts.format not in _FORMATS.get(suffix, (facts.format,)):
-        yield "lying_extension", f"{which}is {facts.format}, not {suffix}", ""
+        yield "wrong_extension", f"{subject}is {facts.format}, not {suffix}"

@@ -1,0 +1,117 @@
+"""Count the images or pixels of each class, and find classes that have too few."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import get_args
+
+import numpy as np
+
+from tlkit.contracts import Sample, SampleSet, Split, Task
+from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.policy import CheckSettings, Observation
+from tlkit.data.images.source import RowMask, mask_of
+from tlkit.data.splits.labels import classes_left, numbers_of
+
+_SPLITS = get_args(Split)
+
+
+def remaining_classes(found: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str]) -> set[int]:
+    """Return the numbers of the classes that have an image in a split; all classes where there are no splits."""
+    if not splits:
+        return set(range(len(found.classes)))
+    return classes_left(found, [each for each in samples if splits.get(each.key) in _SPLITS])
+
+
+def class_observations(
+    found: SampleSet,
+    samples: Sequence[Sample],
+    splits: Mapping[str, str],
+    masks: Mapping[str, Facts],
+    settings: CheckSettings,
+) -> Iterator[Observation]:
+    """Yield the classes that have no image or pixel, that a split lacks, or that differ much in size.
+
+    Args:
+        found: the sample set.
+        samples: the samples that are left.
+        splits: sample key → split; empty where the split can't be made.
+        masks: sample key → facts of its mask.
+        settings: the recipe's settings.
+    """
+    if settings.task == "classification" and splits:
+        remaining = remaining_classes(found, samples, splits)
+        lost = {name for number, name in enumerate(found.classes) if number not in remaining}
+        counts = _image_counts(found.classes, samples, splits)
+        yield from _scarce_classes(found.classes, counts, lost)
+        yield from _imbalance(counts, settings.policy.imbalance_ratio)
+    elif settings.task == "segmentation" and samples:
+        pixels = _mask_pixels(found, samples, splits, masks)
+        for number, name in enumerate(found.classes):
+            if not pixels[number]:
+                yield Observation("too_few", name, "no mask has a pixel of it")
+
+
+def class_table(
+    found: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str], masks: Mapping[str, Facts], task: Task
+) -> dict[str, dict[str, float]]:
+    """Return class → split → images; for segmentation class → "pixels" → share of the labelled pixels."""
+    if task == "classification":
+        counts, remaining = _image_counts(found.classes, samples, splits), remaining_classes(found, samples, splits)
+        return {name: counts[name] for number, name in enumerate(found.classes) if number in remaining}
+    pixels = _mask_pixels(found, samples, splits, masks)[: len(found.classes)]
+    total = max(int(pixels.sum()), 1)
+    return {name: {"pixels": float(count / total)} for name, count in zip(found.classes, pixels, strict=True)}
+
+
+def _image_counts(
+    classes: Sequence[str], samples: Sequence[Sample], splits: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """Return class → split → images."""
+    counts: dict[str, dict[str, float]] = {name: {} for name in classes}
+    for sample in samples:
+        split = splits.get(sample.key, "left out")
+        if split == "left out":
+            continue
+        for number in numbers_of(sample):
+            of_class = counts[classes[number]]
+            of_class[split] = of_class.get(split, 0) + 1
+    return counts
+
+
+def _scarce_classes(
+    classes: Sequence[str], counts: Mapping[str, Mapping[str, float]], lost: Collection[str]
+) -> Iterator[Observation]:
+    splits = [split for split in _SPLITS if any(counts[name].get(split) for name in classes)]
+    for name in classes:
+        if name in lost:
+            yield Observation("too_few", name, "none of its images can be used; the class is left out")
+        elif lacking := [split for split in splits if not counts[name].get(split)]:
+            total = sum(counts[name].values())
+            yield Observation("too_few", name, f"{total:g} images; none in {' and '.join(lacking)}")
+
+
+def _imbalance(counts: Mapping[str, Mapping[str, float]], ratio: float) -> Iterator[Observation]:
+    """Yield the smallest class if the largest has more than ``ratio`` times as many training images."""
+    trained = {name: splits["train"] for name, splits in counts.items() if splits.get("train")}
+    if len(trained) > 1:
+        largest, smallest = (choose(trained, key=lambda each: trained[each]) for choose in (max, min))
+        if trained[largest] > ratio * trained[smallest]:
+            detail = f"{trained[smallest]:g} training images, but {trained[largest]:g} of {largest}"
+            yield Observation("imbalance", smallest, detail)
+
+
+def _mask_pixels(
+    found: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str], masks: Mapping[str, Facts]
+) -> np.ndarray:
+    """Return the pixels of each class number in the masks that are used, int64 (256,)."""
+    pixels = np.zeros(256, np.int64)
+    for sample in samples:
+        if splits.get(sample.key) == "left out":
+            continue
+        if sample.key in masks:
+            for number, count in masks[sample.key].classes.items():
+                pixels[int(number)] += count
+        elif isinstance(mask := mask_of(sample, found), RowMask):
+            pixels += np.bincount(mask.classes.reshape(-1), minlength=256)
+    return pixels

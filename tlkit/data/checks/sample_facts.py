@@ -1,0 +1,67 @@
+"""Read the facts of every sample's image and mask."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tlkit.contracts import SampleSet
+from tlkit.data.checks.facts_cache import FactsCache
+from tlkit.data.checks.file_facts import Facts, Reading, read_facts
+from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
+from tlkit.data.store.store import Progress
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """The facts of all samples.
+
+    Args:
+        images: sample key → facts of its image.
+        masks: sample key → facts of its mask, for masks that are files.
+        read: the number of files that were read; the facts of the others come from an earlier check.
+    """
+
+    images: Mapping[str, Facts]
+    masks: Mapping[str, Facts]
+    read: int
+
+
+def read_sample_facts(
+    found: SampleSet, max_pixels: int, facts_cache: FactsCache, progress: Progress | None
+) -> SampleFacts:
+    """Read images and masks, each file once.
+
+    Args:
+        found: the sample set.
+        max_pixels: images with more pixels than this, by their header, are not decoded.
+        facts_cache: facts from earlier checks; new ones are added.
+        progress: called with (done, total) files.
+    """
+    images = {each.key: image_of(each, found) for each in found.samples}
+    masks = {each.key: file for each in found.samples if (file := file_of(each.mask)) is not None}
+    wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
+    wanted |= dict.fromkeys((file, True) for file in masks.values())
+    facts, read = read_facts(list(wanted), Reading(max_pixels, found.mask_table), facts_cache, progress)
+    of_file = dict(zip(wanted, facts, strict=True))
+    return SampleFacts(
+        images={
+            key: of_file[image.path, False] if isinstance(image, FileImage) else _row_facts(image)
+            for key, image in images.items()
+        },
+        masks={key: of_file[file, True] for key, file in masks.items()},
+        read=read,
+    )
+
+
+def _row_facts(image: RowImage) -> Facts:
+    pixels = image.pixels
+    height, width = pixels.shape[:2]
+    return Facts(
+        digest=hashlib.sha256(image.read()).hexdigest(),
+        mode="RGB",
+        width=width,
+        height=height,
+        constant=not (pixels != pixels[0, 0]).any(),
+    )

@@ -1,0 +1,115 @@
+"""The ``[check]`` table of a recipe: what to do about each kind of finding."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tlkit.contracts import Options
+
+CheckAction = Literal["error", "skip", "keep"]
+StrictCheckAction = Literal["error", "skip"]
+"""For files that can't be used."""
+ReportAction = Literal["error", "keep"]
+"""For findings that are no samples, so that nothing can be set aside."""
+
+
+class CheckTable(Options):
+    """``[check]``: the action for each kind of finding in the data's files.
+
+    ``error`` stops the run before its first step and lists the files; ``skip`` sets the files aside and records them in
+    ``samples.csv``; ``keep`` uses the files and reports them.
+    """
+
+    before_run: bool = Field(
+        True,
+        description="check all files before tlkit run trains; unchanged files are not read a second time; false: files "
+        "are only checked while they are decoded, and those that can't be used are set aside",
+    )
+    bad_name: StrictCheckAction = Field("skip", description="files whose name, or whose folder's name, is not in UTF-8")
+    unreadable: StrictCheckAction = Field(
+        "skip", description="files without read permission, and files that the disk fails to read"
+    )
+    empty: StrictCheckAction = Field("skip", description="files of 0 bytes")
+    not_image: StrictCheckAction = Field(
+        "skip", description="files that are not images by their content, or of an image format that is not supported"
+    )
+    undecodable: StrictCheckAction = Field("skip", description="damaged images")
+    truncated: StrictCheckAction = Field("skip", description="images whose file ends too early")
+    huge: StrictCheckAction = Field("skip", description="images whose header claims more pixels than input.max_pixels")
+    nan: CheckAction = Field(
+        "skip", description="floating-point images with values that are NaN or infinite; keep: these pixels become 0"
+    )
+    constant: CheckAction = Field("keep", description="images of one colour")
+    tiny: CheckAction = Field("keep", description="images whose shorter side has fewer pixels than tiny_side")
+    odd_mode: CheckAction = Field(
+        "keep",
+        description="images in CMYK, with 16 bits per channel, a palette, floating-point values or an alpha channel; "
+        "keep: they are converted to RGB",
+    )
+    animated: CheckAction = Field(
+        "keep", description="images with several frames or pages; keep: the first one is used"
+    )
+    wrong_extension: CheckAction = Field(
+        "keep", description="images with the suffix of another format; keep: they are decoded by their content"
+    )
+    mask_missing: StrictCheckAction = Field("skip", description="images without a mask, and masks without an image")
+    mask_size: StrictCheckAction = Field("skip", description="masks that differ in size from their image")
+    mask_values: StrictCheckAction = Field(
+        "skip", description="masks with pixel values that the data set's table of values does not list"
+    )
+    mask_empty: CheckAction = Field(
+        "keep", description="masks in which all pixels are of one class, or all are ignored"
+    )
+    duplicate: CheckAction = Field(
+        "keep",
+        description="the same picture several times in one class and split; skip: the first file by name is used",
+    )
+    conflict: CheckAction = Field(
+        "keep",
+        description="the same picture in several classes, or with different masks; skip: all of its files are set "
+        "aside, since any of them may be wrong",
+    )
+    leak: CheckAction = Field(
+        "keep",
+        description="the same picture in several splits, which makes metrics too good; skip: it stays in the test "
+        "split if it is there, otherwise in the validation split",
+    )
+    linked_folder: CheckAction = Field(
+        "error",
+        description="links to another folder of the data set; skip: the images reached through the link are set aside",
+    )
+    link_cycle: CheckAction = Field(
+        "skip", description="links to a folder above; skip: the images reached through the link are set aside"
+    )
+    junk: ReportAction = Field(
+        "keep", description="files left behind by operating systems and editors; they are never used"
+    )
+    unused: ReportAction = Field("keep", description="other files that the data set does not use")
+    empty_folder: ReportAction = Field(
+        "keep", description="folders without a usable image; keep: such a class is left out"
+    )
+    too_few: ReportAction = Field("keep", description="classes with too few images to have one in each split")
+    imbalance: ReportAction = Field(
+        "keep", description="classes that differ in their training images by more than imbalance_ratio"
+    )
+    tiny_side: int = Field(8, ge=1, description="length in pixels of the shorter side below which an image is tiny")
+    imbalance_ratio: float = Field(
+        10.0,
+        ge=1,
+        description="number of training images of the largest class, divided by that of the smallest, above which the "
+        "classes are imbalanced",
+    )
+    near: int = Field(
+        24,
+        ge=0,
+        le=32,
+        description="number of the 256 bits of the perceptual hash that may differ between files of the same picture; "
+        "copies of another size or quality differ in up to 18 bits, different pictures in 68 or more",
+    )
+    group_duplicates: bool = Field(
+        True,
+        description="keep files of the same picture in the same split when tlkit makes the split; false: split them "
+        "like different pictures",
+    )
