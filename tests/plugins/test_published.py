@@ -21,7 +21,8 @@ from PIL import Image
 from tlkit_datasets import archives, cats, cifar, fashion, pets, published
 
 from tlkit import DataError, DatasetContext
-from tlkit.data.prepare import DataSettings, open_data
+from tlkit.data.prepare import open_data
+from tlkit.data.settings import DataSettings
 from tlkit.recipe.schema import InputTable, Selection
 from tlkit.testing import check_dataset
 

@@ -343,9 +343,12 @@ def test_a_misspelt_task_is_the_only_complaint_about_the_tables_that_depend_on_i
         (
             '{ nam = "cosine" }',
             'curve: expected a table with a name, received {"nam": "cosine"} '
-            "(what it is: constant, cosine, step or plateau, or a table)",
+            "(what it is: learning-rate curve: constant, cosine, step or plateau, or a table with its name and options)",
         ),
-        ("3", "curve: expected a table, received 3 (what it is: constant, cosine, step or plateau, or a table)"),
+        (
+            "3",
+            "curve: expected a table, received 3 (what it is: learning-rate curve: constant, cosine, step or plateau, or a table with its name and options)",
+        ),
     ],
 )
 def test_a_wrong_curve_is_explained(changed, curve, message):
