@@ -204,21 +204,21 @@ def test_a_value_of_a_wrong_type_is_refused(changed, old, new, message):
 @pytest.mark.parametrize(
     ("old", "new", "start"),
     [
-        ("filters = [64, 32]", 'filters = "64"', '18: head.filters: expected an array, received "64" (what it is: '),
+        ("filters = [64, 32]", 'filters = "64"', '18: head.filters: expected an array, received "64" ('),
         (
             "early_stop = 5",
             'early_stop = "5"',
-            '27: train.early_stop: expected a table, received "5" (what it is: a patience in epochs',
+            '27: train.early_stop: expected a table, received "5" (a patience in epochs',
         ),
         (
             "image_size = 96",
             'image_size = "96"',
-            '10: input.image_size: expected an array, received "96" (what it is: height and width',
+            '10: input.image_size: expected an array, received "96" (height and width',
         ),
         (
             "early_stop = 5",
             "loss = 3",
-            "27: train.loss: expected a table, received 3 (what it is: a Keras loss by name",
+            "27: train.loss: expected a table, received 3 (a Keras loss by name",
         ),
         (
             "early_stop = 5",
@@ -343,11 +343,12 @@ def test_a_misspelt_task_is_the_only_complaint_about_the_tables_that_depend_on_i
         (
             '{ nam = "cosine" }',
             'curve: expected a table with a name, received {"nam": "cosine"} '
-            "(what it is: learning-rate curve: constant, cosine, step or plateau, or a table with its name and options)",
+            "(learning-rate curve: constant, cosine, step or plateau, or a table with its name and options)",
         ),
         (
             "3",
-            "curve: expected a table, received 3 (what it is: learning-rate curve: constant, cosine, step or plateau, or a table with its name and options)",
+            "curve: expected a table, received 3 "
+            "(learning-rate curve: constant, cosine, step or plateau, or a table with its name and options)",
         ),
     ],
 )

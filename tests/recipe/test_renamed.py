@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from run_folders import RECIPE, write_run
+from recipe_text import recipe_text
+from run_folders import write_run
 
 from tlkit import RecipeError, resume
 from tlkit.jobs.resume_point import check_changes
@@ -15,6 +16,7 @@ from tlkit.recipe.renamed import RENAMED
 from tlkit.report.compared_runs import open_runs
 from tlkit.runs.plugins import load_run_recipe
 
+RECIPE = recipe_text()
 OLD = RECIPE + '[check]\nlying_extension = "skip"  # as in 0.1.0\n'
 NEW = RECIPE + '[check]\nwrong_extension = "skip"\n'
 LINE = OLD.splitlines().index('lying_extension = "skip"  # as in 0.1.0') + 1
