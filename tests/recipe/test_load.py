@@ -374,7 +374,8 @@ def test_a_wrong_curve_is_explained(changed, curve, message):
         (
             'name = "unet"',
             'nam = "unet"',
-            f'16: head.name: expected the name of a head: {DECODERS}, received nothing; did you mean "name" by "nam"?',
+            f"16: head.name: expected the name of a head: {DECODERS}, received nothing; "
+            'did you mean "name" instead of "nam"?',
         ),
     ],
 )
@@ -428,9 +429,9 @@ def test_a_table_name_used_as_a_key_of_another_table_is_reported_with_its_place(
 def test_a_head_and_a_data_set_of_another_task_are_refused_with_the_fitting_ones(problems):
     assert problems(GOOD.replace('task = "segmentation"', 'task = "classification"')) == [
         f'{FILE}:7: data.name: dataset "digit_scenes" is for segmentation, but the task is classification; '
-        f"for it there are {DATASETS}",
+        f"expected one of {DATASETS}",
         f'{FILE}:17: head.name: head "unet" is for segmentation, but the task is classification; '
-        f"for it there are {CLASSIFIERS}",
+        f"expected one of {CLASSIFIERS}",
     ]
 
 
