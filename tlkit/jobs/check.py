@@ -93,7 +93,7 @@ def check(
         progress: called with the stage, and how many of how many files are done.
 
     Returns:
-        the report, even if it has errors: the policy in ``[check]`` says which findings are errors.
+        the report, even if it has errors; the policy in ``[check]`` says which findings are errors.
 
     Raises:
         RecipeError: the recipe or an override is not valid.

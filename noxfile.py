@@ -1,0 +1,56 @@
+"""What a change must pass. ``nox`` runs all of it in the current environment; CI runs the same (``.ci/run``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "recipes", "docs", "tests", "wheel"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format, spelling and the directions of imports."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types."""
+    session.run("mypy")
+
+
+@nox.session
+def recipes(session: nox.Session) -> None:
+    """Validate the shipped recipes."""
+    session.run("tlkit", "validate", *sorted(map(str, Path("recipes").rglob("*.toml"))))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/docs; a warning is an error."""
+    session.run("sphinx-build", "-q", "-E", "-W", "--keep-going", "-n", "docs", "build/docs")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, two at a time; arguments after ``--`` go to pytest."""
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Install the wheel in an empty environment and run a recipe with it."""
+    session.run("pytest", "-m", "slow", "tests/test_wheel.py")
+
+
+@nox.session
+def fix(session: nox.Session) -> None:
+    """Let ruff correct and format the code."""
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")

@@ -1,0 +1,191 @@
+"""Every error on the page *When something goes wrong* is provoked on the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+from command_line import Outcome, tlkit_command
+from doc_bench import RECIPE, save_image
+from doc_blocks import PAGES
+from PIL import Image
+
+from tlkit.runs.lock import locked
+
+PAGE = PAGES["docs/trouble.md"]
+ENTRIES = {
+    title: (snippet, int(code))
+    for title, snippet, code in re.findall(r"^### (.+)\n\nYou see `(.+?)` \(exit code (\d+)\)", PAGE, re.MULTILINE)
+}
+"""Title → the part of the message that is quoted, and the exit code."""
+
+
+def changed(old: str, new: str) -> Path:
+    """A recipe in which a piece of text is another."""
+    assert old in RECIPE
+    file = Path("changed.toml")
+    file.write_text(RECIPE.replace(old, new), encoding="utf-8")
+    return file
+
+
+def masks(*, name: str, value: int) -> Path:
+    """A recipe of a segmentation with its images and masks."""
+    for number in range(3):
+        save_image(Path(f"scans/images/{number}.jpg"), number)
+        Path("scans/masks").mkdir(exist_ok=True)
+        Image.new("L", (48, 40), value).save(f"scans/masks/{name.format(number)}.png")
+    text = RECIPE.replace('"classification"', '"segmentation"').replace('"linear"', '"unet"')
+    data = 'name = "masks"\nimages = "scans/images"\nmasks = "scans/masks"\nvalues = { "0" = "a", "255" = "b" }\n'
+    file = Path("masks.toml")
+    file.write_text(text.replace('name = "folder"\npath = "photos"\n', data), encoding="utf-8")
+    return file
+
+
+def emptied(count: int) -> str:
+    """The bench's recipe, now that so many of its images are empty files."""
+    for number in range(count):
+        Path(f"photos/cat/{number:02d}.png").write_bytes(b"")
+    return "photos.toml"
+
+
+def run(recipe: object = "photos.toml", *overrides: str) -> Outcome:
+    return tlkit_command("run", recipe, *(f"--set={each}" for each in overrides))
+
+
+def one_class() -> Outcome:
+    save_image(Path("one/cat/a.jpg"), 1)
+    save_image(Path("one/cat/b.jpg"), 2)
+    return run("photos.toml", "data.path=one")
+
+
+def download() -> Outcome:
+    def refuse(*_: object, **__: object) -> None:
+        raise requests.ConnectionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(Path("keras").absolute()))
+        patch.setattr(requests, "get", refuse)
+        return run("photos.toml", 'backbone={name = "MobileNetV2"}')
+
+
+def other_weights() -> Outcome:
+    import keras
+
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+    model.save_weights("other.weights.h5")
+    return run("photos.toml", "backbone.weights=other.weights.h5")
+
+
+def unfinished() -> Outcome:
+    Path("runs/photos-1/model.json").unlink()
+    return tlkit_command("evaluate", "runs/photos-1")
+
+
+def resumed_on_other_images() -> Outcome:
+    assert run("photos.toml", "schedule.epochs=1").code == 0
+    save_image(Path("photos/cat/00.png"), 99)
+    return tlkit_command("resume", "runs/photos-3", "--set", "schedule.epochs=2")
+
+
+def busy() -> Outcome:
+    with locked(Path("runs/photos-1")):
+        return tlkit_command("resume", "runs/photos-1")
+
+
+def diverging() -> Outcome:
+    small = 'backbone={name = "small_cnn"}'
+    return run("photos.toml", small, "schedule.optimizer=sgd", "schedule.learning_rate=10", "schedule.epochs=20")
+
+
+LAYER = """
+import keras
+import tlkit
+
+@keras.saving.register_keras_serializable("page")
+class Twice(keras.layers.Layer):
+    def call(self, inputs):
+        return 2.0 * inputs
+
+def build(features, ctx, options):
+    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(features[max(features)])
+    x = keras.layers.Dense(ctx.units, name="head_dense")(x)
+    return Twice(name="head_logits")(x)
+
+@tlkit.hookimpl
+def tlkit_heads():
+    return [tlkit.Head(name="twice", summary="x", task="classification", options=tlkit.Options, build=build)]
+"""
+
+
+def layer_of_a_plugin() -> Outcome:
+    Path("twice.py").write_text(LAYER, encoding="utf-8")
+    plugin = ("--plugin", "twice.py")
+    assert tlkit_command(*plugin, "run", "photos.toml", "--set", 'head={name = "twice"}').code == 0
+    return tlkit_command(*plugin, "predict", "runs/photos-3", "a.jpg", "--out", "predictions.csv")
+
+
+PROVOKED: dict[str, Callable[[], Outcome]] = {
+    "A command is misspelt": lambda: tlkit_command("trian", "photos.toml"),
+    "The recipe is not there": lambda: run("photo.toml"),
+    "The recipe is not valid TOML": lambda: run(changed('name = "photos"', "name = photos")),
+    "A key is misspelt": lambda: run(changed("learning_rate", "learning_rat")),
+    "A value has the wrong type": lambda: run(changed("epochs = 2", 'epochs = "2"')),
+    "A value is out of range": lambda: run(changed("learning_rate = 0.01", "learning_rate = 100.0")),
+    "A backbone or head has another name": lambda: run(changed("small_encoder", "small_encodr")),
+    "A key is missing": lambda: run(changed('path = "photos"\n', "")),
+    "The head is for another task": lambda: run(changed('"linear"', '"unet"')),
+    "The block to unfreeze does not exist": lambda: run(
+        "photos.toml", 'schedule={name = "two_phase", unfreeze_from = "block9"}'
+    ),
+    "The folder is not there": lambda: run("photos.toml", "data.path=photo"),
+    "There are no class folders": lambda: run("photos.toml", "data.path=new_photos"),
+    "There is only one class": one_class,
+    "Images and masks do not match": lambda: run(masks(name="{}_mask", value=0)),
+    "Masks have unknown values": lambda: run(masks(name="{}", value=7)),
+    "Too many files cannot be used": lambda: run(emptied(6)),
+    "The check found errors": lambda: run(emptied(1), "check.empty=error"),
+    "The weights cannot be downloaded": download,
+    "The weights do not fit": other_weights,
+    "The output already exists": lambda: tlkit_command("predict", "runs/photos-1", "a.jpg", "--out", "photos.toml"),
+    "The run folder cannot be used": unfinished,
+    "A resumed run cannot change this": lambda: tlkit_command("resume", "runs/photos-1", "--set", "head.dropout=0.5"),
+    "The data changed since the run began": resumed_on_other_images,
+    "Another process uses the run folder": busy,
+    "The training diverged": diverging,
+    "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),
+    "A model has layers of a plugin": layer_of_a_plugin,
+}
+
+
+def test_every_error_of_the_page_is_provoked_here():
+    titles = re.findall(r"^### (.+)$", PAGE, re.MULTILINE)
+    assert titles == list(PROVOKED)
+    assert list(ENTRIES) == titles
+
+
+@pytest.mark.parametrize("title", PROVOKED)
+def test_an_error_of_the_page_looks_as_the_page_says(title, bench):
+    snippet, code = ENTRIES[title]
+    outcome = PROVOKED[title]()
+    assert snippet in outcome.err
+    assert outcome.code == code
+
+
+def test_a_check_that_finds_errors_ends_with_1(bench):
+    assert tlkit_command("check", emptied(1), "--set", "check.empty=error").code == 1
+
+
+def test_the_page_has_every_exit_code_of_tlkit():
+    import tlkit
+    from tlkit.runs.lock import BusyError
+    from tlkit.system.disk import FullDiskError
+    from tlkit.system.signals import Interrupted
+
+    errors = (tlkit.TlkitError, tlkit.RecipeError, tlkit.DataError, tlkit.PluginError, tlkit.RunError)
+    codes = {each.exit_code for each in (*errors, BusyError, FullDiskError)}
+    codes |= {0, 141, Interrupted(2).exit_code, Interrupted(15).exit_code}
+    on_page = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    assert on_page == codes | {137}

@@ -1,0 +1,111 @@
+"""Every layout on the page *Your own images* is built from its tree and read with the recipe below it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tomlkit
+from command_line import tlkit_command
+from doc_bench import save_image
+from doc_blocks import Block, blocks_of
+from PIL import Image
+from test_doc_blocks import BASE
+
+from tlkit.contracts import DatasetContext
+from tlkit.recipe.load import parse_recipe
+
+
+def layouts(*names: str) -> list[Any]:
+    """The trees of the page, each with the CSV table and the recipe's tables below it; of all or of some data sets."""
+    found = []
+    tree: Block | None = None
+    table = ""
+    for block in blocks_of("docs/your-own-images.md"):
+        if block.language == "text" and block.text.splitlines()[0].endswith("/"):
+            tree, table = block, ""
+        elif block.language == "text":
+            table = block.text
+        elif block.language == "toml" and tree is not None:
+            values = tomllib.loads(block.text)
+            if not names or values["data"]["name"] in names:
+                found.append(pytest.param(tree.text, table, values, id=str(tree)))
+            tree = None
+    return found
+
+
+def paths(tree: str) -> list[Path]:
+    """The files of a tree that is drawn by indentation."""
+    files: list[Path] = []
+    folders: list[str] = []
+    for line in tree.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 4
+        name = line.strip()
+        folders = [*folders[:depth], name.removesuffix("/")]
+        if not name.endswith("/"):
+            files.append(Path(*folders))
+    return files
+
+
+def build(tree: str, table: str, data: dict[str, Any]) -> None:
+    """Make the files of a tree: pictures, masks with the values that the recipe names, tables, lists."""
+    files = paths(tree)
+    values = [int(key) for key in data.get("values", {})] + [int(key) for key in data.get("ignore", [])]
+    for number, file in enumerate(files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".jpg":
+            save_image(file, number)
+        elif file.suffix == ".png":
+            known = [1, 2, 3] if data["name"] == "oxford_pets" else [*values, *([0] if "other" in data else [])]
+            pixels = np.random.default_rng(number).choice(known, (40, 48)).astype(np.uint8)
+            Image.fromarray(pixels).save(file)
+        elif file.suffix == ".csv":
+            file.write_text(table, encoding="utf-8")
+    pets = [file.stem for file in files if file.parent.name == "trimaps"]
+    for name, some in (("trainval.txt", pets[::2]), ("test.txt", pets[1::2])):
+        for file in (each for each in files if each.name == name):
+            breeds = [re.sub(r"_\d+$", "", pet) for pet in pets]
+            rows = [f"{pet} {sorted(set(breeds)).index(re.sub(r'_[0-9]+$', '', pet)) + 1} 1 1" for pet in some]
+            file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(("tree", "table", "values"), layouts())
+def test_a_layout_of_the_page_is_read_with_the_recipe_of_the_page(tree, table, values, tmp_path, monkeypatch, registry):
+    monkeypatch.chdir(tmp_path)
+    build(tree, table, values["data"])
+    task = values.get("task", "classification")
+    small = {"image_size": 32, "validation": 0.5}
+    recipe = {"name": "page", "task": task, **BASE[task], **values, "input": small}
+    Path("page.toml").write_text(tomlkit.dumps(recipe), encoding="utf-8")
+    checked = parse_recipe(tomlkit.dumps(recipe), registry)
+    samples = checked.data.record.open(DatasetContext(task, 0), checked.data.options)
+    pictures = [file for file in paths(tree) if file.suffix == ".jpg"]
+    assert {sample.image for sample in samples.samples} == set(pictures)
+    assert not samples.set_aside
+    outcome = tlkit_command("check", "page.toml")
+    assert outcome.code == 0, outcome.out
+
+
+@pytest.mark.parametrize(("tree", "table", "values"), layouts("folder", "masks", "oxford_pets"))
+def test_tlkit_init_recognises_the_first_layouts_of_the_page(tree, table, values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    build(tree, table, values["data"])
+    folder = tree.splitlines()[0].removesuffix("/")
+    assert tlkit_command("init", folder, "--out", "written.toml").code == 0
+    written = tomllib.loads(Path("written.toml").read_text(encoding="utf-8"))
+    assert written["data"]["name"] == values["data"]["name"]
+    assert written["task"] == values.get("task", "classification")
+
+
+def test_an_npz_file_of_the_page_is_read(tmp_path, monkeypatch, registry):
+    monkeypatch.chdir(tmp_path)
+    arrays = {f"x_{split}": np.zeros((20, 32, 32, 3), np.uint8) for split in ("train", "test")}
+    np.savez("cifar10.npz", **arrays, y_train=np.arange(20) % 10, y_test=np.arange(20) % 10)
+    (block,) = [each for each in blocks_of("docs/your-own-images.md") if '"cifar10.npz"' in each.text]
+    recipe = {"name": "page", "task": "classification", **BASE["classification"], **tomllib.loads(block.text)}
+    checked = parse_recipe(tomlkit.dumps(recipe), registry)
+    assert len(checked.data.record.open(DatasetContext("classification", 0), checked.data.options).samples) == 40
