@@ -1,4 +1,4 @@
-"""Running the command line within the test's process."""
+"""Run the command line in the process of the test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tlkit.cli import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended, and what it printed to stdout and stderr."""
+    """The exit code of a command, and what it printed to stdout and stderr."""
 
     code: int
     out: str
@@ -19,7 +19,7 @@ class Outcome:
 
 
 def tlkit_command(*arguments: object) -> Outcome:
-    """Run ``tlkit ARGUMENTS``; an exception that is not meant for users goes through."""
+    """Run ``tlkit ARGUMENTS``; exceptions that are bugs are not caught."""
     out, err = io.StringIO(), io.StringIO()
     code: object = None
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -1,4 +1,4 @@
-"""Folders of the files that people really have: damaged, odd, misnamed, and good ones between."""
+"""Folders of files as people really have them: damaged, odd, misnamed, and good ones in between."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 Content = Callable[[int], bytes]
-"""Makes a file's bytes from a number, so that no two pictures are the same."""
+"""Makes the bytes of a file from a number; different numbers make different pictures."""
 
 
 def picture(number: int, size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
-    """A picture unlike that of any other number, with large shapes and fine detail as photographs have them."""
+    """Return a picture for a number, with large shapes and fine detail like a photograph."""
     random = np.random.default_rng(number)
     layers = [
         np.asarray(Image.fromarray(blobs).resize(size, Image.Resampling.BICUBIC), np.float64) * 4 / cells
@@ -29,7 +29,7 @@ def picture(number: int, size: tuple[int, int] = (64, 48), mode: str = "RGB") ->
 
 
 def saved(kind: str, mode: str = "RGB", size: tuple[int, int] = (64, 48), **options: object) -> Content:
-    """A picture in a format and mode."""
+    """Return a maker of pictures in a format and mode."""
 
     def content(number: int) -> bytes:
         stream = io.BytesIO()
@@ -40,7 +40,7 @@ def saved(kind: str, mode: str = "RGB", size: tuple[int, int] = (64, 48), **opti
 
 
 def of_array(kind: str, make: Callable[[np.ndarray], np.ndarray]) -> Content:
-    """An image of an array that is made from a grey picture, float64 (48, 64) in 0-255."""
+    """Return a maker of images from an array that ``make`` computes from a grey picture, float64 (48, 64) in 0-255."""
 
     def content(number: int) -> bytes:
         stream = io.BytesIO()
@@ -51,7 +51,7 @@ def of_array(kind: str, make: Callable[[np.ndarray], np.ndarray]) -> Content:
 
 
 def animation(kind: str) -> Content:
-    """Three frames."""
+    """Return a maker of animations of three frames."""
 
     def content(number: int) -> bytes:
         stream = io.BytesIO()
@@ -63,17 +63,17 @@ def animation(kind: str) -> Content:
 
 
 def cut(content: Content, share: float) -> Content:
-    """The first part of a file."""
+    """Return a maker of files that are cut off after a fraction of their bytes."""
     return lambda number: content(number)[: int(share * len(content(number)))]
 
 
 def fixed(data: bytes) -> Content:
-    """The same bytes always."""
+    """Return a maker of files that all have the same bytes."""
     return lambda _: data
 
 
 def turned(number: int) -> bytes:
-    """A JPEG that its EXIF orientation turns by 90 degrees."""
+    """Return a JPEG with an EXIF orientation of 90 degrees."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return saved("JPEG", exif=exif)(number)
@@ -84,21 +84,21 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A small PNG whose header claims a size."""
+    """Return a small PNG file whose header claims this size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"\0" * 100)) + _chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
 def bad_header_checksum(number: int) -> bytes:
-    """A PNG whose header's CRC is wrong."""
+    """Return a PNG with a wrong CRC of its header."""
     data = bytearray(saved("PNG")(number))
     data[29] ^= 0xFF
     return bytes(data)
 
 
 def broken_stream(number: int) -> bytes:
-    """A PNG whose compressed pixels are damaged."""
+    """Return a PNG with damaged compressed pixels."""
     data = bytearray(saved("PNG")(number))
     middle = len(data) // 2
     data[middle : middle + 40] = bytes(40)
@@ -106,7 +106,7 @@ def broken_stream(number: int) -> bytes:
 
 
 def with_nan(gray: np.ndarray) -> np.ndarray:
-    """Floating point with NaN in it."""
+    """Return the values as floating point with a NaN."""
     values = gray.astype(np.float32)
     values[3, 5] = np.nan
     return values
@@ -114,10 +114,10 @@ def with_nan(gray: np.ndarray) -> np.ndarray:
 
 JPEG, PNG = saved("JPEG", quality=90), saved("PNG")
 USED = ""
-"""Of a file that is used without a word."""
+"""Files that are used without a finding."""
 
 FILES: dict[str, tuple[Content, str]] = {
-    # What must just work.
+    # Files that just work.
     "plain.jpg": (JPEG, USED),
     "plain.png": (PNG, USED),
     "progressive.jpg": (saved("JPEG", progressive=True), USED),
@@ -133,7 +133,7 @@ FILES: dict[str, tuple[Content, str]] = {
     "with spaces and (brackets).jpg": (JPEG, USED),
     "Füße-猫-🐈.jpg": (JPEG, USED),
     "two.dots.png": (PNG, USED),
-    # What works and is told.
+    # Files that work, with a finding.
     "palette.png": (saved("PNG", "P"), "odd_mode"),
     "gray with alpha.png": (saved("PNG", "LA"), "odd_mode"),
     "alpha.png": (saved("PNG", "RGBA"), "odd_mode"),
@@ -150,7 +150,7 @@ FILES: dict[str, tuple[Content, str]] = {
     "dot.png": (saved("PNG", size=(1, 1)), "tiny"),
     "line.png": (saved("PNG", size=(3000, 1)), "tiny"),
     "one colour.png": (lambda _: png_of_colour(), "constant"),
-    # What can't be used.
+    # Files that can't be used.
     "empty.jpg": (fixed(b""), "empty"),
     "text.jpg": (fixed(b"this is not an image\n" * 9), "not_image"),
     "page.jpg": (fixed(b"<!doctype html><html><body>404 Not Found</body></html>"), "not_image"),
@@ -166,7 +166,7 @@ FILES: dict[str, tuple[Content, str]] = {
     "huge.png": (fixed(png_of(60_000, 60_000)), "huge"),
     "large.png": (fixed(png_of(20_000, 20_000)), "huge"),
     "not finite.tif": (of_array("TIFF", with_nan), "nan"),
-    # What the data set does not take for an image, by its name.
+    # Files that are not images by their name.
     "no extension": (JPEG, "unused"),
     "photo.heic": (fixed(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)), "unused"),
     "drawing.svg": (fixed(b'<svg xmlns="http://www.w3.org/2000/svg"/>'), "unused"),
@@ -175,18 +175,18 @@ FILES: dict[str, tuple[Content, str]] = {
     "Thumbs.db": (fixed(b"\xd0\xcf\x11\xe0" + bytes(60)), "junk"),
     ".hidden.png": (PNG, "junk"),
 }
-"""Name → content, and the kind of finding that the file gives."""
+"""Name → content, and the kind of finding for the file."""
 
 
 def png_of_colour() -> bytes:
-    """A picture of one colour."""
+    """Return a picture of one colour."""
     stream = io.BytesIO()
     Image.new("RGB", (40, 40), (9, 99, 199)).save(stream, "PNG")
     return stream.getvalue()
 
 
 def messy_folder(root: Path) -> Path:
-    """Class folders ``good`` and ``messy``; the second has all of ``FILES``, links and odd entries."""
+    """Write class folders ``good`` and ``messy``; the second has all of ``FILES``, links and odd entries."""
     write_pictures(root / "good", 16, first=5000)
     (root / "messy").mkdir()
     for number, (name, (content, _)) in enumerate(FILES.items()):
@@ -199,14 +199,14 @@ def messy_folder(root: Path) -> Path:
 
 
 def write_pictures(folder: Path, count: int, first: int = 0) -> None:
-    """Different pictures, ``000.jpg`` and so on."""
+    """Write different pictures, ``000.jpg`` and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         (folder / f"{number:03d}.jpg").write_bytes(JPEG(first + number))
 
 
 def files_below(root: Path) -> int:
-    """How many files, links and other entries there are that are no folders, counted independently of tlkit."""
+    """Count the files, links and other entries that are not folders, independently of tlkit."""
     return sum(
         not (Path(folder) / name).is_dir() for folder, names, files in os.walk(root) for name in (*names, *files)
     )

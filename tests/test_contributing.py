@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is run as it stands."""
+"""The code in CONTRIBUTING.md works as printed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def my_head(tmp_path, monkeypatch):
     return file
 
 
-def test_the_head_of_the_guide_passes_the_check_of_the_guide(my_head):
+def test_the_guides_head_passes_the_guides_test(my_head):
     namespace: dict[str, object] = {}
     exec(CODE[1], namespace)
     namespace["test_pooled"]()
 
 
-def test_the_head_of_the_guide_is_used_by_a_recipe(my_head, class_folders, write_recipe, tmp_path):
+def test_a_recipe_uses_the_guides_head(my_head, class_folders, write_recipe, tmp_path):
     photos = class_folders({"a": 12, "b": 12, "c": 12})
     recipe = write_recipe(
         data={"name": "folder", "path": photos},
@@ -57,7 +57,7 @@ def test_the_check_refuses_a_head_with_wrong_units():
         check_head(head)
 
 
-def test_every_head_policy_and_schedule_of_ours_passes_the_checks(registry):
+def test_every_first_party_head_augmentation_and_schedule_passes_its_check(registry):
     for head, _ in registry.records(Head):
         check_head(head)
     for augmentation, _ in registry.records(Augmentation):

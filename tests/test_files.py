@@ -1,4 +1,4 @@
-"""Listing folders of images: one way for tlkit init, the data sets and tlkit predict."""
+"""Listing folders of images, the same way for every command and plugin."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def below(folder: Path, found) -> list[str]:
     return [file.relative_to(folder).as_posix() for file in found]
 
 
-def test_a_walk_has_every_file_that_is_not_junk_in_order(folder):
+def test_walk_yields_every_file_except_junk_in_order(folder):
     assert below(folder, files.walk(folder)) == ["a.webp", "notes.txt", "b/1.jpg", "b/2.PNG", "b/deep/3.tif"]
 
 
-def test_images_are_told_by_their_suffix_in_any_case(folder):
+def test_images_are_recognised_by_suffix_in_any_case(folder):
     assert below(folder, files.images_in(folder)) == ["a.webp", "b/1.jpg", "b/2.PNG", "b/deep/3.tif"]
     assert below(folder, files.own_images(folder)) == ["a.webp"]
     assert below(folder, files.own_images(folder / "b")) == ["b/1.jpg", "b/2.PNG"]
 
 
-def test_junk_is_no_subfolder(folder):
+def test_subfolders_leave_out_junk(folder):
     assert below(folder, files.subfolders(folder)) == ["b"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege on Windows")
-def test_links_are_followed_and_a_loop_or_a_dangling_link_ends(folder, tmp_path_factory):
+def test_links_are_followed_except_loops_and_dangling_links(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "far.png").write_bytes(b"")
     (folder / "b" / "far").symlink_to(elsewhere)
@@ -65,7 +65,7 @@ def test_a_link_to_a_folder_above_is_neither_walked_nor_a_subfolder(folder):
 
 @pytest.fixture
 def deep(tmp_path, monkeypatch):
-    """Folders in folders, 1,400 of them; they are removed from the innermost on, as no recursion gets there."""
+    """Make deeply nested folders; remove them from the innermost out, since recursion can't reach them."""
     monkeypatch.chdir(tmp_path)
     made = []
 
@@ -83,7 +83,7 @@ def deep(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such long paths")
-def test_folders_may_be_nested_deeper_than_python_recurses(deep):
+def test_folders_can_be_nested_deeper_than_the_recursion_limit(deep):
     root = deep("d", 1400)
     Path("1.png").write_bytes(b"")
     try:
@@ -93,7 +93,7 @@ def test_folders_may_be_nested_deeper_than_python_recurses(deep):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such long paths")
-def test_a_path_that_is_too_long_is_shown_by_its_ends(deep):
+def test_a_path_that_is_too_long_is_shortened_in_the_middle(deep):
     root = deep("d" * 200, 25)
     with pytest.raises(DataError) as caught:
         list(files.walk(root))
@@ -102,13 +102,45 @@ def test_a_path_that_is_too_long_is_shown_by_its_ends(deep):
     assert len(str(caught.value)) < 500
 
 
-def test_a_home_folder_that_is_not_there_is_a_name_like_any_other():
+def test_an_unknown_home_folder_is_left_as_it_is():
     assert files.expanded(Path("~nosuchuser/photos")) == Path("~nosuchuser/photos")
     assert files.expanded(Path("~/photos")) == Path.home() / "photos"
 
 
+def test_a_folder_that_an_option_names_is_returned_with_its_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "photos").mkdir()
+    assert files.existing_folder(Path("~/photos"), "data.path") == tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Fotos", '{0}/Fotos; did you mean "{0}/photos"?'),
+        ("photo/2020", '{0}/photo/2020; did you mean "{0}/photos"?'),
+        ("xyz/2020", "{0}/xyz/2020; {0} is the nearest folder that exists"),
+    ],
+)
+def test_a_missing_folder_that_an_option_names_suggests_a_similar_one(tmp_path, name, message):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError) as caught:
+        files.existing_folder(tmp_path / name, "data.path")
+    assert str(caught.value) == "data.path: no such folder: " + message.format(tmp_path)
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(DataError, match=r"data\.path: .*a\.txt is a file, expected a folder"):
+        files.existing_folder(tmp_path / "a.txt", "data.path")
+
+
+def test_a_key_is_the_path_below_the_root(tmp_path):
+    assert files.key_of(tmp_path / "a" / "b.png", tmp_path) == "a/b.png"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_what_is_no_file_is_left_out(folder):
+def test_named_pipes_are_left_out(folder):
     os.mkfifo(folder / "pipe.jpg")
     assert "pipe.jpg" not in below(folder, files.images_in(folder))
 
@@ -123,14 +155,14 @@ def test_a_folder_that_cannot_be_listed_is_named(listing, tmp_path):
     ("name", "split"),
     [("train", "train"), ("Training", "train"), ("VAL", "validation"), ("valid", "validation"), ("test", "test")],
 )
-def test_a_split_has_its_usual_names_in_any_case(name, split):
+def test_a_split_is_recognised_by_its_usual_names_in_any_case(name, split):
     assert files.split_named(name) == split
 
 
-def test_another_name_is_no_split():
+def test_any_other_name_is_not_a_split():
     assert files.split_named("tests") is None
 
 
-def test_it_is_part_of_the_public_api():
+def test_files_is_part_of_the_public_api():
     assert tlkit.files is files
     assert "files" in tlkit.__all__

@@ -236,7 +236,7 @@ STATE = State(
 
 @fuzzed
 @given(data=st.data())
-def test_a_checkpoint_of_any_bytes_is_passed_over_or_whole(tmp_path, data):
+def test_a_checkpoint_of_any_bytes_is_skipped_or_complete(tmp_path, data):
     from tlkit.train.checkpoint import Checkpoints
 
     folder = tmp_path / "checkpoints"

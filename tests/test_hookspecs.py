@@ -1,4 +1,4 @@
-"""The hooks: each is documented with an example, and each example is a plugin that works."""
+"""Every hook is documented with an example, and every example is a working plugin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = {
     "open_xray": lambda *_: None,
     **{f"{name}Options": tlkit.Options for name in ("My", "Noise", "Short", "Xray")},
 }
-"""What stands elsewhere in the module that an example is taken from."""
+"""Names that the examples use and that the rest of their module would define."""
 
 
 def example(hook: str) -> str:
@@ -44,19 +44,19 @@ def registered(hook: str) -> Registry:
     return registry
 
 
-def test_there_is_a_hook_for_each_kind_of_record():
+def test_each_kind_of_record_has_a_hook():
     assert {hook for _, hook in KINDS.values()} <= set(HOOKS)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_says_in_its_first_line_what_it_is_for(hook):
+def test_the_docstring_of_a_hook_starts_with_a_sentence(hook):
     first = (inspect.getdoc(HOOKS[hook]) or "").splitlines()[0]
     assert first
     assert "." in first
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_explains_each_of_its_arguments(hook):
+def test_the_docstring_of_a_hook_explains_each_argument(hook):
     text = inspect.getdoc(HOOKS[hook]) or ""
     for argument in inspect.signature(HOOKS[hook]).parameters:
         assert f"\n    {argument}: " in text
@@ -71,7 +71,7 @@ def test_the_example_of_a_hook_is_a_plugin_without_failures(hook):
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_the_example_of_a_hook_takes_the_arguments_that_the_hook_has(hook):
+def test_the_example_of_a_hook_takes_the_hooks_arguments(hook):
     given = list(inspect.signature(getattr(plugin(hook), hook)).parameters)
     assert given == list(inspect.signature(HOOKS[hook]).parameters)
 
@@ -94,7 +94,7 @@ def test_the_example_of_a_check_finds_its_problem(batch_size, problems):
     assert len(registered("tlkit_check_recipe").check_recipe(values)) == problems
 
 
-def test_the_example_of_a_report_section_makes_one(tmp_path):
+def test_the_example_of_a_report_section_returns_one(tmp_path):
     function = plugin("tlkit_report_sections").tlkit_report_sections
     (section,) = function(tmp_path, {"test": {"accuracy": 0.95}})
     assert section == tlkit.ReportSection("Our threshold", "passed")

@@ -1,4 +1,4 @@
-"""What must not cost the time that TensorFlow takes to import."""
+"""What must not import TensorFlow or anything else that takes seconds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_command_that_trains_nothing_imports_nothing_heavy(arguments):
     check(CODE.format(arguments=arguments, heavy=HEAVY))
 
 
-def test_looking_at_a_folder_imports_nothing_heavy(class_folders, tmp_path):
+def test_init_imports_nothing_heavy(class_folders, tmp_path):
     photos = class_folders({"cat": 3, "dog": 3})
     arguments = ["init", str(photos), "--out", str(tmp_path / "r.toml")]
     check(CODE.format(arguments=arguments, heavy=HEAVY))
@@ -70,8 +70,8 @@ def test_the_public_module_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["no-such-verb"]], ids=" ".join)
-def test_help_loads_no_plugin_of_ours(arguments):
-    """Their options are pydantic models, which are most of the time that help would take."""
+def test_help_loads_no_first_party_plugin(arguments):
+    """Importing pydantic, for the options, would take most of the time of printing help."""
     check(f"""
 import sys
 from tlkit.cli import main
@@ -84,7 +84,7 @@ assert not [name for name in sys.modules if name.startswith("tlkit_")]
 """)
 
 
-def test_every_public_name_is_there_and_comes_when_it_is_used():
+def test_every_public_name_is_imported_when_it_is_used():
     check("""
 import sys, tlkit
 assert "pydantic" not in sys.modules

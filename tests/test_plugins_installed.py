@@ -1,4 +1,4 @@
-"""Plugins through the door that strangers use: an installed distribution's entry point, or a single file."""
+"""Third-party plugins: through the entry point of an installed distribution, or from a single file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _no_restriction(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Installs a distribution of one module, as pip would leave it behind; its name is the distribution's."""
+    """Install a distribution with one module, laid out as by pip; return the distribution's name."""
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(site)
@@ -71,7 +71,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 @pytest.fixture
 def plugin_file(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a plugin of a single file."""
+    """Write a plugin to a single file."""
 
     def write(code: str, name: str = "lone.py") -> Path:
         file = tmp_path / name
@@ -83,7 +83,7 @@ def plugin_file(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def recipe_file(write_recipe: Callable[..., Path]) -> Callable[[str], Path]:
-    """Writes a recipe that names a head."""
+    """Write a recipe with the head of that name."""
     return lambda head: write_recipe(head={"name": head})
 
 
@@ -139,7 +139,7 @@ def test_the_json_schema_has_the_options_of_an_installed_plugin(install):
         ("import sys; sys.exit(3)", "SystemExit: 3"),
     ],
 )
-def test_a_plugin_that_fails_on_import_leaves_the_others_alone_and_is_listed(install, code, reason):
+def test_a_plugin_that_fails_on_import_is_listed_and_affects_no_other(install, code, reason):
     install("bad-heads", code)
     install("good-heads", offering_head("pooled"))
     outcome = tlkit_command("plugins")
@@ -150,7 +150,7 @@ def test_a_plugin_that_fails_on_import_leaves_the_others_alone_and_is_listed(ins
     assert "Traceback" not in outcome.out
 
 
-def test_the_traceback_of_a_failed_plugin_is_printed_when_asked_for(install):
+def test_verbose_prints_the_traceback_of_a_failed_plugin(install):
     install("bad-heads", "raise RuntimeError('needs a licence')")
     outcome = tlkit_command("plugins", "--verbose")
     assert "Traceback (most recent call last)" in outcome.out
@@ -200,7 +200,7 @@ def test_an_undecorated_hook_is_listed(install):
     assert '"tlkit_heads" is not marked as a hook; write @tlkit.hookimpl above it' in outcome.out
 
 
-def test_a_hook_that_raises_is_listed_and_the_rest_goes_on(install):
+def test_a_hook_that_raises_is_a_failure_and_other_plugins_are_used(install):
     install("bad-heads", "import tlkit\n@tlkit.hookimpl\ndef tlkit_heads():\n    raise OSError('no disk')\n")
     install("good-heads", offering_head("pooled"))
     registry = make_registry()
@@ -218,7 +218,7 @@ def test_a_record_of_a_wrong_type_is_listed(install):
 # The same name twice ------------------------------------------------------------------------------------------------
 
 
-def test_the_same_name_from_two_distributions_is_an_error_only_for_who_asks_for_it(install, recipe_file):
+def test_a_name_from_two_distributions_is_an_error_only_for_recipes_that_use_it(install, recipe_file):
     install("first-heads", offering_head("pooled"), version="1.0")
     install("second-heads", offering_head("pooled"), version="2.0")
     conflict = (
@@ -272,7 +272,7 @@ def test_an_empty_variable_loads_nothing(install):
     assert registry.failures == []
 
 
-def test_a_name_in_the_variable_that_nothing_is_called_by_is_listed(monkeypatch):
+def test_a_name_in_the_variable_that_no_plugin_has_is_listed(monkeypatch):
     monkeypatch.setenv("TLKIT_PLUGINS", "tlkit,tlkit-seg")
     outcome = tlkit_command("plugins")
     assert outcome.code == 0
@@ -282,7 +282,7 @@ def test_a_name_in_the_variable_that_nothing_is_called_by_is_listed(monkeypatch)
 # A single file ------------------------------------------------------------------------------------------------------
 
 
-def test_a_single_file_is_loaded_before_and_after_the_verb(plugin_file, recipe_file):
+def test_a_single_file_can_be_given_before_and_after_the_command(plugin_file, recipe_file):
     file, recipe = plugin_file(offering_head("pooled")), recipe_file("pooled")
     assert tlkit_command("validate", recipe).code == 2
     assert tlkit_command("--plugin", file, "validate", recipe).code == 0
@@ -290,7 +290,7 @@ def test_a_single_file_is_loaded_before_and_after_the_verb(plugin_file, recipe_f
     assert tlkit_command("validate", recipe, "--plugin", file).code == 0
 
 
-def test_several_files_are_loaded_also_when_they_have_the_same_name(plugin_file, tmp_path):
+def test_several_files_of_the_same_name_are_loaded(plugin_file, tmp_path):
     (tmp_path / "other").mkdir()
     first = plugin_file(offering_head("pooled"))
     second = plugin_file(offering_head("spread"), "other/lone.py")
@@ -357,13 +357,13 @@ def test_a_failed_file_leaves_no_half_imported_module(plugin_file):
     assert not [name for name in set(sys.modules) - before if "lone" in name]
 
 
-def test_a_file_that_is_not_there_is_an_error(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     outcome = tlkit_command("plugins", "--plugin", tmp_path / "none.py")
     assert (outcome.code, outcome.out) == (2, "")
     assert "none.py: no such file; expected a Python file with tlkit hooks" in outcome.err
 
 
-def test_a_file_that_is_no_python_is_an_error(plugin_file):
+def test_a_file_that_is_not_python_is_an_error(plugin_file):
     outcome = tlkit_command("plugins", "--plugin", plugin_file("hello", "notes.txt"))
     assert outcome.code == 2
     assert "expected a file that ends in .py" in outcome.err
@@ -385,19 +385,19 @@ COMMAND = """
 """
 
 
-def test_a_plugin_adds_a_verb(install):
+def test_a_plugin_adds_a_command(install):
     install("hello-command", COMMAND.replace("NAME", "hello"))
     assert tlkit_command("hello").out == "hello from the plugin\n"
     helped = tlkit_command("--help")
     assert "hello     Says hello." in helped.out
 
 
-def test_a_single_file_adds_a_verb(plugin_file):
+def test_a_single_file_adds_a_command(plugin_file):
     outcome = tlkit_command("--plugin", plugin_file(COMMAND.replace("NAME", "hello")), "hello")
     assert (outcome.code, outcome.out) == (0, "hello from the plugin\n")
 
 
-def test_a_plugin_cannot_replace_a_verb(install, recipe_file):
+def test_a_plugin_cannot_replace_a_built_in_command(install, recipe_file):
     install("hello-command", COMMAND.replace("NAME", "validate"))
     outcome = tlkit_command("validate", recipe_file("linear"))
     assert outcome.code == 0
@@ -409,7 +409,7 @@ def test_a_plugin_cannot_replace_a_verb(install, recipe_file):
     assert "hello-command 1.5" in listed.out
 
 
-def test_two_plugins_with_one_verb_are_listed(install):
+def test_two_plugins_with_the_same_command_are_listed(install):
     install("hello-one", COMMAND.replace("NAME", "hello"))
     install("hello-two", COMMAND.replace("NAME", "hello"))
     assert tlkit_command("hello").code == 0
@@ -417,7 +417,7 @@ def test_two_plugins_with_one_verb_are_listed(install):
 
 
 @pytest.mark.parametrize("body", ["raise RuntimeError('no licence')", "return ['hello']", "return 3"])
-def test_a_plugin_whose_commands_fail_breaks_no_verb_and_is_listed(install, recipe_file, body):
+def test_a_plugin_whose_commands_fail_is_listed_and_breaks_no_other_command(install, recipe_file, body):
     install("bad-command", f"import tlkit\n@tlkit.hookimpl\ndef tlkit_commands():\n    {body}\n")
     assert tlkit_command("--help").code == 0
     assert tlkit_command("validate", recipe_file("linear")).code == 0
@@ -453,13 +453,13 @@ def test_a_plugins_check_of_an_overridden_key_names_the_override(install, recipe
     assert outcome.err.splitlines()[0] == "--set input.batch_size=64: our cluster takes at most 16"
 
 
-def test_a_plugins_check_that_is_content_says_nothing(install, recipe_file):
+def test_a_plugins_check_without_problems_prints_nothing(install, recipe_file):
     install("house-rules", CHECK)
     outcome = tlkit_command("validate", recipe_file("mlp"), "--set", "input.batch_size=8")
     assert (outcome.code, outcome.err) == (0, "")
 
 
-def test_a_plugins_check_that_raises_names_its_plugin_and_is_no_traceback(install, recipe_file):
+def test_a_plugins_check_that_raises_names_its_plugin_without_a_traceback(install, recipe_file):
     install("house-rules", "import tlkit\n@tlkit.hookimpl\ndef tlkit_check_recipe(recipe):\n    return recipe['x']\n")
     outcome = tlkit_command("validate", recipe_file("mlp"))
     assert outcome.code == 2
@@ -498,7 +498,7 @@ def test_a_run_whose_plugin_is_not_installed_says_what_to_install(install, recip
     settings = ["schedule.epochs=1", "input.image_size=16"]
     ran = tlkit_command("run", recipe_file("doubling"), "--out", run, *(f"--set={each}" for each in settings))
     assert ran.code == 0, ran.err
-    assert "to load this model will take --trust" in ran.out
+    assert "loading this model later requires --trust" in ran.out
     photos = class_folders({"one": 1})
     predict = ["predict", run, photos, "--overwrite", "--out", tmp_path / "found.csv"]
     assert "which is not a Keras layer that tlkit knows" in tlkit_command(*predict).err
@@ -516,7 +516,7 @@ def test_a_run_whose_plugin_is_not_installed_says_what_to_install(install, recip
         assert missing in ended.err, command
 
 
-def test_a_run_of_a_plugin_file_says_to_give_the_file(plugin_file, recipe_file, tmp_path):
+def test_a_run_of_a_plugin_file_asks_for_the_file(plugin_file, recipe_file, tmp_path):
     run = tmp_path / "run"
     file = plugin_file(DOUBLING, "doubling_file.py")
     settings = ["schedule.epochs=1", "input.image_size=16"]
@@ -544,7 +544,7 @@ PART = {"kind": "head", "name": "x", "plugin": "x", "distribution": "missing-one
     ],
     ids=["none", "text", "number", "distribution", "version", "name", "more", "many"],
 )
-def test_what_a_stranger_wrote_there_is_not_passed_on(tmp_path, parts):
+def test_untrusted_text_in_a_run_folder_is_not_printed(tmp_path, parts):
     folder = RunFolder(tmp_path)
     folder.write_json(folder.environment, {"parts": [PART]})
     assert len(missing_plugins(folder)) == 1

@@ -1,4 +1,4 @@
-"""The registry: what plugins offer, what is wrong with them, and looking up by kind and name."""
+"""The registry: the records of plugins, failures, conflicts, and lookup by kind and name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def head(name: str = "my_head", options: type = tlkit.Options) -> Head:
 
 
 def plugin(**functions):
-    """A module with these functions, each marked as a hook."""
+    """Return a module with these functions, each marked as a hook."""
     module = types.ModuleType("plugin")
     for name, function in functions.items():
         setattr(module, name, tlkit.hookimpl(function))
@@ -79,26 +79,26 @@ def test_names_are_sorted_without_regard_to_case(empty):
         ("qqq", 'no head "qqq"; there are my_head'),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest_or_all(empty, asked, expected):
+def test_an_unknown_name_suggests_the_closest_or_lists_all(empty, asked, expected):
     empty.add(offering(head()), MINE, "mine")
     with pytest.raises(tlkit.PluginError) as caught:
         empty.find(Head, asked)
     assert str(caught.value) == expected
 
 
-def test_a_kind_that_nobody_offers_says_so(empty):
+def test_a_kind_without_records_has_none_to_list(empty):
     with pytest.raises(tlkit.PluginError, match=r'no backbone "tiny"; there are none'):
         empty.find(Backbone, "tiny")
 
 
-def test_a_long_list_of_names_is_cut(empty):
+def test_a_long_list_of_names_is_shortened(empty):
     empty.add(offering(*(head(f"{number:02d}") for number in range(40))), MINE, "mine")
     with pytest.raises(tlkit.PluginError, match=r"10, 11 and 28 more \(tlkit plugins lists all\)") as caught:
         empty.find(Head, "qqq")
     assert "12" not in str(caught.value)
 
 
-def test_a_name_offered_by_two_plugins_is_refused_when_it_is_looked_up_and_names_both(empty):
+def test_looking_up_a_name_that_two_plugins_offer_is_an_error_that_names_both(empty):
     empty.add(offering(head()), MINE, "mine")
     empty.add(offering(head(), head("fine")), OTHER, "other")
     with pytest.raises(tlkit.PluginError, match=r'head "my_head" is offered by mine \(my-heads 1\.2\) and other'):
@@ -116,7 +116,7 @@ def test_conflicts_are_listed(empty):
     assert "TLKIT_PLUGINS" in conflict
 
 
-def test_a_name_that_one_plugin_offers_twice_is_its_own_fault(empty):
+def test_a_name_that_one_plugin_offers_twice_is_a_conflict_within_it(empty):
     empty.add(offering(head(), head()), MINE, "mine")
     assert empty.conflicts() == ['head "my_head" is offered twice by mine (my-heads 1.2)']
 
@@ -128,7 +128,7 @@ def test_the_same_name_in_two_kinds_is_no_conflict(empty):
     assert empty.find(Backbone, "x") is backbone
 
 
-def test_a_hook_that_raises_is_kept_with_its_traceback_and_the_plugins_other_hooks_are_used(empty):
+def test_a_hook_that_raises_is_a_failure_and_the_plugins_other_hooks_are_used(empty):
     def broken():
         raise RuntimeError("no licence")
 
@@ -141,7 +141,7 @@ def test_a_hook_that_raises_is_kept_with_its_traceback_and_the_plugins_other_hoo
     assert empty.names(Head) == ["my_head"]
 
 
-def test_a_generator_that_raises_half_way_offers_nothing(empty):
+def test_a_generator_that_raises_midway_offers_nothing(empty):
     def heads():
         yield head()
         raise RuntimeError("half way")
@@ -151,7 +151,7 @@ def test_a_generator_that_raises_half_way_offers_nothing(empty):
     assert reasons(empty) == ["tlkit_heads: RuntimeError: half way"]
 
 
-def test_a_failure_is_named_when_something_is_not_found(empty):
+def test_looking_up_a_missing_name_lists_the_plugins_that_failed(empty):
     empty.add(plugin(tlkit_heads=lambda: 1 / 0), MINE, "mine")
     with pytest.raises(tlkit.PluginError, match=r"mine \(my-heads 1\.2\): tlkit_heads: ZeroDivisionError: division"):
         empty.find(Head, "my_head")
@@ -187,7 +187,7 @@ def test_a_backbones_options_must_derive_from_backbone_options(empty):
     assert reasons(empty) == ['tlkit_backbones: the options of "x" are not a subclass of tlkit.BackboneOptions']
 
 
-def test_an_option_called_name_is_refused(empty):
+def test_an_option_named_name_is_refused(empty):
     class Named(tlkit.Options):
         name: str = "x"
 
@@ -226,7 +226,7 @@ def test_an_undecorated_and_misspelt_hook_is_named(empty):
     assert "@tlkit.hookimpl" in reason
 
 
-def test_other_names_in_a_plugin_are_its_own_business(empty):
+def test_other_names_in_a_plugin_are_ignored(empty):
     empty.add(types.SimpleNamespace(helper=lambda: None, tlkit_version="1.0", tlkit=tlkit), MINE, "mine")
     assert empty.failures == []
 
@@ -300,7 +300,7 @@ def test_first_party_plugins_come_from_the_distribution_tlkit(registry):
     assert {str(source) for source in registry.sources.values()} == {f"tlkit {tlkit.__version__}"}
 
 
-def test_making_a_registry_twice_gives_equal_names():
+def test_two_registries_have_the_same_names():
     first, second = make_registry(environ={}), make_registry(environ={})
     assert [first.names(kind) for kind in KINDS] == [second.names(kind) for kind in KINDS]
 

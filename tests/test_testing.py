@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 import tlkit
+import tlkit.testing
+from tlkit.registry import KINDS
 from tlkit.testing import check_augmentation, check_dataset, check_schedule
 
 PIXELS = np.zeros((2, 8, 6, 3), np.uint8)
@@ -156,3 +158,8 @@ def test_an_augmentation_that_breaks_its_contract_is_refused(change, reason):
     )
     with pytest.raises(AssertionError, match=reason):
         check_augmentation(record)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.title)
+def test_there_is_a_check_for_each_kind_of_record(kind):
+    assert callable(getattr(tlkit.testing, f"check_{kind.title}"))

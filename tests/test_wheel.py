@@ -1,4 +1,4 @@
-"""The built wheel in an empty environment: what a user installs, not what lies in the checkout."""
+"""The built wheel in an empty environment: what users install, without the checkout."""
 
 from __future__ import annotations
 

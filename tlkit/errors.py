@@ -34,7 +34,7 @@ class TlkitError(Exception):
     """Base class of errors that a user or a plugin author can fix; the CLI prints them without a traceback.
 
     Attributes:
-        exit_code: exit code of a command that ends with this error; 2 stands for an error of the user's.
+        exit_code: exit code of a command that ends with this error; 2 means that the input is wrong.
     """
 
     exit_code = 2

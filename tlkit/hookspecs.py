@@ -1,11 +1,13 @@
 """The hooks that a plugin can implement. A plugin is a module with functions decorated with ``tlkit.hookimpl``.
 
 A plugin is found through the entry-point group ``tlkit`` of its installed distribution, or loaded from a single file
-with ``--plugin FILE``. The order in which hooks are called never decides anything: a recipe selects records by name.
+with ``--plugin FILE``.
 
-The hooks that offer records are called whenever tlkit starts, so the module must not import TensorFlow or Keras. Do
-such imports inside the functions that a record names, or name the functions with ``tlkit.lazy`` and keep them in
-modules of their own::
+The hooks that offer records return any number of them. A recipe selects a record by name, so the order in which plugins
+are loaded never matters; a recipe that uses a name offered by two plugins is refused, with the names of both. These
+hooks are called whenever tlkit starts, so the plugin's module must not import TensorFlow or Keras. Do such imports
+inside the functions that a record names, or name the functions with ``tlkit.lazy`` and keep them in modules of their
+own::
 
     tlkit.Head(..., build=tlkit.lazy("my_plugin.unet:build"))
 """
@@ -33,9 +35,6 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def tlkit_backbones() -> Iterable[Backbone]:  # type: ignore[empty-body]
     """Offer backbones. Called when plugins are loaded; must not import TensorFlow or Keras.
 
-    Returns:
-        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
-
     Example::
 
         @tlkit.hookimpl
@@ -49,9 +48,6 @@ def tlkit_backbones() -> Iterable[Backbone]:  # type: ignore[empty-body]
 def tlkit_heads() -> Iterable[Head]:  # type: ignore[empty-body]
     """Offer heads. Called when plugins are loaded; must not import TensorFlow or Keras.
 
-    Returns:
-        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
-
     Example::
 
         @tlkit.hookimpl
@@ -63,9 +59,6 @@ def tlkit_heads() -> Iterable[Head]:  # type: ignore[empty-body]
 @hookspec
 def tlkit_augmentations() -> Iterable[Augmentation]:  # type: ignore[empty-body]
     """Offer augmentation policies. Called when plugins are loaded; must not import TensorFlow or Keras.
-
-    Returns:
-        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
 
     Example::
 
@@ -79,9 +72,6 @@ def tlkit_augmentations() -> Iterable[Augmentation]:  # type: ignore[empty-body]
 def tlkit_schedules() -> Iterable[Schedule]:  # type: ignore[empty-body]
     """Offer schedules. Called when plugins are loaded; must not import TensorFlow or Keras.
 
-    Returns:
-        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
-
     Example::
 
         @tlkit.hookimpl
@@ -93,9 +83,6 @@ def tlkit_schedules() -> Iterable[Schedule]:  # type: ignore[empty-body]
 @hookspec
 def tlkit_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
     """Offer data sets. Called when plugins are loaded; must not import TensorFlow, Keras or scikit-learn.
-
-    Returns:
-        The records. A recipe that uses a name offered by two plugins is refused, with the names of both.
 
     Example::
 

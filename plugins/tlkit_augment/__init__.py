@@ -13,76 +13,79 @@ def build_none(ctx: tlkit.AugmentContext, options: tlkit.Options) -> None:
     """Return None: the images stay as they are."""
 
 
+_POLICIES = (
+    tlkit.Augmentation(
+        name="none",
+        summary="leave the images as they are",
+        options=options.NoneOptions,
+        build=build_none,
+    ),
+    tlkit.Augmentation(
+        name="flip",
+        summary="mirror half of the images together with their masks",
+        options=options.FlipOptions,
+        build=tlkit.lazy("tlkit_augment.policies:flip"),
+    ),
+    tlkit.Augmentation(
+        name="shift_flip",
+        summary="shift by up to an eighth and mirror, as for ResNets on CIFAR; masks move along",
+        options=options.ShiftFlipOptions,
+        build=tlkit.lazy("tlkit_augment.policies:shift_flip"),
+    ),
+    tlkit.Augmentation(
+        name="flip_rotate_zoom",
+        summary="mirror, rotate and zoom; masks move along, borders are reflected",
+        options=options.FlipRotateZoomOptions,
+        build=tlkit.lazy("tlkit_augment.policies:flip_rotate_zoom"),
+    ),
+    tlkit.Augmentation(
+        name="basic",
+        summary="mirror, shift, rotate, zoom and mild colour changes; masks move along, borders are reflected",
+        options=options.BasicOptions,
+        build=tlkit.lazy("tlkit_augment.policies:basic"),
+    ),
+    tlkit.Augmentation(
+        name="color_jitter",
+        summary="brightness, contrast, saturation and hue",
+        options=options.ColorJitterOptions,
+        build=tlkit.lazy("tlkit_augment.policies:color_jitter"),
+    ),
+    tlkit.Augmentation(
+        name="rand_augment",
+        summary="RandAugment: a few random changes per image; masks move along, borders are reflected",
+        options=options.RandAugmentOptions,
+        build=tlkit.lazy("tlkit_augment.policies:rand_augment"),
+    ),
+    tlkit.Augmentation(
+        name="aug_mix",
+        summary="AugMix: each image mixed with chains of changes of itself; with masks, only colour changes",
+        options=options.AugMixOptions,
+        build=tlkit.lazy("tlkit_augment.augmix:aug_mix"),
+    ),
+    tlkit.Augmentation(
+        name="random_erasing",
+        summary="overwrite a rectangle of some images with noise or a colour",
+        options=options.RandomErasingOptions,
+        build=tlkit.lazy("tlkit_augment.erasing:random_erasing"),
+    ),
+    tlkit.Augmentation(
+        name="mixup",
+        summary="weighted means of two images and of their labels or masks",
+        options=options.MixUpOptions,
+        build=tlkit.lazy("tlkit_augment.mixing:mixup"),
+        soft_labels=True,
+    ),
+    tlkit.Augmentation(
+        name="cutmix",
+        summary="paste a rectangle of another image and its mask; labels are mixed by area",
+        options=options.CutMixOptions,
+        build=tlkit.lazy("tlkit_augment.mixing:cutmix"),
+        soft_labels=True,
+    ),
+)
+
+
 @tlkit.hookimpl
-def tlkit_augmentations() -> list[tlkit.Augmentation]:
+def tlkit_augmentations() -> tuple[tlkit.Augmentation, ...]:
     """Offer the policies of this package."""
-    return [
-        tlkit.Augmentation(
-            name="none",
-            summary="leave the images as they are",
-            options=options.NoneOptions,
-            build=build_none,
-        ),
-        tlkit.Augmentation(
-            name="flip",
-            summary="mirror half of the images together with their masks",
-            options=options.FlipOptions,
-            build=tlkit.lazy("tlkit_augment.policies:flip"),
-        ),
-        tlkit.Augmentation(
-            name="shift_flip",
-            summary="shift by up to an eighth and mirror, as for ResNets on CIFAR; masks move along",
-            options=options.ShiftFlipOptions,
-            build=tlkit.lazy("tlkit_augment.policies:shift_flip"),
-        ),
-        tlkit.Augmentation(
-            name="flip_rotate_zoom",
-            summary="mirror, rotate and zoom; masks move along, borders are reflected",
-            options=options.FlipRotateZoomOptions,
-            build=tlkit.lazy("tlkit_augment.policies:flip_rotate_zoom"),
-        ),
-        tlkit.Augmentation(
-            name="basic",
-            summary="mirror, shift, rotate, zoom and mild colour changes; masks move along, borders are reflected",
-            options=options.BasicOptions,
-            build=tlkit.lazy("tlkit_augment.policies:basic"),
-        ),
-        tlkit.Augmentation(
-            name="color_jitter",
-            summary="brightness, contrast, saturation and hue",
-            options=options.ColorJitterOptions,
-            build=tlkit.lazy("tlkit_augment.policies:color_jitter"),
-        ),
-        tlkit.Augmentation(
-            name="rand_augment",
-            summary="RandAugment: a few random changes per image; masks move along, borders are reflected",
-            options=options.RandAugmentOptions,
-            build=tlkit.lazy("tlkit_augment.policies:rand_augment"),
-        ),
-        tlkit.Augmentation(
-            name="aug_mix",
-            summary="AugMix: each image mixed with chains of changes of itself; with masks, only colour changes",
-            options=options.AugMixOptions,
-            build=tlkit.lazy("tlkit_augment.augmix:aug_mix"),
-        ),
-        tlkit.Augmentation(
-            name="random_erasing",
-            summary="overwrite a rectangle of some images with noise or a colour",
-            options=options.RandomErasingOptions,
-            build=tlkit.lazy("tlkit_augment.erasing:random_erasing"),
-        ),
-        tlkit.Augmentation(
-            name="mixup",
-            summary="weighted means of two images and of their labels or masks",
-            options=options.MixUpOptions,
-            build=tlkit.lazy("tlkit_augment.mixing:mixup"),
-            soft_labels=True,
-        ),
-        tlkit.Augmentation(
-            name="cutmix",
-            summary="paste a rectangle of another image and its mask; labels are mixed by area",
-            options=options.CutMixOptions,
-            build=tlkit.lazy("tlkit_augment.mixing:cutmix"),
-            soft_labels=True,
-        ),
-    ]
+    return _POLICIES

@@ -18,6 +18,7 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(ge=0.05, le=20)]
 Length = Annotated[int, Field(ge=1, le=10)]
+Alpha = Annotated[float, Field(ge=0.001, le=100)]
 FillMode = Literal["nearest", "reflect", "constant"]
 
 _FLIP = "mirror left and right, with probability one half"
@@ -109,10 +110,8 @@ class AugMixOptions(tlkit.Options):
     depth: Annotated[tuple[Length, Length], AfterValidator(_ordered)] = Field(
         (1, 3), description="minimum and maximum number of operations in a chain"
     )
-    alpha: float = Field(
+    alpha: Alpha = Field(
         1.0,
-        ge=0.001,
-        le=100,
         description="parameter of the Dirichlet and Beta distributions that weight the chains and the original; 1: all "
         "mixtures are equally likely; larger values make the weights more even",
     )
@@ -143,10 +142,8 @@ class RandomErasingOptions(tlkit.Options):
 class MixUpOptions(tlkit.Options):
     """Options of ``mixup``."""
 
-    alpha: float = Field(
+    alpha: Alpha = Field(
         0.2,
-        ge=0.001,
-        le=100,
         description="parameter of the Beta distribution of an image's own weight: mostly near 0 or 1 for values below "
         "1, uniform at 1, mostly near one half above 1",
     )
@@ -156,10 +153,8 @@ class MixUpOptions(tlkit.Options):
 class CutMixOptions(tlkit.Options):
     """Options of ``cutmix``."""
 
-    alpha: float = Field(
+    alpha: Alpha = Field(
         1.0,
-        ge=0.001,
-        le=100,
         description="parameter of the Beta distribution of the area an image keeps: mostly near none or all for values "
         "below 1, uniform at 1, mostly near one half above 1",
     )

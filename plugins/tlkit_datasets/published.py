@@ -1,4 +1,4 @@
-"""Data sets published as arrays of small images, in an .npz file or in files of the publisher's own."""
+"""Data sets published as arrays of small images, in an .npz file or in the publisher's own files."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tlkit import DataError, Dataset, Options, Sample, SampleSet
-from tlkit.data.prepare import DataSettings, open_few
+from tlkit.data.prepare import open_few
+from tlkit.data.settings import DataSettings
 from tlkit.recipe.schema import InputTable, Selection
 
 

@@ -54,7 +54,8 @@ name = "full"
 """,
         encoding="utf-8",
     )
-    from tlkit.data.prepare import DataSettings, open_data
+    from tlkit.data.prepare import open_data
+    from tlkit.data.settings import DataSettings
     from tlkit.discovery import make_registry
     from tlkit.recipe.load import load_recipe
 

@@ -31,7 +31,7 @@ def write_official(model: keras.Model, path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ResNet50", "VGG16", "Xception", "EfficientNetB0"])
-def test_official_weights_train_in_two_phases_and_reload_elsewhere(
+def test_official_weights_train_in_two_phases_and_reload_in_another_process(
     name, class_folders, write_recipe, tmp_path, registry
 ):
     photos = class_folders({"a": 6, "b": 6, "c": 6}, size=(80, 80))

@@ -1,4 +1,4 @@
-"""Batches for the augmentation policies, and what the tests of all of them do."""
+"""Batches and helpers for the tests of augmentation policies."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 def build(name: str, task: tlkit.contracts.Task = "segmentation", **table: Any) -> Augment | None:
-    """A policy from a recipe table, read as the core reads it."""
+    """Build a policy from a recipe table, read as the core reads it."""
     record = RECORDS[name]
     context = tlkit.AugmentContext(task=task, image_size=SIZE, classes=3)
     return record.build(context, record.options.model_validate_json(json.dumps(table)))
 
 
 def made(name: str, task: tlkit.contracts.Task = "segmentation", **table: Any) -> Augment:
-    """The same, of a policy that does something."""
+    """Build a policy that is not None."""
     augment = build(name, task, **table)
     assert augment is not None
     return augment
@@ -38,12 +38,12 @@ def made(name: str, task: tlkit.contracts.Task = "segmentation", **table: Any) -
 
 @cache
 def built(name: str) -> Augment:
-    """A policy with its defaults, traced once for all tests."""
+    """Build a policy with its defaults, traced once for all tests."""
     return made(name)
 
 
 def scene(count: int = 8, *, one_hot: bool = False) -> dict[str, Any]:
-    """Images of 4 × 4 rectangles whose grey value tells the class: 0, 85, 170 and 255 for 0, 1, 2 and ignored."""
+    """Return images of 4 × 4 rectangles with grey values 0, 85, 170 and 255 for the classes 0, 1, 2 and ignored."""
     height, width = SIZE
     index = np.random.default_rng(0).integers(0, len(LEVELS), (count, 4, 4))
     index = index.repeat(height // 4, 1).repeat(width // 4, 2)
@@ -56,12 +56,12 @@ def scene(count: int = 8, *, one_hot: bool = False) -> dict[str, Any]:
 
 
 def scene_for(name: str, count: int = 8) -> dict[str, Any]:
-    """The scene as the core gives it to that policy."""
+    """Return the scene in the form in which the core passes it to the policy."""
     return scene(count, one_hot=RECORDS[name].soft_labels)
 
 
 def photos(count: int = 8) -> dict[str, Any]:
-    """Smooth coloured images with labels, as a classification has them."""
+    """Return smooth coloured images with labels."""
     values = np.random.default_rng(1).uniform(0, 255, (count, 4, 6, 3))
     return {
         "images": tf.image.resize(tf.constant(values, tf.float32), SIZE),
@@ -70,13 +70,13 @@ def photos(count: int = 8) -> dict[str, Any]:
 
 
 def photos_for(name: str, count: int = 8) -> dict[str, Any]:
-    """The photos as the core gives them to that policy, each with a class of its own."""
+    """Return the photos in the form in which the core passes them to the policy, each with its own class."""
     batch = photos(count)
     return {**batch, "labels": tf.one_hot(batch["labels"], count)} if RECORDS[name].soft_labels else batch
 
 
 def plain(values: np.ndarray) -> dict[str, Any]:
-    """Images of one grey value each."""
+    """Return images of one grey value each."""
     return {"images": tf.constant(np.broadcast_to(values[:, None, None, None], (len(values), *SIZE, 3)), tf.float32)}
 
 
@@ -91,5 +91,5 @@ def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> 
 
 
 def is_rectangle(where: np.ndarray) -> bool:
-    """Whether the pixels (H, W) that are True fill their bounding box; so does no pixel at all."""
+    """Return whether the True pixels (H, W) fill their bounding box; also if there are none."""
     return where.any(axis=0).sum() * where.any(axis=1).sum() == where.sum()

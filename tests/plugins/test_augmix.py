@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 
 def changed_by_pillow(image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """What Pillow, which the paper's code uses, makes of an image by the operations that move no pixel."""
+    """Return Pillow's results of the operations that move no pixel; the paper's code uses Pillow."""
     picture = Image.fromarray(image.astype(np.uint8))
     yield "autocontrast", np.asarray(ImageOps.autocontrast(picture), np.float32)
     yield "equalize", np.asarray(ImageOps.equalize(picture), np.float32)
@@ -18,9 +18,9 @@ def changed_by_pillow(image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         yield "solarize", np.asarray(ImageOps.solarize(picture, threshold), np.float32)
 
 
-def test_a_chain_of_one_operation_is_the_image_mixed_with_what_pillow_makes_of_it() -> None:
-    """The paper's weakest severity, 1 of 10: solarize from 256 - 25.6 up, posterize always to 4 bits."""
-    # The brightest value is rare: to equalize, Pillow leaves out its count and keras-cv the least count of all.
+def test_a_chain_of_one_operation_mixes_the_image_with_pillows_result_of_it() -> None:
+    """At the paper's lowest severity, 1 of 10, solarize starts at 256 - 25.6 and posterize keeps 4 bits."""
+    # The brightest value is rare because Pillow's equalize ignores its count, and keras-cv's the smallest count.
     before = np.rint(np.random.default_rng(2).triangular(20, 200, 254, (32, *SIZE, 3))).astype(np.float32)
     augment = made("aug_mix", severity=0.1, width=1, depth=[1, 1])
     after = arrays(augment, {"images": tf.constant(before)})["images"]
@@ -41,7 +41,7 @@ def test_a_chain_of_one_operation_is_the_image_mixed_with_what_pillow_makes_of_i
 def test_with_masks_no_pixel_moves() -> None:
     before = scene(24)
     after = arrays(made("aug_mix", severity=1), before)["images"][..., 0]
-    # Changes of colour send the equal grey values of an image to equal ones.
+    # Colour changes map equal grey values of an image to equal ones.
     for old, new in zip(before["images"].numpy()[..., 0], after, strict=True):
         assert all(np.ptp(new[old == level]) < 0.01 for level in np.unique(old))
 
@@ -64,7 +64,7 @@ def test_chains_of_an_image_differ() -> None:
     assert many.std(axis=0).mean() < 0.7 * one.std(axis=0).mean()
 
 
-def test_depth_is_how_many_operations_a_chain_has() -> None:
+def test_depth_is_the_number_of_operations_in_a_chain() -> None:
     batch = photos(32)
     near, far = (
         np.abs(arrays(made("aug_mix", width=1, depth=[depth, depth]), batch)["images"] - batch["images"]).mean()
@@ -73,12 +73,12 @@ def test_depth_is_how_many_operations_a_chain_has() -> None:
     assert far > 1.2 * near
 
 
-def test_alpha_decides_how_even_the_mixture_with_the_original_is() -> None:
+def test_a_larger_alpha_mixes_more_evenly_with_the_original() -> None:
     batch = scene(64)
     kept = []
     for alpha in (0.01, 100.0):
         after = arrays(made("aug_mix", alpha=alpha), batch)["images"]
         kept.append(np.isclose(after, batch["images"], atol=0.01).all(axis=(1, 2, 3)).mean())
-    # Nearly all or nothing at a small alpha, about half of each at a great one.
+    # Nearly all or nothing at a small alpha, about one half at a large one.
     assert kept[0] > 0.3
     assert kept[1] < kept[0] - 0.1

@@ -24,7 +24,7 @@ def image(path, value=0, mode="L"):
     Image.new(mode, (6, 4), value).save(path)
 
 
-def test_a_folder_a_class_nested_at_will(tmp_path):
+def test_one_folder_per_class_nested_at_any_depth(tmp_path):
     for name in ("cat/1.png", "cat/more/2.PNG", "dog/3.png", "dog/.hidden.png", "__MACOSX/cat/._1.png"):
         image(tmp_path / name)
     (tmp_path / "dog" / "notes.txt").write_text("x")
@@ -54,26 +54,26 @@ def test_a_test_folder_without_a_train_folder_is_refused(tmp_path):
         open_("folder", path=tmp_path)
 
 
-def test_a_link_loop_ends(tmp_path):
+def test_a_link_loop_is_followed_once(tmp_path):
     image(tmp_path / "a" / "1.png")
     image(tmp_path / "b" / "2.png")
     (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
     assert len(open_("folder", path=tmp_path).samples) == 2
 
 
-def test_a_missing_folder_names_the_nearest(tmp_path):
+def test_a_missing_folder_suggests_a_similar_name(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match=f'did you mean "{tmp_path / "photos"}"'):
         open_("folder", path=tmp_path / "fotos")
 
 
 @pytest.mark.parametrize("name", ["folder", "csv", "cats_vs_dogs", "fashion_mnist"])
-def test_a_home_folder_of_nobody_is_a_folder_that_is_not_there(name):
+def test_an_unknown_home_folder_is_a_missing_folder(name):
     with pytest.raises(DataError, match=r"no such .*~nosuchuser"):
         open_(name, path=Path("~nosuchuser/photos"))
 
 
-def test_a_link_to_the_folder_above_makes_no_dog_a_cat(tmp_path):
+def test_a_link_to_the_folder_above_is_not_followed(tmp_path):
     image(tmp_path / "cat" / "1.png")
     image(tmp_path / "dog" / "2.png")
     (tmp_path / "cat" / "loop").symlink_to("..")
@@ -110,7 +110,7 @@ def test_an_image_or_mask_without_partner_is_set_aside(tmp_path):
     assert len(found.set_aside) == 2
 
 
-def test_masks_among_their_images_are_no_images_without_a_mask(tmp_path):
+def test_masks_among_their_images_are_not_taken_for_images(tmp_path):
     for name in ("a.jpg", "a_mask.png", "alone.jpg", "lonely_mask.png"):
         image(tmp_path / "both" / name)
     found = masks(tmp_path, images=tmp_path / "both", masks=tmp_path / "both", mask_suffix="_mask")
@@ -119,7 +119,7 @@ def test_masks_among_their_images_are_no_images_without_a_mask(tmp_path):
     assert reasons == {"alone.jpg": "no", "lonely_mask.png": "mask"}
 
 
-def test_a_mask_that_is_set_aside_has_the_path_that_it_is_at(tmp_path, monkeypatch):
+def test_a_mask_that_is_set_aside_is_named_by_its_full_path(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     image(tmp_path / "masks" / "lonely.png")
@@ -127,7 +127,7 @@ def test_a_mask_that_is_set_aside_has_the_path_that_it_is_at(tmp_path, monkeypat
     assert [each.key for each in found.set_aside] == [f"{tmp_path / 'masks'}/lonely.png"]
 
 
-def test_masks_of_other_names_suggest_the_suffix(tmp_path):
+def test_masks_with_other_names_suggest_the_mask_suffix(tmp_path):
     image(tmp_path / "images" / "a.jpg")
     image(tmp_path / "masks" / "a_mask.png")
     with pytest.raises(DataError, match="mask_suffix"):
@@ -140,7 +140,7 @@ def test_masks_of_other_names_suggest_the_suffix(tmp_path):
         )
 
 
-def test_two_images_of_one_name_are_refused(tmp_path):
+def test_two_images_of_the_same_name_are_refused(tmp_path):
     image(tmp_path / "images" / "a.png")
     with pytest.raises(DataError, match="same name but for the suffix"):
         masks(tmp_path)
@@ -154,7 +154,7 @@ def test_colours_and_ignored_values(tmp_path):
     assert found.colors == {0: (255, 0, 0), 1: (0, 0, 255)}
 
 
-def test_mixed_and_bad_keys_of_the_table_are_refused(tmp_path):
+def test_mixed_and_invalid_keys_of_the_mask_table_are_refused(tmp_path):
     with pytest.raises(DataError, match="received both"):
         masks(tmp_path, values={"1": "a", "#ff0000": "b"})
     with pytest.raises(DataError, match='received "reddish"'):
@@ -179,12 +179,12 @@ def test_a_table_with_splits_and_groups(tmp_path):
     assert found.samples[0].image == tmp_path / "1.png"
 
 
-def test_blanks_around_a_group_make_no_other_group(tmp_path):
+def test_blanks_around_a_group_are_ignored(tmp_path):
     found = table(tmp_path, "image,label,who\n1.png,a,p3\n2.png,b,p3 \n3.png,a, \n4.png,b, \n", group="who")
     assert [s.group for s in found.samples] == ["p3", "p3", None, None]
 
 
-def test_a_separator_makes_it_multi_label(tmp_path):
+def test_a_separator_makes_a_table_multi_label(tmp_path):
     found = table(tmp_path, "image,label\n1.png,sea|sun\n2.png,\n3.png,sun\n", separator="|")
     assert found.multi_label
     assert [s.label for s in found.samples] == [(0, 1), (), (1,)]
@@ -248,7 +248,7 @@ def test_the_four_targets_of_the_pets(tmp_path, target, task, classes):
         assert decode_mask(found.samples[0].mask, found.mask_table).tolist() == [[0, 1, third]]
 
 
-def test_the_pets_own_validation_list_is_used(tmp_path):
+def test_the_validation_list_of_a_pets_copy_is_used(tmp_path):
     found = open_("oxford_pets", "classification", path=pets_copy(tmp_path, validation=True), target="species")
     assert {s.split for s in found.samples} == {"train", "validation", "test"}
 
@@ -258,7 +258,7 @@ def test_a_target_of_another_task_is_refused(tmp_path):
         open_("oxford_pets", "segmentation", path=pets_copy(tmp_path), target="breed")
 
 
-def test_without_the_published_splits_all_images_of_the_pets_come(tmp_path):
+def test_without_the_published_splits_all_images_of_the_pets_are_included(tmp_path):
     root = pets_copy(tmp_path, validation=True)
     for name in ("beagle_3", "dragon_1"):
         image(root / "images" / f"{name}.jpg", mode="RGB")
@@ -286,7 +286,7 @@ def test_digits_are_scikit_learns():
     assert found.images.max() == 255
 
 
-def test_scenes_come_from_the_seed_alone():
+def test_scenes_depend_on_the_seed_alone():
     first, again, other = (open_("digit_scenes", "segmentation", seed=seed, count=12, size=48) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.images, again.images)
     np.testing.assert_array_equal(first.masks, again.masks)
@@ -347,7 +347,7 @@ def pets_of_equal_size(root):
         ("digit_scenes", "segmentation", lambda root: {"count": 10, "size": 32}),
     ],
 )
-def test_a_data_set_keeps_the_contract_of_every_data_set(tmp_path, name, task, prepare):
+def test_a_data_set_passes_the_check_of_data_sets(tmp_path, name, task, prepare):
     assert check_dataset(RECORDS[name], task=task, **prepare(tmp_path)).samples
 
 

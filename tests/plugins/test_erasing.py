@@ -11,7 +11,7 @@ WHITE = {"rate": 1, "fill": "constant", "fill_value": 255}
 
 
 def erased(count: int = 300, **table: Any) -> np.ndarray:
-    """Which pixels (N, H, W) of black images are overwritten."""
+    """Return which pixels (N, H, W) of black images are overwritten."""
     black = {"images": tf.zeros((count, *SIZE, 3))}
     images = arrays(made("random_erasing", **{**WHITE, **table}), black)["images"]
     assert set(np.unique(images)) <= {0, 255}
@@ -51,13 +51,13 @@ def test_every_pixel_can_be_erased() -> None:
     assert share.max() < 0.5
 
 
-def test_rate_is_the_share_of_images_that_lose_a_rectangle() -> None:
+def test_rate_is_the_fraction_of_images_that_lose_a_rectangle() -> None:
     count, rate = 400, 0.25
     lost = erased(count, rate=rate).any(axis=(1, 2))
     assert abs(lost.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / count)
 
 
-def test_an_image_that_no_rectangle_fits_into_stays() -> None:
+def test_an_image_that_no_rectangle_fits_stays_as_it_is() -> None:
     assert not erased(area=[0.9, 0.9], aspect=[5, 5]).any()
 
 
@@ -83,7 +83,7 @@ def test_mean_fills_with_the_images_mean_colour() -> None:
         np.testing.assert_allclose(changed, np.broadcast_to(old.mean(axis=(0, 1)), changed.shape), atol=0.01)
 
 
-def test_the_rest_of_the_image_stays() -> None:
+def test_the_rest_of_the_image_stays_as_it_is() -> None:
     before = photos(16)["images"].numpy()
     after = arrays(built("random_erasing"), {"images": tf.constant(before)})["images"]
     assert all(is_rectangle(where) for where in (before != after).any(axis=-1))
@@ -91,7 +91,7 @@ def test_the_rest_of_the_image_stays() -> None:
 
 
 @pytest.mark.parametrize("mask", ["keep", "ignore"])
-def test_the_mask_below_the_rectangle_is_kept_or_ignored(mask: str) -> None:
+def test_the_mask_under_the_rectangle_is_kept_or_ignored(mask: str) -> None:
     before = {**scene(), "images": tf.zeros((8, *SIZE, 3))}
     after = arrays(made("random_erasing", **WHITE, mask=mask), before)
     where = after["images"][..., :1] == 255

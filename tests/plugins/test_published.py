@@ -1,4 +1,4 @@
-"""Data sets that are downloaded: their archives, other layouts of them, and what is refused."""
+"""Published data sets: download, archives, other layouts, and what is refused."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from PIL import Image
 from tlkit_datasets import archives, cats, cifar, fashion, pets, published
 
 from tlkit import DataError, DatasetContext
-from tlkit.data.prepare import DataSettings, open_data
+from tlkit.data.prepare import open_data
+from tlkit.data.settings import DataSettings
 from tlkit.recipe.schema import InputTable, Selection
 from tlkit.testing import check_dataset
 
 RECORDS = {record.name: record for record in tlkit_datasets.tlkit_datasets()}
 
-# As ryanchankh/cifar100coarse and, after it, Continvvm/continuum (continuum/datasets/cifar100.py) have it on GitHub.
+# From ryanchankh/cifar100coarse on GitHub, also in Continvvm/continuum (continuum/datasets/cifar100.py).
 COARSE_OF_FINE = """
      4  1 14  8  0  6  7  7 18  3  3 14  9 18  7 11  3  9  7 11  6 11  5 10  7
      6 13 15  3 15  0 11  1 10 12 14 16  9 11  5  5 19  8  8 15 13 14 17 18 10
@@ -48,14 +49,14 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """The user's cache folder, empty."""
+    """Replace the user's cache folder by an empty one."""
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: tmp_path / "cache")
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def publisher(tmp_path, monkeypatch):
-    """A server on this machine in the publishers' place; ``publisher.folder`` is what it serves."""
+    """Run a local server in place of the publishers'; it serves ``publisher.folder``."""
     folder = tmp_path / "published"
     folder.mkdir()
     made = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=folder))
@@ -94,7 +95,7 @@ SHAPES = [("fashion_mnist", (28, 28)), ("cifar10", (32, 32, 3)), ("cifar100", (3
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES)
-def test_a_published_set_is_read_from_an_npz_with_its_test_split(tmp_path, name, shape):
+def test_a_published_data_set_is_read_from_an_npz_with_its_test_split(tmp_path, name, shape):
     found = open_(name, path=npz(tmp_path, shape))
     assert [sample.split for sample in found.samples] == [None] * 6 + ["test"] * 4
     assert [sample.label for sample in found.samples] == [0, 1, 2, 3, 4, 5, 9, 8, 7, 6]
@@ -104,7 +105,7 @@ def test_a_published_set_is_read_from_an_npz_with_its_test_split(tmp_path, name,
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES)
-def test_a_published_set_keeps_the_contract_of_every_data_set(tmp_path, name, shape):
+def test_a_published_data_set_passes_the_check_of_data_sets(tmp_path, name, shape):
     assert len(check_dataset(RECORDS[name], path=npz(tmp_path, shape)).samples) == 10
 
 
@@ -123,13 +124,13 @@ def test_a_published_set_keeps_the_contract_of_every_data_set(tmp_path, name, sh
     ],
 )
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_an_npz_of_something_else_is_refused(tmp_path, name, changes, message):
+def test_an_npz_with_other_arrays_is_refused(tmp_path, name, changes, message):
     with pytest.raises(DataError, match=message):
         open_(name, path=npz(tmp_path, **changes))
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES)
-def test_a_file_that_is_cut_off_or_no_npz_at_all_is_refused(tmp_path, name, shape):
+def test_a_file_that_is_incomplete_or_not_an_npz_is_refused(tmp_path, name, shape):
     file = npz(tmp_path, shape)
     content = file.read_bytes()
     for damaged in (b"", content[: len(content) // 2], b"no zip"):
@@ -140,7 +141,7 @@ def test_a_file_that_is_cut_off_or_no_npz_at_all_is_refused(tmp_path, name, shap
 
 
 @pytest.mark.parametrize("name", [*dict(SHAPES), "cats_vs_dogs"])
-def test_a_path_that_is_not_there_is_named(tmp_path, name):
+def test_a_missing_path_is_named(tmp_path, name):
     with pytest.raises(DataError, match=f"no such .*{tmp_path / 'none'}"):
         open_(name, path=tmp_path / "none")
 
@@ -166,7 +167,7 @@ def test_fashion_mnist_is_downloaded_once(publisher, monkeypatch):
     assert len(publisher.asked) == len(files)
 
 
-def test_a_part_of_fashion_mnist_names_what_is_missing(tmp_path):
+def test_an_incomplete_fashion_mnist_names_the_missing_files(tmp_path):
     fashion_files(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match=r"no file t10k-labels-idx1-ubyte\.gz; expected an \.npz"):
@@ -190,7 +191,7 @@ def test_a_damaged_file_of_fashion_mnist_is_named(tmp_path, damage, message):
         open_("fashion_mnist", path=tmp_path)
 
 
-def test_arrays_that_unpack_to_more_than_any_data_set_has_are_refused(tmp_path, monkeypatch):
+def test_arrays_larger_than_any_data_set_are_refused(tmp_path, monkeypatch):
     file = tmp_path / "bomb.npz"
     np.savez_compressed(file, **{name: np.zeros(30_000, np.uint8) for name in arrays((28, 28))})
     assert file.stat().st_size < 3000
@@ -203,7 +204,7 @@ def test_arrays_that_unpack_to_more_than_any_data_set_has_are_refused(tmp_path, 
         open_("fashion_mnist", path=tmp_path)
 
 
-def test_a_member_larger_than_any_data_set_is_refused(tmp_path, monkeypatch):
+def test_an_archive_member_larger_than_any_data_set_is_refused(tmp_path, monkeypatch):
     cifar_archive(tmp_path, "cifar10")
     monkeypatch.setattr(cifar, "MAX_ARRAYS", 1000)
     with pytest.raises(DataError, match=r"data_batch_1\.bin has \d+ bytes; this is not the publisher's file"):
@@ -214,7 +215,7 @@ def test_a_member_larger_than_any_data_set_is_refused(tmp_path, monkeypatch):
 
 
 def cifar_archive(folder, name, without=(), cut=0):
-    """A stand-in: the training images in as many files as the publisher has, coarse label bytes all 19."""
+    """Write a small archive in the publisher's layout; all coarse label bytes are 19."""
     archive, made = cifar.ARCHIVES[name], arrays((32, 32, 3))
     with tarfile.open(folder / archive.file, "w:gz") as tar:
         for split, files in (("train", archive.train), ("test", archive.test)):
@@ -232,7 +233,7 @@ def cifar_archive(folder, name, without=(), cut=0):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_a_cifar_is_downloaded_once_and_read_as_the_publisher_packs_it(publisher, monkeypatch, name):
+def test_cifar_is_downloaded_once_and_read_in_the_publishers_format(publisher, monkeypatch, name):
     made = cifar_archive(publisher.folder, name)
     archive = cifar.ARCHIVES[name]
     monkeypatch.setitem(
@@ -245,20 +246,20 @@ def test_a_cifar_is_downloaded_once_and_read_as_the_publisher_packs_it(publisher
     assert len(publisher.asked) == 1
 
 
-def test_what_was_published_under_another_digest_is_refused(publisher):
+def test_a_download_with_another_digest_is_refused(publisher):
     cifar_archive(publisher.folder, "cifar100")
     with pytest.raises(DataError, match=r"CIFAR-100: .* does not have the expected digest md5:03b5dce0"):
         open_("cifar100")
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_a_cifar_is_read_from_a_folder_or_the_archive_itself(tmp_path, name):
+def test_cifar_is_read_from_a_folder_or_the_archive_itself(tmp_path, name):
     made = cifar_archive(tmp_path, name)
     for path in (tmp_path, tmp_path / cifar.ARCHIVES[name].file):
         np.testing.assert_array_equal(open_(name, path=path).images[6:], made["x_test"])
 
 
-def test_the_fine_classes_are_in_the_publisher_s_order():
+def test_the_fine_classes_are_in_the_publishers_order():
     assert (cifar.FINE_CLASSES[0], cifar.FINE_CLASSES[39], cifar.FINE_CLASSES[-1]) == ("apple", "keyboard", "worm")
     assert (len(set(cifar.FINE_CLASSES)), len(cifar.COARSE_CLASSES)) == (100, 20)
     assert list(cifar.FINE_TO_COARSE) == [int(number) for number in COARSE_OF_FINE.split()]
@@ -277,17 +278,17 @@ def test_coarse_labels_are_the_superclasses_of_the_fine(tmp_path, from_archive):
 
 @pytest.fixture
 def coarse_npz(tmp_path):
-    """As Keras' ``load_data(label_mode="coarse")`` gives them: 501 images of label 3, more than a fine class has."""
+    """Write coarse labels as Keras's ``load_data`` returns them: 501 images of label 3, more than a fine class has."""
     count = 501
     return npz(tmp_path, x_train=np.zeros((count, 32, 32, 3), np.uint8), y_train=np.full((count, 1), 3))
 
 
-def test_an_npz_of_coarse_labels_is_taken_for_what_it_is(coarse_npz):
+def test_an_npz_of_coarse_labels_is_recognised(coarse_npz):
     found = open_("cifar100", path=coarse_npz, labels="coarse")
     assert found.classes[found.samples[0].label] == "food_containers"
 
 
-def test_an_npz_of_coarse_labels_is_not_taken_for_fine_ones(coarse_npz):
+def test_an_npz_of_coarse_labels_is_refused_as_fine_ones(coarse_npz):
     with pytest.raises(DataError, match=r'a label has 501 training images.*set data\.labels = "coarse"'):
         open_("cifar100", path=coarse_npz)
 
@@ -299,13 +300,13 @@ def test_an_npz_of_coarse_labels_is_not_taken_for_fine_ones(coarse_npz):
         ({"cut": 7}, r"train\.bin is incomplete"),
     ],
 )
-def test_an_archive_that_is_not_whole_is_refused(tmp_path, options, message):
+def test_an_incomplete_archive_is_refused(tmp_path, options, message):
     cifar_archive(tmp_path, "cifar100", **options)
     with pytest.raises(DataError, match=message):
         open_("cifar100", path=tmp_path)
 
 
-def test_an_archive_that_was_cut_off_or_is_none_is_named(tmp_path):
+def test_a_damaged_archive_is_named(tmp_path):
     cifar_archive(tmp_path, "cifar10")
     file = tmp_path / "cifar-10-binary.tar.gz"
     for damaged in (file.read_bytes()[:-5000], b"", b"<html>"):
@@ -315,7 +316,7 @@ def test_an_archive_that_was_cut_off_or_is_none_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
-def test_a_folder_without_the_publisher_s_file_is_refused(tmp_path, name):
+def test_a_folder_without_the_publishers_file_is_refused(tmp_path, name):
     with pytest.raises(DataError, match=r"cifar-100?-binary\.tar\.gz; expected an \.npz .* \(the binary version\)"):
         open_(name, path=tmp_path)
 
@@ -362,7 +363,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_cats_and_dogs_are_found_in_the_layouts_that_are_in_use(tmp_path, layout):
+def test_cats_and_dogs_are_found_in_every_common_layout(tmp_path, layout):
     found = open_("cats_vs_dogs", path=LAYOUTS[layout](tmp_path / "a"))
     assert found.classes == ("cat", "dog")
     assert [sample.label for sample in found.samples] == [0] * 12 + [1] * 12
@@ -372,16 +373,16 @@ def test_cats_and_dogs_are_found_in_the_layouts_that_are_in_use(tmp_path, layout
     assert not found.set_aside
 
 
-def test_cats_and_dogs_keep_the_contract_of_every_data_set(tmp_path):
+def test_cats_and_dogs_pass_the_check_of_data_sets(tmp_path):
     assert len(check_dataset(RECORDS["cats_vs_dogs"], path=class_folders(tmp_path)).samples) == 24
 
 
-def test_the_first_of_each_class_are_those_with_the_lowest_numbers(tmp_path):
+def test_per_class_takes_the_lowest_numbers(tmp_path):
     found = open_("cats_vs_dogs", path=class_folders(tmp_path), per_class=3)
     assert [sample.key for sample in found.samples] == [f"{name}/{n}.jpg" for name in ("Cat", "Dog") for n in range(3)]
 
 
-def test_as_many_as_there_are_do_when_there_are_fewer(tmp_path):
+def test_per_class_can_exceed_the_number_of_images(tmp_path):
     assert len(open_("cats_vs_dogs", path=class_folders(tmp_path), per_class=2500).samples) == 24
 
 
@@ -397,9 +398,9 @@ def test_cats_and_dogs_are_downloaded_and_unpacked_once(publisher, tmp_path, cac
     assert [each.name for each in (cache / "cats_vs_dogs").iterdir()] == ["PetImages"]
 
 
-def test_the_known_broken_files_are_set_aside_and_the_others_used(tmp_path):
+def test_the_known_damaged_files_are_set_aside_and_the_others_used(tmp_path):
     class_folders(tmp_path, count=40)
-    (tmp_path / "Cat" / "6.jpg").write_bytes(b"")  # as Cat/666.jpg and Dog/11702.jpg of the published zip
+    (tmp_path / "Cat" / "6.jpg").write_bytes(b"")  # like Cat/666.jpg and Dog/11702.jpg of the published zip
     photo(tmp_path / "Dog" / "7.jpg", exif=Image.Exif())
     without_jfif = tmp_path / "Dog" / "7.jpg"
     content = without_jfif.read_bytes()
@@ -439,13 +440,13 @@ def test_other_files_are_set_aside(tmp_path):
         (lambda root: (root / "PetImages").mkdir(), "no photos of cats and dogs in .*PetImages"),
     ],
 )
-def test_half_a_layout_is_refused_with_what_is_missing(tmp_path, make, message):
+def test_an_incomplete_layout_is_refused_and_names_what_is_missing(tmp_path, make, message):
     make(tmp_path)
     with pytest.raises(DataError, match=message):
         open_("cats_vs_dogs", path=tmp_path)
 
 
-def test_a_file_that_is_no_zip_is_refused(tmp_path):
+def test_a_file_that_is_not_a_zip_is_refused(tmp_path):
     file = tmp_path / "a.zip"
     for content in (b"", b"<html>", zipped(tmp_path / "b.zip", class_folders(tmp_path / "c")).read_bytes()[:-30]):
         file.write_bytes(content)
@@ -531,7 +532,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused(tmp_path, monkeypatch, m
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_a_broken_archive_leaves_nothing_behind_and_is_named(tmp_path, kind):
+def test_a_damaged_archive_is_named_and_leaves_nothing_behind(tmp_path, kind):
     source = class_folders(tmp_path / "source")
     file = tmp_path / f"a.{kind}"
     if kind == "zip":
@@ -547,6 +548,6 @@ def test_a_broken_archive_leaves_nothing_behind_and_is_named(tmp_path, kind):
     assert not any((tmp_path / "cache").iterdir())
 
 
-def test_an_archive_without_the_folder_it_should_have_is_refused(tmp_path):
+def test_an_archive_without_the_expected_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match="has no folder PetImages"):
         archives.unpack(zip_of(tmp_path, "a.txt"), tmp_path / "cache" / "out", "PetImages")

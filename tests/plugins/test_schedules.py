@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ RECORDS = {record.name: record for record in tlkit_schedules.tlkit_schedules()}
 
 
 def plan(name: str, outline: tlkit.Outline = PRETRAINED, **table: Any) -> tuple[tlkit.Phase, ...]:
-    """The plan for a recipe table, read as the core reads it."""
+    """Return the phases for a recipe table, read as the core reads it."""
     record = RECORDS[name]
     return record.plan(outline, record.options.model_validate_json(json.dumps(table)))
 
@@ -28,17 +26,6 @@ def plan(name: str, outline: tlkit.Outline = PRETRAINED, **table: Any) -> tuple[
 def test_the_schedules_are_offered() -> None:
     later = {"gradual_unfreeze", "discriminative", "linear_probe_then_full", "from_scratch", "step_decay"}
     assert set(RECORDS) == {"frozen", "two_phase", "full", *later}
-
-
-def test_import_is_light() -> None:
-    code = "import sys, tlkit_schedules; print([m for m in ('tensorflow', 'keras', 'keras_cv') if m in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("name", sorted(RECORDS))
-def test_every_option_has_a_description(name: str) -> None:
-    assert all(field.description for field in RECORDS[name].options.model_fields.values())
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
@@ -54,7 +41,7 @@ def test_frozen_trains_no_block(outline: tlkit.Outline) -> None:
 
 
 @pytest.mark.parametrize("name", ["frozen", "full"])
-def test_options_of_a_single_phase_reach_it(name: str) -> None:
+def test_a_single_phase_has_the_options_of_its_schedule(name: str) -> None:
     (phase,) = plan(
         name,
         epochs=3,
@@ -114,18 +101,18 @@ def test_two_phase_gives_each_phase_its_own_options() -> None:
     assert finetune.curve == tlkit.Plateau(name="plateau", patience=3)
 
 
-def test_two_phase_uses_one_optimizer_for_both_unless_told_otherwise() -> None:
+def test_two_phase_uses_the_same_optimizer_for_both_by_default() -> None:
     head, finetune = plan("two_phase", optimizer={"name": "adamw", "weight_decay": 0.1})
     assert head.optimizer == finetune.optimizer
     assert finetune.optimizer.arguments == {"weight_decay": 0.1}
 
 
-def test_two_phase_early_stop_holds_for_both_phases() -> None:
+def test_two_phase_early_stop_applies_to_both_phases() -> None:
     assert [phase.early_stop for phase in plan("two_phase", early_stop=4)] == [tlkit.EarlyStop(patience=4)] * 2
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
-def test_early_stop_is_the_recipes_unless_given(name: str) -> None:
+def test_early_stop_is_left_to_the_recipe_by_default(name: str) -> None:
     assert all(phase.early_stop is None for phase in plan(name))
 
 
@@ -151,7 +138,7 @@ def test_batch_norm_follows_the_weights(name: str, outline: tlkit.Outline, polic
 @pytest.mark.parametrize("name", ["two_phase", "full"])
 @pytest.mark.parametrize("outline", [PRETRAINED, RANDOM])
 @pytest.mark.parametrize("policy", ["frozen", "statistics", "train"])
-def test_batch_norm_can_be_given(name: str, outline: tlkit.Outline, policy: str) -> None:
+def test_batch_norm_can_be_set(name: str, outline: tlkit.Outline, policy: str) -> None:
     assert plan(name, outline, batch_norm=policy)[-1].batch_norm == policy
 
 
@@ -204,13 +191,13 @@ def test_linear_probe_then_full_trains_everything_at_a_lower_rate() -> None:
 
 
 @pytest.mark.parametrize("name", ["from_scratch", "step_decay"])
-def test_long_schedules_train_everything_batch_norm_included(name: str) -> None:
+def test_schedules_from_scratch_train_everything_including_batch_norm(name: str) -> None:
     (phase,) = plan(name)
     assert (phase.blocks, phase.batch_norm) == (PRETRAINED.names, "train")
     assert phase.optimizer.arguments == {"momentum": 0.9}
 
 
-def test_step_decay_has_the_rates_of_the_paper() -> None:
+def test_step_decay_has_the_papers_learning_rates() -> None:
     from tlkit.train.rates import LearningRate
 
     (phase,) = plan("step_decay")

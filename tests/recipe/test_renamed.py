@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from run_folders import RECIPE, write_run
+from recipe_text import recipe_text
+from run_folders import write_run
 
 from tlkit import RecipeError, resume
 from tlkit.jobs.resume_point import check_changes
@@ -15,6 +16,7 @@ from tlkit.recipe.renamed import RENAMED
 from tlkit.report.compared_runs import open_runs
 from tlkit.runs.plugins import load_run_recipe
 
+RECIPE = recipe_text()
 OLD = RECIPE + '[check]\nlying_extension = "skip"  # as in 0.1.0\n'
 NEW = RECIPE + '[check]\nwrong_extension = "skip"\n'
 LINE = OLD.splitlines().index('lying_extension = "skip"  # as in 0.1.0') + 1
@@ -71,7 +73,7 @@ def test_a_wrong_value_of_an_old_key_has_the_line_of_that_key(registry):
 
 @pytest.mark.parametrize("text", [OLD, NEW, RECIPE], ids=["old", "new", "neither"])
 @pytest.mark.parametrize("key", ["check.lying_extension", "check.wrong_extension"])
-def test_a_wrong_override_is_named_as_it_was_given(registry, text, key):
+def test_a_wrong_override_is_quoted_as_it_was_given(registry, text, key):
     with pytest.raises(RecipeError) as caught:
         parse_recipe(text, registry, [f"{key}=skipp"])
     assert str(caught.value).startswith(f"--set {key}=skipp: ")

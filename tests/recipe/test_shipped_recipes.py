@@ -89,7 +89,7 @@ def test_a_shipped_recipe_trains_two_steps(name, registry, tmp_path):
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_the_network_and_phases_of_a_deep_shipped_recipe_are_made(name, registry, tmp_path):
+def test_the_network_and_phases_of_a_deep_shipped_recipe_are_built(name, registry, tmp_path):
     assert begin(name, registry, tmp_path, []) == []
 
 

@@ -6,19 +6,14 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import FILE, overwrite_option, recipe_argument, set_option
+from tlkit.cli.options import overwrite_option, picture_option, recipe_argument, set_option
 from tlkit.cli.session import Session
 
 
 @click.command()
 @recipe_argument
 @set_option
-@click.option(
-    "--out",
-    type=FILE,
-    metavar="FILE.png",
-    help="The picture to write.  [default: <recipe>-augment.png]",
-)
+@picture_option("<recipe>-augment.png")
 @click.option(
     "--images", type=click.IntRange(1, 50), default=6, show_default=True, metavar="N", help="Number of images."
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import FILE, overwrite_option, recipe_argument, set_option
+from tlkit.cli.options import overwrite_option, picture_option, recipe_argument, set_option
 from tlkit.cli.session import Session
 
 _RATE = click.FloatRange(min=0, min_open=True)
@@ -15,12 +15,7 @@ _RATE = click.FloatRange(min=0, min_open=True)
 @click.command()
 @recipe_argument
 @set_option
-@click.option(
-    "--out",
-    type=FILE,
-    metavar="FILE.png",
-    help="The plot to write.  [default: <recipe>-lr.png]",
-)
+@picture_option("<recipe>-lr.png")
 @click.option("--phase", metavar="NAME", help="The phase of the schedule to try.  [default: the first]")
 @click.option("--from", "low", type=_RATE, default=1e-7, show_default=True, metavar="RATE", help="The lowest rate.")
 @click.option("--to", "high", type=_RATE, default=10.0, show_default=True, metavar="RATE", help="The highest rate.")

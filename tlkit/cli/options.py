@@ -1,4 +1,7 @@
-"""The options that several verbs take, each with one help text. They set the attributes of the ``Session``."""
+"""The arguments and options that several verbs take, each with one help text.
+
+The options set attributes of the ``Session``, which every verb receives.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 import click
 
 from tlkit.cli.session import Session
+
+Decorator = Callable[[Any], Any]
 
 PATH = click.Path(path_type=Path)
 """A file or folder."""
@@ -30,6 +35,11 @@ def _set(attribute: str) -> Callable[[click.Context, click.Parameter, Any], None
     return callback
 
 
+def _flag(name: str, attribute: str, text: str, **settings: Any) -> Decorator:
+    """Return a flag that sets an attribute of the session."""
+    return click.option(name, is_flag=True, expose_value=False, callback=_set(attribute), help=text, **settings)
+
+
 def _add_plugin_files(ctx: click.Context, _parameter: click.Parameter, files: tuple[Path, ...]) -> None:
     ctx.ensure_object(Session).plugin_files.extend(files)
 
@@ -46,14 +56,7 @@ plugin_option = click.option(
 )
 """``--plugin FILE``: every verb of tlkit's own takes it."""
 
-no_plugins_option = click.option(
-    "--no-plugins",
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=_set("no_plugins"),
-    help="Load no plugins except tlkit's own.",
-)
+no_plugins_option = _flag("--no-plugins", "no_plugins", "Load no plugins except tlkit's own.", is_eager=True)
 """``--no-plugins``: every verb of tlkit's own takes it."""
 
 set_option = click.option(
@@ -67,33 +70,27 @@ set_option = click.option(
 )
 """``--set KEY=VALUE``, for verbs that read a recipe."""
 
-trust_option = click.option(
+trust_option = _flag(
     "--trust",
-    is_flag=True,
-    expose_value=False,
-    callback=_set("trust"),
-    help="Also load a model with layers of a plugin's own. This runs the plugin's code on what the file says.",
+    "trust",
+    "Also load a model with layers of a plugin's own. This runs the plugin's code on what the file says.",
 )
 """``--trust``, for verbs that load a model."""
 
-overwrite_option = click.option(
-    "--overwrite",
-    is_flag=True,
-    expose_value=False,
-    callback=_set("overwrite"),
-    help="Replace files that exist.",
-)
+overwrite_option = _flag("--overwrite", "overwrite", "Replace files that exist.")
 """``--overwrite``, for verbs that write files."""
 
-force_option = click.option(
-    "--force",
-    is_flag=True,
-    expose_value=False,
-    callback=_set("overwrite"),
-    hidden=True,
-    help="The same as --overwrite.",
-)
+force_option = _flag("--force", "overwrite", "The same as --overwrite.", hidden=True)
 """``--force``: the earlier name of ``--overwrite`` in ``init`` and ``recipes cp``."""
+
+
+def picture_option(default: str) -> Decorator:
+    """Return ``--out FILE.png``, for verbs that write one picture.
+
+    Args:
+        default: the name of the file that is written without the option, for the help text.
+    """
+    return click.option("--out", type=FILE, metavar="FILE.png", help=f"The picture to write.  [default: {default}]")
 
 
 def accept_plugins(command: click.Command) -> None:

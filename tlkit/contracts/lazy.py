@@ -34,9 +34,14 @@ class LazyFunction:
         Raises:
             PluginError: the module can't be imported, or has no such function.
         """
-        return self._imported()(*args, **kwargs)
+        return self.load()(*args, **kwargs)
 
-    def _imported(self) -> Any:
+    def load(self) -> Any:
+        """Import the module and return the function.
+
+        Raises:
+            PluginError: the module can't be imported, or has no such function.
+        """
         module_name, _, name = self.target.partition(":")
         plugin = module_name.partition(".")[0]
         try:

@@ -9,53 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.contracts import Dataset, DatasetContext, LabelKind, Sample, SampleSet, SetAside, Task
+from tlkit.contracts import DatasetContext, Sample, SampleSet, SetAside
 from tlkit.data.checks.check import Checked, check_samples
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
-from tlkit.data.run_data import Data, image_digest
+from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
-from tlkit.data.splits.assign import Splits, assign_splits, groups_of
-from tlkit.data.splits.labels import classes_left, with_classes
-from tlkit.data.splits.repeat import repeat_splits, within_samples_csv
-from tlkit.data.store.decoding import Decoding
+from tlkit.data.settings import DataSettings
+from tlkit.data.split_data import make_data, split_data
+from tlkit.data.splits.assign import Splits
+from tlkit.data.splits.repeat import within_samples_csv
 from tlkit.data.store.store import Filled, Progress, fill_store
 from tlkit.errors import DataError
-from tlkit.recipe.check_table import CheckTable
-from tlkit.recipe.schema import InputTable, Selection
-from tlkit.system.text import listed
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """What a recipe says about its data.
-
-    Args:
-        dataset: the data set and its options.
-        input: the recipe's ``[input]``.
-        task: the recipe's task.
-        seed: the recipe's seed.
-        check: the recipe's ``[check]``; None: don't check the files before they are decoded.
-        minimum_classes: how many classes the data must have; a model can be evaluated on one.
-    """
-
-    dataset: Selection[Dataset]
-    input: InputTable
-    task: Task
-    seed: int
-    check: CheckTable | None = None
-    minimum_classes: int = 2
-
-    @property
-    def title(self) -> str:
-        """The data set as messages name it."""
-        return f'dataset "{self.dataset.record.name}"'
-
-    @property
-    def decoding(self) -> Decoding:
-        """How images come to the model's size."""
-        return Decoding(self.input.image_size, self.input.resize, self.input.max_pixels)
 
 
 def open_data(
@@ -79,10 +45,10 @@ def open_data(
         DataError: the data can't be used, the check found errors, or more files than ``input.max_bad_share`` are bad.
         PluginError: the data set broke its contract.
     """
-    sample_set = _open_samples(settings)
-    usable = _check(settings, sample_set, checking)
-    filled = _fill(settings, sample_set, usable, folder, cache, progress)
-    return _split(settings, sample_set, filled, usable.checked)
+    found = _open_samples(settings)
+    usable = _check(settings, found, checking)
+    filled = _fill(settings, found, usable, folder, cache, progress)
+    return split_data(settings, found, filled, usable.checked)
 
 
 def open_few(settings: DataSettings, count: int, folder: Path, progress: Progress | None = None) -> Data:
@@ -105,7 +71,7 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
         problems = f":\n{set_aside_lines(filled.set_aside)}" if filled.set_aside else ""
         raise DataError(f"{settings.title}: no training image can be used{problems}")
     splits = Splits(np.full(len(filled.samples), "train"))
-    return _data(settings, replace(few, samples=filled.samples), filled, splits, [None] * len(filled.samples))
+    return make_data(settings, replace(few, samples=filled.samples), filled, splits, [None] * len(filled.samples))
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
@@ -181,103 +147,6 @@ def _fill(
     bad = usable.bad + len(filled.set_aside)
     _limit_bad(settings, found, set_aside, bad, any_left=bool(filled.samples))
     return filled._replace(set_aside=set_aside)
-
-
-def _split(settings: DataSettings, found: SampleSet, filled: Filled, checked: Checked | None) -> Data:
-    table, samples, digests = settings.input, filled.samples, filled.store.digests
-    decoded = replace(found, samples=samples)
-    if table.samples is not None:
-        splits = repeat_splits(
-            table.samples,
-            samples,
-            digests,
-            image_digest=lambda row: image_digest(samples[row], digests[row], checked),
-            classes=found.classes,
-            set_aside=(*found.set_aside, *filled.set_aside),
-        )
-    elif checked is not None:
-        splits = Splits(np.array([checked.splits[sample.key] for sample in samples]), checked.notes)
-    else:
-        labels = _labels(decoded, settings.task)
-        strata = None if labels is None or labels.ndim == 2 else labels.tolist()
-        splits = assign_splits(samples, strata, table, settings.seed)
-    if checked is None:
-        groups = groups_of(samples, table.group_pattern)
-    else:
-        groups = [checked.groups[sample.key] for sample in samples]
-    used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
-    data = _data(settings, with_classes(decoded, classes_left(found, used)), filled, splits, groups, checked)
-    _check_training_images(settings, data)
-    return data
-
-
-def _data(
-    settings: DataSettings,
-    found: SampleSet,
-    filled: Filled,
-    splits: Splits,
-    groups: Sequence[str | None],
-    checked: Checked | None = None,
-) -> Data:
-    """Put the data of a run together; ``found`` has the decoded samples alone, in the store's order."""
-    kind: LabelKind = "single"
-    if settings.task == "classification":
-        kind = "multi" if found.multi_label else "binary" if len(found.classes) == 2 else "single"
-    labels = _labels(found, settings.task)
-    set_aside = (*found.set_aside, *filled.set_aside)
-    return Data(
-        samples=found.samples,
-        splits=splits.splits,
-        labels=labels,
-        store=filled.store,
-        classes=found.classes,
-        label_kind=kind,
-        colors=found.colors,
-        set_aside=tuple(SetAside(encodable(each.key), encodable(each.reason)) for each in set_aside),
-        groups=tuple(groups),
-        root=found.root,
-        notes=(*filled.notes, *splits.notes, *_untrained_classes(splits, labels, found.classes)),
-        checked=checked,
-    )
-
-
-def _labels(found: SampleSet, task: Task) -> np.ndarray | None:
-    if task == "segmentation":
-        return None
-    if found.multi_label:
-        labels = np.zeros((len(found.samples), len(found.classes)), np.float32)
-        for row, sample in enumerate(found.samples):
-            labels[row, list(sample.label)] = 1  # type: ignore[arg-type]
-        return labels
-    return np.array([sample.label for sample in found.samples], np.int32)
-
-
-def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Sequence[str]) -> list[str]:
-    """Return a note that names the classes without a training image, if there are any."""
-    if labels is None:
-        return []
-    numbers = labels.argmax(1) if labels.ndim == 2 else labels
-    trained = set(numbers[splits.splits == "train"].tolist())
-    untrained = [name for number, name in enumerate(classes) if number not in trained]
-    return [f"no training image of {listed(untrained)}"] if untrained else []
-
-
-def _check_training_images(settings: DataSettings, data: Data) -> None:
-    """Check that enough is left to train on.
-
-    Raises:
-        DataError: no training image is left, or all are of one class.
-    """
-    if len(data.classes) < settings.minimum_classes:
-        raise DataError(f"{settings.title}: only one class is left: {', '.join(data.classes)}")
-    if settings.minimum_classes < 2:
-        return
-    trained = data.splits == "train"
-    if not trained.any():
-        raise DataError(f"{settings.title}: no image is left to train on")
-    if data.labels is not None and data.labels.ndim == 1 and len(set(data.labels[trained].tolist())) < 2:
-        only = data.classes[int(data.labels[trained][0])]
-        raise DataError(f"{settings.title}: all training images are of one class: {only}; at least two are needed")
 
 
 def _limit_bad(

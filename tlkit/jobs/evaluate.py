@@ -152,7 +152,8 @@ def open_run_data(recipe: Recipe, folder: RunFolder, new_data: Path | None, cach
         RunError: ``samples.csv`` is missing.
         DataError: the data can't be used.
     """
-    from tlkit.data.prepare import DataSettings, open_data
+    from tlkit.data.prepare import open_data
+    from tlkit.data.settings import DataSettings
 
     if new_data is not None:
         update: dict[str, Any] = {"validation": 0.0, "test": 0.0, "samples": None, "group_pattern": None}

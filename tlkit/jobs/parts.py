@@ -13,8 +13,8 @@ from tlkit.recipe.schema import Recipe
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.feed.policies import Policy
-    from tlkit.data.prepare import DataSettings
     from tlkit.data.run_data import Data
+    from tlkit.data.settings import DataSettings
     from tlkit.data.store.store import Progress
     from tlkit.models.assemble import Network, Normalization
     from tlkit.runs.folder import RunFolder
@@ -62,7 +62,7 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
 
 
 def _data_settings(recipe: Recipe) -> DataSettings:
-    from tlkit.data.prepare import DataSettings
+    from tlkit.data.settings import DataSettings
 
     return DataSettings(recipe.data, recipe.input, recipe.task, recipe.seed, recipe.check)
 

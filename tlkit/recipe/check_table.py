@@ -12,7 +12,7 @@ CheckAction = Literal["error", "skip", "keep"]
 StrictCheckAction = Literal["error", "skip"]
 """For files that can't be used."""
 ReportAction = Literal["error", "keep"]
-"""For findings that are no samples, so that nothing can be set aside."""
+"""For findings that are not samples, so nothing can be set aside."""
 
 
 class CheckTable(Options):

@@ -187,7 +187,7 @@ def _hint(received: Any, names: Sequence[str]) -> str:
 
 def _meaning(path: Sequence[str | int], model: type[BaseModel]) -> str:
     info = model.model_fields.get(str(path[0])) if len(path) == 1 else None
-    return f" (what it is: {info.description})" if info is not None and info.description else ""
+    return f" ({info.description})" if info is not None and info.description else ""
 
 
 def _nested_fields(model: type[BaseModel], path: Sequence[str | int], values: Any) -> list[str]:

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.feed.policies import Policy
-from tlkit.data.prepare import DataSettings, open_data
+from tlkit.data.prepare import open_data
+from tlkit.data.settings import DataSettings
 from tlkit.recipe.schema import InputTable, Selection
 
 

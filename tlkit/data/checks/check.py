@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import get_args
 
 from tlkit.contracts import Sample, SampleSet, SetAside, Split
@@ -25,6 +24,7 @@ from tlkit.data.checks.split_checks import (
     remainder_observations,
     split_samples,
 )
+from tlkit.data.images.source import file_of
 from tlkit.data.store.store import Progress
 from tlkit.errors import DataError
 
@@ -143,7 +143,7 @@ def _checked(name: str, outcome: _Outcome, *, repeated: bool, seconds: float) ->
         classes=outcome.classes,
         read=outcome.facts.read,
         seconds=seconds,
-        files={each.key: str(each.image) for each in tally.samples if isinstance(each.image, Path)},
+        files={each.key: str(each.image) for each in tally.samples if file_of(each.image) is not None},
     )
     return Checked(
         report=report,

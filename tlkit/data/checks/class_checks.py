@@ -10,6 +10,7 @@ import numpy as np
 from tlkit.contracts import Sample, SampleSet, Split, Task
 from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import CheckSettings, Observation
+from tlkit.data.images.source import RowMask, mask_of
 from tlkit.data.splits.labels import classes_left, numbers_of
 
 _SPLITS = get_args(Split)
@@ -111,6 +112,6 @@ def _mask_pixels(
         if sample.key in masks:
             for number, count in masks[sample.key].classes.items():
                 pixels[int(number)] += count
-        elif isinstance(sample.mask, int) and found.masks is not None:
-            pixels += np.bincount(found.masks[sample.mask].reshape(-1), minlength=256)
+        elif isinstance(mask := mask_of(sample, found), RowMask):
+            pixels += np.bincount(mask.classes.reshape(-1), minlength=256)
     return pixels

@@ -12,6 +12,7 @@ from tlkit.contracts import Sample, SampleSet, Task
 from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_scan import Scan, by_content, scan
 from tlkit.data.checks.policy import Observation, Tally
+from tlkit.data.images.source import file_of
 from tlkit.files import images_in, is_image
 from tlkit.recipe.check_table import CheckTable
 
@@ -42,8 +43,8 @@ class FolderCheck:
     def __init__(self, found: SampleSet, task: Task) -> None:
         self._found = found
         self._task = task
-        self.images = {str(each.image) for each in found.samples if isinstance(each.image, Path)}
-        self.masks = {str(each.mask) for each in found.samples if isinstance(each.mask, Path)}
+        self.images = {str(each.image) for each in found.samples if file_of(each.image) is not None}
+        self.masks = {str(each.mask) for each in found.samples if file_of(each.mask) is not None}
         self.root = _root(found)
         self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
         self._named = dict(self._set_aside())
@@ -77,14 +78,12 @@ class FolderCheck:
         for sample in self._found.samples:
             if sample.key in excluded and self._through_link(sample.image):
                 continue
-            for file in (sample.image, sample.mask):
-                path = str(file) if isinstance(file, Path) else f"\0{sample.key}" if file is sample.image else None
-                if path is None:
-                    continue
-                if sample.key in excluded:
-                    aside[path] = excluded[sample.key]
-                else:
-                    used.add(path)
+            image, mask = file_of(sample.image), file_of(sample.mask)
+            paths = [f"\0{sample.key}" if image is None else str(image), *([] if mask is None else [str(mask)])]
+            if sample.key in excluded:
+                aside |= dict.fromkeys(paths, excluded[sample.key])
+            else:
+                used.update(paths)
         aside = {path: reason for path, reason in aside.items() if path not in used} | self._named
         return FileCounts(
             used=len(used),
@@ -97,7 +96,7 @@ class FolderCheck:
         below = tuple(
             each.key
             for each in self._found.samples
-            if isinstance(each.image, Path) and str(each.image).startswith(f"{link}/")
+            if file_of(each.image) is not None and str(each.image).startswith(f"{link}/")
         )
         if below:
             detail += f"; images reached through it: {len(below)}"
@@ -200,16 +199,16 @@ def _counts_below(files: Iterable[str]) -> dict[str, int]:
 
 def _root(found: SampleSet) -> Path | None:
     """Return the root as it begins the samples' paths: a data set may name it with its links resolved."""
-    if found.root is None:
+    if found.root is None or not found.samples:
+        return found.root
+    first = found.samples[0]
+    image = file_of(first.image)
+    if image is None:
         return None
-    for sample in found.samples:
-        if isinstance(sample.image, Path):
-            text, end = sample.image.as_posix(), "/" + sample.key
-            if text.endswith(end) and len(text) > len(end):
-                return Path(text[: -len(end)])
-            return found.root if sample.image.is_relative_to(found.root) else None
-        return None
-    return found.root
+    text, end = image.as_posix(), "/" + first.key
+    if text.endswith(end) and len(text) > len(end):
+        return Path(text[: -len(end)])
+    return found.root if image.is_relative_to(found.root) else None
 
 
 def _scan_all(root: Path, masks: set[str]) -> Scan:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -13,7 +12,7 @@ from tlkit.contracts import Sample, SampleSet, Split
 from tlkit.data.checks.duplicates import same_pictures
 from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import Observation
-from tlkit.data.images.mask_decode import decode_mask
+from tlkit.data.images.source import mask_of
 from tlkit.errors import DataError
 
 _SPLITS = get_args(Split)
@@ -116,12 +115,9 @@ def _mask_conflicts(
 
 def _read_mask(sample: Sample, found: SampleSet, max_pixels: int) -> np.ndarray | None:
     """Return the class numbers of a sample's mask, uint8 (height, width); None where it can't be decoded."""
-    if isinstance(sample.mask, int) and found.masks is not None:
-        return np.asarray(found.masks[sample.mask])
-    if not isinstance(sample.mask, Path) or found.mask_table is None:
-        return None
+    mask = mask_of(sample, found, max_pixels)
     try:
-        return decode_mask(sample.mask, found.mask_table, None, max_pixels)
+        return None if mask is None else mask.decode(mask.read())
     except DataError:
         return None
 

@@ -10,6 +10,7 @@ from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import Observation
 from tlkit.data.checks.sample_facts import SampleFacts
+from tlkit.data.images.source import file_of
 from tlkit.data.splits.labels import label_text
 
 BAD_NAME = "the name is not in UTF-8"
@@ -82,19 +83,19 @@ def _oddities(
         yield "tiny", f"{image.width} x {image.height} pixels"
     if not image.nan and image.mode not in _PLAIN and image.format != "GIF":
         yield "odd_mode", f"{image.format} of mode {image.mode}"
-    yield from _format_oddities(sample.image, image, "")
+    yield from _format_oddities(file_of(sample.image), image, "")
     if mask is None:
         return
-    yield from _format_oddities(sample.mask, mask, f"its mask {sample.mask} ")
+    yield from _format_oddities(file_of(sample.mask), mask, f"its mask {sample.mask} ")
     if mask.classes:
         shown = [number for number in mask.classes if number != str(IGNORE)]
         if len(shown) < 2:
             yield "mask_empty", f"every pixel is {classes[int(shown[0])]}" if shown else "every pixel is ignored"
 
 
-def _format_oddities(file: Path | int | None, facts: Facts, subject: str) -> Iterator[tuple[str, str]]:
+def _format_oddities(file: Path | None, facts: Facts, subject: str) -> Iterator[tuple[str, str]]:
     if facts.animated:
         yield "animated", f"{subject}has several frames: {facts.format}" if subject else facts.format
-    suffix = file.suffix.lower() if isinstance(file, Path) else ""
+    suffix = "" if file is None else file.suffix.lower()
     if facts.format not in _FORMATS.get(suffix, (facts.format,)):
         yield "wrong_extension", f"{subject}is {facts.format}, not {suffix}"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 
 from tlkit.contracts import SampleSet
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.file_facts import Facts, Reading, read_facts
+from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
 from tlkit.data.store.store import Progress
 
 
@@ -41,27 +39,27 @@ def read_sample_facts(
         facts_cache: facts from earlier checks; new ones are added.
         progress: called with (done, total) files.
     """
-    samples = found.samples
-    wanted = dict.fromkeys((each.image, False) for each in samples if isinstance(each.image, Path))
-    wanted |= dict.fromkeys((each.mask, True) for each in samples if isinstance(each.mask, Path))
+    images = {each.key: image_of(each, found) for each in found.samples}
+    masks = {each.key: file for each in found.samples if (file := file_of(each.mask)) is not None}
+    wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
+    wanted |= dict.fromkeys((file, True) for file in masks.values())
     facts, read = read_facts(list(wanted), Reading(max_pixels, found.mask_table), facts_cache, progress)
     of_file = dict(zip(wanted, facts, strict=True))
     return SampleFacts(
         images={
-            each.key: of_file[each.image, False] if isinstance(each.image, Path) else _row_facts(found, each.image)
-            for each in samples
+            key: of_file[image.path, False] if isinstance(image, FileImage) else _row_facts(image)
+            for key, image in images.items()
         },
-        masks={each.key: of_file[each.mask, True] for each in samples if isinstance(each.mask, Path)},
+        masks={key: of_file[file, True] for key, file in masks.items()},
         read=read,
     )
 
 
-def _row_facts(found: SampleSet, row: int) -> Facts:
-    assert found.images is not None
-    pixels = np.ascontiguousarray(found.images[row])
+def _row_facts(image: RowImage) -> Facts:
+    pixels = image.pixels
     height, width = pixels.shape[:2]
     return Facts(
-        digest=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        digest=hashlib.sha256(image.read()).hexdigest(),
         mode="RGB",
         width=width,
         height=height,

@@ -11,8 +11,9 @@ from tlkit.contracts import Sample, SampleSet, SetAside
 from tlkit.data.checks.class_checks import remaining_classes
 from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import CheckSettings, Observation, Tally
+from tlkit.data.images.source import file_of
 from tlkit.data.splits.assign import groups_of
-from tlkit.data.splits.labels import label_text
+from tlkit.data.splits.labels import label_text, numbers_of
 from tlkit.data.splits.picture_splits import assign_with_pictures
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.errors import DataError
@@ -74,8 +75,8 @@ def split_samples(
         else:
             strata = None
             if settings.task == "classification" and not found.multi_label:
-                strata = [each.label for each in samples if isinstance(each.label, int)]
-            files = {each.key for each in samples if isinstance(each.image, Path)}
+                strata = [numbers_of(each)[0] for each in samples]
+            files = {each.key for each in samples if file_of(each.image) is not None}
             together = {key: number for key, number in pictures.items() if key in files}
             made, groups = assign_with_pictures(
                 samples, strata, settings.input, settings.seed, together if settings.policy.group_duplicates else {}
@@ -159,10 +160,11 @@ def _digest(sample: Sample, images: Mapping[str, Facts]) -> str:
     """Return the digest that ``Store.digests`` has for a sample; empty for masks in arrays."""
     if sample.mask is None:
         return images[sample.key].digest
-    if not isinstance(sample.image, Path) or not isinstance(sample.mask, Path):
+    image, mask = file_of(sample.image), file_of(sample.mask)
+    if image is None or mask is None:
         return ""
     try:
-        return hashlib.sha256(sample.image.read_bytes() + sample.mask.read_bytes()).hexdigest()
+        return hashlib.sha256(image.read_bytes() + mask.read_bytes()).hexdigest()
     except OSError:
         return ""
 

@@ -14,16 +14,9 @@ from tlkit.data.images.mask_decode import decode_mask
 
 
 @dataclass(frozen=True)
-class FileImage:
-    """An image in a file of its own.
-
-    Args:
-        path: the file.
-        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
-    """
-
+class _File:
     path: Path
-    max_pixels: int | None = None
+    max_pixels: int | None
 
     def read(self) -> bytes:
         """Return the bytes of the file.
@@ -32,6 +25,16 @@ class FileImage:
             BadImageError: the file can't be read, or is too large.
         """
         return read_file(self.path, self.max_pixels)
+
+
+@dataclass(frozen=True)
+class FileImage(_File):
+    """An image in a file of its own.
+
+    Args:
+        path: the file.
+        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+    """
 
     def decode(self, content: bytes, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
         """Decode the bytes that ``read`` returned; see ``decode_to_size``.
@@ -69,26 +72,16 @@ class RowImage:
 
 
 @dataclass(frozen=True)
-class FileMask:
+class FileMask(_File):
     """A mask in a file of its own.
 
     Args:
         path: the file.
-        table: how its pixels name classes.
         max_pixels: as for ``FileImage``.
+        table: how its pixels name classes.
     """
 
-    path: Path
     table: MaskTable
-    max_pixels: int | None = None
-
-    def read(self) -> bytes:
-        """Return the bytes of the file.
-
-        Raises:
-            BadImageError: the file can't be read, or is too large.
-        """
-        return read_file(self.path, self.max_pixels)
 
     def decode(self, content: bytes) -> np.ndarray:
         """Decode the bytes that ``read`` returned to class numbers, uint8 (H, W); see ``decode_mask``.
@@ -142,6 +135,6 @@ def mask_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None
         return None
     if isinstance(sample.mask, Path):
         assert sample_set.mask_table is not None
-        return FileMask(sample.mask, sample_set.mask_table, max_pixels)
+        return FileMask(sample.mask, max_pixels, sample_set.mask_table)
     assert sample_set.masks is not None
     return RowMask(sample_set.masks[sample.mask])

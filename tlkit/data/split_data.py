@@ -1,0 +1,137 @@
+"""Split and label decoded samples: the last stage of opening data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tlkit.contracts import LabelKind, SampleSet, SetAside, Task
+from tlkit.data.checks.check import Checked
+from tlkit.data.checks.findings import encodable
+from tlkit.data.run_data import Data, image_digest
+from tlkit.data.settings import DataSettings
+from tlkit.data.splits.assign import Splits, assign_splits, groups_of
+from tlkit.data.splits.labels import classes_left, with_classes
+from tlkit.data.splits.repeat import repeat_splits
+from tlkit.data.store.store import Filled
+from tlkit.errors import DataError
+from tlkit.system.text import listed
+
+
+def split_data(settings: DataSettings, found: SampleSet, filled: Filled, checked: Checked | None) -> Data:
+    """Split decoded samples, and drop the classes of which no sample is left.
+
+    Args:
+        settings: what the recipe says about its data.
+        found: the data set.
+        filled: its decoded samples.
+        checked: the result of the check of the files; None if they were not checked.
+
+    Raises:
+        DataError: the samples can't be split, or too little is left to train on.
+    """
+    table, samples, digests = settings.input, filled.samples, filled.store.digests
+    decoded = replace(found, samples=samples)
+    if table.samples is not None:
+        splits = repeat_splits(
+            table.samples,
+            samples,
+            digests,
+            image_digest=lambda row: image_digest(samples[row], digests[row], checked),
+            classes=found.classes,
+            set_aside=(*found.set_aside, *filled.set_aside),
+        )
+    elif checked is not None:
+        splits = Splits(np.array([checked.splits[sample.key] for sample in samples]), checked.notes)
+    else:
+        labels = _labels(decoded, settings.task)
+        strata = None if labels is None or labels.ndim == 2 else labels.tolist()
+        splits = assign_splits(samples, strata, table, settings.seed)
+    if checked is None:
+        groups = groups_of(samples, table.group_pattern)
+    else:
+        groups = [checked.groups[sample.key] for sample in samples]
+    used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
+    data = make_data(settings, with_classes(decoded, classes_left(found, used)), filled, splits, groups, checked)
+    _check_training_images(settings, data)
+    return data
+
+
+def make_data(
+    settings: DataSettings,
+    found: SampleSet,
+    filled: Filled,
+    splits: Splits,
+    groups: Sequence[str | None],
+    checked: Checked | None = None,
+) -> Data:
+    """Label the decoded samples, and return them with their splits as the data of a run.
+
+    Args:
+        settings: what the recipe says about its data.
+        found: the data set, with the decoded samples alone, in the store's order.
+        filled: the store.
+        splits: the split of each sample.
+        groups: the group of each sample; None: in no group.
+        checked: the result of the check of the files; None if they were not checked.
+    """
+    kind: LabelKind = "single"
+    if settings.task == "classification":
+        kind = "multi" if found.multi_label else "binary" if len(found.classes) == 2 else "single"
+    labels = _labels(found, settings.task)
+    set_aside = (*found.set_aside, *filled.set_aside)
+    return Data(
+        samples=found.samples,
+        splits=splits.splits,
+        labels=labels,
+        store=filled.store,
+        classes=found.classes,
+        label_kind=kind,
+        colors=found.colors,
+        set_aside=tuple(SetAside(encodable(each.key), encodable(each.reason)) for each in set_aside),
+        groups=tuple(groups),
+        root=found.root,
+        notes=(*filled.notes, *splits.notes, *_untrained_classes(splits, labels, found.classes)),
+        checked=checked,
+    )
+
+
+def _labels(found: SampleSet, task: Task) -> np.ndarray | None:
+    if task == "segmentation":
+        return None
+    if found.multi_label:
+        labels = np.zeros((len(found.samples), len(found.classes)), np.float32)
+        for row, sample in enumerate(found.samples):
+            labels[row, list(sample.label)] = 1  # type: ignore[arg-type]
+        return labels
+    return np.array([sample.label for sample in found.samples], np.int32)
+
+
+def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Sequence[str]) -> list[str]:
+    """Return a note that names the classes without a training image, if there are any."""
+    if labels is None:
+        return []
+    numbers = labels.argmax(1) if labels.ndim == 2 else labels
+    trained = set(numbers[splits.splits == "train"].tolist())
+    untrained = [name for number, name in enumerate(classes) if number not in trained]
+    return [f"no training image of {listed(untrained)}"] if untrained else []
+
+
+def _check_training_images(settings: DataSettings, data: Data) -> None:
+    """Check that enough is left to train on.
+
+    Raises:
+        DataError: no training image is left, or all are of one class.
+    """
+    if len(data.classes) < settings.minimum_classes:
+        raise DataError(f"{settings.title}: only one class is left: {', '.join(data.classes)}")
+    if settings.minimum_classes < 2:
+        return
+    trained = data.splits == "train"
+    if not trained.any():
+        raise DataError(f"{settings.title}: no image is left to train on")
+    if data.labels is not None and data.labels.ndim == 1 and len(set(data.labels[trained].tolist())) < 2:
+        only = data.classes[int(data.labels[trained][0])]
+        raise DataError(f"{settings.title}: all training images are of one class: {only}; at least two are needed")
