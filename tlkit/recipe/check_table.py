@@ -90,7 +90,10 @@ class CheckTable(Options):
     empty_folder: ReportAction = Field(
         "keep", description="folders without a usable image; keep: such a class is left out"
     )
-    too_few: ReportAction = Field("keep", description="classes with too few images to have one in each split")
+    too_few: ReportAction = Field(
+        "keep",
+        description="classes with too few images to have one in each split; in segmentation, classes that no mask has",
+    )
     imbalance: ReportAction = Field(
         "keep", description="classes that differ in their training images by more than imbalance_ratio"
     )

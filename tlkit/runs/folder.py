@@ -26,13 +26,13 @@ MAX_JSON_PARTS = 2_000_000
 
 
 class _Entry:
-    """A file or folder of a run folder; as an attribute of a ``RunFolder`` it is its path."""
+    """A file or folder of a run folder: its path as an attribute of a ``RunFolder``, its name as one of the class."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __get__(self, folder: RunFolder, owner: type[RunFolder]) -> Path:
-        return folder.path / self._name
+    def __get__(self, folder: RunFolder | None, owner: type[RunFolder]) -> Path:
+        return Path(self._name) if folder is None else folder.path / self._name
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "undecodable": ("damaged images", "copy or download them again"),
     "truncated": ("truncated images", "copy or download them again"),
     "huge": ("images too large to decode", "scale them down, or raise input.max_pixels if there is memory for them"),
-    "nan": ("images with values that are NaN or infinite", "check the program that wrote them"),
+    "nan": ("images with non-finite values", "check the program that wrote them"),
     "constant": ("images of one colour", "remove them if they show nothing"),
     "tiny": ("tiny images", "remove them if they are icons or previews"),
     "odd_mode": (
