@@ -159,8 +159,8 @@ def test_a_policy_of_a_chain_is_overridden_by_its_place(tmp_path, mixing):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("augment.2.share=1.0", "expected its place, as in augment.0"),
-        ("augment.name=flip", "expected its place, as in augment.0"),
+        ("augment.2.share=1.0", "expected an index, as in augment.0"),
+        ("augment.name=flip", "expected an index, as in augment.0"),
         ("augment.0.share=1.0", "share"),
         ("augment=[]", "that are applied in their order"),
     ],

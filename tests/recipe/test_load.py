@@ -1,4 +1,4 @@
-"""Recipes: what is refused, with which words and on which line, and what overrides do."""
+"""Load recipes: which are refused, with which message and line, and what overrides do."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ DATASETS = ", ".join(sorted(each.name for each in tlkit_datasets() if "classific
 
 @pytest.fixture
 def problems(registry):
-    """The lines of the error that a recipe raises."""
+    """Return the lines of the error that a recipe raises."""
 
     def find(text: str, *overrides: str) -> list[str]:
         with pytest.raises(tlkit.RecipeError) as caught:
@@ -63,7 +63,7 @@ def problems(registry):
 
 @pytest.fixture
 def changed(problems):
-    """The lines of the error that the good recipe raises after one replacement."""
+    """Return the lines of the error that the good recipe raises after one replacement."""
 
     def find(old: str, new: str) -> list[str]:
         assert GOOD.count(old) == 1
@@ -72,7 +72,7 @@ def changed(problems):
     return find
 
 
-# What is valid ------------------------------------------------------------------------------------------------------
+# Valid recipes ------------------------------------------------------------------------------------------------------
 
 
 def test_a_valid_recipe_has_typed_options_and_the_records_of_its_plugins(registry):
@@ -95,7 +95,7 @@ def test_the_values_of_a_recipe_are_plain_and_have_every_default(registry):
     assert values["train"]["early_stop"] == {"patience": 5, "min_delta": 0.0}
 
 
-def test_tables_that_may_be_left_away_have_defaults(registry):
+def test_optional_tables_have_defaults(registry):
     text = GOOD.replace("[input]\nimage_size = 96\n", "").replace("[train]\nearly_stop = 5\n", "")
     recipe = parse_recipe(text, registry)
     assert recipe.input.image_size == (224, 224)
@@ -115,18 +115,18 @@ def test_tables_that_may_be_left_away_have_defaults(registry):
         ("[head]", "[ head ]"),
     ],
 )
-def test_shorter_and_longer_ways_to_write_a_value_are_taken(registry, old, new):
+def test_short_and_long_forms_of_a_value_are_accepted(registry, old, new):
     assert GOOD.count(old) == 1
     parse_recipe(GOOD.replace(old, new), registry)
 
 
-def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read(registry, tmp_path):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(registry, tmp_path):
     file = tmp_path / "r.toml"
     file.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert load_recipe(file, registry).name == "pets"
 
 
-# One thing wrong ----------------------------------------------------------------------------------------------------
+# A single problem ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read(registry, t
         ),
     ],
 )
-def test_an_unknown_key_is_named_with_its_owner_and_the_nearest(changed, old, new, message):
+def test_an_unknown_key_is_reported_with_its_owner_and_the_nearest_key(changed, old, new, message):
     assert changed(old, new) == [f"{FILE}:{message}".replace("VERSION", tlkit.__version__)]
 
 
@@ -179,7 +179,7 @@ def test_an_unknown_key_is_named_with_its_owner_and_the_nearest(changed, old, ne
         ),
     ],
 )
-def test_a_key_in_the_wrong_table_is_told_where_it_belongs(changed, old, new, message):
+def test_a_key_in_the_wrong_table_is_reported_with_the_right_table(changed, old, new, message):
     assert changed(old, new) == [f"{FILE}:{message}"]
 
 
@@ -316,11 +316,11 @@ def test_a_value_out_of_range_is_refused_with_the_bound(changed, old, new, messa
         ("image_size = 96", 'resize = "fit"', '10: input.resize: expected "stretch", "crop" or "pad", received "fit"'),
     ],
 )
-def test_a_choice_that_there_is_not_is_named_with_the_nearest(changed, old, new, message):
+def test_an_unknown_choice_is_reported_with_the_nearest_one(changed, old, new, message):
     assert changed(old, new) == [f"{FILE}:{message}"]
 
 
-def test_a_misspelt_task_is_the_only_complaint_about_the_tables_that_depend_on_it(changed):
+def test_a_misspelt_task_causes_no_problems_in_other_tables(changed):
     assert changed('task = "segmentation"', 'task = "segmentatoin"') == [
         f'{FILE}:3: task: expected "classification" or "segmentation", received "segmentatoin"; '
         'did you mean "segmentation"?'
@@ -374,11 +374,12 @@ def test_a_wrong_curve_is_explained(changed, curve, message):
         (
             'name = "unet"',
             'nam = "unet"',
-            f'16: head.name: expected the name of a head: {DECODERS}, received nothing; did you mean "name" by "nam"?',
+            f"16: head.name: expected the name of a head: {DECODERS}, received nothing; "
+            'did you mean "name" instead of "nam"?',
         ),
     ],
 )
-def test_a_name_that_no_plugin_has_is_answered_with_the_nearest(changed, old, new, message):
+def test_an_unknown_plugin_name_is_reported_with_the_nearest_one(changed, old, new, message):
     assert changed(old, new) == [f"{FILE}:{message}"]
 
 
@@ -399,7 +400,7 @@ def test_a_name_that_no_plugin_has_is_answered_with_the_nearest(changed, old, ne
         ("early_stop = 5", "loss = { gamma = 2 }", ':27: train.loss.name: missing; the table needs "name"'),
     ],
 )
-def test_what_is_missing_is_named(changed, old, new, message):
+def test_missing_keys_and_tables_are_reported(changed, old, new, message):
     assert changed(old, new) == [f"{FILE}{message}"]
 
 
@@ -411,7 +412,7 @@ def test_what_is_missing_is_named(changed, old, new, message):
         ("seed = 1", "input = 3", "4: input: expected a table [input], received 3"),
     ],
 )
-def test_what_is_no_table_is_refused(registry, problems, old, new, message):
+def test_a_value_in_the_place_of_a_table_is_refused(registry, problems, old, new, message):
     text = GOOD.replace("[input]\nimage_size = 96\n", "") if new == "input = 3" else GOOD
     if message is None:
         parse_recipe(text.replace(old, new), registry)
@@ -419,18 +420,18 @@ def test_what_is_no_table_is_refused(registry, problems, old, new, message):
         assert problems(text.replace(old, new)) == [f"{FILE}:{message}"]
 
 
-def test_a_table_written_as_a_key_inside_another_is_told_where_it_belongs(changed):
+def test_a_table_name_used_as_a_key_of_another_table_is_reported_with_its_place(changed):
     first, second = changed('[head]\nname = "unet"\nfilters = [64, 32]\n', "head = 3\n")
     assert first.endswith("it belongs in a table of its own, [head]")
     assert "head: missing" in second
 
 
-def test_a_head_and_a_data_set_of_another_task_are_refused_with_those_that_fit(problems):
+def test_a_head_and_a_data_set_of_another_task_are_refused_with_the_fitting_ones(problems):
     assert problems(GOOD.replace('task = "segmentation"', 'task = "classification"')) == [
         f'{FILE}:7: data.name: dataset "digit_scenes" is for segmentation, but the task is classification; '
-        f"for it there are {DATASETS}",
+        f"expected one of {DATASETS}",
         f'{FILE}:17: head.name: head "unet" is for segmentation, but the task is classification; '
-        f"for it there are {CLASSIFIERS}",
+        f"expected one of {CLASSIFIERS}",
     ]
 
 
@@ -466,7 +467,7 @@ def test_a_key_in_a_dotted_table_has_its_own_line(problems):
         ('name = "pets"', "name = pets", "2: not TOML: Invalid value: name = pets; strings need quotes"),
     ],
 )
-def test_a_syntax_error_has_its_line_and_what_mends_it(changed, old, new, message):
+def test_a_syntax_error_has_its_line_and_a_remedy(changed, old, new, message):
     assert changed(old, new) == [f"{FILE}:{message}"]
 
 
@@ -488,23 +489,23 @@ def test_a_file_that_is_not_utf8_is_refused(registry, tmp_path):
         load_recipe(file, registry)
 
 
-def test_a_missing_file_is_named_with_the_nearest(registry, tmp_path):
+def test_a_missing_file_is_reported_with_the_nearest_one(registry, tmp_path):
     (tmp_path / "pets.toml").write_text(GOOD)
     with pytest.raises(tlkit.RecipeError, match=r'pest\.toml: no such file; did you mean ".*pets\.toml"\?'):
         load_recipe(tmp_path / "pest.toml", registry)
 
 
-def test_a_missing_shipped_recipe_is_named_with_the_nearest(registry):
+def test_a_missing_shipped_recipe_is_reported_with_the_nearest_one(registry):
     with pytest.raises(tlkit.RecipeError, match=r'quikstart: no such file; did you mean "quickstart"\?'):
         load_recipe(Path("quikstart"), registry)
 
 
-def test_a_missing_file_far_from_any_other_says_where_to_look(registry, tmp_path):
+def test_a_missing_file_unlike_any_other_points_to_the_list_of_recipes(registry, tmp_path):
     with pytest.raises(tlkit.RecipeError, match="no such file; tlkit recipes ls"):
         load_recipe(tmp_path / "none" / "qqqqqq.toml", registry)
 
 
-def test_a_folder_instead_of_a_file_is_answered_with_init(registry, tmp_path):
+def test_a_folder_instead_of_a_file_points_to_init(registry, tmp_path):
     with pytest.raises(tlkit.RecipeError, match="is a folder, expected a recipe file; tlkit init"):
         load_recipe(tmp_path, registry)
 
@@ -521,7 +522,7 @@ def test_an_override_changes_the_value_and_the_text_and_keeps_comments(registry)
     assert parse_recipe(recipe.text, registry).values == recipe.values
 
 
-def test_without_overrides_the_text_is_the_files(registry):
+def test_without_overrides_the_text_is_unchanged(registry):
     assert parse_recipe(GOOD, registry).text == GOOD
 
 
@@ -561,7 +562,7 @@ def test_overrides_reach_every_depth_and_their_text_gives_the_same_recipe(regist
         'schedule={ name = "full" }',
     ],
 )
-def test_an_override_beside_dotted_keys_takes_nothing_else_along(registry, override):
+def test_an_override_beside_dotted_keys_changes_nothing_else(registry, override):
     text = GOOD.replace("[train]\nearly_stop = 5\n", "").replace('[head]\nname = "unet"\nfilters = [64, 32]\n', "")
     text = 'head.name = "unet"\ntrain.monitor = "val_loss"\n' + text
     recipe = parse_recipe(text, registry, [override])
@@ -598,16 +599,16 @@ def test_the_last_of_two_overrides_wins(registry):
         ("name.x=3", '--set: "name.x=3": name is a value, not a table'),
     ],
 )
-def test_a_wrong_override_is_named_as_it_was_given(problems, override, message):
+def test_a_wrong_override_is_quoted_as_it_was_given(problems, override, message):
     assert problems(GOOD, override) == [message]
 
 
-def test_an_override_whose_value_is_no_toml_is_refused(problems):
+def test_an_override_with_a_value_that_is_not_toml_is_refused(problems):
     (line,) = problems(GOOD, "head.filters=[1,")
     assert line.startswith('--set: "head.filters=[1,": the value is not TOML: ')
 
 
-def test_a_key_of_the_file_that_no_longer_fits_after_an_override_has_its_line(problems):
+def test_a_key_that_no_longer_fits_after_an_override_has_its_line(problems):
     (line,) = problems(GOOD.replace("filters = [64, 32]", 'upsampling = "nearest"'), "head.name=transpose")
     assert line.startswith(f'{FILE}:18: head.upsampling: unknown option of head "transpose"')
 

@@ -1,4 +1,4 @@
-"""A recipe's text as a run folder keeps it: paths absolute, comments kept, wherever TOML lets a path stand."""
+"""The text of a recipe in a run folder: absolute paths and all comments, in every form of TOML."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _in_folder(tmp_path, monkeypatch):
     [TABLE, 'data = { name = "folder", path = "photos" }', 'data.name = "folder"\ndata.path = "./photos"'],
     ids=["table", "inline table", "dotted keys"],
 )
-def test_every_path_is_absolute_and_all_else_is_as_it_was(registry, tmp_path, data):
+def test_every_path_is_absolute_and_everything_else_is_unchanged(registry, tmp_path, data):
     recipe = parse_recipe(RECIPE.replace("DATA", data), registry)
     values = tomllib.loads(portable_text(recipe))
     assert values["data"]["path"] == (tmp_path / "photos").as_posix()
@@ -65,27 +65,27 @@ def test_comments_stay_where_they_were(registry):
     ]
 
 
-def test_a_path_that_an_override_gives_is_absolute_too(registry, tmp_path):
+def test_a_path_from_an_override_is_absolute_too(registry, tmp_path):
     recipe = parse_recipe(RECIPE.replace("DATA", TABLE), registry, ["data.path=others", "backbone.weights=../w.h5"])
     values = tomllib.loads(portable_text(recipe))
     assert values["data"]["path"] == (tmp_path / "others").as_posix()
     assert values["backbone"]["weights"] == (tmp_path.parent / "w.h5").as_posix()
 
 
-def test_the_home_folder_is_written_out(registry, tmp_path, monkeypatch):
+def test_the_home_folder_is_expanded(registry, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     recipe = parse_recipe(RECIPE.replace("DATA", TABLE.replace("photos", "~/photos")), registry)
     assert tomllib.loads(portable_text(recipe))["data"]["path"] == (tmp_path / "home/photos").as_posix()
 
 
-def test_a_name_with_quotes_and_letters_of_any_script_survives(registry, tmp_path):
+def test_a_path_with_quotes_and_non_ascii_letters_survives(registry, tmp_path):
     data = """[data]\nname = "folder"\npath = '“my” "photos" ü'"""
     recipe = parse_recipe(RECIPE.replace("DATA", data), registry)
     assert tomllib.loads(portable_text(recipe))["data"]["path"] == (tmp_path / '“my” "photos" ü').as_posix()
 
 
-def test_it_means_the_same_from_any_folder_and_making_it_again_changes_nothing(registry, tmp_path, monkeypatch):
+def test_the_text_means_the_same_in_any_folder_and_making_it_twice_changes_nothing(registry, tmp_path, monkeypatch):
     text = portable_text(parse_recipe(RECIPE.replace("DATA", TABLE), registry))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -93,12 +93,12 @@ def test_it_means_the_same_from_any_folder_and_making_it_again_changes_nothing(r
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "none"])
-def test_published_weights_and_none_are_no_paths(registry, weights):
+def test_published_weights_and_none_are_not_paths(registry, weights):
     recipe = parse_recipe(RECIPE.replace("DATA", TABLE).replace("runs/one", weights), registry)
     assert tomllib.loads(portable_text(recipe))["backbone"]["weights"] == weights
 
 
 @pytest.mark.parametrize("recipe", catalog.shipped(), ids=lambda recipe: recipe.name)
-def test_a_shipped_recipe_has_no_path_but_that_of_the_users_own_images_and_stays_as_it_is(registry, recipe):
+def test_a_shipped_recipe_has_only_the_path_of_the_users_images_and_is_otherwise_unchanged(registry, recipe):
     written = portable_text(parse_recipe(recipe.text, registry))
     assert written.replace(f'"{Path("photos").resolve().as_posix()}"', '"photos"') == recipe.text

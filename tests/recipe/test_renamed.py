@@ -71,7 +71,7 @@ def test_a_wrong_value_of_an_old_key_has_the_line_of_that_key(registry):
 
 @pytest.mark.parametrize("text", [OLD, NEW, RECIPE], ids=["old", "new", "neither"])
 @pytest.mark.parametrize("key", ["check.lying_extension", "check.wrong_extension"])
-def test_a_wrong_override_is_named_as_it_was_given(registry, text, key):
+def test_a_wrong_override_is_quoted_as_it_was_given(registry, text, key):
     with pytest.raises(RecipeError) as caught:
         parse_recipe(text, registry, [f"{key}=skipp"])
     assert str(caught.value).startswith(f"--set {key}=skipp: ")

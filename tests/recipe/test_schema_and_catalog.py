@@ -1,4 +1,4 @@
-"""The JSON Schema for editors, the shipped recipes, and the text that a run folder keeps."""
+"""The JSON Schema for editors, the shipped recipes, and the text in a run folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def validator(registry):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_recipe_is_valid_by_tlkit_and_by_the_schema(registry, validator, name):
+def test_a_shipped_recipe_is_valid_for_tlkit_and_for_the_schema(registry, validator, name):
     recipe = catalog.find(name)
     load_recipe(recipe.file, registry)
     assert [error.message for error in validator.iter_errors(tomllib.loads(recipe.text))] == []
@@ -59,7 +59,7 @@ curve = { name = "cosine", warmup_epochs = 1 }
 """
 
 
-def test_the_schema_takes_what_tlkit_takes(registry, validator):
+def test_the_schema_accepts_what_tlkit_accepts(registry, validator):
     parse_recipe(QUICK, registry)
     assert list(validator.iter_errors(tomllib.loads(QUICK))) == []
 
@@ -92,7 +92,7 @@ def test_a_shipped_recipe_is_found_by_its_name_with_or_without_suffix(name, tmp_
     assert catalog.resolve(Path(name)).samefile(catalog.folder() / "quickstart.toml")
 
 
-def test_a_file_stands_above_a_shipped_recipe_of_its_name_and_a_folder_does_not(tmp_path, monkeypatch):
+def test_a_file_takes_precedence_over_a_shipped_recipe_and_a_folder_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("quickstart").mkdir()
     assert catalog.resolve(Path("quickstart")).parent == catalog.folder()
@@ -100,7 +100,7 @@ def test_a_file_stands_above_a_shipped_recipe_of_its_name_and_a_folder_does_not(
     assert catalog.resolve(Path("pets_seg")) == Path("pets_seg")
 
 
-def test_an_unknown_shipped_recipe_is_answered_with_the_nearest():
+def test_an_unknown_shipped_recipe_is_reported_with_the_nearest_one():
     with pytest.raises(tlkit.RecipeError, match='no shipped recipe "quikstart"; did you mean "quickstart"'):
         catalog.find("quikstart")
 
@@ -122,7 +122,7 @@ name = "frozen"
 @pytest.mark.parametrize(
     "data", ['data = { name = "folder", path = "photos" }', '[data]\nname = "folder"\npath = "photos"  # mine']
 )
-def test_the_text_of_a_run_has_absolute_paths_and_its_comments(registry, data, tmp_path, monkeypatch):
+def test_the_text_of_a_run_has_absolute_paths_and_keeps_its_comments(registry, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = portable_text(parse_recipe(RECIPE.format(data=data, weights="w.weights.h5"), registry))
     values = tomllib.loads(text)
@@ -131,6 +131,6 @@ def test_the_text_of_a_run_has_absolute_paths_and_its_comments(registry, data, t
     assert "# kept" in text
 
 
-def test_published_weights_are_no_path(registry):
+def test_published_weights_are_not_a_path(registry):
     text = portable_text(parse_recipe(RECIPE.format(data='data = { name = "digits" }', weights="imagenet"), registry))
     assert tomllib.loads(text)["backbone"]["weights"] == "imagenet"

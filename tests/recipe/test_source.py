@@ -1,4 +1,4 @@
-"""Lines of keys in TOML that is laid out in every way that TOML allows."""
+"""The lines of keys in every layout that TOML allows."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def test_each_key_has_the_line_on_which_it_begins(path, line):
     assert key_lines(TRICKY)[path] == line
 
 
-def test_tables_inside_a_multi_line_string_are_no_tables():
+def test_tables_inside_a_multi_line_string_are_ignored():
     assert ("head",) not in key_lines(TRICKY)
 
 
-def test_every_key_of_a_document_has_a_line_and_nothing_else_has():
+def test_every_key_has_a_line_and_nothing_else_has():
     def paths(value, prefix=()):
         items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         return {each for key, child in items for each in ({(*prefix, key)} | paths(child, (*prefix, key)))}
@@ -89,7 +89,7 @@ def test_every_key_of_a_document_has_a_line_and_nothing_else_has():
     assert set(key_lines(TRICKY)) == paths(tomllib.loads(TRICKY))
 
 
-def test_windows_line_ends_and_a_missing_last_line_end_count_as_they_look():
+def test_windows_line_ends_and_a_missing_last_line_end_are_counted_correctly():
     assert key_lines('a = 1\r\n\r\n[b]\r\nc = """\r\n\r\n"""\r\nd = 2') == {
         ("a",): 1,
         ("b",): 3,
@@ -98,11 +98,11 @@ def test_windows_line_ends_and_a_missing_last_line_end_count_as_they_look():
     }
 
 
-def test_characters_that_only_python_takes_for_line_ends_are_none():
+def test_characters_that_only_python_treats_as_line_ends_are_not_counted():
     assert key_lines('a = "x\u2028y\x85z"\nb = 1\n') == {("a",): 1, ("b",): 2}
 
 
-def test_nothing_is_found_in_an_empty_document():
+def test_an_empty_document_has_no_keys():
     assert key_lines("") == {}
     assert key_lines("# only a comment") == {}
 
@@ -112,7 +112,7 @@ def test_keys_before_a_syntax_error_keep_their_lines():
 
 
 @pytest.mark.parametrize("recipe", catalog.shipped(), ids=lambda recipe: recipe.name)
-def test_each_line_found_in_a_shipped_recipe_holds_its_key(recipe):
+def test_each_line_of_a_shipped_recipe_contains_its_key(recipe):
     lines = recipe.text.splitlines()
     for path, line in key_lines(recipe.text).items():
         if isinstance(path[-1], str):

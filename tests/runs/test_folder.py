@@ -1,4 +1,4 @@
-"""Files of a run folder that anybody may have made: bounded, and inside the folder."""
+"""Read run folders that may be someone else's: files have a limited size and are inside the folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sparse(path: Path, size: int) -> Path:
     return path
 
 
-def test_a_file_is_read_up_to_its_bound(tmp_path):
+def test_a_file_is_read_up_to_its_size_limit(tmp_path):
     (tmp_path / "a").write_bytes(b"12345")
     assert read_run_file(tmp_path / "a", 5) == b"12345"
     with pytest.raises(RunError, match=r"a: has 5 bytes; expected at most 4"):
@@ -45,8 +45,8 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
         read_run_table(sparse(tmp_path / "t.csv", MAX_TABLE_BYTES + 1))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="links and pipes are POSIX's")
-def test_a_link_and_a_pipe_are_no_files_of_a_run(tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes are tested on POSIX only")
+def test_links_and_pipes_are_refused(tmp_path):
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "link").symlink_to(tmp_path / "secret")
     with pytest.raises(RunError, match="is a link"):
@@ -57,7 +57,7 @@ def test_a_link_and_a_pipe_are_no_files_of_a_run(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b'a,b\n"' + b"x" * 200_000 + b'",1\n'], ids=["bytes", "long"])
-def test_a_table_that_is_none_is_named(tmp_path, content):
+def test_a_file_that_is_not_a_table_is_reported(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(RunError, match=r"t\.csv: not a CSV file in UTF-8 .*; the file is damaged"):
         read_run_table(tmp_path / "t.csv")
@@ -73,21 +73,21 @@ def test_a_table_that_is_none_is_named(tmp_path, content):
     ],
     ids=["wide", "short", "long", "many"],
 )
-def test_a_table_takes_no_more_memory_than_its_bytes_tell(tmp_path, content, message):
+def test_a_table_takes_no_more_memory_than_its_bytes_suggest(tmp_path, content, message):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(RunError, match=message):
         read_run_table(tmp_path / "t.csv", 1000 if len(content) < 1000 else 1_000_000)
 
 
-def test_json_of_many_parts_is_not_parsed(tmp_path):
+def test_json_with_too_many_parts_is_not_parsed(tmp_path):
     (tmp_path / "metrics.json").write_text(f"[{','.join(['[]'] * 1_000_001)}]")
     with pytest.raises(RunError, match=r"metrics\.json: has 2000002 parts; expected at most 2000000"):
         RunFolder(tmp_path).read_json(tmp_path / "metrics.json")
 
 
 @pytest.mark.parametrize("name", ["events.log", "checkpoints/99999999.json"])
-@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
-def test_a_pipe_in_a_run_folder_is_refused_before_anything_waits_for_it(folder, name):
+@pytest.mark.skipif(os.name != "posix", reason="named pipes exist on POSIX only")
+def test_a_pipe_in_a_run_folder_is_refused_before_it_is_opened(folder, name):
     path = folder.path / name
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
@@ -122,7 +122,7 @@ CARD = {
     ],
     ids=["fewer", "bright", "negative", "twice", "binary", "masks"],
 )
-def test_a_model_card_that_contradicts_itself_is_named(tmp_path, changes, message):
+def test_an_inconsistent_model_card_is_reported(tmp_path, changes, message):
     (tmp_path / "model.json").write_text(json.dumps(CARD))
     assert RunFolder(tmp_path).read_card().classes == ("a", "b")
     (tmp_path / "model.json").write_text(json.dumps(CARD | changes))
@@ -134,7 +134,7 @@ DEEP = ["a = " + "[" * 100_000, "a = " + "[" * 60 + "]" * 60, ".".join("a" * 500
 
 
 @pytest.mark.parametrize("text", DEEP, ids=["open", "arrays", "dotted", "table"])
-def test_a_recipe_that_is_nested_deep_is_refused_by_every_verb(folder, text):
+def test_a_deeply_nested_recipe_is_refused_by_every_command(folder, text):
     folder.environment.unlink()
     folder.recipe.write_text(text)
     for command in ("report", "evaluate", "inspect", "compare", "resume"):
@@ -145,14 +145,14 @@ def test_a_recipe_that_is_nested_deep_is_refused_by_every_verb(folder, text):
 
 
 @pytest.mark.parametrize("override", ["head.dropout=" + "[" * 100_000, "[" * 60 + "=1", "seed=" + "[" * 60 + "]" * 60])
-def test_an_override_that_is_nested_deep_is_an_error(registry, folder, override):
+def test_a_deeply_nested_override_is_an_error(registry, folder, override):
     with pytest.raises(RecipeError, match="--set"):
         load_recipe(folder.recipe, registry, [override])
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "times.csv", "recipe.toml", "checkpoints", "events.log", ".lock"])
-@pytest.mark.skipif(os.name != "posix", reason="links are POSIX's")
-def test_what_a_link_in_a_run_folder_leads_to_is_neither_read_nor_written(folder, tmp_path, name):
+@pytest.mark.skipif(os.name != "posix", reason="links are tested on POSIX only")
+def test_the_target_of_a_link_in_a_run_folder_is_neither_read_nor_written(folder, tmp_path, name):
     """If the history of someone else's folder were a link, ``resume`` would overwrite a file of this user."""
     outside = tmp_path / "outside"
     if name == "checkpoints":
@@ -172,12 +172,12 @@ def test_what_a_link_in_a_run_folder_leads_to_is_neither_read_nor_written(folder
     assert (list(outside.iterdir()) == []) if name == "checkpoints" else outside.read_text() == "kept\n"
 
 
-def test_the_run_folder_itself_may_be_named_by_a_link(folder, tmp_path, registry):
+def test_the_run_folder_itself_may_be_a_link(folder, tmp_path, registry):
     (tmp_path / "latest").symlink_to(folder.path)
     assert load_run_recipe(RunFolder(tmp_path / "latest"), registry).name == "small"
 
 
-def test_a_recipe_of_a_run_that_is_missing_or_no_text_is_named(folder, registry):
+def test_a_run_recipe_that_is_missing_or_not_text_is_reported(folder, registry):
     folder.recipe.write_bytes(b"\xff\xff")
     with pytest.raises(RunError, match=r"recipe\.toml: not UTF-8 text"):
         load_run_recipe(folder, registry)
@@ -186,13 +186,13 @@ def test_a_recipe_of_a_run_that_is_missing_or_no_text_is_named(folder, registry)
         load_run_recipe(folder, registry)
 
 
-@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no file without an end here")
-def test_a_recipe_without_an_end_is_refused(registry):
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_an_endless_recipe_is_refused(registry):
     with pytest.raises(RecipeError, match=r"is larger than 16\.0 MB; expected a recipe"):
         load_recipe(Path("/dev/zero"), registry)
 
 
-def test_a_model_that_every_look_would_unpack_is_refused(folder, registry):
+def test_a_model_with_compressed_weights_is_refused(folder, registry):
     with zipfile.ZipFile(folder.model, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", b"\0" * 1_000_000)
     with pytest.raises(RunError, match=r"model\.keras: its weights are compressed"):

@@ -1,4 +1,4 @@
-"""Folders that may not be written: the command says which, and leaves everything as it was."""
+"""Folders without write permission: commands name them and change nothing."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ print(json.dumps([dataclasses.asdict(tlkit_command(*arguments)) for arguments in
 
 @pytest.fixture(scope="session")
 def unprivileged() -> list[str]:
-    """What a command begins with so that permissions stop it, which they do not do for root."""
+    """The start of a command line that makes permissions apply, which they don't for root."""
     if os.name != "posix":
-        pytest.skip("permissions of folders are POSIX's")
+        pytest.skip("permissions of folders are tested on POSIX only")
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
-            pytest.skip("permissions don't stop root, and there is no setpriv to give up what makes one root")
+            pytest.skip("permissions don't apply to root, and there is no setpriv to drop its capabilities")
         return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
     return []
 
 
 @pytest.fixture(scope="session")
 def command(unprivileged: list[str]) -> Callable[..., Ended]:
-    """Runs the command line as a user whom permissions stop."""
+    """Run a command line with permissions that apply."""
 
     def run(*arguments: object, folder: Path | None = None) -> Ended:
         whole = [*unprivileged, sys.executable, "-m", "tlkit", *map(str, arguments)]
@@ -71,7 +71,7 @@ def command(unprivileged: list[str]) -> Callable[..., Ended]:
 
 @pytest.fixture(scope="session")
 def commands(unprivileged: list[str]) -> Callable[[list[list[object]]], list[Outcome]]:
-    """Runs one command line after the other in one process, as a user whom permissions stop."""
+    """Run several command lines in one process, with permissions that apply."""
 
     def run(lines: list[list[object]]) -> list[Outcome]:
         whole = [*unprivileged, sys.executable, "-c", SEVERAL, json.dumps(lines, default=str)]
@@ -90,7 +90,7 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Path]:
-    """A folder that may not be written."""
+    """A folder without write permission."""
     folder = tmp_path / "closed"
     folder.mkdir()
     folder.chmod(0o555)
@@ -105,7 +105,7 @@ def assert_refused(code: int, err: str, folder: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_a_run_folder_that_can_not_be_made_is_named(command, recipe, closed):
+def test_a_run_folder_that_can_not_be_created_is_named(command, recipe, closed):
     for out in (closed / "run", closed):
         ended = command("run", recipe, "--out", out)
         assert_refused(ended.returncode, ended.stderr, closed)
@@ -114,14 +114,12 @@ def test_a_run_folder_that_can_not_be_made_is_named(command, recipe, closed):
     assert list(closed.iterdir()) == []
 
 
-def test_files_that_can_not_be_written_are_named_and_a_closed_run_can_be_used(
-    commands, recipe, closed, tmp_path, class_folders
-):
+def test_unwritable_files_are_named_and_a_read_only_run_can_be_used(commands, recipe, closed, tmp_path, class_folders):
     run = tmp_path / "run"
     photos = class_folders({"cat": 3, "dog": 3})
     photo = photos / "cat" / "000.png"
-    (begun,) = commands([["run", recipe, "--out", run]])
-    assert begun.code == 0, begun.err
+    (started,) = commands([["run", recipe, "--out", run]])
+    assert started.code == 0, started.err
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file() and file.name != "events.log"}
     run.chmod(0o555)
     try:
@@ -157,12 +155,14 @@ def test_files_that_can_not_be_written_are_named_and_a_closed_run_can_be_used(
     assert resumed.code == 0, resumed.err
 
 
-@pytest.mark.parametrize(("begun", "command"), [(True, "tlkit resume"), (False, "tlkit run")])
-def test_a_full_disk_is_told_with_the_file_what_is_missing_and_the_command(tmp_path, monkeypatch, begun, command):
+@pytest.mark.parametrize(("started", "command"), [(True, "tlkit resume"), (False, "tlkit run")])
+def test_a_full_disk_is_reported_with_the_file_the_missing_bytes_and_the_command(
+    tmp_path, monkeypatch, started, command
+):
     def full(_handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    if begun:
+    if started:
         (tmp_path / "recipe.toml").touch()
     monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(8000, 4000, 4000))

@@ -1,4 +1,4 @@
-"""Downloads, against a server on this machine."""
+"""Download files from a server on this machine."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_file_is_downloaded_once(server, tmp_path):
     assert server.starts == [0]
 
 
-def test_a_cut_download_goes_on_where_it_ended(server, tmp_path):
+def test_an_interrupted_download_is_resumed(server, tmp_path):
     server.cut_at = 100_000
     with pytest.raises(DataError, match=r"a file: can't download"):
         download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file")
@@ -68,25 +68,27 @@ def test_a_cut_download_goes_on_where_it_ended(server, tmp_path):
     assert server.starts[1] > 0
 
 
-def cut(server, folder):
+def interrupt(server, folder):
     server.cut_at = 100_000
     with pytest.raises(DataError, match=r"the connection ended"):
         download(f"{server.url}/a", folder, "a.bin", None, what="a file")
 
 
 @pytest.mark.parametrize(("header", "version"), [("ETag", '"one"'), ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")])
-def test_without_a_digest_a_cut_download_goes_on_while_the_file_is_the_same(server, tmp_path, header, version):
+def test_without_a_digest_an_interrupted_download_is_resumed_if_the_file_is_unchanged(
+    server, tmp_path, header, version
+):
     server.version_header, server.version = header, version
-    cut(server, tmp_path)
+    interrupt(server, tmp_path)
     assert download(f"{server.url}/a", tmp_path, "a.bin", None, what="a file").read_bytes() == BODY
     assert server.starts[1] > 0
     assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
 
 
 @pytest.mark.parametrize("knows_if_range", [True, False])
-def test_without_a_digest_a_file_that_changed_is_fetched_anew(server, tmp_path, knows_if_range):
+def test_without_a_digest_a_file_that_changed_is_downloaded_from_the_start(server, tmp_path, knows_if_range):
     server.version, server.knows_if_range = '"one"', knows_if_range
-    cut(server, tmp_path)
+    interrupt(server, tmp_path)
     server.version, server.body = '"two"', BODY[::-1]
     assert download(f"{server.url}/a", tmp_path, "a.bin", None, what="a file").read_bytes() == BODY[::-1]
     asked_again = len(server.starts) > 2
@@ -94,22 +96,22 @@ def test_without_a_digest_a_file_that_changed_is_fetched_anew(server, tmp_path, 
 
 
 @pytest.mark.parametrize("version", ["", 'W/"weak"'])
-def test_without_a_digest_or_a_version_a_cut_download_begins_anew(server, tmp_path, version):
+def test_without_a_digest_or_a_version_an_interrupted_download_starts_over(server, tmp_path, version):
     server.version = version
-    cut(server, tmp_path)
+    interrupt(server, tmp_path)
     server.body = BODY[::-1]
     assert download(f"{server.url}/a", tmp_path, "a.bin", None, what="a file").read_bytes() == BODY[::-1]
     assert server.starts == [0, 0]
 
 
-def test_a_wrong_digest_is_refused_and_does_not_block_the_next_try(server, tmp_path):
+def test_a_wrong_digest_is_refused_and_does_not_block_the_next_attempt(server, tmp_path):
     with pytest.raises(DataError, match="does not have the expected digest"):
         download(f"{server.url}/a", tmp_path, "a.bin", "sha256:" + "0" * 64, what="a file")
     assert not (tmp_path / "a.bin").exists()
     assert download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file").read_bytes() == BODY
 
 
-def test_an_error_of_the_server_says_url_and_where_the_file_belongs(server, tmp_path):
+def test_a_server_error_names_the_url_and_the_place_of_the_file(server, tmp_path):
     with pytest.raises(DataError) as caught:
         download(f"{server.url}/missing", tmp_path, "a.bin", None, what="weights of X")
     message = str(caught.value)
@@ -119,7 +121,7 @@ def test_an_error_of_the_server_says_url_and_where_the_file_belongs(server, tmp_
     assert str(tmp_path / "a.bin") in message
 
 
-def test_no_connection_says_so(server, tmp_path):
+def test_a_missing_connection_is_reported(server, tmp_path):
     url = server.url.replace(str(server.server_port), "1")
     with pytest.raises(DataError, match="no connection"):
         download(f"{url}/a", tmp_path, "a.bin", DIGEST, what="a file")

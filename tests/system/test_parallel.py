@@ -1,4 +1,4 @@
-"""Work side by side: the order of the results, errors, and what is left behind when nobody waits any more."""
+"""Work in parallel: the order of the results, errors, and what happens when nobody waits for results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tlkit.system import parallel
 from tlkit.system.parallel import in_processes, in_threads
 
 
-def test_what_is_made_in_threads_comes_in_the_order_of_its_parts():
+def test_results_from_threads_come_in_the_order_of_the_parts():
     second_is_made = threading.Event()
 
     def make(part: int) -> int:
@@ -29,9 +29,9 @@ def test_what_is_made_in_threads_comes_in_the_order_of_its_parts():
     assert list(in_threads(make, range(9), name="test", ahead=1, threads=2)) == list(range(9))
 
 
-def test_what_nobody_waits_for_is_not_made(monkeypatch):
+def test_parts_that_nobody_waits_for_are_not_computed(monkeypatch):
     made = []
-    begun, stopped = threading.Event(), threading.Event()
+    started, stopped = threading.Event(), threading.Event()
 
     class Workers(ThreadPoolExecutor):
         def shutdown(self, wait=True, *, cancel_futures=False):
@@ -41,7 +41,7 @@ def test_what_nobody_waits_for_is_not_made(monkeypatch):
 
     def make(part: int) -> int:
         if part == 1:
-            begun.set()
+            started.set()
             assert stopped.wait(30)
         made.append(part)
         return part
@@ -49,7 +49,7 @@ def test_what_nobody_waits_for_is_not_made(monkeypatch):
     monkeypatch.setattr(parallel, "ThreadPoolExecutor", Workers)
     parts = in_threads(make, range(9), name="test", ahead=2, threads=1)
     assert next(parts) == 0
-    assert begun.wait(30)
+    assert started.wait(30)
     parts.close()
     assert made == [0, 1]
 
@@ -58,7 +58,7 @@ def double(part: int) -> tuple[int, int]:
     return 2 * part, os.getpid()
 
 
-def test_what_is_made_in_processes_comes_in_the_order_of_its_parts():
+def test_results_from_processes_come_in_the_order_of_the_parts():
     made = list(in_processes(double, range(99), name="test", ahead=2))
     assert [value for value, _ in made] == [2 * part for part in range(99)]
     assert os.getpid() not in {process for _, process in made}
@@ -70,7 +70,7 @@ def strict(part: int) -> int:
     return part
 
 
-def test_an_error_in_a_process_is_the_callers():
+def test_an_error_in_a_process_is_raised_in_the_caller():
     with pytest.raises(ValueError, match="seven"):
         list(in_processes(strict, range(99), name="test", ahead=2))
 
@@ -82,7 +82,7 @@ def fatal(part: int, main: int) -> tuple[int, bool]:
     return part, here
 
 
-def test_where_a_process_dies_the_rest_is_made_in_this_one():
+def test_if_a_process_dies_its_parts_are_computed_in_this_one():
     made = list(in_processes(partial(fatal, main=os.getpid()), range(99), name="test", ahead=2))
     assert [part for part, _ in made] == list(range(99))
     assert made[40][1]

@@ -12,7 +12,7 @@ CheckAction = Literal["error", "skip", "keep"]
 StrictCheckAction = Literal["error", "skip"]
 """For files that can't be used."""
 ReportAction = Literal["error", "keep"]
-"""For findings that are no samples, so that nothing can be set aside."""
+"""For findings that are not samples, so nothing can be set aside."""
 
 
 class CheckTable(Options):
@@ -90,7 +90,10 @@ class CheckTable(Options):
     empty_folder: ReportAction = Field(
         "keep", description="folders without a usable image; keep: such a class is left out"
     )
-    too_few: ReportAction = Field("keep", description="classes with too few images to have one in each split")
+    too_few: ReportAction = Field(
+        "keep",
+        description="classes with too few images to have one in each split; in segmentation, classes that no mask has",
+    )
     imbalance: ReportAction = Field(
         "keep", description="classes that differ in their training images by more than imbalance_ratio"
     )

@@ -140,7 +140,7 @@ class RecipeChecker:
         if not isinstance(name, str):
             misspelt = next((key for key in values if nearest(key, ["name"])), None) if name is None else None
             received = "nothing" if name is None else show(name)
-            hint = f'; did you mean "name" by "{misspelt}"?' if misspelt else ""
+            hint = f'; did you mean "name" instead of "{misspelt}"?' if misspelt else ""
             message = f"expected {self._a_name(table)}, received {received}{hint}"
             self.problems.append(Problem(f"{path}.name", message))
             return None

@@ -1,4 +1,4 @@
-"""Rules between the tables of a recipe."""
+"""Check the rules between the tables of a recipe."""
 
 from __future__ import annotations
 
@@ -29,10 +29,8 @@ def wrong_tasks(task: str, selections: Selections, registry: Registry) -> Iterat
         kind = PLUGIN_TABLES[path.partition(".")[0]]
         tasks = " and ".join(tasks_of(selection.record, task))
         others = [each.name for each, _ in registry.records(kind) if task in tasks_of(each, task)]
-        message = (
-            f'{KINDS[kind][0]} "{selection.record.name}" is for {tasks}, but the task is {task}; '
-            f"for it there are {', '.join(others) or 'none that is installed'}"
-        )
+        remedy = f"expected one of {', '.join(others)}" if others else "no installed plugin has one for it"
+        message = f'{KINDS[kind][0]} "{selection.record.name}" is for {tasks}, but the task is {task}; {remedy}'
         yield Problem(f"{path}.name", message)
 
 
@@ -45,7 +43,7 @@ def policies_after_mixing(task: str, policies: Selections) -> Iterator[Problem]:
         if each.record.soft_labels:
             mixing = each.record.name
         elif mixing and task == "segmentation" and each.record.name != "none":
-            message = f'"{each.record.name}" can\'t follow "{mixing}", which mixes masks; put it before'
+            message = f'"{each.record.name}" can\'t follow "{mixing}", which mixes masks; put it before "{mixing}"'
             yield Problem(f"{path}.name", message)
 
 

@@ -55,8 +55,8 @@ class TopKeys(Options):
     """The keys above all tables."""
 
     name: str = Field(
-        description="name of the recipe, of letters, digits, dots, dashes and underscores; its runs go to the folders "
-        "runs/<name>-1, runs/<name>-2 and so on",
+        description="name of the recipe, of letters, digits, dots, dashes and underscores; by default its runs go to "
+        "the folders runs/<name>-1, runs/<name>-2 and so on",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
     )
     task: Task = Field(
@@ -163,8 +163,8 @@ class TrainTable(Options):
     )
     monitor: str = Field(
         "auto",
-        description="the column of metrics.csv that decides about early stopping, the best weights and the plateau "
-        'curve; auto: "val_loss" for classification (on few images accuracy is mostly noise), "val_mean_iou" for '
+        description="the column of metrics.csv by which early_stop, restore_best and the plateau curve compare epochs; "
+        'auto: "val_loss" for classification (on few images accuracy is mostly noise), "val_mean_iou" for '
         'segmentation, "loss" without validation images',
     )
     mode: Literal["auto", "min", "max"] = Field(

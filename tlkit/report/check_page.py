@@ -1,4 +1,4 @@
-"""A page with pictures of what a check found."""
+"""Make an HTML page of a check's findings, with pictures."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from tlkit.errors import DataError
 from tlkit.report.render import embedded, render_page
 
 _SIDE = 132
-"""Pixels a side of a picture on the page."""
-_SHOWN = 24
-"""Findings of a kind that have pictures; the page lists up to ``_LISTED``."""
+"""Width and height of a picture on the page, in pixels."""
+_PICTURED = 24
+"""Findings per kind that are shown with pictures."""
 _LISTED = 200
-_TOGETHER = 6
-"""Files of one picture that are shown side by side."""
-_WORDS = {"error": "error", "skip": "set aside", "keep": "used"}
-_PICTURELESS = ("unreadable", "empty", "not_image", "undecodable", "truncated", "huge")
+"""Findings per kind that are named."""
+_SIDE_BY_SIDE = 6
+"""Files of the same picture that are shown side by side."""
+_LEVELS = {"error": "error", "skip": "set aside", "keep": "used"}
+"""Level of a finding → what happens to its files; in the order of the page."""
+_UNDECODABLE = ("unreadable", "empty", "not_image", "undecodable", "truncated", "huge")
+"""Kinds whose files have no picture."""
 
 
 def check_page(report: Report) -> str:
-    """A report as HTML, its pictures in it.
+    """Return a report as an HTML page with embedded pictures.
 
     Args:
-        report: of a check; the files that it names are read once more for their pictures.
+        report: the report of a check; the files that it names are read again for their pictures.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata
-        sections = [_section(kind, level, found, report.files) for (kind, level), found in _ordered(report)]
+        warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata.
+        sections = [_section(kind, level, found, report.files) for (kind, level), found in _by_level(report)]
     page = render_page(
         "check.html.j2",
         report=report,
@@ -51,24 +54,32 @@ def check_page(report: Report) -> str:
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
-def _ordered(report: Report) -> list[tuple[tuple[str, Any], list[Finding]]]:
-    levels = ("error", "skip", "keep")
+def _by_level(report: Report) -> list[tuple[tuple[str, Any], list[Finding]]]:
+    levels = list(_LEVELS)
     return sorted(report.by_kind().items(), key=lambda each: levels.index(each[0][1]))
 
 
 def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of a section of the template.
+
+    Args:
+        kind: the kind of the findings.
+        level: their level.
+        found: the findings.
+        files: sample key → path of its image.
+    """
     title, advice = KINDS[kind]
     shown = [
         {
             "pictures": [
                 {"key": key, "data": _thumbnail(files[key])}
-                for key in (each.key, *each.others)[:_TOGETHER]
-                if key in files and kind not in _PICTURELESS
+                for key in (each.key, *each.others)[:_SIDE_BY_SIDE]
+                if key in files and kind not in _UNDECODABLE
             ],
             "detail": each.detail,
-            "more": max(0, len(each.others) + 1 - _TOGETHER),
+            "more": max(0, len(each.others) + 1 - _SIDE_BY_SIDE),
         }
-        for each in found[:_SHOWN]
+        for each in found[:_PICTURED]
     ]
     pictured = any(each["pictures"] for each in shown)
     return {
@@ -76,7 +87,7 @@ def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, st
         "title": title,
         "advice": advice,
         "level": level,
-        "word": "not used" if kind in NEVER_USED and level != "error" else _WORDS[level],
+        "word": "not used" if kind in NEVER_USED and level != "error" else _LEVELS[level],
         "count": len(found),
         "shown": shown if pictured else [],
         "rows": found[len(shown) if pictured else 0 : _LISTED],
@@ -85,7 +96,7 @@ def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, st
 
 
 def _thumbnail(file: str) -> str:
-    """A small JPEG as base64; empty if the file can't be decoded."""
+    """Return a small JPEG as base64; empty if the file can't be decoded."""
     try:
         image, _ = decode_to_size(Path(file), None, (_SIDE, _SIDE), "pad")
     except DataError:
@@ -96,7 +107,8 @@ def _thumbnail(file: str) -> str:
 
 
 def _classes(report: Report) -> dict[str, Any]:
-    columns = [split for split in ("train", "validation", "test", "pixels") if _any(report, split)]
+    """Return the columns and rows of the table of classes."""
+    columns = [split for split in ("train", "validation", "test", "pixels") if _has_column(report, split)]
     rows = [
         (name, [_number(column, values.get(column, 0)) for column in columns])
         for name, values in report.classes.items()
@@ -108,5 +120,5 @@ def _number(column: str, value: float) -> str:
     return f"{value:.1%}" if column == "pixels" else f"{value:g}"
 
 
-def _any(report: Report, column: str) -> bool:
+def _has_column(report: Report, column: str) -> bool:
     return any(column in values for values in report.classes.values())

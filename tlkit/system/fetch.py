@@ -18,7 +18,7 @@ def download(url: str, folder: Path, file_name: str, digest: str | None, *, what
     """Return a published file from a cache folder; download it first if it is missing.
 
     An interrupted download is resumed (HTTP range requests), unless the server's ETag or date says that the file has
-    changed since, or nothing could tell. The file appears whole or not at all.
+    changed since, or there is neither of these nor a digest. The file appears whole or not at all.
 
     Args:
         url: an http or https address.

@@ -1,4 +1,4 @@
-"""The check of a data set's files, on folders of everything that people really have."""
+"""Check the files of data sets, on folders with everything that people really have in them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ Check = Callable[..., Checked]
 
 @pytest.fixture
 def check(registry: Registry) -> Check:
-    """Checks a folder of class folders, or of images and masks."""
+    """Check a folder of class folders, or of images and masks."""
 
     def checked(path: Path, *overrides: str, recipe: str = FOLDER) -> Checked:
         found = check_data(parse_recipe(recipe.format(path=path), registry, overrides))
@@ -103,7 +103,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is known of any file from other tests."""
+    """Use a cache without facts from other tests."""
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
 
 
@@ -115,7 +115,7 @@ def test_the_messy_folder_has_at_least_35_kinds_of_bad_or_odd_files() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_kind_of_file_is_used_or_named_with_its_reason(check: Check, messy: Path, name: str) -> None:
+def test_every_kind_of_file_is_used_or_reported_with_its_reason(check: Check, messy: Path, name: str) -> None:
     checked = check(messy)
     expected = FILES[name][1]
     assert kinds(checked, f"messy/{name}") == ({expected} if expected else set())
@@ -124,7 +124,7 @@ def test_every_kind_of_file_is_used_or_named_with_its_reason(check: Check, messy
     assert (f"messy/{name}" in used) == (level == "keep" and expected not in ("junk", "unused"))
 
 
-def test_links_pipes_and_folders_named_like_images_are_told(check: Check, messy: Path) -> None:
+def test_links_pipes_and_folders_named_like_images_are_reported(check: Check, messy: Path) -> None:
     checked = check(messy)
     assert kinds(checked, "messy/nowhere.jpg") == {"unused"}
     assert kinds(checked, "messy/pipe.jpg") == {"unused"}
@@ -138,7 +138,7 @@ def test_every_file_is_counted_once(check: Check, messy: Path) -> None:
     assert report.used == sum(report.splits.values())
 
 
-def test_a_run_trains_on_what_is_left(registry: Registry, messy: Path, tmp_path: Path) -> None:
+def test_a_run_trains_on_the_files_that_are_not_set_aside(registry: Registry, messy: Path, tmp_path: Path) -> None:
     data = open_data(parse_recipe(FOLDER.format(path=messy), registry, ["input.image_size=16"]), tmp_path)
     named = {name for name, (_, kind) in FILES.items() if kind == USED}
     assert {f"messy/{name}" for name in named} <= {sample.key for sample in data.samples}
@@ -164,19 +164,19 @@ def test_memory_grows_by_less_than_200_mb(messy: Path) -> None:
     assert int(done.stdout.split()[-1]) < 200_000
 
 
-def test_the_limit_of_pixels_is_an_option(check: Check, photos: Path) -> None:
+def test_the_pixel_limit_is_an_option(check: Check, photos: Path) -> None:
     assert InputTable().max_pixels == MAX_PIXELS
     assert not keys(check(photos, "input.max_pixels=3072"), "huge")
     assert len(keys(check(photos, "input.max_pixels=3071"), "huge")) == 20
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_named(check: Check, photos: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
+def test_a_file_without_read_permission_is_reported(check: Check, photos: Path) -> None:
     (photos / "cat" / "000.jpg").chmod(0)
     assert keys(check(photos), "unreadable") == ["cat/000.jpg"]
 
 
-def test_a_file_that_can_not_be_read_is_named(check: Check, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_reported(check: Check, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Path.read_bytes
 
     def read(path: Path) -> bytes:
@@ -192,7 +192,7 @@ def test_a_file_that_can_not_be_read_is_named(check: Check, photos: Path, monkey
 
 @pytest.fixture
 def table(check: Check, photos: Path) -> Callable[..., Checked]:
-    """Checks the photos and one more file by a CSV table that names them."""
+    """Check the photos and one more file, named by a CSV table."""
 
     def checked(name: str, *overrides: str) -> Checked:
         files = sorted(photos.rglob("*.jpg"))
@@ -203,7 +203,7 @@ def table(check: Check, photos: Path) -> Callable[..., Checked]:
     return checked
 
 
-def test_a_pipe_that_a_table_names_is_told_once_and_not_waited_for(
+def test_a_pipe_in_a_table_is_reported_once_and_never_opened(
     table: Callable[..., Checked], photos: Path, registry: Registry, tmp_path: Path
 ) -> None:
     os.mkfifo(photos / "cat" / "pipe.jpg")
@@ -218,11 +218,11 @@ def test_a_pipe_that_a_table_names_is_told_once_and_not_waited_for(
     assert len(open_data(parse_recipe(recipe, registry, overrides), tmp_path).samples) == 20
 
 
-def test_a_file_of_more_bytes_than_its_pixels_could_need_is_not_read(
+def test_a_file_with_more_bytes_than_its_pixels_could_need_is_not_read(
     table: Callable[..., Checked], photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (photos / "cat" / "big.tif").open("wb") as file:
-        file.truncate(200 * 10**9)  # sparse: takes no room on the disk
+        file.truncate(200 * 10**9)  # A sparse file takes no disk space.
     whole = Path.read_bytes
     monkeypatch.setattr(file_facts.Path, "read_bytes", lambda path: path.suffix == ".jpg" and whole(path))
     (found,) = [each for each in table("cat/big.tif").report.findings if each.kind == "huge"]
@@ -237,18 +237,18 @@ def test_a_file_of_more_bytes_than_its_pixels_could_need_is_not_read(
 # Folders ------------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_found_in_a_good_folder(check: Check, photos: Path) -> None:
+def test_a_good_folder_has_no_findings(check: Check, photos: Path) -> None:
     report = check(photos).report
     assert report.findings == ()
     assert (report.found, report.used, report.splits) == (20, 20, {"train": 16, "validation": 4})
 
 
-def test_an_empty_class_folder_is_named_and_no_class(check: Check, photos: Path) -> None:
+def test_an_empty_class_folder_is_reported_and_is_not_a_class(check: Check, photos: Path) -> None:
     (photos / "bird").mkdir()
     assert keys(check(photos), "empty_folder") == ["bird"]
 
 
-def test_a_class_folder_without_images_says_how_many_files_it_has(check: Check, photos: Path) -> None:
+def test_a_class_folder_without_images_is_reported_with_its_number_of_files(check: Check, photos: Path) -> None:
     (photos / "bird").mkdir()
     (photos / "bird" / "a.txt").write_text("x", encoding="utf-8")
     found = [each for each in check(photos).report.findings if each.kind == "empty_folder"]
@@ -256,14 +256,14 @@ def test_a_class_folder_without_images_says_how_many_files_it_has(check: Check, 
 
 
 @pytest.mark.parametrize("junk", ["__MACOSX", ".ipynb_checkpoints", ".git"])
-def test_junk_folders_are_no_classes(check: Check, photos: Path, junk: str) -> None:
+def test_junk_folders_are_not_classes(check: Check, photos: Path, junk: str) -> None:
     write_pictures(photos / junk, 3, first=500)
     report = check(photos).report
     assert [(each.kind, each.key, each.detail) for each in report.findings] == [("junk", junk, "3 files")]
     assert (report.found, report.left_out) == (23, 3)
 
 
-def test_one_class_alone_is_an_error(check: Check, photos: Path) -> None:
+def test_a_single_class_is_an_error(check: Check, photos: Path) -> None:
     shutil.rmtree(photos / "dog")
     assert [each.kind for each in check(photos).report.of("error")] == ["one_class"]
 
@@ -281,7 +281,7 @@ def test_a_class_folder_that_is_a_link_to_another_is_an_error(check: Check, phot
         checked.raise_errors()
 
 
-def test_images_that_are_reached_through_a_link_can_be_set_aside(check: Check, photos: Path) -> None:
+def test_images_reached_through_a_link_can_be_set_aside(check: Check, photos: Path) -> None:
     (photos / "wolf").symlink_to(photos / "dog")
     checked = check(photos, "check.linked_folder=skip")
     assert {sample.key.split("/")[0] for sample in checked.samples} == {"cat", "dog"}
@@ -289,14 +289,14 @@ def test_images_that_are_reached_through_a_link_can_be_set_aside(check: Check, p
     assert not keys(checked, "conflict")
 
 
-def test_a_class_folder_that_is_a_link_to_elsewhere_is_fine(check: Check, photos: Path, tmp_path: Path) -> None:
+def test_a_class_folder_may_be_a_link_to_a_folder_elsewhere(check: Check, photos: Path, tmp_path: Path) -> None:
     write_pictures(tmp_path / "elsewhere", 10, first=700)
     (photos / "wolf").symlink_to(tmp_path / "elsewhere")
     report = check(photos).report
     assert (report.findings, report.found) == ((), 30)
 
 
-def test_a_link_to_the_folder_above_multiplies_no_image(check: Check, photos: Path) -> None:
+def test_a_link_to_the_folder_above_does_not_multiply_images(check: Check, photos: Path) -> None:
     (photos / "cat" / "loop").symlink_to(photos)
     checked = check(photos)
     assert keys(checked, "link_cycle") == ["cat/loop"]
@@ -309,7 +309,7 @@ def test_nested_folders_belong_to_their_class(check: Check, photos: Path) -> Non
     assert (report.findings, report.used) == ((), 23)
 
 
-def test_a_link_to_the_root_is_told_and_not_walked(check: Check, photos: Path) -> None:
+def test_a_link_to_the_root_is_reported_and_not_followed(check: Check, photos: Path) -> None:
     (photos / "cat" / "root").symlink_to("/")
     checked = check(photos)
     assert keys(checked, "link_cycle") == ["cat/root"]
@@ -321,13 +321,13 @@ def test_images_beside_the_class_folders_get_no_advice_to_rename_them(check: Che
     assert [each.detail for each in check(photos).report.findings if each.kind == "unused"] == [""]
 
 
-def test_images_beside_the_class_folders_are_told(check: Check, photos: Path) -> None:
+def test_images_beside_the_class_folders_are_reported(check: Check, photos: Path) -> None:
     write_pictures(photos, 2, first=300)
     report = check(photos).report
     assert (keys(check(photos), "unused"), report.left_out) == (["000.jpg", "001.jpg"], 2)
 
 
-def test_a_folder_beside_train_is_told(check: Check, photos: Path, tmp_path: Path) -> None:
+def test_a_folder_beside_train_is_reported(check: Check, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
     photos.rename(tmp_path / "all" / "train")
     write_pictures(tmp_path / "all" / "raw", 2, first=300)
@@ -336,12 +336,12 @@ def test_a_folder_beside_train_is_told(check: Check, photos: Path, tmp_path: Pat
     assert report.found == files_below(tmp_path / "all")
 
 
-def test_a_class_with_too_few_images_for_the_split_is_named(check: Check, photos: Path) -> None:
+def test_a_class_with_too_few_images_for_the_split_is_reported(check: Check, photos: Path) -> None:
     write_pictures(photos / "rare", 1, first=300)
     assert keys(check(photos), "too_few") == ["rare"]
 
 
-def test_a_class_that_only_the_test_folder_has_is_named(check: Check, photos: Path, tmp_path: Path) -> None:
+def test_a_class_that_only_the_test_folder_has_is_reported(check: Check, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
     photos.rename(tmp_path / "all" / "train")
     for number, name in enumerate(("cat", "dog", "wolf")):
@@ -350,19 +350,19 @@ def test_a_class_that_only_the_test_folder_has_is_named(check: Check, photos: Pa
     assert [(each.key, each.detail) for each in found] == [("wolf", "3 images; none in train and validation")]
 
 
-def test_classes_of_very_different_size_are_told(check: Check, photos: Path) -> None:
+def test_classes_of_very_different_size_are_reported(check: Check, photos: Path) -> None:
     write_pictures(photos / "rare", 3, first=300)
     assert not keys(check(photos), "imbalance")
     assert keys(check(photos, "check.imbalance_ratio=2"), "imbalance") == ["rare"]
 
 
-def test_a_split_that_can_not_be_made_is_an_error_with_its_option(check: Check, photos: Path) -> None:
+def test_an_impossible_split_is_an_error_that_names_the_option(check: Check, photos: Path) -> None:
     (error,) = check(photos, "input.validation=20").report.of("error")
     assert error.kind == "split"
     assert "input.validation = 20 leaves nothing to train on" in error.detail
 
 
-# What is left -------------------------------------------------------------------------------------------------------
+# What remains -------------------------------------------------------------------------------------------------------
 
 NO_CHECK = "check.before_run=false"
 
@@ -372,13 +372,13 @@ def errors(checked: Checked) -> list[tuple[str, str]]:
 
 
 def refusal(registry: Registry, path: Path, store: Path, *overrides: str, recipe: str = FOLDER) -> str:
-    """What the run says that is not begun."""
+    """Return the message of a run that is refused."""
     with pytest.raises(DataError) as found:
         open_data(parse_recipe(recipe.format(path=path), registry, overrides), store)
     return str(found.value)
 
 
-def test_one_class_of_which_nothing_is_left_is_one_class_alone(
+def test_two_classes_of_which_one_is_unusable_are_a_single_class(
     check: Check, registry: Registry, photos: Path, tmp_path: Path
 ) -> None:
     for file in (photos / "dog").iterdir():
@@ -389,7 +389,7 @@ def test_one_class_of_which_nothing_is_left_is_one_class_alone(
 
 
 @pytest.mark.parametrize("before_run", ["true", "false"])
-def test_a_class_of_which_nothing_is_left_is_left_out(
+def test_a_class_without_usable_images_is_left_out(
     check: Check, registry: Registry, photos: Path, tmp_path: Path, before_run: str
 ) -> None:
     write_pictures(photos / "bird", 1)
@@ -405,7 +405,7 @@ def test_a_class_of_which_nothing_is_left_is_left_out(
     assert [sample.label for sample in data.samples] == data.labels.tolist()
 
 
-def test_no_image_left_by_the_policy_is_an_error(
+def test_a_policy_that_leaves_no_image_is_an_error(
     check: Check, registry: Registry, photos: Path, tmp_path: Path
 ) -> None:
     shutil.rmtree(photos / "dog")
@@ -418,7 +418,7 @@ def test_no_image_left_by_the_policy_is_an_error(
     assert "none of 20 images can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
 
 
-def test_no_training_image_left_by_the_policy_is_an_error(
+def test_a_policy_that_leaves_no_training_image_is_an_error(
     check: Check, registry: Registry, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "all").mkdir()
@@ -429,7 +429,7 @@ def test_no_training_image_left_by_the_policy_is_an_error(
     assert "no image is left to train on" in refusal(registry, tmp_path / "all", tmp_path, *overrides)
 
 
-def test_training_images_of_one_class_alone_are_an_error(
+def test_training_images_of_a_single_class_are_an_error(
     check: Check, registry: Registry, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "all" / "test").mkdir(parents=True)
@@ -439,7 +439,7 @@ def test_training_images_of_one_class_alone_are_an_error(
     assert "all training images are of one class: cat" in refusal(registry, tmp_path / "all", tmp_path, NO_CHECK)
 
 
-def test_more_bad_files_than_the_run_takes_are_an_error(check: Check, photos: Path) -> None:
+def test_more_bad_files_than_allowed_are_an_error(check: Check, photos: Path) -> None:
     for number in range(4):
         (photos / "cat" / f"{number:03d}.jpg").write_bytes(b"")
     most = "input.max_bad_share = 15.0%"
@@ -460,7 +460,7 @@ def renamed(file: Path, name: bytes) -> None:
 
 
 @pytest.mark.parametrize("before_run", ["true", "false"])
-def test_files_and_folders_whose_names_are_not_in_utf_8_are_set_aside(
+def test_files_and_folders_with_names_that_are_not_utf_8_are_set_aside(
     check: Check, registry: Registry, photos: Path, tmp_path: Path, before_run: str
 ) -> None:
     write_pictures(photos / "bird", 1)
@@ -482,7 +482,7 @@ def test_files_and_folders_whose_names_are_not_in_utf_8_are_set_aside(
     assert again.splits.tolist() == data.splits.tolist()
 
 
-def test_a_name_with_the_end_of_a_line_stays_in_its_line(check: Check, photos: Path) -> None:
+def test_a_name_with_a_line_break_stays_on_one_line(check: Check, photos: Path) -> None:
     shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / "new\nline\x1b[1m.jpg")
     assert any(r"cat/000.jpg = cat/new\nline\x1b[1m.jpg: the same" in line for line in check(photos).report.lines())
 
@@ -492,13 +492,13 @@ def test_a_name_with_the_end_of_a_line_stays_in_its_line(check: Check, photos: P
 
 @pytest.fixture
 def lock(registry: Registry, photos: Path, tmp_path: Path) -> str:
-    """The override that repeats the split of a run of ``photos``."""
+    """An override that repeats the split of a run on ``photos``."""
     recipe = parse_recipe(FOLDER.format(path=photos), registry, ["input.image_size=16"])
     open_data(recipe, tmp_path).write_samples_csv(tmp_path / "samples.csv")
     return f"input.samples={tmp_path / 'samples.csv'}"
 
 
-def test_the_check_tells_what_is_missing_and_what_is_set_aside(check: Check, photos: Path, lock: str) -> None:
+def test_files_of_samples_csv_that_are_missing_or_set_aside_are_reported(check: Check, photos: Path, lock: str) -> None:
     assert errors(check(photos, lock)) == []
     (photos / "cat" / "000.jpg").write_bytes(b"")
     (photos / "dog" / "001.jpg").unlink()
@@ -508,12 +508,12 @@ def test_the_check_tells_what_is_missing_and_what_is_set_aside(check: Check, pho
     assert re.search(r"set aside \(1\): cat/000\.jpg \(.*the file is empty\)", detail)
 
 
-def test_the_check_tells_what_has_changed(check: Check, photos: Path, lock: str) -> None:
+def test_files_that_changed_since_samples_csv_are_reported(check: Check, photos: Path, lock: str) -> None:
     (photos / "cat" / "000.jpg").write_bytes(JPEG(999))
     assert any("changed since" in note and "cat/000.jpg" in note for note in check(photos, lock).notes)
 
 
-def test_what_the_file_does_not_have_takes_nothing_with_it(
+def test_a_file_that_samples_csv_lacks_causes_no_conflict(
     check: Check, registry: Registry, photos: Path, tmp_path: Path, lock: str
 ) -> None:
     shutil.copy(photos / "cat" / "000.jpg", photos / "dog" / "new.jpg")
@@ -523,7 +523,7 @@ def test_what_the_file_does_not_have_takes_nothing_with_it(
     assert Counter(open_data(recipe, tmp_path).splits.tolist()) == {"train": 16, "validation": 4, "left out": 1}
 
 
-def test_a_new_class_is_left_out_and_numbers_no_other_anew(
+def test_a_new_class_is_left_out_and_does_not_renumber_the_others(
     check: Check, registry: Registry, photos: Path, tmp_path: Path, lock: str
 ) -> None:
     write_pictures(photos / "aardvark", 3, first=500)
@@ -533,7 +533,9 @@ def test_a_new_class_is_left_out_and_numbers_no_other_anew(
     assert (data.classes, len(data.samples)) == (("cat", "dog"), 20)
 
 
-def test_labels_that_were_changed_are_refused(check: Check, registry: Registry, photos: Path, tmp_path: Path) -> None:
+def test_labels_that_differ_from_samples_csv_are_refused(
+    check: Check, registry: Registry, photos: Path, tmp_path: Path
+) -> None:
     files = sorted(each.relative_to(photos).as_posix() for each in photos.rglob("*.jpg"))
     recipe = FOLDER.replace('name = "folder"', 'name = "csv"')
 
@@ -557,12 +559,12 @@ def test_labels_that_were_changed_are_refused(check: Check, registry: Registry, 
 
 
 def copy_smaller(source: Path, target: Path) -> None:
-    """The same picture, scaled and compressed again."""
+    """Write the same picture, scaled and compressed again."""
     with Image.open(source) as image:
         image.resize((50, 50)).save(target, quality=80)
 
 
-def test_a_copy_of_the_same_bytes_is_found(check: Check, photos: Path) -> None:
+def test_a_copy_with_the_same_bytes_is_found(check: Check, photos: Path) -> None:
     shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / "copy.jpg")
     (found,) = check(photos).report.findings
     assert (found.kind, found.key, found.others, found.detail) == (
@@ -579,7 +581,7 @@ def test_a_smaller_copy_is_found(check: Check, photos: Path) -> None:
     assert (found.kind, found.others, found.detail) == ("duplicate", ("cat/copy.jpg",), "the same picture")
 
 
-def test_the_first_of_several_copies_is_left_by_skip(check: Check, photos: Path) -> None:
+def test_skip_keeps_the_first_of_several_copies(check: Check, photos: Path) -> None:
     shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / "copy.jpg")
     checked = check(photos, "check.duplicate=skip")
     assert [each.key for each in checked.set_aside] == ["cat/copy.jpg"]
@@ -594,7 +596,7 @@ def test_a_picture_in_two_classes_is_a_conflict_and_skip_sets_both_aside(check: 
 
 @pytest.fixture
 def leaking(photos: Path, tmp_path: Path) -> Path:
-    """Train and test folders of which the test folder has a copy of a training image."""
+    """Train and test folders, with a copy of a training image in the test folder."""
     (tmp_path / "all").mkdir()
     photos.rename(tmp_path / "all" / "train")
     for number, name in enumerate(("cat", "dog")):
@@ -608,7 +610,7 @@ def test_a_picture_in_train_and_test_is_a_leak(check: Check, leaking: Path) -> N
     assert (found.kind, found.key, found.others) == ("leak", "train/cat/000.jpg", ("test/cat/copy.jpg",))
 
 
-def test_skip_takes_a_leak_out_of_the_training_images(check: Check, leaking: Path) -> None:
+def test_skip_removes_a_leak_from_the_training_images(check: Check, leaking: Path) -> None:
     checked = check(leaking, "check.leak=skip")
     assert [each.key for each in checked.set_aside] == ["train/cat/000.jpg"]
     assert checked.splits["test/cat/copy.jpg"] == "test"
@@ -620,14 +622,14 @@ def test_an_error_stops_a_run_with_the_list(registry: Registry, leaking: Path, t
         open_data(recipe, tmp_path)
 
 
-def test_pictures_of_one_colour_are_not_taken_for_copies(check: Check, photos: Path) -> None:
+def test_pictures_of_one_colour_are_not_copies_of_each_other(check: Check, photos: Path) -> None:
     for name in ("a", "b"):
         Image.new("RGB", (40, 40), (9, 9, 9)).save(photos / "cat" / f"{name}.png")
     assert Counter(each.kind for each in check(photos).report.findings) == {"constant": 2}
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_copies_stay_on_one_side_of_the_split(check: Check, photos: Path, seed: int) -> None:
+def test_copies_stay_in_the_same_split(check: Check, photos: Path, seed: int) -> None:
     for number in range(10):
         for name in ("cat", "dog"):
             copy_smaller(photos / name / f"{number:03d}.jpg", photos / name / f"copy{number}.jpg")
@@ -639,7 +641,7 @@ def test_copies_stay_on_one_side_of_the_split(check: Check, photos: Path, seed: 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_number_of_images_counts_the_copies(check: Check, photos: Path, seed: int) -> None:
+def test_a_split_size_in_images_counts_the_copies(check: Check, photos: Path, seed: int) -> None:
     for name in ("cat", "dog"):
         for number in range(3):
             for copy in range(9):
@@ -650,7 +652,7 @@ def test_a_number_of_images_counts_the_copies(check: Check, photos: Path, seed: 
     assert not keys(checked, "leak")
 
 
-def test_groups_that_share_a_picture_become_one(check: Check, photos: Path) -> None:
+def test_groups_that_share_a_picture_are_merged(check: Check, photos: Path) -> None:
     for number in range(10):
         (photos / "cat" / f"{number:03d}.jpg").rename(photos / "cat" / f"g{number // 2}_{number}.jpg")
         (photos / "dog" / f"{number:03d}.jpg").rename(photos / "dog" / f"h{number // 2}_{number}.jpg")
@@ -661,7 +663,9 @@ def test_groups_that_share_a_picture_become_one(check: Check, photos: Path) -> N
     assert len({checked.splits[key] for key in joined}) == 1
 
 
-def test_a_copy_without_a_split_follows_the_official_one(check: Check, photos: Path, tmp_path: Path) -> None:
+def test_a_copy_without_a_split_follows_the_one_with_an_official_split(
+    check: Check, photos: Path, tmp_path: Path
+) -> None:
     copy_smaller(photos / "cat" / "000.jpg", photos / "cat" / "copy.jpg")
     rows = ["image,label,split"]
     for file in sorted(photos.rglob("*.jpg")):
@@ -694,7 +698,7 @@ def write_mask(root: Path, number: int, change: Callable[[np.ndarray], np.ndarra
     Image.fromarray(change(values)).save(root / "masks" / f"{number:03d}.png")
 
 
-def test_a_turned_tiff_has_the_size_of_its_mask(check: Check, masks: Path) -> None:
+def test_a_rotated_tiff_has_the_size_of_its_mask(check: Check, masks: Path) -> None:
     (masks / "images" / "004.jpg").unlink()
     stored = picture(4).transpose(Image.Transpose.ROTATE_90)
     stored.save(masks / "images" / "004.tif", tiffinfo={0x0112: 6})
@@ -703,7 +707,7 @@ def test_a_turned_tiff_has_the_size_of_its_mask(check: Check, masks: Path) -> No
     assert len(checked.samples) == 10
 
 
-def test_nothing_is_found_in_good_masks(check: Check, masks: Path) -> None:
+def test_good_masks_have_no_findings(check: Check, masks: Path) -> None:
     report = check(masks, recipe=MASKS).report
     assert (report.findings, report.found, report.used) == ((), 20, 20)
     shares = [values["pixels"] for values in report.classes.values()]
@@ -712,7 +716,7 @@ def test_nothing_is_found_in_good_masks(check: Check, masks: Path) -> None:
     assert report.classes["object"]["pixels"] == pytest.approx(expected)
 
 
-def test_the_shares_are_of_the_masks_that_are_left(check: Check, masks: Path) -> None:
+def test_pixel_shares_count_only_the_masks_that_are_used(check: Check, masks: Path) -> None:
     write_mask(masks, 4, lambda values: values * 0 + 1)
     shares = [
         check(masks, f"check.mask_empty={level}", recipe=MASKS).report.classes["object"]["pixels"]
@@ -726,7 +730,7 @@ def test_an_image_with_different_masks_is_a_conflict(check: Check, masks: Path) 
     for number in (1, 2):
         shutil.copy(masks / "images" / "000.jpg", masks / "images" / f"{number:03d}.jpg")
     with Image.open(masks / "masks" / "000.png") as image:
-        image.save(masks / "masks" / "001.png", compress_level=0)  # other bytes of the same mask
+        image.save(masks / "masks" / "001.png", compress_level=0)  # The same mask in other bytes.
     (masks / "images" / "002.jpg").unlink()
     assert not keys(check(masks, recipe=MASKS), "conflict")
     shutil.copy(masks / "images" / "000.jpg", masks / "images" / "002.jpg")
@@ -739,7 +743,7 @@ def test_an_image_with_different_masks_is_a_conflict(check: Check, masks: Path) 
 
 @pytest.mark.parametrize("swapped", [True, False])
 @pytest.mark.parametrize("before_run", ["true", "false"])
-def test_a_test_image_that_becomes_a_training_image_is_refused_though_the_mask_stays(
+def test_a_test_image_that_becomes_a_training_image_is_refused_even_with_the_same_mask(
     check: Check, registry: Registry, masks: Path, tmp_path: Path, swapped: bool, before_run: str
 ) -> None:
     overrides = ["input.image_size=16", "input.test=0.2", f"check.before_run={before_run}"]
@@ -777,7 +781,7 @@ BAD_MASKS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_MASKS)
-def test_a_bad_mask_is_named_with_its_reason(check: Check, masks: Path, name: str) -> None:
+def test_a_bad_mask_is_reported_with_its_reason(check: Check, masks: Path, name: str) -> None:
     change, kind, detail = BAD_MASKS[name]
     write_mask(masks, 4, change)
     checked = check(masks, recipe=MASKS)
@@ -790,7 +794,7 @@ def test_a_bad_mask_is_named_with_its_reason(check: Check, masks: Path, name: st
 @pytest.mark.parametrize(
     ("content", "kind"), [(b"", "empty"), (b"text" * 9, "not_image"), (JPEG(1)[:500], "truncated")]
 )
-def test_a_mask_that_can_not_be_decoded_is_named(check: Check, masks: Path, content: bytes, kind: str) -> None:
+def test_an_undecodable_mask_is_reported(check: Check, masks: Path, content: bytes, kind: str) -> None:
     (masks / "masks" / "004.png").write_bytes(content)
     checked = check(masks, recipe=MASKS)
     (found,) = checked.report.findings
@@ -799,7 +803,7 @@ def test_a_mask_that_can_not_be_decoded_is_named(check: Check, masks: Path, cont
     assert len(checked.report.set_aside) == 2
 
 
-def test_a_mask_whose_name_lies_about_its_format_is_told(check: Check, masks: Path) -> None:
+def test_a_mask_with_the_suffix_of_another_format_is_reported(check: Check, masks: Path) -> None:
     file = masks / "masks" / "004.png"
     with Image.open(file) as mask:
         mask.save(file, "BMP")
@@ -810,7 +814,7 @@ def test_a_mask_whose_name_lies_about_its_format_is_told(check: Check, masks: Pa
     assert len(checked.samples) == 10
 
 
-def test_a_mask_of_several_pages_is_told(check: Check, masks: Path) -> None:
+def test_a_mask_of_several_pages_is_reported(check: Check, masks: Path) -> None:
     (masks / "masks" / "004.png").unlink()
     pages = [Image.new("L", (64, 48), 0) for _ in range(2)]
     pages[0].paste(1, (0, 0, 9, 9))
@@ -820,7 +824,7 @@ def test_a_mask_of_several_pages_is_told(check: Check, masks: Path) -> None:
     assert found.detail.endswith("masks/004.tif has several frames: TIFF")
 
 
-def test_images_and_masks_without_a_partner_are_told(check: Check, masks: Path) -> None:
+def test_images_and_masks_without_a_partner_are_reported(check: Check, masks: Path) -> None:
     (masks / "masks" / "004.png").unlink()
     (masks / "images" / "005.jpg").unlink()
     checked = check(masks, recipe=MASKS)
@@ -847,7 +851,7 @@ def test_a_mask_below_the_home_folder_is_counted_once(
     assert (checked.report.found, checked.report.used) == (19, 18)
 
 
-def test_a_mask_of_ignored_pixels_only_is_told(check: Check, masks: Path) -> None:
+def test_a_mask_of_ignored_pixels_only_is_reported(check: Check, masks: Path) -> None:
     write_mask(masks, 4, lambda values: values * 0 + 255)
     (found,) = check(masks, 'data.ignore=["255"]', recipe=MASKS).report.findings
     assert (found.kind, found.detail) == ("mask_empty", "every pixel is ignored")
@@ -861,12 +865,12 @@ def test_a_palette_mask_is_read_by_its_indices(check: Check, masks: Path) -> Non
     assert check(masks, recipe=MASKS).report.findings == ()
 
 
-def test_a_class_of_which_no_mask_has_a_pixel_is_told(check: Check, masks: Path) -> None:
+def test_a_class_without_pixels_in_any_mask_is_reported(check: Check, masks: Path) -> None:
     checked = check(masks, 'data.values.2="border"', recipe=MASKS)
     assert keys(checked, "too_few") == ["border"]
 
 
-# What is kept -------------------------------------------------------------------------------------------------------
+# The cache ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_second_check_of_unchanged_files_reads_nothing(
@@ -899,14 +903,14 @@ def test_a_moved_file_is_read_but_not_decoded_again(
     assert check(photos.parent / "moved").report.read == 20
 
 
-def test_a_damaged_database_is_made_anew(check: Check, photos: Path) -> None:
+def test_a_damaged_database_is_replaced(check: Check, photos: Path) -> None:
     check(photos)
     (checks_folder() / "files" / "files.sqlite").write_bytes(b"not a database" * 99)
     assert check(photos).report.read == 20
     assert check(photos).report.read == 0
 
 
-def test_files_of_the_same_bytes_are_decoded_once(
+def test_files_with_the_same_bytes_are_decoded_once(
     check: Check, photos: Path, own_cache: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(10):
@@ -925,14 +929,14 @@ def test_many_files_are_read_in_processes_with_the_same_facts(
     in_threads = check(messy)
     shutil.rmtree(checks_folder())
     monkeypatch.setattr(file_facts, "FOR_PROCESSES", 1)
-    monkeypatch.setattr(file_facts, "_facts", None)  # in this process nothing is decoded
+    monkeypatch.setattr(file_facts, "_facts", None)  # This process decodes nothing.
     in_processes = check(messy)
     assert in_processes.report.read == in_threads.report.read > 35
     assert (in_processes.report.findings, in_processes.splits) == (in_threads.report.findings, in_threads.splits)
     assert check(messy).report.read == 0
 
 
-def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, registry: Registry, tmp_path: Path) -> None:
+def test_a_cache_without_its_folder_stays_empty(photos: Path, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     cache = FactsCache(tmp_path / "file" / "folder")
     cache.add(photos / "cat" / "000.jpg", (1, 2), "settings", "digest", {})
@@ -942,30 +946,30 @@ def test_a_cache_folder_that_can_not_be_made_is_gone_without(photos: Path, regis
 # Policy -------------------------------------------------------------------------------------------------------------
 
 
-def test_every_kind_of_the_policy_has_a_title_and_every_kind_a_policy() -> None:
+def test_every_kind_with_a_policy_has_a_title_and_the_reverse() -> None:
     settings = {"before_run", "tiny_side", "imbalance_ratio", "near", "group_duplicates"}
     always_errors = {"no_images", "one_class", "split", "bad_share"}
     assert set(CheckTable.model_fields) - settings == set(KINDS) - always_errors
 
 
-def test_a_file_can_be_made_an_error(check: Check, photos: Path) -> None:
+def test_the_policy_can_make_a_finding_an_error(check: Check, photos: Path) -> None:
     (photos / "cat" / "000.jpg").write_bytes(b"")
     checked = check(photos, "check.empty=error")
     assert [each.key for each in checked.report.of("error")] == ["cat/000.jpg"]
 
 
-def test_the_check_can_be_left_out(registry: Registry, photos: Path, tmp_path: Path) -> None:
+def test_the_check_can_be_switched_off(registry: Registry, photos: Path, tmp_path: Path) -> None:
     recipe = parse_recipe(FOLDER.format(path=photos), registry, ["check.before_run=false", "input.image_size=16"])
     assert open_data(recipe, tmp_path).checked is None
 
 
-def test_a_picture_helper_makes_different_pictures() -> None:
+def test_the_picture_helper_makes_different_pictures() -> None:
     assert not np.array_equal(picture(1), picture(2))
 
 
 @pytest.mark.real_data
-def test_the_photos_that_two_published_folders_share_are_found(check: Check, real_data: Path, tmp_path: Path) -> None:
-    """The manifest of ``pets37`` says of 78 photos that they are in ``pets`` too, at another size."""
+def test_photos_shared_by_two_published_data_sets_are_found(check: Check, real_data: Path, tmp_path: Path) -> None:
+    """The manifest of ``pets37`` lists 78 photos that are also in ``pets``, at another size."""
     rows = ["image,label,split"]
     for file in sorted((real_data / "pets" / "images").glob("*.jpg")):
         rows.append(f"{file},{file.stem.rpartition('_')[0]},train")

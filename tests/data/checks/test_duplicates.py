@@ -1,4 +1,4 @@
-"""Finding the same picture among many, compared with looking at every pair."""
+"""Find the same picture among many, compared with a comparison of all pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def flipped(code: np.ndarray, count: int, random: np.random.Generator) -> np.nda
 
 @pytest.fixture
 def codes() -> np.ndarray:
-    """Random hashes, and of some of them copies with 1 to 40 flipped bits."""
+    """Random hashes, and copies of some of them with 1 to 40 flipped bits."""
     random = np.random.default_rng(0)
     made = random.integers(0, 256, (1500, HASH_BITS // 8)).astype(np.uint8)
     copies = [flipped(made[number], 1 + number % 40, random) for number in range(400)]
@@ -38,7 +38,7 @@ def test_many_hashes_in_one_band_are_compared_in_blocks(monkeypatch: pytest.Monk
     assert {tuple(pair) for pair in near_pairs(codes, 8).tolist()} == whole
 
 
-def test_the_same_picture_has_the_same_number_over_several_steps() -> None:
+def test_a_chain_of_near_pictures_has_one_number() -> None:
     random = np.random.default_rng(1)
     first, other = random.integers(0, 256, (2, HASH_BITS // 8)).astype(np.uint8)
     chain = [first, flipped(first, 20, random)]
