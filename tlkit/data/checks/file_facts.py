@@ -17,7 +17,7 @@ from PIL import Image
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts_cache import FactsCache, Version
 from tlkit.data.images.decode import decoded
-from tlkit.data.images.image_file import BadImageError, is_animated, open_image, read_file, stands_on_its_side
+from tlkit.data.images.image_file import BadImageError, exif_swaps_sides, is_animated, open_image, read_file
 from tlkit.data.images.mask_decode import decode_mask
 from tlkit.system.parallel import in_processes, in_threads
 
@@ -223,7 +223,7 @@ def _cache_in(folder: Path | None) -> FactsCache:
 def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading) -> Facts:
     try:
         with open_image(path, data, reading.max_pixels) as image:
-            width, height = reversed(image.size) if stands_on_its_side(path, image) else image.size
+            width, height = reversed(image.size) if exif_swaps_sides(path, image) else image.size
             facts = Facts(
                 digest=digest,
                 format=image.format or "",
