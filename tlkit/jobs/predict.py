@@ -49,9 +49,9 @@ def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite:
     from tlkit.evaluation.predictor import find_images
     from tlkit.report.prediction_files import check_target
 
-    found = find_images(paths)
-    check_target(found, card, out, overwrite=overwrite)
-    return found
+    images = find_images(paths)
+    check_target(images, card, out, overwrite=overwrite)
+    return images
 
 
 def predict_to_files(

@@ -84,12 +84,12 @@ class RecipeChecker:
     def _top(self) -> TopKeys | None:
         rest = {key: value for key, value in self.values.items() if key not in TABLES}
         known = [*TopKeys.model_fields, *TABLES]
-        found: TopKeys | None = self._options(TopKeys, rest, Place("", "key of a recipe", known, self.elsewhere))
-        return found
+        top: TopKeys | None = self._options(TopKeys, rest, Place("", "key of a recipe", known, self.elsewhere))
+        return top
 
     def _keys_of_other_tables(self) -> dict[str, str]:
         """Return key → where it belongs, for messages about a key in the wrong table."""
-        found = {key: "at the top, above all tables" for key in TopKeys.model_fields if key != "name"}
+        places = {key: "at the top, above all tables" for key in TopKeys.model_fields if key != "name"}
         models = dict(CORE_TABLES)
         for table, kind in PLUGIN_TABLES.items():
             values = self.values.get(table)
@@ -98,8 +98,8 @@ class RecipeChecker:
                 models[table] = next(record.options for record in self._records(kind) if record.name == name)
         for table, model in models.items():
             for key in model.model_fields:
-                found.setdefault(key, f"in [{table}]")
-        return found | {table: f"in a table of its own, [{table}]" for table in TABLES}
+                places.setdefault(key, f"in [{table}]")
+        return places | {table: f"in a table of its own, [{table}]" for table in TABLES}
 
     def _records(self, kind: type) -> Iterator[Any]:
         return (record for record, _ in self.registry.records(kind))

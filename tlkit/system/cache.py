@@ -63,13 +63,13 @@ def checks_folder() -> Path:
 
 def cache_entries() -> list[CacheEntry]:
     """Return all cached folders, the least recently used first."""
-    found = []
+    entries = []
     for root in (features_folder(), images_folder(), checks_folder()):
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             if folder.is_dir() and not folder.name.startswith("."):
                 with suppress(FileNotFoundError):
-                    found.append(_entry(folder))
-    return sorted(found, key=lambda each: each.used)
+                    entries.append(_entry(folder))
+    return sorted(entries, key=lambda each: each.used)
 
 
 def _entry(folder: Path) -> CacheEntry:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tlkit.contracts import IGNORE, ImageSize
-from tlkit.data.images.image_file import BROKEN, open_image, stands_on_its_side, undecodable
+from tlkit.data.images.image_file import BROKEN, is_sideways, open_image, undecodable
 
 Resize = Literal["stretch", "crop", "pad"]
 
@@ -67,14 +67,14 @@ def decode_to_size(
         BadImageError: the file can't be read or decoded; the message names it.
     """
     with open_image(path, data, max_pixels) as image:
-        on_its_side = stands_on_its_side(path, image)
-        width, height = reversed(image.size) if on_its_side else image.size
+        sideways = is_sideways(path, image)
+        width, height = reversed(image.size) if sideways else image.size
         box, inside = _geometry((height, width), size, resize)
         wanted = (
             math.ceil(_DCT_FACTOR * (inside[2] - inside[0]) * width / (box[2] - box[0])),
             math.ceil(_DCT_FACTOR * (inside[3] - inside[1]) * height / (box[3] - box[1])),
         )
-        image.draft(None, (wanted[1], wanted[0]) if on_its_side else wanted)
+        image.draft(None, (wanted[1], wanted[0]) if sideways else wanted)
         return _fitted(decoded(path, image), size, resize), (height, width)
 
 

@@ -68,7 +68,7 @@ _MAGIC = (
 """The first bytes of each format; the two of BMP are too few to recognise it."""
 
 _ORIENTATION = 0x0112
-_ON_THEIR_SIDE = (5, 6, 7, 8)
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 def read_file(path: Path, max_pixels: int | None = None) -> bytes:
@@ -148,16 +148,16 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
     return image
 
 
-def stands_on_its_side(path: Path, image: Image.Image) -> bool:
+def is_sideways(path: Path, image: Image.Image) -> bool:
     """Return whether the EXIF orientation of an opened image swaps the width and height of its ``size``.
 
     Raises:
         BadImageError: the EXIF data can't be read.
     """
     try:
-        if image.format == "TIFF" and image.tag_v2.get(_ORIENTATION) in _ON_THEIR_SIDE:  # type: ignore[attr-defined]
+        if image.format == "TIFF" and image.tag_v2.get(_ORIENTATION) in _SIDEWAYS:  # type: ignore[attr-defined]
             return False  # Pillow swapped them when it opened the file
-        return image.getexif().get(_ORIENTATION, 1) in _ON_THEIR_SIDE
+        return image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
     except BROKEN as error:
         raise undecodable(path, error) from error
 
