@@ -25,7 +25,7 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
 
     Args:
         settings: what the recipe says about its data.
-        sample_set: the data set.
+        sample_set: the samples of the data set, before decoding.
         filled: its decoded samples.
         checked: the result of the check of the files; None if they were not checked.
 
@@ -71,7 +71,7 @@ def make_data(
 
     Args:
         settings: what the recipe says about its data.
-        sample_set: the data set, with the decoded samples alone, in the store's order.
+        sample_set: the decoded samples, in the store's order, with their classes.
         filled: the store.
         splits: the split of each sample.
         groups: the group of each sample; None: in no group.

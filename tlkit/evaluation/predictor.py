@@ -54,7 +54,7 @@ def find_images(paths: Paths) -> list[FoundImage]:
     Images in folders are recognised by their suffix; hidden files are skipped.
 
     Raises:
-        DataError: a path does not exist, or there is no image at all.
+        DataError: a path does not exist, or no image was found.
     """
     named = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     images: dict[Path, FoundImage] = {}
@@ -124,7 +124,7 @@ class Predictor:
             one prediction per image; a file that can't be decoded has an ``error``.
 
         Raises:
-            DataError: a path does not exist, or there is no image.
+            DataError: a path does not exist, or no image was found.
         """
         return list(self.predict_batches(paths, batch_size=batch_size))
 

@@ -99,7 +99,7 @@ def show(value: Any) -> str:
 
 
 def _real_path(loc: Sequence[str | int], kind: str, values: Any) -> tuple[str | int, ...]:
-    """Return pydantic's location without what is not in the recipe: tags of unions and names of validators."""
+    """Return pydantic's location without the parts that are not in the recipe: tags of unions, names of validators."""
     path: list[str | int] = []
     for index, part in enumerate(loc):
         present = (isinstance(values, dict) and part in values) or (

@@ -1,4 +1,4 @@
-"""Parse TOML, and find the line of each key without a grammar of our own."""
+"""Parse TOML, and find the line of each key without a TOML grammar of our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What writes the predictions of files; what exists is overwritten only on request."""
+"""Write the predictions of files; existing files are overwritten only on request."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ class PredictionWriter(ABC):
             failed: called with each prediction that has an error, which is not written.
 
         Raises:
-            DataError: as ``check``.
+            DataError: as for ``check``.
             OSError: a file can't be written.
         """

@@ -1,4 +1,4 @@
-"""The folder of what is cached for later runs: decoded images, features of frozen backbones, checks; and its limit."""
+"""The cache for later runs (decoded images, features of frozen backbones, check results) and its size limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tlkit.errors import DataError
 from tlkit.system.disk import write_atomically
 
 ABOUT = "about.txt"
-"""The file of a cached folder that says what is in it; it is written last, so a folder without it is unfinished."""
+"""The file that describes a cached folder; it is written last, so a folder without it is unfinished."""
 DEFAULT_LIMIT = 20e9
 """Bytes."""
 
@@ -57,7 +57,7 @@ def images_folder() -> Path:
 
 
 def checks_folder() -> Path:
-    """Return the folder of the results of checks; they are in one folder of it."""
+    """Return the folder of check results; it has a single subfolder."""
     return cache_folder() / _CHECKS
 
 

@@ -57,7 +57,7 @@ class FactsCache:
             return cls(None)
 
     def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, dict[str, Any]]:
-        """Return the facts of the files whose size and modification time are as cached.
+        """Return the facts of the files whose size and modification time match the cache.
 
         Args:
             files: file → its version now; a few files only, since each is a variable of one query.
@@ -99,7 +99,7 @@ class FactsCache:
                 self._write()
 
     def close(self) -> None:
-        """Write the facts that wait, and close the database."""
+        """Write the pending facts, and close the database."""
         with self._lock:
             self._write()
             if self._database is not None:

@@ -25,7 +25,7 @@ FACTS = 3
 """The version of ``Facts``. Raise it when the facts of the same bytes change, so that cached facts are not used."""
 
 FOR_PROCESSES = 4000
-"""The number of files from which on processes are worth their start. Half of the work needs Python's lock, so two
+"""The number of files from which it pays to start processes. Half of the work needs Python's lock, so two
 threads are hardly faster than one; processes are twice as fast once they have started."""
 
 _SCALED = 64

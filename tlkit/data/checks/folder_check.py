@@ -198,7 +198,7 @@ def _counts_below(files: Iterable[str]) -> dict[str, int]:
 
 
 def _root(sample_set: SampleSet) -> Path | None:
-    """Return the root as it begins the samples' paths: a data set may name it with its links resolved."""
+    """Return the root as the samples' paths spell it; the data set may name it with its links resolved."""
     if sample_set.root is None or not sample_set.samples:
         return sample_set.root
     first = sample_set.samples[0]

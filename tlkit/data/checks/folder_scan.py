@@ -1,4 +1,4 @@
-"""Scan everything in a data set's folder, also what no data set lists: junk, links, cycles, special files."""
+"""Scan everything in a data set's folder, including what data sets don't list: junk, links, cycles, special files."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _count_files(folder: Path) -> int:
 
 
 def by_content(file: Path) -> str:
-    """Return what an unused file is by its first bytes, and what to do about it; empty if its name says so too."""
+    """Return what an unused file is by its first bytes, and what to do about it; empty if its name already says so."""
     if is_image(file):
         return ""
     try:

@@ -31,7 +31,7 @@ _MASK_FOLDERS = (
     "groundtruth",
 )
 _MAX_MASKS = 100
-"""Masks that are opened at most."""
+"""Maximum number of masks to open."""
 _LAYOUTS = (
     "tlkit init recognises these layouts:\n"
     "  one folder per class:  cats/*.jpg  dogs/*.jpg     (or train/cats/*.jpg, with val/ and test/ beside train/)\n"
