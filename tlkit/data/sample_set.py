@@ -16,7 +16,7 @@ MASK_CLASSES = IGNORE - 1
 
 
 def check_sample_set(sample_set: SampleSet, task: Task, name: str, minimum_classes: int = 2) -> None:
-    """Check that a sample set keeps the contract of ``Dataset.open`` and has something to learn from.
+    """Check that a sample set fulfils the contract of ``Dataset.open`` and has something to learn from.
 
     Args:
         sample_set: the sample set.

@@ -81,7 +81,7 @@ def _version_of(headers: Mapping[str, str]) -> str:
 class _ResumingDownloader:
     """A pooch downloader that keeps an unfinished file as ``<target>.part`` and requests the rest next time.
 
-    The version of the file that the part belongs to is kept in ``<target>.part.version``.
+    The version of the file that the part belongs to is stored in ``<target>.part.version``.
 
     Args:
         target: the path of the whole file.

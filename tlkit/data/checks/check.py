@@ -39,7 +39,7 @@ class Checked:
         report: what was found.
         samples: the samples to use, in the sample set's order.
         set_aside: the samples that the check sets aside, with the reason.
-        bad: the number of samples set aside that no policy could have kept, such as damaged images.
+        bad: the number of samples set aside that no policy allows, such as damaged images.
         splits: sample key → split, of the samples to use; empty where an earlier run's ``samples.csv`` decides.
         groups: sample key → group, of the samples to use.
         digests: sample key → SHA-256 of the image's bytes, in hexadecimal.

@@ -155,7 +155,7 @@ def _look_up(
             status = path.stat()
             versions[path] = status.st_size, status.st_mtime_ns
         except (OSError, ValueError):
-            versions[path] = None  # Reading the file will tell why.
+            versions[path] = None  # Reading the file will show why.
     existing = {path: version for path, version in versions.items() if version is not None}
     known = facts_cache.unchanged(existing, keys[is_mask])
     return (

@@ -77,7 +77,7 @@ def leaks(
 def repeats(
     groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], splits: Mapping[str, str]
 ) -> Iterator[Observation]:
-    """Yield the pictures that occur several times in one class and split; the first file is kept."""
+    """Yield the pictures that occur several times in one class and split; all but the first file are affected."""
     for group in groups:
         alike: dict[object, list[Sample]] = {}
         for sample in group:
