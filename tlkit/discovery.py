@@ -69,7 +69,7 @@ def _load(registry: Registry, point: EntryPoint) -> None:
     source = Source(point.name, _distribution(point), version)
     try:
         module = point.load()
-    except (Exception, SystemExit) as error:  # importing runs the plugin's own code: what it raises is its failure
+    except (Exception, SystemExit) as error:  # importing runs the plugin's code, which can raise anything
         registry.failures.append(Failure(source, f"{type(error).__name__}: {error}", traceback.format_exc()))
         return
     registry.add(module, source, f"{source.distribution}:{point.name}")

@@ -157,7 +157,7 @@ def own_images(folder: Path) -> list[Path]:
 
 
 def leads_above(link: Path) -> bool:
-    """Return whether a link leads to the folder that it lies in, or to one above that."""
+    """Return whether a link leads to the folder that contains it, or to one above that."""
     return link.parent.resolve().is_relative_to(link.resolve())
 
 

@@ -137,7 +137,7 @@ class Registry:
     def _call(self, hook: str, function: Any, source: Source) -> list[Any]:
         try:
             return list(function() or ())
-        except (Exception, SystemExit) as error:  # the plugin's own code: whatever it raises is its failure
+        except (Exception, SystemExit) as error:  # the plugin's code, which can raise anything
             self._fail(source, f"{hook}: {type(error).__name__}: {error}", traceback.format_exc())
             return []
 

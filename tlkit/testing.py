@@ -95,7 +95,7 @@ def check_schedule(schedule: Schedule, **options: Any) -> tuple[Phase, ...]:
 
 
 def check_augmentation(augmentation: Augmentation, *, image_size: tuple[int, int] = (48, 40), **options: Any) -> None:
-    """Check what an augmentation makes of a batch, for each of its tasks.
+    """Check an augmentation on a batch, for each of its tasks.
 
     Entries, shapes and the values of labels and masks must be right, and the same seed must give the same result.
 
@@ -274,4 +274,4 @@ def _check_network(backbone: Selection[Backbone], head: Selection[Head], image_s
         network.model.save(file)
         again = keras.saving.load_model(file, compile=False, safe_mode=True)
         ours, theirs = (keras.ops.convert_to_numpy(model(images, training=False)) for model in (network.model, again))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5, err_msg="the reloaded model predicts otherwise")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5, err_msg="the reloaded model's predictions differ")

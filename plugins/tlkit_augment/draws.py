@@ -11,7 +11,7 @@ RNG = "philox"
 
 
 def fold(seed: Any, number: Any) -> Any:
-    """Derive the seed, int32 (2,), of part ``number`` of whatever ``seed`` belongs to."""
+    """Derive the seed, int32 (2,), of part ``number`` of what ``seed`` is for."""
     return tf.random.fold_in(seed, number, alg=RNG)
 
 

@@ -80,7 +80,7 @@ def _source(path: Path | None) -> Path:
 
 
 def _content_digest(archive: Path) -> str:
-    """Hash the names, sizes and checksums listed in a zip, so that it is unpacked once, wherever it lies."""
+    """Hash the names, sizes and checksums listed in a zip, so that it is unpacked once, wherever it is stored."""
     try:
         with zipfile.ZipFile(archive) as file:
             entries = [f"{entry.filename}\0{entry.file_size}\0{entry.CRC}" for entry in file.infolist()]
@@ -102,7 +102,7 @@ def _located(root: Path) -> Path:
 
 
 def _folders(root: Path) -> list[tuple[Path, str]]:
-    """Return each folder of photos with its class; an empty class if the photos' names tell it."""
+    """Return each folder of photos with its class; an empty class if the photos' names contain it."""
     below = [(folder, folder.name.lower()) for folder in tlkit.files.subfolders(root) if folder.name.lower() in CLASSES]
     return below or [(root, "")]
 

@@ -78,7 +78,7 @@ def _by_stem(root: Path, files: Iterable[Path], suffix: str = "") -> dict[str, P
 
 
 def _split_function(root: Path) -> Callable[[Path], tlkit.Split | None]:
-    """Return a function from an image to the split of the folder it lies in."""
+    """Return a function from an image to the split of the folder that contains it."""
     folders = {folder: split for split, folder in tlkit.files.split_folders(root).items() if split is not None}
 
     def split_of(file: Path) -> tlkit.Split | None:

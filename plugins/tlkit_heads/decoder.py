@@ -34,10 +34,10 @@ def conv_norm_relu(
     Args:
         x: feature map (N, h, w, channels).
         filters: channels of the result.
-        kernel_size: of the convolution.
-        name: of the convolution; the other layers add ``_bn`` and ``_relu``.
+        kernel_size: side of the convolution's kernel.
+        name: name of the convolution; the other layers add ``_bn`` and ``_relu``.
         batch_norm: whether BatchNormalization follows; without it the convolution has a bias.
-        strides: of the convolution.
+        strides: stride of the convolution.
         layer: ``layers.Conv2D`` or ``layers.Conv2DTranspose``.
     """
     x = layer(
@@ -61,8 +61,8 @@ def logits(x: Any, units: int, dropout: float, *, seed: int | None = None, kerne
         x: feature map (N, h, w, channels).
         units: logits per pixel.
         dropout: fraction of the channels dropped; 0 adds no layer.
-        seed: of the dropout; None draws one from Keras's global generator.
-        kernel_size: of the convolution that computes the logits.
+        seed: seed of the dropout; None draws one from Keras's global generator.
+        kernel_size: side of the kernel of the convolution that computes the logits.
     """
     if dropout:
         x = layers.SpatialDropout2D(dropout, seed=seed, name="head_dropout")(x)

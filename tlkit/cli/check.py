@@ -31,7 +31,7 @@ def check(session: Session, target: Path, json_file: Path | None, page_file: Pat
     """Read every file of a data set and report damaged, odd and duplicate files, and leaks between splits.
 
     No file is changed. The recipe's table [check] says which findings are errors, which files are set aside, and which
-    are used all the same. Unchanged files are not read a second time.
+    are used anyway. Unchanged files are not read a second time.
 
     The exit code is 1 if there are errors.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tlkit.report.learning_curves import Axis
 
 _UNLIMITED = 10_000
-"""Columns of text of a table that goes to a file or a pipe."""
+"""Width in characters of a table that goes to a file or a pipe."""
 
 
 @click.command()

@@ -58,7 +58,7 @@ def _monitor_columns(runs: Sequence[ComparedRun]) -> list[Column]:
 def _marked(
     values: Sequence[float | None], mode: Literal["min", "max"], form: Callable[[float], str] = "{:.4f}".format
 ) -> list[str]:
-    """Return the values as text, with a star at those that read like the best, unless all read the same."""
+    """Return the values as text, with a star at those that equal the best one as text, unless all do."""
     known = [value for value in values if value is not None]
     best = form((min if mode == "min" else max)(known)) if known else ""
     texts = _texts(values, form)

@@ -27,7 +27,7 @@ def tables_console(width: int | None = None) -> Console:
     """Return the console for tables, which go to standard output.
 
     Args:
-        width: columns of text if the output goes to a file or a pipe; None for rich's default.
+        width: width in characters if the output goes to a file or a pipe; None for rich's default.
     """
     from rich.console import Console
 

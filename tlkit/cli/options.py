@@ -73,7 +73,7 @@ set_option = click.option(
 trust_option = _flag(
     "--trust",
     "trust",
-    "Also load a model with layers of a plugin's own. This runs the plugin's code on what the file says.",
+    "Also load a model with layers from a plugin. This runs the plugin's code on data from the file.",
 )
 """``--trust``, for verbs that load a model."""
 

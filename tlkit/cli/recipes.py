@@ -21,9 +21,9 @@ def list_recipes() -> None:
     """List the recipes and what each of them does."""
     from tlkit.recipe.catalog import shipped
 
-    found = shipped()
-    width = max((len(recipe.name) for recipe in found), default=0)
-    for recipe in found:
+    shipped_recipes = shipped()
+    width = max((len(recipe.name) for recipe in shipped_recipes), default=0)
+    for recipe in shipped_recipes:
         click.echo(f"{recipe.name:<{width}}  {recipe.summary}")
 
 

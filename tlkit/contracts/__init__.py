@@ -4,7 +4,7 @@ Plugins return values and the core acts on them: a schedule returns phases, a he
 returns a function on a batch, a data set returns a list of samples.
 
 A record (``Backbone``, ``Head``, ``Augmentation``, ``Schedule``, ``Dataset``) names a plugin's function and its
-options. The core calls the function with a context, which says what for, and with the options of the recipe. Name the
+options. The core calls the function with a context, which says what it is for, and with the recipe's options. Name the
 function with ``lazy`` if its module imports TensorFlow or Keras.
 """
 

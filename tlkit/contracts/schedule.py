@@ -51,7 +51,9 @@ class Step(Curve):
     """Multiply the rate by ``factor`` at the start of each epoch in ``at`` (counted from 0)."""
 
     name: Literal["step"]
-    at: tuple[int, ...] = Field(description="epochs of the phase, counted from 0, at whose start the rate changes")
+    at: tuple[int, ...] = Field(
+        description="epochs, counted from 0 within the phase, at the start of which the rate changes"
+    )
     factor: float = Field(0.1, gt=0, le=1, description="factor applied to the rate each time")
 
 

@@ -45,10 +45,10 @@ def open_data(
         DataError: the data can't be used, the check found errors, or more files than ``input.max_bad_share`` are bad.
         PluginError: the data set broke its contract.
     """
-    found = _open_samples(settings)
-    usable = _check(settings, found, checking)
-    filled = _fill(settings, found, usable, folder, cache, progress)
-    return split_data(settings, found, filled, usable.checked)
+    sample_set = _open_samples(settings)
+    usable = _check(settings, sample_set, checking)
+    filled = _fill(settings, sample_set, usable, folder, cache, progress)
+    return split_data(settings, sample_set, filled, usable.checked)
 
 
 def open_few(settings: DataSettings, count: int, folder: Path, progress: Progress | None = None) -> Data:
@@ -64,8 +64,8 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
         DataError: none of the images can be decoded.
         PluginError: the data set broke its contract.
     """
-    found = _open(settings)
-    few = replace(found, samples=_in_turn(found.samples, count, settings.seed))
+    sample_set = _open(settings)
+    few = replace(sample_set, samples=_in_turn(sample_set.samples, count, settings.seed))
     filled = fill_store(few, settings.decoding, folder, progress=progress)
     if not filled.samples:
         problems = f":\n{set_aside_lines(filled.set_aside)}" if filled.set_aside else ""
@@ -107,53 +107,53 @@ class _Usable:
 
 def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
-    found = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
-    check_sample_set(found, settings.task, dataset.record.name, settings.minimum_classes)
-    return found
+    sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
+    check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
+    return sample_set
 
 
 def _open_samples(settings: DataSettings) -> SampleSet:
     """Open a data set, without the classes that the ``samples.csv`` of ``input.samples`` does not have."""
-    found = _open(settings)
-    return found if settings.input.samples is None else within_samples_csv(found, settings.input.samples)
+    sample_set = _open(settings)
+    return sample_set if settings.input.samples is None else within_samples_csv(sample_set, settings.input.samples)
 
 
-def _check(settings: DataSettings, found: SampleSet, progress: Progress | None) -> _Usable:
+def _check(settings: DataSettings, sample_set: SampleSet, progress: Progress | None) -> _Usable:
     if settings.check is None:
-        usable = tuple(each for each in found.samples if is_encodable(each, found.classes))
+        usable = tuple(each for each in sample_set.samples if is_encodable(each, sample_set.classes))
         keys = {sample.key for sample in usable}
-        unnamed = tuple(SetAside(each.key, BAD_NAME) for each in found.samples if each.key not in keys)
+        unnamed = tuple(SetAside(each.key, BAD_NAME) for each in sample_set.samples if each.key not in keys)
         return _Usable(usable, unnamed, len(unnamed))
-    checked = _checked(settings, found, progress)
-    _limit_bad(settings, found, checked.set_aside, checked.bad, any_left=bool(checked.samples))
+    checked = _checked(settings, sample_set, progress)
+    _limit_bad(settings, sample_set, checked.set_aside, checked.bad, any_left=bool(checked.samples))
     checked.raise_errors()
     return _Usable(checked.samples, checked.set_aside, checked.bad, checked)
 
 
-def _checked(settings: DataSettings, found: SampleSet, progress: Progress | None) -> Checked:
+def _checked(settings: DataSettings, sample_set: SampleSet, progress: Progress | None) -> Checked:
     assert settings.check is not None
     check = CheckSettings(settings.input, settings.check, settings.task, settings.seed, settings.minimum_classes)
-    return check_samples(settings.title, found, check, progress=progress)
+    return check_samples(settings.title, sample_set, check, progress=progress)
 
 
 def _fill(
-    settings: DataSettings, found: SampleSet, usable: _Usable, folder: Path, cache: bool, progress: Progress | None
+    settings: DataSettings, sample_set: SampleSet, usable: _Usable, folder: Path, cache: bool, progress: Progress | None
 ) -> Filled:
     """Decode the usable samples; the result's ``set_aside`` also has those that were set aside before."""
     filled = fill_store(
-        replace(found, samples=usable.samples), settings.decoding, folder, cache=cache, progress=progress
+        replace(sample_set, samples=usable.samples), settings.decoding, folder, cache=cache, progress=progress
     )
     set_aside = (*usable.set_aside, *filled.set_aside)
     bad = usable.bad + len(filled.set_aside)
-    _limit_bad(settings, found, set_aside, bad, any_left=bool(filled.samples))
+    _limit_bad(settings, sample_set, set_aside, bad, any_left=bool(filled.samples))
     return filled._replace(set_aside=set_aside)
 
 
 def _limit_bad(
-    settings: DataSettings, found: SampleSet, set_aside: Sequence[SetAside], bad: int, *, any_left: bool
+    settings: DataSettings, sample_set: SampleSet, set_aside: Sequence[SetAside], bad: int, *, any_left: bool
 ) -> None:
     """Check that some samples are left, and that no more are bad than ``input.max_bad_share`` allows."""
-    total, limit = len(found.samples), settings.input.max_bad_share
+    total, limit = len(sample_set.samples), settings.input.max_bad_share
     lines = encodable(set_aside_lines(set_aside))
     if bad and bad / total > limit:
         share = f"{bad} of {total} files ({bad / total:.1%})"

@@ -20,12 +20,12 @@ from tlkit.errors import DataError
 from tlkit.system.text import listed
 
 
-def split_data(settings: DataSettings, found: SampleSet, filled: Filled, checked: Checked | None) -> Data:
+def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, checked: Checked | None) -> Data:
     """Split decoded samples, and drop the classes of which no sample is left.
 
     Args:
         settings: what the recipe says about its data.
-        found: the data set.
+        sample_set: the samples of the data set, before decoding.
         filled: its decoded samples.
         checked: the result of the check of the files; None if they were not checked.
 
@@ -33,15 +33,15 @@ def split_data(settings: DataSettings, found: SampleSet, filled: Filled, checked
         DataError: the samples can't be split, or too little is left to train on.
     """
     table, samples, digests = settings.input, filled.samples, filled.store.digests
-    decoded = replace(found, samples=samples)
+    decoded = replace(sample_set, samples=samples)
     if table.samples is not None:
         splits = repeat_splits(
             table.samples,
             samples,
             digests,
             image_digest=lambda row: image_digest(samples[row], digests[row], checked),
-            classes=found.classes,
-            set_aside=(*found.set_aside, *filled.set_aside),
+            classes=sample_set.classes,
+            set_aside=(*sample_set.set_aside, *filled.set_aside),
         )
     elif checked is not None:
         splits = Splits(np.array([checked.splits[sample.key] for sample in samples]), checked.notes)
@@ -54,14 +54,14 @@ def split_data(settings: DataSettings, found: SampleSet, filled: Filled, checked
     else:
         groups = [checked.groups[sample.key] for sample in samples]
     used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
-    data = make_data(settings, with_classes(decoded, classes_left(found, used)), filled, splits, groups, checked)
+    data = make_data(settings, with_classes(decoded, classes_left(sample_set, used)), filled, splits, groups, checked)
     _check_training_images(settings, data)
     return data
 
 
 def make_data(
     settings: DataSettings,
-    found: SampleSet,
+    sample_set: SampleSet,
     filled: Filled,
     splits: Splits,
     groups: Sequence[str | None],
@@ -71,7 +71,7 @@ def make_data(
 
     Args:
         settings: what the recipe says about its data.
-        found: the data set, with the decoded samples alone, in the store's order.
+        sample_set: the decoded samples, in the store's order, with their classes.
         filled: the store.
         splits: the split of each sample.
         groups: the group of each sample; None: in no group.
@@ -79,34 +79,34 @@ def make_data(
     """
     kind: LabelKind = "single"
     if settings.task == "classification":
-        kind = "multi" if found.multi_label else "binary" if len(found.classes) == 2 else "single"
-    labels = _labels(found, settings.task)
-    set_aside = (*found.set_aside, *filled.set_aside)
+        kind = "multi" if sample_set.multi_label else "binary" if len(sample_set.classes) == 2 else "single"
+    labels = _labels(sample_set, settings.task)
+    set_aside = (*sample_set.set_aside, *filled.set_aside)
     return Data(
-        samples=found.samples,
+        samples=sample_set.samples,
         splits=splits.splits,
         labels=labels,
         store=filled.store,
-        classes=found.classes,
+        classes=sample_set.classes,
         label_kind=kind,
-        colors=found.colors,
+        colors=sample_set.colors,
         set_aside=tuple(SetAside(encodable(each.key), encodable(each.reason)) for each in set_aside),
         groups=tuple(groups),
-        root=found.root,
-        notes=(*filled.notes, *splits.notes, *_untrained_classes(splits, labels, found.classes)),
+        root=sample_set.root,
+        notes=(*filled.notes, *splits.notes, *_untrained_classes(splits, labels, sample_set.classes)),
         checked=checked,
     )
 
 
-def _labels(found: SampleSet, task: Task) -> np.ndarray | None:
+def _labels(sample_set: SampleSet, task: Task) -> np.ndarray | None:
     if task == "segmentation":
         return None
-    if found.multi_label:
-        labels = np.zeros((len(found.samples), len(found.classes)), np.float32)
-        for row, sample in enumerate(found.samples):
+    if sample_set.multi_label:
+        labels = np.zeros((len(sample_set.samples), len(sample_set.classes)), np.float32)
+        for row, sample in enumerate(sample_set.samples):
             labels[row, list(sample.label)] = 1  # type: ignore[arg-type]
         return labels
-    return np.array([sample.label for sample in found.samples], np.int32)
+    return np.array([sample.label for sample in sample_set.samples], np.int32)
 
 
 def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Sequence[str]) -> list[str]:

@@ -54,23 +54,23 @@ def find_images(paths: Paths) -> list[FoundImage]:
     Images in folders are recognised by their suffix; hidden files are skipped.
 
     Raises:
-        DataError: a path does not exist, or there is no image at all.
+        DataError: a path does not exist, or no image was found.
     """
     named = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    found: dict[Path, FoundImage] = {}
+    images: dict[Path, FoundImage] = {}
     for path in named:
         if path.is_dir():
             prefix = f"{path.resolve().name}/" if len(named) > 1 else ""
             for file in images_in(path):
-                found.setdefault(file, FoundImage(file, prefix + file.relative_to(path).as_posix()))
+                images.setdefault(file, FoundImage(file, prefix + file.relative_to(path).as_posix()))
         elif path.is_file():
-            found.setdefault(path, FoundImage(path, path.name))
+            images.setdefault(path, FoundImage(path, path.name))
         else:
             raise DataError(f"{path}: no such file or folder; expected images or folders of images")
-    if not found:
+    if not images:
         suffixes = ", ".join(sorted(SUFFIXES))
         raise DataError(f"{', '.join(map(str, named)) or 'no path was given'}: no images found; looked for {suffixes}")
-    return list(found.values())
+    return list(images.values())
 
 
 class Predictor:
@@ -124,7 +124,7 @@ class Predictor:
             one prediction per image; a file that can't be decoded has an ``error``.
 
         Raises:
-            DataError: a path does not exist, or there is no image.
+            DataError: a path does not exist, or no image was found.
         """
         return list(self.predict_batches(paths, batch_size=batch_size))
 

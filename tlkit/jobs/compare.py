@@ -58,7 +58,7 @@ def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Compa
         metrics: columns of ``metrics.csv`` to draw beside the loss; none for ``mean_iou``, or else ``accuracy``.
 
     Raises:
-        RunError: a folder is no run folder, a file of it is damaged, no run has finished an epoch, or the runs have
+        RunError: a folder is not a run folder, a file in it is damaged, no run has finished an epoch, or the runs have
             no metric in common.
         DataError: no run has a metric of ``metrics``.
     """

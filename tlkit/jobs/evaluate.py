@@ -65,7 +65,7 @@ def evaluate(
             by name. None for the run's own data.
         split: the split of the run's own data; None for ``test``, or ``validation`` where there are no test images.
         batch_size: images per batch, at least 1; None for the run's own.
-        trust: also load a model with layers of a plugin's own, which runs that plugin's code on what the file says.
+        trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
         registry: the plugins; None for the installed ones.
         progress: called with the stage, and how many of how many images are done.
 
@@ -73,7 +73,7 @@ def evaluate(
         the metrics, at the model's input size.
 
     Raises:
-        RunError: this is no finished run folder, or a file of it is missing or damaged.
+        RunError: this is not the folder of a finished run, or a file of it is missing or damaged.
         DataError: the data can't be used, has a class that the model was not trained on, or the split has no images.
         RecipeError: the run's recipe is not valid here, such as when a plugin is not installed.
         PluginError: the data set broke its contract.

@@ -87,7 +87,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
 
     Args:
         job: the run.
-        plan: what is trained on what.
+        plan: the network, the data and the phases.
         training: as ``prepare_training`` returns it.
         checkpoint: where training continues; None to start it.
     """

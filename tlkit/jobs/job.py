@@ -71,7 +71,7 @@ class Job:
 def open_job(
     recipe: Recipe, registry: Registry, folder: RunFolder, overrides: Sequence[str] = (), *, quiet: bool = False
 ) -> Iterator[Job]:
-    """Open the console and the event log, handle signals, and complete what is said about a failure.
+    """Open the console and the event log, handle signals, and complete the messages of errors.
 
     Args:
         recipe: the recipe to run, overrides applied.

@@ -19,11 +19,11 @@ def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
     Args:
-        run_folder: the folder of a run, whoever made it: nothing in it is executed.
-        trust: also load a model with layers of a plugin's own, which runs that plugin's code on what the file says.
+        run_folder: the folder of a run; it may be someone else's, since nothing in it is executed.
+        trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
 
     Raises:
-        RunError: this is no finished run folder, or it is damaged.
+        RunError: this is not the folder of a finished run, or it is damaged.
     """
     start_tensorflow()
     from tlkit.evaluation.predictor import Predictor
@@ -41,17 +41,17 @@ def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite:
         overwrite: replace files that exist.
 
     Raises:
-        RunError: this is no finished run folder, or it is damaged.
-        DataError: a path doesn't exist, there is no image, or a file exists already or can't be written.
+        RunError: this is not the folder of a finished run, or it is damaged.
+        DataError: a path doesn't exist, no image was found, or a file exists already or can't be written.
     """
     card = RunFolder(run).read_card()
     start_tensorflow()
     from tlkit.evaluation.predictor import find_images
     from tlkit.report.prediction_files import check_target
 
-    found = find_images(paths)
-    check_target(found, card, out, overwrite=overwrite)
-    return found
+    images = find_images(paths)
+    check_target(images, card, out, overwrite=overwrite)
+    return images
 
 
 def predict_to_files(

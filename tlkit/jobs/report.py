@@ -29,11 +29,11 @@ def rewrite_report(
     Args:
         run: the run folder.
         registry: the plugins.
-        trust: also load a model with layers of a plugin's own.
+        trust: also load a model with layers from a plugin.
         progress: called with the stage, and how many of how many images are done.
 
     Raises:
-        RunError: this is no finished run folder, or a file of it is missing or damaged.
+        RunError: this is not the folder of a finished run, or a file of it is missing or damaged.
         DataError: the run's data can't be used.
         BusyError, FullDiskError, PluginError, RecipeError: as for ``run``.
     """

@@ -53,7 +53,7 @@ def resume(
 
     Raises:
         RecipeError: an override is not valid, or can't change in a run that has started.
-        RunError: this is no run folder, or the data or the network that the run started with has changed.
+        RunError: this is not a run folder, or the data or the network that the run started with has changed.
         DataError, PluginError, BusyError, FullDiskError, Interrupted: as for ``run``.
     """
     folder = RunFolder(Path(run_folder))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained on what.
+    """The network to train, the data to train it on, and the phases.
 
     Args:
         data: the recipe's data, split.

@@ -21,7 +21,7 @@ OTHERS = {
     "keras.regularizers": frozenset({"L1", "L2", "L1L2", "OrthogonalRegularizer"}),
     "keras.constraints": frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"}),
 }
-"""Module → the classes of it that are allowed, besides the layers."""
+"""Module → its classes that are allowed besides the layers."""
 WITH_REGISTERED_NAME = frozenset("Add CustomScaleLayer Flip Functional LayerScale Multiply Subtract".split())  # noqa: SIM905
 """Classes that Keras saves with a ``registered_name``, which is then the class name itself."""
 ACTIVATIONS = frozenset(

@@ -19,12 +19,12 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 
 
 def preprocess(images: Any, mode: str) -> Any:
-    """Do what ``keras.applications.….preprocess_input`` does, with layers that any Keras can load.
+    """Preprocess as ``keras.applications.….preprocess_input`` does, with layers that any Keras can load.
 
     Args:
         images: symbolic (N, H, W, 3), RGB in 0-255.
         mode: ``caffe`` (BGR, mean subtracted), ``tf`` (-1 to 1), ``torch`` (mean subtracted, divided by the standard
-            deviation), or ``inside`` (the network does it itself: nothing).
+            deviation), or ``inside`` (none here: the network does it itself).
     """
     if mode == "caffe":
         bgr = keras.ops.flip(images, axis=-1)
@@ -115,7 +115,7 @@ def pretrained_file(application: Application, options: BackboneOptions) -> Pretr
 
 
 def _pretrained_shape(application: Application, options: BackboneOptions) -> tuple[int, int, int]:
-    """The smallest shape that Keras accepts; some families have other weights, or none, for other sizes."""
+    """Return the smallest shape that Keras accepts; some families have other weights, or none, for other sizes."""
     fixed = {"MobileNetV3Small": 224, "MobileNetV3Large": 224, "NASNetMobile": 224, "NASNetLarge": 331}
     side = getattr(options, "weights_size", fixed.get(application.name, application.minimum))
     return (side, side, 3)

@@ -1,7 +1,7 @@
-"""Building the model of a checked configuration: weights and feature maps only up to a bound.
+"""Building the model from a checked configuration, with bounded weights and feature maps.
 
-The sizes in a configuration are not trusted. Room for weights is only made as far as the file has values to put in
-their place, and every feature map is measured before the model may be called.
+The sizes in a configuration are not trusted. Memory for weights is allocated for no more values than the file has, and
+the size of every feature map is checked before the model can be called.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _SPARE_ELEMENTS = 1_000_000
 BOUNDED_ZEROS = {"module": "tlkit", "class_name": "BoundedZeros", "config": {}, "registered_name": "BoundedZeros"}
 """The configuration that takes the place of every initializer's."""
 _elements_left: list[int] = []
-"""How many elements the model that is being built may still make; the innermost model is last."""
+"""How many more elements each model that is being built may create; the innermost model is last."""
 
 
 class BoundedZeros(keras.initializers.Initializer):  # type: ignore[misc]
-    """Zeros, as long as the file has values to put in their place."""
+    """Zeros, for at most as many elements as the file has values."""
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """Return zeros of a shape.
 
         Raises:
-            NotAllowed: they are more than the file has values for.
+            NotAllowed: the weights need more values than the file has.
         """
         _take(shape)
         return keras.ops.zeros(shape, dtype=dtype)
@@ -46,10 +46,10 @@ class BoundedNormalization(keras.layers.Normalization):  # type: ignore[misc]
     """A Normalization within the bound: its mean and variance are made without the configuration's initializers."""
 
     def build(self, input_shape: Any) -> None:
-        """Build the layer as long as the file has values for its axes.
+        """Build the layer if the file has enough values for its axes.
 
         Raises:
-            NotAllowed: they are more than the file has values for.
+            NotAllowed: the weights need more values than the file has.
         """
         for _ in ("mean", "variance"):
             _take(input_shape[axis] or 1 for axis in self.axis)
@@ -60,10 +60,10 @@ class BoundedLayerScale(LayerScale):  # type: ignore[misc]
     """A LayerScale within the bound: its scales are made with an initializer of its own."""
 
     def build(self, input_shape: Any) -> None:
-        """Build the layer as long as the file has values for its scales.
+        """Build the layer if the file has enough values for its scales.
 
         Raises:
-            NotAllowed: they are more than the file has values for.
+            NotAllowed: the weights need more values than the file has.
         """
         _take([self.projection_dim])
         super().build(input_shape)
@@ -86,7 +86,7 @@ def build_bounded(config: dict[str, Any], weights: Path, elements: int) -> Any:
         elements: how many elements the arrays in it have.
 
     Raises:
-        NotAllowed: the model would take more memory than it may, or the weights are not those of its layers.
+        NotAllowed: the model would take more memory than allowed, or the weights are not those of its layers.
     """
     with _room_for(elements + _SPARE_ELEMENTS):
         model = keras.saving.deserialize_keras_object(config, custom_objects=_CUSTOM_OBJECTS, safe_mode=True)
@@ -101,7 +101,7 @@ def build_bounded(config: dict[str, Any], weights: Path, elements: int) -> Any:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         model.load_weights(weights)
-    if caught:  # Keras only warns of layers whose weights it doesn't find, and leaves them as they were made
+    if caught:  # Keras only warns of layers whose weights it doesn't find, and leaves them as initialized
         reason = first_line(caught[0].message)
         raise NotAllowed(f"the weights are not those of its layers: {reason}")
     return model
@@ -129,7 +129,7 @@ def _take(shape: Iterable[Any]) -> None:
 
 
 def _leaves(model: Any) -> Iterator[Any]:
-    """The layers and other operations that compute something, including those of nested models."""
+    """Yield the layers and other operations that compute something, including those of nested models."""
     for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
         if isinstance(operation, keras.Model):
             yield from _leaves(operation)

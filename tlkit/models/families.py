@@ -105,7 +105,7 @@ BLOCKS: dict[str, tuple[tuple[str, str], ...]] = {
         (r".*_(?:pre)?stem", "stem"),
     ),
 }
-"""Family → (pattern at the start of a layer's name, its block). NASNet's layer names don't tell: blocks by stride."""
+"""Family → (pattern at the start of a layer's name, its block). NASNet's names don't show it: blocks by stride."""
 
 ENDS_BLOCK = ("inception_v3", "inception_resnet_v2")
 """Families in which the matching layer is the last of its block, so that unmatched layers belong to the next match."""

@@ -65,7 +65,7 @@ def fold_batch_norm(model: Any) -> Any:
 
 
 def _pairs(model: Any) -> dict[str, Any]:
-    """Layer name → the BatchNormalization that can be folded into this layer."""
+    """Return layer name → the BatchNormalization that can be folded into this layer."""
     producers: dict[int, Any] = {}
     consumers: dict[int, int] = {id(tensor): 1 for tensor in flat(model.outputs)}
     for operation in operations(model):

@@ -158,7 +158,7 @@ def blocks_by_name(model: Any, patterns: Iterable[tuple[str, str]], *, last_laye
 
     Args:
         model: the backbone as a functional model.
-        patterns: (regular expression for the start of a layer's name, the block's name); the first that matches counts.
+        patterns: (regular expression for the start of a layer's name, the block's name); the first match wins.
         last_layer_matches: assign unmatched layers to the block of the next match, not of the one before.
     """
     layers = [op for op in operations(model) if not isinstance(op, keras.layers.InputLayer)]
@@ -199,9 +199,10 @@ def _blocks(model: Any, layers: Sequence[Any], names: Sequence[str]) -> tuple[Bl
 
 
 def named_blocks(model: Any, members: Mapping[str, Sequence[Any]]) -> tuple[Block, ...]:
-    """Return blocks of layers, each with the stride of most of its layers; of two as frequent ones, the greater.
+    """Return blocks of layers, each with the stride of most of its layers; in a tie, the greater stride.
 
-    Not the stride of its last layer: ResNet v2 and DenseNet halve the size at the end of a stage, others at its start.
+    The last layer's stride would not do: ResNet v2 and DenseNet halve the size at the end of a stage, others at its
+    start.
 
     Args:
         model: the backbone as a functional model.

@@ -72,7 +72,7 @@ def split_joins(live_part: Any) -> Any:
 
 
 def _joins(live_part: Any) -> dict[str, Any]:
-    """Name of a convolution that can be computed by parts → the ``Concatenate`` before it."""
+    """Return name of a convolution that can be computed by parts → the ``Concatenate`` before it."""
     frozen = {id(tensor) for tensor in flat(live_part.inputs)}
     consumers: dict[int, list[Any]] = {id(tensor): [live_part] for tensor in flat(live_part.outputs)}
     for operation in operations(live_part):
@@ -96,7 +96,7 @@ def _joins(live_part: Any) -> dict[str, Any]:
 
 
 def _splits(operation: Any) -> bool:
-    """Whether an operation can be computed by parts."""
+    """Return whether an operation can be computed by parts."""
     return (
         type(operation) is keras.layers.Conv2D
         and operation.groups == 1

@@ -28,8 +28,8 @@ def keras_class(name: str, module: ModuleType, accepts: Callable[[type], bool], 
     classes = {
         each.lower(): member for each, member in vars(module).items() if inspect.isclass(member) and accepts(member)
     }
-    found = classes.get(name.replace("_", "").lower())
-    if found is None:
+    member = classes.get(name.replace("_", "").lower())
+    if member is None:
         hint = did_you_mean(name, (snake_case(each.__name__) for each in classes.values()))
         raise RecipeError([Problem(key, f'Keras has no {what} "{name}"{hint}')])
-    return found
+    return member

@@ -80,7 +80,7 @@ class BatchLoss:
 
 
 def _keras_loss(loss: Loss) -> tuple[Any, bool, bool]:
-    """The Keras loss, whether it takes logits, and whether it takes class numbers."""
+    """Return the Keras loss, whether it takes logits, and whether it takes class numbers."""
     member = keras_class(loss.name, keras.losses, _is_loss, what="loss", key="train.loss")
     parameters = inspect.signature(member.__init__).parameters
     unknown = sorted(set(loss.arguments) - set(parameters))

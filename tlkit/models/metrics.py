@@ -86,7 +86,7 @@ def _keras_metric(name: str, index: int) -> Any:
 
 
 def _compares(member: Any) -> bool:
-    """Whether a metric compares truth and prediction, unlike a mean of given values."""
+    """Return whether a metric compares truth and prediction, unlike a mean of given values."""
     return issubclass(member, keras.metrics.Metric) and "y_true" in inspect.signature(member.update_state).parameters
 
 

@@ -109,7 +109,7 @@ def _check_text(value: str, key: str) -> None:
 
 
 def _check_initializers(layer: str, config: dict[str, Any], key: str) -> None:
-    """A weight whose initializer is missing from the configuration would be made without a bound."""
+    """Check that a layer names all its initializers: without one, a weight would be made without a bound."""
     parameters = inspect.signature(getattr(keras.layers, layer).__init__).parameters
     missing = [name for name in parameters if name.endswith("_initializer") and name not in config]
     if missing:

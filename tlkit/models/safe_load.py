@@ -1,8 +1,8 @@
 """Loading a model file from an untrusted source: nothing in it is executed, and nothing is believed unchecked.
 
-Keras's safe mode is a list of what is forbidden, and a function that a plugin registered is not on it. Here what a file
+Keras's safe mode lists what is forbidden, and functions that plugins registered are not on its list. Here what a file
 may contain is listed instead: layer classes without code of their own, bounded numbers, stored (not compressed)
-entries, plain arrays. Room for weights is only made as far as the file has bytes for them.
+entries, plain arrays. Memory for weights is allocated for no more than the file has bytes for.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def check_self_contained(path: Path) -> None:
 
 
 def _items(group: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Every array and group below a group with its path; links are refused before they are followed."""
+    """Yield every array and group below a group with its path; links are refused before they are followed."""
     if depth > _MAX_DEPTH:
         raise NotAllowed(f"the weights are nested more than {_MAX_DEPTH} deep")
     for name in group:

@@ -1,4 +1,4 @@
-"""Save a trained model: write it, load it again, and compare the two before the file takes its place."""
+"""Save a trained model: write it, load it again, and compare the two before it replaces an earlier file."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _write(model: Any, file: Path) -> None:
 
 
 def _load(file: Path) -> tuple[Any, str | None]:
-    """Load a model as any user will; with trust, and the reason, where a layer of a plugin's own requires it."""
+    """Load a model as users will; if a plugin's layer requires trust, load it with trust and return the reason too."""
     try:
         return load_model_file(file), None
     except NotAllowedError as error:

@@ -85,7 +85,7 @@ def layer_rows(network: Network, phases: Sequence[Phase]) -> tuple[LayerRow, ...
 
 
 def _map_stride(tensor: Any, stride: int, model: Any) -> int | None:
-    """The product of the layers' strides, corrected where a decoder has enlarged the map again."""
+    """Return the product of the layers' strides, corrected where a decoder has enlarged the map again."""
     if len(tensor.shape) != 4 or tensor.shape[1] == 1:
         return None
     ratio = flat(model.input)[0].shape[1] / tensor.shape[1]

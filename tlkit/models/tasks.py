@@ -121,10 +121,10 @@ class SingleLabel(Classification):
 
     def metrics(self) -> dict[str, Any]:
         """Return the accuracy, and the top-5 accuracy of more than five classes."""
-        found = super().metrics()
+        metrics = super().metrics()
         if self.classes > 5:
-            found["top5_accuracy"] = keras.metrics.TopKCategoricalAccuracy(5, "top5_accuracy")
-        return found
+            metrics["top5_accuracy"] = keras.metrics.TopKCategoricalAccuracy(5, "top5_accuracy")
+        return metrics
 
 
 class _Sigmoid(Classification):

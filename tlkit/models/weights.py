@@ -163,7 +163,7 @@ def _load_run(model: Any, folder: Path, name: str) -> None:
 
 
 def _legacy_root(file: Any) -> Any | None:
-    """The group with the layers of a legacy file; None if the file has another layout."""
+    """Return the group with the layers of a legacy file; None if the file has another layout."""
     for group in (file, file.get("model_weights")):
         if group is not None and ("layer_names" in group.attrs or "layer_names0" in group.attrs):
             return group
@@ -171,7 +171,7 @@ def _legacy_root(file: Any) -> Any | None:
 
 
 def _names(group: Any, key: str) -> list[str]:
-    """The names in an attribute; Keras splits long lists into ``key0``, ``key1``, …"""
+    """Return the names in an attribute; Keras splits long lists into ``key0``, ``key1``, …"""
     pieces = [group.attrs[key]] if key in group.attrs else []
     while f"{key}{len(pieces)}" in group.attrs:
         pieces.append(group.attrs[f"{key}{len(pieces)}"])
@@ -198,7 +198,7 @@ def _keras3_tensors(file: Any) -> dict[str, Any]:
 
 
 def _keras3_variables(layers: Sequence[Any], prefix: str = "") -> dict[str, tuple[str, Any]]:
-    """Path in a Keras 3 weights file → (name, variable); Keras numbers the layers of each class separately."""
+    """Return path in a Keras 3 weights file → (name, variable); Keras numbers the layers of each class separately."""
     variables: dict[str, tuple[str, Any]] = {}
     counts: dict[str, int] = {}
     for layer in layers:

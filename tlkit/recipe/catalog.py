@@ -39,12 +39,12 @@ def folder() -> Path:
 def shipped() -> list[ShippedRecipe]:
     """Return all shipped recipes, sorted by name."""
     root = folder()
-    found = []
+    recipes = []
     for file in sorted(root.rglob("*.toml")):
         first = file.read_text(encoding="utf-8").split("\n", 1)[0]
         name = file.relative_to(root).with_suffix("").as_posix()
-        found.append(ShippedRecipe(name, file, first.lstrip("# ").strip()))
-    return found
+        recipes.append(ShippedRecipe(name, file, first.lstrip("# ").strip()))
+    return recipes
 
 
 def find(name: str) -> ShippedRecipe:

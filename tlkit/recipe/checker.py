@@ -84,12 +84,12 @@ class RecipeChecker:
     def _top(self) -> TopKeys | None:
         rest = {key: value for key, value in self.values.items() if key not in TABLES}
         known = [*TopKeys.model_fields, *TABLES]
-        found: TopKeys | None = self._options(TopKeys, rest, Place("", "key of a recipe", known, self.elsewhere))
-        return found
+        top: TopKeys | None = self._options(TopKeys, rest, Place("", "key of a recipe", known, self.elsewhere))
+        return top
 
     def _keys_of_other_tables(self) -> dict[str, str]:
         """Return key → where it belongs, for messages about a key in the wrong table."""
-        found = {key: "at the top, above all tables" for key in TopKeys.model_fields if key != "name"}
+        places = {key: "at the top, above all tables" for key in TopKeys.model_fields if key != "name"}
         models = dict(CORE_TABLES)
         for table, kind in PLUGIN_TABLES.items():
             values = self.values.get(table)
@@ -98,8 +98,8 @@ class RecipeChecker:
                 models[table] = next(record.options for record in self._records(kind) if record.name == name)
         for table, model in models.items():
             for key in model.model_fields:
-                found.setdefault(key, f"in [{table}]")
-        return found | {table: f"in a table of its own, [{table}]" for table in TABLES}
+                places.setdefault(key, f"in [{table}]")
+        return places | {table: f"in a table of its own, [{table}]" for table in TABLES}
 
     def _records(self, kind: type) -> Iterator[Any]:
         return (record for record, _ in self.registry.records(kind))
@@ -110,12 +110,12 @@ class RecipeChecker:
         if value is None and name not in OPTIONAL_TABLES:
             unknown = [key for key in self.values if key not in (*TopKeys.model_fields, *TABLES)]
             if not any(nearest(key, TABLES) == name for key in unknown):
-                self.problems.append(Problem(name, f"missing; expected a table [{name}] with {self._a_name(name)}"))
+                self.problems.append(Problem(name, f"missing; expected a table [{name}] with {self._name_hint(name)}"))
         elif value is not None and not isinstance(value, dict) and name != "augment":
             self.problems.append(Problem(name, f"expected a table [{name}], received {show(value)}"))
         return value if isinstance(value, dict) else {}
 
-    def _a_name(self, table: str) -> str:
+    def _name_hint(self, table: str) -> str:
         """Return what the ``name`` of a table may be, with some of the names that fit the task."""
         kind = PLUGIN_TABLES[table]
         fitting = [record.name for record in self._records(kind) if self.task in tasks_of(record, self.task)]
@@ -141,7 +141,7 @@ class RecipeChecker:
             misspelt = next((key for key in values if nearest(key, ["name"])), None) if name is None else None
             received = "nothing" if name is None else show(name)
             hint = f'; did you mean "name" instead of "{misspelt}"?' if misspelt else ""
-            message = f"expected {self._a_name(table)}, received {received}{hint}"
+            message = f"expected {self._name_hint(table)}, received {received}{hint}"
             self.problems.append(Problem(f"{path}.name", message))
             return None
         try:

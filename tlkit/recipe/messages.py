@@ -68,15 +68,15 @@ def problems_of(
         model: the model that they were checked against.
         place: the table.
     """
-    found: dict[tuple[str | int, ...], list[tuple[str, str]]] = {}
+    by_path: dict[tuple[str | int, ...], list[tuple[str, str]]] = {}
     for detail in error.errors(include_url=False):
         path = _real_path(detail["loc"], detail["type"], values)
         entry = (detail["type"], _message(detail, path, values, model, place))
-        if entry not in found.setdefault(path, []):
-            found[path].append(entry)
+        if entry not in by_path.setdefault(path, []):
+            by_path[path].append(entry)
     problems = []
-    for path, entries in found.items():
-        nested = any(len(other) > len(path) and other[: len(path)] == path for other in found)
+    for path, entries in by_path.items():
+        nested = any(len(other) > len(path) and other[: len(path)] == path for other in by_path)
         if nested and all(kind in ("literal_error", *_TYPES) for kind, _ in entries):
             continue  # Another branch of the union got further.
         messages = [message for _, message in entries]
@@ -99,7 +99,7 @@ def show(value: Any) -> str:
 
 
 def _real_path(loc: Sequence[str | int], kind: str, values: Any) -> tuple[str | int, ...]:
-    """Return pydantic's location without what is not in the recipe: tags of unions and names of validators."""
+    """Return pydantic's location without the parts that are not in the recipe: tags of unions, names of validators."""
     path: list[str | int] = []
     for index, part in enumerate(loc):
         present = (isinstance(values, dict) and part in values) or (
@@ -197,7 +197,7 @@ def _nested_fields(model: type[BaseModel], path: Sequence[str | int], values: An
         values = values[part]
         if isinstance(part, str):
             inner = [each.model_fields[part].annotation for each in models if part in each.model_fields]
-            models = [found for annotation in inner for found in _models(annotation)]
+            models = [each for annotation in inner for each in _models(annotation)]
     tag = values.get("name") if isinstance(values, dict) else None
     chosen = [each for each in models if tag is not None and tag in _tags(each)] or models
     return list(dict.fromkeys(name for each in chosen for name in each.model_fields))
@@ -207,7 +207,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     parts: tuple[Any, ...] = typing.get_args(annotation)
-    return [found for part in parts for found in _models(part)]
+    return [each for part in parts for each in _models(part)]
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:

@@ -59,10 +59,10 @@ def override(
 def _has_values(text: str, values: dict[str, Any]) -> bool:
     """Return whether a TOML text has these values."""
     try:
-        found = parse_toml(text)
+        parsed = parse_toml(text)
     except tomllib.TOMLDecodeError:
         return False
-    return json.dumps(found, default=str, sort_keys=True) == json.dumps(values, default=str, sort_keys=True)
+    return json.dumps(parsed, default=str, sort_keys=True) == json.dumps(values, default=str, sort_keys=True)
 
 
 def _inline(value: Any) -> Any:
@@ -98,12 +98,12 @@ def _parts(key: str) -> tuple[str, ...]:
 def _value(raw: str) -> Any:
     """Return the value of an override: TOML, or else a bare string."""
     try:
-        found = parse_toml(f"value = {raw}")
+        parsed = parse_toml(f"value = {raw}")
     except tomllib.TOMLDecodeError:
         if raw[:1] in ("[", "{", '"', "'"):
             raise
         return raw
-    return found["value"] if len(found) == 1 else raw
+    return parsed["value"] if len(parsed) == 1 else raw
 
 
 def _put(target: Any, parts: Sequence[str], value: Any) -> str | None:

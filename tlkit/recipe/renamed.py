@@ -47,12 +47,12 @@ def as_written(key: tuple[str, ...], values: Mapping[str, Any]) -> tuple[str, ..
 def under_both_names(places: Mapping[str, T]) -> dict[str, T]:
     """Return dotted keys → places, with the place of an old name also under the current one, in the same order."""
     current = {".".join(old): ".".join(new) for old, new in RENAMED.items()}
-    found: dict[str, T] = {}
+    under_both: dict[str, T] = {}
     for key, place in places.items():
-        found[key] = place
+        under_both[key] = place
         if key in current and current[key] not in places:
-            found[current[key]] = place
-    return found
+            under_both[current[key]] = place
+    return under_both
 
 
 def _has(values: Mapping[str, Any], key: tuple[str, str]) -> bool:

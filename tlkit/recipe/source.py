@@ -1,4 +1,4 @@
-"""Parse TOML, and find the line of each key without a grammar of our own."""
+"""Parse TOML, and find the line of each key without a TOML grammar of our own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
         text: a TOML document; keys after its first syntax error are not found.
     """
     lines = text.replace("\r\n", "\n").split("\n")  # str.splitlines would also split at form feeds and the like
-    found: dict[KeyPath, int] = {}
+    line_of: dict[KeyPath, int] = {}
     start = _next_key(lines, 1)
     for number in range(start, len(lines) + 1):
         try:
@@ -55,9 +55,9 @@ def key_lines(text: str) -> dict[KeyPath, int]:
         except tomllib.TOMLDecodeError:
             continue
         for path in _paths(document):
-            found.setdefault(path, start)
+            line_of.setdefault(path, start)
         start = _next_key(lines, number + 1)
-    return found
+    return line_of
 
 
 def _next_key(lines: list[str], number: int) -> int:

@@ -37,7 +37,7 @@ def check_page(report: Report) -> str:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata.
-        sections = [_section(kind, level, found, report.files) for (kind, level), found in _by_level(report)]
+        sections = [_section(kind, level, findings, report.files) for (kind, level), findings in _by_level(report)]
     page = render_page(
         "check.html.j2",
         report=report,
@@ -59,13 +59,13 @@ def _by_level(report: Report) -> list[tuple[tuple[str, Any], list[Finding]]]:
     return sorted(report.by_kind().items(), key=lambda each: levels.index(each[0][1]))
 
 
-def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, str]) -> dict[str, Any]:
+def _section(kind: str, level: str, findings: list[Finding], files: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of a section of the template.
 
     Args:
         kind: the kind of the findings.
         level: their level.
-        found: the findings.
+        findings: the findings.
         files: sample key → path of its image.
     """
     title, advice = KINDS[kind]
@@ -79,7 +79,7 @@ def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, st
             "detail": each.detail,
             "more": max(0, len(each.others) + 1 - _SIDE_BY_SIDE),
         }
-        for each in found[:_PICTURED]
+        for each in findings[:_PICTURED]
     ]
     pictured = any(each["pictures"] for each in shown)
     return {
@@ -88,10 +88,10 @@ def _section(kind: str, level: str, found: list[Finding], files: Mapping[str, st
         "advice": advice,
         "level": level,
         "word": "not used" if kind in NEVER_USED and level != "error" else _LEVELS[level],
-        "count": len(found),
+        "count": len(findings),
         "shown": shown if pictured else [],
-        "rows": found[len(shown) if pictured else 0 : _LISTED],
-        "more": max(0, len(found) - _LISTED),
+        "rows": findings[len(shown) if pictured else 0 : _LISTED],
+        "more": max(0, len(findings) - _LISTED),
     }
 
 

@@ -60,7 +60,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
 def loss_limits(losses: np.ndarray, smoothed: np.ndarray) -> tuple[float, float] | None:
     """Return the limits of the loss axis; None if no smoothed loss is finite.
 
-    They hold the smoothed losses up to the minimum and most batches of those steps, but not the divergence after it.
+    They cover the smoothed losses up to the minimum and most batches of those steps, but not the divergence after it.
     """
     known = np.flatnonzero(np.isfinite(smoothed))
     if not len(known):

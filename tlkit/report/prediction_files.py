@@ -12,18 +12,18 @@ from tlkit.report.by_task import task_report
 from tlkit.runs.card import Card
 
 
-def check_target(found: Sequence[FoundImage], card: Card, out: Path, *, overwrite: bool) -> None:
+def check_target(images: Sequence[FoundImage], card: Card, out: Path, *, overwrite: bool) -> None:
     """Check that the predictions of images can be written, before predicting them.
 
     Raises:
         DataError: a file exists already, or ``out`` is not what the model's task needs.
     """
-    task_report(card).writer(card, out, overwrite=overwrite).check(found)
+    task_report(card).writer(card, out, overwrite=overwrite).check(images)
 
 
 def write_predictions(
     predictions: Iterable[Prediction],
-    found: Sequence[FoundImage],
+    images: Sequence[FoundImage],
     card: Card,
     out: Path,
     *,
@@ -34,7 +34,7 @@ def write_predictions(
 
     Args:
         predictions: one for each image, in the same order; consumed one at a time.
-        found: the images.
+        images: the images.
         card: the model's card.
         out: the file or folder to write.
         overwrite: True to overwrite files that exist.
@@ -47,6 +47,6 @@ def write_predictions(
         DataError: a file exists already, or ``out`` can't be written.
     """
     try:
-        return task_report(card).writer(card, out, overwrite=overwrite).write(predictions, found, failed)
+        return task_report(card).writer(card, out, overwrite=overwrite).write(predictions, images, failed)
     except OSError as error:
         raise DataError(f"{error.filename or out}: can't be written: {error.strerror or error}") from error

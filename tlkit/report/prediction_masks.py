@@ -29,7 +29,7 @@ class PredictionMasks(PredictionWriter):
     sub-folders of the images are preserved.
     """
 
-    def check(self, found: Sequence[FoundImage]) -> None:
+    def check(self, images: Sequence[FoundImage]) -> None:
         """Check that no file of the folder exists, unless files may be overwritten."""
         out = self.out
         if out.suffix.lower() == ".csv" and not out.is_dir():
@@ -39,19 +39,19 @@ class PredictionMasks(PredictionWriter):
             raise DataError(f"{out}: is a file; a segmentation's predictions need a folder for masks and overlays")
         if self.overwrite:
             return
-        for path in (out / "classes.csv", *(path for pair in self._files(found) for path in pair)):
+        for path in (out / "classes.csv", *(path for pair in self._files(images) for path in pair)):
             if path.exists():
                 raise DataError(f"{path}: already exists and was not changed; give another folder, or --overwrite")
 
     def write(
-        self, predictions: Iterable[Prediction], found: Sequence[FoundImage], failed: Callable[[Prediction], None]
+        self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
     ) -> int:
         """Write the files, and return the number of masks."""
-        self.check(found)
+        self.check(images)
         self.out.mkdir(parents=True, exist_ok=True)
         write_atomically(self.out / "classes.csv", _classes_csv(self.card))
         count = 0
-        for each, (mask_path, overlay_path) in zip(predictions, self._files(found), strict=True):
+        for each, (mask_path, overlay_path) in zip(predictions, self._files(images), strict=True):
             if each.mask is None:
                 failed(each)
                 continue
@@ -63,22 +63,22 @@ class PredictionMasks(PredictionWriter):
             count += 1
         return count
 
-    def _files(self, found: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
+    def _files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
         """Return the paths of each image's mask and overlay."""
         masks, overlays = self.out / "masks", self.out / "overlays"
-        return [(masks / f"{name}.png", overlays / f"{name}.png") for name in output_names(found)]
+        return [(masks / f"{name}.png", overlays / f"{name}.png") for name in output_names(images)]
 
 
-def output_names(found: Sequence[FoundImage]) -> list[str]:
+def output_names(images: Sequence[FoundImage]) -> list[str]:
     """Return a unique name without suffix for each image, also on file systems that ignore case.
 
     ``a.jpg`` becomes ``a``; ``b.jpg`` and ``b.png`` of the same folder become ``b.jpg`` and ``b.png``.
     """
-    stems = [str(PurePosixPath(each.name).with_suffix("")) for each in found]
+    stems = [str(PurePosixPath(each.name).with_suffix("")) for each in images]
     counts = Counter(stem.casefold() for stem in stems)
     taken: set[str] = set()
     names: list[str] = []
-    for each, stem in zip(found, stems, strict=True):
+    for each, stem in zip(images, stems, strict=True):
         wanted = stem if counts[stem.casefold()] == 1 else each.name
         name, number = wanted, 1
         while name.casefold() in taken:

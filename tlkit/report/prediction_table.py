@@ -20,7 +20,7 @@ from tlkit.system.disk import check_new_file
 class PredictionTable(PredictionWriter):
     """Writes a CSV file with the columns path, label, probability and one for each class."""
 
-    def check(self, _found: Sequence[FoundImage]) -> None:
+    def check(self, _images: Sequence[FoundImage]) -> None:
         """Check that the file can be written."""
         if self.out.is_dir():
             example = self.out / "p.csv"
@@ -30,10 +30,10 @@ class PredictionTable(PredictionWriter):
         check_new_file(self.out, overwrite=self.overwrite)
 
     def write(
-        self, predictions: Iterable[Prediction], found: Sequence[FoundImage], failed: Callable[[Prediction], None]
+        self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
     ) -> int:
         """Write the file, whole or not at all, and return its number of rows."""
-        self.check(found)
+        self.check(images)
         self.out.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self.out.parent, prefix=f".{self.out.name}-")
         try:

@@ -1,4 +1,4 @@
-"""What writes the predictions of files; what exists is overwritten only on request."""
+"""Write the predictions of files; existing files are overwritten only on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PredictionWriter(ABC):
         self.overwrite = overwrite
 
     @abstractmethod
-    def check(self, found: Sequence[FoundImage]) -> None:
+    def check(self, images: Sequence[FoundImage]) -> None:
         """Check that the predictions of images can be written.
 
         Raises:
@@ -35,16 +35,16 @@ class PredictionWriter(ABC):
 
     @abstractmethod
     def write(
-        self, predictions: Iterable[Prediction], found: Sequence[FoundImage], failed: Callable[[Prediction], None]
+        self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
     ) -> int:
         """Write the predictions of images, and return their number.
 
         Args:
             predictions: one for each image, in the same order; consumed one at a time.
-            found: the images.
+            images: the images.
             failed: called with each prediction that has an error, which is not written.
 
         Raises:
-            DataError: as ``check``.
+            DataError: as for ``check``.
             OSError: a file can't be written.
         """

@@ -87,7 +87,7 @@ def write_results(
 
 
 def plugin_sections(registry: Registry, folder: RunFolder) -> Sections:
-    """Return what asks the plugins for their sections of a run's report, sorted by title."""
+    """Return a function that asks the plugins for their sections of a run's report, sorted by title."""
 
     def sections(result: Mapping[str, Any]) -> list[ReportSection]:
         answers = registry.ask("tlkit_report_sections", ReportSection, run=folder.path, result=result)

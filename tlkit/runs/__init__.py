@@ -1,1 +1,1 @@
-"""The run folder and nothing else: its files, how they are written, and how they are read safely."""
+"""The run folder: its files, how they are written, and how they are read safely."""

@@ -105,7 +105,7 @@ class RunFolder:
                 if path.is_symlink():
                     raise RunError(
                         f"{path}: is a link, which tlkit does not make in a run folder; what it points to is neither "
-                        "read nor written. Replace it by the file or folder itself"
+                        "read nor written. Replace it with the file or folder itself"
                     )
                 mode = path.stat().st_mode
                 if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -191,7 +191,7 @@ def _named_folder(out: Path) -> Path:
         # Another process in the folder is a better reason to refuse it than its files.
         with locked(out):
             pass
-    if out.exists() and (not out.is_dir() or not all(_is_of_a_failed_start(file) for file in out.iterdir())):
+    if out.exists() and (not out.is_dir() or not all(_left_by_failed_start(file) for file in out.iterdir())):
         resume = f"; tlkit resume {out} continues the run in it" if (out / "recipe.toml").is_file() else ""
         raise RunError(
             f"{out}: already exists and is not an empty folder; nothing was changed{resume}. "
@@ -201,7 +201,7 @@ def _named_folder(out: Path) -> Path:
     return out
 
 
-def _is_of_a_failed_start(file: Path) -> bool:
+def _left_by_failed_start(file: Path) -> bool:
     """Return whether a run leaves this file when it is killed before it has written its recipe."""
     return file.name in (LOCK, "events.log", "environment.json") or file.name.startswith(
         (".recipe.toml-", ".environment.json-")

@@ -14,7 +14,7 @@ from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_table
 from tlkit.system.disk import full_disk_context
 
 NOT_METRICS = ("phase", "epoch", "learning_rate", "seconds")
-"""The columns of ``metrics.csv`` that are no metrics; ``seconds`` is in older files only."""
+"""The columns of ``metrics.csv`` that are not metrics; only older files have ``seconds``."""
 
 _MAX_SECONDS = 1e9
 
@@ -50,7 +50,7 @@ class History:
 
 
 class HistoryFile:
-    """``metrics.csv``, with one row per epoch that is on disk when the epoch ends, and ``times.csv`` beside it.
+    """``metrics.csv``, with one row per epoch, on disk as soon as the epoch ends, and ``times.csv`` beside it.
 
     Times have a file of their own, so that two runs that computed the same have the same ``metrics.csv``.
 
@@ -65,7 +65,7 @@ class HistoryFile:
         self.columns = tuple(columns)
 
     def begin(self) -> None:
-        """Write two new files with the column names alone."""
+        """Create both files with only their column names."""
         write_rows(self.path, [["phase", "epoch", *self.columns, "learning_rate"]])
         write_rows(self.times, [["phase", "epoch", "seconds"]])
 
@@ -112,7 +112,7 @@ class HistoryFile:
             raise RunError(f"{self.path}: not the metrics of a run ({error}); the file is damaged; {resume}") from error
 
     def _read_seconds(self, rows: Sequence[Mapping[str, str]]) -> tuple[float, ...]:
-        """Return how long each epoch took, 0 where no file says; older runs say it in ``metrics.csv`` itself."""
+        """Return the seconds that each epoch took, or 0 if unrecorded; older runs record them in ``metrics.csv``."""
         times: dict[str, float] = {}
         if self.times.is_file():
             times = {row["epoch"]: float(row["seconds"]) for row in read_run_table(self.times, MAX_SHORT_TABLE_BYTES)}

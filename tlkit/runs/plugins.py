@@ -64,7 +64,7 @@ def parts_of(recipe: Recipe, registry: Registry) -> list[RunPart]:
 def missing_plugins(folder: RunFolder) -> list[str]:
     """Return a sentence for each part of a run whose plugin is missing or has another version here.
 
-    A run folder that doesn't say which plugins it used gives none: this is for messages about another error.
+    Return nothing for a run folder that doesn't say which plugins it used: this only adds to another error's message.
     """
     try:
         environment = folder.read_json(folder.environment)

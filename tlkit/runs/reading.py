@@ -63,14 +63,14 @@ def read_run_table(path: Path, max_bytes: int = MAX_TABLE_BYTES) -> list[dict[st
         columns = next(rows, [])
         if len(columns) > MAX_COLUMNS:
             raise RunError(f"{path}: has {len(columns)} columns; expected at most {MAX_COLUMNS}")
-        found: list[dict[str, str]] = []
+        table: list[dict[str, str]] = []
         for row in rows:
-            if len(found) >= max_bytes // _MIN_BYTES_PER_ROW:
-                raise RunError(f"{path}: has more than {len(found)} rows; tlkit did not write this file")
+            if len(table) >= max_bytes // _MIN_BYTES_PER_ROW:
+                raise RunError(f"{path}: has more than {len(table)} rows; tlkit did not write this file")
             if len(row) != len(columns):
                 line = f"{path}:{reader.line_num}"
                 raise RunError(f"{line}: expected {len(columns)} values, received {len(row)}; the file is damaged")
-            found.append(dict(zip(columns, row, strict=True)))
-        return found
+            table.append(dict(zip(columns, row, strict=True)))
+        return table
     except (UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"{path}: not a CSV file in UTF-8 ({error}); the file is damaged") from error

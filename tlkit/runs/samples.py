@@ -27,10 +27,10 @@ class SampleRow:
         split: ``train``, ``validation`` or ``test``; empty unless the status is ``used``.
         label: class names, joined by ``|``.
         group: the group that stays in one split.
-        width: of the original image, in pixels.
-        height: of the original image, in pixels.
+        width: width of the original image, in pixels.
+        height: height of the original image, in pixels.
         digest: ``sha256:`` and the SHA-256 of the sample's bytes, its mask's included.
-        image_digest: the same of the image alone; older runs have no such column.
+        image_digest: the same, for the image alone; older runs lack this column.
         status: ``used``, ``left out`` (not in the splits that the run repeats), or ``set aside``.
         reason: why the file was set aside.
     """
@@ -77,7 +77,7 @@ class SamplesFile:
         """Return key → row of each sample that the run used. Columns other than key, split and status may be missing.
 
         Raises:
-            DataError: the file is missing or is no ``samples.csv``; the message names the line.
+            DataError: the file is missing or is not a ``samples.csv``; the message names the line.
         """
         self._check_file()
         try:

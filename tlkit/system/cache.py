@@ -1,4 +1,4 @@
-"""The folder of what is cached for later runs: decoded images, features of frozen backbones, checks; and its limit."""
+"""The cache for later runs (decoded images, features of frozen backbones, check results) and its size limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tlkit.errors import DataError
 from tlkit.system.disk import write_atomically
 
 ABOUT = "about.txt"
-"""The file of a cached folder that says what is in it; it is written last, so a folder without it is unfinished."""
+"""The file that describes a cached folder; it is written last, so a folder without it is unfinished."""
 DEFAULT_LIMIT = 20e9
 """Bytes."""
 
@@ -57,19 +57,19 @@ def images_folder() -> Path:
 
 
 def checks_folder() -> Path:
-    """Return the folder of the results of checks; they are in one folder of it."""
+    """Return the folder of check results; it has a single subfolder."""
     return cache_folder() / _CHECKS
 
 
 def cache_entries() -> list[CacheEntry]:
     """Return all cached folders, the least recently used first."""
-    found = []
+    entries = []
     for root in (features_folder(), images_folder(), checks_folder()):
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             if folder.is_dir() and not folder.name.startswith("."):
                 with suppress(FileNotFoundError):
-                    found.append(_entry(folder))
-    return sorted(found, key=lambda each: each.used)
+                    entries.append(_entry(folder))
+    return sorted(entries, key=lambda each: each.used)
 
 
 def _entry(folder: Path) -> CacheEntry:

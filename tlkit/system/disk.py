@@ -40,7 +40,7 @@ class NoRoomError(OSError):
 
 @contextmanager
 def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
-    """Add to errors about a full disk which file was to be written, and its size in bytes.
+    """Add the file that was being written, and its size in bytes, to errors about a full disk.
 
     Raises:
         NoRoomError: the disk, or the user's quota, is full.
@@ -96,7 +96,7 @@ def check_new_file(out: Path, *, overwrite: bool) -> None:
     """Check, before the work that leads to a file, that the file can be written.
 
     Raises:
-        DataError: the file exists, and ``overwrite`` is False; it is a folder; or its folder may not be written.
+        DataError: the file exists, and ``overwrite`` is False; it is a folder; or its folder is not writable.
     """
     if out.is_dir():
         raise DataError(f"{out}: is a folder; expected a file")

@@ -81,12 +81,12 @@ def _version_of(headers: Mapping[str, str]) -> str:
 class _ResumingDownloader:
     """A pooch downloader that keeps an unfinished file as ``<target>.part`` and requests the rest next time.
 
-    The version of the file that the part belongs to is kept in ``<target>.part.version``.
+    The version of the file that the part belongs to is stored in ``<target>.part.version``.
 
     Args:
         target: the path of the whole file.
         what: the name of the file in messages.
-        checked: whether the digest of the whole file is known, so that a wrong rest is noticed.
+        checked: whether the digest of the whole file is known, so that a wrong remainder is noticed.
     """
 
     def __init__(self, target: Path, what: str, *, checked: bool) -> None:
@@ -105,7 +105,7 @@ class _ResumingDownloader:
             headers |= {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
         with requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers) as response:
             resumed = response.status_code == requests.codes.partial_content
-            # A server that does not know If-Range still says which version the rest belongs to.
+            # A server that does not know If-Range still says which version the remainder belongs to.
             changed = resumed and version and _version_of(response.headers) not in ("", version)
             if changed or response.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink()

@@ -33,9 +33,9 @@ def and_more(total: int, shown: int) -> str:
     return f" and {total - shown} more" if total > shown else ""
 
 
-def listed(items: Sequence[str], most: int = 8) -> str:
-    """Join the first ``most`` items with commas, and say how many more there are: ``a, b and 3 more``."""
-    return ", ".join(items[:most]) + and_more(len(items), most)
+def listed(items: Sequence[str], max_items: int = 8) -> str:
+    """Join the first ``max_items`` items with commas, and say how many more there are: ``a, b and 3 more``."""
+    return ", ".join(items[:max_items]) + and_more(len(items), max_items)
 
 
 def size_text(size: float) -> str:

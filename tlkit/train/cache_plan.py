@@ -1,4 +1,4 @@
-"""Whether caching the features of a phase's frozen part pays."""
+"""Decide whether caching the features of a phase's frozen part pays off."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tlkit.train.feature_set import FeatureSet
 from tlkit.train.frozen_part import FrozenPart
 
 _OPERATIONS_PER_BYTE = 100
-"""A core computes some ten thousand million operations per second, and a disk gives some hundred million bytes."""
+"""A core does about ten billion operations per second; a disk delivers about a hundred million bytes per second."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,21 @@ def make_plan(
 
     Args:
         part: the frozen part.
-        sets: the features to cache; those that earlier runs left in them are not computed again.
-        folder: a folder on the disk that would hold them; it is made.
+        sets: the sets of features to cache; features that earlier runs cached are not computed again.
+        folder: a folder on the disk that would hold them; it is created.
         table: the recipe's ``[train]``, with ``cache`` other than ``off``.
         images: the number of images that an epoch reads, validation included.
         epochs: the largest number of epochs of the phase.
-        augmented: whether images are augmented. Cached views are other draws than fresh ones, so the decision must not
-            depend on the speed of the machine or on what earlier runs left: it compares operations with bytes instead
-            of times.
+        augmented: whether images are augmented. Cached views are drawn differently from fresh ones, so the decision
+            must not depend on the speed of the machine or on what earlier runs left: it compares operations with bytes
+            instead of times.
 
     Raises:
         OSError: the folder can't be used.
     """
     views = table.views if augmented else 1
     if epochs <= views and table.cache == "auto":
-        return _no(f"{epochs} epochs would each see other images")
+        return _no(f"{epochs} epochs would each see different images")
     size = part.bytes_per_image * sum(len(each.rows) for each in sets)
     missing = sum(each.missing for each in sets)
     folder.mkdir(parents=True, exist_ok=True)

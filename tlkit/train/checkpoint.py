@@ -118,7 +118,7 @@ class Checkpoints:
     def _full_disk(self, needed: int) -> FullDiskError:
         free = free_bytes(self.folder)
         has_earlier = any(self.folder.glob("[0-9]*.json"))
-        earlier = "The checkpoint before is whole" if has_earlier else "There is no earlier checkpoint"
+        earlier = "The previous checkpoint is intact" if has_earlier else "There is no earlier checkpoint"
         return FullDiskError(
             f"{self.folder}: the disk is full: a checkpoint needs {size_text(needed)}, {size_text(free)} are free, "
             f"{size_text(max(needed - free, 0))} are missing. {earlier}; make room, then run: "
@@ -193,7 +193,7 @@ def _as_os_error(error: SafetensorError, file: Path) -> OSError:
 
 
 def _sync(folder: Path) -> None:
-    """Have renamed files on disk; Windows has no such call for folders."""
+    """Flush a folder's renames to disk; Windows has no such call for folders."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

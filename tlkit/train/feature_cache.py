@@ -27,7 +27,7 @@ class FeatureCache:
     """The cached features of a phase's frozen part.
 
     Args:
-        setting: what the run trains.
+        setting: the network, data and settings of the training.
         part: the frozen part.
         feed: the feed of the training images, augmented.
         index: the index of the phase.

@@ -108,7 +108,7 @@ class FeatureSet:
         """Compute the shards that are missing or damaged.
 
         Args:
-            progress: called with the numbers of images done and of all images.
+            progress: called with (done, total) images.
 
         Raises:
             OSError: a shard can't be written.

@@ -20,7 +20,7 @@ class FreezeFile:
         self.path = path
 
     def begin(self) -> None:
-        """Write a new file with the column names alone."""
+        """Create the file with only its column names."""
         write_rows(self.path, [["phase", "layer", "variable", "should_change", "changed"]])
 
     def add(self, phase: str, rows: Iterable[FreezeRow]) -> None:

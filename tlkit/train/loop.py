@@ -19,8 +19,8 @@ class Training:
     """The training of a run.
 
     Args:
-        setting: what the run trains.
-        outlets: what the run talks to.
+        setting: the network, data and settings of the training.
+        outlets: the run's folder, console, plugins and signals.
 
     Attributes:
         ledger: what the run has done so far.
@@ -58,7 +58,7 @@ class Training:
             self.ledger.save(index + 1, None, {})
 
     def check(self, phases: Sequence[Phase]) -> None:
-        """Find everything that can be found wrong before the first step, and note what is unwise.
+        """Report every mistake that can be found before the first step, and note what is unwise.
 
         Raises:
             RecipeError: the loss, a metric, the monitor, the class weights or an optimizer are wrong.
@@ -91,5 +91,5 @@ class Training:
             which = "each batch" if size == 1 else f"the last batch of {count} images"
             self.outlets.reporter.say(
                 f"  note: phase {phase.name} trains BatchNormalization, and {which} is a single image, so it learns "
-                f"the statistics of that image; expected another input.batch_size than {size}"
+                f"the statistics of that image; expected an input.batch_size other than {size}"
             )

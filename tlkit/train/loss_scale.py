@@ -13,8 +13,8 @@ class LossScale:
     arXiv:1710.03740).
 
     Where a gradient is too large for float16, the step is skipped and the scale is halved; after ``GROWTH_STEPS`` steps
-    without that, the scale is doubled. At a scale of 1 no step is skipped: gradients that are not finite then are not
-    because of the scale.
+    without that, the scale is doubled. At a scale of 1 no step is skipped, since the scale can't be the reason for
+    gradients that are not finite.
     """
 
     GROWTH_STEPS = 2000

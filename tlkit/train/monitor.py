@@ -67,7 +67,7 @@ class Watch:
         stop: tuple[float | None, int] | None,
         plateau: tuple[float | None, int] | None,
     ) -> None:
-        """Set the state again.
+        """Restore the state.
 
         Args:
             best: the best value and its epoch.

@@ -1,4 +1,4 @@
-"""What a run talks to while it trains."""
+"""What a run interacts with while it trains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tlkit.system.signals import Signals
 
 @dataclass(frozen=True)
 class Outlets:
-    """What a run talks to while it trains: its folder, the console, plugins and the signals of the process.
+    """What a run interacts with while it trains: its folder, the console, plugins and the signals of the process.
 
     Args:
         folder: the run folder, where history, freeze table, weights and checkpoints are written.

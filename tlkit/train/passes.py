@@ -26,7 +26,7 @@ class Passes:
     """Passes of a phase over the training and the validation images.
 
     Args:
-        setting: what the run trains.
+        setting: the network, data and settings of the training.
         outlets: shows progress, and may ask the run to stop.
         index: the index of the phase, part of the address of every random draw.
         phase: which layers train, and how.

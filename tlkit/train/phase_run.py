@@ -30,9 +30,9 @@ class PhaseRun:
     """A phase of a run.
 
     Args:
-        setting: what the run trains.
+        setting: the network, data and settings of the training.
         ledger: what the run has done so far.
-        outlets: what the run talks to.
+        outlets: the run's folder, console, plugins and signals.
         index: the index of the phase.
         phase: which layers train, and how.
 
@@ -54,7 +54,7 @@ class PhaseRun:
             phase.curve if isinstance(phase.curve, Plateau) else None,
         )
         if setting.table.restore_best and setting.monitor.name.startswith("val_"):
-            # A phase that improves nothing ends with the weights that it began with.
+            # A phase without an improvement ends with the weights that it began with.
             self.watch.best_value = ledger.best_metrics.get(setting.monitor.name)
         variables = keyed_variables(self.model)
         changes = expected_changes(setting.network, phase)
@@ -158,7 +158,7 @@ class PhaseRun:
             self.outlets.signals.stop()
 
     def _train_epoch(self, epoch: int, start: int) -> bool:
-        """Train an epoch from a step on, and return whether it is to be the last."""
+        """Train an epoch from the step ``start``, and return whether it is the last."""
         setting, passes = self.setting, self.passes
         began = time.monotonic()
         if start == 0:
@@ -188,7 +188,7 @@ class PhaseRun:
             raise
 
     def _end_epoch(self, epoch: int, row: dict[str, float], rate: float, seconds: float) -> bool:
-        """Note an epoch, and return whether it is to be the last."""
+        """Record an epoch, and return whether it is the last."""
         ledger, reporter, monitor = self.ledger, self.outlets.reporter, self.watch.monitor.name
         is_best, stop, lower = self.watch.epoch(epoch, row[monitor])
         if is_best and self.setting.table.restore_best:
@@ -207,7 +207,7 @@ class PhaseRun:
         return True
 
     def _use_best_weights(self) -> None:
-        """Put the best weights back, and note their epoch and metrics in the ledger."""
+        """Restore the best weights, and record their epoch and metrics in the ledger."""
         ledger, watch, last = self.ledger, self.watch, len(self.rows) - 1
         best = watch.best_epoch if self.best_weights.values else last
         if best != last:
@@ -223,10 +223,10 @@ class PhaseRun:
         """Check that frozen variables did not change, and write the freeze table.
 
         Args:
-            trained: the digests of all variables before the best weights were put back.
+            trained: the digests of all variables before the best weights were restored.
         """
         freeze = self.ledger.freeze
-        # Of what trains, count the changes of training; what is frozen must be unchanged at the very end.
+        # Trained variables are compared as training left them; frozen ones must be unchanged even after the restore.
         changing = self.best_weights.variables
         after = {key: trained[key] if key in changing else digest for key, digest in digests(self.model).items()}
         try:

@@ -1,4 +1,4 @@
-"""What a run trains, with what and on what: values that no phase changes."""
+"""The network, data and settings of a training; no phase changes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tlkit.recipe.schema import TrainTable
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run trains, with what and on what.
+    """The network, data and settings of a training.
 
     Args:
         network: the network to train.

@@ -1,4 +1,4 @@
-"""What a checkpoint says beside its arrays; a JSON file of this form is part of every run folder."""
+"""What a checkpoint holds besides its arrays: the JSON file that every run folder has for it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class WatchState(BaseModel):
     """The state of a ``Watch``.
 
     Args:
-        best_value, best_epoch: of the phase; the epoch counts from 0, and is -1 for the weights it began with.
-        stop, plateau: the best value and the epochs waited of early stop and plateau; None: the phase has none.
+        best_value, best_epoch: the phase's best value and its epoch, from 0; -1 for the weights it began with.
+        stop, plateau: best value and epochs waited, for early stop and plateau; None if the phase has none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -56,7 +56,7 @@ class Steps:
     A batch has ``images``, or the ``features`` that the frozen part computed from them.
 
     Args:
-        setting: what the run trains.
+        setting: the network, data and settings of the training.
         phase: which layers train, and how.
 
     Attributes:
@@ -95,7 +95,7 @@ class Steps:
 
     @property
     def state(self) -> dict[str, list[Any]]:
-        """The variables beside the model's that a checkpoint needs, by kind."""
+        """The variables besides the model's that a checkpoint needs, by kind."""
         return {
             "optimizer": self.optimizers.variables,
             "average": [] if self.average is None else self.average.variables,
@@ -145,7 +145,7 @@ class Steps:
 class _OfAnySize:
     """A function of a batch, traced once, for batches of any size.
 
-    So what it computes does not depend on which batch came first: a resumed run may begin with the last, smaller one.
+    What it computes thus does not depend on which batch came first: a resumed run may begin with the last, smaller one.
     """
 
     def __init__(self, function: Callable[[Mapping[str, Any]], Any]) -> None:
@@ -157,6 +157,6 @@ class _OfAnySize:
             signature = tf.nest.map_structure(
                 lambda tensor: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype), dict(batch)
             )
-            # As Keras does: to convert the layers' own Python with AutoGraph would take longer than to trace it.
+            # As Keras does: converting the layers' own Python with AutoGraph would take longer than tracing it.
             self._traced = tf.function(self._function, input_signature=[signature], autograph=False)
         return self._traced(dict(batch))

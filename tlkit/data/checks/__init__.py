@@ -1,1 +1,1 @@
-"""Checking files: what a training run would stumble over, found before its first step."""
+"""Check files before training, to find what a run would stumble over."""

@@ -39,7 +39,7 @@ class Checked:
         report: what was found.
         samples: the samples to use, in the sample set's order.
         set_aside: the samples that the check sets aside, with the reason.
-        bad: the number of samples set aside that no policy could have kept, such as damaged images.
+        bad: the number of samples set aside that no policy allows, such as damaged images.
         splits: sample key → split, of the samples to use; empty where an earlier run's ``samples.csv`` decides.
         groups: sample key → group, of the samples to use.
         digests: sample key → SHA-256 of the image's bytes, in hexadecimal.
@@ -81,7 +81,7 @@ class _Outcome:
 
 def check_samples(
     name: str,
-    found: SampleSet,
+    sample_set: SampleSet,
     settings: CheckSettings,
     *,
     facts_cache: FactsCache | None = None,
@@ -91,39 +91,39 @@ def check_samples(
 
     Args:
         name: the name of the data, for the report.
-        found: the sample set.
+        sample_set: the sample set.
         settings: the recipe's settings.
         facts_cache: the facts from earlier checks; None for those in the user's cache folder.
         progress: called with (done, total) files.
     """
     began = time.monotonic()
     table, policy = settings.input, settings.policy
-    folder = FolderCheck(found, settings.task)
-    facts = read_sample_facts(found, table.max_pixels, facts_cache or FactsCache.of_user(), progress)
-    tally = Tally(found.samples, policy)
-    tally = tally.add(sample_observations(found, facts, policy.tiny_side))
+    folder = FolderCheck(sample_set, settings.task)
+    facts = read_sample_facts(sample_set, table.max_pixels, facts_cache or FactsCache.of_user(), progress)
+    tally = Tally(sample_set.samples, policy)
+    tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side))
     tally = tally.add(folder.observations())
 
-    written, errors = read_written(table.samples, found)
+    written, errors = read_written(table.samples, sample_set)
     tally = tally.add(errors)
     # Samples that the earlier run lacks are left out, so they can't be copies of others.
     compared = [each for each in tally.left if written is None or each.key in written]
     pictures = shared_pictures(compared, facts.images, policy.near)
-    tally = tally.add(conflicts(by_picture(compared, pictures), facts.images, found, table.max_pixels))
+    tally = tally.add(conflicts(by_picture(compared, pictures), facts.images, sample_set, table.max_pixels))
 
-    assignment, errors = split_samples(found, tally.left, settings, written, pictures)
+    assignment, errors = split_samples(sample_set, tally.left, settings, written, pictures)
     tally, splits = tally.add(errors), assignment.splits
     tally = tally.add(leaks(by_picture(tally.left, pictures), facts.images, splits))
     tally = tally.add(repeats(by_picture(tally.left, pictures), facts.images, splits))
-    tally = tally.add(class_observations(found, tally.left, splits, facts.masks, settings))
+    tally = tally.add(class_observations(sample_set, tally.left, splits, facts.masks, settings))
 
     notes = assignment.notes
     if table.samples is not None and written is not None and tally.left:
-        notes, errors = compare_with_written(found, tally, table.samples, facts.images)
+        notes, errors = compare_with_written(sample_set, tally, table.samples, facts.images)
         tally = tally.add(errors)
-    tally = tally.add(remainder_observations(found, tally, splits, settings))
+    tally = tally.add(remainder_observations(sample_set, tally, splits, settings))
 
-    classes = class_table(found, tally.left, splits, facts.masks, settings.task)
+    classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
     return _checked(name, outcome, repeated=table.samples is not None, seconds=time.monotonic() - began)
 

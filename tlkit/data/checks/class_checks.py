@@ -16,15 +16,15 @@ from tlkit.data.splits.labels import classes_left, numbers_of
 _SPLITS = get_args(Split)
 
 
-def remaining_classes(found: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str]) -> set[int]:
+def remaining_classes(sample_set: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str]) -> set[int]:
     """Return the numbers of the classes that have an image in a split; all classes where there are no splits."""
     if not splits:
-        return set(range(len(found.classes)))
-    return classes_left(found, [each for each in samples if splits.get(each.key) in _SPLITS])
+        return set(range(len(sample_set.classes)))
+    return classes_left(sample_set, [each for each in samples if splits.get(each.key) in _SPLITS])
 
 
 def class_observations(
-    found: SampleSet,
+    sample_set: SampleSet,
     samples: Sequence[Sample],
     splits: Mapping[str, str],
     masks: Mapping[str, Facts],
@@ -33,35 +33,36 @@ def class_observations(
     """Yield the classes that have no image or pixel, that a split lacks, or that differ much in size.
 
     Args:
-        found: the sample set.
+        sample_set: the sample set.
         samples: the samples that are left.
         splits: sample key → split; empty where the split can't be made.
         masks: sample key → facts of its mask.
         settings: the recipe's settings.
     """
     if settings.task == "classification" and splits:
-        remaining = remaining_classes(found, samples, splits)
-        lost = {name for number, name in enumerate(found.classes) if number not in remaining}
-        counts = _image_counts(found.classes, samples, splits)
-        yield from _scarce_classes(found.classes, counts, lost)
+        remaining = remaining_classes(sample_set, samples, splits)
+        lost = {name for number, name in enumerate(sample_set.classes) if number not in remaining}
+        counts = _image_counts(sample_set.classes, samples, splits)
+        yield from _scarce_classes(sample_set.classes, counts, lost)
         yield from _imbalance(counts, settings.policy.imbalance_ratio)
     elif settings.task == "segmentation" and samples:
-        pixels = _mask_pixels(found, samples, splits, masks)
-        for number, name in enumerate(found.classes):
+        pixels = _mask_pixels(sample_set, samples, splits, masks)
+        for number, name in enumerate(sample_set.classes):
             if not pixels[number]:
                 yield Observation("too_few", name, "no mask has a pixel of it")
 
 
 def class_table(
-    found: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str], masks: Mapping[str, Facts], task: Task
+    sample_set: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str], masks: Mapping[str, Facts], task: Task
 ) -> dict[str, dict[str, float]]:
     """Return class → split → images; for segmentation class → "pixels" → share of the labelled pixels."""
     if task == "classification":
-        counts, remaining = _image_counts(found.classes, samples, splits), remaining_classes(found, samples, splits)
-        return {name: counts[name] for number, name in enumerate(found.classes) if number in remaining}
-    pixels = _mask_pixels(found, samples, splits, masks)[: len(found.classes)]
+        counts = _image_counts(sample_set.classes, samples, splits)
+        remaining = remaining_classes(sample_set, samples, splits)
+        return {name: counts[name] for number, name in enumerate(sample_set.classes) if number in remaining}
+    pixels = _mask_pixels(sample_set, samples, splits, masks)[: len(sample_set.classes)]
     total = max(int(pixels.sum()), 1)
-    return {name: {"pixels": float(count / total)} for name, count in zip(found.classes, pixels, strict=True)}
+    return {name: {"pixels": float(count / total)} for name, count in zip(sample_set.classes, pixels, strict=True)}
 
 
 def _image_counts(
@@ -102,7 +103,7 @@ def _imbalance(counts: Mapping[str, Mapping[str, float]], ratio: float) -> Itera
 
 
 def _mask_pixels(
-    found: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str], masks: Mapping[str, Facts]
+    sample_set: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str], masks: Mapping[str, Facts]
 ) -> np.ndarray:
     """Return the pixels of each class number in the masks that are used, int64 (256,)."""
     pixels = np.zeros(256, np.int64)
@@ -112,6 +113,6 @@ def _mask_pixels(
         if sample.key in masks:
             for number, count in masks[sample.key].classes.items():
                 pixels[int(number)] += count
-        elif isinstance(mask := mask_of(sample, found), RowMask):
+        elif isinstance(mask := mask_of(sample, sample_set), RowMask):
             pixels += np.bincount(mask.classes.reshape(-1), minlength=256)
     return pixels

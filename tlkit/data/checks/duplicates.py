@@ -8,11 +8,11 @@ import numpy as np
 
 HASH_BITS = 256
 _BLOCK = 1024
-"""Rows that are compared with as many others at once."""
+"""Rows per block; two blocks are compared at a time."""
 
 
 def same_pictures(digests: Sequence[str], pictures: Sequence[str], near: int) -> np.ndarray:
-    """Number the pictures: files with equal bytes or near hashes get the same number, also over several steps.
+    """Number the pictures: files with equal bytes or near hashes get the same number, transitively.
 
     Args:
         digests: the digest of each file's bytes, N of them; a file with an empty digest equals no other.

@@ -57,7 +57,7 @@ class FactsCache:
             return cls(None)
 
     def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, dict[str, Any]]:
-        """Return the facts of the files whose size and modification time are as cached.
+        """Return the facts of the files whose size and modification time match the cache.
 
         Args:
             files: file → its version now; a few files only, since each is a variable of one query.
@@ -69,13 +69,13 @@ class FactsCache:
             f"WHERE settings = ? AND path IN ({', '.join('?' * len(by_path))})",
             (settings, *by_path),
         )
-        found = {}
+        facts = {}
         for name, size, changed, text in rows:
             path = by_path[name]
             if (size, changed) == files[path]:
                 with suppress(ValueError):
-                    found[path] = json.loads(text)
-        return found
+                    facts[path] = json.loads(text)
+        return facts
 
     def same_bytes(self, digest: str, settings: str) -> dict[str, Any] | None:
         """Return the facts of a file with the same bytes; None if there are none."""
@@ -83,10 +83,10 @@ class FactsCache:
             waiting = self._facts.get((digest, settings))
         texts = [(waiting,)] if waiting is not None else []
         texts = texts or self._select("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
-        found: dict[str, Any] | None = None
+        facts: dict[str, Any] | None = None
         with suppress(ValueError):
-            found = json.loads(texts[0][0]) if texts else None
-        return found
+            facts = json.loads(texts[0][0]) if texts else None
+        return facts
 
     def add(self, path: Path, version: Version, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
         """Add the facts of a file; they are written in batches, and by ``close``."""
@@ -99,7 +99,7 @@ class FactsCache:
                 self._write()
 
     def close(self) -> None:
-        """Write the facts that wait, and close the database."""
+        """Write the pending facts, and close the database."""
         with self._lock:
             self._write()
             if self._database is not None:

@@ -25,7 +25,7 @@ FACTS = 3
 """The version of ``Facts``. Raise it when the facts of the same bytes change, so that cached facts are not used."""
 
 FOR_PROCESSES = 4000
-"""The number of files from which on processes are worth their start. Half of the work needs Python's lock, so two
+"""The number of files from which it pays to start processes. Half of the work needs Python's lock, so two
 threads are hardly faster than one; processes are twice as fast once they have started."""
 
 _SCALED = 64
@@ -118,23 +118,23 @@ def read_facts(
     looked_up = in_threads(
         lambda group: _look_up(*group, keys, facts_cache), _grouped(wanted), name="tlkit-check", ahead=_AHEAD
     )
-    found: dict[WantedFile, Facts] = {}
+    facts_of: dict[WantedFile, Facts] = {}
     changed: dict[WantedFile, Version | None] = {}
     for known, unknown in looked_up:
-        found |= known
+        facts_of |= known
         changed |= unknown
         if progress is not None and known:
-            progress(len(found), len(wanted))
+            progress(len(facts_of), len(wanted))
     for file, facts in _read_all(list(changed), reading, keys, facts_cache):
-        found[file] = facts
+        facts_of[file] = facts
         version = changed[file]
         if facts.digest and version is not None:
             values = {key: getattr(facts, key) for key in Facts.__slots__}
             facts_cache.add(file[0], version, keys[file[1]], facts.digest, values)
         if progress is not None:
-            progress(len(found), len(wanted))
+            progress(len(facts_of), len(wanted))
     facts_cache.close()
-    return [found[file] for file in wanted], len(changed)
+    return [facts_of[file] for file in wanted], len(changed)
 
 
 def _grouped(wanted: Iterable[WantedFile]) -> Iterator[tuple[list[Path], bool]]:
@@ -155,7 +155,7 @@ def _look_up(
             status = path.stat()
             versions[path] = status.st_size, status.st_mtime_ns
         except (OSError, ValueError):
-            versions[path] = None  # Reading the file will tell why.
+            versions[path] = None  # Reading the file will show why.
     existing = {path: version for path, version in versions.items() if version is not None}
     known = facts_cache.unchanged(existing, keys[is_mask])
     return (
@@ -178,8 +178,8 @@ def _read_all(
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for (paths, is_mask), found in zip(groups, results, strict=True):
-            yield from zip(((path, is_mask) for path in paths), found, strict=True)
+        for (paths, is_mask), group_facts in zip(groups, results, strict=True):
+            yield from zip(((path, is_mask) for path in paths), group_facts, strict=True)
 
 
 def _read_group(
@@ -200,19 +200,19 @@ def _read_group(
     paths, is_mask = group
     cached = facts_cache if isinstance(facts_cache, FactsCache) else _cache_in(facts_cache)
     by_digest: dict[str, Facts] = {}
-    found = []
+    facts = []
     for path in paths:
         try:
             data = read_file(path, reading.max_pixels)
         except BadImageError as error:
-            found.append(_problem(path, error))
+            facts.append(_problem(path, error))
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest not in by_digest:
             same = cached.same_bytes(digest, keys[is_mask])
             by_digest[digest] = Facts(**same) if same is not None else _facts(path, data, digest, is_mask, reading)
-        found.append(by_digest[digest])
-    return found
+        facts.append(by_digest[digest])
+    return facts
 
 
 @cache
@@ -233,9 +233,9 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
                 animated=is_animated(image),
             )
             if not is_mask:
-                found = _picture_facts(path, image, facts)
-                if not found.constant or image.mode == facts.mode:
-                    return found
+                picture_facts = _picture_facts(path, image, facts)
+                if not picture_facts.constant or image.mode == facts.mode:
+                    return picture_facts
                 # Pixels of the same brightness may differ in colour.
                 with open_image(path, data, reading.max_pixels) as reopened:
                     return _picture_facts(path, reopened, facts, "RGB")

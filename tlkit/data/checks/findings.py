@@ -166,14 +166,14 @@ class Report:
         """
         lines = []
         for level, word in (("error", "error  "), ("skip", "skipped"), ("keep", "note   ")):
-            for (kind, found_level), found in self.by_kind().items():
+            for (kind, found_level), findings in self.by_kind().items():
                 if found_level != level:
                     continue
                 title, advice = KINDS[kind]
-                lines.append(f"{word}  {title}: {len(found)}  [{kind}]")
-                lines += [f"           {text_of(each)}" for each in found[:shown]]
-                if len(found) > shown:
-                    lines.append(f"          {and_more(len(found), shown)}")
+                lines.append(f"{word}  {title}: {len(findings)}  [{kind}]")
+                lines += [f"           {text_of(each)}" for each in findings[:shown]]
+                if len(findings) > shown:
+                    lines.append(f"          {and_more(len(findings), shown)}")
                 if not advice.startswith("nothing"):
                     lines.append(f"           → {advice}")
         return lines

@@ -36,16 +36,16 @@ class FolderCheck:
     """A scan of a sample set's folders.
 
     Args:
-        found: the sample set.
+        sample_set: the sample set.
         task: the recipe's task.
     """
 
-    def __init__(self, found: SampleSet, task: Task) -> None:
-        self._found = found
+    def __init__(self, sample_set: SampleSet, task: Task) -> None:
+        self._sample_set = sample_set
         self._task = task
-        self.images = {str(each.image) for each in found.samples if file_of(each.image) is not None}
-        self.masks = {str(each.mask) for each in found.samples if file_of(each.mask) is not None}
-        self.root = _root(found)
+        self.images = {str(each.image) for each in sample_set.samples if file_of(each.image) is not None}
+        self.masks = {str(each.mask) for each in sample_set.samples if file_of(each.mask) is not None}
+        self.root = _root(sample_set)
         self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
         self._named = dict(self._set_aside())
         self._known = self.images | self.masks | self._named.keys()
@@ -75,7 +75,7 @@ class FolderCheck:
         """
         used: set[str] = set()
         aside: dict[str, str] = {}
-        for sample in self._found.samples:
+        for sample in self._sample_set.samples:
             if sample.key in excluded and self._through_link(sample.image):
                 continue
             image, mask = file_of(sample.image), file_of(sample.mask)
@@ -95,7 +95,7 @@ class FolderCheck:
         """Return an observation about a link, with the samples that are reached through it."""
         below = tuple(
             each.key
-            for each in self._found.samples
+            for each in self._sample_set.samples
             if file_of(each.image) is not None and str(each.image).startswith(f"{link}/")
         )
         if below:
@@ -113,7 +113,7 @@ class FolderCheck:
 
     def _set_aside(self) -> Iterator[tuple[str, str]]:
         """Yield path and reason of the files that the data set itself sets aside; ``_empty`` covers folders."""
-        for each in self._found.set_aside:
+        for each in self._sample_set.set_aside:
             candidates = ([] if self.root is None else [self.root / each.key]) + [Path(each.key)]
             path = next((candidate for candidate in candidates if os.path.lexists(candidate)), candidates[0])
             if not path.is_dir():
@@ -157,7 +157,7 @@ def with_beside(report: Report, outer: Path, inner: Sequence[Path], check: Check
         inner: the folders below it that were checked.
         check: the recipe's ``[check]`` table.
     """
-    found = scan(outer)
+    contents = scan(outer)
     checked = [folder.resolve() for folder in inner]
     inside: dict[Path, bool] = {}
 
@@ -167,9 +167,9 @@ def with_beside(report: Report, outer: Path, inner: Sequence[Path], check: Check
             inside[path.parent] = any(real.is_relative_to(folder) for folder in checked)
         return not inside[path.parent]
 
-    junk = {path: count for path, count in found.junk.items() if beside(path)}
-    unused = {path: reason for path, reason in found.odd.items() if beside(path)}
-    unused |= {path: by_content(path) for path in found.files if beside(path)}
+    junk = {path: count for path, count in contents.junk.items() if beside(path)}
+    unused = {path: reason for path, reason in contents.odd.items() if beside(path)}
+    unused |= {path: by_content(path) for path in contents.files if beside(path)}
     tally = Tally((), check).add(_junk_observations(junk, str))
     tally = tally.add(
         Observation("unused", str(path), reason or "beside the data set") for path, reason in unused.items()
@@ -197,32 +197,32 @@ def _counts_below(files: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def _root(found: SampleSet) -> Path | None:
-    """Return the root as it begins the samples' paths: a data set may name it with its links resolved."""
-    if found.root is None or not found.samples:
-        return found.root
-    first = found.samples[0]
+def _root(sample_set: SampleSet) -> Path | None:
+    """Return the root as the samples' paths spell it; the data set may name it with its links resolved."""
+    if sample_set.root is None or not sample_set.samples:
+        return sample_set.root
+    first = sample_set.samples[0]
     image = file_of(first.image)
     if image is None:
         return None
     text, end = image.as_posix(), "/" + first.key
     if text.endswith(end) and len(text) > len(end):
         return Path(text[: -len(end)])
-    return found.root if image.is_relative_to(found.root) else None
+    return sample_set.root if image.is_relative_to(sample_set.root) else None
 
 
 def _scan_all(root: Path, masks: set[str]) -> Scan:
     """Scan the root, and the folder of masks outside it."""
-    found = scan(root)
+    contents = scan(root)
     outside = sorted(mask for mask in masks if not Path(mask).is_relative_to(root))
     if outside:
         folder = Path(os.path.commonpath([os.path.dirname(mask) for mask in outside]))  # noqa: PTH120 - as text
         other = scan(folder)
-        known = {str(file) for file in found.files}
-        found.files += [file for file in other.files if str(file) not in known]
-        found.folders += [each for each in other.folders if each not in found.folders]
-        found.junk |= other.junk
-        found.odd |= other.odd
-        found.linked |= other.linked
-        found.cycles |= other.cycles
-    return found
+        known = {str(file) for file in contents.files}
+        contents.files += [file for file in other.files if str(file) not in known]
+        contents.folders += [each for each in other.folders if each not in contents.folders]
+        contents.junk |= other.junk
+        contents.odd |= other.odd
+        contents.linked |= other.linked
+        contents.cycles |= other.cycles
+    return contents

@@ -1,4 +1,4 @@
-"""Scan everything in a data set's folder, also what no data set lists: junk, links, cycles, special files."""
+"""Scan everything in a data set's folder, including what data sets don't list: junk, links, cycles, special files."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ class Scan:
 
 def scan(root: Path) -> Scan:
     """Scan everything below a folder; a folder that can't be listed counts as empty."""
-    found = Scan()
+    contents = Scan()
     links: list[Path] = []
-    _enter(root, found, links)
-    known = _real_paths(root, found.folders)
+    _enter(root, contents, links)
+    known = _real_paths(root, contents.folders)
     while links:
         link = links.pop(0)
         target = link.resolve()
         if leads_above(link):
-            found.cycles[link] = target
+            contents.cycles[link] = target
         elif target in known:
-            found.linked[link] = known[target]
+            contents.linked[link] = known[target]
         else:
-            found.folders.append(link)
+            contents.folders.append(link)
             inner = Scan()
             _enter(link, inner, links)
-            found.files += inner.files
-            found.junk |= inner.junk
-            found.odd |= inner.odd
-            found.folders += inner.folders
+            contents.files += inner.files
+            contents.junk |= inner.junk
+            contents.odd |= inner.odd
+            contents.folders += inner.folders
             known |= _real_paths(link, inner.folders)
-    return found
+    return contents
 
 
 def _real_paths(root: Path, folders: Sequence[Path]) -> dict[Path, Path]:
@@ -66,23 +66,23 @@ def _real_paths(root: Path, folders: Sequence[Path]) -> dict[Path, Path]:
     return {real: root} | {real / folder.relative_to(root): folder for folder in folders}
 
 
-def _enter(root: Path, found: Scan, links: list[Path]) -> None:
-    """Add what is below a folder to ``found``, and links to folders to ``links`` without following them."""
+def _enter(root: Path, contents: Scan, links: list[Path]) -> None:
+    """Add what is below a folder to ``contents``, and links to folders to ``links`` without following them."""
     waiting = [root]
     while waiting:
         for entry in _entries(waiting.pop()):
             path = Path(entry.path)
             if is_junk(entry.name):
-                found.junk[path] = _count_files(path) if entry.is_dir(follow_symlinks=False) else 1
+                contents.junk[path] = _count_files(path) if entry.is_dir(follow_symlinks=False) else 1
             elif entry.is_symlink() and path.is_dir():
                 links.append(path)
             elif entry.is_dir(follow_symlinks=False):
-                found.folders.append(path)
+                contents.folders.append(path)
                 waiting.append(path)
             elif path.is_file():
-                found.files.append(path)
+                contents.files.append(path)
             else:
-                found.odd[path] = "a broken link" if entry.is_symlink() else "neither a file nor a folder"
+                contents.odd[path] = "a broken link" if entry.is_symlink() else "neither a file nor a folder"
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -98,7 +98,7 @@ def _count_files(folder: Path) -> int:
 
 
 def by_content(file: Path) -> str:
-    """Return what an unused file is by its first bytes, and what to do about it; empty if its name says so too."""
+    """Return what an unused file is by its first bytes, and what to do about it; empty if its name already says so."""
     if is_image(file):
         return ""
     try:

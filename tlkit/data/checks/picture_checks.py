@@ -47,18 +47,18 @@ def by_picture(samples: Sequence[Sample], pictures: Mapping[str, int]) -> list[l
 
 
 def conflicts(
-    groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], found: SampleSet, max_pixels: int
+    groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], sample_set: SampleSet, max_pixels: int
 ) -> Iterator[Observation]:
     """Yield the pictures with several labels, then the images of the same bytes with different masks.
 
     Args:
         groups: samples that share a picture.
         facts: sample key → facts of its image.
-        found: the sample set.
+        sample_set: the sample set.
         max_pixels: masks with more pixels than this are not decoded.
     """
-    yield from _label_conflicts(groups, facts, found.classes)
-    yield from _mask_conflicts(groups, facts, partial(_read_mask, found=found, max_pixels=max_pixels))
+    yield from _label_conflicts(groups, facts, sample_set.classes)
+    yield from _mask_conflicts(groups, facts, partial(_read_mask, sample_set=sample_set, max_pixels=max_pixels))
 
 
 def leaks(
@@ -77,7 +77,7 @@ def leaks(
 def repeats(
     groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], splits: Mapping[str, str]
 ) -> Iterator[Observation]:
-    """Yield the pictures that occur several times in one class and split; the first file is kept."""
+    """Yield the pictures that occur several times in one class and split; all but the first file are affected."""
     for group in groups:
         alike: dict[object, list[Sample]] = {}
         for sample in group:
@@ -113,9 +113,9 @@ def _mask_conflicts(
                 yield _observation("conflict", each, "the same bytes with different masks", each)
 
 
-def _read_mask(sample: Sample, found: SampleSet, max_pixels: int) -> np.ndarray | None:
+def _read_mask(sample: Sample, sample_set: SampleSet, max_pixels: int) -> np.ndarray | None:
     """Return the class numbers of a sample's mask, uint8 (height, width); None where it can't be decoded."""
-    mask = mask_of(sample, found, max_pixels)
+    mask = mask_of(sample, sample_set, max_pixels)
     try:
         return None if mask is None else mask.decode(mask.read())
     except DataError:

@@ -86,5 +86,5 @@ class Tally:
 
     @property
     def unusable(self) -> int:
-        """The number of samples set aside that no policy could have kept, such as damaged images."""
+        """The number of samples set aside that no policy allows, such as damaged images."""
         return len({each.key for each in self.findings if each.kind in UNUSABLE} & self.excluded.keys())

@@ -35,22 +35,22 @@ def is_encodable(sample: Sample, classes: Sequence[str]) -> bool:
     return encodable(text) == text
 
 
-def sample_observations(found: SampleSet, facts: SampleFacts, tiny_side: int) -> Iterator[Observation]:
+def sample_observations(sample_set: SampleSet, facts: SampleFacts, tiny_side: int) -> Iterator[Observation]:
     """Yield what is wrong with each sample; if it can't be used at all, only why.
 
     Args:
-        found: the sample set.
+        sample_set: the sample set.
         facts: the facts of its images and masks.
         tiny_side: side in pixels below which an image is tiny.
     """
-    for sample in found.samples:
+    for sample in sample_set.samples:
         image, mask = facts.images[sample.key], facts.masks.get(sample.key)
-        unusable = _unusable(sample, image, mask, found.classes)
+        unusable = _unusable(sample, image, mask, sample_set.classes)
         if unusable is not None:
             kind, detail, reason = unusable
             yield Observation(kind, sample.key, detail, affected=(sample.key,), reason=reason)
             continue
-        for kind, detail in _oddities(sample, image, mask, found.classes, tiny_side):
+        for kind, detail in _oddities(sample, image, mask, sample_set.classes, tiny_side):
             yield Observation(kind, sample.key, detail, affected=(sample.key,))
 
 

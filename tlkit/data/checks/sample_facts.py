@@ -29,21 +29,21 @@ class SampleFacts:
 
 
 def read_sample_facts(
-    found: SampleSet, max_pixels: int, facts_cache: FactsCache, progress: Progress | None
+    sample_set: SampleSet, max_pixels: int, facts_cache: FactsCache, progress: Progress | None
 ) -> SampleFacts:
     """Read images and masks, each file once.
 
     Args:
-        found: the sample set.
+        sample_set: the sample set.
         max_pixels: images with more pixels than this, by their header, are not decoded.
         facts_cache: facts from earlier checks; new ones are added.
         progress: called with (done, total) files.
     """
-    images = {each.key: image_of(each, found) for each in found.samples}
-    masks = {each.key: file for each in found.samples if (file := file_of(each.mask)) is not None}
+    images = {each.key: image_of(each, sample_set) for each in sample_set.samples}
+    masks = {each.key: file for each in sample_set.samples if (file := file_of(each.mask)) is not None}
     wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
     wanted |= dict.fromkeys((file, True) for file in masks.values())
-    facts, read = read_facts(list(wanted), Reading(max_pixels, found.mask_table), facts_cache, progress)
+    facts, read = read_facts(list(wanted), Reading(max_pixels, sample_set.mask_table), facts_cache, progress)
     of_file = dict(zip(wanted, facts, strict=True))
     return SampleFacts(
         images={

@@ -37,18 +37,18 @@ class Assignment:
     notes: tuple[str, ...] = ()
 
 
-def read_written(file: Path | None, found: SampleSet) -> tuple[Mapping[str, SampleRow] | None, list[Observation]]:
+def read_written(file: Path | None, sample_set: SampleSet) -> tuple[Mapping[str, SampleRow] | None, list[Observation]]:
     """Read the ``samples.csv`` of an earlier run; None where the recipe names none, or it can't be read."""
     if file is None:
         return None, []
     try:
         return SamplesFile(file).read_used(), []
     except DataError as error:
-        return None, [_split_error(found, str(error))]
+        return None, [_split_error(sample_set, str(error))]
 
 
 def split_samples(
-    found: SampleSet,
+    sample_set: SampleSet,
     samples: Sequence[Sample],
     settings: CheckSettings,
     written: Mapping[str, SampleRow] | None,
@@ -57,7 +57,7 @@ def split_samples(
     """Assign each sample to a split, as a run would.
 
     Args:
-        found: the sample set.
+        sample_set: the sample set.
         samples: the samples that are left.
         settings: the recipe's settings.
         written: the earlier run's ``samples.csv``, if the recipe names one that can be read.
@@ -74,7 +74,7 @@ def split_samples(
             notes: tuple[str, ...] = ()
         else:
             strata = None
-            if settings.task == "classification" and not found.multi_label:
+            if settings.task == "classification" and not sample_set.multi_label:
                 strata = [numbers_of(each)[0] for each in samples]
             files = {each.key for each in samples if file_of(each.image) is not None}
             together = {key: number for key, number in pictures.items() if key in files}
@@ -83,17 +83,17 @@ def split_samples(
             )
             splits, notes = made.splits.tolist(), made.notes
     except DataError as error:
-        return Assignment(), [_split_error(found, str(error))]
+        return Assignment(), [_split_error(sample_set, str(error))]
     return Assignment(dict(zip(keys, splits, strict=True)), dict(zip(keys, groups, strict=True)), notes), []
 
 
 def compare_with_written(
-    found: SampleSet, tally: Tally, file: Path, images: Mapping[str, Facts]
+    sample_set: SampleSet, tally: Tally, file: Path, images: Mapping[str, Facts]
 ) -> tuple[tuple[str, ...], list[Observation]]:
     """Compare the samples that are left with the earlier run's ``samples.csv``; return notes, or what is wrong.
 
     Args:
-        found: the sample set.
+        sample_set: the sample set.
         tally: the findings so far.
         file: the ``samples.csv``.
         images: sample key → facts of its image.
@@ -106,26 +106,26 @@ def compare_with_written(
             left,
             [_digest(each, images) for each in left],
             image_digest=lambda place: images[left[place].key].digest,
-            classes=found.classes,
-            set_aside=[*found.set_aside, *excluded],
+            classes=sample_set.classes,
+            set_aside=[*sample_set.set_aside, *excluded],
         )
     except DataError as error:
-        return (), [_split_error(found, str(error))]
+        return (), [_split_error(sample_set, str(error))]
     return repeated.notes, []
 
 
 def remainder_observations(
-    found: SampleSet, tally: Tally, splits: Mapping[str, str], settings: CheckSettings
+    sample_set: SampleSet, tally: Tally, splits: Mapping[str, str], settings: CheckSettings
 ) -> Iterator[Observation]:
     """Yield why the samples that are left can't be trained on.
 
     Args:
-        found: the sample set.
+        sample_set: the sample set.
         tally: the findings so far.
         splits: sample key → split; empty where the split can't be made.
         settings: the recipe's settings.
     """
-    root, total, bad, left = _root(found), len(found.samples), tally.unusable, tally.left
+    root, total, bad, left = _root(sample_set), len(sample_set.samples), tally.unusable, tally.left
     if bad and bad > settings.input.max_bad_share * total:
         limit = f"input.max_bad_share = {settings.input.max_bad_share:.1%}"
         yield Observation("bad_share", root, f"{bad} of {total} files ({bad / total:.1%}), more than {limit} allows")
@@ -134,25 +134,25 @@ def remainder_observations(
         example = f"none of {total} images can be used, such as {first[0]}: {first[1]}" if first else ""
         yield Observation("no_images", root, example)
         return
-    remaining = remaining_classes(found, left, splits)
+    remaining = remaining_classes(sample_set, left, splits)
     if len(remaining) < settings.minimum_classes:
-        lost = [name for number, name in enumerate(found.classes) if number not in remaining]
-        detail = ", ".join(found.classes[number] for number in sorted(remaining))
+        lost = [name for number, name in enumerate(sample_set.classes) if number not in remaining]
+        detail = ", ".join(sample_set.classes[number] for number in sorted(remaining))
         yield Observation(
             "one_class", root, detail + (f"; no image of {', '.join(lost[:8])} can be used" if lost else "")
         )
     elif splits and settings.minimum_classes > 1:
-        yield from _training_observations(found, [each for each in left if splits[each.key] == "train"], settings)
+        yield from _training_observations(sample_set, [each for each in left if splits[each.key] == "train"], settings)
 
 
 def _training_observations(
-    found: SampleSet, trained: Sequence[Sample], settings: CheckSettings
+    sample_set: SampleSet, trained: Sequence[Sample], settings: CheckSettings
 ) -> Iterator[Observation]:
     if not trained:
-        yield _split_error(found, "no image is left to train on")
-    elif settings.task == "classification" and not found.multi_label and len({each.label for each in trained}) < 2:
+        yield _split_error(sample_set, "no image is left to train on")
+    elif settings.task == "classification" and not sample_set.multi_label and len({each.label for each in trained}) < 2:
         yield Observation(
-            "one_class", _root(found), f"all training images are of {label_text(trained[0], found.classes)}"
+            "one_class", _root(sample_set), f"all training images are of {label_text(trained[0], sample_set.classes)}"
         )
 
 
@@ -169,9 +169,9 @@ def _digest(sample: Sample, images: Mapping[str, Facts]) -> str:
         return ""
 
 
-def _split_error(found: SampleSet, message: str) -> Observation:
-    return Observation("split", _root(found), message)
+def _split_error(sample_set: SampleSet, message: str) -> Observation:
+    return Observation("split", _root(sample_set), message)
 
 
-def _root(found: SampleSet) -> str:
-    return str(found.root or "the data set")
+def _root(sample_set: SampleSet) -> str:
+    return str(sample_set.root or "the data set")

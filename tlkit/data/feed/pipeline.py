@@ -129,7 +129,7 @@ class Feed:
 
 
 def _seed_of(seed: Any, number: int) -> Any:
-    """Return the seed of a policy in a chain. The first one gets the batch's; no seed that it folds is used again."""
+    """Return the seed of a policy in a chain: the batch's for the first, else one that no policy derives itself."""
     if number == 0:
         return seed
     return tf.random.fold_in(tf.random.fold_in(seed, 2**31 - 1, alg="philox"), number, alg="philox")

@@ -15,7 +15,7 @@ from tlkit.data.images.image_file import BROKEN, exif_swaps_sides, open_image, u
 Resize = Literal["stretch", "crop", "pad"]
 
 DECODING = 3
-"""Increase this when files decode to other pixels than before, so that cached images are not used any more."""
+"""Increase this when files decode to other pixels than before, so that cached images are no longer used."""
 
 _DCT_FACTOR = 2
 """Scaling in the DCT leaves at least this many times the pixels that are needed in each direction."""

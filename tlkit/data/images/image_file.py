@@ -18,10 +18,10 @@ MAX_PIXELS = 178_956_970
 """Refuse images whose header claims more pixels; Pillow's own limit for a decompression bomb."""
 
 PIXEL_BYTES = 8
-"""Bytes that a pixel takes in a file at most: four channels of 16 bits, uncompressed."""
+"""Maximum number of bytes of a pixel in a file: four channels of 16 bits, uncompressed."""
 
 ANY_BYTES = 2**30
-"""Read files up to this size whatever the limit of pixels is: they may have several pages, or previews."""
+"""Read files up to this size whatever the pixel limit: they may have several pages, or previews."""
 
 BadKind = Literal["unreadable", "empty", "not_image", "undecodable", "truncated", "huge", "mask_values"]
 """Why an image or a mask can't be decoded."""
@@ -102,7 +102,7 @@ def read_file(path: Path, max_pixels: int | None = None) -> bytes:
 
 
 def format_of(content: bytes) -> str:
-    """Return the format that a file's first bytes promise; empty if they promise none that is decoded."""
+    """Return the format that a file's first bytes indicate; empty if it is none that tlkit decodes."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WebP"
     return next((name for magic, name in _MAGIC if content.startswith(magic)), "")

@@ -1,4 +1,4 @@
-"""Tell which values of masks are classes, which mark unlabelled pixels, and which are noise."""
+"""Decide which mask values are classes, which mark unlabelled pixels, and which are noise."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class MaskClasses:
 
     Args:
         classes: value or colour → share of the pixels, of the classes.
-        ignored: the same of values that usually mark unlabelled pixels.
-        others: the same of all other values: noise, or too rare to be told from noise.
+        ignored: the same, for values that usually mark unlabelled pixels.
+        others: the same, for all other values: noise, or too rare to distinguish from noise.
         notes: messages for the user.
     """
 

@@ -14,7 +14,7 @@ from tlkit.data.images.image_file import BROKEN, BadImageError, open_image, unde
 from tlkit.system.text import listed
 
 _LISTED = 8
-"""Values that a message lists at most."""
+"""Maximum number of values that a message lists."""
 _MAIN = 0.01
 """Propose a value for the table if at least this share of the pixels has it."""
 _EDGES = 0.1

@@ -14,40 +14,40 @@ _SHOWN_CLASSES = 40
 _SHOWN_VALUES = 12
 
 
-def describe(found: Survey) -> list[str]:
+def describe(survey: Survey) -> list[str]:
     """Return what a survey found, as lines of text."""
-    if found.layout == "classes":
-        lines = [*_class_lines(found)]
-    elif found.layout == "masks":
-        lines = [*_mask_lines(found)]
+    if survey.layout == "classes":
+        lines = [*_class_lines(survey)]
+    elif survey.layout == "masks":
+        lines = [*_mask_lines(survey)]
     else:
-        lines = [f"{found.root}: the Oxford-IIIT Pet data set, {found.total} images with trimaps"]
-    return [*lines, *_header_lines(found.headers), *(f"  note: {note}" for note in found.notes)]
+        lines = [f"{survey.root}: the Oxford-IIIT Pet data set, {survey.total} images with trimaps"]
+    return [*lines, *_header_lines(survey.headers), *(f"  note: {note}" for note in survey.notes)]
 
 
-def _class_lines(found: Survey) -> Iterator[str]:
-    yield f"{found.root}: {found.total} images in {len(found.classes)} class folders"
-    for split, counts in found.counts.items():
+def _class_lines(survey: Survey) -> Iterator[str]:
+    yield f"{survey.root}: {survey.total} images in {len(survey.classes)} class folders"
+    for split, counts in survey.counts.items():
         least, greatest = min(counts.values()), max(counts.values())
         per_class = f"{least}" if least == greatest else f"{least} to {greatest}"
         yield f"  {split or 'all'}: {sum(counts.values())} images, {per_class} per class"
-    for name in found.classes[:_SHOWN_CLASSES]:
-        shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in found.counts.items())
+    for name in survey.classes[:_SHOWN_CLASSES]:
+        shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in survey.counts.items())
         yield f"    {name}: {shown}"
-    yield from _rest(len(found.classes), _SHOWN_CLASSES)
+    yield from _rest(len(survey.classes), _SHOWN_CLASSES)
 
 
-def _mask_lines(found: Survey) -> Iterator[str]:
-    yield f"{found.root}: {found.total} images in {found.images}, masks in {found.masks}"
-    for split, counts in found.counts.items():
+def _mask_lines(survey: Survey) -> Iterator[str]:
+    yield f"{survey.root}: {survey.total} images in {survey.images}, masks in {survey.masks}"
+    for split, counts in survey.counts.items():
         if split:
             yield f"  {split}: {counts['']} images"
-    shares = {**found.values.classes, **found.values.ignored}
+    shares = {**survey.values.classes, **survey.values.ignored}
     for value, share in list(shares.items())[:_SHOWN_VALUES]:
         what = "colour" if isinstance(value, tuple) else "value"
         yield f"    mask {what} {value_text(value)}: {percent(share)} of the pixels"
     yield from _rest(len(shares), _SHOWN_VALUES)
-    if others := found.values.others:
+    if others := survey.values.others:
         what = "1 other value" if len(others) == 1 else f"{len(others)} other values"
         yield f"    {what}: {percent(sum(others.values()))} of the pixels"
 

@@ -18,7 +18,7 @@ from tlkit.files import images_in
 T = TypeVar("T")
 
 _MAX_OPENED = 400
-"""Images that are opened at most; all are counted."""
+"""Maximum number of images to open; all are counted."""
 _UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
@@ -29,7 +29,7 @@ class Headers:
     Args:
         sizes: (width, height) of each image.
         formats: Pillow's name of the format → number of images, the most frequent first.
-        unreadable: how many more files were opened, but are not images.
+        unreadable: the number of other files that were opened but are not images.
     """
 
     sizes: tuple[tuple[int, int], ...] = ()

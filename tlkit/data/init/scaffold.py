@@ -36,26 +36,26 @@ class Choices:
     target: str = "trimap"
 
 
-def recipe_text(found: Survey, file_name: str, choices: Choices) -> str:
+def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
     """Return a recipe for the folder, as TOML with a comment beside each choice.
 
     Args:
-        found: the survey of the folder.
+        survey: the survey of the folder.
         file_name: the file that the recipe will be written to.
         choices: what the user decided.
 
     Raises:
         DataError: the name of the recipe or of a folder is not in UTF-8.
     """
-    for name in (*found.root.parts, *Path(file_name).parts, found.mask_suffix):
+    for name in (*survey.root.parts, *Path(file_name).parts, survey.mask_suffix):
         _check_name(name)
-    segmentation = found.layout == "masks" or (found.layout == "oxford_pets" and choices.target in ("trimap", "pet"))
-    train = found.counts.get("train") or found.counts.get("", {})
+    segmentation = survey.layout == "masks" or (survey.layout == "oxford_pets" and choices.target in ("trimap", "pet"))
+    train = survey.counts.get("train") or survey.counts.get("", {})
     images = sum(train.values())
     tables = [
-        _opening(found, file_name, segmentation),
-        _data(found, choices),
-        _input(found, images, segmentation),
+        _opening(survey, file_name, segmentation),
+        _data(survey, choices),
+        _input(survey, images, segmentation),
         _backbone(choices),
         _head(segmentation),
         _augment(few=not segmentation and images < FEW),
@@ -70,17 +70,17 @@ def _beside(text: str, comment: str) -> str:
     return f"{text:<27} # {comment}"
 
 
-def _opening(found: Survey, file_name: str, segmentation: bool) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", found.root.resolve().name).strip("-._") or "images"
+def _opening(survey: Survey, file_name: str, segmentation: bool) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", survey.root.resolve().name).strip("-._") or "images"
     task = "segmentation" if segmentation else "classification"
     return "\n".join(
         [
-            f"# Written by tlkit init for {' '.join(found.root.as_posix().split())}: {found.total} images.",
+            f"# Written by tlkit init for {' '.join(survey.root.as_posix().split())}: {survey.total} images.",
             "#",
             f"#     tlkit run {' '.join(file_name.split())}",
             "#",
             "# Change any value here; or for a single run with --set, such as --set input.batch_size=16.",
-            *(() if found.root.is_absolute() else ("# Relative paths start at the folder in which tlkit is run.",)),
+            *(() if survey.root.is_absolute() else ("# Relative paths start at the folder in which tlkit is run.",)),
             "",
             f"name = {json.dumps(name)}",
             f'task = "{task}"',
@@ -89,36 +89,36 @@ def _opening(found: Survey, file_name: str, segmentation: bool) -> str:
     )
 
 
-def _data(found: Survey, choices: Choices) -> str:
-    if found.layout == "classes":
+def _data(survey: Survey, choices: Choices) -> str:
+    if survey.layout == "classes":
         name = _beside('name = "folder"', "one folder per class")
-        return "\n".join(["[data]", name, f"path = {path_text(found.root)}"])
-    if found.layout == "oxford_pets":
+        return "\n".join(["[data]", name, f"path = {path_text(survey.root)}"])
+    if survey.layout == "oxford_pets":
         others = ", ".join(f'"{each}"' for each in TARGETS if each != choices.target)
         target = _beside(f'target = "{choices.target}"', f"or {others}")
-        return "\n".join(["[data]", 'name = "oxford_pets"', f"path = {path_text(found.root)}", target])
-    assert found.images is not None
-    assert found.masks is not None
-    lines = ["[data]", 'name = "masks"', f"images = {path_text(found.images)}", f"masks = {path_text(found.masks)}"]
-    if found.mask_suffix:
+        return "\n".join(["[data]", 'name = "oxford_pets"', f"path = {path_text(survey.root)}", target])
+    assert survey.images is not None
+    assert survey.masks is not None
+    lines = ["[data]", 'name = "masks"', f"images = {path_text(survey.images)}", f"masks = {path_text(survey.masks)}"]
+    if survey.mask_suffix:
         lines.append(
-            _beside(f"mask_suffix = {json.dumps(found.mask_suffix)}", "what a mask's name adds to its image's name")
+            _beside(f"mask_suffix = {json.dumps(survey.mask_suffix)}", "what a mask's name adds to its image's name")
         )
-    if ignored := found.values.ignored:
+    if ignored := survey.values.ignored:
         values = json.dumps([value_text(value) for value in ignored])
         share = percent(sum(ignored.values()))
         lines.append(_beside(f"ignore = {values}", f"usually marks unlabelled pixels; {share} of the pixels"))
-    shares = {value_text(value): share for value, share in found.values.classes.items()}
+    shares = {value_text(value): share for value, share in survey.values.classes.items()}
     lines.append("# Mask value = class name. Replace these names with the real ones.")
     lines.append("[data.values]")
-    for key, name in _class_names(found, list(shares)).items():
+    for key, name in _class_names(survey, list(shares)).items():
         lines.append(_beside(f"{json.dumps(key)} = {json.dumps(name)}", f"{percent(shares[key])} of the pixels"))
     return "\n".join(lines)
 
 
-def _class_names(found: Survey, keys: Sequence[str]) -> dict[str, str]:
+def _class_names(survey: Survey, keys: Sequence[str]) -> dict[str, str]:
     """Return mask value → a placeholder for the name of its class."""
-    if list(keys) == ["1", "2", "3"] and found.masks is not None and found.masks.name.lower() == "trimaps":
+    if list(keys) == ["1", "2", "3"] and survey.masks is not None and survey.masks.name.lower() == "trimaps":
         return {"1": "pet", "2": "background", "3": "border"}
     if len(keys) == 2 and keys[0] in ("0", "#000000"):
         return {keys[0]: "background", keys[1]: "object"}
@@ -128,8 +128,8 @@ def _class_names(found: Survey, keys: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _input(found: Survey, images: int, segmentation: bool) -> str:
-    sizes = found.headers.sizes
+def _input(survey: Survey, images: int, segmentation: bool) -> str:
+    sizes = survey.headers.sizes
     shorter_side = median(min(size) for size in sizes) if sizes else 224
     shape = median(width / height for width, height in sizes) if sizes else 1.0
     batch = 8 if images < 100 else 16 if segmentation or images < 400 else 32
@@ -147,11 +147,11 @@ def _input(found: Survey, images: int, segmentation: bool) -> str:
     else:
         lines.append(_beside('resize = "pad"', 'these images are far from square; or "stretch", "crop" (the centre)'))
     lines.append(_beside(f"batch_size = {batch}", f"for {images} training images; halve it if memory runs out"))
-    if "validation" not in found.counts and found.layout != "oxford_pets":
+    if "validation" not in survey.counts and survey.layout != "oxford_pets":
         share = 0.1 if 400 <= images < FEW else 0.2
         lines.append(_beside(f"validation = {share}", "share of the images for validation, which decides when to stop"))
-    if "test" not in found.counts and found.layout != "oxford_pets":
-        enough = found.total >= 200
+    if "test" not in survey.counts and survey.layout != "oxford_pets":
+        enough = survey.total >= 200
         why = "share of all images, for the final metrics only" if enough else "too few images for a test split"
         lines.append(_beside(f"test = {0.1 if enough else 0.0}", why))
     return "\n".join(lines)

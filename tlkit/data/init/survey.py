@@ -31,7 +31,7 @@ _MASK_FOLDERS = (
     "groundtruth",
 )
 _MAX_MASKS = 100
-"""Masks that are opened at most."""
+"""Maximum number of masks to open."""
 _LAYOUTS = (
     "tlkit init recognises these layouts:\n"
     "  one folder per class:  cats/*.jpg  dogs/*.jpg     (or train/cats/*.jpg, with val/ and test/ beside train/)\n"
@@ -96,14 +96,14 @@ def survey(root: Path) -> Survey:
         problem = "this is a file; expected a folder" if root.exists() else "no such folder"
         raise DataError(f"{root.absolute()}: {problem}")
     try:
-        found = _survey(_unpacked(root))
+        result = _survey(_unpacked(root))
     except OSError as error:
         raise DataError(f"{error.filename}: can't be read: {error.strerror}") from error
-    beside = _names_beside(root, found.root)
+    beside = _names_beside(root, result.root)
     if not beside:
-        return found
-    note = f"only the folder {found.root.name} is used; ignored: {listed(beside, 5)}"
-    return replace(found, notes=(*found.notes, note))
+        return result
+    note = f"only the folder {result.root.name} is used; ignored: {listed(beside, 5)}"
+    return replace(result, notes=(*result.notes, note))
 
 
 def _survey(root: Path) -> Survey:

@@ -66,7 +66,7 @@ def assign_splits(
         strata: the class of each sample; None: don't stratify.
         table: the recipe's ``[input]``.
         seed: the recipe's seed.
-        files: how many images each sample stands for, all of which go where it goes; None: one each. Ignores groups.
+        files: how many images each sample represents, which all follow it; groups are then ignored. None: one each.
 
     Raises:
         DataError: a split would be empty, or official splits divide a group.

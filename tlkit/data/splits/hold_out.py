@@ -1,4 +1,4 @@
-"""Choose the samples that a validation or test split gets, with scikit-learn where it can."""
+"""Choose the samples that a validation or test split gets, with scikit-learn where possible."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Part:
             raise DataError(f"{self.option} leaves nothing to train on: there are {images} images{besides}; lower it")
 
     def check_is_an_image(self, images: int) -> None:
-        """Check that a share amounts to one image at least."""
+        """Check that a share amounts to at least one image."""
         if self.size < 1 and (round(images * self.size) < 1 or images < 2):
             raise DataError(f"{self.option} of {images} images is less than one image; raise it, or set it to 0")
 
@@ -97,7 +97,7 @@ def _drawn(part: Part, places: Sequence[int], strata: Sequence[int] | None = Non
 
 
 def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | None, files: Sequence[int]) -> Held:
-    """Choose samples for a split where a sample may stand for several images, all of which go where it goes.
+    """Choose samples for a split where a sample may represent several images, which all follow it.
 
     Samples are drawn in a random order: per class while they fit the class's share, then from any class while they fit
     the rest, then the one that comes closest to the size. Each class keeps one sample to train on.
@@ -106,7 +106,7 @@ def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | N
         part: the split to draw.
         rest: the places of the samples to choose from, in the order of their keys.
         strata: the class of each sample; None: don't stratify.
-        files: how many images each sample stands for.
+        files: how many images each sample represents.
 
     Raises:
         DataError: too few images for a split of that size.

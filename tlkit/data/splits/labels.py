@@ -8,22 +8,22 @@ from dataclasses import replace
 from tlkit.contracts import Sample, SampleSet
 
 
-def classes_left(found: SampleSet, used: Iterable[Sample]) -> set[int]:
+def classes_left(sample_set: SampleSet, used: Iterable[Sample]) -> set[int]:
     """Return the classes that have an image in ``used``, and those of which the data set never had an image.
 
     With masks, return all classes: which of them a mask has is not known here.
     """
-    if any(sample.mask is not None for sample in found.samples):
-        return set(range(len(found.classes)))
-    before = {number for sample in found.samples for number in numbers_of(sample)}
+    if any(sample.mask is not None for sample in sample_set.samples):
+        return set(range(len(sample_set.classes)))
+    before = {number for sample in sample_set.samples for number in numbers_of(sample)}
     now = {number for sample in used for number in numbers_of(sample)}
-    return {number for number in range(len(found.classes)) if number in now or number not in before}
+    return {number for number in range(len(sample_set.classes)) if number in now or number not in before}
 
 
-def with_classes(found: SampleSet, classes: set[int]) -> SampleSet:
+def with_classes(sample_set: SampleSet, classes: set[int]) -> SampleSet:
     """Return the sample set with some of its classes, renumbered from 0; no sample may be of another class."""
-    if len(classes) == len(found.classes):
-        return found
+    if len(classes) == len(sample_set.classes):
+        return sample_set
     new = {number: place for place, number in enumerate(sorted(classes))}
 
     def renumbered(label: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
@@ -32,10 +32,10 @@ def with_classes(found: SampleSet, classes: set[int]) -> SampleSet:
         return None if label is None else new[label]
 
     return replace(
-        found,
-        samples=tuple(replace(sample, label=renumbered(sample.label)) for sample in found.samples),
-        classes=tuple(found.classes[number] for number in new),
-        colors={new[number]: color for number, color in found.colors.items() if number in new},
+        sample_set,
+        samples=tuple(replace(sample, label=renumbered(sample.label)) for sample in sample_set.samples),
+        classes=tuple(sample_set.classes[number] for number in new),
+        colors={new[number]: color for number, color in sample_set.colors.items() if number in new},
     )
 
 

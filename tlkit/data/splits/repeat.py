@@ -109,7 +109,7 @@ def _check_labels(
         )
 
 
-def within_samples_csv(found: SampleSet, file: Path) -> SampleSet:
+def within_samples_csv(sample_set: SampleSet, file: Path) -> SampleSet:
     """Return the sample set without the classes of which ``samples.csv`` has no image, and without their samples.
 
     A new class would change the numbers of the others, though none of its images is used.
@@ -118,14 +118,16 @@ def within_samples_csv(found: SampleSet, file: Path) -> SampleSet:
         DataError: the file can't be read.
     """
     recorded = SamplesFile(file).read_used()
-    known = [sample for sample in found.samples if sample.key in recorded]
-    classes = classes_left(found, known)
-    if not known or len(classes) == len(found.classes):
-        return found
+    known = [sample for sample in sample_set.samples if sample.key in recorded]
+    classes = classes_left(sample_set, known)
+    if not known or len(classes) == len(sample_set.classes):
+        return sample_set
     new = [
-        sample for sample in found.samples if sample.key not in recorded and not classes.issuperset(numbers_of(sample))
+        sample
+        for sample in sample_set.samples
+        if sample.key not in recorded and not classes.issuperset(numbers_of(sample))
     ]
     new_keys = {sample.key for sample in new}
-    samples = tuple(sample for sample in found.samples if sample.key not in new_keys)
-    aside = [SetAside(each.key, f"{file} has no image of {label_text(each, found.classes)}") for each in new]
-    return with_classes(replace(found, samples=samples, set_aside=(*found.set_aside, *aside)), classes)
+    samples = tuple(sample for sample in sample_set.samples if sample.key not in new_keys)
+    aside = [SetAside(each.key, f"{file} has no image of {label_text(each, sample_set.classes)}") for each in new]
+    return with_classes(replace(sample_set, samples=samples, set_aside=(*sample_set.set_aside, *aside)), classes)

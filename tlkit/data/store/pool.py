@@ -102,7 +102,7 @@ class Pool:
         return self._next_shard, len(self._waiting) - 1
 
     def _flush(self) -> None:
-        """Start to write the waiting images, beside the decoding; at most one shard in memory is being written."""
+        """Start writing the waiting images while decoding continues; at most one shard in memory is being written."""
         self._finish_writing()
         if self._own_folder is None:
             self._own_folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._root))

@@ -76,7 +76,7 @@ def write_shard(folder: Path, name: str, arrays: Mapping[str, np.ndarray], note:
         folder: the folder to write to.
         name: the name of the shard.
         arrays: the arrays, by name.
-        note: further contents of ``NAME.json``, beside the checksums of the arrays.
+        note: further contents of ``NAME.json``, besides the checksums of the arrays.
 
     Raises:
         OSError: a file can't be written.

@@ -20,7 +20,7 @@ from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full
 from tlkit.system.text import size_text
 
 Progress = Callable[[int, int], None]
-"""Called with (done, total) while work goes on."""
+"""Called with (done, total) as work progresses."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _check_classes(classes: Sequence[str], labels: np.ndarray, groups: Sequence[
             f"--folds {count}: fewer images than folds of {', '.join(few[:8])}; expected {count} or more per class"
         )
     of_class = [{groups[place] for place in np.flatnonzero(labels == number).tolist()} for number in range(len(counts))]
-    single = [name for name, found in zip(classes, of_class, strict=True) if len(found) < 2]
+    single = [name for name, members in zip(classes, of_class, strict=True) if len(members) < 2]
     if single:
         raise DataError(
             f"--folds {count}: all images of {', '.join(single[:8])} are in one group, so the fold that validates on "

@@ -14,7 +14,7 @@ UNITS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32), 264: 
 
 
 def build_densenet(images: Any, ctx: BackboneContext, options: DenseNetOptions) -> BuiltBackbone:
-    """Build dense blocks with a transition between each two.
+    """Build dense blocks with transitions between them.
 
     In a dense block each layer takes the outputs of all layers before it: L(L+1)/2 connections in a block of L.
     """

@@ -12,7 +12,7 @@ from tlkit.models.scratch.options import NasNetOptions
 from tlkit.models.scratch.parts import Net
 
 Branch = tuple[str, str, int]
-"""The tensor that is taken, the operation on it, and the side of its window."""
+"""The input tensor, the operation on it, and the side of its window."""
 
 NORMAL: Sequence[tuple[Branch, Branch]] = (
     (("now", "separable", 5), ("before", "separable", 3)),
@@ -84,7 +84,7 @@ def _reduction(net: Net, x: Any, before: Any | None, filters: int, name: str) ->
 
 
 def _sides(pair: tuple[Branch, Branch]) -> list[tuple[str, Branch]]:
-    """The branches with the side in their layers' names; beside the identity the other branch is the left one."""
+    """Return the branches with the side in their layers' names; the branch beside an identity is the left one."""
     first, second = pair
     return [("left", first), ("left" if first[1] == "identity" else "right", second)]
 

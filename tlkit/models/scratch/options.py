@@ -58,7 +58,7 @@ class VggOptions(ScratchOptions):
     def _as_many(self) -> VggOptions:
         if self.convs is not None and len(self.convs) != len(self.filters):
             raise ValueError(
-                f"convs has {len(self.convs)} blocks and filters {len(self.filters)}; expected as many of each"
+                f"convs has {len(self.convs)} blocks and filters {len(self.filters)}; expected the same number of both"
             )
         return self
 
@@ -170,7 +170,7 @@ class EfficientNetOptions(ScratchOptions):
     phi: float | None = Field(
         None, ge=-3, le=10, description="compound coefficient: width 1.1^phi, depth 1.2^phi; instead of the variant"
     )
-    drop_path: Share = Field(0.2, description="drop rate of the last unit's branch; it grows linearly up to there")
+    drop_path: Share = Field(0.2, description="drop rate of the last unit's branch; the rate grows linearly with depth")
     batch_norm_momentum: float = Field(0.99, ge=0, lt=1, description="momentum of the moving statistics")
     batch_norm_epsilon: float = Field(1e-3, gt=0, description="added to the variance")
 

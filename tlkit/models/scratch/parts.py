@@ -45,7 +45,7 @@ class Graph:
             images: the tensor that the graph starts from.
             output: the last feature map (N, h, w, channels).
         """
-        # The images may be a padded tensor; a model whose input is no keras.Input would consist of copies.
+        # The images may be a padded tensor; a model whose input is not a keras.Input would consist of copies.
         model = keras.Model(keras.utils.get_source_inputs(images), output)
         return BuiltBackbone(feature_maps(model), named_blocks(model, self._blocks))
 
@@ -79,7 +79,7 @@ class Net(Graph):
         return self.add(layers.Conv2D(filters, kernel, stride, name=name, **settings), x)
 
     def depthwise(self, x: Any, kernel: int, stride: int = 1, *, name: str, **more: Any) -> Any:
-        """Convolve each channel by itself, without bias."""
+        """Convolve each channel separately, without bias."""
         settings: dict[str, Any] = {"padding": "same", "use_bias": False, **self._weights("depthwise"), **more}
         return self.add(layers.DepthwiseConv2D(kernel, stride, name=name, **settings), x)
 
@@ -136,7 +136,7 @@ class Net(Graph):
 
 
 def squeeze_excite(net: Net, x: Any, units: int, name: str, activation: str = "relu") -> Any:
-    """Weight each channel by what the whole image has in them (Hu et al. 2018, arXiv:1709.01507).
+    """Weight each channel by a function of all channels' means over the image (Hu et al. 2018, arXiv:1709.01507).
 
     Args:
         net: the network that the layers are added to.
