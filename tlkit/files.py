@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError
+from tlkit.image_formats import FORMAT_OF_SUFFIX
 from tlkit.system.text import nearest
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+SUFFIXES = frozenset(FORMAT_OF_SUFFIX)
 """Suffixes, in lower case, of the files that are read as images. The format is detected from the content."""
 
 _JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})

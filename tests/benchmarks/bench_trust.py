@@ -70,7 +70,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     from tlkit.data.checks.check import check_samples
     from tlkit.data.store import decoding
     from tlkit.models.freeze import digests
-    from tlkit.report.run_report import write_results
+    from tlkit.report.write_results import write_results
     from tlkit.train.checkpoint import Checkpoints
     from tlkit.train.loop import Training
     from tlkit.train.phase_run import PhaseRun

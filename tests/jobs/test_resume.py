@@ -21,7 +21,7 @@ import pytest
 import tlkit
 from tlkit.jobs import finish, stages
 from tlkit.jobs import run as run_module
-from tlkit.jobs.products import damaged_products
+from tlkit.jobs.damaged_products import damaged_products
 from tlkit.models.losses import BatchLoss
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.system.signals import Interrupted

@@ -14,7 +14,7 @@ from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card
 from tlkit.contracts import ReportSection, SetAside
 from tlkit.errors import PluginError
 from tlkit.evaluation.predictor import Predictor
-from tlkit.report.run_report import write_results
+from tlkit.report.write_results import write_results
 from tlkit.runs.folder import RunFolder
 
 CLASSES = ("red", "<script>alert(1)</script>", "blue & co")

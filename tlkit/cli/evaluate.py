@@ -68,7 +68,7 @@ def evaluate(
         messages.print(f"set aside: {each.key}: {each.reason}", markup=False, style="yellow")
     _print_tables(tables_console(), f"{result.split}: {result.count} images", result.metrics)
     if out is not None:
-        from tlkit.report.run_report import write_metrics
+        from tlkit.report.write_results import write_metrics
 
         with writing(out):
             write_metrics(out, {result.split: result.metrics})

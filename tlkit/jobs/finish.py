@@ -151,7 +151,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
 def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
     from tlkit.evaluation.predictor import Predictor
-    from tlkit.report.run_report import plugin_sections, write_results
+    from tlkit.report.write_results import plugin_sections, write_results
 
     job.reporter.begin("evaluating", 1)
     metrics = write_results(

@@ -46,7 +46,7 @@ def rewrite_report(
         tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
     ):
         predictor = load(run, trust=trust)
-        from tlkit.report.run_report import plugin_sections, write_results
+        from tlkit.report.write_results import plugin_sections, write_results
 
         recipe = recipe_with_data(folder, registry, None)
         write_results(

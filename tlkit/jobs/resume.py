@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from tlkit.discovery import make_registry
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, stages
+from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
-from tlkit.jobs.products import damaged_products
 from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text

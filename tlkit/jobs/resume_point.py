@@ -113,6 +113,8 @@ def _extended(
     original: Phase, phase: Phase, checkpoints: Sequence[Checkpoint], recipe: Recipe, note: Callable[[str], None]
 ) -> Checkpoint:
     """Return the checkpoint from which the finished last phase continues."""
+    from tlkit.train.watch import stopped_by_patience
+
     # The phase ended by restoring its best weights; its training continues from the end of its last epoch.
     newest = checkpoints[0]
     last = next((each for each in checkpoints if each.state.phase == newest.state.phase - 1), None)
@@ -124,7 +126,7 @@ def _extended(
     assert continued.state.inside is not None
     if continued.state.inside.stopped:
         reason = "a callback asked for it"
-        if _stopped_by_patience(inside, original) and phase.early_stop is not None:
+        if stopped_by_patience(inside, original.early_stop) and phase.early_stop is not None:
             reason = f"train.early_stop.patience is {phase.early_stop.patience}; a larger value may continue it"
         note(f"the phase {phase.name} stays stopped after epoch {len(inside.rows)}: {reason}")
         return newest
@@ -137,29 +139,14 @@ def _extended(
 def _with_early_stop(
     checkpoint: Checkpoint, inside: PhaseState, original: Phase, phase: Phase, recipe: Recipe
 ) -> Checkpoint:
-    """Return the checkpoint as if its phase had always had the early stop of ``phase``.
-
-    A phase that anything else stopped stays stopped.
-    """
-    from tlkit.train.monitor import Patience
+    """Return the checkpoint as if its phase had always had the early stop of ``phase``."""
+    from tlkit.train.watch import with_early_stop
 
     if original.early_stop == phase.early_stop:
         return checkpoint
-    stop, stopped = None, inside.stopped and not _stopped_by_patience(inside, original)
-    if phase.early_stop is not None:
-        patience = Patience(phase.early_stop.patience, phase.early_stop.min_delta)
-        if inside.rows:
-            monitor = choose_monitor(recipe.train, recipe.task, list(inside.rows[0]))
-            exhausted = [patience.exhausted(monitor, row[monitor.name]) for row in inside.rows][-1]
-            stopped = stopped or (inside.stopped and exhausted)
-        stop = (patience.best, patience.waited)
-    inside = inside.model_copy(update={"stopped": stopped, "watch": inside.watch.model_copy(update={"stop": stop})})
+    monitor = choose_monitor(recipe.train, recipe.task, list(inside.rows[0])) if inside.rows else None
+    inside = with_early_stop(inside, original.early_stop, phase.early_stop, monitor)
     return replace(checkpoint, state=checkpoint.state.model_copy(update={"inside": inside}))
-
-
-def _stopped_by_patience(inside: PhaseState, phase: Phase) -> bool:
-    waited = 0 if inside.watch.stop is None else inside.watch.stop[1]
-    return inside.stopped and phase.early_stop is not None and waited >= phase.early_stop.patience
 
 
 def _check_phase(original: Phase, phase: Phase, done: int) -> None:

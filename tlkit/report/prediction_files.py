@@ -1,4 +1,4 @@
-"""Predictions as files: a table of labels, or a folder of masks and overlays."""
+"""Check and write predictions with the writer of the model's task: a CSV file, or a folder of masks and overlays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the predictions of files; existing files are overwritten only on request."""
+"""The base class of ``PredictionTable`` and ``PredictionMasks``, which write the predictions of files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tlkit.runs.card import Card
 
 
 class PredictionWriter(ABC):
-    """Writes the predictions of files.
+    """Writes the predictions of files; files that exist are overwritten only on request.
 
     Args:
         card: the model's card.

@@ -12,11 +12,10 @@ from tlkit.system.disk import (
     NOT_PERMITTED,
     FullDiskError,
     NoRoomError,
-    free_bytes,
+    full_disk_text,
     is_disk_full,
     path_of_error,
 )
-from tlkit.system.text import size_text
 
 
 @contextmanager
@@ -54,13 +53,10 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
 
 def _no_room(error: OSError, path: Path | None, folder: Path) -> str:
     known = path is not None and path != folder and path.parent.is_dir()
-    free = free_bytes(path.parent if path is not None and known else folder)
-    room = f"{size_text(free)} are free"
-    if isinstance(error, NoRoomError) and error.needed:
-        missing = max(error.needed - free, 0)
-        room = f"it needs {size_text(error.needed)}, {room}, {size_text(missing)} are missing"
+    where = path.parent if path is not None and known else folder
+    reason = full_disk_text(where, error.needed if isinstance(error, NoRoomError) else 0)
     return (
-        f"{path or folder}: can't be written: the disk is full: {room}. The files that the run has so far are intact; "
+        f"{path or folder}: can't be written: {reason}. The files that the run has so far are intact; "
         f"free some space, then: {_next_command(folder)}"
     )
 

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and say which file a full disk has no room for."""
+"""Write files whole or not at all; recognise a full disk, and say what has no room on it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tlkit.errors import DataError, RunError
+from tlkit.system.text import size_text
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers for files and folders without write permission."""
@@ -67,6 +68,26 @@ def is_disk_full(error: OSError) -> bool:
 def free_bytes(folder: Path) -> int:
     """Return the number of free bytes on the disk of a folder."""
     return shutil.disk_usage(folder).free
+
+
+def full_disk_text(folder: Path, needed: int, needs: str = "it needs") -> str:
+    """Return the part of a message that says how much room is missing on the full disk of a folder.
+
+    Args:
+        folder: a folder on the disk.
+        needed: the number of bytes to be written; 0 if it is not known.
+        needs: the subject and the verb before that number, such as ``a checkpoint needs``.
+
+    Returns:
+        ``the disk is full: it needs 12.3 kB, 4.0 kB are free, 8.3 kB are missing``.
+    """
+    free = free_bytes(folder)
+    if not needed:
+        return f"the disk is full: {size_text(free)} are free"
+    missing = max(needed - free, 0)
+    return (
+        f"the disk is full: {needs} {size_text(needed)}, {size_text(free)} are free, {size_text(missing)} are missing"
+    )
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -22,11 +22,13 @@ import safetensors.numpy
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full, write_atomically
-from tlkit.system.text import size_text
+from tlkit.system.disk import FullDiskError, full_disk_text, is_disk_full, write_atomically
 from tlkit.train.state import State
 
 MAX_CHECKPOINTS = 2
+"""Never below 2: if the newest is damaged, the one before is used; and a finished run is extended from the second
+newest, the end of its last epoch, because the newest already has the best weights restored (``jobs/resume_point.py``).
+"""
 _MAX_STATE_BYTES = 256_000_000
 _TIME_SHARE = 50
 """Writing checkpoints takes at most 1/50 of the time, unless the recipe asks for them by steps."""
@@ -116,13 +118,11 @@ class Checkpoints:
         return digest
 
     def _full_disk(self, needed: int) -> FullDiskError:
-        free = free_bytes(self.folder)
         has_earlier = any(self.folder.glob("[0-9]*.json"))
         earlier = "The previous checkpoint is intact" if has_earlier else "There is no earlier checkpoint"
         return FullDiskError(
-            f"{self.folder}: the disk is full: a checkpoint needs {size_text(needed)}, {size_text(free)} are free, "
-            f"{size_text(max(needed - free, 0))} are missing. {earlier}; make room, then run: "
-            f"tlkit resume {self.folder.parent}"
+            f"{self.folder}: {full_disk_text(self.folder, needed, 'a checkpoint needs')}. {earlier}; make room, then "
+            f"run: tlkit resume {self.folder.parent}"
         )
 
     def _remove_old(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run interacts with while it trains."""
+"""``Outlets``: the run folder, progress display, callbacks and signals that training writes to and listens to."""
 
 from __future__ import annotations
 

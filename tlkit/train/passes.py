@@ -1,4 +1,4 @@
-"""Passes of a phase over the data: the training steps of an epoch, and a validation."""
+"""``Passes``: one epoch of training steps, or one validation, over images or over cached features."""
 
 from __future__ import annotations
 

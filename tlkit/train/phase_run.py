@@ -19,11 +19,11 @@ from tlkit.train.best_weights import BestWeights
 from tlkit.train.callbacks import callback_states, restore_callbacks
 from tlkit.train.checkpoint import Checkpoint
 from tlkit.train.ledger import Ledger
-from tlkit.train.monitor import Watch
 from tlkit.train.outlets import Outlets
 from tlkit.train.passes import Passes
 from tlkit.train.setting import Setting
 from tlkit.train.state import PhaseState, WatchState
+from tlkit.train.watch import Watch
 
 
 class PhaseRun:

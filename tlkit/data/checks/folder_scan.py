@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlkit.data.images.image_file import format_of
 from tlkit.files import is_image, is_junk, leads_above
+from tlkit.image_formats import format_of
 
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
-_SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif", "WebP": ".webp"}
 
 
 @dataclass
@@ -107,8 +106,9 @@ def by_content(file: Path) -> str:
     except OSError:
         return ""
     kind = format_of(start)
-    if kind:
-        return f"is a {kind} image by its content, but not by its name; rename it to {file.stem}{_SUFFIX[kind]}"
+    if kind is not None:
+        renamed = f"{file.stem}{kind.suffixes[0]}"
+        return f"is a {kind.name} image by its content, but not by its name; rename it to {renamed}"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF:
         return "is a HEIC or AVIF image, which can't be decoded; convert it to JPEG"
     if b"<svg" in start.lower():

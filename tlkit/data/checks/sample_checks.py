@@ -12,20 +12,10 @@ from tlkit.data.checks.policy import Observation
 from tlkit.data.checks.sample_facts import SampleFacts
 from tlkit.data.images.source import file_of
 from tlkit.data.splits.labels import label_text
+from tlkit.image_formats import FORMAT_OF_SUFFIX
 
 BAD_NAME = "the name is not in UTF-8"
 
-_FORMATS = {
-    ".jpg": ("JPEG", "MPO"),
-    ".jpeg": ("JPEG", "MPO"),
-    ".jpe": ("JPEG", "MPO"),
-    ".png": ("PNG",),
-    ".bmp": ("BMP", "DIB"),
-    ".gif": ("GIF",),
-    ".webp": ("WEBP",),
-    ".tif": ("TIFF",),
-    ".tiff": ("TIFF",),
-}
 _PLAIN = ("RGB", "L", "1")
 
 
@@ -97,5 +87,6 @@ def _format_oddities(file: Path | None, facts: Facts, subject: str) -> Iterator[
     if facts.animated:
         yield "animated", f"{subject}has several frames: {facts.format}" if subject else facts.format
     suffix = "" if file is None else file.suffix.lower()
-    if facts.format not in _FORMATS.get(suffix, (facts.format,)):
+    promised = FORMAT_OF_SUFFIX.get(suffix)
+    if promised is not None and facts.format not in promised.pillow_names:
         yield "wrong_extension", f"{subject}is {facts.format}, not {suffix}"

@@ -13,6 +13,7 @@ from typing import Literal
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tlkit.errors import DataError
+from tlkit.image_formats import PILLOW_NAMES, format_names, format_of
 
 MAX_PIXELS = 178_956_970
 """Refuse images whose header claims more pixels; Pillow's own limit for a decompression bomb."""
@@ -55,18 +56,6 @@ BROKEN = (
 )
 """The exceptions that Pillow raises on damaged files."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
-"""Pillow's names of the formats that are decoded."""
-
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-)
-"""The first bytes of each format; the two of BMP are too few to recognise it."""
-
 _ORIENTATION = 0x0112
 _SWAPPED = (5, 6, 7, 8)
 
@@ -101,13 +90,6 @@ def read_file(path: Path, max_pixels: int | None = None) -> bytes:
         raise BadImageError("huge", f"{path}: too large: not enough memory to read it") from error
 
 
-def format_of(content: bytes) -> str:
-    """Return the format that a file's first bytes indicate; empty if it is none that tlkit decodes."""
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "WebP"
-    return next((name for magic, name in _MAGIC if content.startswith(magic)), "")
-
-
 def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> Image.Image:
     """Read the header of an image; its pixels are not decoded yet.
 
@@ -125,12 +107,12 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
     try:
         image: Image.Image = Image.open(io.BytesIO(content))
     except UnidentifiedImageError as error:
-        kind = format_of(content)
-        if kind:
+        promised = format_of(content)
+        if promised is not None:
             raise BadImageError(
-                "undecodable", f"{path}: can't be decoded: it starts like a {kind} file, but is damaged"
+                "undecodable", f"{path}: can't be decoded: it starts like a {promised.name} file, but is damaged"
             ) from error
-        message = f"{path}: not an image; expected JPEG, PNG, BMP, GIF, WebP or TIFF"
+        message = f"{path}: not an image; expected {format_names(' or ')}"
         raise BadImageError("not_image", message) from error
     except Image.DecompressionBombError as error:
         claimed = re.search(r"\d+", str(error))
@@ -142,8 +124,8 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
     limit = MAX_PIXELS if max_pixels is None else max_pixels
     if width * height > limit:
         raise BadImageError("huge", f"{path}: too large: {width} x {height} pixels; at most {limit} are allowed")
-    if image.format not in FORMATS:
-        message = f"{path}: {image.format} images are not supported; expected JPEG, PNG, BMP, GIF, WebP or TIFF"
+    if image.format not in PILLOW_NAMES:
+        message = f"{path}: {image.format} images are not supported; expected {format_names(' or ')}"
         raise BadImageError("not_image", message)
     return image
 

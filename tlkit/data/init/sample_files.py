@@ -53,6 +53,7 @@ def read_headers(files: Sequence[Path]) -> Headers:
 
 
 def _opened(file: Path) -> Image.Image:
+    # Not open_image, which reads whole files and refuses other formats: here headers suffice, and any format counts.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large images, but only the header is read here
         return Image.open(file)

@@ -10,6 +10,7 @@ from tlkit.data.images.mask_classes import MAX_CLASSES, MaskClasses, mask_classe
 from tlkit.data.init.sample_files import Headers, count_paired, evenly, mask_pixels, mask_suffix, read_headers
 from tlkit.errors import DataError
 from tlkit.files import images_in, is_junk, own_images, split_folders, split_named, subfolders
+from tlkit.image_formats import format_names
 from tlkit.system.text import listed
 
 Layout = Literal["classes", "masks", "oxford_pets"]
@@ -168,7 +169,7 @@ def _check_classes(root: Path, counts: dict[str, dict[str, int]], folders: dict[
         total = sum(1 for _ in images_in(root))
         if total:
             raise NoClassesError(f"{root}: {_images(total)}, but no class folders. {_LAYOUTS}")
-        none = f"{root}: no images (JPEG, PNG, BMP, GIF, WebP, TIFF). {_LAYOUTS}"
+        none = f"{root}: no images ({format_names()}). {_LAYOUTS}"
         raise FewClassesError(none) if subfolders(root) else DataError(none)
     if len(names) < 2:
         raise FewClassesError(

@@ -16,7 +16,7 @@ from tlkit.data.store.pool import Pool
 from tlkit.data.store.shards import Rows
 from tlkit.errors import DataError
 from tlkit.system.cache import images_folder, limit, make_room
-from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full
+from tlkit.system.disk import FullDiskError, free_bytes, full_disk_text, is_disk_full
 from tlkit.system.text import size_text
 
 Progress = Callable[[int, int], None]
@@ -154,10 +154,8 @@ def _no_room_to_cache(root: Path, needed: int) -> str:
 
 
 def _check_room(folder: Path, needed: int) -> None:
-    free = free_bytes(folder)
-    if needed > free:
+    if needed > free_bytes(folder):
         raise FullDiskError(
-            f"{folder}: the disk is full: the decoded images need {size_text(needed)}, {size_text(free)} are free, "
-            f"{size_text(needed - free)} are missing. Free some space, then continue with tlkit resume; or choose a "
-            "run folder on another disk with --out, or lower input.image_size"
+            f"{folder}: {full_disk_text(folder, needed, 'the decoded images need')}. Free some space, then continue "
+            "with tlkit resume; or choose a run folder on another disk with --out, or lower input.image_size"
         )

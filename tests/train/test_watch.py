@@ -7,7 +7,7 @@ import pytest
 from tlkit import EarlyStop, Plateau, RecipeError
 from tlkit.recipe.monitor import Monitor, choose_monitor
 from tlkit.recipe.schema import TrainTable
-from tlkit.train.monitor import Watch
+from tlkit.train.watch import Watch
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 

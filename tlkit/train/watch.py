@@ -1,4 +1,4 @@
-"""What a phase decides after each epoch: best weights, early stop, plateau."""
+"""What a phase decides after each epoch: best weights, early stop, plateau; and the same decisions on resume."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tlkit.contracts import EarlyStop, Plateau
 from tlkit.recipe.monitor import Monitor
+from tlkit.train.state import PhaseState
 
 
 @dataclass
@@ -92,3 +93,32 @@ class Watch:
         if lower and self._plateau is not None:
             self._plateau.waited = 0
         return best, stop, lower
+
+
+def stopped_by_patience(state: PhaseState, early_stop: EarlyStop | None) -> bool:
+    """Return whether a phase that ran with ``early_stop`` was stopped by it, and not by a callback."""
+    waited = 0 if state.watch.stop is None else state.watch.stop[1]
+    return state.stopped and early_stop is not None and waited >= early_stop.patience
+
+
+def with_early_stop(
+    state: PhaseState, before: EarlyStop | None, after: EarlyStop | None, monitor: Monitor | None
+) -> PhaseState:
+    """Return the state of a phase as if it had always had another early stop.
+
+    A phase that anything else stopped stays stopped.
+
+    Args:
+        state: the state in a checkpoint.
+        before: the early stop that the phase had.
+        after: the early stop that it would have had.
+        monitor: the column that early stop monitors; None if no epoch is done.
+    """
+    stop, stopped = None, state.stopped and not stopped_by_patience(state, before)
+    if after is not None:
+        patience = Patience(after.patience, after.min_delta)
+        if monitor is not None:
+            exhausted = [patience.exhausted(monitor, row[monitor.name]) for row in state.rows][-1]
+            stopped = stopped or (state.stopped and exhausted)
+        stop = (patience.best, patience.waited)
+    return state.model_copy(update={"stopped": stopped, "watch": state.watch.model_copy(update={"stop": stop})})

@@ -1,4 +1,4 @@
-"""The last part of a run: write its metrics, predictions, pictures and report, each file whole or not at all."""
+"""Evaluate a trained model, and write its metrics, predictions, pictures and report, each file whole or not at all."""
 
 from __future__ import annotations
 
