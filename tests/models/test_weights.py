@@ -102,6 +102,7 @@ def test_a_keras_file_gives_the_features_of_the_keras_model(
 
 
 def test_efficientnet_computes_what_keras_computes_with_its_imagenet_graph(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)  # some random kernels amplify float32 rounding beyond the tolerance
     template = applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
     randomize(template)
     path = write_legacy(template, tmp_path / "efficientnetb0_notop.h5")
