@@ -206,7 +206,7 @@ def test_validate_of_several_recipes_checks_all_and_counts_the_problems(good, ba
     assert outcome.err.splitlines() == [
         'bad.toml:12: head.name: no head "linaer"; did you mean "linear"?',
         "bad.toml:16: schedule.epochs: expected at least 1, received 0",
-        "none.toml: no such file; tlkit recipes ls lists the shipped ones",
+        "none.toml: no such file; tlkit recipes ls lists the shipped recipes",
         "3 problems found",
     ]
 
@@ -343,7 +343,7 @@ def test_plugins_show_prints_each_option_with_default_bounds_and_meaning(kind):
         "dropout",
         "0.0",
         "< 1",
-        "BatchNormalization behind each convolution",
+        "add BatchNormalization after each convolution",
         '"nearest"',
     ):
         assert part in outcome.out
