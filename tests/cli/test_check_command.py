@@ -11,30 +11,14 @@ import pytest
 from command_line import tlkit_command
 from PIL import Image
 
-RECIPE = """\
-name = "photos"
-task = "classification"
-[data]
-name = "folder"
-path = "{path}"
-[backbone]
-name = "small_encoder"
-weights = "none"
-[head]
-name = "linear"
-[schedule]
-name = "full"
-epochs = 1
-"""
-
 
 @pytest.fixture
-def photos(class_folders, tmp_path) -> Path:
+def photos(class_folders, write_recipe) -> Path:
     """Two classes of ten images, with an empty file and a duplicate in one of them."""
     root = class_folders({"cat": 10, "dog": 10})
     (root / "cat" / "empty.png").write_bytes(b"")
     shutil.copy(root / "cat" / "000.png", root / "cat" / "copy.png")
-    (tmp_path / "photos.toml").write_text(RECIPE.format(path=root.as_posix()), encoding="utf-8")
+    write_recipe("photos.toml", name="photos", data={"name": "folder", "path": root}, schedule={"epochs": 1})
     return root
 
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from evaluate_fakes import BLUE, GREEN, RED, color_model, make_card, plain_image, save_run
 from PIL import Image
+from recipe_text import recipe_text
 
 from tlkit.cli import cli
 from tlkit.errors import DataError, RunError
@@ -34,26 +35,10 @@ def run(tmp_path: Path) -> Path:
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     save_run(folder, color_model(), make_card())
-    folder.recipe.write_text(
-        f"""name = "tiny"
-task = "classification"
-[data]
-name = "folder"
-path = {json.dumps(data.as_posix())}
-[input]
-image_size = 8
-batch_size = 4
-validation = 0.4
-[backbone]
-name = "small_encoder"
-weights = "none"
-[head]
-name = "linear"
-[schedule]
-name = "full"
-""",
-        encoding="utf-8",
+    text = recipe_text(
+        data={"name": "folder", "path": data}, input={"image_size": 8, "batch_size": 4, "validation": 0.4}
     )
+    folder.recipe.write_text(text, encoding="utf-8")
     from tlkit.data.prepare import open_data
     from tlkit.data.settings import DataSettings
     from tlkit.discovery import make_registry
