@@ -92,14 +92,14 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
     """
     from tlkit import Phase
     from tlkit.discovery import make_registry
-    from tlkit.jobs import parts
+    from tlkit.jobs import from_recipe
     from tlkit.models.freeze import prepare
     from tlkit.recipe.load import load_recipe
 
     checked = load_recipe(Path(recipe), make_registry(environ={}))
     options, table = checked.data.options, checked.input
     classes = tuple(options.values.values())
-    network = parts.build_network(checked, classes, "single")
+    network = from_recipe.build_network(checked, classes, "single")
     photos, count = _masked(options.images, options.masks, table.image_size, table.batch_size)
     features = prepare(network, Phase(name="head", epochs=1)).frozen_part.outputs
     decoder = keras.Model(features, network.model.output)

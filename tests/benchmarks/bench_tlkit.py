@@ -88,7 +88,7 @@ def predict(run: str, folder: str, batch: int) -> dict[str, Any]:
 
 
 class _Stopwatch:
-    """Times the training part of a run, by wrapping the functions of ``tlkit.jobs.parts`` between its stages.
+    """Times the training part of a run, by wrapping the functions of ``tlkit.jobs.from_recipe`` between its stages.
 
     Args:
         memory: is read when the training has ended.
@@ -107,13 +107,13 @@ class _Stopwatch:
         import keras
 
         import tlkit.data.prepare  # noqa: F401 - imported here so that its time is not the training's
-        from tlkit.jobs import parts
+        from tlkit.jobs import from_recipe
         from tlkit.train.loop import Training
 
         open_data, normalization, make_training, train = (
-            parts.open_data,
-            parts.normalization,
-            parts.make_training,
+            from_recipe.open_data,
+            from_recipe.normalization,
+            from_recipe.make_training,
             Training.run,
         )
 
@@ -137,7 +137,7 @@ class _Stopwatch:
             if self._stop:
                 raise _Trained
 
-        parts.open_data, parts.normalization, parts.make_training = (
+        from_recipe.open_data, from_recipe.normalization, from_recipe.make_training = (
             timed_open_data,
             timed_normalization,
             timed_make_training,

@@ -12,7 +12,7 @@ from command_line import tlkit_command
 from PIL import Image
 
 import tlkit
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.jobs.inspect import inspect_recipe, inspect_run
 from tlkit.jobs.inspect_pictures import pictures
 from tlkit.models.graph import operations
@@ -187,7 +187,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 
 def test_the_phases_are_those_of_the_schedule(inspected, recipe, registry):
-    plan = parts.plan_phases(load_recipe(recipe, registry), inspected.network)
+    plan = from_recipe.plan_phases(load_recipe(recipe, registry), inspected.network)
     assert [phase.name for phase in inspected.phases] == [phase.name for phase in plan]
     assert len(inspected.totals) == 1 + len(plan)
 

@@ -113,10 +113,25 @@ def test_architecture_describes_every_room_and_nothing_else():
 
 
 def test_the_files_that_architecture_names_exist():
-    for path in re.findall(
-        r"`((?:tlkit|plugins|docs|tests)/[\w./]*|noxfile\.py|pyproject\.toml)`", PAGES["ARCHITECTURE.md"]
-    ):
+    named = re.findall(r"`([^`\s]+/[^`\s]*|[^`\s]+\.(?:py|pyi|md|toml))`", PAGES["ARCHITECTURE.md"])
+    assert len(named) > 100
+    for path in named:
         assert (ROOT / path).exists(), path
+
+
+def test_the_names_in_files_that_architecture_mentions_are_there():
+    named = re.findall(r"`(_?[A-Z][A-Za-z_]+)` in `([\w./]+)`", PAGES["ARCHITECTURE.md"])
+    assert len(named) >= 7
+    for name, path in named:
+        assert re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8")), (name, path)
+
+
+def test_the_import_contracts_name_every_room_that_plugins_must_not_import():
+    (contract,) = [
+        each for each in PYPROJECT["tool"]["importlinter"]["contracts"] if each["name"].startswith("Of tlkit, a plugin")
+    ]
+    rooms = {f"tlkit.{room}" for layer in LAYERS for room in layer.split(" | ")}
+    assert set(contract["forbidden_modules"]) == rooms - {"tlkit.files"} | {"tlkit.__main__"}
 
 
 def test_the_changelog_has_the_version():

@@ -184,9 +184,9 @@ def test_folds_can_not_be_combined_with_given_splits(recipe, registry):
 def test_a_test_file_that_has_become_a_training_file_is_refused(recipe, registry, tmp_path):
 
     def opened(*overrides):
-        from tlkit.jobs import parts
+        from tlkit.jobs import from_recipe
 
-        return parts.open_data(load_recipe(recipe, registry, overrides), tmp_path / "store")
+        return from_recipe.open_data(load_recipe(recipe, registry, overrides), tmp_path / "store")
 
     (tmp_path / "store").mkdir()
     data = opened()

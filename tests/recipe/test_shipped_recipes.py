@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.recipe import catalog
 from tlkit.recipe.load import load_recipe
 from tlkit.runs.folder import RunFolder
@@ -102,11 +102,11 @@ def begin(name, registry, tmp_path, rates):
         overrides.append(f'data.path="{STAND_INS[data_name](tmp_path).as_posix()}"')
     recipe = load_recipe(file, registry, overrides + MADE.get(data_name, []))
     (tmp_path / "store").mkdir()
-    data = parts.open_data(recipe, tmp_path / "store")
-    normalization = parts.normalization(recipe, data)
-    network = parts.build_network(recipe, data.classes, data.label_kind, normalization)
-    phases = parts.plan_phases(recipe, network)
+    data = from_recipe.open_data(recipe, tmp_path / "store")
+    normalization = from_recipe.normalization(recipe, data)
+    network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
+    phases = from_recipe.plan_phases(recipe, network)
     with Reporter(quiet=True) as reporter:
-        training = parts.make_training(recipe, data, network, RunFolder(tmp_path), reporter)
+        training = from_recipe.make_training(recipe, data, network, RunFolder(tmp_path), reporter)
         training.check(phases)
         return list(training.try_rates(phases[0], rates)) if rates else []

@@ -15,7 +15,7 @@ import tlkit
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.feed.policies import code_digest
 from tlkit.data.store.shards import write_shard
-from tlkit.jobs import parts as recipe_parts
+from tlkit.jobs import from_recipe
 from tlkit.models.freeze import prepare
 from tlkit.recipe.load import load_recipe
 from tlkit.system import cache as disk_cache
@@ -146,11 +146,11 @@ class Parts:
         file.write_text(KINDS["classification"])
         recipe = load_recipe(file, registry, ["input.batch_size=32", *overrides])
         (folder / "store").mkdir()
-        self.data = recipe_parts.open_few(recipe, 600, folder / "store")
-        network = recipe_parts.build_network(recipe, self.data.classes, self.data.label_kind)
-        phase = recipe_parts.plan_phases(recipe, network)[0]
+        self.data = from_recipe.open_few(recipe, 600, folder / "store")
+        network = from_recipe.build_network(recipe, self.data.classes, self.data.label_kind)
+        phase = from_recipe.plan_phases(recipe, network)[0]
         self.part = FrozenPart(prepare(network, phase).frozen_part)
-        self.policies = recipe_parts.build_policies(recipe, self.data)
+        self.policies = from_recipe.build_policies(recipe, self.data)
         self.feed = Feed(self.data, 32, self.policies)
         self.rows = self.data.indices("train")
 

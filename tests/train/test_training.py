@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.recipe.load import parse_recipe
 from tlkit.runs.folder import RunFolder
 from tlkit.system.progress import Reporter
@@ -43,18 +43,18 @@ def make(registry, tmp_path) -> Callable[..., Training]:
     """A function that returns a new training in the folder of the test."""
     recipe = parse_recipe(RECIPE, registry)
     (tmp_path / "store").mkdir()
-    data = parts.open_data(recipe, tmp_path / "store")
+    data = from_recipe.open_data(recipe, tmp_path / "store")
 
     def make_training(**hooks) -> Training:
-        network = parts.build_network(recipe, data.classes, data.label_kind)
-        return parts.make_training(recipe, data, network, RunFolder(tmp_path), Reporter(quiet=True), **hooks)
+        network = from_recipe.build_network(recipe, data.classes, data.label_kind)
+        return from_recipe.make_training(recipe, data, network, RunFolder(tmp_path), Reporter(quiet=True), **hooks)
 
     make_training.recipe = recipe
     return make_training
 
 
 def phases_of(make, training):
-    return parts.plan_phases(make.recipe, training.setting.network)
+    return from_recipe.plan_phases(make.recipe, training.setting.network)
 
 
 def flags(training) -> list[bool]:

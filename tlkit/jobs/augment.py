@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.system.tensorflow import start_tensorflow
 
@@ -45,8 +45,8 @@ def augmentation_sheet(recipe: Recipe, *, images: int, views: int) -> Augmentati
 
     names = tuple(each.record.name for each in recipe.augment)
     with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
-        data = parts.open_few(recipe, images, Path(folder))
-        policies = parts.build_policies(recipe, data)
+        data = from_recipe.open_few(recipe, images, Path(folder))
+        policies = from_recipe.build_policies(recipe, data)
         title = f"{recipe.name}: {' → '.join(names)}"
         png = augment_sheet(data, policies, views=views if policies else 1, seed=recipe.seed, title=title)
     return AugmentationSheet(png, len(data.samples), names, bool(policies))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tlkit.contracts import Task
 from tlkit.discovery import make_registry
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
 from tlkit.recipe import catalog
 from tlkit.recipe.load import load_recipe, parse_recipe
@@ -131,7 +131,7 @@ def _check(target: _Target, path: Path, progress: Progress) -> Checked:
         settings = CheckSettings(table, recipe.check, recipe.task, recipe.seed, minimum_classes=0)
         checked = check_samples(str(path), unlabelled(path), settings, progress=progress)
         return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
-    checked = parts.check_data(recipe, progress)
+    checked = from_recipe.check_data(recipe, progress)
     if survey is None:
         return checked
     inner = [folder for folder in (survey.images, survey.masks) if folder is not None] or [survey.root]

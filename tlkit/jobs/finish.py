@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.jobs.job import Job
 from tlkit.jobs.stages import Plan
 from tlkit.recipe.schema import Recipe
@@ -55,7 +55,7 @@ def prepare_training(job: Job, plan: Plan) -> Training:
     Raises:
         RecipeError: the loss, a metric, the monitor, the class weights or an optimizer is not valid.
     """
-    training = parts.make_training(
+    training = from_recipe.make_training(
         job.recipe,
         plan.data,
         plan.network,

@@ -12,7 +12,7 @@ import numpy as np
 from tlkit.contracts import LabelKind, Phase
 from tlkit.data.images.decode import decode_to_size
 from tlkit.errors import DataError, RunError
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.models.assemble import Network, Normalization
 from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_rows
 from tlkit.recipe.schema import Recipe, Selection
@@ -89,8 +89,8 @@ def inspect_recipe(recipe: Recipe, folder: Path, image: Path | None = None) -> I
         PluginError: a plugin broke its contract.
         RecipeError: the schedule doesn't fit the network.
     """
-    data = parts.open_few(recipe, FEW, folder)
-    normalization = parts.normalization(recipe, data)
+    data = from_recipe.open_few(recipe, FEW, folder)
+    normalization = from_recipe.normalization(recipe, data)
     network, notes = _network(recipe, data.classes, data.label_kind, normalization)
     shown = np.array(data.store.images[0]) if image is None else _decoded(image, recipe)
     return _inspection(recipe, network, None, shown, notes)
@@ -120,7 +120,7 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
         shown = _decoded(image, recipe)
     else:
         try:
-            shown = np.array(parts.open_few(recipe, 1, folder).store.images[0])
+            shown = np.array(from_recipe.open_few(recipe, 1, folder).store.images[0])
         except DataError as error:
             notes += (f"No feature maps: {error} --image names another image.",)
     return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)
@@ -141,13 +141,13 @@ def _network(
 ) -> tuple[Network, tuple[str, ...]]:
     """Build the network with its initial weights; with random weights, and a note, if those are not available."""
     try:
-        return parts.build_network(recipe, classes, kind, normalization), ()
+        return from_recipe.build_network(recipe, classes, kind, normalization), ()
     except DataError as error:
         if recipe.backbone.options.weights == "none":
             raise
         options = recipe.backbone.options.model_copy(update={"weights": "none"})
         random = replace(recipe, backbone=Selection(recipe.backbone.record, options))
-        network = parts.build_network(random, classes, kind, normalization)
+        network = from_recipe.build_network(random, classes, kind, normalization)
         note = f"The initial weights are not available; random weights are shown instead. {error}"
         return network, (note,)
 
@@ -160,7 +160,7 @@ def _inspection(
     notes: tuple[str, ...],
     title: str = "",
 ) -> Inspection:
-    phases = parts.plan_phases(recipe, network)
+    phases = from_recipe.plan_phases(recipe, network)
     rows = layer_rows(network, phases)
     before = "published weights" if network.pretrained else "untrained"
     groups = group_rows(network, rows)

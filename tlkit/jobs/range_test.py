@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit.contracts import Phase
 from tlkit.errors import RecipeError
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.jobs.rate_curve import diverged, geometric_rates, smooth, suggest
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.folder import RunFolder
@@ -64,17 +64,17 @@ def range_test(
     with tempfile.TemporaryDirectory(prefix="tlkit-") as temporary:
         folder = Path(temporary)
         reporter.begin("reading images", 1)
-        data = parts.open_few(
+        data = from_recipe.open_few(
             recipe,
             steps * recipe.input.batch_size,
             folder,
             lambda done, total: reporter.at(done, total, "reading images"),
         )
         reporter.end()
-        normalization = parts.normalization(recipe, data)
-        network = parts.build_network(recipe, data.classes, data.label_kind, normalization)
-        tried = _find_phase(parts.plan_phases(recipe, network), phase, recipe)
-        training = parts.make_training(recipe, data, network, RunFolder(folder), reporter)
+        normalization = from_recipe.normalization(recipe, data)
+        network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
+        tried = _find_phase(from_recipe.plan_phases(recipe, network), phase, recipe)
+        training = from_recipe.make_training(recipe, data, network, RunFolder(folder), reporter)
         rates = geometric_rates(low, high, steps)
         losses: list[float] = []
         reporter.begin("trying learning rates", steps)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.jobs.job import Job
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.plugins import parts_of
@@ -51,7 +51,7 @@ def read_data(job: Job, folder: Path) -> Data:
         folder: an empty folder for the decoded images.
     """
     job.reporter.begin("reading images", 1)
-    data = parts.open_data(
+    data = from_recipe.open_data(
         job.recipe,
         folder,
         lambda done, total: job.reporter.at(done, total, "reading images"),
@@ -92,8 +92,8 @@ def build_network(job: Job, data: Data) -> Network:
     from tlkit.train.environment import computes_bfloat16
 
     recipe = job.recipe
-    normalization = parts.normalization(recipe, data)
-    network = parts.build_network(recipe, data.classes, data.label_kind, normalization)
+    normalization = from_recipe.normalization(recipe, data)
+    network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
     if normalization is not None:
         mean, deviation = (
             ", ".join(f"{value:.1f}" for value in values) for values in (normalization.mean, normalization.deviation)
@@ -111,5 +111,5 @@ def build_network(job: Job, data: Data) -> Network:
 
 def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
     """Return the phases of a recipe's schedule, each with the early stop that applies to it."""
-    phases = parts.plan_phases(recipe, network)
+    phases = from_recipe.plan_phases(recipe, network)
     return tuple(replace(phase, early_stop=phase.early_stop or recipe.train.early_stop) for phase in phases)

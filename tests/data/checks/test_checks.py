@@ -22,7 +22,7 @@ from tlkit.data.checks.check import Checked
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import KINDS
 from tlkit.data.images.image_file import MAX_PIXELS
-from tlkit.jobs.parts import check_data, open_data
+from tlkit.jobs.from_recipe import check_data, open_data
 from tlkit.recipe.check_table import CheckTable
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import InputTable

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tlkit.errors import Problem, RecipeError, RunError
-from tlkit.jobs import parts
+from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.processes import FoldProcesses, run_fold
 from tlkit.jobs.folds.results import FoldsResult, write_results
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
@@ -88,7 +88,7 @@ def _write_folds(recipe: Recipe, count: int, folder: Path, console: Console) -> 
     """Split the data into folds, and write each as ``fold-<n>.csv``."""
     console.print(f"Folds: {folder}", markup=False)
     with tempfile.TemporaryDirectory(prefix=".data-", dir=folder) as store:
-        data = parts.open_data(recipe, Path(store))
+        data = from_recipe.open_data(recipe, Path(store))
         folds = fold_splits(data, count, recipe.seed)
         for note in fold_notes(data, folds):
             console.print(f"  note: {note}", markup=False)

@@ -1,4 +1,4 @@
-"""What a recipe describes, built: its data, network, phases, augmentation and training; the same for every verb."""
+"""Build what a recipe describes, in the same way for every verb: data, network, phases, augmentation and training."""
 
 from __future__ import annotations
 
