@@ -104,4 +104,4 @@ def _nearest_recipe(file: Path) -> str:
     beside = {entry.stem: str(folder / entry.name) for entry in folder.glob("*.toml")}
     shipped = {recipe.name: recipe.name for recipe in catalog.shipped()}
     near = nearest(file.stem, beside) or nearest(file.as_posix().removesuffix(".toml"), shipped)
-    return f'; did you mean "{(shipped | beside)[near]}"?' if near else "; tlkit recipes ls lists the shipped ones"
+    return f'; did you mean "{(shipped | beside)[near]}"?' if near else "; tlkit recipes ls lists the shipped recipes"
