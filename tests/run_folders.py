@@ -18,6 +18,20 @@ RATE = 1e-3
 SECONDS = 2.0
 """Duration of each epoch."""
 
+MODEL_CARD = {
+    "tlkit": "0.1.0",
+    "name": "a",
+    "task": "classification",
+    "classes": ["a", "b"],
+    "label_kind": "binary",
+    "image_size": [32, 32],
+    "resize": "crop",
+    "colors": [[0, 0, 0], [255, 0, 0]],
+    "backbone": {"name": "x", "options": {}},
+    "head": {"name": "y", "options": {}},
+}
+"""The content of ``model.json`` for a binary classifier, without the optional keys."""
+
 
 def write_run(
     path: Path,

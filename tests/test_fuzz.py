@@ -19,6 +19,7 @@ import tomlkit
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from recipe_text import recipe_text
+from run_folders import MODEL_CARD
 
 import tlkit
 from tlkit.models.safe_load import load_model_file
@@ -151,19 +152,7 @@ def test_a_samples_csv_of_any_bytes(tmp_path, content):
         assert "samples.csv" in str(error)
 
 
-CARD = {
-    "format": 1,
-    "tlkit": "0.1.0",
-    "name": "a",
-    "task": "classification",
-    "classes": ["a", "b"],
-    "label_kind": "binary",
-    "image_size": [32, 32],
-    "resize": "crop",
-    "colors": [[0, 0, 0], [255, 0, 0]],
-    "backbone": {"name": "x", "options": {}},
-    "head": {"name": "y", "options": {}},
-}
+CARD = {"format": 1, **MODEL_CARD}
 
 
 @fuzzed

@@ -9,23 +9,6 @@ from PIL import Image
 
 from tlkit.report.augment_sheet import label_shares
 
-RECIPE = """
-name = "sheet"
-task = "{task}"
-[data]
-name = "{data}"
-[input]
-image_size = 32
-[backbone]
-name = "small_encoder"
-[head]
-name = "{head}"
-[augment]
-name = "{augment}"
-[schedule]
-name = "full"
-"""
-
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -33,9 +16,17 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write(folder, task, augment):
+def write(write_recipe, task, augment):
     data, head = ("digits", "linear") if task == "classification" else ("digit_scenes", "linear_seg")
-    (folder / "sheet.toml").write_text(RECIPE.format(task=task, data=data, head=head, augment=augment))
+    write_recipe(
+        "sheet.toml",
+        name="sheet",
+        task=task,
+        data={"name": data},
+        input={"image_size": 32},
+        head={"name": head},
+        augment={"name": augment},
+    )
 
 
 def size(path):
@@ -44,8 +35,8 @@ def size(path):
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation"])
-def test_a_sheet_is_written_and_grows_with_images_and_views(folder, task):
-    write(folder, task, "basic")
+def test_a_sheet_is_written_and_grows_with_images_and_views(write_recipe, task):
+    write(write_recipe, task, "basic")
     small = tlkit_command("augment", "sheet.toml", "--images", 2, "--views", 2)
     large = tlkit_command("augment", "sheet.toml", "--images", 4, "--views", 5, "--out", "deep/large.png")
     assert (small.code, large.code) == (0, 0), small.err + large.err
@@ -55,15 +46,15 @@ def test_a_sheet_is_written_and_grows_with_images_and_views(folder, task):
     assert heights[1] > heights[0]
 
 
-def test_a_recipe_without_augmentation_is_noted(folder):
-    write(folder, "classification", "none")
+def test_a_recipe_without_augmentation_is_noted(write_recipe):
+    write(write_recipe, "classification", "none")
     outcome = tlkit_command("augment", "sheet.toml")
     assert outcome.code == 0
     assert "augments nothing" in outcome.out
 
 
-def test_a_file_that_exists_is_only_replaced_with_overwrite(folder):
-    write(folder, "classification", "flip")
+def test_a_file_that_exists_is_only_replaced_with_overwrite(folder, write_recipe):
+    write(write_recipe, "classification", "flip")
     (folder / "mine.png").write_text("mine")
     outcome = tlkit_command("augment", "sheet.toml", "--out", "mine.png")
     assert outcome.code != 0

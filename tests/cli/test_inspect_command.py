@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from command_line import tlkit_command
 from PIL import Image
+from recipe_text import recipe_text
 
 import tlkit
 from tlkit.jobs import from_recipe
@@ -20,38 +21,20 @@ from tlkit.recipe.load import load_recipe
 from tlkit.report.feature_maps import block_outputs
 from tlkit.runs.folder import RunFolder
 
-RECIPE = """
-name = "tiny"
-task = "{task}"
-seed = 5
-[data]
-name = "{data}"
-[input]
-image_size = 32
-batch_size = 512
-normalize = "standardize"
-[backbone]
-name = "resnet"
-units = [1, 1, 1]
-filters = [8, 8, 16]
-depth = 18
-[head]
-name = "{head}"
-[schedule]
-name = "two_phase"
-head_epochs = 1
-finetune_epochs = 1
-unfreeze_from = "conv3"
-[train]
-restore_best = false
-"""
+SETTINGS = {
+    "seed": 5,
+    "input": {"image_size": 32, "batch_size": 512, "normalize": "standardize"},
+    "backbone": {"name": "resnet", "units": [1, 1, 1], "filters": [8, 8, 16], "depth": 18},
+    "schedule": {"name": "two_phase", "head_epochs": 1, "finetune_epochs": 1, "unfreeze_from": "conv3"},
+    "train": {"restore_best": False},
+}
 FILES = {"model.png", "kernels.png", "weights.png", "features.png", "index.html"}
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("inspect") / "tiny.toml"
-    file.write_text(RECIPE.format(task="classification", data="digits", head="linear"))
+    file.write_text(recipe_text(**SETTINGS))
     return file
 
 
@@ -137,9 +120,8 @@ def test_a_recipe_is_shown_in_the_terminal_and_in_a_folder(recipe, tmp_path, mon
     assert tlkit_command("inspect", recipe, "--overwrite", "--layers").out.count("conv3_block1_1_bn") == 1
 
 
-def test_the_skips_of_a_segmentation_lead_to_the_decoder(registry, tmp_path):
-    file = tmp_path / "seg.toml"
-    file.write_text(RECIPE.format(task="segmentation", data="digit_scenes", head="unet"))
+def test_the_skips_of_a_segmentation_lead_to_the_decoder(registry, write_recipe, tmp_path):
+    file = write_recipe(task="segmentation", data={"name": "digit_scenes"}, head={"name": "unet"}, **SETTINGS)
     (tmp_path / "store").mkdir()
     found = inspect_recipe(load_recipe(file, registry, ["data.count=40"]), tmp_path / "store")
     sources = {group.name: set(group.feeds_on) for group in found.groups}

@@ -8,29 +8,17 @@ import pytest
 from command_line import tlkit_command
 from PIL import Image
 
-RECIPE = """
-name = "trial"
-task = "classification"
-[data]
-name = "digits"
-[input]
-image_size = 16
-batch_size = 64
-[backbone]
-name = "small_cnn"
-filters = [8]
-[head]
-name = "linear"
-[schedule]
-name = "two_phase"
-unfreeze_from = "all"
-"""
-
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, write_recipe):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "trial.toml").write_text(RECIPE)
+    write_recipe(
+        "trial.toml",
+        name="trial",
+        input={"image_size": 16, "batch_size": 64},
+        backbone={"name": "small_cnn", "filters": [8]},
+        schedule={"name": "two_phase", "unfreeze_from": "all"},
+    )
     return tmp_path
 
 

@@ -9,31 +9,9 @@ import shutil
 
 import numpy as np
 import pytest
+from recipe_text import recipe_text
 
 import tlkit
-
-RECIPE = """
-name = "tiny"
-task = "classification"
-[data]
-name = "folder"
-path = "{path}"
-[input]
-image_size = 16
-batch_size = 8
-max_bad_share = 0.1
-validation = 0.25
-test = 0.25
-[backbone]
-name = "small_cnn"
-filters = [8]
-[head]
-name = "linear"
-[schedule]
-name = "full"
-epochs = 2
-learning_rate = 0.01
-"""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +27,13 @@ def root(tmp_path_factory, registry):
             pixels = random.integers(0, 60, (20, 20, 3)).astype(np.uint8)
             pixels[..., number] += 150
             Image.fromarray(pixels).save(root / "photos" / label / f"{index:02d}.png")
-    (root / "tiny.toml").write_text(RECIPE.format(path=(root / "photos").as_posix()))
+    text = recipe_text(
+        data={"name": "folder", "path": root / "photos"},
+        input={"image_size": 16, "batch_size": 8, "max_bad_share": 0.1, "validation": 0.25, "test": 0.25},
+        backbone={"name": "small_cnn", "filters": [8]},
+        schedule={"epochs": 2, "learning_rate": 0.01},
+    )
+    (root / "tiny.toml").write_text(text)
     tlkit.run(root / "tiny.toml", out=root / "run", registry=registry, quiet=True)
     return root
 

@@ -23,27 +23,6 @@ from tlkit.jobs.folds.processes import FoldProcesses
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.load import load_recipe
 
-RECIPE = """
-name = "tiny"
-task = "classification"
-[data]
-name = "folder"
-path = "{path}"
-[input]
-image_size = 16
-batch_size = 8
-test = 0.2
-[backbone]
-name = "small_cnn"
-filters = [8]
-[head]
-name = "linear"
-[schedule]
-name = "full"
-epochs = 2
-learning_rate = 0.01
-"""
-
 
 def made(labels, groups=None, splits=None):
     """Return the part of ``Data`` that the splits of the folds need."""
@@ -124,11 +103,14 @@ def test_a_folder_with_quotes_in_its_name_is_passed_to_the_folds(recipe, registr
 
 
 @pytest.fixture
-def recipe(tmp_path, class_folders):
-    photos = class_folders({"cat": 15, "dog": 15})
-    file = tmp_path / "tiny.toml"
-    file.write_text(RECIPE.format(path=photos.as_posix()))
-    return file
+def recipe(write_recipe, class_folders):
+    return write_recipe(
+        "tiny.toml",
+        data={"name": "folder", "path": class_folders({"cat": 15, "dog": 15})},
+        input={"image_size": 16, "batch_size": 8, "test": 0.2},
+        backbone={"name": "small_cnn", "filters": [8]},
+        schedule={"epochs": 2, "learning_rate": 0.01},
+    )
 
 
 def test_a_cross_validation_predicts_each_image_once_and_continues_where_it_failed(recipe, registry, tmp_path, capsys):
@@ -205,30 +187,16 @@ def test_a_test_file_that_has_become_a_training_file_is_refused(recipe, registry
         opened(f"input.samples={tmp_path / 'samples.csv'}")
 
 
-SCENES = """
-name = "scenes"
-task = "segmentation"
-[data]
-name = "digit_scenes"
-count = 12
-size = 32
-[input]
-image_size = 32
-batch_size = 4
-[backbone]
-name = "small_cnn"
-filters = [8]
-[head]
-name = "linear_seg"
-[schedule]
-name = "full"
-epochs = 1
-"""
-
-
-def test_a_segmentation_is_cross_validated(registry, tmp_path):
-    recipe = tmp_path / "scenes.toml"
-    recipe.write_text(SCENES)
+def test_a_segmentation_is_cross_validated(registry, write_recipe, tmp_path):
+    recipe = write_recipe(
+        name="scenes",
+        task="segmentation",
+        data={"name": "digit_scenes", "count": 12, "size": 32},
+        input={"image_size": 32, "batch_size": 4},
+        backbone={"name": "small_cnn", "filters": [8]},
+        head={"name": "linear_seg"},
+        schedule={"epochs": 1},
+    )
     result = cross_validate(recipe, 2, out=tmp_path / "folds", registry=registry, quiet=True)
     assert 0 <= result.mean["mean_iou"] <= 1
     assert (result.folder / "folds.json").is_file()

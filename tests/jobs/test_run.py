@@ -13,35 +13,10 @@ import numpy as np
 import pytest
 from command_line import tlkit_command
 from PIL import Image
+from recipe_text import recipe_text
 
 import tlkit
 from tlkit.discovery import make_registry
-
-CLASSIFICATION = """
-name = "tiny"
-task = "classification"
-seed = 3
-[data]
-name = "folder"
-path = "{path}"
-[input]
-image_size = 32
-batch_size = 8
-validation = 0.25
-test = 0.2
-[backbone]
-name = "small_encoder"
-filters = [8, 16]
-convs = 1
-[head]
-name = "linear"
-[augment]
-name = "flip"
-[schedule]
-name = "full"
-epochs = 6
-learning_rate = 0.01
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +31,15 @@ def trained(tmp_path_factory, registry):
             pixels[..., 2 - number] += 150
             Image.fromarray(pixels.astype(np.uint8)).save(root / "photos" / label / f"{index:02d}.png")
     recipe = root / "tiny.toml"
-    recipe.write_text(CLASSIFICATION.format(path=(root / "photos").as_posix()))
+    text = recipe_text(
+        seed=3,
+        data={"name": "folder", "path": root / "photos"},
+        input={"image_size": 32, "batch_size": 8, "validation": 0.25, "test": 0.2},
+        backbone={"filters": [8, 16], "convs": 1},
+        augment={"name": "flip"},
+        schedule={"epochs": 6, "learning_rate": 0.01},
+    )
+    recipe.write_text(text)
     result = tlkit.run(recipe, out=root / "run", registry=registry, quiet=True)
     return root, result
 
@@ -264,35 +247,18 @@ def test_an_earlier_runs_backbone_starts_a_new_one(trained, registry):
             np.testing.assert_array_equal(a, b)
 
 
-SEGMENTATION = """
-name = "scenes"
-task = "segmentation"
-[data]
-name = "digit_scenes"
-count = 40
-size = 48
-[input]
-image_size = [45, 50]
-batch_size = 8
-[backbone]
-name = "small_encoder"
-filters = [8, 16]
-convs = 1
-[head]
-name = "unet"
-filters = [16, 8]
-[augment]
-name = "{augment}"
-[schedule]
-name = "full"
-epochs = 1
-"""
-
-
 @pytest.mark.parametrize("augment", ["none", "basic"])
-def test_a_segmentation_runs_at_a_size_that_the_stride_does_not_divide(tmp_path, registry, augment):
-    recipe = tmp_path / "scenes.toml"
-    recipe.write_text(SEGMENTATION.format(augment=augment))
+def test_a_segmentation_runs_at_a_size_that_the_stride_does_not_divide(tmp_path, registry, write_recipe, augment):
+    recipe = write_recipe(
+        name="scenes",
+        task="segmentation",
+        data={"name": "digit_scenes", "count": 40, "size": 48},
+        input={"image_size": [45, 50], "batch_size": 8},
+        backbone={"filters": [8, 16], "convs": 1},
+        head={"name": "unet", "filters": [16, 8]},
+        augment={"name": augment},
+        schedule={"epochs": 1},
+    )
     result = tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert set(result.metrics) == {"validation"}
     assert set(result.metrics["validation"]["iou"]) == {"background", "digit"}

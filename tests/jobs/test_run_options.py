@@ -8,30 +8,18 @@ import json
 import keras
 import numpy as np
 import pytest
+from recipe_text import recipe_text
 
 import tlkit
 from tlkit import RecipeError
 from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
 
-DIGITS = """
-name = "tiny"
-task = "classification"
-[data]
-name = "digits"
-[input]
-image_size = 16
-batch_size = 256
-[backbone]
-name = "small_cnn"
-filters = [8, 8]
-[head]
-name = "linear"
-[schedule]
-name = "full"
-epochs = 2
-learning_rate = 0.01
-"""
+DIGITS = {
+    "input": {"image_size": 16, "batch_size": 256},
+    "backbone": {"name": "small_cnn", "filters": [8, 8]},
+    "schedule": {"epochs": 2, "learning_rate": 0.01},
+}
 
 SCENES = """
 name = "scenes"
@@ -109,7 +97,7 @@ def problems(tmp_path, registry, text, *overrides):
 
 @pytest.mark.parametrize(("setting", "spread"), [("center", 127.5), ("standardize", None)])
 def test_the_statistics_of_the_training_images_are_saved_in_the_model(run, setting, spread):
-    folder = run(DIGITS, f"input.normalize={setting}", "schedule.epochs=1")
+    folder = run(recipe_text(**DIGITS), f"input.normalize={setting}", "schedule.epochs=1")
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     layer = model.get_layer("input_normalization")
     mean, deviation = np.ravel(layer.mean), np.sqrt(np.ravel(layer.variance))
@@ -120,14 +108,14 @@ def test_the_statistics_of_the_training_images_are_saved_in_the_model(run, setti
 
 
 def test_a_backbone_with_preprocessing_of_its_own_takes_no_normalized_images(tmp_path, registry):
-    text = DIGITS.replace('"small_cnn"\nfilters = [8, 8]', '"MobileNetV2"')
+    text = recipe_text(**{**DIGITS, "backbone": {"name": "MobileNetV2"}})
     [problem] = problems(tmp_path, registry, text, "input.normalize=center")
     assert "MobileNetV2" in problem.message
     assert "small_cnn" in problem.message
 
 
 def test_with_averaging_the_averaged_weights_are_validated_and_saved(run):
-    folder = run(DIGITS, "train.ema=0.9")
+    folder = run(recipe_text(**DIGITS), "train.ema=0.9")
     with (folder / "metrics.csv").open(newline="") as file:
         losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -135,7 +123,7 @@ def test_with_averaging_the_averaged_weights_are_validated_and_saved(run):
 
 
 def test_an_average_that_hardly_moves_still_trains(run):
-    folder = run(DIGITS, "train.ema=0.999999", "train.restore_best=false", "schedule.epochs=1")
+    folder = run(recipe_text(**DIGITS), "train.ema=0.999999", "train.restore_best=false", "schedule.epochs=1")
     with (folder / "freeze.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["changed"] for row in rows if row["should_change"] == "yes"} == {"yes"}
@@ -186,11 +174,10 @@ def test_a_loss_for_class_numbers_is_refused_with_a_mixing_policy(run, mixing):
         run(SCENES, "train.loss=sparse_categorical_crossentropy", plugins=mixing)
 
 
-def test_batch_normalization_on_a_single_image_is_noted_before_the_first_step(registry, tmp_path, capsys):
-    text = DIGITS.replace('"small_cnn"\nfilters = [8, 8]', '"resnet"\ndepth = 18\nunits = [1]\nfilters = [4]')
-    (tmp_path / "recipe.toml").write_text(text)
+def test_batch_normalization_on_a_single_image_is_noted_before_the_first_step(registry, write_recipe, tmp_path, capsys):
+    recipe = write_recipe(**{**DIGITS, "backbone": {"name": "resnet", "depth": 18, "units": [1], "filters": [4]}})
     settings = ["input.validation=0.2", "input.batch_size=1436", "schedule.epochs=1"]
-    tlkit.run(tmp_path / "recipe.toml", settings, tmp_path / "run", registry=registry)
+    tlkit.run(recipe, settings, tmp_path / "run", registry=registry)
     told = capsys.readouterr().out
     assert "note: phase full trains BatchNormalization, and the last batch of 1437 images is a single image" in told
     assert told.index("single image") < told.index("epoch 1/1")

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from recipe_text import recipe_text
 from run_folders import RATE, SECONDS, write_run
 
 import tlkit
@@ -69,29 +70,18 @@ def test_a_phase_of_nan_values_ends_with_its_last_epoch_and_the_next_phase_start
     assert best_epoch(history({"head": [math.nan], "tune": [5.0, 6.0]}), VAL_LOSS, restore_best=True) == 2
 
 
-TRAINED = """
-name = "tiny"
-task = "classification"
-[data]
-name = "digits"
-[input]
-image_size = 16
-batch_size = 16
-validation = 0.9
-[backbone]
-name = "small_encoder"
-weights = "none"
-filters = [4]
-[head]
-name = "mlp"
-dropout = 0.5
-[schedule]
-name = "two_phase"
-head_epochs = 3
-finetune_epochs = 2
-learning_rate = 0.01
-finetune_learning_rate = 0.5
-"""
+TRAINED = recipe_text(
+    input={"image_size": 16, "batch_size": 16, "validation": 0.9},
+    backbone={"filters": [4]},
+    head={"name": "mlp", "dropout": 0.5},
+    schedule={
+        "name": "two_phase",
+        "head_epochs": 3,
+        "finetune_epochs": 2,
+        "learning_rate": 0.01,
+        "finetune_learning_rate": 0.5,
+    },
+)
 
 
 @pytest.fixture(scope="module")

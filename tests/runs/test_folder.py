@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from run_folders import write_run
+from run_folders import MODEL_CARD, write_run
 
 from tlkit import RecipeError, RunError, TlkitError, resume
 from tlkit.cli import cli
@@ -96,20 +96,6 @@ def test_a_pipe_in_a_run_folder_is_refused_before_it_is_opened(folder, name):
         resume(folder.path, quiet=True)
 
 
-CARD = {
-    "tlkit": "0.1.0",
-    "name": "a",
-    "task": "classification",
-    "classes": ["a", "b"],
-    "label_kind": "binary",
-    "image_size": [32, 32],
-    "resize": "crop",
-    "colors": [[0, 0, 0], [255, 0, 0]],
-    "backbone": {"name": "x", "options": {}},
-    "head": {"name": "y", "options": {}},
-}
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -123,9 +109,9 @@ CARD = {
     ids=["fewer", "bright", "negative", "twice", "binary", "masks"],
 )
 def test_an_inconsistent_model_card_is_reported(tmp_path, changes, message):
-    (tmp_path / "model.json").write_text(json.dumps(CARD))
+    (tmp_path / "model.json").write_text(json.dumps(MODEL_CARD))
     assert RunFolder(tmp_path).read_card().classes == ("a", "b")
-    (tmp_path / "model.json").write_text(json.dumps(CARD | changes))
+    (tmp_path / "model.json").write_text(json.dumps(MODEL_CARD | changes))
     with pytest.raises(RunError, match=rf"model\.json: {message}.*; the file is damaged"):
         RunFolder(tmp_path).read_card()
 

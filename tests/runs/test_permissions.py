@@ -19,25 +19,6 @@ from tlkit.system.disk import FullDiskError, write_atomically
 
 Ended = subprocess.CompletedProcess[str]
 
-RECIPE = """\
-name = "small"
-task = "classification"
-[data]
-name = "digits"
-[input]
-image_size = 16
-batch_size = 128
-test = 0.1
-[backbone]
-name = "small_encoder"
-weights = "none"
-[head]
-name = "linear"
-[schedule]
-name = "full"
-epochs = 1
-"""
-
 
 SEVERAL = """\
 import dataclasses, json, sys
@@ -82,10 +63,9 @@ def commands(unprivileged: list[str]) -> Callable[[list[list[object]]], list[Out
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    file = tmp_path / "small.toml"
-    file.write_text(RECIPE)
-    return file
+def recipe(write_recipe: Callable[..., Path]) -> Path:
+    sizes = {"image_size": 16, "batch_size": 128, "test": 0.1}
+    return write_recipe("small.toml", name="small", input=sizes, schedule={"epochs": 1})
 
 
 @pytest.fixture

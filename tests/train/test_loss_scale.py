@@ -55,30 +55,14 @@ def test_gradients_that_are_not_finite_at_any_scale_are_applied_in_the_end():
     assert state(scale)[0] == 1.0
 
 
-RECIPE = """
-name = "half"
-task = "classification"
-[data]
-name = "digits"
-[input]
-image_size = 16
-batch_size = 128
-[backbone]
-name = "small_cnn"
-[head]
-name = "linear"
-[schedule]
-name = "from_scratch"
-epochs = 6
-learning_rate = 3e-3
-[train]
-precision = "mixed_float16"
-"""
-
-
-def test_a_run_in_half_precision_learns_as_well_as_one_in_full(registry, tmp_path):
-    recipe = tmp_path / "half.toml"
-    recipe.write_text(RECIPE)
+def test_a_run_in_half_precision_learns_as_well_as_one_in_full(registry, write_recipe, tmp_path):
+    recipe = write_recipe(
+        name="half",
+        input={"image_size": 16, "batch_size": 128},
+        backbone={"name": "small_cnn"},
+        schedule={"name": "from_scratch", "epochs": 6, "learning_rate": 3e-3},
+        train={"precision": "mixed_float16"},
+    )
     losses = [
         tlkit.run(recipe, overrides, tmp_path / name, registry=registry, quiet=True).metrics["validation"]["loss"]
         for name, overrides in (("half", ()), ("full", ["train.precision=float32"]))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recipe_text import recipe_text
 
 from tlkit.jobs import from_recipe
 from tlkit.recipe.load import parse_recipe
@@ -15,27 +16,13 @@ from tlkit.system.progress import Reporter
 from tlkit.train.checkpoint import read_checkpoints
 from tlkit.train.loop import Training
 
-RECIPE = """
-name = "small"
-task = "classification"
-[data]
-name = "digits"
-[input]
-image_size = 16
-batch_size = 256
-[backbone]
-name = "small_cnn"
-[head]
-name = "linear"
-[schedule]
-name = "two_phase"
-head_epochs = 1
-finetune_epochs = 2
-unfreeze_from = "block2"
-[train]
-cache = "off"
-checkpoint_steps = 100
-"""
+RECIPE = recipe_text(
+    name="small",
+    input={"image_size": 16, "batch_size": 256},
+    backbone={"name": "small_cnn"},
+    schedule={"name": "two_phase", "head_epochs": 1, "finetune_epochs": 2, "unfreeze_from": "block2"},
+    train={"cache": "off", "checkpoint_steps": 100},
+)
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from messy import FILES, JPEG, USED, files_below, messy_folder, picture, write_pictures
 from PIL import Image
+from recipe_text import recipe_text
 
 from tlkit import DataError
 from tlkit.data.checks import file_facts
@@ -29,50 +31,34 @@ from tlkit.recipe.schema import InputTable
 from tlkit.registry import Registry
 from tlkit.system.cache import checks_folder
 
-FOLDER = """\
-name = "photos"
-task = "classification"
-[data]
-name = "folder"
-path = "{path}"
-[input]
-max_bad_share = 1.0
-[backbone]
-name = "small_encoder"
-weights = "none"
-[head]
-name = "linear"
-[schedule]
-name = "full"
-"""
-MASKS = """\
-name = "masks"
-task = "segmentation"
-[data]
-name = "masks"
-images = "{path}/images"
-masks = "{path}/masks"
-values = {{ "0" = "background", "1" = "object" }}
-[input]
-max_bad_share = 1.0
-[backbone]
-name = "small_encoder"
-weights = "none"
-[head]
-name = "unet"
-[schedule]
-name = "full"
-"""
-
 Check = Callable[..., Checked]
+
+
+def folder_recipe(path: Path, name: str = "folder", **options: str) -> str:
+    return recipe_text(name="photos", data={"name": name, "path": path, **options}, input={"max_bad_share": 1.0})
+
+
+def csv_recipe(path: Path, **options: str) -> str:
+    return folder_recipe(path, "csv", **options)
+
+
+def masks_recipe(path: Path, masks: Path | None = None) -> str:
+    values = {"0": "background", "1": "object"}
+    return recipe_text(
+        name="masks",
+        task="segmentation",
+        data={"name": "masks", "images": path / "images", "masks": masks or path / "masks", "values": values},
+        input={"max_bad_share": 1.0},
+        head={"name": "unet"},
+    )
 
 
 @pytest.fixture
 def check(registry: Registry) -> Check:
     """Check a folder of class folders, or of images and masks."""
 
-    def checked(path: Path, *overrides: str, recipe: str = FOLDER) -> Checked:
-        found = check_data(parse_recipe(recipe.format(path=path), registry, overrides))
+    def checked(path: Path, *overrides: str, recipe: Callable[[Path], str] = folder_recipe) -> Checked:
+        found = check_data(parse_recipe(recipe(path), registry, overrides))
         counts = found.report
         assert counts.found == counts.used + len(counts.set_aside) + counts.left_out
         return found
@@ -139,7 +125,7 @@ def test_every_file_is_counted_once(check: Check, messy: Path) -> None:
 
 
 def test_a_run_trains_on_the_files_that_are_not_set_aside(registry: Registry, messy: Path, tmp_path: Path) -> None:
-    data = open_data(parse_recipe(FOLDER.format(path=messy), registry, ["input.image_size=16"]), tmp_path)
+    data = open_data(parse_recipe(folder_recipe(messy), registry, ["input.image_size=16"]), tmp_path)
     named = {name for name, (_, kind) in FILES.items() if kind == USED}
     assert {f"messy/{name}" for name in named} <= {sample.key for sample in data.samples}
     data.write_samples_csv(tmp_path / "samples.csv")
@@ -198,7 +184,7 @@ def table(check: Check, photos: Path) -> Callable[..., Checked]:
         files = sorted(photos.rglob("*.jpg"))
         rows = [f"{file.relative_to(photos).as_posix()},{file.parent.name}" for file in files if file.name < "010"]
         (photos / "table.csv").write_text("\n".join(["image,label", *rows, f"{name},cat"]), encoding="utf-8")
-        return check(photos / "table.csv", *overrides, recipe=FOLDER.replace('"folder"', '"csv"'))
+        return check(photos / "table.csv", *overrides, recipe=csv_recipe)
 
     return checked
 
@@ -213,7 +199,7 @@ def test_a_pipe_in_a_table_is_reported_once_and_never_opened(
         ("unreadable", "can't be read: it is neither a file nor a folder")
     ]
     assert checked.report.found == files_below(photos) == 22
-    recipe = FOLDER.replace('"folder"', '"csv"').format(path=photos / "table.csv")
+    recipe = csv_recipe(photos / "table.csv")
     overrides = ["check.before_run=false", "input.image_size=16"]
     assert len(open_data(parse_recipe(recipe, registry, overrides), tmp_path).samples) == 20
 
@@ -371,10 +357,12 @@ def errors(checked: Checked) -> list[tuple[str, str]]:
     return [(each.kind, each.detail) for each in checked.report.of("error")]
 
 
-def refusal(registry: Registry, path: Path, store: Path, *overrides: str, recipe: str = FOLDER) -> str:
+def refusal(
+    registry: Registry, path: Path, store: Path, *overrides: str, recipe: Callable[[Path], str] = folder_recipe
+) -> str:
     """Return the message of a run that is refused."""
     with pytest.raises(DataError) as found:
-        open_data(parse_recipe(recipe.format(path=path), registry, overrides), store)
+        open_data(parse_recipe(recipe(path), registry, overrides), store)
     return str(found.value)
 
 
@@ -398,7 +386,7 @@ def test_a_class_without_usable_images_is_left_out(
     assert (errors(checked), keys(checked, "too_few"), list(checked.report.classes)) == ([], ["bird"], ["cat", "dog"])
     assert keys(check(photos, "check.too_few=error"), "too_few") == ["bird"]
     overrides = ["input.image_size=16", f"check.before_run={before_run}"]
-    data = open_data(parse_recipe(FOLDER.format(path=photos), registry, overrides), tmp_path)
+    data = open_data(parse_recipe(folder_recipe(photos), registry, overrides), tmp_path)
     assert (data.classes, data.label_kind) == (("cat", "dog"), "binary")
     assert data.labels is not None
     assert [int(label) for label in data.labels] == [int(sample.key.startswith("dog")) for sample in data.samples]
@@ -470,13 +458,13 @@ def test_files_and_folders_with_names_that_are_not_utf_8_are_set_aside(
     assert keys(checked, "bad_name") == [os.fsdecode(each) for each in (b"caf\xe9/000.jpg", b"cat/caf\xe9.jpg")]
     assert any(r"cat/caf\udce9.jpg: the name is not in UTF-8" in line for line in checked.report.lines())
     overrides = ["input.image_size=16", f"check.before_run={before_run}"]
-    data = open_data(parse_recipe(FOLDER.format(path=photos), registry, overrides), tmp_path)
+    data = open_data(parse_recipe(folder_recipe(photos), registry, overrides), tmp_path)
     assert data.classes == ("cat", "dog")
     data.write_samples_csv(tmp_path / "samples.csv")
     text = (tmp_path / "samples.csv").read_text(encoding="utf-8")
     assert r"cat/caf\udce9.jpg,,,,,,,,,,set aside,the name is not in UTF-8" in text
     again = open_data(
-        parse_recipe(FOLDER.format(path=photos), registry, [*overrides, f"input.samples={tmp_path}/samples.csv"]),
+        parse_recipe(folder_recipe(photos), registry, [*overrides, f"input.samples={tmp_path}/samples.csv"]),
         tmp_path,
     )
     assert again.splits.tolist() == data.splits.tolist()
@@ -493,7 +481,7 @@ def test_a_name_with_a_line_break_stays_on_one_line(check: Check, photos: Path) 
 @pytest.fixture
 def lock(registry: Registry, photos: Path, tmp_path: Path) -> str:
     """An override that repeats the split of a run on ``photos``."""
-    recipe = parse_recipe(FOLDER.format(path=photos), registry, ["input.image_size=16"])
+    recipe = parse_recipe(folder_recipe(photos), registry, ["input.image_size=16"])
     open_data(recipe, tmp_path).write_samples_csv(tmp_path / "samples.csv")
     return f"input.samples={tmp_path / 'samples.csv'}"
 
@@ -519,7 +507,7 @@ def test_a_file_that_samples_csv_lacks_causes_no_conflict(
     shutil.copy(photos / "cat" / "000.jpg", photos / "dog" / "new.jpg")
     checked = check(photos, lock, "check.conflict=skip")
     assert (checked.set_aside, keys(checked, "conflict"), errors(checked)) == ((), [], [])
-    recipe = parse_recipe(FOLDER.format(path=photos), registry, [lock, "check.conflict=skip", "input.image_size=16"])
+    recipe = parse_recipe(folder_recipe(photos), registry, [lock, "check.conflict=skip", "input.image_size=16"])
     assert Counter(open_data(recipe, tmp_path).splits.tolist()) == {"train": 16, "validation": 4, "left out": 1}
 
 
@@ -529,7 +517,7 @@ def test_a_new_class_is_left_out_and_does_not_renumber_the_others(
     write_pictures(photos / "aardvark", 3, first=500)
     checked = check(photos, lock)
     assert [each.kind for each in checked.report.findings if each.key == "aardvark/000.jpg"] == ["unused"]
-    data = open_data(parse_recipe(FOLDER.format(path=photos), registry, [lock, "input.image_size=16"]), tmp_path)
+    data = open_data(parse_recipe(folder_recipe(photos), registry, [lock, "input.image_size=16"]), tmp_path)
     assert (data.classes, len(data.samples)) == (("cat", "dog"), 20)
 
 
@@ -537,22 +525,21 @@ def test_labels_that_differ_from_samples_csv_are_refused(
     check: Check, registry: Registry, photos: Path, tmp_path: Path
 ) -> None:
     files = sorted(each.relative_to(photos).as_posix() for each in photos.rglob("*.jpg"))
-    recipe = FOLDER.replace('name = "folder"', 'name = "csv"')
 
     def write(labels: list[str]) -> None:
         rows = [f"{file},{label}" for file, label in zip(files, labels, strict=True)]
         (photos / "table.csv").write_text("\n".join(["image,label", *rows]), encoding="utf-8")
 
     write(["cat"] * 10 + ["dog"] * 10)
-    made = open_data(
-        parse_recipe(recipe.format(path=photos / "table.csv"), registry, ["input.image_size=16"]), tmp_path
-    )
+    made = open_data(parse_recipe(csv_recipe(photos / "table.csv"), registry, ["input.image_size=16"]), tmp_path)
     made.write_samples_csv(tmp_path / "samples.csv")
     lock = f"input.samples={tmp_path / 'samples.csv'}"
     write(["cat"] * 9 + ["dog"] * 11)
-    ((_, detail),) = errors(check(photos / "table.csv", lock, recipe=recipe))
+    ((_, detail),) = errors(check(photos / "table.csv", lock, recipe=csv_recipe))
     assert "(1): cat/009.jpg (recorded as cat, now dog)" in detail
-    assert "cat/009.jpg (recorded" in refusal(registry, photos / "table.csv", tmp_path, lock, NO_CHECK, recipe=recipe)
+    assert "cat/009.jpg (recorded" in refusal(
+        registry, photos / "table.csv", tmp_path, lock, NO_CHECK, recipe=csv_recipe
+    )
 
 
 # Pictures -----------------------------------------------------------------------------------------------------------
@@ -617,7 +604,7 @@ def test_skip_removes_a_leak_from_the_training_images(check: Check, leaking: Pat
 
 
 def test_an_error_stops_a_run_with_the_list(registry: Registry, leaking: Path, tmp_path: Path) -> None:
-    recipe = parse_recipe(FOLDER.format(path=leaking), registry, ["check.leak=error"])
+    recipe = parse_recipe(folder_recipe(leaking), registry, ["check.leak=error"])
     with pytest.raises(DataError, match=r"train/cat/000\.jpg = test/cat/copy\.jpg"):
         open_data(recipe, tmp_path)
 
@@ -672,8 +659,7 @@ def test_a_copy_without_a_split_follows_the_one_with_an_official_split(
         side = "test" if file.name in ("copy.jpg", "009.jpg") else ""
         rows.append(f"{file.relative_to(photos).as_posix()},{file.parent.name},{side}")
     (photos / "table.csv").write_text("\n".join(rows), encoding="utf-8")
-    recipe = FOLDER.replace('name = "folder"', 'name = "csv"\nsplit = "split"')
-    checked = check(photos / "table.csv", recipe=recipe)
+    checked = check(photos / "table.csv", recipe=partial(csv_recipe, split="split"))
     assert checked.splits["cat/000.jpg"] == "test"
     assert not keys(checked, "leak")
 
@@ -702,13 +688,13 @@ def test_a_rotated_tiff_has_the_size_of_its_mask(check: Check, masks: Path) -> N
     (masks / "images" / "004.jpg").unlink()
     stored = picture(4).transpose(Image.Transpose.ROTATE_90)
     stored.save(masks / "images" / "004.tif", tiffinfo={0x0112: 6})
-    checked = check(masks, recipe=MASKS)
+    checked = check(masks, recipe=masks_recipe)
     assert checked.report.findings == ()
     assert len(checked.samples) == 10
 
 
 def test_good_masks_have_no_findings(check: Check, masks: Path) -> None:
-    report = check(masks, recipe=MASKS).report
+    report = check(masks, recipe=masks_recipe).report
     assert (report.findings, report.found, report.used) == ((), 20, 20)
     shares = [values["pixels"] for values in report.classes.values()]
     assert sum(shares) == pytest.approx(1)
@@ -719,7 +705,7 @@ def test_good_masks_have_no_findings(check: Check, masks: Path) -> None:
 def test_pixel_shares_count_only_the_masks_that_are_used(check: Check, masks: Path) -> None:
     write_mask(masks, 4, lambda values: values * 0 + 1)
     shares = [
-        check(masks, f"check.mask_empty={level}", recipe=MASKS).report.classes["object"]["pixels"]
+        check(masks, f"check.mask_empty={level}", recipe=masks_recipe).report.classes["object"]["pixels"]
         for level in ("keep", "skip")
     ]
     others = [20 * (35 - number) / (48 * 64) for number in range(10) if number != 4]
@@ -732,13 +718,13 @@ def test_an_image_with_different_masks_is_a_conflict(check: Check, masks: Path) 
     with Image.open(masks / "masks" / "000.png") as image:
         image.save(masks / "masks" / "001.png", compress_level=0)  # The same mask in other bytes.
     (masks / "images" / "002.jpg").unlink()
-    assert not keys(check(masks, recipe=MASKS), "conflict")
+    assert not keys(check(masks, recipe=masks_recipe), "conflict")
     shutil.copy(masks / "images" / "000.jpg", masks / "images" / "002.jpg")
-    found = [each for each in check(masks, recipe=MASKS).report.findings if each.kind == "conflict"]
+    found = [each for each in check(masks, recipe=masks_recipe).report.findings if each.kind == "conflict"]
     assert [(each.key, each.others, each.detail) for each in found] == [
         ("000.jpg", ("001.jpg", "002.jpg"), "the same bytes with different masks")
     ]
-    assert len(check(masks, "check.conflict=skip", recipe=MASKS).samples) == 7
+    assert len(check(masks, "check.conflict=skip", recipe=masks_recipe).samples) == 7
 
 
 @pytest.mark.parametrize("swapped", [True, False])
@@ -747,18 +733,18 @@ def test_a_test_image_that_becomes_a_training_image_is_refused_even_with_the_sam
     check: Check, registry: Registry, masks: Path, tmp_path: Path, swapped: bool, before_run: str
 ) -> None:
     overrides = ["input.image_size=16", "input.test=0.2", f"check.before_run={before_run}"]
-    data = open_data(parse_recipe(MASKS.format(path=masks), registry, overrides), tmp_path)
+    data = open_data(parse_recipe(masks_recipe(masks), registry, overrides), tmp_path)
     data.write_samples_csv(tmp_path / "samples.csv")
     lock = f"input.samples={tmp_path / 'samples.csv'}"
-    assert check(masks, lock, recipe=MASKS).notes == ()
+    assert check(masks, lock, recipe=masks_recipe).notes == ()
     train, test = (masks / "images" / data.samples[data.indices(side)[0]].key for side in ("train", "test"))
     contents = train.read_bytes(), test.read_bytes()
     train.write_bytes(contents[1])
     if swapped:
         test.write_bytes(contents[0])
-    ((_, detail),) = errors(check(masks, lock, recipe=MASKS))
+    ((_, detail),) = errors(check(masks, lock, recipe=masks_recipe))
     assert f"have become training images: {train.name}" in detail
-    assert f"training images: {train.name}" in refusal(registry, masks, tmp_path, lock, *overrides, recipe=MASKS)
+    assert f"training images: {train.name}" in refusal(registry, masks, tmp_path, lock, *overrides, recipe=masks_recipe)
 
 
 SMOOTH = np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)
@@ -784,7 +770,7 @@ BAD_MASKS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str, str]] = {
 def test_a_bad_mask_is_reported_with_its_reason(check: Check, masks: Path, name: str) -> None:
     change, kind, detail = BAD_MASKS[name]
     write_mask(masks, 4, change)
-    checked = check(masks, recipe=MASKS)
+    checked = check(masks, recipe=masks_recipe)
     (found,) = checked.report.findings
     assert (found.kind, found.key) == (kind, "004.jpg")
     assert re.search(detail, found.detail)
@@ -796,7 +782,7 @@ def test_a_bad_mask_is_reported_with_its_reason(check: Check, masks: Path, name:
 )
 def test_an_undecodable_mask_is_reported(check: Check, masks: Path, content: bytes, kind: str) -> None:
     (masks / "masks" / "004.png").write_bytes(content)
-    checked = check(masks, recipe=MASKS)
+    checked = check(masks, recipe=masks_recipe)
     (found,) = checked.report.findings
     assert (found.kind, found.key) == (kind, "004.jpg")
     assert "masks/004.png" in found.detail
@@ -807,7 +793,7 @@ def test_a_mask_with_the_suffix_of_another_format_is_reported(check: Check, mask
     file = masks / "masks" / "004.png"
     with Image.open(file) as mask:
         mask.save(file, "BMP")
-    checked = check(masks, recipe=MASKS)
+    checked = check(masks, recipe=masks_recipe)
     (found,) = checked.report.findings
     assert (found.kind, found.key) == ("wrong_extension", "004.jpg")
     assert found.detail.endswith("masks/004.png is BMP, not .png")
@@ -819,7 +805,7 @@ def test_a_mask_of_several_pages_is_reported(check: Check, masks: Path) -> None:
     pages = [Image.new("L", (64, 48), 0) for _ in range(2)]
     pages[0].paste(1, (0, 0, 9, 9))
     pages[0].save(masks / "masks" / "004.tif", save_all=True, append_images=pages[1:])
-    (found,) = check(masks, recipe=MASKS).report.findings
+    (found,) = check(masks, recipe=masks_recipe).report.findings
     assert (found.kind, found.key) == ("animated", "004.jpg")
     assert found.detail.endswith("masks/004.tif has several frames: TIFF")
 
@@ -827,7 +813,7 @@ def test_a_mask_of_several_pages_is_reported(check: Check, masks: Path) -> None:
 def test_images_and_masks_without_a_partner_are_reported(check: Check, masks: Path) -> None:
     (masks / "masks" / "004.png").unlink()
     (masks / "images" / "005.jpg").unlink()
-    checked = check(masks, recipe=MASKS)
+    checked = check(masks, recipe=masks_recipe)
     assert {Path(key).name for key in keys(checked, "mask_missing")} == {"004.jpg", "005.png"}
     assert (checked.report.found, checked.report.used) == (18, 16)
 
@@ -835,7 +821,7 @@ def test_images_and_masks_without_a_partner_are_reported(check: Check, masks: Pa
 def test_masks_among_their_images_are_used_and_counted_once(check: Check, masks: Path) -> None:
     for file in (masks / "masks").iterdir():
         file.rename(masks / "images" / f"{file.stem}_mask.png")
-    recipe = MASKS.replace("{path}/masks", "{path}/images")
+    recipe = partial(masks_recipe, masks=masks / "images")
     report = check(masks, 'data.mask_suffix="_mask"', recipe=recipe).report
     assert (report.findings, report.found, report.used) == ((), 20, 20)
 
@@ -846,14 +832,14 @@ def test_a_mask_below_the_home_folder_is_counted_once(
     monkeypatch.setenv("HOME", str(masks.parent))
     monkeypatch.setenv("USERPROFILE", str(masks.parent))
     (masks / "images" / "005.jpg").unlink()
-    checked = check(masks, recipe=MASKS.replace("{path}/masks", "~/scenes/masks"))
+    checked = check(masks, recipe=partial(masks_recipe, masks=Path("~/scenes/masks")))
     assert [Path(key).name for key in keys(checked, "mask_missing")] == ["005.png"]
     assert (checked.report.found, checked.report.used) == (19, 18)
 
 
 def test_a_mask_of_ignored_pixels_only_is_reported(check: Check, masks: Path) -> None:
     write_mask(masks, 4, lambda values: values * 0 + 255)
-    (found,) = check(masks, 'data.ignore=["255"]', recipe=MASKS).report.findings
+    (found,) = check(masks, 'data.ignore=["255"]', recipe=masks_recipe).report.findings
     assert (found.kind, found.detail) == ("mask_empty", "every pixel is ignored")
 
 
@@ -862,11 +848,11 @@ def test_a_palette_mask_is_read_by_its_indices(check: Check, masks: Path) -> Non
         image.load()
         image.putpalette([0, 0, 0, 255, 0, 0])
         image.save(masks / "masks" / "004.png")
-    assert check(masks, recipe=MASKS).report.findings == ()
+    assert check(masks, recipe=masks_recipe).report.findings == ()
 
 
 def test_a_class_without_pixels_in_any_mask_is_reported(check: Check, masks: Path) -> None:
-    checked = check(masks, 'data.values.2="border"', recipe=MASKS)
+    checked = check(masks, 'data.values.2="border"', recipe=masks_recipe)
     assert keys(checked, "too_few") == ["border"]
 
 
@@ -959,7 +945,7 @@ def test_the_policy_can_make_a_finding_an_error(check: Check, photos: Path) -> N
 
 
 def test_the_check_can_be_switched_off(registry: Registry, photos: Path, tmp_path: Path) -> None:
-    recipe = parse_recipe(FOLDER.format(path=photos), registry, ["check.before_run=false", "input.image_size=16"])
+    recipe = parse_recipe(folder_recipe(photos), registry, ["check.before_run=false", "input.image_size=16"])
     assert open_data(recipe, tmp_path).checked is None
 
 
@@ -976,7 +962,7 @@ def test_photos_shared_by_two_published_data_sets_are_found(check: Check, real_d
     for file in sorted((real_data / "pets37").rglob("*.jpg")):
         rows.append(f"{file},{file.parent.name},test")
     (tmp_path / "pets.csv").write_text("\n".join(rows), encoding="utf-8")
-    recipe = FOLDER.replace('name = "folder"', 'name = "csv"\nsplit = "split"')
-    found = [each for each in check(tmp_path / "pets.csv", recipe=recipe).report.findings if each.kind == "leak"]
+    checked = check(tmp_path / "pets.csv", recipe=partial(csv_recipe, split="split"))
+    found = [each for each in checked.report.findings if each.kind == "leak"]
     assert len(found) == 78
     assert all({Path(each.key).name} == {Path(other).name for other in each.others} for each in found)
