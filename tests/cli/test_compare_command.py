@@ -52,9 +52,9 @@ def test_the_shortest_time_is_marked_unless_a_run_is_unfinished(folder, registry
     short = {"full": {"loss": [1.0]}}
     write_run(folder / "long", registry, {"full": {"loss": [1.0, 0.5]}}, metrics=METRICS)
     write_run(folder / "short", registry, short, metrics=METRICS)
-    write_run(folder / "begun", registry, short)
+    write_run(folder / "started", registry, short)
     assert "2.0 *" in cells(tlkit_command("compare", "long", "short").out, "short")
-    assert "2.0 *" not in tlkit_command("compare", "long", "short", "begun", "--overwrite").out
+    assert "2.0 *" not in tlkit_command("compare", "long", "short", "started", "--overwrite").out
 
 
 def test_what_differs_in_the_recipes_is_shown(runs):

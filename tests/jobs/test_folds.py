@@ -218,19 +218,19 @@ def test_a_signal_ends_a_cross_validation_with_its_code(recipe, tmp_path):
 
 
 def test_stopping_ends_the_processes_of_the_folds_and_starts_no_other(tmp_path, monkeypatch):
-    begun = threading.Event()
+    started = threading.Event()
 
     class Told(subprocess.Popen):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
-            begun.set()
+            started.set()
 
     monkeypatch.setattr(subprocess, "Popen", Told)
     processes = FoldProcesses()
     waits = [sys.executable, "-c", "import signal; signal.pause()"]
     with ThreadPoolExecutor(1) as pool, (tmp_path / "log").open("wb") as log:
         code = pool.submit(processes.run, waits, log)
-        begun.wait()
+        started.wait()
         processes.stop()
         assert code.result() == -signal.SIGTERM
         assert processes.run(waits, log) == 143

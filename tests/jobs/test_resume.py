@@ -423,7 +423,7 @@ def test_a_run_with_relative_paths_resumes_from_any_folder(registry, tmp_path, c
     file.write_text(text)
     monkeypatch.chdir(tmp_path)
     settings = ["input.batch_size=8", "input.max_bad_share=0.5"]
-    one_go = tlkit.run(file, settings, "one_go", registry=registry, quiet=True).folder
+    uninterrupted = tlkit.run(file, settings, "uninterrupted", registry=registry, quiet=True).folder
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, PhaseRun, "_prove", 1)
         tlkit.run(file, settings, "run", registry=registry, quiet=True)
@@ -431,7 +431,7 @@ def test_a_run_with_relative_paths_resumes_from_any_folder(registry, tmp_path, c
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
-    assert_same(tmp_path / "run", tmp_path / one_go)
+    assert_same(tmp_path / "run", tmp_path / uninterrupted)
     assert (tmp_path / "run" / "check.html").is_file()
 
 

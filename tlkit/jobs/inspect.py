@@ -127,12 +127,12 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
 
 
 def _check_recipe(run: RunFolder, model: Any, trained: Any) -> None:
-    ours, theirs = ({name: tuple(each.shape) for name, each in kernels(each)} for each in (model, trained))
-    name = next((name for name in ours | theirs if ours.get(name) != theirs.get(name)), None)
+    built, saved = ({name: tuple(kernel.shape) for name, kernel in kernels(each)} for each in (model, trained))
+    name = next((name for name in built | saved if built.get(name) != saved.get(name)), None)
     if name is not None:
         raise RunError(
             f"{run.recipe}: doesn't describe {run.model.name}: the kernel of {name} is expected to be "
-            f"{ours.get(name, 'none')}, received {theirs.get(name, 'none')}; one of the two files was changed"
+            f"{built.get(name, 'none')}, received {saved.get(name, 'none')}; one of the two files was changed"
         )
 
 

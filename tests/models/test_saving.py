@@ -1,0 +1,70 @@
+"""Saving a model: the file is loaded again and compared before it takes its place."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tlkit.errors import RunError
+from tlkit.models import saving
+from tlkit.models.safe_load import load_model_file
+from tlkit.models.saving import save_model
+from tlkit.runs.folder import RunFolder
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path)
+
+
+@pytest.fixture
+def model():
+    images = keras.Input((8, 8, 3))
+    made = keras.Model(images, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(images)))
+    made.compile("adam", "mse")
+    made.fit(IMAGES.astype(np.float32), np.zeros((3, 2)), verbose=0)
+    return made
+
+
+def save(folder, model, precision="float32"):
+    return save_model(folder, model, IMAGES, precision=precision, weights="epoch 7 (best val_loss)")
+
+
+def test_a_saved_model_gives_the_same_logits_and_has_no_optimizer(folder, model):
+    assert save(folder, model) is None
+    loaded = load_model_file(folder.model)
+    np.testing.assert_allclose(loaded(IMAGES.astype(np.float32)), model(IMAGES.astype(np.float32)), rtol=1e-5)
+    with zipfile.ZipFile(folder.model) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+        assert "optimizer" not in weights
+    assert [file.name for file in folder.path.iterdir()] == ["model.keras"]
+
+
+def test_a_model_whose_logits_are_not_finite_does_not_replace_an_earlier_one(folder, model):
+    folder.model.write_text("earlier")
+    model.layers[-1].kernel.assign(np.full((3, 2), np.inf))
+    with pytest.raises(RunError, match=r"diverged\. The weights of epoch 7 \(best val_loss\) are in .*checkpoints"):
+        save(folder, model)
+    assert folder.model.read_text() == "earlier"
+
+
+@pytest.mark.parametrize(("factor", "precision", "saved"), [(1.01, "float32", False), (1.01, "mixed_float16", True)])
+def test_a_file_that_reloads_to_other_logits_is_not_the_model(folder, model, monkeypatch, factor, precision, saved):
+    def changed(file, **options):
+        loaded = load_model_file(file, **options)
+        loaded.layers[-1].kernel.assign(loaded.layers[-1].kernel * factor)
+        return loaded
+
+    monkeypatch.setattr(saving, "load_model_file", changed)
+    if saved:
+        save(folder, model, precision)
+    else:
+        with pytest.raises(RunError, match=r"the reloaded model's logits differ .* by up to \d"):
+            save(folder, model, precision)
+    assert folder.model.exists() is saved
