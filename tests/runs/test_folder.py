@@ -16,7 +16,7 @@ from tlkit.cli import cli
 from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
 from tlkit.report.compared_runs import open_runs
-from tlkit.runs.folder import RunFolder
+from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.reading import MAX_BYTES, MAX_TABLE_BYTES, read_run_file, read_run_table
 
@@ -183,3 +183,14 @@ def test_a_model_with_compressed_weights_is_refused(folder, registry):
         archive.writestr("model.weights.h5", b"\0" * 1_000_000)
     with pytest.raises(RunError, match=r"model\.keras: its weights are compressed"):
         open_runs([folder.path])
+
+
+@pytest.mark.parametrize("name", [".lock", "events.log", "environment.json", ".recipe.toml-x"])
+def test_the_files_of_a_failed_start_are_not_in_the_way_but_folders_of_these_names_are(tmp_path, name):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / name).touch()
+    assert create_run_folder("run", tmp_path / "files").path == tmp_path / "files"
+    (tmp_path / "folders" / name).mkdir(parents=True)
+    with pytest.raises(RunError):
+        create_run_folder("run", tmp_path / "folders")
+    assert (tmp_path / "folders" / name).is_dir()

@@ -203,6 +203,5 @@ def _named_folder(out: Path) -> Path:
 
 def _left_by_failed_start(file: Path) -> bool:
     """Return whether a run leaves this file when it is killed before it has written its recipe."""
-    return file.name in (LOCK, "events.log", "environment.json") or file.name.startswith(
-        (".recipe.toml-", ".environment.json-")
-    )
+    names, beginnings = (LOCK, "events.log", "environment.json"), (".recipe.toml-", ".environment.json-")
+    return file.is_file() and (file.name in names or file.name.startswith(beginnings))
