@@ -17,6 +17,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from recipe_text import recipe_text
 
 import tlkit
 from tlkit.jobs import finish, stages
@@ -30,44 +31,29 @@ from tlkit.train.checkpoint import Checkpoints, read_checkpoints
 from tlkit.train.passes import Passes
 from tlkit.train.phase_run import PhaseRun
 
-RECIPE = """
-name = "everything"
-task = "classification"
-seed = 4
-[data]
-name = "digits"
-[input]
-image_size = 16
-batch_size = 128
-test = 0.1
-[backbone]
-name = "resnet"
-depth = 18
-units = [1, 1, 1]
-filters = [4, 4, 8]
-bias = false
-[head]
-name = "mlp"
-units = [8]
-dropout = 0.3
-[[augment]]
-name = "shift_flip"
-[[augment]]
-name = "mixup"
-[schedule]
-name = "gradual_unfreeze"
-{schedule}
-learning_rate = 0.02
-curve = {{ name = "plateau", patience = 1, factor = 0.5 }}
-[train]
-ema = 0.9
-cache = "on"
-views = 2
-early_stop = 3
-checkpoint_steps = 4
-"""
-SCHEDULE = 'head_epochs = 2\nstep_epochs = 2\nunfreeze_to = "conv4"'
-SHORT = 'head_epochs = 1\nstep_epochs = 1\nunfreeze_to = "conv4"'
+PLATEAU = {"name": "plateau", "patience": 1, "factor": 0.5}
+EVERYTHING = {
+    "name": "everything",
+    "seed": 4,
+    "input": {"image_size": 16, "batch_size": 128, "test": 0.1},
+    "backbone": {"name": "resnet", "depth": 18, "units": [1, 1, 1], "filters": [4, 4, 8], "bias": False},
+    "head": {"name": "mlp", "units": [8], "dropout": 0.3},
+    "augment": [{"name": "shift_flip"}, {"name": "mixup"}],
+    "train": {"ema": 0.9, "cache": "on", "views": 2, "early_stop": 3, "checkpoint_steps": 4},
+}
+
+
+def everything(epochs=2, unfreeze_to="conv4", **changes):
+    """Return a recipe that uses every part of the state of a run; each phase has ``epochs`` epochs."""
+    schedule = {
+        "name": "gradual_unfreeze",
+        "head_epochs": epochs,
+        "step_epochs": epochs,
+        "unfreeze_to": unfreeze_to,
+        "learning_rate": 0.02,
+        "curve": PLATEAU,
+    }
+    return recipe_text(**{**EVERYTHING, "schedule": schedule, **changes})
 
 
 class Killed(BaseException):
@@ -77,7 +63,7 @@ class Killed(BaseException):
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     file = tmp_path_factory.mktemp("recipe") / "everything.toml"
-    file.write_text(RECIPE.format(schedule=SCHEDULE))
+    file.write_text(everything())
     return file
 
 
@@ -210,9 +196,8 @@ def ended(tmp_path_factory, registry):
     """Run a recipe with a constant rate and no early stop; return the same folder for the same overrides."""
     root = tmp_path_factory.mktemp("plain")
     file = root / "plain.toml"
-    text = RECIPE.format(schedule="").replace('"gradual_unfreeze"', '"full"')
-    text = text.replace('curve = { name = "plateau", patience = 1, factor = 0.5 }', "").replace("early_stop = 3", "")
-    file.write_text(text)
+    train = {key: value for key, value in EVERYTHING["train"].items() if key != "early_stop"}
+    file.write_text(everything(schedule={"learning_rate": 0.02}, train=train))
 
     @functools.cache
     def run(*overrides):
@@ -405,8 +390,7 @@ def test_a_change_that_is_refused_says_why(plain, registry, override, message):
 def test_data_that_changed_since_the_run_started_is_named(registry, tmp_path, class_folders, monkeypatch):
     photos = class_folders({"cat": 12, "dog": 12})
     file = tmp_path / "recipe.toml"
-    text = RECIPE.format(schedule=SHORT).replace('"digits"', f'"folder"\npath = "{photos}"')
-    file.write_text(text)
+    file.write_text(everything(epochs=1, data={"name": "folder", "path": photos}))
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         kill(patch, PhaseRun, "_prove", 1)
         tlkit.run(file, ["input.batch_size=8"], tmp_path / "run", registry=registry, quiet=True)
@@ -419,8 +403,7 @@ def test_a_run_with_relative_paths_resumes_from_any_folder(registry, tmp_path, c
     photos = class_folders({"cat": 12, "dog": 12})
     (photos / "dog" / "empty.png").touch()
     file = tmp_path / "recipe.toml"
-    text = RECIPE.format(schedule=SHORT).replace('"digits"', '"folder"\npath = "photos"')
-    file.write_text(text)
+    file.write_text(everything(epochs=1, data={"name": "folder", "path": "photos"}))
     monkeypatch.chdir(tmp_path)
     settings = ["input.batch_size=8", "input.max_bad_share=0.5"]
     uninterrupted = tlkit.run(file, settings, "uninterrupted", registry=registry, quiet=True).folder
@@ -592,7 +575,7 @@ def test_a_signal_while_the_best_weights_are_restored_is_not_lost(recipe, whole,
 def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
     """A run of three phases, killed by SIGKILL, also during start-up and while a checkpoint is written."""
     recipe = tmp_path / "everything.toml"
-    recipe.write_text(RECIPE.format(schedule=SCHEDULE.replace("conv4", "conv3")))
+    recipe.write_text(everything(unfreeze_to="conv3"))
     whole = tlkit.run(recipe, out=tmp_path / "whole", registry=registry, quiet=True).folder
     folder = tmp_path / "run"
     seed = int(os.environ.get("TLKIT_KILL_SEED", "0"))
@@ -646,9 +629,8 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize("kilobytes", range(300, 2100, 200))
 def test_on_a_disk_that_fills_the_run_ends_with_74_and_resumes_when_there_is_room(small_disk, tmp_path, kilobytes):
     recipe = tmp_path / "everything.toml"
-    recipe.write_text(
-        RECIPE.format(schedule="").replace('"gradual_unfreeze"', '"full"').replace("[4, 4, 8]", "[8, 16, 32]")
-    )
+    backbone = EVERYTHING["backbone"] | {"filters": [8, 16, 32]}
+    recipe.write_text(everything(schedule={"learning_rate": 0.02, "curve": PLATEAU}, backbone=backbone))
 
     def command(*arguments):
         arguments = [sys.executable, "-m", "tlkit", *map(str, arguments)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from recipe_text import recipe_text
 
 import tlkit
 from tlkit.data.feed.pipeline import Feed, batch_seeds
@@ -17,7 +18,7 @@ from tlkit.data.feed.policies import code_digest
 from tlkit.data.store.shards import write_shard
 from tlkit.jobs import from_recipe
 from tlkit.models.freeze import prepare
-from tlkit.recipe.load import load_recipe
+from tlkit.recipe.load import parse_recipe
 from tlkit.system import cache as disk_cache
 from tlkit.system.cache import cache_entries, make_room
 from tlkit.train import feature_set
@@ -25,62 +26,38 @@ from tlkit.train.feature_feed import FeatureFeed
 from tlkit.train.feature_set import FeatureSet, features_key
 from tlkit.train.frozen_part import FrozenPart
 
-RECIPE = """
-name = "frozen"
-task = "{task}"
-seed = 4
-[data]
-name = "{data}"
-{data_options}
-[input]
-image_size = {size}
-batch_size = {batch}
-[backbone]
-name = "resnet"
-depth = 18
-units = [1, 1, 1]
-filters = [8, 8, 16]
-bias = false
-[head]
-name = "{head}"
-[schedule]
-name = "{schedule}"
-{options}
-learning_rate = 0.01
-[train]
-restore_best = false
-"""
+FROZEN = {
+    "name": "frozen",
+    "seed": 4,
+    "backbone": {"name": "resnet", "depth": 18, "units": [1, 1, 1], "filters": [8, 8, 16], "bias": False},
+    "train": {"restore_best": False},
+}
+DIGITS = {**FROZEN, "input": {"image_size": 24, "batch_size": 128}}
 KINDS = {
-    "classification": RECIPE.format(
-        task="classification",
-        data="digits",
-        data_options="",
-        size=24,
-        batch=128,
-        head="mlp",
-        schedule="frozen",
-        options="epochs = 3",
-    ),
-    "segmentation": RECIPE.format(
-        task="segmentation",
-        data="digit_scenes",
-        data_options="count = 40\nsize = 48",
-        size=48,
-        batch=8,
-        head="unet",
-        schedule="frozen",
-        options="epochs = 2",
-    ),
-    "unfrozen": RECIPE.format(
-        task="classification",
-        data="digits",
-        data_options="",
-        size=24,
-        batch=128,
-        head="linear",
-        schedule="two_phase",
-        options='head_epochs = 2\nfinetune_epochs = 2\nfinetune_learning_rate = 1e-3\nunfreeze_from = "conv4"',
-    ),
+    "classification": {
+        **DIGITS,
+        "head": {"name": "mlp"},
+        "schedule": {"name": "frozen", "epochs": 3, "learning_rate": 0.01},
+    },
+    "segmentation": {
+        **FROZEN,
+        "task": "segmentation",
+        "data": {"name": "digit_scenes", "count": 40, "size": 48},
+        "input": {"image_size": 48, "batch_size": 8},
+        "head": {"name": "unet"},
+        "schedule": {"name": "frozen", "epochs": 2, "learning_rate": 0.01},
+    },
+    "unfrozen": {
+        **DIGITS,
+        "schedule": {
+            "name": "two_phase",
+            "head_epochs": 2,
+            "finetune_epochs": 2,
+            "learning_rate": 0.01,
+            "finetune_learning_rate": 1e-3,
+            "unfreeze_from": "conv4",
+        },
+    },
 }
 
 
@@ -95,12 +72,11 @@ def cached_features():
 
 
 @pytest.fixture
-def run(tmp_path, registry, cache, capsys):
+def run(tmp_path, write_recipe, registry, cache, capsys):
     """A function that runs a kind of recipe and returns the weights and what was printed."""
 
     def run_recipe(kind, name, *overrides):
-        file = tmp_path / "recipe.toml"
-        file.write_text(KINDS[kind])
+        file = write_recipe(**KINDS[kind])
         capsys.readouterr()
         folder = tlkit.run(file, overrides, tmp_path / name, registry=registry).folder
         model = keras.saving.load_model(folder / "model.keras", compile=False)
@@ -142,9 +118,8 @@ class Parts:
     """A frozen part, a feed and the rows of a tiny recipe."""
 
     def __init__(self, folder, registry, *overrides):
-        file = folder / "recipe.toml"
-        file.write_text(KINDS["classification"])
-        recipe = load_recipe(file, registry, ["input.batch_size=32", *overrides])
+        text = recipe_text(**KINDS["classification"])
+        recipe = parse_recipe(text, registry, ["input.batch_size=32", *overrides])
         (folder / "store").mkdir()
         self.data = from_recipe.open_few(recipe, 600, folder / "store")
         network = from_recipe.build_network(recipe, self.data.classes, self.data.label_kind)
