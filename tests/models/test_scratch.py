@@ -188,7 +188,7 @@ SMALL: dict[str, dict[str, Any]] = {
     ("name", "options", "message"),
     [
         ("resnet_v2", {"depth": 100}, "9n"),
-        ("vgg", {"convs": (1, 2)}, "expected as many"),
+        ("vgg", {"convs": (1, 2)}, "expected the same number of both"),
         ("nasnet", {"penultimate_filters": 100}, "multiple of 24"),
     ],
 )
