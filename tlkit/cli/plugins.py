@@ -9,20 +9,14 @@ import click
 
 from tlkit.cli.option_texts import recipe_table, toml_value, type_names
 from tlkit.cli.session import Session
-from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Schedule
+from tlkit.contracts import Head
 from tlkit.errors import PluginError
+from tlkit.recipe.schema import PLUGIN_TABLES
 from tlkit.registry import KINDS
 from tlkit.system.text import did_you_mean
 
-_KINDS: dict[str, type] = {
-    "backbone": Backbone,
-    "head": Head,
-    "augmentation": Augmentation,
-    "augment": Augmentation,
-    "schedule": Schedule,
-    "dataset": Dataset,
-    "data": Dataset,
-}
+_KINDS: dict[str, type] = {**{kind.title: record for record, kind in KINDS.items()}, **PLUGIN_TABLES}
+"""What a user may call a kind of record: its title, or its table in a recipe."""
 _OTHER_HOOKS = [
     "tlkit_commands",
     "tlkit_check_recipe",
@@ -30,7 +24,7 @@ _OTHER_HOOKS = [
     "tlkit_phase_finished",
     "tlkit_report_sections",
 ]
-_TABLES = {Backbone: "backbone", Head: "head", Augmentation: "augment", Schedule: "schedule", Dataset: "data"}
+_TABLES = {record: table for table, record in PLUGIN_TABLES.items()}
 
 
 @click.group(invoke_without_command=True)
@@ -108,7 +102,7 @@ def show(session: Session, kind: str, name: str) -> None:
     """
     wanted: Any = _KINDS.get(kind.lower()) or _KINDS.get(kind.lower().removesuffix("s"))
     if wanted is None:
-        hint = did_you_mean(kind, _KINDS, "; there are backbone, head, augmentation, schedule, dataset")
+        hint = did_you_mean(kind, _KINDS, f"; there are {', '.join(kind.title for kind in KINDS.values())}")
         raise PluginError(f'no kind of plugin "{kind}"{hint}')
     record, source = session.registry.find_with_source(wanted, name)
     title = KINDS[wanted][0]
