@@ -1,0 +1,31 @@
+"""Data sets from annotation tools. Importing this package imports nothing heavy."""
+
+from __future__ import annotations
+
+import tlkit
+from tlkit_annotations import options
+
+_DATASETS = (
+    tlkit.Dataset(
+        name="coco",
+        summary="COCO JSON, also Roboflow's: polygons, run lengths or boxes, in one file or in one for each split",
+        options=options.CocoOptions,
+        open=tlkit.lazy("tlkit_annotations.coco:open_coco"),
+        tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_annotations.coco:detect_coco"),
+    ),
+    tlkit.Dataset(
+        name="labelme",
+        summary="LabelMe JSON: a file for each image, with shapes or flags",
+        options=options.LabelmeOptions,
+        open=tlkit.lazy("tlkit_annotations.labelme:open_labelme"),
+        tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_annotations.labelme:detect_labelme"),
+    ),
+)
+
+
+@tlkit.hookimpl
+def tlkit_datasets() -> tuple[tlkit.Dataset, ...]:
+    """Offer the data sets of this package."""
+    return _DATASETS
