@@ -29,7 +29,7 @@ def write_mask_recipe(folder: Path) -> Path:
     random = np.random.default_rng(0)
     for kind, values in (("images", 256), ("masks", 2)):
         (folder / kind).mkdir()
-        for name in ("a", "b"):
+        for name in "abcdef":
             Image.fromarray(random.integers(0, values, (40, 32), np.uint8)).save(folder / kind / f"{name}.png")
     data = {"name": "masks", "images": str(folder / "images"), "masks": str(folder / "masks")}
     data |= {"values": {"0": "background", "1": "cell"}}

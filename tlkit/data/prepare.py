@@ -84,7 +84,7 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
         progress: called with (done, total) files that are checked.
 
     Raises:
-        DataError: the data set can't be opened, or ``input.samples`` can't be read.
+        DataError: the data set can't be opened, ``input.samples`` can't be read, or the check found errors.
         PluginError: the data set broke its contract.
     """
     sample_set = _open_samples(replace(settings, minimum_classes=0))
@@ -94,6 +94,7 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
         usable, aside = sample_set.samples, sample_set.set_aside
     else:
         checked = _checked(settings, sample_set, progress)
+        checked.raise_errors()
         splits, usable = checked.splits, checked.samples
         aside = (*sample_set.set_aside, *checked.set_aside)
     samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
