@@ -50,7 +50,9 @@ def masks(tmp_path):
 
 
 def save_recipe(file, data):
-    text = recipe_text(task="segmentation", data=data, head={"name": "fpn"}, input={"image_size": 32, "max_bad_share": 0.5})
+    text = recipe_text(
+        task="segmentation", data=data, head={"name": "fpn"}, input={"image_size": 32, "max_bad_share": 0.5}
+    )
     file.write_text(text, encoding="utf-8")
     return file
 

@@ -1,0 +1,44 @@
+"""Masks drawn by tlkit, compared pixel by pixel with those that other programs draw of the same files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tlkit
+from tlkit.registry import Registry
+
+pytestmark = pytest.mark.outside
+
+
+def largest_difference(found: tlkit.SampleSet, expected: Path) -> int:
+    """Return the largest number of pixels by which a mask differs; every image must be there."""
+    with np.load(expected) as masks:
+        assert {sample.key for sample in found.samples} == set(masks.files)
+        differences = []
+        for sample in found.samples:
+            assert isinstance(sample.mask, tlkit.DrawnMask)
+            mask = sample.mask.draw(sample.mask.read())
+            differences.append(int(np.count_nonzero(mask != masks[sample.key])))
+        return max(differences)
+
+
+def opened(registry: Registry, name: str, **options: object) -> tlkit.SampleSet:
+    """Open a data set of a registry for segmentation."""
+    record = registry.find(tlkit.Dataset, name)
+    return record.open(tlkit.DatasetContext("segmentation", 0), record.options(**options))
+
+
+def test_coco_files_of_datumaro_are_drawn_as_datumaro_draws_them(outside, registry):
+    folder = outside("datumaro_coco.py")
+    found = opened(registry, "coco", path=folder / "coco", overlap="later")
+    assert found.classes == ("background", "cat", "ünï cörn", "dog")
+    assert {sample.split for sample in found.samples} == {"train", "validation"}
+    assert largest_difference(found, folder / "masks.npz") == 0
+
+
+def test_labelme_files_are_drawn_as_labelme_draws_them(outside, registry):
+    folder = outside("labelme_masks.py")
+    assert largest_difference(opened(registry, "labelme", path=folder), folder / "masks.npz") == 0
