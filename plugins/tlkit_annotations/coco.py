@@ -14,7 +14,7 @@ from tlkit_annotations.coco_records import Segment, Skipped, packed
 from tlkit_annotations.detection import detected, root_of
 from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
 from tlkit_annotations.options import CocoOptions
-from tlkit_annotations.places import ImageFinder, below
+from tlkit_annotations.places import ImageFinder, below, photo_of
 from tlkit_annotations.reading import (
     fields_of,
     items_of,
@@ -191,6 +191,7 @@ def _annotated(
         undrawn=sum(1 for each in segments if not each.drawable),
         annotated=bool(segments),
         split=split,
+        group=photo_of(place.name),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -132,6 +133,17 @@ def test_images_that_a_data_set_made_are_written_too(tmp_path, registry):
     for key, (_, mask) in before[1].items():
         assert np.array_equal(after[1][f"{key}.png"][1], mask)
     assert len(list((tmp_path / "out" / "images").rglob("*.png"))) == len(before[1])
+
+
+@pytest.mark.parametrize("form", ["coco", "masks"])
+def test_images_are_copied_when_asked_for(masks, tmp_path, registry, form):
+    recipe = masks("background", "cell", "debris")
+    result = export_data(Request(recipe, form, tmp_path / "out", images=True), registry)
+    shutil.rmtree(tmp_path / "cells" / "masks" / "train")
+    again = save_recipe(tmp_path / "again.toml", tomllib.loads(result.recipe)["data"])
+    assert len(read(again, registry)[1]) == 8
+    copy = tmp_path / "out" / "images" / "val" / "deep" / "0.png"
+    assert copy.read_bytes() == (tmp_path / "cells" / "images" / "val" / "deep" / "0.png").read_bytes()
 
 
 def test_the_splits_of_a_run_are_those_of_its_samples_csv(masks, tmp_path, registry):

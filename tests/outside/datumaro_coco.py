@@ -1,6 +1,6 @@
 """Write a COCO data set with datumaro, read it with datumaro, and draw what it read; run outside tlkit's environment.
 
-Usage: datumaro_coco.py FOLDER
+Usage: datumaro_coco.py FOLDER [COCO]; with the second folder, nothing is written but what datumaro reads there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def items():
 
 def drawn(item):
     """Draw an item as read by datumaro: crowds ignored below, then later shapes over earlier ones."""
-    height, width = item.media.size
+    height, width = item.media.size if item.media.has_size else item.annotations[0].image.shape
     mask = np.zeros((height, width), np.uint8)
     shapes = [each for each in item.annotations if each.type in (AnnotationType.polygon, AnnotationType.mask)]
     for crowd in (True, False):
@@ -55,7 +55,12 @@ def drawn(item):
     return mask
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, existing: Path | None = None) -> None:
+    if existing is not None:
+        folder.mkdir(parents=True)
+        read = dm.Dataset.import_from(str(existing), "coco_instances")
+        np.savez(folder / "masks.npz", **{item.id: drawn(item) for item in read})
+        return
     categories = {AnnotationType.label: LabelCategories.from_iterable(NAMES)}
     made = dm.Dataset.from_iterable(list(items()), categories=categories, media_type=Image)
     made.export(str(folder / "coco"), "coco_instances", save_media=True)
@@ -65,4 +70,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -45,13 +45,16 @@ def data() -> None:
     multiple=True,
     help="Write only this split. Repeatable.  [default: all]",
 )
+@click.option("--images", is_flag=True, help="Also copy the images, for tools that want them beside the masks.")
 @set_option
 @overwrite_option
 @click.pass_obj
-def export(session: Session, target: Path, form: Format, out: Path | None, splits: tuple[Split, ...]) -> None:
+def export(
+    session: Session, target: Path, form: Format, out: Path | None, splits: tuple[Split, ...], images: bool
+) -> None:
     """Write the masks that a run used, or that a recipe reads, to look at them elsewhere.
 
-    Masks have the sizes of their images. The images stay where they are, except those that a data set made itself.
+    Masks have the sizes of their images. The images stay where they are unless --images is given.
 
     \b
     Examples:
@@ -65,7 +68,7 @@ def export(session: Session, target: Path, form: Format, out: Path | None, split
     name = target.resolve().name if target.is_dir() else target.stem
     folder = out or Path(f"{name}-{form}")
     messages = messages_console()
-    request = Request(target, form, folder, splits, session.overrides, session.overwrite)
+    request = Request(target, form, folder, splits, session.overrides, session.overwrite, images)
     with progress_bars(messages) as progress:
         result = export_data(request, session.registry, progress)
     for each in result.set_aside[:_SHOWN]:

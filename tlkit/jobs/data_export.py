@@ -61,6 +61,7 @@ class Request:
         splits: the splits to write; empty for all.
         overrides: ``key=value`` as ``--set`` takes them.
         overwrite: replace files that exist.
+        images: also copy the images.
     """
 
     target: Path
@@ -69,6 +70,7 @@ class Request:
     splits: tuple[Split, ...] = ()
     overrides: tuple[str, ...] = ()
     overwrite: bool = False
+    images: bool = False
 
 
 def export_data(request: Request, registry: Registry, progress: StageProgress = no_progress) -> Exported:
@@ -86,8 +88,8 @@ def export_data(request: Request, registry: Registry, progress: StageProgress = 
     ]
     if not samples:
         lines = "".join(f"\n  {each.key}: {each.reason}" for each in data.set_aside[:10])
-        where = " or ".join(request.splits) or "any split"
-        raise DataError(f"{request.target}: no images in {where}; {len(data.set_aside)} files were set aside{lines}")
+        wanted = " or ".join(request.splits) or "any split"
+        raise DataError(f"{request.target}: no images in {wanted}; {len(data.set_aside)} files were set aside{lines}")
     write = _write_coco if request.form == "coco" else _write_masks
     try:
         return write(request, data, samples, progress)
@@ -152,7 +154,7 @@ def _write_coco(request: Request, data: FullSize, samples: Sequence[Sample], pro
     keys: dict[str, object] = {
         "name": "coco",
         "path": _text(out),
-        "images": _text(data.sample_set.root or out / "images"),
+        "images": _text(_root(request, data)),
         "classes": list(classes[1:] if with_background else classes),
     }
     if not with_background:
@@ -165,7 +167,7 @@ def _write_masks(request: Request, data: FullSize, samples: Sequence[Sample], pr
     from tlkit.report.mask_files import classes_csv, palette_png, unique_stems
 
     out, found = request.out, data.sample_set
-    root = (found.root or out / "images").resolve()
+    root = _root(request, data)
     colors = [found.colors.get(number, color) for number, color in enumerate(palette(len(found.classes)))]
     names = dict(zip((each.key for each in samples), unique_stems([each.key for each in samples]), strict=True))
     images = _image_writer(request, data, samples)
@@ -190,30 +192,48 @@ def _write_masks(request: Request, data: FullSize, samples: Sequence[Sample], pr
     return Exported(dict(counts), tuple(aside), _table(keys | grouped | {"ignore": [str(IGNORE)], "values": values}))
 
 
-def _image_writer(request: Request, data: FullSize, samples: Sequence[Sample]) -> Callable[[Sample], str]:
-    """Return a function that returns the name of an image below the images' folder.
+def _root(request: Request, data: FullSize) -> Path:
+    """Return the folder that the names of the images are relative to."""
+    return (
+        request.out / "images" if request.images or data.sample_set.root is None else data.sample_set.root
+    ).resolve()
 
-    Images that are files stay where they are; those that the data set made are written below ``images``.
+
+def _image_writer(request: Request, data: FullSize, samples: Sequence[Sample]) -> Callable[[Sample], str]:
+    """Return a function that writes an image if it has to be written, and returns its name below ``_root``.
+
+    Images that are files stay where they are unless they are to be copied; those that the data set made are written.
     """
+    root = _root(request, data)
+    copied = request.images or data.sample_set.root is None
+    for each in samples if copied else ():
+        check_new_file(root / _image_name(each), overwrite=request.overwrite)
+
+    def write(sample: Sample) -> str:
+        name = _image_name(sample)
+        if copied:
+            file = root / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, _image_bytes(data, sample))
+        return name
+
+    return write
+
+
+def _image_name(sample: Sample) -> str:
+    return sample.key if isinstance(sample.image, Path) else f"{sample.key}.png"
+
+
+def _image_bytes(data: FullSize, sample: Sample) -> bytes:
     from PIL import Image
 
     from tlkit.report.mask_files import png
 
-    folder = request.out / "images"
-    for each in samples:
-        if not isinstance(each.image, Path):
-            check_new_file(folder / f"{each.key}.png", overwrite=request.overwrite)
-
-    def name_of(sample: Sample) -> str:
-        pixels = data.pixels(sample)
-        if pixels is None:
-            return sample.key
-        file = folder / f"{sample.key}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, png(Image.fromarray(pixels)))
-        return f"{sample.key}.png"
-
-    return name_of
+    pixels = data.pixels(sample)
+    if pixels is not None:
+        return png(Image.fromarray(pixels))
+    assert isinstance(sample.image, Path)
+    return sample.image.read_bytes()
 
 
 def _csv_text(rows: Sequence[tuple[str, ...]]) -> str:
