@@ -99,7 +99,7 @@ def check_samples(
     began = time.monotonic()
     table, policy = settings.input, settings.policy
     folder = FolderCheck(sample_set, settings.task)
-    facts = read_sample_facts(sample_set, table.max_pixels, facts_cache or FactsCache.of_user(), progress)
+    facts = read_sample_facts(sample_set, settings.reading, facts_cache or FactsCache.of_user(), progress)
     tally = Tally(sample_set.samples, policy)
     tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side))
     tally = tally.add(folder.observations())
@@ -109,7 +109,7 @@ def check_samples(
     # Samples that the earlier run lacks are left out, so they can't be copies of others.
     compared = [each for each in tally.left if written is None or each.key in written]
     pictures = shared_pictures(compared, facts.images, policy.near)
-    tally = tally.add(conflicts(by_picture(compared, pictures), facts.images, sample_set, table.max_pixels))
+    tally = tally.add(conflicts(by_picture(compared, pictures), facts.images, sample_set, settings.reading))
 
     assignment, errors = split_samples(sample_set, tally.left, settings, written, pictures)
     tally, splits = tally.add(errors), assignment.splits

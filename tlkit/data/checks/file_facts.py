@@ -19,6 +19,7 @@ from tlkit.data.checks.facts_cache import FactsCache, Version
 from tlkit.data.images.decode import decoded
 from tlkit.data.images.image_file import BadImageError, exif_swaps_sides, is_animated, open_image, read_file
 from tlkit.data.images.mask_decode import decode_mask
+from tlkit.data.images.reading import Reading
 from tlkit.system.parallel import in_processes, in_threads
 
 FACTS = 3
@@ -78,20 +79,20 @@ WantedFile = tuple[Path, bool]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How files are read.
+class FactsReading:
+    """How images and masks are read.
 
     Args:
-        max_pixels: images with more pixels than this, by their header, are not decoded.
+        files: how files are read.
         table: how the pixels of masks name classes; None if there are no masks.
     """
 
-    max_pixels: int
+    files: Reading
     table: MaskTable | None
 
     def cache_key(self, is_mask: bool) -> str:
         """Return a key for what the facts of a file depend on besides its bytes."""
-        text = f"{FACTS} {self.max_pixels}"
+        text = f"{FACTS} {self.files.max_pixels} {self.files.layout}".rstrip()
         if is_mask and self.table is not None:
             text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -99,7 +100,7 @@ class Reading:
 
 def read_facts(
     wanted: Sequence[WantedFile],
-    reading: Reading,
+    reading: FactsReading,
     facts_cache: FactsCache,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Facts], int]:
@@ -165,7 +166,7 @@ def _look_up(
 
 
 def _read_all(
-    wanted: Sequence[WantedFile], reading: Reading, keys: Mapping[bool, str], facts_cache: FactsCache
+    wanted: Sequence[WantedFile], reading: FactsReading, keys: Mapping[bool, str], facts_cache: FactsCache
 ) -> Iterator[tuple[WantedFile, Facts]]:
     """Read files in threads or, if there are many, in processes."""
     read = partial(_read_group, reading=reading, keys=keys)
@@ -185,7 +186,7 @@ def _read_all(
 def _read_group(
     group: tuple[Sequence[Path], bool],
     *,
-    reading: Reading,
+    reading: FactsReading,
     keys: Mapping[bool, str],
     facts_cache: FactsCache | Path | None,
 ) -> list[Facts]:
@@ -203,7 +204,7 @@ def _read_group(
     facts = []
     for path in paths:
         try:
-            data = read_file(path, reading.max_pixels)
+            data = read_file(path, reading.files.max_pixels)
         except BadImageError as error:
             facts.append(_problem(path, error))
             continue
@@ -220,9 +221,9 @@ def _cache_in(folder: Path | None) -> FactsCache:
     return FactsCache(folder)
 
 
-def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading) -> Facts:
+def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading) -> Facts:
     try:
-        with open_image(path, data, reading.max_pixels) as image:
+        with open_image(path, data, reading.files) as image:
             width, height = reversed(image.size) if exif_swaps_sides(path, image) else image.size
             facts = Facts(
                 digest=digest,
@@ -237,10 +238,10 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
                 if not picture_facts.constant or image.mode == facts.mode:
                     return picture_facts
                 # Pixels of the same brightness may differ in colour.
-                with open_image(path, data, reading.max_pixels) as reopened:
+                with open_image(path, data, reading.files) as reopened:
                     return _picture_facts(path, reopened, facts, "RGB")
         assert reading.table is not None
-        counts = np.bincount(decode_mask(path, reading.table, data, reading.max_pixels).reshape(-1))
+        counts = np.bincount(decode_mask(path, reading.table, data, reading.files).reshape(-1))
         return replace(facts, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
     except BadImageError as error:
         return _problem(path, error, digest)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tlkit.contracts import Sample, Task
 from tlkit.data.checks.findings import KINDS, UNUSABLE, Finding, Level
+from tlkit.data.images.reading import Reading
 from tlkit.recipe.check_table import CheckTable
 from tlkit.recipe.schema import InputTable
 
@@ -28,6 +29,11 @@ class CheckSettings:
     task: Task
     seed: int
     minimum_classes: int = 2
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read."""
+        return Reading.of_recipe(self.input)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from tlkit.contracts import IGNORE, ImageSize
 from tlkit.data.images.image_file import BROKEN, exif_swaps_sides, open_image, undecodable
+from tlkit.data.images.reading import PLAIN, Reading
 
 Resize = Literal["stretch", "crop", "pad"]
 
@@ -21,7 +22,7 @@ _DCT_FACTOR = 2
 """Scaling in the DCT leaves at least this many times the pixels that are needed in each direction."""
 
 
-def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
+def decode_image(path: Path, data: bytes | None = None, reading: Reading = PLAIN) -> np.ndarray:
     """Decode an image of any common kind.
 
     The content decides between JPEG, PNG, BMP, GIF, WebP and TIFF, whatever the file's name is. Of an animation the
@@ -32,7 +33,7 @@ def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None =
     Args:
         path: the file.
         data: the file's bytes, if they were read already.
-        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -40,12 +41,12 @@ def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None =
     Raises:
         BadImageError: the file can't be read or decoded; the message names it.
     """
-    with open_image(path, data, max_pixels) as image:
+    with open_image(path, data, reading) as image:
         return np.array(decoded(path, image))
 
 
 def decode_to_size(
-    path: Path, data: bytes | None, size: ImageSize, resize: Resize, max_pixels: int | None = None
+    path: Path, data: bytes | None, size: ImageSize, resize: Resize, reading: Reading = PLAIN
 ) -> tuple[np.ndarray, ImageSize]:
     """Decode an image and resize it: ``fit_image`` of ``decode_image``, but faster for large JPEG files.
 
@@ -58,7 +59,7 @@ def decode_to_size(
         data: the file's bytes, if they were read already.
         size: (height, width) of the result.
         resize: as for ``fit_image``.
-        max_pixels: as for ``decode_image``.
+        reading: how files are read.
 
     Returns:
         uint8 (H, W, 3); and the original's (height, width) with its EXIF orientation applied.
@@ -66,7 +67,7 @@ def decode_to_size(
     Raises:
         BadImageError: the file can't be read or decoded; the message names it.
     """
-    with open_image(path, data, max_pixels) as image:
+    with open_image(path, data, reading) as image:
         swapped = exif_swaps_sides(path, image)
         width, height = reversed(image.size) if swapped else image.size
         box, inside = _geometry((height, width), size, resize)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.errors import DataError
 from tlkit.image_formats import PILLOW_NAMES, format_names, format_of
 
@@ -90,18 +91,18 @@ def read_file(path: Path, max_pixels: int | None = None) -> bytes:
         raise BadImageError("huge", f"{path}: too large: not enough memory to read it") from error
 
 
-def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> Image.Image:
+def open_image(path: Path, data: bytes | None = None, reading: Reading = PLAIN) -> Image.Image:
     """Read the header of an image; its pixels are not decoded yet.
 
     Args:
         path: the file.
         data: the file's bytes, if they were read already.
-        max_pixels: refuse an image whose header claims more pixels; None: ``MAX_PIXELS``.
+        reading: how files are read; here the allowed number of pixels counts.
 
     Raises:
         BadImageError: the file can't be read, is not an image of a supported format, or has too many pixels.
     """
-    content = read_file(path, max_pixels) if data is None else data
+    content = read_file(path, reading.max_pixels) if data is None else data
     if not content:
         raise BadImageError("empty", f"{path}: the file is empty")
     try:
@@ -121,7 +122,7 @@ def open_image(path: Path, data: bytes | None = None, max_pixels: int | None = N
     except BROKEN as error:
         raise undecodable(path, error) from error
     width, height = image.size
-    limit = MAX_PIXELS if max_pixels is None else max_pixels
+    limit = MAX_PIXELS if reading.max_pixels is None else reading.max_pixels
     if width * height > limit:
         raise BadImageError("huge", f"{path}: too large: {width} x {height} pixels; at most {limit} are allowed")
     if image.format not in PILLOW_NAMES:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
 from tlkit.data.images.decode import DECODING, Resize, fit_mask
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.source import image_of, mask_of
 from tlkit.errors import DataError
 from tlkit.system.parallel import in_threads
@@ -23,12 +24,12 @@ class Decoding:
     Args:
         size: (height, width) of the decoded images.
         resize: how an image is brought to that size.
-        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
     """
 
     size: ImageSize
     resize: Resize
-    max_pixels: int | None = None
+    reading: Reading = PLAIN
 
     def digest(self, table: MaskTable | None) -> str:
         """Return a digest of all that a decoded image depends on besides its file, 16 hexadecimal digits.
@@ -37,7 +38,7 @@ class Decoding:
             table: how masks name classes; None where there are no masks.
         """
         values = None if table is None else (sorted(table.values.items(), key=str), table.default)
-        text = f"{DECODING} {self.size} {self.resize} {values}"
+        text = f"{DECODING} {self.size} {self.resize} {values} {self.reading.key}".rstrip()
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -92,8 +93,8 @@ def decode_all(
 
 
 def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Find) -> Decoded | Cached | DataError:
-    image = image_of(sample, sample_set, decoding.max_pixels)
-    mask = mask_of(sample, sample_set, decoding.max_pixels)
+    image = image_of(sample, sample_set, decoding.reading)
+    mask = mask_of(sample, sample_set, decoding.reading)
     try:
         image_bytes, mask_bytes = image.read(), b"" if mask is None else mask.read()
         digest = _digest(image_bytes, mask_bytes)
