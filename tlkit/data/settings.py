@@ -8,7 +8,8 @@ from tlkit.contracts import Dataset, Task
 from tlkit.data.images.reading import Reading
 from tlkit.data.store.decoding import Decoding
 from tlkit.recipe.check_table import CheckTable
-from tlkit.recipe.schema import InputTable, Selection
+from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.schema import Selection
 
 
 @dataclass(frozen=True)

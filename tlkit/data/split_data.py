@@ -95,6 +95,7 @@ def make_data(
         root=sample_set.root,
         notes=(*filled.notes, *splits.notes, *_untrained_classes(splits, labels, sample_set.classes)),
         checked=checked,
+        value_range=settings.reading.value_range,
     )
 
 

@@ -9,7 +9,7 @@ from tlkit.contracts import Sample, Task
 from tlkit.data.checks.findings import KINDS, UNUSABLE, Finding, Level
 from tlkit.data.images.reading import Reading
 from tlkit.recipe.check_table import CheckTable
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class CheckSettings:
 
     @property
     def reading(self) -> Reading:
-        """How files are read."""
-        return Reading.of_recipe(self.input)
+        """How files are read to find facts, which do not depend on the range of values."""
+        return Reading.of_recipe(self.input.model_copy(update={"value_range": None}))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,12 @@ class SampleFacts:
 
 
 def read_sample_facts(
-    sample_set: SampleSet, reading: Reading, facts_cache: FactsCache, progress: Progress | None
+    sample_set: SampleSet,
+    reading: Reading,
+    facts_cache: FactsCache,
+    progress: Progress | None,
+    *,
+    with_masks: bool = True,
 ) -> SampleFacts:
     """Read images and masks, each file once.
 
@@ -39,9 +44,10 @@ def read_sample_facts(
         reading: how files are read.
         facts_cache: facts from earlier checks; new ones are added.
         progress: called with (done, total) files.
+        with_masks: whether to read the masks, too.
     """
     images = {each.key: image_of(each, sample_set) for each in sample_set.samples}
-    masks = {each.key: file for each in sample_set.samples if (file := file_of(each.mask)) is not None}
+    masks = {each.key: file for each in sample_set.samples if with_masks and (file := file_of(each.mask)) is not None}
     wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
     wanted |= dict.fromkeys((file, True) for file in masks.values())
     facts, read = read_facts(list(wanted), FactsReading(reading, sample_set.mask_table), facts_cache, progress)

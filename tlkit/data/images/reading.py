@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
+from tlkit.runs.card import Card
 
 Orientation = Literal["exif", "stored"]
 
@@ -30,8 +31,10 @@ class Reading:
 
     @classmethod
     def of_recipe(cls, table: InputTable) -> Reading:
-        """Return how ``[input]`` has files read."""
-        return cls(table.max_pixels)
+        """Return how ``[input]`` has files read; ``"auto"`` must have been replaced by a range."""
+        if table.value_range == "auto":
+            raise ValueError('input.value_range = "auto" has not been replaced by the range of the training images')
+        return cls(table.max_pixels, table.value_range, table.bands, table.orientation)
 
     @property
     def layout(self) -> str:
@@ -44,6 +47,11 @@ class Reading:
         """What decides the pixels of a decoded image, as text for a cache key; empty for the defaults."""
         low_high = "" if self.value_range is None else f"range={self.value_range[0]!r},{self.value_range[1]!r}"
         return f"{low_high} {self.layout}".strip()
+
+
+def reading_of(card: Card) -> Reading:
+    """Return how a model's images are read: as when it was trained."""
+    return Reading(None, card.value_range, card.bands, card.orientation)
 
 
 PLAIN = Reading()

@@ -107,9 +107,11 @@ def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Fin
         return error
     if classes is not None:
         if classes.shape != original:
+            turned = classes.shape == original[::-1] and decoding.reading.orientation == "exif"
             return DataError(
                 f"{sample.mask}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
                 f"its image {original[1]} x {original[0]}"
+                + ('; if EXIF turned the image, input.orientation = "stored" reads it unturned' if turned else "")
             )
         classes = fit_mask(classes, decoding.size, decoding.resize)
     return Decoded(pixels, classes, digest, original)
