@@ -69,6 +69,8 @@ class Picture:
         self._reading = reading
         self._content = read_file(path, reading.max_pixels) if data is None else data
         self._image, self.page = self._opened()
+        # Kept, because asking a PNG for its EXIF data decodes it, after which Pillow has forgotten how it was stored.
+        self._tiles: list[Any] = list(getattr(self._image, "tile", ()))
         if self._image is not None:
             self.format: str = self._image.format or ""
             self.orientation = orientation_of(path, self._image)
@@ -141,17 +143,15 @@ class Picture:
         return self._image.mode[0] in "IF" or self._rawmode() in _OTHER_BYTES or self._pnm_maximum() > 255
 
     def _rawmode(self) -> str:
-        tile: Any = getattr(self._image, "tile", None)
-        args = tile[0].args if tile else ""
+        args = self._tiles[0].args if self._tiles else ""
         rawmode = args if isinstance(args, str) else args[0] if args else ""
         return rawmode if isinstance(rawmode, str) else ""
 
     def _pnm_maximum(self) -> int:
         """Return the largest value that the header of a PGM or PPM file names; 0 for other files."""
-        tile: Any = getattr(self._image, "tile", None)
-        if self.format != "PPM" or not tile:
+        if self.format != "PPM" or not self._tiles:
             return 0
-        codec, args = tile[0].codec_name, tile[0].args
+        codec, args = self._tiles[0].codec_name, self._tiles[0].args
         return int(args[1]) if codec.startswith("ppm") and args[0] != "1" else 65535 * (args == "I;16B")
 
     def draft(self, mode: str | None, size: tuple[int, int]) -> bool:
@@ -211,22 +211,21 @@ class Picture:
         Raises:
             BadImageError: the image can't be decoded, or nothing says which of its bands are colours.
         """
-        if self.page is not None:
-            stored = self.page.bands()
-        else:
-            try:
-                stored = self._of_pillow()
-            except BROKEN as error:
-                raise undecodable(self._path, error) from error
-        chosen = stored.chosen(self._path, self._reading)
-        return chosen.turned(self.orientation) if self.turned else chosen
+        try:
+            if self.page is not None:
+                chosen = self.page.bands()
+            else:
+                chosen = self._of_pillow().chosen(self._path, self._reading)
+            return chosen.turned(self.orientation) if self.turned else chosen
+        except BROKEN as error:
+            raise undecodable(self._path, error) from error
 
     def _of_pillow(self) -> Bands:
         """Return the deep bands of an image that Pillow reads, not turned."""
         image, maximum, rawmode = self._image, self._pnm_maximum(), self._rawmode()
         assert image is not None
         if maximum > 255:
-            return _of_pnm(self._content, image, maximum)
+            return _of_pnm(self._content, image, self._tiles[0], maximum)
         clear = image.info.get("transparency")
         if rawmode in _OTHER_BYTES:
             bands = self._of_16_bit_colors(image, rawmode)
@@ -287,9 +286,8 @@ def _with_clear_color(bands: Bands, clear: int | tuple[int, ...]) -> Bands:
     return replace(bands, values=values, alpha=bands.colors)
 
 
-def _of_pnm(content: bytes, image: Image.Image, maximum: int) -> Bands:
+def _of_pnm(content: bytes, image: Image.Image, tile: Any, maximum: int) -> Bands:
     """Return the values of a PGM or PPM file, which Pillow scales to 8 or 16 bits."""
-    tile: Any = image.tile[0]  # type: ignore[attr-defined]
     if tile.codec_name == "ppm_plain":
         image.load()
         values = np.asarray(image).astype(np.float64)

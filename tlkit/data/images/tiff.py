@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from tlkit.data.images.image_file import (
 from tlkit.data.images.reading import Reading
 
 _PHOTOMETRIC, _BITS, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 262, 258, 277, 284, 338, 339
+_COMPRESSION = 259
+_PILLOWS_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34925, 50000)
+"""The compressions that the libtiff in Pillow's wheels decodes."""
 _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLORS = {_WHITE_IS_0: 1, _BLACK_IS_0: 1, _RGB: 3, _PALETTE: 3, _YCBCR: 3}
 _OTHER_COLORS = {
@@ -48,6 +52,8 @@ def pillow_is_right(image: Image.Image) -> bool:
     bits, formats = _tuple(tags.get(_BITS, 1)), _tuple(tags.get(_FORMAT, 1))
     extra, samples = _tuple(tags.get(_EXTRA, ())), tags.get(_SAMPLES, 1)
     planar = tags.get(_PLANAR, 1) == 2 and samples > 1
+    if tags.get(_COMPRESSION, 1) not in _PILLOWS_COMPRESSIONS:
+        return False
     gray = photometric in (_WHITE_IS_0, _BLACK_IS_0)
     if max(bits) <= 8:
         if gray:
@@ -182,16 +188,12 @@ class TiffPage:
             BadImageError: the page can't be decoded.
         """
         self.check_bands()
-        as_pages = bool(self._reading.bands) and self._samples == 1 and self.pages > 1
-        wanted = sorted(set(self._reading.bands)) if as_pages else [0]
-        planes = {number: self._decode(self._file.pages[number]) for number in wanted}
-        values = planes[wanted[0]]
-        if as_pages:
-            if any(each.shape != values.shape for each in planes.values()):
-                raise _unsupported(self._path, "its pages differ in size, so they can't be the bands of one image")
-            empty = np.zeros_like(values)
-            values = np.concatenate([planes.get(number, empty) for number in range(max(wanted) + 1)], axis=2)
-        return self._explained(values)
+        if self._reading.bands and self._samples == 1 and self.pages > 1:
+            planes = [self._decode(self._file.pages[number]) for number in self._reading.bands]
+            if len({each.shape for each in planes}) > 1 or planes[0].shape[2] > 1:
+                raise _unsupported(self._path, "has pages of different sizes, which can't be the bands of one image")
+            return replace(self._explained(np.concatenate(planes, axis=2)), colors=len(planes), alpha=None)
+        return self._explained(self._decode(self._page)).chosen(self._path, self._reading)
 
     def _decode(self, page: Any) -> np.ndarray:
         """Return the values of a page, (H, W, C)."""
