@@ -39,7 +39,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "wrong_extension": ("images with the suffix of another format", "nothing: tlkit goes by the content"),
     "value_range": (
         "few grey levels left",
-        'set input.value_range to "auto", or to the range that is named',
+        'with "auto" the range of the training images is used, and kept in the model',
     ),
     "orientation": (
         "photos that EXIF turns and whose masks it does not turn",

@@ -212,10 +212,8 @@ class Picture:
             BadImageError: the image can't be decoded, or nothing says which of its bands are colours.
         """
         try:
-            if self.page is not None:
-                chosen = self.page.bands()
-            else:
-                chosen = self._of_pillow().chosen(self._path, self._reading)
+            page = self.page
+            chosen = self._of_pillow().chosen(self._path, self._reading) if page is None else page.bands()
             return chosen.turned(self.orientation) if self.turned else chosen
         except BROKEN as error:
             raise undecodable(self._path, error) from error
