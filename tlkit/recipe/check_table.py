@@ -32,8 +32,9 @@ class CheckTable(Options):
         "skip", description="files without read permission, and files that the disk fails to read"
     )
     empty: StrictCheckAction = Field("skip", description="files of 0 bytes")
-    not_image: StrictCheckAction = Field(
-        "skip", description="files that are not images by their content, or of an image format that is not supported"
+    not_image: StrictCheckAction = Field("skip", description="files that are not images by their content")
+    unsupported: StrictCheckAction = Field(
+        "skip", description="images of a kind that is not read, or that takes a package which is not installed"
     )
     undecodable: StrictCheckAction = Field("skip", description="damaged images")
     truncated: StrictCheckAction = Field("skip", description="images whose file ends too early")
@@ -53,6 +54,14 @@ class CheckTable(Options):
     )
     wrong_extension: CheckAction = Field(
         "keep", description="images with the suffix of another format; keep: they are decoded by their content"
+    )
+    value_range: ReportAction = Field(
+        "keep", description="images of which little is left when their values become 256 grey levels"
+    )
+    orientation: CheckAction = Field(
+        "keep",
+        description="in segmentation, photos that their EXIF orientation turns, while their masks have none: the mask "
+        "may have been drawn on the stored pixels",
     )
     mask_missing: StrictCheckAction = Field("skip", description="images without a mask, and masks without an image")
     mask_size: StrictCheckAction = Field("skip", description="masks that differ in size from their image")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.system.text import and_more
 
 Level = Literal["error", "skip", "keep"]
@@ -23,6 +24,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "unreadable": ("files that can't be read", "check the permissions and the disk"),
     "empty": ("empty files", "copy them again"),
     "not_image": ("files that are not images", "remove them, or convert them to JPEG or PNG"),
+    "unsupported": ("images of a kind that is not read", "do what each line says, or convert them to JPEG or PNG"),
     "undecodable": ("damaged images", "copy or download them again"),
     "truncated": ("truncated images", "copy or download them again"),
     "huge": ("images too large to decode", "scale them down, or raise input.max_pixels if there is memory for them"),
@@ -35,6 +37,14 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "animated": ("images with several frames", "nothing: the first frame is used"),
     "wrong_extension": ("images with the suffix of another format", "nothing: tlkit goes by the content"),
+    "value_range": (
+        "few grey levels left",
+        'with "auto" the range of the training images is used, and kept in the model',
+    ),
+    "orientation": (
+        "photos that EXIF turns and whose masks it does not turn",
+        'look at some with tlkit augment; for masks drawn on the stored pixels, set input.orientation = "stored"',
+    ),
     "mask_missing": (
         "images and masks without a partner",
         "give image and mask the same name, or set data.mask_suffix",
@@ -75,6 +85,7 @@ UNUSABLE = (
     "unreadable",
     "empty",
     "not_image",
+    "unsupported",
     "undecodable",
     "truncated",
     "huge",
@@ -127,6 +138,7 @@ class Report:
         read: the number of files that were read; the facts of the others come from an earlier check.
         seconds: how long the check took, in seconds.
         files: sample key → path of its image, for the pictures of the page.
+        reading: how these files are read.
     """
 
     name: str
@@ -140,6 +152,7 @@ class Report:
     read: int = 0
     seconds: float = 0.0
     files: Mapping[str, str] = field(default_factory=dict)
+    reading: Reading = PLAIN
 
     def of(self, level: Level) -> list[Finding]:
         """Return the findings of a level."""

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from tlkit.contracts import IGNORE, MaskTable
 from tlkit.data.images.image_file import BROKEN, BadImageError, open_image, undecodable
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.system.text import listed
 
 _LISTED = 8
@@ -23,14 +24,14 @@ _REMEDY = "save masks as PNG, and scale them with nearest neighbour"
 _MANY = f"So many values come from smoothed edges, from JPEG or from a photograph: {_REMEDY}"
 
 
-def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
+def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, reading: Reading = PLAIN) -> np.ndarray:
     """Decode a mask and map its values to class numbers.
 
     Args:
         path: the file; palette PNGs are read by their indices where the table's keys are numbers.
         table: pixel value or colour → class number.
         data: the file's bytes, if they were read already.
-        max_pixels: refuse a mask whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
 
     Returns:
         uint8 (H, W): class numbers and ``IGNORE``.
@@ -40,7 +41,7 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pix
             message lists them.
     """
     by_color = any(isinstance(key, tuple) for key in table.values)
-    with open_image(path, data, max_pixels) as image:
+    with open_image(path, data, reading) as image:
         try:
             turned = ImageOps.exif_transpose(image)
             values = _colors(path, turned) if by_color else _numbers(path, turned)

@@ -13,7 +13,7 @@ import numpy as np
 from tlkit.contracts import Sample, Split
 from tlkit.data.splits.hold_out import Part, hold_out, hold_out_weighted
 from tlkit.errors import DataError
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 from tlkit.system.text import listed
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tlkit.contracts import Sample, Split
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
 from tlkit.errors import DataError
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 
 
 def assign_with_pictures(
