@@ -159,10 +159,12 @@ def test_one_of_two_groups_is_used_for_training_whatever_the_share(share, strata
     assert Counter(splits.tolist()) == {"train": 5, "validation": 5}
 
 
-@pytest.mark.parametrize(("count", "strata"), [(10, [i % 2 for i in range(10)]), (2, [0, 1]), (2, None)])
-def test_a_large_share_leaves_an_image_to_train_on(count, strata):
+@pytest.mark.parametrize(
+    ("count", "strata", "trained"), [(10, [i % 2 for i in range(10)], 2), (2, [0, 1], 1), (2, None, 1)]
+)
+def test_a_large_share_leaves_an_image_of_each_class_to_train_on(count, strata, trained):
     splits = assign_splits(samples(count), strata, InputTable(validation=0.95), 0).splits
-    assert Counter(splits.tolist()) == {"train": 1, "validation": count - 1}
+    assert Counter(splits.tolist()) == {"train": trained, "validation": count - trained}
 
 
 def test_a_pattern_on_the_key_makes_groups():
@@ -251,9 +253,10 @@ def test_a_count_below_the_number_of_classes_is_met_without_strata():
     assert "the split is not stratified" in splits.notes[0]
 
 
-def test_too_few_training_images_for_every_class_do_not_crash():
+def test_a_count_that_would_leave_a_class_without_a_training_image_is_not_met():
     splits = assign_splits(samples(20), [i % 2 for i in range(20)], InputTable(validation=19), 0)
-    assert Counter(splits.splits.tolist()) == {"train": 1, "validation": 19}
+    assert Counter(splits.splits.tolist()) == {"train": 2, "validation": 18}
+    assert splits.notes[-1] == ("input.validation = 19: 18 images; more would leave a class without a training image")
 
 
 def test_a_count_takes_the_whole_groups_that_come_closest():
