@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from tlkit import DataError, Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import assign_splits
-from tlkit.data.splits.repeat import repeat_splits, within_samples_csv
+from tlkit.data.splits.repeat import drawn_splits, repeat_splits, within_samples_csv
 from tlkit.recipe.schema import InputTable
 
 
@@ -323,6 +323,16 @@ def test_a_split_is_repeated_and_changes_are_noted(tmp_path):
     assert splits.splits.tolist() == ["test", "train", "left out"]
     assert any("changed since" in note and "001.png" in note for note in splits.notes)
     assert any(note.startswith("left out, because") and note.endswith("002.png") for note in splits.notes)
+
+
+def test_a_run_keeps_the_splits_that_an_earlier_version_drew(tmp_path):
+    file = tmp_path / "samples.csv"
+    rows = [f"00{n}.png,,,{split},,,1,1,sha256:aa,used," for n, split in enumerate(("train", "validation", "test"))]
+    file.write_text(HEADER + "\n".join(rows) + "\n")
+    now = np.array(["validation", "train", "validation"])
+    official = samples(3, split=lambda i: "validation" if i == 2 else None)
+    assert drawn_splits(file, official, now).tolist() == ["train", "validation", "validation"]
+    assert drawn_splits(file, official[:2], now[:2]).tolist() == ["validation", "train"]  # other samples
 
 
 def test_a_recorded_sample_that_is_missing_is_an_error(tmp_path):
