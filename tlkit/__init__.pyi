@@ -16,6 +16,8 @@ from tlkit.contracts import Constant as Constant
 from tlkit.contracts import Cosine as Cosine
 from tlkit.contracts import Dataset as Dataset
 from tlkit.contracts import DatasetContext as DatasetContext
+from tlkit.contracts import Detected as Detected
+from tlkit.contracts import DrawnMask as DrawnMask
 from tlkit.contracts import EarlyStop as EarlyStop
 from tlkit.contracts import Head as Head
 from tlkit.contracts import HeadContext as HeadContext

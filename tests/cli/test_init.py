@@ -459,7 +459,7 @@ def a_file(root: Path) -> None:
         (only_test, "found test, but no folder train; expected train as well"),
         (two_validations, "val and valid are both the validation split"),
         (empty_train, "no images in class folders, but test has some; expected images to train on in train"),
-        (a_file, "this is a file; expected a folder"),
+        (a_file, "this is a file that no data set recognises; expected a folder of images"),
         (nothing, "no such folder"),
     ],
     ids=lambda value: getattr(value, "__name__", None),

@@ -52,6 +52,7 @@ def init(
     The recipe explains its settings; read it before you run it.
     """
     from tlkit.cli.console import writing
+    from tlkit.contracts import Dataset
     from tlkit.data.init.describe import describe
     from tlkit.data.init.survey import survey
     from tlkit.errors import DataError
@@ -62,7 +63,7 @@ def init(
     session.check_new_files(file)
     if not file.parent.is_dir():
         raise DataError(f"{file.parent}: no such folder for the recipe")
-    seen = survey(folder)
+    seen = survey(folder, [dataset for dataset, _ in session.registry.records(Dataset)], task)
     for line in describe(seen):
         click.echo(line)
     text = recipe_for(seen, Request(backbone, task, target), file, session.registry)

@@ -27,6 +27,24 @@ class DatasetContext:
 
 
 @dataclass(frozen=True)
+class DrawnMask:
+    """A mask that a data set draws from annotations, such as polygons.
+
+    Args:
+        source: the annotation file, for messages.
+        read: ``read()`` → bytes that determine the mask completely, such as its shapes, class numbers, height and width
+            as JSON. tlkit hashes them and caches the mask by their digest: change them when the drawing changes. Called
+            in threads. Raises ``DataError`` if they can't be read.
+        draw: ``draw(content)`` → uint8 (H, W), class numbers and ``IGNORE``, of what ``read`` returned. Called in
+            threads. Raises ``DataError`` if there is no such mask; the message names ``source``.
+    """
+
+    source: Path
+    read: Callable[[], bytes]
+    draw: Callable[[bytes], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Sample:
     """One image and its target.
 
@@ -35,7 +53,7 @@ class Sample:
             with ``/`` between its parts.
         image: the image's file, or a row of ``SampleSet.images``.
         label: class number; a tuple of class numbers in a multi-label data set; None for segmentation, or if unknown.
-        mask: the mask's file, or a row of ``SampleSet.masks``; None for classification.
+        mask: the mask's file, a row of ``SampleSet.masks``, or annotations to draw; None for classification.
         split: the split that the data set prescribes; None: tlkit splits it.
         group: name of a group whose samples all stay in one split, such as a patient; None: in no group.
     """
@@ -43,7 +61,7 @@ class Sample:
     key: str
     image: Path | int
     label: int | tuple[int, ...] | None = None
-    mask: Path | int | None = None
+    mask: Path | int | DrawnMask | None = None
     split: Split | None = None
     group: str | None = None
 
@@ -88,6 +106,8 @@ class SampleSet:
         mask_table: the meaning of the pixels of mask files.
         set_aside: files that were found but can't be used.
         root: the folder that the keys are relative to; None if the data is generated.
+        sources: files that the data set read or that its masks come from, such as annotations and lists of splits.
+        notes: what the user should know, such as the number of shapes that could not be used.
         colors: class number → (red, green, blue) for pictures; other classes get a colour from tlkit's palette.
     """
 
@@ -99,7 +119,38 @@ class SampleSet:
     mask_table: MaskTable | None = None
     set_aside: tuple[SetAside, ...] = ()
     root: Path | None = None
+    sources: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
     colors: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detected:
+    """What a data set recognised in a folder or file; ``tlkit init`` prints it and writes a recipe from it.
+
+    Args:
+        title: one line, such as ``COCO annotations: 2 files, 120 images``.
+        task: the task of the recipe.
+        options: the keys of ``[data]`` besides ``name``, with plain values as TOML has them. Paths are the given path,
+            or paths below it.
+        comments: key of ``options`` → comment beside it in the recipe.
+        counts: split (``""`` where tlkit draws the splits) → class → number of images that have it.
+        images: the image files that a run would use.
+        splits: split (``""`` where tlkit draws them) → number of images; None: the sums of ``counts``, where each image
+            has one class.
+        tasks: all tasks that the annotations allow.
+        notes: messages for the user: what can't be used, other readings, and the key that decides.
+    """
+
+    title: str
+    task: Task
+    options: Mapping[str, Any]
+    comments: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]]
+    images: tuple[Path, ...]
+    splits: Mapping[str, int] | None = None
+    tasks: tuple[Task, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +164,9 @@ class Dataset:
         open: ``open(ctx, options)`` → ``SampleSet``. It lists the files and reads no images; ``tlkit.files`` has the
             functions for that. Raises ``DataError`` if the data can't be used.
         tasks: the tasks it supports.
+        detect: ``detect(path, task)`` → ``Detected`` if a folder or file is laid out for this data set, otherwise None;
+            ``task`` is what the user wants to learn, or None. It reads no images. Raises ``DataError`` if the path is
+            laid out so, but can't be used.
     """
 
     name: str
@@ -120,3 +174,4 @@ class Dataset:
     options: type[Options]
     open: Callable[[DatasetContext, Any], SampleSet]
     tasks: tuple[Task, ...]
+    detect: Callable[[Path, Task | None], Detected | None] | None = None

@@ -85,7 +85,9 @@ def check_data(settings: DataSettings, progress: Progress | None = None) -> Chec
         DataError: the data set can't be opened, or ``input.samples`` can't be read.
         PluginError: the data set broke its contract.
     """
-    return _checked(settings, _open_samples(replace(settings, minimum_classes=0)), progress)
+    sample_set = _open_samples(replace(settings, minimum_classes=0))
+    checked = _checked(settings, sample_set, progress)
+    return replace(checked, notes=(*sample_set.notes, *checked.notes))
 
 
 @dataclass(frozen=True)

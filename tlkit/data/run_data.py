@@ -12,7 +12,7 @@ import numpy as np
 from tlkit.contracts import LabelKind, Sample, SetAside, Split
 from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
-from tlkit.data.images.source import file_of
+from tlkit.data.images.source import file_of, mask_origin
 from tlkit.data.splits.labels import label_text
 from tlkit.data.store.store import Store
 from tlkit.runs.samples import SampleRow, SamplesFile
@@ -89,7 +89,7 @@ class Data:
             yield SampleRow(
                 key=sample.key,
                 path=_path_text(file_of(sample.image)),
-                mask=_path_text(file_of(sample.mask)),
+                mask=_path_text(mask_origin(sample)),
                 split=split if used else "",
                 label=label_text(sample, self.classes),
                 group=self.groups[row] or "",

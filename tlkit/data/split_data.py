@@ -92,7 +92,12 @@ def make_data(
         set_aside=tuple(SetAside(encodable(each.key), encodable(each.reason)) for each in set_aside),
         groups=tuple(groups),
         root=sample_set.root,
-        notes=(*filled.notes, *splits.notes, *_untrained_classes(splits, labels, sample_set.classes)),
+        notes=(
+            *sample_set.notes,
+            *filled.notes,
+            *splits.notes,
+            *_untrained_classes(splits, labels, sample_set.classes),
+        ),
         checked=checked,
     )
 

@@ -13,7 +13,7 @@ from tlkit.recipe.load import parse_recipe
 from tlkit.registry import Registry
 
 if TYPE_CHECKING:
-    from tlkit.data.init.survey import Survey
+    from tlkit.data.init.contents import Survey
 
 _TASKS: dict[str, Task] = {"classes": "classification", "masks": "segmentation"}
 """Layout of a folder → the only task that it allows."""
@@ -63,10 +63,13 @@ def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -
         PluginError: there is no such backbone.
         RecipeError: the recipe would not be valid.
     """
-    from tlkit.data.init.scaffold import Choices, recipe_text
+    from tlkit.data.init.data_table import Choices
+    from tlkit.data.init.scaffold import recipe_text
 
     task, target = request.task, request.target
     shown = _TASKS.get(seen.layout, task)
+    if seen.detected is not None:
+        shown = seen.detected.task
     if task not in (None, shown):
         raise DataError(f"{seen.root}: laid out for {shown}, so a recipe for {task} can't be written for it")
     if seen.layout == "oxford_pets" and target is not None and task is not None:

@@ -119,7 +119,7 @@ class Report:
         name: the name of what was checked.
         findings: the findings in the order of ``KINDS``.
         found: the number of files that were seen, or that the data set names.
-        used: the number of files that are used, as images or masks.
+        used: the number of files that are used, as images, masks or annotations.
         set_aside: file → why it is not used, for files that the data set names.
         left_out: the number of other files that are not used: junk, and files that the data set does not name.
         splits: split → number of images.

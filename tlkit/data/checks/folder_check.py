@@ -22,7 +22,7 @@ class FileCounts:
     """How many files a check found. Each file is counted once.
 
     Args:
-        used: the number of files that are used, as images or masks.
+        used: the number of files that are used, as images, masks or annotations.
         left_out: the number of files that are not part of the data set.
         set_aside: file → reason, of the files of the data set that are not used.
     """
@@ -48,7 +48,8 @@ class FolderCheck:
         self.root = _root(sample_set)
         self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
         self._named = dict(self._set_aside())
-        self._known = self.images | self.masks | self._named.keys()
+        self._sources = {str(each) for each in sample_set.sources}
+        self._known = self.images | self.masks | self._sources | self._named.keys()
 
     def observations(self) -> Iterator[Observation]:
         """Yield the links to folders that are in the tree anyway, then everything that is not a sample."""
@@ -73,7 +74,7 @@ class FolderCheck:
         Args:
             excluded: sample key → reason, of the samples that are set aside.
         """
-        used: set[str] = set()
+        used = set(self._sources)
         aside: dict[str, str] = {}
         for sample in self._sample_set.samples:
             if sample.key in excluded and self._through_link(sample.image):

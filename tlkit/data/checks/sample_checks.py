@@ -10,7 +10,7 @@ from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import Observation
 from tlkit.data.checks.sample_facts import SampleFacts
-from tlkit.data.images.source import file_of
+from tlkit.data.images.source import file_of, mask_origin
 from tlkit.data.splits.labels import label_text
 from tlkit.image_formats import FORMAT_OF_SUFFIX
 
@@ -53,11 +53,11 @@ def _unusable(
     if image.problem:
         return image.problem, image.reason, f"{sample.image}: {image.reason}"
     if mask is not None and mask.problem:
-        reason = f"{sample.mask}: {mask.reason}"
+        reason = f"{mask_origin(sample)}: {mask.reason}"
         return mask.problem, reason, reason
     if mask is not None and (mask.width, mask.height) != (image.width, image.height):
         detail = f"{mask.width} x {mask.height} pixels, its image {image.width} x {image.height}"
-        return "mask_size", detail, f"{sample.mask}: the mask is {detail}"
+        return "mask_size", detail, f"{mask_origin(sample)}: the mask is {detail}"
     return None
 
 
@@ -76,7 +76,8 @@ def _oddities(
     yield from _format_oddities(file_of(sample.image), image, "")
     if mask is None:
         return
-    yield from _format_oddities(file_of(sample.mask), mask, f"its mask {sample.mask} ")
+    if file_of(sample.mask) is not None:
+        yield from _format_oddities(file_of(sample.mask), mask, f"its mask {sample.mask} ")
     if mask.classes:
         shown = [number for number in mask.classes if number != str(IGNORE)]
         if len(shown) < 2:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tlkit.contracts import SampleSet
+from tlkit.data.checks.drawn_facts import read_drawn_facts
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.file_facts import Facts, Reading, read_facts
 from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
@@ -19,7 +20,7 @@ class SampleFacts:
 
     Args:
         images: sample key → facts of its image.
-        masks: sample key → facts of its mask, for masks that are files.
+        masks: sample key → facts of its mask, for masks that are files or are drawn.
         read: the number of files that were read; the facts of the others come from an earlier check.
     """
 
@@ -43,6 +44,7 @@ def read_sample_facts(
     masks = {each.key: file for each in sample_set.samples if (file := file_of(each.mask)) is not None}
     wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
     wanted |= dict.fromkeys((file, True) for file in masks.values())
+    drawn = read_drawn_facts(sample_set, facts_cache, progress)
     facts, read = read_facts(list(wanted), Reading(max_pixels, sample_set.mask_table), facts_cache, progress)
     of_file = dict(zip(wanted, facts, strict=True))
     return SampleFacts(
@@ -50,7 +52,7 @@ def read_sample_facts(
             key: of_file[image.path, False] if isinstance(image, FileImage) else _row_facts(image)
             for key, image in images.items()
         },
-        masks={key: of_file[file, True] for key, file in masks.items()},
+        masks={key: of_file[file, True] for key, file in masks.items()} | dict(drawn),
         read=read,
     )
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
+from tlkit.contracts import IGNORE, DrawnMask, ImageSize, MaskTable, Sample, SampleSet
 from tlkit.data.images.decode import Resize, decode_to_size, fit_image
 from tlkit.data.images.image_file import read_file
 from tlkit.data.images.mask_decode import decode_mask
+from tlkit.errors import PluginError
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,55 @@ class RowMask:
         return np.frombuffer(content, np.uint8).reshape(self.classes.shape)
 
 
-def file_of(place: Path | int | None) -> Path | None:
-    """Return the file that ``Sample.image`` or ``Sample.mask`` names; None for a row of an array, or no mask."""
+@dataclass(frozen=True)
+class AnnotatedMask:
+    """A mask that its data set draws from annotations.
+
+    Args:
+        drawn: what the data set returned.
+        classes: the number of classes.
+    """
+
+    drawn: DrawnMask
+    classes: int
+
+    def read(self) -> bytes:
+        """Return the bytes that determine the mask.
+
+        Raises:
+            DataError: they can't be read.
+        """
+        return self.drawn.read()
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Draw what ``read`` returned, uint8 (H, W): class numbers and ``IGNORE``.
+
+        Raises:
+            DataError: there is no such mask.
+            PluginError: the data set drew something else.
+        """
+        mask = self.drawn.draw(content)
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.uint8 or mask.ndim != 2:
+            raise PluginError(f"{self.drawn.source}: expected a drawn mask of uint8 (H, W), received {mask!r}")
+        highest = int(mask.max(where=mask != IGNORE, initial=0))
+        if highest >= self.classes:
+            raise PluginError(f"{self.drawn.source}: a drawn mask has class {highest} of {self.classes} classes")
+        return mask
+
+
+def file_of(place: Path | int | DrawnMask | None) -> Path | None:
+    """Return the file that ``Sample.image`` or ``Sample.mask`` names; None for anything else."""
     return place if isinstance(place, Path) else None
 
 
-def row_of(place: Path | int | None) -> int | None:
-    """Return the row that ``Sample.image`` or ``Sample.mask`` names; None for a file, or no mask."""
-    return None if place is None or isinstance(place, Path) else place
+def row_of(place: Path | int | DrawnMask | None) -> int | None:
+    """Return the row that ``Sample.image`` or ``Sample.mask`` names; None for anything else."""
+    return place if isinstance(place, int) else None
+
+
+def mask_origin(sample: Sample) -> Path | None:
+    """Return the file of a sample's mask or of its annotations; None for a row of an array, or no mask."""
+    return sample.mask.source if isinstance(sample.mask, DrawnMask) else file_of(sample.mask)
 
 
 def image_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None) -> FileImage | RowImage:
@@ -129,12 +171,16 @@ def image_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = Non
     return RowImage(sample_set.images[sample.image])
 
 
-def mask_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None) -> FileMask | RowMask | None:
+def mask_of(
+    sample: Sample, sample_set: SampleSet, max_pixels: int | None = None
+) -> FileMask | RowMask | AnnotatedMask | None:
     """Return the mask of a sample of a checked sample set; None where it has none."""
     if sample.mask is None:
         return None
     if isinstance(sample.mask, Path):
         assert sample_set.mask_table is not None
         return FileMask(sample.mask, max_pixels, sample_set.mask_table)
+    if isinstance(sample.mask, DrawnMask):
+        return AnnotatedMask(sample.mask, len(sample_set.classes))
     assert sample_set.masks is not None
     return RowMask(sample_set.masks[sample.mask])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
+from tlkit.contracts import Detected
 from tlkit.data.images.mask_classes import value_text
+from tlkit.data.init.contents import Survey
 from tlkit.data.init.sample_files import Headers
-from tlkit.data.init.survey import Survey
 from tlkit.system.text import and_more
 
 _SHOWN_CLASSES = 40
@@ -20,6 +21,8 @@ def describe(survey: Survey) -> list[str]:
         lines = [*_class_lines(survey)]
     elif survey.layout == "masks":
         lines = [*_mask_lines(survey)]
+    elif survey.detected is not None:
+        lines = [*_detected_lines(survey, survey.detected)]
     else:
         lines = [f"{survey.root}: the Oxford-IIIT Pet data set, {survey.total} images with trimaps"]
     return [*lines, *_header_lines(survey.headers), *(f"  note: {note}" for note in survey.notes)]
@@ -31,6 +34,16 @@ def _class_lines(survey: Survey) -> Iterator[str]:
         least, greatest = min(counts.values()), max(counts.values())
         per_class = f"{least}" if least == greatest else f"{least} to {greatest}"
         yield f"  {split or 'all'}: {sum(counts.values())} images, {per_class} per class"
+    for name in survey.classes[:_SHOWN_CLASSES]:
+        shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in survey.counts.items())
+        yield f"    {name}: {shown}"
+    yield from _rest(len(survey.classes), _SHOWN_CLASSES)
+
+
+def _detected_lines(survey: Survey, detected: Detected) -> Iterator[str]:
+    yield f"{survey.root}: {detected.title}"
+    for split, count in survey.splits.items():
+        yield f"  {split or 'all'}: {count} images"
     for name in survey.classes[:_SHOWN_CLASSES]:
         shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in survey.counts.items())
         yield f"    {name}: {shown}"

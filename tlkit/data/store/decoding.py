@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
 from tlkit.data.images.decode import DECODING, Resize, fit_mask
-from tlkit.data.images.source import image_of, mask_of
+from tlkit.data.images.source import image_of, mask_of, mask_origin
 from tlkit.errors import DataError
 from tlkit.system.parallel import in_threads
 
@@ -107,7 +107,7 @@ def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Fin
     if classes is not None:
         if classes.shape != original:
             return DataError(
-                f"{sample.mask}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
+                f"{mask_origin(sample)}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
                 f"its image {original[1]} x {original[0]}"
             )
         classes = fit_mask(classes, decoding.size, decoding.resize)

@@ -1,0 +1,95 @@
+"""What ``tlkit init`` found in a folder or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tlkit.contracts import Detected
+from tlkit.data.images.mask_classes import MaskClasses
+from tlkit.data.init.sample_files import Headers
+from tlkit.errors import DataError
+
+Layout = Literal["classes", "masks", "oxford_pets", "detected"]
+
+IMAGE_FOLDERS = ("images", "image", "img", "imgs", "photos", "jpegimages", "inputs")
+MASK_FOLDERS = (
+    "masks",
+    "mask",
+    "labels",
+    "label",
+    "annotations",
+    "annotation",
+    "segmentation",
+    "segmentations",
+    "segmentationclass",
+    "trimaps",
+    "gt",
+    "ground_truth",
+    "groundtruth",
+)
+LAYOUTS = (
+    "tlkit init recognises these layouts:\n"
+    "  one folder per class:  cats/*.jpg  dogs/*.jpg     (or train/cats/*.jpg, with val/ and test/ beside train/)\n"
+    "  images and masks:      images/a.jpg  masks/a.png  (or images/train/a.jpg  masks/train/a.png)\n"
+    'For any other layout, list the images in a CSV file and write a recipe with the data set "csv"; see '
+    "tlkit plugins show dataset csv"
+)
+
+
+class FewClassesError(DataError):
+    """A folder has class folders, but too few of them have images to learn from."""
+
+
+class NoClassesError(DataError):
+    """A folder has images, but no class folders."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The contents of a folder.
+
+    Args:
+        root: the folder.
+        layout: how it is laid out.
+        counts: split ("" without splits) → class → number of images; for masks, the class is "".
+        headers: the headers of the images that were opened.
+        images: the folder of the images, in a layout with masks.
+        masks: the folder of the masks.
+        mask_suffix: what a mask's name adds to its image's name.
+        values: the values, or colours, of the masks that were opened.
+        notes: messages for the user.
+        dataset: the name of the data set that recognised the layout, where a data set did.
+        detected: what that data set recognised.
+    """
+
+    root: Path
+    layout: Layout
+    counts: dict[str, dict[str, int]]
+    headers: Headers
+    images: Path | None = None
+    masks: Path | None = None
+    mask_suffix: str = ""
+    values: MaskClasses = field(default_factory=MaskClasses)
+    notes: tuple[str, ...] = ()
+    dataset: str = ""
+    detected: Detected | None = None
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """Split ("" without splits) → number of images."""
+        if self.detected is not None and self.detected.splits is not None:
+            return self.detected.splits
+        return {split: sum(classes.values()) for split, classes in self.counts.items()}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the class folders, sorted."""
+        return tuple(sorted({name for each in self.counts.values() for name in each}))
+
+    @property
+    def total(self) -> int:
+        """The number of images."""
+        return sum(self.splits.values())

@@ -1,0 +1,134 @@
+"""Write the table ``[data]`` of a first recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from tlkit.contracts import Detected
+from tlkit.data.images.mask_classes import value_text
+from tlkit.data.init.contents import Survey
+from tlkit.data.init.describe import percent
+from tlkit.errors import DataError
+
+TARGETS = ("trimap", "pet", "species", "breed")
+"""What can be learnt from the Oxford-IIIT Pet data set."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the options of ``tlkit init`` decide.
+
+    Args:
+        backbone: the name of the backbone.
+        weights: the weights of the backbone.
+        target: what to learn from the Oxford-IIIT Pet data set: trimap, pet, species or breed.
+    """
+
+    backbone: str = "MobileNetV2"
+    weights: str = "imagenet"
+    target: str = "trimap"
+
+
+def beside(text: str, comment: str) -> str:
+    """Return a line with a comment, in the same column as all other comments."""
+    return f"{text:<27} # {comment}"
+
+
+def is_segmentation(survey: Survey, choices: Choices) -> bool:
+    """Return whether the recipe for a survey is for segmentation."""
+    if survey.detected is not None:
+        return survey.detected.task == "segmentation"
+    return survey.layout == "masks" or (survey.layout == "oxford_pets" and choices.target in ("trimap", "pet"))
+
+
+def data_table(survey: Survey, choices: Choices) -> str:
+    """Return the table ``[data]`` as TOML, with a comment beside each choice."""
+    if survey.detected is not None:
+        return "\n".join(_detected_lines(survey.dataset, survey.detected))
+    if survey.layout == "classes":
+        name = beside('name = "folder"', "one folder per class")
+        return "\n".join(["[data]", name, f"path = {path_text(survey.root)}"])
+    if survey.layout == "oxford_pets":
+        others = ", ".join(f'"{each}"' for each in TARGETS if each != choices.target)
+        target = beside(f'target = "{choices.target}"', f"or {others}")
+        return "\n".join(["[data]", 'name = "oxford_pets"', f"path = {path_text(survey.root)}", target])
+    assert survey.images is not None
+    assert survey.masks is not None
+    lines = ["[data]", 'name = "masks"', f"images = {path_text(survey.images)}", f"masks = {path_text(survey.masks)}"]
+    if survey.mask_suffix:
+        lines.append(
+            beside(f"mask_suffix = {json.dumps(survey.mask_suffix)}", "what a mask's name adds to its image's name")
+        )
+    if ignored := survey.values.ignored:
+        values = json.dumps([value_text(value) for value in ignored])
+        share = percent(sum(ignored.values()))
+        lines.append(beside(f"ignore = {values}", f"usually marks unlabelled pixels; {share} of the pixels"))
+    shares = {value_text(value): share for value, share in survey.values.classes.items()}
+    lines.append("# Mask value = class name. Replace these names with the real ones.")
+    lines.append("[data.values]")
+    for key, name in _class_names(survey, list(shares)).items():
+        lines.append(beside(f"{json.dumps(key)} = {json.dumps(name)}", f"{percent(shares[key])} of the pixels"))
+    return "\n".join(lines)
+
+
+def _class_names(survey: Survey, keys: Sequence[str]) -> dict[str, str]:
+    """Return mask value → a placeholder for the name of its class."""
+    if list(keys) == ["1", "2", "3"] and survey.masks is not None and survey.masks.name.lower() == "trimaps":
+        return {"1": "pet", "2": "background", "3": "border"}
+    if len(keys) == 2 and keys[0] in ("0", "#000000"):
+        return {keys[0]: "background", keys[1]: "object"}
+    names = {key: f"class_{key.lstrip('#')}" for key in keys}
+    if "0" in names:
+        names["0"] = "background"
+    return names
+
+
+def _detected_lines(dataset: str, detected: Detected) -> Iterator[str]:
+    yield "[data]"
+    yield f"name = {json.dumps(dataset)}"
+    tables = {key: value for key, value in detected.options.items() if isinstance(value, dict) and value}
+    for key, value in detected.options.items():
+        if key not in tables:
+            line = f"{key} = {_value_text(value)}"
+            yield beside(line, detected.comments[key]) if key in detected.comments else line
+    for key, table in tables.items():
+        if key in detected.comments:
+            yield f"# {detected.comments[key]}"
+        yield f"[data.{key}]"
+        yield from (f"{json.dumps(name, ensure_ascii=False)} = {_value_text(each)}" for name, each in table.items())
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, Path):
+        return path_text(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value_text, value))}]"
+    return str(tomlkit.item(value).as_string())
+
+
+def check_name(name: str) -> None:
+    """Check that a name is Unicode text: a file system allows any bytes, TOML does not."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise DataError(f"{shown}: the name is not in UTF-8, so it can't be written in a recipe; rename it") from error
+
+
+def path_text(path: Path) -> str:
+    """Return a path as a recipe writes it.
+
+    Raises:
+        DataError: the path is not in UTF-8.
+    """
+    for name in path.parts:
+        check_name(name)
+    return json.dumps(path.as_posix(), ensure_ascii=False)
