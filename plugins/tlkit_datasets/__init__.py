@@ -26,6 +26,7 @@ _DATASETS = (
         options=options.CsvOptions,
         open=tlkit.lazy("tlkit_datasets.table:open_csv"),
         tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_datasets.table_detect:detect_csv"),
     ),
     tlkit.Dataset(
         name="oxford_pets",

@@ -133,7 +133,8 @@ class Detected:
         task: the task of the recipe.
         options: the keys of ``[data]`` besides ``name``, with plain values as TOML has them. Paths are the given path,
             or paths below it.
-        comments: key of ``options`` → comment beside it in the recipe.
+        comments: key of ``options`` → comment beside it in the recipe; other key → a commented line, such as an option
+            that the user may want.
         counts: split (``""`` where tlkit draws the splits) → class → number of images that have it.
         images: the image files that a run would use.
         splits: split (``""`` where tlkit draws them) → number of images; None: the sums of ``counts``, where each image
