@@ -29,6 +29,14 @@ _DATASETS = (
         detect=tlkit.lazy("tlkit_datasets.table_detect:detect_csv"),
     ),
     tlkit.Dataset(
+        name="npz",
+        summary="images with labels or masks in the arrays of a NumPy .npz file",
+        options=options.NpzOptions,
+        open=tlkit.lazy("tlkit_datasets.npz:open_npz"),
+        tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_datasets.npz_detect:detect_npz"),
+    ),
+    tlkit.Dataset(
         name="oxford_pets",
         summary="Oxford-IIIT Pet (Parkhi et al. 2012): 7,349 cats and dogs with trimaps, downloaded or a copy",
         options=options.PetsOptions,

@@ -89,6 +89,33 @@ class CsvOptions(tlkit.Options):
     )
 
 
+class NpzOptions(tlkit.Options):
+    """Options of ``npz``."""
+
+    path: Path = Field(description=".npz file of NumPy arrays; tlkit init FILE.npz writes a recipe for it")
+    images: str | None = Field(
+        None,
+        description='array of the images, such as "x_train"; where it has the word train, arrays with val and test '
+        "in its place are those splits; none: found by its name",
+    )
+    labels: str | None = Field(
+        None, description="classification: array of class numbers, class names, or one column per class; none: found"
+    )
+    masks: str | None = Field(None, description="segmentation: array of the masks; none: found by its name")
+    classes: tuple[str, ...] = Field(
+        (), description="class names in the order of their numbers; none: an array such as class_names, or the numbers"
+    )
+    multi_label: bool = Field(False, description="whether an image can have several labels or none")
+    channels: Literal["auto", "last", "first"] = Field(
+        "auto", description="whether colours are the last axis, or the first after the images; auto: where 3 or 1 are"
+    )
+    pixels: Literal["bytes", "unit"] = Field(
+        "bytes", description="bytes: whole numbers in 0-255 of any type; unit: numbers in 0-1, which count as 0-255"
+    )
+    values: dict[str, str] = Field(default_factory=dict, description=f"segmentation: {_VALUES}; none: classes")
+    ignore: tuple[str, ...] = Field((), description=f"segmentation: {_IGNORE}")
+
+
 class PetsOptions(tlkit.Options):
     """Options of ``oxford_pets``."""
 

@@ -232,7 +232,7 @@ class _Reader:
             return
         hint = self._finder.hint([each.key for each in missing], self._options.root)
         examples = ", ".join(tlkit.files.shortened(Path(each.key)) for each in missing[:3])
-        message = f"{len(missing)} of {len(found)} files are not in {self._finder.root.absolute()}, such as {examples}"
+        message = f"{len(missing)} of {len(found)} files are not in {self._finder.root.resolve()}, such as {examples}"
         message = f"{message}. {hint}" if hint else message
         if len(missing) == len(found) or (len(missing) * 2 > len(found) and "data." in hint):
             raise tlkit.DataError(f"{table.file}: {message}")

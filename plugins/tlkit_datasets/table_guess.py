@@ -115,8 +115,10 @@ def _images(found: Guess, task: tlkit.Task | None) -> tuple[str, str | None] | N
     for place, name in enumerate(table.columns[:_MAX_COLUMNS]):
         cells = sorted({cells[place] for _, cells in table.rows} - {""})
         cells = cells[:: max(1, len(cells) // _LOOKED_AT)][:_LOOKED_AT]
-        if not name or not cells or all(re.fullmatch(r"-?\d{1,2}(\.\d*)?", cell) for cell in cells):
+        if not name or not cells:
             continue
+        if not usual[place] and all(re.fullmatch(r"-?\d{1,2}(\.\d*)?", cell) for cell in cells):
+            continue  # numbers of classes, though there may be a 1.jpg
         best = _best_place(finder, cells, table.file)
         if best is not None and best[0] * 2 > len(cells):
             candidates.append((len({row[place] for _, row in table.rows}), usual[place], -place, name, best))

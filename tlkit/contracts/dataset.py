@@ -137,6 +137,7 @@ class Detected:
             that the user may want.
         counts: split (``""`` where tlkit draws the splits) → class → number of images that have it.
         images: the image files that a run would use.
+        sizes: (width, height) of images that are no files.
         splits: split (``""`` where tlkit draws them) → number of images; None: the sums of ``counts``, where each image
             has one class.
         tasks: all tasks that the annotations allow.
@@ -149,6 +150,7 @@ class Detected:
     comments: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]]
     images: tuple[Path, ...]
+    sizes: tuple[tuple[int, int], ...] = ()
     splits: Mapping[str, int] | None = None
     tasks: tuple[Task, ...] = ()
     notes: tuple[str, ...] = ()
