@@ -94,7 +94,7 @@ def read_arrays(file: Path, names: Sequence[str], headers: dict[str, Header]) ->
 
 def named(headers: Mapping[str, Header], names: Sequence[str]) -> str | None:
     """Return the array with the first of some usual names, in any case; None if there is none."""
-    by_name = {name.casefold(): name for name in reversed(headers)}
+    by_name = {name.casefold(): name for name in reversed(list(headers))}
     return next((by_name[name] for name in names if name in by_name), None)
 
 

@@ -259,14 +259,15 @@ def _merged(rows: Sequence[Row], options: CsvOptions, role: str) -> tuple[list[R
         by_key.setdefault(row.key, []).append(row)
     merged, repeated = [], 0
     for members in by_key.values():
-        first = members[0]
+        first, seen = members[0], {members[0].labels}
         for other in members[1:]:
             if (first.split, first.group, first.mask) != (other.split, other.group, other.mask):
                 raise tlkit.DataError(_contradiction(first, other))
             if options.row_per == "image" and first.labels != other.labels:
                 several = sum(len(each) > 1 for each in by_key.values())
                 raise tlkit.DataError(_two_rows(first, other, several, role))
-            repeated += first.labels == other.labels
+            repeated += other.labels in seen
+            seen.add(other.labels)
         names = dict.fromkeys(name for row in members for name in row.labels)
         merged.append(replace(first, labels=tuple(names)))
     return merged, [f"rows that repeat another row, left out: {repeated}"] if repeated else []
