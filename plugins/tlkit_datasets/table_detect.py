@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ _NO_TEXT = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
 _OF_OTHERS = re.compile(r"_classes|_annotations|metadata|sample_?submission", re.IGNORECASE)
 """Tables in a folder that belong to another format, or to no image."""
 _MAX_MASKS, _MAX_VALUES = 50, 40
+_MAX_FILES = 200_000
 
 
 def detect_csv(path: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
@@ -85,7 +88,8 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     if rest:
         notes.append(f"tables that are not used: {', '.join(rest[:8])}")
     guesses[main].notes += notes
-    return _detected(main, guesses[main], others)
+    seen = _detected(main, guesses[main], others)
+    return None if seen.task != "segmentation" and _have_partners(folder, seen.images) else seen
 
 
 def _has_class_folders(folder: Path) -> bool:
@@ -97,6 +101,16 @@ def _has_class_folders(folder: Path) -> bool:
         if sum(bool(tlkit.files.own_images(each)) for each in folders) > 1:
             return True
     return False
+
+
+def _have_partners(folder: Path, images: Sequence[Path]) -> bool:
+    """Return whether most images have another of the same name in a folder beside theirs, as images and masks have."""
+    listed = {image.resolve() for image in images}
+    stems = {image.stem for image in listed}
+    folders = {image.parent for image in listed}
+    others = islice((file.resolve() for file in tlkit.files.images_in(folder)), _MAX_FILES)
+    partners = {file.stem for file in others if file not in listed and file.parent not in folders}
+    return len(stems & partners) * 2 > len(stems)
 
 
 def _by_split(folder: Path) -> dict[str, Path]:

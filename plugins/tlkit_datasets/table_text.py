@@ -113,7 +113,8 @@ def _decoded(file: Path, encoding: str) -> tuple[str, str]:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise tlkit.DataError(f"{file}: has {file.stat().st_size} bytes; a table may have at most {MAX_BYTES}")
-        content = file.read_bytes()
+        with file.open("rb") as stream:
+            content = stream.read()
     except OSError as error:
         raise tlkit.DataError(f"{file}: can't be read: {error.strerror}") from error
     for start, what in _OTHERS:

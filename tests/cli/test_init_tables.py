@@ -185,6 +185,16 @@ def test_a_table_beside_class_folders_does_not_replace_them(init, tmp_path):
     assert data["name"] == "folder"
 
 
+def test_a_table_beside_images_and_masks_does_not_replace_them(init, tmp_path):
+    pictures(tmp_path / "set" / "images", ["0.jpg", "1.jpg"])
+    for n in range(2):
+        (tmp_path / "set" / "masks").mkdir(exist_ok=True)
+        Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(tmp_path / f"set/masks/{n}.png")
+    (tmp_path / "set" / "all.csv").write_text("image,label\nimages/0.jpg,x\nimages/1.jpg,y\n")
+    _, data, _ = init("set")
+    assert data["name"] == "masks"
+
+
 def test_a_table_of_masks_becomes_a_segmentation(init, tmp_path):
     pictures(tmp_path, ["0.jpg", "1.jpg"])
     for n in range(2):

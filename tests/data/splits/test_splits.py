@@ -148,7 +148,10 @@ def test_one_group_per_class_is_split_without_strata():
     found = samples(40, group=lambda i: f"camera{i % 4}")
     splits = assign_splits(found, [i % 4 for i in range(40)], InputTable(validation=0.25), 0)
     assert Counter(splits.splits.tolist()) == {"train": 30, "validation": 10}
-    assert splits.notes == ("too few groups for every class to be in validation; the split is not stratified",)
+    assert splits.notes == (
+        "too few groups for every class to be in validation; the split is not stratified",
+        "classes without a validation image: 3 of 4",
+    )
 
 
 @pytest.mark.parametrize("strata", [None, [i % 2 for i in range(10)], [0] * 10])

@@ -41,6 +41,9 @@ def test_each_of_120_classes_of_two_images_trains(seed):
     trained = {stratum for stratum, split in zip(strata, splits.splits, strict=True) if split == "train"}
     assert trained == set(range(120))
     assert Counter(splits.splits.tolist()) == {"train": 172, "validation": 44, "test": 24}
+    for split, note in (("test", splits.notes[1]), ("validation", splits.notes[3])):
+        held = {stratum for stratum, each in zip(strata, splits.splits, strict=True) if each == split}
+        assert note == f"classes without a {split} image: {120 - len(held)} of 120"
 
 
 def test_a_split_that_trains_each_class_is_scikit_learns_as_before():

@@ -44,7 +44,8 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
 
 
 def _opening(survey: Survey, file_name: str, segmentation: bool) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", survey.root.resolve().name).strip("-._") or "images"
+    name = survey.root.stem if survey.root.is_file() else survey.root.resolve().name
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
     task = "segmentation" if segmentation else "classification"
     return "\n".join(
         [

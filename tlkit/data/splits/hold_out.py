@@ -16,6 +16,8 @@ from tlkit.data.splits.iterative import deal
 from tlkit.data.splits.units import Strata, totals, units_of
 from tlkit.errors import DataError
 
+_NOT_STRATIFIED = "the split is not stratified"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -137,9 +139,12 @@ def with_all_trained(
     before = {number for number, unit in enumerate(units) if not set(unit.places).isdisjoint(held.places)}
     size = sum(units[number].images for number in before)
     after = leave_all_trained(units, before, size, part.seed)
-    if after == before:
-        return held
+    lacking = totals(units)[2].keys() - totals(units[number] for number in after)[2].keys()
     notes = held.notes
+    if lacking and any(_NOT_STRATIFIED in note for note in notes):
+        notes = (*notes, f"classes without a {part.name} image: {len(lacking)} of {len(totals(units)[2])}")
+    if after == before:
+        return Held(held.places, notes)
     left = sum(units[number].images for number in after)
     if left < size:
         what = "image" if left == 1 else "images"
@@ -148,7 +153,7 @@ def with_all_trained(
 
 
 def _not_stratified(part: Part) -> str:
-    return f"too few images for every class to be in both {part.name} and train; the split is not stratified"
+    return f"too few images for every class to be in both {part.name} and train; {_NOT_STRATIFIED}"
 
 
 def _drawn(part: Part, places: Sequence[int], strata: Sequence[int] | None = None) -> list[int]:
@@ -230,7 +235,7 @@ def _whole_groups(part: Part, rest: Sequence[int], strata: Sequence[int] | None,
     if strata is not None:
         held, lone = hold_out_groups(own, part.size, [strata[i] for i in rest], part.seed)
         if held is None:
-            notes = (f"too few groups for every class to be in {part.name}; the split is not stratified",)
+            notes = (f"too few groups for every class to be in {part.name}; {_NOT_STRATIFIED}",)
         elif lone:
             notes = (f"classes within a single group: {lone}; their groups are used for training only",)
     if held is None:
