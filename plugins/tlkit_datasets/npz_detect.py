@@ -65,6 +65,7 @@ def detect_npz(path: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
         sizes=((width, height),),
         splits=splits,
         tasks=tasks,
+        multi_label=found.multi_label,
         notes=(*found.notes, *_published(found)),
     )
 

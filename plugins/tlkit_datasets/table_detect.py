@@ -16,6 +16,7 @@ import tlkit
 from tlkit_datasets.options import CsvOptions
 from tlkit_datasets.table import Rows, read_rows
 from tlkit_datasets.table_guess import Guess, guess
+from tlkit_datasets.table_labels import is_multi_label
 
 _SUFFIXES = (".csv", ".tsv", ".tab")
 _NO_TEXT = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
@@ -176,6 +177,7 @@ def _detected(file: Path, found: Guess, others: dict[str, Path]) -> tlkit.Detect
         images=tuple(row.path for row in rows.images if row.path.is_file()),
         splits={split: splits[split] for split in order},
         tasks=(its_task,),
+        multi_label=not found.is_segmentation and is_multi_label(CsvOptions(**options)),
         notes=(*found.notes, *_unlabelled(rows), *rows.notes),
     )
 

@@ -120,6 +120,7 @@ def test_labels_that_occur_together_are_announced_with_the_other_reading(init, w
     )
     assert (data["label"], data["separator"]) == ("finding labels", "|")
     assert counts(found) == {**EACH, "x": 4, "dog": 8}
+    assert "class_weights" not in Path("x.toml").read_text()
     assert '"boston_bull|x" is read as several labels' in out
     assert "without data.separator it is the name of one class" in out
 

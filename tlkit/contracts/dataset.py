@@ -141,6 +141,7 @@ class Detected:
         splits: split (``""`` where tlkit draws them) → number of images; None: the sums of ``counts``, where each image
             has one class.
         tasks: all tasks that the annotations allow.
+        multi_label: whether images can have several labels.
         notes: messages for the user: what can't be used, other readings, and the key that decides.
     """
 
@@ -153,6 +154,7 @@ class Detected:
     sizes: tuple[tuple[int, int], ...] = ()
     splits: Mapping[str, int] | None = None
     tasks: tuple[Task, ...] = ()
+    multi_label: bool = False
     notes: tuple[str, ...] = ()
 
 

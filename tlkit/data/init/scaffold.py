@@ -38,7 +38,7 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
         _head(segmentation),
         _augment(few=not segmentation and images < FEW),
         _schedule(images, segmentation, choices.weights != "none"),
-        _train(train, segmentation),
+        _train({} if survey.detected is not None and survey.detected.multi_label else train, segmentation),
     ]
     return "\n\n".join(tables) + "\n"
 
