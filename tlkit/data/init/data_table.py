@@ -97,6 +97,7 @@ def _detected_lines(dataset: str, detected: Detected) -> Iterator[str]:
         if key not in tables:
             line = f"{key} = {_value_text(value)}"
             yield beside(line, detected.comments[key]) if key in detected.comments else line
+    yield from (f"# {line}" for key, line in detected.comments.items() if key not in detected.options)
     for key, table in tables.items():
         if key in detected.comments:
             yield f"# {detected.comments[key]}"

@@ -10,7 +10,7 @@ from tlkit.contracts import Dataset, Detected, Task
 from tlkit.data.init.class_folders import survey_classes
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.mask_folders import mask_pair, survey_masks
-from tlkit.data.init.sample_files import read_headers
+from tlkit.data.init.sample_files import Headers, read_headers
 from tlkit.errors import DataError
 from tlkit.files import images_in, is_junk, own_images, split_named, subfolders
 from tlkit.system.text import listed
@@ -63,7 +63,7 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         root,
         "detected",
         {split: dict(classes) for split, classes in detected.counts.items()},
-        read_headers(detected.images),
+        Headers(detected.sizes) if detected.sizes else read_headers(detected.images),
         notes=(*detected.notes, *others),
         dataset=dataset.name,
         detected=detected,
