@@ -1,0 +1,44 @@
+"""Folders of images, listed the same way by every command and every plugin. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from tlkit.files.listing import (
+    SUFFIXES,
+    existing_folder,
+    expanded,
+    images_in,
+    is_image,
+    is_junk,
+    key_of,
+    leads_above,
+    own_images,
+    shortened,
+    subfolders,
+    walk,
+)
+from tlkit.files.split_lists import ListedSplits, SplitLists, find_split_lists, missing_note, read_split_lists
+from tlkit.files.split_names import is_unlabelled_name, split_folders, split_named, split_of_folder
+
+__all__ = [
+    "SUFFIXES",
+    "ListedSplits",
+    "SplitLists",
+    "existing_folder",
+    "expanded",
+    "find_split_lists",
+    "images_in",
+    "is_image",
+    "is_junk",
+    "is_unlabelled_name",
+    "key_of",
+    "leads_above",
+    "missing_note",
+    "own_images",
+    "read_split_lists",
+    "shortened",
+    "split_folders",
+    "split_named",
+    "split_of_folder",
+    "subfolders",
+    "walk",
+]
