@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tlkit.files.class_folders import ClassFolders, ClassImage, Reading, class_name, read_class_folders
 from tlkit.files.listing import (
     SUFFIXES,
     existing_folder,
@@ -21,8 +22,12 @@ from tlkit.files.split_names import is_unlabelled_name, split_folders, split_nam
 
 __all__ = [
     "SUFFIXES",
+    "ClassFolders",
+    "ClassImage",
     "ListedSplits",
+    "Reading",
     "SplitLists",
+    "class_name",
     "existing_folder",
     "expanded",
     "find_split_lists",
@@ -34,6 +39,7 @@ __all__ = [
     "leads_above",
     "missing_note",
     "own_images",
+    "read_class_folders",
     "read_split_lists",
     "shortened",
     "split_folders",

@@ -1,7 +1,7 @@
 """Lists of splits beside the images, such as ``train.txt`` and ``test.txt``.
 
-For data sets that take such lists: ``find_split_lists`` finds the files, ``read_split_lists`` reads them, and ``assign``
-of what it returns matches their lines with the keys of the samples.
+For data sets that take such lists: ``find_split_lists`` finds the files, ``read_split_lists`` reads them, and
+``assign`` of what it returns matches their lines with the keys of the samples.
 """
 
 from __future__ import annotations
