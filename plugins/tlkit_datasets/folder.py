@@ -19,13 +19,12 @@ def open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.Samp
             f"data.path: {root.resolve()} has no class folders; expected one folder per class with images in it, "
             "such as cats/ and dogs/, or train/ and test/ with such folders. tlkit init shows what it finds there"
         )
-    classes = tuple(sorted({image.name for image in found.images}))
-    number = {name: index for index, name in enumerate(classes)}
+    number = {name: index for index, name in enumerate(found.classes)}
     return tlkit.SampleSet(
         samples=tuple(
             tlkit.Sample(image.key, image.file, label=number[image.name], split=image.split) for image in found.images
         ),
-        classes=classes,
+        classes=found.classes,
         set_aside=tuple(tlkit.SetAside(key, reason) for key, reason in found.set_aside.items()),
         root=root.resolve(),
         sources=found.lists,

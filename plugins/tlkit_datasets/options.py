@@ -41,7 +41,7 @@ class FolderOptions(tlkit.Options):
     )
     pattern: str | None = Field(
         None,
-        description='regular expression on the name of a file for classes = "name"; its first parentheses are the class',
+        description='regular expression on file names for classes = "name"; its first parentheses are the class',
     )
     exclude: tuple[str, ...] = Field(
         (),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tlkit.files.class_folders import ClassFolders, ClassImage, Reading, class_name, read_class_folders
+from tlkit.files.class_folders import (
+    EMPTY_CLASS,
+    NO_IMAGES,
+    ClassFolders,
+    ClassImage,
+    Reading,
+    class_name,
+    read_class_folders,
+)
+from tlkit.files.companions import Companion, by_pattern, find_companions
 from tlkit.files.listing import (
     SUFFIXES,
     existing_folder,
@@ -21,15 +30,20 @@ from tlkit.files.split_lists import ListedSplits, SplitLists, find_split_lists, 
 from tlkit.files.split_names import is_unlabelled_name, split_folders, split_named, split_of_folder
 
 __all__ = [
+    "EMPTY_CLASS",
+    "NO_IMAGES",
     "SUFFIXES",
     "ClassFolders",
     "ClassImage",
+    "Companion",
     "ListedSplits",
     "Reading",
     "SplitLists",
+    "by_pattern",
     "class_name",
     "existing_folder",
     "expanded",
+    "find_companions",
     "find_split_lists",
     "images_in",
     "is_image",

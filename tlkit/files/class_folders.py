@@ -24,9 +24,11 @@ EMPTY_CLASS = "class folder without images"
 """Why a class folder is set aside that has no files, or only texts."""
 
 _TEXTS = frozenset(
-    [".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log", ".lst"]
-    + [".md", ".rst", ".html", ".htm", ".pdf", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".names", ".license"]
-    + [".py", ".ipynb", ".sh", ".m", ".r", ".css", ".js", ".bib", ".tex"]
+    (
+        *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log", ".lst"),
+        *(".md", ".rst", ".html", ".htm", ".pdf", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".names"),
+        *(".py", ".ipynb", ".sh", ".m", ".r", ".css", ".js", ".bib", ".tex", ".license"),
+    )
 )
 
 
@@ -72,6 +74,7 @@ class ClassFolders:
 
     Args:
         images: the images, sorted by key.
+        classes: the class names, sorted by the names of the folders as the disk has them.
         set_aside: file or folder → why it is not used.
         sides: the splits that were found in folders.
         lists: the lists of splits that were read.
@@ -79,6 +82,7 @@ class ClassFolders:
     """
 
     images: tuple[ClassImage, ...]
+    classes: tuple[str, ...]
     set_aside: dict[str, str]
     sides: Sides
     lists: tuple[Path, ...] = ()
@@ -100,11 +104,13 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
     sides = find_sides(tree, "none" if reading.splits == "lists" else reading.splits)
     set_aside = {key_of(each, root): "folder beside train, validation and test; not used" for each in sides.beside}
     images: list[ClassImage] = []
+    names: set[str] = set()
     for split, folder in sides.folders.items():
         for file, name in _named(tree, folder, sides, reading, set_aside):
             inside = split
             if sides.by == "classes":
                 inside = split_of_folder(file.relative_to(folder).parts[1])
+            names.add(name)
             images.append(ClassImage(key_of(file, root), file, class_name(name), inside))
     set_aside |= _without_images(tree, sides, reading, {image.name for image in images})
     notes = [f'data.exclude: nothing matches "{pattern}"' for pattern in tree.unmatched]
@@ -113,7 +119,9 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
         images, lists = _with_lists(root, reading, images, set_aside, notes)
     set_aside |= {key: f'left out by data.exclude = "{pattern}"' for key, pattern in tree.excluded.items()}
     images.sort(key=lambda image: image.key)
-    return ClassFolders(tuple(images), set_aside, sides, lists, tuple(notes))
+    used = {image.name for image in images}
+    classes = tuple(dict.fromkeys(name for name in map(class_name, sorted(names)) if name in used))
+    return ClassFolders(tuple(images), classes, set_aside, sides, lists, tuple(notes))
 
 
 def _named(
@@ -168,8 +176,8 @@ def _with_lists(
     files = find_split_lists(where)
     if not files:
         raise DataError(
-            f'data.splits = "lists": no lists such as train.txt and test.txt in {where.resolve()}, or in splits, lists, '
-            "meta or ImageSets in it; name their folder with data.lists"
+            f'data.splits = "lists": no lists such as train.txt and test.txt in {where.resolve()}, or in splits, '
+            "lists, meta or ImageSets in it; name their folder with data.lists"
         )
     found = read_split_lists(files).assign(image.key for image in images)
     if images and not found.splits:
@@ -185,19 +193,17 @@ def _with_lists(
 
 
 def _without_images(tree: Tree, sides: Sides, reading: Reading, used: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the class folders that have no image in any split, each with the reason why it is set aside."""
+    """Yield the names of the class folders without an image in any split, each with why it is set aside."""
     if reading.classes == "name":
         return
-    seen: set[str] = set()
+    empty: dict[str, str] = {}
     for folder in sides.folders.values():
         with_images = set(tree.folders(folder))
         for each in tree.all_folders(folder):
-            name = class_name(each.name)
-            if each in with_images or name in used or name in seen:
-                continue
-            seen.add(name)
-            unread = any(_may_be_image(file) for file in tree.files(each))
-            yield key_of(each, tree.root), NO_IMAGES if unread else EMPTY_CLASS
+            if each not in with_images and class_name(each.name) not in used and empty.get(each.name) != NO_IMAGES:
+                unread = any(_may_be_image(file) for file in tree.files(each))
+                empty[each.name] = NO_IMAGES if unread else EMPTY_CLASS
+    yield from sorted(empty.items())
 
 
 def _may_be_image(file: Path) -> bool:

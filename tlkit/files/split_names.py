@@ -26,12 +26,16 @@ _WORDS: Mapping[str, Split] = {
     **{f"{word}set": split for word, split in _SPLITS.items()},
 }
 _FILLERS = frozenset(
-    ["set", "sets", "data", "dataset", "folder", "split", "part", "seg", "image", "images", "img", "imgs"]
-    + ["photo", "photos", "picture", "pictures", "pics", "frames"]
+    (
+        *("set", "sets", "data", "dataset", "folder", "split", "part", "seg", "image", "images", "img", "imgs"),
+        *("photo", "photos", "picture", "pictures", "pics", "frames"),
+    )
 )
 _UNLABELLED = frozenset(
-    ["pred", "preds", "predict", "prediction", "predictions", "inference", "submission"]
-    + ["unlabeled", "unlabelled", "nolabel"]
+    (
+        *("pred", "preds", "predict", "prediction", "predictions", "inference", "submission"),
+        *("unlabeled", "unlabelled", "nolabel"),
+    )
 )
 
 

@@ -24,7 +24,7 @@ class Sides:
         folders: split → the folder with its class folders; None for a folder that tlkit splits, or whose class folders
             have the splits inside.
         by: what decided: ``folders``: splits above the classes; ``classes``: splits inside each class; ``none``.
-        beside: folders with images beside the splits, which are not used.
+        beside: folders beside the splits, which are not used.
     """
 
     folders: Mapping[Split | None, Path]
@@ -62,11 +62,12 @@ def find_sides(tree: Tree, splits: Literal["auto", "folders", "none"] = "auto") 
     if splits == "none":
         return whole
     named = {folder: split for folder in tree.all_folders(tree.root) if (split := split_of_folder(folder.name))}
-    others = [folder for folder in tree.folders(tree.root) if folder not in named]
+    beside = [folder for folder in tree.all_folders(tree.root) if folder not in named]
+    others = [folder for folder in tree.folders(tree.root) if folder not in named] if named else []
     inner = {folder: _inside_doubled(tree, folder, split) for folder, split in named.items()}
     if named and (splits == "folders" or not _are_classes(tree, named, inner, others)):
         _check_splits(tree.root, named)
-        return Sides({split: inner[folder] for folder, split in named.items()}, "folders", tuple(others))
+        return Sides({split: inner[folder] for folder, split in named.items()}, "folders", tuple(beside))
     if not named and _have_splits_inside(tree):
         return Sides({None: tree.root}, "classes")
     if splits == "folders":
@@ -105,8 +106,8 @@ def _are_classes(tree: Tree, named: Mapping[Path, Split], inner: Mapping[Path, P
         alike = [each for each in rivals if {one.name for one in tree.folders(each)} & classes[train[0]]]
         if len(named) == 1 and alike:
             raise SplitDoubtError(
-                f"{tree.root}: {train[0].name} may be the training images or a class, because {_names(alike)} beside it "
-                f'has folders of the same names. data.splits = "none" reads it as a class; data.splits = "folders" '
+                f"{tree.root}: {train[0].name} may be the training images or a class, because {_names(alike)} beside "
+                f'it has folders of the same names. data.splits = "none" reads it as a class; data.splits = "folders" '
                 "reads it as training images, and leaves the others out",
                 [train[0]],
             )

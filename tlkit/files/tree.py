@@ -14,8 +14,8 @@ class Tree:
 
     Args:
         root: the folder.
-        exclude: patterns with ``*`` and ``?``. One with ``/`` is for paths below the root, the others are for names. What
-            is below a folder that matches is excluded, too.
+        exclude: patterns with ``*`` and ``?``. One with ``/`` is for paths below the root, the others are for names.
+            What is below a folder that matches is excluded, too.
     """
 
     def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
