@@ -28,6 +28,8 @@ from tlkit.files.listing import (
 )
 from tlkit.files.split_lists import ListedSplits, SplitLists, find_split_lists, missing_note, read_split_lists
 from tlkit.files.split_names import is_unlabelled_name, split_folders, split_named, split_of_folder
+from tlkit.files.split_sides import Sides, SplitDoubtError, find_sides
+from tlkit.files.tree import Tree
 
 __all__ = [
     "EMPTY_CLASS",
@@ -38,12 +40,16 @@ __all__ = [
     "Companion",
     "ListedSplits",
     "Reading",
+    "Sides",
+    "SplitDoubtError",
     "SplitLists",
+    "Tree",
     "by_pattern",
     "class_name",
     "existing_folder",
     "expanded",
     "find_companions",
+    "find_sides",
     "find_split_lists",
     "images_in",
     "is_image",

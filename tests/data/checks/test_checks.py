@@ -389,7 +389,11 @@ def test_a_class_without_usable_images_is_left_out(
     assert errors(check(photos)) == [("lost_class", "its only image can't be used")]
     overrides = ["input.image_size=16", f"check.before_run={before_run}", "check.lost_class=keep"]
     checked = check(photos, *overrides)
-    assert (errors(checked), keys(checked, "lost_class"), list(checked.report.classes)) == ([], ["bird"], ["cat", "dog"])
+    assert (errors(checked), keys(checked, "lost_class"), list(checked.report.classes)) == (
+        [],
+        ["bird"],
+        ["cat", "dog"],
+    )
     data = open_data(parse_recipe(folder_recipe(photos), registry, overrides), tmp_path)
     assert (data.classes, data.label_kind) == (("cat", "dog"), "binary")
     assert data.labels is not None
