@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,7 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
             images.append(ClassImage(key_of(file, root), file, class_name(name), inside))
     set_aside |= _without_images(tree, sides, reading, {image.name for image in images})
     notes = [f'data.exclude: nothing matches "{pattern}"' for pattern in tree.unmatched]
+    notes += _two_forms(names)
     lists: tuple[Path, ...] = ()
     if reading.splits == "lists":
         images, lists = _with_lists(root, reading, images, set_aside, notes)
@@ -122,6 +124,12 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
     used = {image.name for image in images}
     classes = tuple(dict.fromkeys(name for name in map(class_name, sorted(names)) if name in used))
     return ClassFolders(tuple(images), classes, set_aside, sides, lists, tuple(notes))
+
+
+def _two_forms(names: set[str]) -> list[str]:
+    """Return a note about class names that the disk has in several Unicode forms."""
+    several = sorted(name for name, count in Counter(map(class_name, names)).items() if count > 1)
+    return [f"written in two Unicode forms, read as one class: {', '.join(several)}"] if several else []
 
 
 def _named(

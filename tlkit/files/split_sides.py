@@ -99,6 +99,8 @@ def _are_classes(tree: Tree, named: Mapping[Path, Split], inner: Mapping[Path, P
     rivals = [folder for folder in others if not is_unlabelled_name(folder.name)]
     if not rivals:
         return False
+    if not any(tree.has_images(folder) for folder in named):
+        return True
     beside = _names(rivals)
     train = [folder for folder, split in named.items() if split == "train"]
     classes = {folder: {each.name for each in tree.folders(inner[folder])} for folder in named}
@@ -121,10 +123,11 @@ def _are_classes(tree: Tree, named: Mapping[Path, Split], inner: Mapping[Path, P
         )
     if train and len(named) == 1:
         return True
+    found = _names(list(named))
+    problem = "without class folders in it" if train else "but no folder train; expected train as well, or none of them"
     raise SplitDoubtError(
-        f"{tree.root}: found {_names(list(named))} without class folders in it, beside {beside}, but no folder train "
-        f'with class folders. If it is a class, set data.splits = "none"; if its images have no labels, leave it out: '
-        f"data.exclude = [{', '.join(_quoted(folder.name) for folder in named)}]",
+        f'{tree.root}: found {found}, {problem}, beside {beside}. If it is a class, set data.splits = "none"; if its '
+        f"images have no labels, leave it out: data.exclude = [{', '.join(_quoted(folder.name) for folder in named)}]",
         list(named),
     )
 

@@ -12,7 +12,7 @@ from tlkit.data.init.contents import IMAGE_FOLDERS, LAYOUTS, MASK_FOLDERS, FewCl
 from tlkit.data.init.same_stems import check_stems
 from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
-from tlkit.files import ClassFolders, images_in, key_of, own_images, read_class_folders, subfolders
+from tlkit.files import NO_IMAGES, ClassFolders, images_in, key_of, own_images, read_class_folders, subfolders
 from tlkit.image_formats import format_names
 from tlkit.system.text import listed
 
@@ -73,7 +73,10 @@ def _left_out(root: Path, found: ClassFolders) -> list[str]:
         )
     for folder in found.sides.folders.values():
         empty = [each for each in subfolders(folder) if not any(images_in(each))]
-        notes += [f"no images in {each}" for each in empty if key_of(each, root) not in excluded]
+        unread = {name for name, reason in found.set_aside.items() if reason == NO_IMAGES}
+        notes += [
+            f"no images in {each}" for each in empty if key_of(each, root) not in excluded and each.name not in unread
+        ]
         loose = [file for file in own_images(folder) if key_of(file, root) not in excluded]
         if loose and not any(image.file == loose[0] for image in found.images):
             notes.append(f"not in a class folder; ignored: {images_text(len(loose))} in {folder}")

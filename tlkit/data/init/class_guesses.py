@@ -124,7 +124,8 @@ def _settle_splits(root: Path, guesses: Guesses) -> Sides:
         sides = find_sides(Tree(root, guesses.reading.exclude))
     except SplitDoubtError as doubt:
         names = [folder.name for folder in doubt.folders]
-        if any(split_of_folder(name) == "train" for name in names):
+        rest = [folder for folder in Tree(root, guesses.reading.exclude).folders(root) if folder.name not in names]
+        if len(rest) < 2 or any(split_of_folder(name) == "train" for name in names):
             raise
         count = sum(len(list(images_in(folder))) for folder in doubt.folders)
         guesses.exclude(

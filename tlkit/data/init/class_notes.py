@@ -57,8 +57,8 @@ def class_problems(root: Path, found: ClassFolders) -> tuple[str, ...]:
             suffixes = Counter(file.suffix.lower() or "no suffix" for file in files).most_common()
             kinds = listed([f"{suffix} {count}" for suffix, count in suffixes], 4)
             problems.append(
-                f"{folder}: none of its {len(files)} files is an image that can be read ({kinds}), so the class would be "
-                "lost; convert them to JPEG or PNG, or move the folder away"
+                f"{folder}: none of its {len(files)} files is an image that can be read ({kinds}), so the class would "
+                "be lost; convert them to JPEG or PNG, or move the folder away"
             )
     return tuple(problems)
 

@@ -1,4 +1,4 @@
-"""Recognise folders that are no classes, but hold images of the same scenes: photos with masks, left and right views."""
+"""Recognise folders of the same scenes that are no classes: photos and masks, left and right views."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_stems(root: Path, found: ClassFolders) -> None:
     """Check that the class folders do not all hold files of the same names.
 
     Raises:
-        DataError: they do, and the names are no mere numbers; or the folders are called ``left`` and ``right``, and such.
+        DataError: they do, and the names are no mere numbers; or the folders are called ``left``, ``right`` and such.
     """
     stems: dict[str | None, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for image in found.images:
@@ -52,9 +52,9 @@ def check_stems(root: Path, found: ClassFolders) -> None:
             continue
         names = sorted(by_class)
         raise DataError(
-            f"{root}: {listed(names, 5)} hold files of the same names ({len(common)} of {max(map(len, sets))}, such as "
-            f"{min(common)}). They look like images with their masks, or like several views of the same scenes, not "
-            'like classes. For masks, use the data set "masks" (docs: Your own images); for annotations, their data set '
+            f"{root}: {listed(names, 5)} hold files of the same names ({len(common)} of {max(map(len, sets))}, such "
+            f"as {min(common)}). They look like images with their masks, or like several views of the same scenes, not "
+            'like classes. For masks, use the data set "masks"; for annotations, that of their format '
             "(tlkit plugins). If the folders are classes: tlkit init --task classification"
         )
 
