@@ -20,7 +20,33 @@ class FolderOptions(tlkit.Options):
     """Options of ``folder``."""
 
     path: Path = Field(
-        description="folder with one folder per class, with or without train, val(idation) and test folders above them"
+        description="folder with one folder per class, with or without train, val(idation) and test folders above them "
+        "or inside each of them"
+    )
+    splits: Literal["auto", "folders", "lists", "none"] = Field(
+        "auto",
+        description="auto: folders are splits if they have names such as train, valid or seg_test, and what is inside "
+        "or beside them fits; folders: such folders are splits, whatever is beside them; lists: train.txt, val.txt and "
+        "test.txt name the images; none: every folder is a class, and tlkit draws the splits",
+    )
+    lists: Path | None = Field(
+        None,
+        description='folder of the lists of splits = "lists"; none: path, or splits, lists, meta or ImageSets in it',
+    )
+    classes: Literal["top", "leaf", "path", "name"] = Field(
+        "top",
+        description="where folders have folders inside, top: the outer ones are the classes; leaf: the innermost ones, "
+        "of which those of one name are one class; path: the same with those around them, such as animal/cat; "
+        "name: data.pattern finds the class in the name of each file",
+    )
+    pattern: str | None = Field(
+        None,
+        description='regular expression on file names for classes = "name"; its first parentheses are the class',
+    )
+    exclude: tuple[str, ...] = Field(
+        (),
+        description='files and folders to leave out: patterns of names such as "*_mask*", or of paths below path such '
+        'as "test/unknown"',
     )
 
 

@@ -15,6 +15,7 @@ from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
 from tlkit.data.checks.value_range import range_note, training_range
+from tlkit.data.class_names import with_composed_names
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -144,7 +145,7 @@ def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
     sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
     check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
-    return sample_set
+    return with_composed_names(sample_set, dataset.record.name)
 
 
 def _open_samples(settings: DataSettings) -> SampleSet:

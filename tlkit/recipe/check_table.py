@@ -99,6 +99,24 @@ class CheckTable(Options):
     empty_folder: ReportAction = Field(
         "keep", description="folders without a usable image; keep: such a class is left out"
     )
+    lost_class: ReportAction = Field(
+        "error",
+        description="classes with files, none of which can be used as an image; keep: the class is left out",
+    )
+    untrained_class: CheckAction = Field(
+        "error",
+        description="classes that have validation or test images by the data set's own splits, but no training images; "
+        "skip: these images are set aside",
+    )
+    similar_classes: ReportAction = Field(
+        "error",
+        description="class names that differ only in upper and lower case, in blanks, or in blanks, _ and - between "
+        "words; single letters may differ",
+    )
+    mask_beside: CheckAction = Field(
+        "error",
+        description="in classification, images that look like masks of other images, such as x_mask.png beside x.png",
+    )
     too_few: ReportAction = Field(
         "keep",
         description="classes with too few images to have one in each split; in segmentation, classes that no mask has",

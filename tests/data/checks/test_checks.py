@@ -332,8 +332,12 @@ def test_a_class_that_only_the_test_folder_has_is_reported(check: Check, photos:
     photos.rename(tmp_path / "all" / "train")
     for number, name in enumerate(("cat", "dog", "wolf")):
         write_pictures(tmp_path / "all" / "test" / name, 3, first=300 + 10 * number)
-    found = [each for each in check(tmp_path / "all").report.findings if each.kind == "too_few"]
-    assert [(each.key, each.detail) for each in found] == [("wolf", "3 images; none in train and validation")]
+    (found,) = check(tmp_path / "all").report.of("error")
+    assert (found.kind, found.key) == ("untrained_class", "wolf")
+    assert found.detail.startswith("3 test images, such as test/wolf/000.jpg, but no training image")
+    skipped = check(tmp_path / "all", "check.untrained_class=skip")
+    assert not skipped.report.of("error")
+    assert not [sample for sample in skipped.samples if "wolf" in sample.key]
 
 
 def test_classes_of_very_different_size_are_reported(check: Check, photos: Path) -> None:
@@ -382,10 +386,14 @@ def test_a_class_without_usable_images_is_left_out(
 ) -> None:
     write_pictures(photos / "bird", 1)
     (photos / "bird" / "000.jpg").write_bytes(b"")
-    checked = check(photos)
-    assert (errors(checked), keys(checked, "too_few"), list(checked.report.classes)) == ([], ["bird"], ["cat", "dog"])
-    assert keys(check(photos, "check.too_few=error"), "too_few") == ["bird"]
-    overrides = ["input.image_size=16", f"check.before_run={before_run}"]
+    assert errors(check(photos)) == [("lost_class", "its only image can't be used")]
+    overrides = ["input.image_size=16", f"check.before_run={before_run}", "check.lost_class=keep"]
+    checked = check(photos, *overrides)
+    assert (errors(checked), keys(checked, "lost_class"), list(checked.report.classes)) == (
+        [],
+        ["bird"],
+        ["cat", "dog"],
+    )
     data = open_data(parse_recipe(folder_recipe(photos), registry, overrides), tmp_path)
     assert (data.classes, data.label_kind) == (("cat", "dog"), "binary")
     assert data.labels is not None
@@ -457,7 +465,7 @@ def test_files_and_folders_with_names_that_are_not_utf_8_are_set_aside(
     checked = check(photos)
     assert keys(checked, "bad_name") == [os.fsdecode(each) for each in (b"caf\xe9/000.jpg", b"cat/caf\xe9.jpg")]
     assert any(r"cat/caf\udce9.jpg: the name is not in UTF-8" in line for line in checked.report.lines())
-    overrides = ["input.image_size=16", f"check.before_run={before_run}"]
+    overrides = ["input.image_size=16", f"check.before_run={before_run}", "check.lost_class=keep"]
     data = open_data(parse_recipe(folder_recipe(photos), registry, overrides), tmp_path)
     assert data.classes == ("cat", "dog")
     data.write_samples_csv(tmp_path / "samples.csv")

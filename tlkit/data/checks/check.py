@@ -14,7 +14,7 @@ from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_check import FileCounts, FolderCheck
 from tlkit.data.checks.picture_checks import by_picture, conflicts, leaks, repeats, shared_pictures
 from tlkit.data.checks.policy import CheckSettings, Tally
-from tlkit.data.checks.sample_checks import sample_observations
+from tlkit.data.checks.sample_checks import mask_observations, sample_observations
 from tlkit.data.checks.sample_facts import SampleFacts, read_sample_facts
 from tlkit.data.checks.split_checks import (
     LEFT_OUT,
@@ -106,6 +106,8 @@ def check_samples(
     tally = Tally(sample_set.samples, policy)
     tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side, reads_exif=table.orientation == "exif"))
     tally = tally.add(folder.observations())
+    if settings.task == "classification":
+        tally = tally.add(mask_observations(sample_set))
 
     written, errors = read_written(table.samples, sample_set)
     tally = tally.add(errors)

@@ -69,6 +69,24 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "junk": ("files left behind by operating systems and editors", "nothing: they are never used"),
     "unused": ("files that the data set does not use", "nothing, unless they should be part of it"),
     "empty_folder": ("folders without a usable image", "put images there, or remove the folder"),
+    "lost_class": (
+        "classes without an image that can be used",
+        "convert the files to JPEG or PNG, copy them again, or remove the folder",
+    ),
+    "untrained_class": (
+        "classes without a training image",
+        "give the class the name that it has in the training images; leave images without labels out with "
+        "data.exclude, and use tlkit predict on them",
+    ),
+    "similar_classes": (
+        "class names that differ only in their spelling",
+        "rename one, so that both are the same class; if they are different classes, set "
+        'check.similar_classes = "keep"',
+    ),
+    "mask_beside": (
+        "images that look like masks of other images",
+        'leave them out with data.exclude; if they are photographs, set check.mask_beside = "keep"',
+    ),
     "too_few": ("classes with too few images", "add images, or merge classes"),
     "imbalance": (
         "classes of very different size",
