@@ -18,10 +18,11 @@ from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts_cache import FactsCache, Version
 from tlkit.data.images.decode import decoded
 from tlkit.data.images.image_file import BadImageError, exif_swaps_sides, is_animated, open_image, read_file
-from tlkit.data.images.mask_decode import decode_mask
+from tlkit.data.images.mask_decode import classes_of
+from tlkit.data.images.mask_file import read_mask, reading_key
 from tlkit.system.parallel import in_processes, in_threads
 
-FACTS = 3
+FACTS = 4
 """The version of ``Facts``. Raise it when the facts of the same bytes change, so that cached facts are not used."""
 
 FOR_PROCESSES = 4000
@@ -57,6 +58,7 @@ class Facts:
         nan: whether it has values that are NaN or infinite.
         picture: the perceptual hash, 64 hexadecimal digits; empty for masks, small images and flat images.
         classes: class number, as text → number of pixels; of masks only.
+        palette: palette index, as text → its colour as ``#rrggbb``, of the indices that pixels have; of masks only.
     """
 
     digest: str = ""
@@ -71,6 +73,7 @@ class Facts:
     nan: bool = False
     picture: str = ""
     classes: Mapping[str, int] = field(default_factory=dict)
+    palette: Mapping[str, str] = field(default_factory=dict)
 
 
 WantedFile = tuple[Path, bool]
@@ -93,7 +96,7 @@ class Reading:
         """Return a key for what the facts of a file depend on besides its bytes."""
         text = f"{FACTS} {self.max_pixels}"
         if is_mask and self.table is not None:
-            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}"
+            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}{reading_key(self.table)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -240,8 +243,13 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
                 with open_image(path, data, reading.max_pixels) as reopened:
                     return _picture_facts(path, reopened, facts, "RGB")
         assert reading.table is not None
-        counts = np.bincount(decode_mask(path, reading.table, data, reading.max_pixels).reshape(-1))
-        return replace(facts, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
+        raw = read_mask(path, data, reading.max_pixels)
+        counts = np.bincount(classes_of(path, raw, reading.table).reshape(-1))
+        return replace(
+            facts,
+            classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
+            palette={str(index): color for index, color in raw.used_palette().items()},
+        )
     except BadImageError as error:
         return _problem(path, error, digest)
 

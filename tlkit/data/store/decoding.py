@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
 from tlkit.data.images.decode import DECODING, Resize, fit_mask
+from tlkit.data.images.mask_file import reading_key
 from tlkit.data.images.source import image_of, mask_of, mask_origin
 from tlkit.errors import DataError
 from tlkit.system.parallel import in_threads
@@ -37,7 +38,8 @@ class Decoding:
             table: how masks name classes; None where there are no masks.
         """
         values = None if table is None else (sorted(table.values.items(), key=str), table.default)
-        text = f"{DECODING} {self.size} {self.resize} {values}"
+        further = "" if table is None else reading_key(table)
+        text = f"{DECODING} {self.size} {self.resize} {values}{further}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
