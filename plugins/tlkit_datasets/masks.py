@@ -99,7 +99,9 @@ def _listed(
     files = {file: tlkit.files.split_named(file.stem) for file in sorted(folder.glob("*.txt"))}
     lists = {file: split for file, split in files.items() if split is not None}
     if "train" not in lists.values():
-        raise tlkit.DataError(f"data.lists: no train.txt in {folder}; expected train.txt, and val.txt or test.txt beside it")
+        raise tlkit.DataError(
+            f"data.lists: no train.txt in {folder}; expected train.txt, and val.txt or test.txt beside it"
+        )
     known = {name: name for name in images}
     last: dict[str, list[str]] = {}
     for name in images:
@@ -114,7 +116,9 @@ def _listed(
             if match is None:
                 missing.append(line)
             elif splits.setdefault(match, split) != split:
-                raise tlkit.DataError(f"{file}: {line} is in the {splits[match]} split as well; remove it from one list")
+                raise tlkit.DataError(
+                    f"{file}: {line} is in the {splits[match]} split as well; remove it from one list"
+                )
         if missing:
             rest = "" if len(missing) <= _SHOWN else f" … {len(missing) - _SHOWN} more"
             notes.append(f"{file}: images that do not exist: {', '.join(missing[:_SHOWN])}{rest}")

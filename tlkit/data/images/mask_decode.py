@@ -182,9 +182,7 @@ def _other_kind(has: str, expected: str, counts: _Counts, name: Callable[[Any], 
     return message + (f". {_MANY}" if len(counts) > _LISTED else "")
 
 
-def _unknown(
-    counts: _Counts, unknown: _Counts, known: set[Any], by_color: bool, palette: list[int] | None
-) -> str:
+def _unknown(counts: _Counts, unknown: _Counts, known: set[Any], by_color: bool, palette: list[int] | None) -> str:
     """Return the message for a mask with values that the table lacks."""
 
     def name(value: int) -> str:

@@ -47,7 +47,9 @@ class RawMask:
             rgb = self.values.astype(np.int64)
         elif self.palette is not None:
             last = len(self.palette) - 1
-            rgb = self.palette[np.minimum(self.values, last)].astype(np.int64) if last >= 0 else np.zeros((1, 1, 3), int)
+            rgb = (
+                self.palette[np.minimum(self.values, last)].astype(np.int64) if last >= 0 else np.zeros((1, 1, 3), int)
+            )
         else:
             values = self.numbers()
             assert values is not None
