@@ -15,6 +15,7 @@ from tlkit.data.checks.folder_check import FileCounts, FolderCheck
 from tlkit.data.checks.picture_checks import by_picture, conflicts, leaks, repeats, shared_pictures
 from tlkit.data.checks.policy import CheckSettings, Tally
 from tlkit.data.checks.sample_checks import sample_observations
+from tlkit.data.checks.palette_checks import palette_observations
 from tlkit.data.checks.sample_facts import SampleFacts, read_sample_facts
 from tlkit.data.checks.split_checks import (
     LEFT_OUT,
@@ -102,6 +103,7 @@ def check_samples(
     facts = read_sample_facts(sample_set, table.max_pixels, facts_cache or FactsCache.of_user(), progress)
     tally = Tally(sample_set.samples, policy)
     tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side))
+    tally = tally.add(palette_observations(sample_set, facts.masks))
     tally = tally.add(folder.observations())
 
     written, errors = read_written(table.samples, sample_set)

@@ -44,6 +44,14 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "masks with unknown values",
         "correct data.values or data.ignore, or save the masks without smoothing",
     ),
+    "mask_palette": (
+        "masks whose palettes have the classes in another order",
+        "let the colours decide: write colours as keys of data.values; tlkit init does",
+    ),
+    "masks_one_class": (
+        "all masks have the same class only",
+        'check data.values; if another channel of the masks has their values, set data.channel, such as "alpha"',
+    ),
     "mask_empty": ("masks of one class only", "check that nothing is missing from them"),
     "leak": (
         "the same picture in several splits",
