@@ -67,6 +67,11 @@ class CheckTable(Options):
     masks_one_class: ReportAction = Field(
         "error", description="all masks together have pixels of one class only, so there is nothing to learn"
     )
+    mask_between: CheckAction = Field(
+        "keep",
+        description="masks with values that are not in the data set's table, which count as the nearest one by "
+        "data.nearest",
+    )
     mask_empty: CheckAction = Field(
         "keep", description="masks in which all pixels are of one class, or all are ignored"
     )

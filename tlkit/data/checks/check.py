@@ -15,6 +15,7 @@ from tlkit.data.checks.folder_check import FileCounts, FolderCheck
 from tlkit.data.checks.picture_checks import by_picture, conflicts, leaks, repeats, shared_pictures
 from tlkit.data.checks.policy import CheckSettings, Tally
 from tlkit.data.checks.sample_checks import sample_observations
+from tlkit.data.checks.mask_previews import MaskPreviews, mask_previews
 from tlkit.data.checks.palette_checks import palette_observations
 from tlkit.data.checks.sample_facts import SampleFacts, read_sample_facts
 from tlkit.data.checks.split_checks import (
@@ -127,10 +128,11 @@ def check_samples(
 
     classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
-    return _checked(name, outcome, repeated=table.samples is not None, seconds=time.monotonic() - began)
+    shown = mask_previews(sample_set, tally.left, splits, facts.images, facts.masks)
+    return _checked(name, outcome, shown, repeated=table.samples is not None, seconds=time.monotonic() - began)
 
 
-def _checked(name: str, outcome: _Outcome, *, repeated: bool, seconds: float) -> Checked:
+def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeated: bool, seconds: float) -> Checked:
     tally, files, assignment = outcome.tally, outcome.files, outcome.assignment
     left = tally.left
     sides = [assignment.splits.get(each.key, LEFT_OUT) for each in left]
@@ -146,6 +148,7 @@ def _checked(name: str, outcome: _Outcome, *, repeated: bool, seconds: float) ->
         read=outcome.facts.read,
         seconds=seconds,
         files={each.key: str(each.image) for each in tally.samples if file_of(each.image) is not None},
+        masks=shown,
     )
     return Checked(
         report=report,

@@ -58,6 +58,7 @@ class Facts:
         nan: whether it has values that are NaN or infinite.
         picture: the perceptual hash, 64 hexadecimal digits; empty for masks, small images and flat images.
         classes: class number, as text → number of pixels; of masks only.
+        between: the number of pixels whose value is not in the table and counts as the nearest one; of masks only.
         palette: palette index, as text → its colour as ``#rrggbb``, of the indices that pixels have; of masks only.
     """
 
@@ -73,6 +74,7 @@ class Facts:
     nan: bool = False
     picture: str = ""
     classes: Mapping[str, int] = field(default_factory=dict)
+    between: int = 0
     palette: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -244,10 +246,12 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading
                     return _picture_facts(path, reopened, facts, "RGB")
         assert reading.table is not None
         raw = read_mask(path, data, reading.max_pixels)
-        counts = np.bincount(classes_of(path, raw, reading.table).reshape(-1))
+        classes, between = classes_of(path, raw, reading.table)
+        counts = np.bincount(classes.reshape(-1))
         return replace(
             facts,
             classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
+            between=between,
             palette={str(index): color for index, color in raw.used_palette().items()},
         )
     except BadImageError as error:

@@ -78,6 +78,9 @@ def _oddities(
         return
     if file_of(sample.mask) is not None:
         yield from _format_oddities(file_of(sample.mask), mask, f"its mask {sample.mask} ")
+    if mask.between:
+        share = mask.between / (mask.width * mask.height)
+        yield "mask_between", f"{share:.1%} of the pixels count as the nearest class"
     if mask.classes:
         shown = [number for number in mask.classes if number != str(IGNORE)]
         if len(shown) < 2:

@@ -41,11 +41,14 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pix
     Raises:
         BadImageError: the file can't be decoded, or has values that are not in the table; the message lists them.
     """
-    return classes_of(path, read_mask(path, data, max_pixels), table)
+    return classes_of(path, read_mask(path, data, max_pixels), table)[0]
 
 
-def classes_of(path: Path, raw: RawMask, table: MaskTable) -> np.ndarray:
+def classes_of(path: Path, raw: RawMask, table: MaskTable) -> tuple[np.ndarray, int]:
     """Map the values of a mask to class numbers, as ``decode_mask`` does.
+
+    Returns:
+        the class numbers, and how many pixels count as the nearest value because the table lacks theirs.
 
     Raises:
         BadImageError: some values are not in the table.
@@ -59,18 +62,19 @@ def classes_of(path: Path, raw: RawMask, table: MaskTable) -> np.ndarray:
         mapped[has_value] = number
         known |= has_value
     if known.all():
-        return mapped
+        return mapped, 0
     if values.dtype.kind == "f":
         _refuse_decimals(path, values, values[~known], table)
     if table.nearest:
         mapped[~known] = _nearest(values[~known], table, by_color)
-    elif table.default is None:
+        return mapped, int(known.size - np.count_nonzero(known))
+    if table.default is None:
         indices = raw.palette if table.channel == "auto" and not by_color else None
         palette = None if indices is None else indices.reshape(-1).tolist()
         keys = {_packed(key) for key in table.values}
         message = _unknown(_counted(values), _counted(values[~known]), keys, by_color, palette)
         raise BadImageError("mask_values", f"{path}: {message}")
-    return mapped
+    return mapped, 0
 
 
 def _values(path: Path, raw: RawMask, table: MaskTable, by_color: bool) -> np.ndarray:

@@ -8,7 +8,36 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-MASK_WORDS = ["mask", "masks", "label", "labels", "annot", "annots", "annotation", "annotations", "segmentation", "segmentations", "segmentationclass", "seg", "segs", "trimap", "trimaps", "gt", "gts", "groundtruth", "truth", "manual", "semantic", "target", "targets", "matte", "mattes", "gtfine", "gtcoarse", "labelids"]
+MASK_WORDS = [
+    "mask",
+    "masks",
+    "label",
+    "labels",
+    "annot",
+    "annots",
+    "annotation",
+    "annotations",
+    "segmentation",
+    "segmentations",
+    "segmentationclass",
+    "seg",
+    "segs",
+    "trimap",
+    "trimaps",
+    "gt",
+    "gts",
+    "groundtruth",
+    "truth",
+    "manual",
+    "semantic",
+    "target",
+    "targets",
+    "matte",
+    "mattes",
+    "gtfine",
+    "gtcoarse",
+    "labelids",
+]
 """Words in the names of folders and files of masks, in lower case."""
 _PREFERRED = (
     "labelids", "labelid", "labels", "masks", "segmentationclass", "trimaps", "manual", "semantic", "groundtruth",
