@@ -27,6 +27,10 @@ class Names:
     prefix: str = ""
     suffix: str = ""
 
+    def of_split(self, word: str) -> Names:
+        """Return the names in the folder of a split, with its name in the place of ``{split}``."""
+        return Names(self.prefix.replace(SPLIT, word), self.suffix.replace(SPLIT, word)) if word else self
+
     def core(self, file: Path) -> str | None:
         """Return the name that image and mask share; None for a file that doesn't belong to this side."""
         whole = any(self.suffix.lower().endswith(each) for each in tlkit.files.SUFFIXES)
@@ -81,8 +85,9 @@ class Side:
         found: dict[str, Found] = {}
         for word, (split, folder) in self.folders.items():
             split_of = _splits_inside(folder) if word == "" else {}
+            names = self.names.of_split(word)
             for file in tlkit.files.images_in(folder):
-                core = self.names.core(file)
+                core = names.core(file)
                 if core is None or other.claims(file, word, self):
                     continue
                 parent = file.relative_to(folder).parent
@@ -103,7 +108,7 @@ class Side:
             return False
         here, there = self.folders[word][1].resolve(), other.folders[word][1].resolve()
         if here == there:
-            mine, theirs = self.names, other.names
+            mine, theirs = self.names.of_split(word), other.names.of_split(word)
             # "a_mask" fits the images' empty suffix as well; the longer names decide.
             longer = len(mine.prefix + mine.suffix) > len(theirs.prefix + theirs.suffix)
             return longer and mine.core(file) is not None

@@ -29,7 +29,7 @@ class MasksOptions(tlkit.Options):
 
     images: Path = Field(
         description="folder of the images, with or without train, val and test folders in it; {split} stands for the "
-        'name of such a folder anywhere in the path: "photos/{split}/images"'
+        'name of such a folder anywhere in the path: "photos/{split}/images"; a prefix or suffix may have it, too'
     )
     masks: Path = Field(
         description="folder of the masks, laid out like the images' folder; it may be the same folder, or "

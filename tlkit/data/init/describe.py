@@ -62,7 +62,8 @@ def _mask_lines(survey: Survey, masks: MaskSurvey) -> Iterator[str]:
     if masks.names_file is not None:
         yield f"  class names: {masks.names_file}"
     shares = {**values.classes, **values.ignored}
-    for value, share in list(shares.items())[:_SHOWN_VALUES]:
+    order = sorted(shares.items(), key=lambda each: not each[1])
+    for value, share in order[:_SHOWN_VALUES]:
         what = "colour" if isinstance(value, tuple) else "value"
         name = masks.names.get(value_text(value))
         ignored = ", ignored" if value in values.ignored else ""

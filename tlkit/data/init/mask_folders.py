@@ -22,6 +22,7 @@ from tlkit.data.init.mask_layout import (
     named_pair,
     other_readings,
 )
+from tlkit.data.init.mask_names import differs
 from tlkit.data.init.mask_values import MaskReading, mask_reading
 from tlkit.data.init.sample_files import evenly, read_headers
 from tlkit.errors import DataError
@@ -29,6 +30,8 @@ from tlkit.system.text import listed
 
 _MAX_MASKS = 100
 """Maximum number of masks to open."""
+_MAX_TRIED = 4
+"""Maximum number of ways to pair images with masks whose masks are opened."""
 _MAX_NAMED = 254
 """Maximum number of classes if a file names them."""
 _SHOWN = 6
@@ -52,8 +55,17 @@ def survey_masks(root: Path, datasets: Sequence[Dataset], task: Task | None) -> 
     layouts, certain = _layouts(tree, task)
     if not layouts:
         return None
-    pairs = _Pairs.of(dataset, root, layouts[0])
-    return _survey(tree, pairs, layouts, certain=certain)
+    error: DataError | None = None
+    for place, layout in enumerate(layouts[:_MAX_TRIED]):
+        if place and 2 * layout.pairs < layouts[0].pairs:
+            break
+        try:
+            return _survey(tree, _Pairs.of(dataset, root, layout), layouts[place:])
+        except DataError as refused:  # such as a mask of the field of view, which has one value
+            error = error or refused
+    if certain and error is not None:
+        raise error
+    return None
 
 
 def _layouts(tree: Tree, task: Task | None) -> tuple[list[MaskLayout], bool]:
@@ -67,7 +79,11 @@ def _layouts(tree: Tree, task: Task | None) -> tuple[list[MaskLayout], bool]:
         return layouts, named_pair(layouts[0]) or task == "segmentation"
     # In class folders, masks beside images don't show that someone wants to learn the masks.
     nested = len({parts for parts in tree.folders if parts}) > 1
-    layouts = [each for each in find_beside(tree) if each.images != "." or not nested or task == "segmentation"]
+    layouts = [
+        each
+        for each in find_beside(tree)
+        if each.images != "." or not nested or task == "segmentation" or tree.pairs_per_folder(each) == 1
+    ]
     if layouts:
         return layouts, True
     pair = tree.unpaired()
@@ -75,9 +91,10 @@ def _layouts(tree: Tree, task: Task | None) -> tuple[list[MaskLayout], bool]:
         images, masks = pair
         example, count = min(tree.folders_below(images)), len(tree.folders_below(masks))
         stem = Path(example).stem
+        hint = differs(stem, [Path(each).stem for each in tree.folders_below(masks)])
         raise DataError(
             f"{tree.root / masks}: none of {count} masks is named after an image in {tree.root / images}; for the image "
-            f"{example}, expected a mask {stem}.png, or with a suffix such as {stem}_mask.png"
+            f"{example}, expected a mask {stem}.png, or with a suffix such as {stem}_mask.png{hint}"
         )
     layouts = [each for each in find_by_suffix(tree) if each.images != "." or not nested or task == "segmentation"]
     return layouts, False
@@ -141,8 +158,12 @@ def _list_folders(root: Path, images: Path, masks: Path) -> list[Path]:
     return [each for each in dict.fromkeys(folders) if (each / "train.txt").is_file()]
 
 
-def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout], *, certain: bool) -> Survey | None:
-    """Return the survey of paired images and masks; None if the files only might be masks, and aren't."""
+def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
+    """Return the survey of paired images and masks.
+
+    Raises:
+        DataError: the masks have no classes.
+    """
     root, opened = tree.root, evenly(pairs.masks, _MAX_MASKS)
     found = find_class_names(_folders_of(root, pairs))
     reading = mask_reading(opened, by_color=any(each.colored for each in found))
@@ -151,12 +172,12 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout], *, certain
     values = mask_classes(reading.pixels, by_value)
     classes = {**{value: 0.0 for value in by_value if value in named}, **values.classes}
     if not 2 <= len(classes) <= (_MAX_NAMED if by_value else MAX_CLASSES):
-        if not certain:
-            return None
         raise DataError(_no_classes(root / layouts[0].masks, reading, len(opened), values))
     ignored = {value: values.classes.get(value, 0.0) for value in by_value if value not in named} | {**values.ignored}
+    if names is not None and names.file.name.startswith("objectInfo") and 0 in classes:
+        ignored[0] = classes[0]  # ADE20K counts pixels outside its 150 classes nowhere
     values = MaskClasses(
-        {value: share for value, share in classes.items() if value not in ignored},
+        {value: share for value, share in sorted(classes.items(), key=_order) if value not in ignored},
         ignored,
         values.others,
         values.nearest,
@@ -176,6 +197,11 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout], *, certain
     )
     headers = read_headers(pairs.images)
     return Survey(root, "masks", dict(sorted(counts.items())), headers, masks=masks, notes=tuple(notes))
+
+
+def _order(value_and_share: tuple[Value, float]) -> tuple[float, ...]:
+    value = value_and_share[0]
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _folders_of(root: Path, pairs: _Pairs) -> list[Path]:

@@ -112,6 +112,10 @@ class Tree:
                 return named[0].path, masks.path
         return None
 
+    def pairs_per_folder(self, layout: MaskLayout) -> float:
+        """Return how many pairs a folder with images has on average."""
+        return layout.pairs / max(len(self.folders), 1)
+
     def folders_below(self, path: str) -> list[str]:
         """Return the names of the images in a folder that ``unpaired`` returned."""
         return [name for parts, names in self.folders.items() if template(parts)[0].startswith(path) for name in names]
@@ -126,12 +130,16 @@ class Tree:
         used = {file.parent.parts[len(self.root.parts) :] for file in files}
         roots = (layout.images, layout.masks)
         left = {parts: len(names) for parts, names in self.folders.items() if parts not in used}
-        left = {parts: count for parts, count in left.items() if template(parts)[0] not in roots}
+        left = {
+            parts: count
+            for parts, count in left.items()
+            if template(parts)[0] not in roots and not any(map(names_masks, parts))
+        }
         if not left:
             return []
         shown = [f"{'/'.join(parts) or '.'} ({count})" for parts, count in left.items()]
         return [
-            f"folders with images that are not used: {listed(shown, 5)}; a trained model predicts their masks with "
+            f"folders with images that are not used: {listed(shown, 5)}; if their images have no masks, predict these with "
             "tlkit predict RUN FOLDER"
         ]
 
@@ -246,9 +254,16 @@ def _paired(image_root: _Root, mask_root: _Root) -> list[tuple[int, Affixes]]:
     shared = [word for word in image_root.names if word in mask_root.names]
     if not any(word in ("", "Tr") or split_named(word) == "train" for word in shared):
         return []
-    images = _stems((f"{word}/{folder}", name) for word in shared for folder, name in image_root.names[word])
-    masks = _stems((f"{word}/{folder}", name) for word in shared for folder, name in mask_root.names[word])
+    images, masks = (
+        _stems((f"{word}/{folder}", _without(word, name)) for word in shared for folder, name in root.names[word])
+        for root in (image_root, mask_root)
+    )
     return best_affixes(images, masks, together=False)[:_READINGS]
+
+
+def _without(word: str, name: str) -> str:
+    """Return a file's name with ``{split}`` in the place of the name of its split."""
+    return re.sub(rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])", SPLIT, name) if word else name
 
 
 def _stems(names: Iterable[Name]) -> list[Name]:

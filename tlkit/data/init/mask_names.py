@@ -101,6 +101,16 @@ def likelihood(name: str) -> int:
     return next((len(_PREFERRED) - rank for rank, each in enumerate(_PREFERRED) if each in parts), 0)
 
 
+def differs(stem: str, others: Sequence[str]) -> str:
+    """Return a phrase about a name that differs from ``stem`` in case or leading zeros only; empty without one."""
+
+    def plain(name: str) -> str:
+        return re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold())
+
+    other = next((each for each in others if plain(each) == plain(stem)), None)
+    return "" if other is None else f"; {other} differs in case or leading zeros only: give both the same name"
+
+
 def best_affixes(images: Sequence[Name], masks: Sequence[Name], *, together: bool) -> list[tuple[int, Affixes]]:
     """Return the affixes that pair most images with a mask, each with the number of pairs, the best first.
 
