@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from tlkit.contracts import MaskChannel, MaskTable
 from tlkit.data.images.image_file import BROKEN, BadImageError, open_image, undecodable
 
+_PHOTOMETRIC = 262
 _BANDS: tuple[MaskChannel, ...] = ("red", "green", "blue")
 
 
@@ -23,12 +24,15 @@ class RawMask:
         alpha: uint8 (H, W), the opacity; None without one.
         palette: uint8 (N, 3), the colours of the indices; None if ``values`` are no indices.
         format: Pillow's name of the format.
+        inverted: whether the file says that 0 is white, so that its values were turned round: those of 1 bit become 255
+            where the file has 0.
     """
 
     values: np.ndarray
     alpha: np.ndarray | None = None
     palette: np.ndarray | None = None
     format: str = ""
+    inverted: bool = False
 
     @property
     def colored(self) -> bool:
@@ -94,11 +98,19 @@ def read_mask(path: Path, data: bytes | None = None, max_pixels: int | None = No
     """
     with open_image(path, data, max_pixels) as image:
         try:
-            return _raw(ImageOps.exif_transpose(image), image.format or "")
+            raw = _raw(ImageOps.exif_transpose(image), image.format or "")
+            return replace(raw, inverted=_white_is_0(image))
         except BadImageError:
             raise
         except BROKEN as error:
             raise undecodable(path, error) from error
+
+
+def _white_is_0(image: Image.Image) -> bool:
+    """Return whether Pillow turned the values of a TIFF file round."""
+    if image.format != "TIFF" or image.mode not in ("1", "L"):
+        return False
+    return bool(image.tag_v2.get(_PHOTOMETRIC) == 0)  # type: ignore[attr-defined]
 
 
 def _raw(image: Image.Image, name: str) -> RawMask:

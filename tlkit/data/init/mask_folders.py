@@ -277,6 +277,9 @@ def _no_classes(masks: Path, reading: MaskReading, opened: int, values: MaskClas
     message = (
         f"{masks}: {what} in {opened} masks; expected 2 to {MAX_CLASSES} values or colours, at least one per class"
     )
+    hint = "JPEG and smooth scaling add values to masks: save masks as PNG, and scale them with nearest neighbour"
+    if reading.pixels.jpeg:
+        return f"{message}. {hint}"
     if any(isinstance(value, float) for value in reading.pixels.shares):
         return message + ". These are decimals: apply a threshold to probabilities, and save masks as PNG"
     if any(isinstance(value, tuple) for value in reading.pixels.shares):
@@ -284,5 +287,4 @@ def _no_classes(masks: Path, reading: MaskReading, opened: int, values: MaskClas
             ". If each object has a colour of its own, save masks of class numbers; if one channel has the class "
             'numbers, write a recipe with data.channel = "red"'
         )
-    hint = "JPEG and smooth scaling add values to masks: save masks as PNG, and scale them with nearest neighbour"
     return message if values.classes else f"{message}. {hint}"

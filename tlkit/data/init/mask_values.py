@@ -18,6 +18,10 @@ from tlkit.data.images.palettes import recolored, reordered
 from tlkit.system.text import listed
 
 
+_INSTANCES = 1000
+"""Cityscapes numbers instances by class * 1000 + number."""
+
+
 @dataclass(frozen=True)
 class MaskReading:
     """How masks are to be read.
@@ -76,7 +80,7 @@ class _Seen:
     def __init__(self) -> None:
         self.plain, self.indices, self.palette_colors, self.colors, self.alpha = (_Counts() for _ in range(5))
         self.palettes: dict[Path, Mapping[int, str]] = {}
-        self.read = self.jpeg = self.uniform = self.with_alpha = 0
+        self.inverted = self.read = self.jpeg = self.uniform = self.with_alpha = 0
 
     def add(self, file: Path, raw: RawMask) -> None:
         """Count the values of a mask."""
@@ -88,9 +92,10 @@ class _Seen:
             distinct = self.colors.add(_colors_of(raw))
         else:
             distinct = self.plain.add(raw.values)
-        if raw.alpha is not None:
+        if raw.alpha is not None and raw.palette is None:
             self.with_alpha += self.alpha.add(raw.alpha) > 1
         self.uniform += distinct == 1
+        self.inverted += raw.inverted
         self.read += 1
         self.jpeg += raw.format in ("JPEG", "MPO")
 
@@ -117,6 +122,11 @@ def mask_reading(files: Sequence[Path], *, by_color: bool = False) -> MaskReadin
         notes.append(
             f"{seen.with_alpha} of {seen.read} masks that were opened have an alpha channel with several values "
             f'({alpha}), which is not used; data.channel = "alpha" reads it instead of the colours'
+        )
+    if seen.inverted:
+        notes.append(
+            f"{seen.inverted} of {seen.read} masks that were opened are TIFF files in which 0 is white, as some programs "
+            "save arrays of true and false: true is read as 0, false as 255. Look at the masks with tlkit check --html"
         )
     colored = any(not _is_grey(int(color)) for color in seen.colors.pixels)
     reading = _by_color(seen) if colored or (by_color and seen.palettes) else _by_number(seen)
@@ -151,6 +161,12 @@ def _by_number(seen: _Seen) -> MaskReading:
             "their indices. If the colours decide, write colours as keys of data.values"
         )
     total = seen.plain.plus(seen.indices).plus(seen.colors, lambda color: int(color) & 255)
+    instances = [value for value in total.pixels if value >= _INSTANCES]
+    if len({value // _INSTANCES for value in instances}) < len(instances):
+        notes.append(
+            f"values such as {int(max(instances))} look like numbers of instances, as class * 1000 + number; tlkit learns "
+            "classes: if there are masks of class numbers as well, use those"
+        )
     return MaskReading(total.shown(seen.read, seen.jpeg), notes=tuple(notes))
 
 
