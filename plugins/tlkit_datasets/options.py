@@ -53,13 +53,44 @@ class FolderOptions(tlkit.Options):
 class MasksOptions(tlkit.Options):
     """Options of ``masks``."""
 
-    images: Path = Field(description="folder of the images, with or without train, val and test folders in it")
-    masks: Path = Field(description="folder of the masks, laid out like the images' folder")
+    images: Path = Field(
+        description="folder of the images, with or without train, val and test folders in it; {split} stands for the "
+        'name of such a folder anywhere in the path: "photos/{split}/images"; a prefix or suffix may have it, too'
+    )
+    masks: Path = Field(
+        description="folder of the masks, laid out like the images' folder; it may be the same folder, or "
+        '"photos/{split}/masks", "photos/{split}annot"'
+    )
     values: dict[str, str] = Field(min_length=1, description=_VALUES)
     ignore: tuple[str, ...] = Field((), description=_IGNORE)
     other: str | None = Field(None, description="class of all values not in the table; none: they are an error")
-    mask_suffix: str = Field(
-        "", description="what a mask's name adds to its image's: \"_mask\" for a.jpg and a_mask.png"
+    nearest: bool = Field(
+        False,
+        description="a value not in the table means the same as the nearest one in it, for masks saved as JPEG or with "
+        "smoothed edges; false: it is an error",
+    )
+    channel: Literal["auto", "red", "green", "blue", "alpha"] = Field(
+        "auto",
+        description="channel of the masks that has the values; auto: the grey value, the palette index or the colour, "
+        "whatever the opacity",
+    )
+    image_prefix: str = Field("", description='what images\' names begin with: "img_" for img_1.png and mask_1.png')
+    image_suffix: str = Field(
+        "",
+        description='what images\' names end with: "_sat" for 1_sat.jpg and 1_mask.png; ".jpg" for a.jpg and a.png in '
+        "one folder",
+    )
+    mask_prefix: str = Field("", description='what masks\' names begin with: "mask_" for img_1.png and mask_1.png')
+    mask_suffix: str = Field("", description='what masks\' names end with: "_mask" for a.jpg and a_mask.png')
+    splits: Literal["folders", "none"] = Field(
+        "folders",
+        description="folders: train, val and test folders are splits; none: input.validation and input.test split all "
+        "images",
+    )
+    lists: Path | None = Field(
+        None,
+        description="folder with train.txt, val.txt and test.txt, whose lines name the images of a split, such as "
+        '"voc/ImageSets/Segmentation"; images in no list are set aside',
     )
 
 

@@ -68,6 +68,19 @@ class CheckTable(Options):
     mask_values: StrictCheckAction = Field(
         "skip", description="masks with pixel values that the data set's table of values does not list"
     )
+    mask_palette: CheckAction = Field(
+        "error",
+        description="masks that are read by the indices of their palettes, and whose palettes have the colours of most "
+        "others at other indices",
+    )
+    masks_one_class: ReportAction = Field(
+        "error", description="all masks together have pixels of one class only, so there is nothing to learn"
+    )
+    mask_between: CheckAction = Field(
+        "keep",
+        description="masks with values that are not in the data set's table, which count as the nearest one by "
+        "data.nearest",
+    )
     mask_empty: CheckAction = Field(
         "keep", description="masks in which all pixels are of one class, or all are ignored"
     )

@@ -12,6 +12,8 @@ from tlkit.data.checks.class_checks import class_observations, class_table
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_check import FileCounts, FolderCheck
+from tlkit.data.checks.mask_previews import MaskPreviews, mask_previews
+from tlkit.data.checks.palette_checks import palette_observations
 from tlkit.data.checks.picture_checks import by_picture, conflicts, leaks, repeats, shared_pictures
 from tlkit.data.checks.policy import CheckSettings, Tally
 from tlkit.data.checks.sample_checks import mask_observations, sample_observations
@@ -105,6 +107,7 @@ def check_samples(
     facts = read_sample_facts(sample_set, settings.reading, facts_cache or FactsCache.of_user(), progress)
     tally = Tally(sample_set.samples, policy)
     tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side, reads_exif=table.orientation == "exif"))
+    tally = tally.add(palette_observations(sample_set, facts.masks))
     tally = tally.add(folder.observations())
     if settings.task == "classification":
         tally = tally.add(mask_observations(sample_set))
@@ -134,12 +137,13 @@ def check_samples(
     notes += range_note(table.value_range, value_range)
     classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
-    checked = _checked(name, outcome, repeated=table.samples is not None, seconds=time.monotonic() - began)
+    shown = mask_previews(sample_set, tally.left, splits, facts.images, facts.masks)
+    checked = _checked(name, outcome, shown, repeated=table.samples is not None, seconds=time.monotonic() - began)
     report = replace(checked.report, reading=settings.reading)
     return replace(checked, report=report, value_range=value_range)
 
 
-def _checked(name: str, outcome: _Outcome, *, repeated: bool, seconds: float) -> Checked:
+def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeated: bool, seconds: float) -> Checked:
     tally, files, assignment = outcome.tally, outcome.files, outcome.assignment
     left = tally.left
     sides = [assignment.splits.get(each.key, LEFT_OUT) for each in left]
@@ -155,6 +159,7 @@ def _checked(name: str, outcome: _Outcome, *, repeated: bool, seconds: float) ->
         read=outcome.facts.read,
         seconds=seconds,
         files={each.key: str(each.image) for each in tally.samples if file_of(each.image) is not None},
+        masks=shown,
     )
     return Checked(
         report=report,

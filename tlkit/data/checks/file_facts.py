@@ -17,7 +17,8 @@ from PIL import Image
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts_cache import FactsCache, Version
 from tlkit.data.images.image_file import BadImageError, read_file
-from tlkit.data.images.mask_decode import decode_mask
+from tlkit.data.images.mask_decode import classes_of
+from tlkit.data.images.mask_file import read_mask, reading_key
 from tlkit.data.images.picture import Picture
 from tlkit.data.images.reading import Reading
 from tlkit.system.parallel import in_processes, in_threads
@@ -60,6 +61,8 @@ class Facts:
         values: what ``Bands.used_range`` returns of an image with more than 8 bits per channel; otherwise empty.
         picture: the perceptual hash, 64 hexadecimal digits; empty for masks, small images and flat images.
         classes: class number, as text → number of pixels; of masks only.
+        between: the number of pixels whose value is not in the table and counts as the nearest one; of masks only.
+        palette: palette index, as text → its colour as ``#rrggbb``, of the indices that pixels have; of masks only.
     """
 
     digest: str = ""
@@ -76,6 +79,8 @@ class Facts:
     values: Sequence[float] = ()
     picture: str = ""
     classes: Mapping[str, int] = field(default_factory=dict)
+    between: int = 0
+    palette: Mapping[str, str] = field(default_factory=dict)
 
 
 WantedFile = tuple[Path, bool]
@@ -98,7 +103,7 @@ class FactsReading:
         """Return a key for what the facts of a file depend on besides its bytes."""
         text = f"{FACTS} {self.files.max_pixels} {self.files.layout}".rstrip()
         if is_mask and self.table is not None:
-            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}"
+            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}{reading_key(self.table)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -250,8 +255,15 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsRe
                         return _picture_facts(reopened, facts)
                 return _deep_facts(picture, facts)
         assert reading.table is not None
-        counts = np.bincount(decode_mask(path, reading.table, data, reading.files).reshape(-1))
-        return replace(facts, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
+        raw = read_mask(path, data, reading.files)
+        classes, between = classes_of(path, raw, reading.table)
+        counts = np.bincount(classes.reshape(-1))
+        return replace(
+            facts,
+            classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
+            between=between,
+            palette={str(index): color for index, color in raw.used_palette().items()},
+        )
     except BadImageError as error:
         return _problem(path, error, digest)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from tlkit.data.checks.mask_previews import MaskPreviews
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.system.text import and_more
 
@@ -52,7 +53,19 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "mask_size": ("masks that differ in size from their image", "export them again at the size of the image"),
     "mask_values": (
         "masks with unknown values",
-        "correct data.values or data.ignore, or save the masks without smoothing",
+        "correct data.values or data.ignore, save the masks without smoothing, or set data.nearest = true",
+    ),
+    "mask_palette": (
+        "masks whose palettes have the classes in another order",
+        "let the colours decide: write colours as keys of data.values; tlkit init does",
+    ),
+    "masks_one_class": (
+        "all masks have the same class only",
+        'check data.values; if another channel of the masks has their values, set data.channel, such as "alpha"',
+    ),
+    "mask_between": (
+        "masks with values between the classes",
+        "save masks as PNG, and scale them with nearest neighbour; then data.nearest is not needed",
     ),
     "mask_empty": ("masks of one class only", "check that nothing is missing from them"),
     "leak": (
@@ -157,6 +170,7 @@ class Report:
         seconds: how long the check took, in seconds.
         files: sample key → path of its image, for the pictures of the page.
         reading: how these files are read.
+        masks: samples to show with their masks; None where there are no masks.
     """
 
     name: str
@@ -171,6 +185,7 @@ class Report:
     seconds: float = 0.0
     files: Mapping[str, str] = field(default_factory=dict)
     reading: Reading = PLAIN
+    masks: MaskPreviews | None = None
 
     def of(self, level: Level) -> list[Finding]:
         """Return the findings of a level."""

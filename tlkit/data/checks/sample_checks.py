@@ -109,6 +109,9 @@ def _oddities(
     ambiguous = image.width == image.height or image.orientation not in SWAPPED
     if image.orientation != 1 and mask.orientation == 1 and reads_exif and ambiguous:
         yield "orientation", f"EXIF orientation {image.orientation}; its mask has none, and fits either way"
+    if mask.between:
+        share = mask.between / (mask.width * mask.height)
+        yield "mask_between", f"{share:.1%} of the pixels count as the nearest class"
     yield from _one_class(mask, classes)
 
 

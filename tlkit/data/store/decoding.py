@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
 from tlkit.data.images.decode import DECODING, Resize, fit_mask
+from tlkit.data.images.mask_file import reading_key
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.source import image_of, mask_of, mask_origin
 from tlkit.errors import DataError
@@ -38,7 +39,8 @@ class Decoding:
             table: how masks name classes; None where there are no masks.
         """
         values = None if table is None else (sorted(table.values.items(), key=str), table.default)
-        text = f"{DECODING} {self.size} {self.resize} {values} {self.reading.key}".rstrip()
+        further = "" if table is None else reading_key(table)
+        text = f"{DECODING} {self.size} {self.resize} {values}{further} {self.reading.key}".rstrip()
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
