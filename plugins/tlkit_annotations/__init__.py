@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tlkit
-from tlkit_annotations import options
+from tlkit_annotations import options, tool_options
 
 _DATASETS = (
     tlkit.Dataset(
@@ -21,6 +21,22 @@ _DATASETS = (
         open=tlkit.lazy("tlkit_annotations.labelme:open_labelme"),
         tasks=("classification", "segmentation"),
         detect=tlkit.lazy("tlkit_annotations.labelme:detect_labelme"),
+    ),
+    tlkit.Dataset(
+        name="voc",
+        summary="masks of colours with labelmap.txt (CVAT, Pascal VOC), or VOC's XML files for labels",
+        options=tool_options.VocOptions,
+        open=tlkit.lazy("tlkit_annotations.voc:open_voc"),
+        tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_annotations.voc:detect_voc"),
+    ),
+    tlkit.Dataset(
+        name="roboflow",
+        summary="Roboflow exports: masks or labels with _classes.csv, or folders of classes; versions stay together",
+        options=tool_options.RoboflowOptions,
+        open=tlkit.lazy("tlkit_annotations.roboflow:open_roboflow"),
+        tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_annotations.roboflow:detect_roboflow"),
     ),
 )
 

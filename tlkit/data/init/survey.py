@@ -33,8 +33,8 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
         result = _detected(root, datasets, task)
         if result is None and not root.is_dir():
             raise DataError(
-                f"{root.absolute()}: this is a file that no data set recognises; expected a folder of images, a table of "
-                "images, or annotations"
+                f"{root.absolute()}: this is a file that no data set recognises; expected a folder of images, a table "
+                "of images, or annotations"
             )
         result = result or _survey(_unpacked(root), datasets, task)
     except OSError as error:
