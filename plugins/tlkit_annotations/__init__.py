@@ -62,6 +62,14 @@ _DATASETS = (
         tasks=("classification", "segmentation"),
         detect=tlkit.lazy("tlkit_annotations.supervisely:detect_supervisely"),
     ),
+    tlkit.Dataset(
+        name="imagefolder",
+        summary="image folder of Hugging Face: metadata.csv or metadata.jsonl beside the images",
+        options=tool_options.ImageFolderOptions,
+        open=tlkit.lazy("tlkit_annotations.image_folder:open_image_folder"),
+        tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_annotations.image_folder:detect_image_folder"),
+    ),
 )
 
 

@@ -48,16 +48,15 @@ def area_of(element: Element) -> float:
 def _outline(element: Element) -> list[float] | None:
     """Return the polygon of a shape with an area, empty if it can't be read; None for other shapes."""
     if element.tag == "polygon":
-        points = [
-            [number_of(value) for value in point.split(",")] for point in (element.get("points") or "").split(";")
-        ]
+        text = element.get("points") or ""
+        points = [[number_of(value) for value in point.split(",")] for point in text.split(";")]
         if not all(len(point) == 2 for point in points):
             return []
         return _complete(list(chain.from_iterable(points)))
     degrees = number_of(element.get("rotation")) or 0.0
     if element.tag == "ellipse":
         values = _complete([number_of(element.get(key)) for key in ("cx", "cy", "rx", "ry")])
-        return ellipse(*values, degrees) if values else []
+        return ellipse(values, degrees) if values else []
     if element.tag == "box":
         corners = _complete([number_of(element.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")])
         if not corners:

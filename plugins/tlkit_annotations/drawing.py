@@ -230,9 +230,8 @@ def _rows(canvas: Canvas, value: tuple[int, int, int, int, list[int]]) -> Region
     height, width = canvas.size
     counts = np.array(runs, np.int64)
     if not is_whole(counts, (box_height, box_width)) or box_width * box_height > MAX_PIXELS:
-        raise tlkit.DataError(
-            f"run lengths of {counts.sum()} pixels in all; expected {box_width * box_height} for {box_width} x {box_height}"
-        )
+        expected = f"{box_width * box_height} for {box_width} x {box_height}"
+        raise tlkit.DataError(f"run lengths of {counts.sum()} pixels in all; expected {expected}")
     pixels = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(box_height, box_width)
     top, left = max(0, -y), max(0, -x)
     inside = pixels[top : max(0, height - y), left : max(0, width - x)]

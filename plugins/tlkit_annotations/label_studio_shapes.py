@@ -73,7 +73,7 @@ def _outline(kind: str, value: dict[str, Any], size: tuple[int, int]) -> list[fl
         if not place or not radii:
             return []
         scaled = (place[0] * width, place[1] * height, radii[0] * width, radii[1] * height)
-        return ellipse(*(each / 100 for each in scaled), degrees)
+        return ellipse([each / 100 for each in scaled], degrees)
     return None
 
 

@@ -9,8 +9,14 @@ _CORNERS = 90
 """Corners of the polygon of an ellipse: one of 1,000 pixels' diameter differs by 0.3 pixels at most."""
 
 
-def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> list[float]:
-    """Return the polygon [x, y, …] of an ellipse, turned clockwise about its centre (x, y) in pixels."""
+def ellipse(values: Sequence[float], degrees: float = 0.0) -> list[float]:
+    """Return the polygon [x, y, …] of an ellipse, turned clockwise about its centre.
+
+    Args:
+        values: x and y of its centre, and its two radii, in pixels.
+        degrees: by how much it is turned.
+    """
+    x, y, radius_x, radius_y = values
     angles = [2 * math.pi * corner / _CORNERS for corner in range(_CORNERS)]
     return turned([(x + radius_x * math.cos(a), y + radius_y * math.sin(a)) for a in angles], (x, y), degrees)
 

@@ -1,4 +1,4 @@
-"""Projects of Supervisely: data sets with ``img/`` and ``ann/`` (docs.supervisely.com, "Supervisely annotation format")."""
+"""Projects of Supervisely: data sets with ``img/`` and ``ann/*.json`` (docs.supervisely.com, annotation format)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def open_supervisely(ctx: tlkit.DatasetContext, options: TaggedOptions) -> tlkit
         raise tlkit.DataError(
             f"data.path: {path.absolute()}: no Supervisely data set; expected folders with img/ and ann/*.json in them"
         )
-    return sample_set(_found(path, folders, options, tags=_by_tags(ctx.task, options)), ctx.task, options)
+    return sample_set(_found(path, folders, tags=_by_tags(ctx.task, options)), ctx.task, options)
 
 
 def detect_supervisely(path: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
@@ -59,10 +59,10 @@ def detect_supervisely(path: Path, task: tlkit.Task | None) -> tlkit.Detected | 
     if not folders:
         return None
     options = TaggedOptions(path=path)
-    found = _found(path, folders, options, tags=False)
+    found = _found(path, folders, tags=False)
     if task != "segmentation" and not any(image.areas for image in found.images):
         tagged = options.model_copy(update={"source": "tags"})
-        by_tags = _found(path, folders, tagged, tags=True)
+        by_tags = _found(path, folders, tags=True)
         if any(image.areas for image in by_tags.images):
             return detected(by_tags, "classification", tagged, {"path": path, "source": "tags"})
     return detected(found, task, options, {"path": path})
@@ -84,7 +84,7 @@ def _by_tags(task: tlkit.Task, options: TaggedOptions) -> bool:
     return task == "classification" and options.source == "tags"
 
 
-def _found(path: Path, folders: list[Path], options: TaggedOptions, *, tags: bool) -> Found:
+def _found(path: Path, folders: list[Path], *, tags: bool) -> Found:
     meta = next((file for file in (path / _META, path.parent / _META) if file.is_file()), None)
     names, colors = _classes(meta) if meta is not None else ([], {})
     images: list[AnnotatedImage] = []
@@ -142,9 +142,8 @@ def _annotated(
     drawn: set[str] = set()
     undrawn = 0
     if tags:
-        areas = dict.fromkeys(
-            filter(None, (name_of(fields_of(each).get("name")) for each in items_of(content.get("tags")))), 1.0
-        )
+        names = (name_of(fields_of(each).get("name")) for each in items_of(content.get("tags")))
+        areas = {name: 1.0 for name in names if name}
     for each in () if tags else map(fields_of, items_of(content.get("objects"))):
         name = name_of(each.get("classTitle"))
         shape = _shape(name, each)
@@ -226,5 +225,5 @@ def _area(shape: Shape) -> float:
             return 1.0
     if shape.kind == "rectangle":
         left, top, right, bottom = shape.value
-        return abs(right - left) * abs(bottom - top)
-    return path_area(shape.value)
+        return float(abs(right - left) * abs(bottom - top))
+    return float(path_area(shape.value))

@@ -74,3 +74,23 @@ class LabelStudioOptions(AnnotationOptions):
     source: Literal["regions", "choices"] = Field(
         "regions", description="classification: what labels an image: the classes of its regions, or its choices"
     )
+
+
+class ImageFolderOptions(ClassOptions):
+    """Options of ``imagefolder``."""
+
+    label: str | None = Field(
+        None,
+        description="classification: column with the label or labels; none: label, class, … or the only one",
+    )
+    labels: Literal["auto", "multi", "only"] = Field(
+        "auto",
+        description="classification: whether an image has several labels (multi-label) or one; auto: several where the "
+        "column has lists",
+    )
+    mask: str | None = Field(
+        None, description="segmentation: column with the mask's path; none: mask_file_name, mask, …"
+    )
+    values: dict[str, str] = Field(
+        default_factory=dict, description='segmentation: table from pixel value such as "255" to class name'
+    )
