@@ -177,7 +177,7 @@ def _detected(path: Path, rows: Sequence[Row], column: str, kind: str) -> tlkit.
         table, multi = _label_table(found, column, ImageFolderOptions(path=path))
         if len(table.classes) > max(10, len(found) / 2):
             raise tlkit.DataError(
-                f"{rows[0].file}: the column {column} has {len(table.classes)} different values for {len(found)} images, "
+                f"{rows[0].file}: the column {column} has {len(table.classes)} values for {len(found)} images, "
                 f'so these are no classes; write a recipe with data.name = "imagefolder" and the column as data.label'
             )
         keys |= {"labels": "multi" if multi else "only", "classes": list(table.classes)}
