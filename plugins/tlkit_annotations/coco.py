@@ -142,7 +142,7 @@ def _found(path: Path, files: dict[Path, tlkit.Split | None], options: CocoOptio
                 images.append(_annotated(place, root, file, split, image, content, number))
     listed = {image.file for image in images}
     if others := len(finder.images) - len(listed):
-        notes.append(f"{others} images below {root} are in no annotation file; not used")
+        notes.append(f"images below {root} that are in no annotation file, not used: {others}")
     once, repeats = without_repeats(images, options.twice)
     return Found(
         title=f"COCO annotations: {len(files)} file{'s' if len(files) > 1 else ''}",
@@ -211,7 +211,7 @@ def _read(file: Path, options: CocoOptions) -> _File:
             skipped[f"annotations of an {unknown} id that the file does not define".replace("an cat", "a cat")] += 1
         else:
             skipped[each.reason if isinstance(each, Skipped) else "annotations that are no objects"] += 1
-    notes += [f"{count} {what}; not used" for what, count in skipped.items()]
+    notes += [f"{what}, not used: {count}" for what, count in skipped.items()]
     notes += _segment_notes([*segments.values()])
     return _File(images, segments, names, notes)
 
@@ -219,8 +219,10 @@ def _read(file: Path, options: CocoOptions) -> _File:
 def _segment_notes(segments: Sequence[list[Segment]]) -> list[str]:
     found = Counter(segment.undrawn for each in segments for segment in each if segment.undrawn)
     parts = sum(segment.dropped for each in segments for segment in each)
-    few = [f"{parts} parts of shapes have fewer than three points, so they are not drawn"] if parts else []
-    return [*(f"{count} annotations are {what}" for what, count in found.items()), *few]
+    few = [f"parts of shapes with fewer than three points, not drawn: {parts}"] if parts else []
+    regions = sum(segment.crowd for each in segments for segment in each)
+    crowds = [f"regions of many objects (iscrowd = 1), see data.crowd: {regions}"] if regions else []
+    return [*(f"{what}, not drawn: {count}" for what, count in found.items()), *few, *crowds]
 
 
 def _images(items: list[Any]) -> tuple[dict[Any, _Image], Counter[str]]:

@@ -36,15 +36,18 @@ def detected(
     if chosen == "classification":
         several = any(len(image.areas) > 1 for image in found.images)
         options = options.model_copy(update={"labels": "multi" if several else "only"})
-        if not several and any(not image.areas for image in found.images):
+        if not several:
             options = options.model_copy(update={"unannotated": "leave_out"})
-            keys["unannotated"] = "leave_out"
-            comments["unannotated"] = 'images without annotations; "background" makes them a class'
         keys["labels"] = options.labels
         comments["labels"] = 'or "largest", "only"' if several else "no image has several classes"
     elif shapes:
         keys["overlap"] = options.overlap
-        comments["overlap"] = _OVERLAP[options.overlap]
+        others = [f'"{each}"' for each in ("smaller", "later", "earlier", "ignore") if each != options.overlap]
+        comments["overlap"] = f"where shapes overlap; or {', '.join(others)}"
+    if any(not image.annotated for image in found.images):
+        others = [f'"{each}"' for each in ("background", "ignore", "leave_out") if each != options.unannotated]
+        keys["unannotated"] = options.unannotated
+        comments["unannotated"] = f"images without annotations; or {', '.join(others)}"
     table = classes_of(found, chosen, options)
     names = [name for name in table.classes if chosen == "classification" or name != options.background]
     if len(names) <= _WRITTEN_CLASSES:
@@ -65,12 +68,6 @@ def detected(
         tasks=tasks,
         notes=tuple(notes),
     )
-
-
-_OVERLAP = {
-    "smaller": 'where shapes overlap; or "later", "earlier", "ignore"',
-    "later": 'where shapes overlap; or "smaller", "earlier", "ignore"',
-}
 
 
 def _counts(
@@ -111,11 +108,11 @@ def _notes(found: Found, options: AnnotationOptions) -> list[str]:
     notes = []
     empty = sum(1 for image in found.images if not image.annotated)
     if empty:
-        notes.append(f'{empty} images without annotations: "{options.unannotated}" (unannotated)')
+        notes.append(f'images without annotations, "{options.unannotated}" (data.unannotated): {empty}')
     if found.set_aside:
         shown = "; ".join(f"{each.key}: {each.reason}" for each in found.set_aside[:3])
         rest = f"; and {len(found.set_aside) - 3} more" if len(found.set_aside) > 3 else ""
-        notes.append(f"{len(found.set_aside)} can't be used: {shown}{rest}")
+        notes.append(f"can't be used: {len(found.set_aside)}: {shown}{rest}")
     return notes
 
 

@@ -96,7 +96,7 @@ def without_repeats(images: Sequence[AnnotatedImage], twice: str) -> tuple[list[
         elif twice == "last":
             by_file[image.file] = image
     what = {"merge": "all their annotations are used", "first": "the first counts", "last": "the last counts"}[twice]
-    notes = [f"{repeated} times an image is annotated again: {what} (twice)"] if repeated else []
+    notes = [f"images annotated again, {what} (data.twice): {repeated}"] if repeated else []
     return list(by_file.values()), notes
 
 

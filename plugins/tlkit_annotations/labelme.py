@@ -141,7 +141,7 @@ def _found(path: Path, files: list[Path], options: LabelmeOptions, *, flags: boo
         root=root,
         sources=tuple(files),
         set_aside=tuple(aside),
-        notes=(*(f"{count} shapes are {what}; not used" for what, count in unusable.items()), *repeats),
+        notes=(*(f"shapes {what}, not used: {count}" for what, count in unusable.items()), *repeats),
         background_names=_BACKGROUND,
         ignored_names=_IGNORED,
     )

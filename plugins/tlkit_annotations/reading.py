@@ -101,7 +101,7 @@ def read_xml(file: Path, limit: int = MAX_FILE) -> Element:
         root: Element = fromstring(content, forbid_dtd=True)
     except ParseError as error:
         line, column = error.position
-        raise tlkit.DataError(f"{file}:{line}: column {column + 1}: not XML: {error.msg.split(':')[0]}") from error
+        raise tlkit.DataError(f"{file}:{line}: column {column + 1}: not XML: {str(error).split(':')[0]}") from error
     except DefusedXmlException as error:
         raise tlkit.DataError(f"{file}: has a document type or entities, which annotations don't need") from error
     except (LookupError, ValueError) as error:

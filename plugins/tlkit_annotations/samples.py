@@ -97,7 +97,7 @@ def _rules(table: ClassTable, options: AnnotationOptions) -> Rules:
 def why_no_mask(image: AnnotatedImage, options: AnnotationOptions) -> str:
     """Return why an image has no mask; empty if it has one."""
     if image.undrawn and not image.drawn:
-        return f"none of its {image.undrawn} annotations has a shape that can be drawn"
+        return f"none of its annotations has a shape that can be drawn: {image.undrawn}"
     if not image.annotated and options.unannotated == "leave_out":
         return 'no annotations (unannotated = "leave_out")'
     return ""
