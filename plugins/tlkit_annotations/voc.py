@@ -68,7 +68,8 @@ def detect_voc(path: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     if not path.is_dir():
         return None
     named = (path / _LABEL_MAP).is_file() or (path / _LISTS).is_dir()
-    if task == "classification" or not (path / MASKS).is_dir() or not named:
+    masked = named and (path / MASKS).is_dir() and any(tlkit.files.images_in(path / MASKS))
+    if task == "classification" or not masked:
         return detect_labels(path) if task != "segmentation" and has_labels(path) else None
     layout = _layout(path, None)
     pairs = list(layout.pairs())
