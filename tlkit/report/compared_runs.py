@@ -21,6 +21,7 @@ from tlkit.recipe.schema import TrainTable
 from tlkit.recipe.source import parse_toml
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import History, read_history
+from tlkit.runs.secrets import without_secrets
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,12 @@ def _settings(folder: RunFolder) -> Mapping[str, Any] | None:
         return None
     environment = folder.read_json(folder.environment)
     settings = environment.get("settings") if isinstance(environment, dict) else None
-    return with_current_names(settings) if isinstance(settings, dict) else None
+    return with_current_names(without_secrets(settings)) if isinstance(settings, dict) else None
 
 
 def _recipe(folder: RunFolder) -> Mapping[str, Any]:
     try:
-        return with_current_names(parse_toml(folder.recipe_text()))
+        return with_current_names(without_secrets(parse_toml(folder.recipe_text())))
     except tomllib.TOMLDecodeError as error:
         raise RunError(f"{folder.recipe}: not TOML ({error}); the file is damaged") from error
 
