@@ -132,12 +132,14 @@ def _part(table: Mapping[str, Any]) -> Part:
 def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
     """Save the model, compare the reloaded file with it on real images, and write its card."""
     from tlkit.models import saving
+    from tlkit.models.tasks import task_of_card
 
     data = plan.data
     rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
     reason = saving.save_model(
         job.folder,
         plan.network.model,
+        task_of_card(card),
         data.store.images[rows[:8]],
         precision=job.recipe.train.precision,
         weights=f"epoch {best.epoch} (best {best.monitor})",
