@@ -163,7 +163,7 @@ def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
         job.folder,
         Predictor(card, plan.network.model),
         plan.data,
-        batch_size=job.recipe.input.batch_size,
+        recipe=job.recipe,
         sections=plugin_sections(job.registry, job.folder),
         progress=lambda done, total: job.reporter.at(done, total, "evaluating"),
         best=(best.epoch, best.monitor),

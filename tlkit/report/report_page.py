@@ -13,7 +13,7 @@ from tlkit.errors import PluginError, RunError
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
 from tlkit.report.html_page import embedded, render_page
-from tlkit.report.task_pages import TaskPages
+from tlkit.report.task_pages import TaskPages, losses_name
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
 from tlkit.runs.secrets import known_variables, toml_without_secrets
@@ -66,6 +66,7 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         text_columns=pages.text_columns,
         number_columns=pages.number_columns,
         highest_losses=pages.highest_losses(outcomes),
+        losses_name=losses_name(outcomes),
         freeze=_freeze_summary(folder.freeze),
         sections=[_section(each, folder) for each in results.sections],
         recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
