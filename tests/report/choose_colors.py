@@ -1,7 +1,7 @@
-"""Choose the colours of classes: ``python tests/report/choose_colors.py`` prints the table of ``tlkit/report/colors.py``.
+"""Choose the colours of classes: run as a script, print the table of ``tlkit/report/colors.py``.
 
-The colour difference is CIEDE2000 (Sharma, Wu and Dalal 2005); dichromatic vision is simulated as by Machado, Oliveira and
-Fernandes 2009, with severity 1.
+The colour difference is CIEDE2000 (Sharma, Wu and Dalal 2005); dichromatic vision is simulated as by Machado, Oliveira
+and Fernandes 2009, with severity 1.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def ciede2000(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     h1, h2 = np.degrees(np.arctan2(b1, a1)) % 360, np.degrees(np.arctan2(b2, a2)) % 360
     turn = np.where(c1 * c2 == 0, 0, (h2 - h1 + 180) % 360 - 180)
     hue = 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2))
-    l, c = (l1 + l2) / 2, (c1 + c2) / 2
+    light, c = (l1 + l2) / 2, (c1 + c2) / 2
     h = np.where(c1 * c2 == 0, h1 + h2, (h1 + turn / 2) % 360)
     t = (
         1
@@ -58,7 +58,7 @@ def ciede2000(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         - 0.20 * np.cos(np.radians(4 * h - 63))
     )
     rotation = -2 * np.sqrt(c**7 / (c**7 + 25.0**7)) * np.sin(np.radians(60 * np.exp(-(((h - 275) / 25) ** 2))))
-    lightness = (l2 - l1) / (1 + 0.015 * (l - 50) ** 2 / np.sqrt(20 + (l - 50) ** 2))
+    lightness = (l2 - l1) / (1 + 0.015 * (light - 50) ** 2 / np.sqrt(20 + (light - 50) ** 2))
     chroma, hue = (c2 - c1) / (1 + 0.045 * c), hue / (1 + 0.015 * c * t)
     return np.sqrt(np.maximum(lightness**2 + chroma**2 + hue**2 + rotation * chroma * hue, 0))
 

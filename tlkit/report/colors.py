@@ -35,8 +35,8 @@ d6f 724 46b a40 22c c84 fa8 a7c afa 924 aa4 7f7 64a 69e f77 c76 0e9 d8b 537 ad6 
 717 b48 92e 9f8 94d a8e 86c f6d d35 730 92a 8c5 84f 6e8 7ff dae c3b e76 52a 81b f39 b8c d57 762 e04 080 c6c
 551 661 f97 871 fad a18 5b9 c91 935 a2b dc7
 """
-"""Colours of classes, a hexadecimal digit per channel, by ``tests/report/choose_colors.py``: strong colours far from grey,
-each the farthest from those before it, near class numbers above all, for any colour vision (CIEDE2000)."""
+"""Colours of classes, a hexadecimal digit per channel, from ``tests/report/choose_colors.py``: strong colours, each the
+farthest from those before it (CIEDE2000), above all from those of near class numbers, for any colour vision."""
 GREY: Color = (128, 128, 128)
 """The colour of ignored pixels."""
 WRONG = "#c62828"
@@ -47,7 +47,8 @@ ORANGE = "#d55e00"
 
 @cache
 def _class_colors() -> tuple[Color, ...]:
-    return tuple((int(red, 16) * 17, int(green, 16) * 17, int(blue, 16) * 17) for red, green, blue in _CLASSES.split())
+    digits = [[int(digit, 16) * 17 for digit in color] for color in _CLASSES.split()]
+    return tuple((red, green, blue) for red, green, blue in digits)
 
 
 def palette(count: int) -> list[Color]:
