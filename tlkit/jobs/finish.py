@@ -159,7 +159,7 @@ def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     from tlkit.report.write_results import plugin_sections, write_results
 
     job.reporter.begin("evaluating", 1)
-    metrics = write_results(
+    results = write_results(
         job.folder,
         Predictor(card, plan.network.model),
         plan.data,
@@ -169,9 +169,11 @@ def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
         best=(best.epoch, best.monitor),
     )
     job.reporter.end()
-    for split, values in metrics.items():
+    for split, values in results.metrics.items():
         job.say(f"{split}: {_headline(values)}")
-    return metrics
+    for note in results.notes:
+        job.note(note)
+    return results.metrics
 
 
 def _headline(values: Mapping[str, Any]) -> str:

@@ -109,13 +109,19 @@ def joined_histories(runs: Sequence[ComparedRun]) -> str:
     return text.getvalue()
 
 
-def check_targets(out: Path, table: Path | None, *, overwrite: bool) -> None:
+def check_targets(out: Path, table: Path | None, *, overwrite: bool, kept: bool = False) -> None:
     """Check that the picture and the table can be written.
+
+    Args:
+        out: the picture.
+        table: the table; None for no table.
+        overwrite: replace files that exist.
+        kept: the picture exists and is not drawn again.
 
     Raises:
         DataError: a file can't be written, or exists already.
     """
     if out.suffix.lower() not in IMAGE_KINDS:
         raise DataError(f"--out {out}: expected a file that ends in {', '.join(IMAGE_KINDS)}")
-    for file in (out,) if table is None else (out, table):
+    for file in [each for each in (None if kept else out, table) if each is not None]:
         check_new_file(file, overwrite=overwrite)

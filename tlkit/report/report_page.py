@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ class RunResults:
         outcomes: split → the result of its evaluation, for the splits that have samples.
         pictures: file name → the content of a PNG file.
         sections: the sections that plugins add.
+        notes: split → what the user should know about its metrics.
     """
 
     outcomes: Mapping[str, Outcome]
     pictures: Mapping[str, bytes]
     sections: Sequence[ReportSection]
+    notes: Mapping[str, Sequence[str]]
 
 
 def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -> str:
@@ -49,7 +51,6 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         RunError: a file of the run folder is damaged.
     """
     data, outcomes, pictures = pages.data, results.outcomes, results.pictures
-    shown_split = next((split for split in ("validation", "test") if split in outcomes), "training")
     return render_page(
         "report.html.j2",
         card=pages.card,
@@ -58,10 +59,11 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         notes=list(getattr(data, "notes", ())),
         set_aside=list(data.set_aside),
         pictures=[
-            {"title": title, "data": embedded(pictures[name])}
-            for name, title in _picture_titles(pages, shown_split).items()
+            {"id": name.removesuffix(".png"), "title": title, "data": embedded(pictures[name])}
+            for name, title in _picture_titles(pages, list(outcomes)).items()
             if name in pictures
         ],
+        split_notes=results.notes,
         class_tables={split: pages.class_table(outcome.metrics) for split, outcome in outcomes.items()},
         text_columns=pages.text_columns,
         number_columns=pages.number_columns,
@@ -74,13 +76,21 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
     )
 
 
-def _picture_titles(pages: TaskPages[Any], split: str) -> dict[str, str]:
-    """Return the title of each picture, in the order in which the page shows them."""
-    return {
-        "curves.png": "Learning curves",
-        "confusion.png": f"{pages.confusion_title}: {split}",
-        "samples.png": f"Sample predictions: {split}",
-        "worst.png": f"Worst predictions: {split}",
+def picture_name(name: str, split: str, splits: Iterable[str]) -> str:
+    """Return the file name of a split's picture: that of the first split as it is, that of another with its split."""
+    return name if split == next(iter(splits)) else f"{split}-{name}"
+
+
+def _picture_titles(pages: TaskPages[Any], splits: Sequence[str]) -> dict[str, str]:
+    """Return file name → title of each picture, in the order in which the page shows them."""
+    titles = {
+        "confusion.png": pages.confusion_title,
+        "samples.png": "Sample predictions",
+        "worst.png": "Worst predictions",
+    }
+    shown = splits or ["training"]
+    return {"curves.png": "Learning curves"} | {
+        picture_name(name, split, shown): f"{title}: {split}" for split in shown for name, title in titles.items()
     }
 
 
