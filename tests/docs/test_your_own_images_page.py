@@ -63,8 +63,8 @@ def build(tree: str, table: str, data: dict[str, Any]) -> None:
             known = [1, 2, 3] if data["name"] == "oxford_pets" else [*values, *([0] if "other" in data else [])]
             pixels = np.random.default_rng(number).choice(known, (40, 48)).astype(np.uint8)
             Image.fromarray(pixels).save(file)
-        elif file.suffix == ".csv":
-            file.write_text(table, encoding="utf-8")
+        elif file.suffix in (".csv", ".json"):
+            file.write_text(table.replace('"imagePath": "a.jpg"', f'"imagePath": "{file.stem}.jpg"'), encoding="utf-8")
     pets = [file.stem for file in files if file.parent.name == "trimaps"]
     for name, some in (("trainval.txt", pets[::2]), ("test.txt", pets[1::2])):
         for file in (each for each in files if each.name == name):
@@ -90,7 +90,7 @@ def test_a_layout_of_the_page_is_read_with_the_recipe_of_the_page(tree, table, v
     assert outcome.code == 0, outcome.out
 
 
-@pytest.mark.parametrize(("tree", "table", "values"), layouts("folder", "masks", "oxford_pets"))
+@pytest.mark.parametrize(("tree", "table", "values"), layouts("folder", "masks", "oxford_pets", "coco", "labelme"))
 def test_tlkit_init_recognises_the_first_layouts_of_the_page(tree, table, values, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     build(tree, table, values["data"])
