@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import chain
 
 import tlkit
-from tlkit_annotations.options import AnnotationOptions
+from tlkit_annotations.options import ClassOptions
 from tlkit_annotations.reading import name_of
 
 
@@ -34,7 +34,7 @@ class ClassTable:
 
 
 def class_table(
-    options: AnnotationOptions,
+    options: ClassOptions,
     names: Sequence[str],
     used: Iterable[str],
     *,
@@ -79,7 +79,7 @@ def class_table(
 
 
 def _notes(
-    options: AnnotationOptions, counted: dict[str, str], used: set[str], wanted: list[str], numbers: dict[str, int]
+    options: ClassOptions, counted: dict[str, str], used: set[str], wanted: list[str], numbers: dict[str, int]
 ) -> Iterable[str]:
     known = {*counted, *counted.values()}
     given = chain(

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 import tlkit
 from tlkit_annotations.bitmaps import png_pixels
 from tlkit_annotations.run_lengths import is_whole, run_lengths
-from tlkit_annotations.shapes import VERSION
+from tlkit_annotations.shapes import MAX_PIXELS, VERSION
 
 _LINE_WIDTH = 10
 _DISC_RADIUS = 5
@@ -224,6 +224,20 @@ def _png(canvas: Canvas, value: tuple[int, int, str]) -> Region:
     return Region(max(0, y), max(0, x), inside) if inside.size else _nothing()
 
 
+def _rows(canvas: Canvas, value: tuple[int, int, int, int, list[int]]) -> Region:
+    """Return the pixels of row-major run lengths in a box, cut to the image."""
+    x, y, box_width, box_height, runs = value
+    height, width = canvas.size
+    counts = np.array(runs, np.int64)
+    if not is_whole(counts, (box_height, box_width)) or box_width * box_height > MAX_PIXELS:
+        expected = f"{box_width * box_height} for {box_width} x {box_height}"
+        raise tlkit.DataError(f"run lengths of {counts.sum()} pixels in all; expected {expected}")
+    pixels = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(box_height, box_width)
+    top, left = max(0, -y), max(0, -x)
+    inside = pixels[top : max(0, height - y), left : max(0, width - x)]
+    return Region(max(0, y), max(0, x), inside.copy()) if inside.size else _nothing()
+
+
 _KINDS: dict[str, Callable[[Canvas, Any], Region]] = {
     "polygons": _polygons,
     "rle": _runs,
@@ -234,4 +248,5 @@ _KINDS: dict[str, Callable[[Canvas, Any], Region]] = {
     "line": _line,
     "disc": _disc,
     "png": _png,
+    "rows": _rows,
 }

@@ -10,8 +10,8 @@ from pydantic import Field
 import tlkit
 
 
-class AnnotationOptions(tlkit.Options):
-    """Options of every annotation format."""
+class ClassOptions(tlkit.Options):
+    """Options of every format: where the files are, and which classes are learnt."""
 
     path: Path = Field(description="folder with the annotations and images, or an annotation file")
     images: Path | None = Field(None, description="folder of the images; none: found in the data's folder")
@@ -31,6 +31,11 @@ class AnnotationOptions(tlkit.Options):
         description='segmentation: class of the pixels in no shape; "": those pixels are ignored, and there is no such '
         "class",
     )
+
+
+class AnnotationOptions(ClassOptions):
+    """Options of every format with shapes or labels."""
+
     overlap: Literal["smaller", "later", "earlier", "ignore"] = Field(
         "smaller",
         description="segmentation: which of two shapes has the pixels in both: the one with fewer pixels, the later or "

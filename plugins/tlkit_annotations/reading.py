@@ -129,12 +129,17 @@ def mentions(file: Path, *words: str, limit: int = MAX_FILE) -> bool:
 
 def json_files(folder: Path) -> Iterator[Path]:
     """Yield the JSON files directly in a folder, sorted by name; none if it is no folder."""
+    return files_with(folder, ".json")
+
+
+def files_with(folder: Path, suffix: str) -> Iterator[Path]:
+    """Yield the files of a suffix directly in a folder, sorted by name; none if it is no folder."""
     if folder.is_dir():
         try:
             found = sorted(
                 each
                 for each in folder.iterdir()
-                if each.suffix.lower() == ".json" and not tlkit.files.is_junk(each.name)
+                if each.suffix.lower() == suffix and not tlkit.files.is_junk(each.name)
             )
         except OSError as error:
             raise tlkit.DataError(f"{folder}: the folder can't be listed: {error.strerror}") from error

@@ -23,7 +23,7 @@ MAX_LENGTH = 20_000_000
 _FURTHEST = 1e7
 """Coordinates further from 0 than this many pixels can't be right."""
 
-Kind = Literal["polygons", "rle", "outline", "rectangle", "circle", "line", "disc", "png", "box"]
+Kind = Literal["polygons", "rle", "outline", "rectangle", "circle", "line", "disc", "png", "rows", "box"]
 Overlap = Literal["smaller", "later", "earlier", "ignore"]
 
 
@@ -43,6 +43,8 @@ class Shape:
             - ``line``: [x, y, x, y, …] of points joined by lines of 10 pixels' width;
             - ``disc``: [x, y, …] of points, each a disc of 5 pixels' radius;
             - ``png``: [x, y, text] of its upper left pixel and an image in base64, whose pixels above 0 are inside;
+            - ``rows``: [x, y, width, height, runs] of a box of whole pixels and its row-major run lengths, first of
+              pixels outside;
             - ``box``: [x, y, width, height] as pycocotools draws it.
         value: the coordinates or run lengths, as JSON values.
         holes: values of the same kind whose pixels are not part of it.
@@ -98,7 +100,7 @@ def drawing_text(size: tuple[int, int], shapes: Sequence[Shape], rules: Rules) -
             under.append([tlkit.IGNORE, shape.kind, shape.value, *([shape.holes] if shape.holes else [])])
         else:
             over.append([number, shape.kind, shape.value, *([shape.holes] if shape.holes else [])])
-    if sum(_length(value) for _, kind, value, *_ in [*under, *over] if kind not in ("rle", "png")) > MAX_LENGTH:
+    if sum(_length(value) for _, kind, value, *_ in [*under, *over] if kind not in ("rle", "png", "rows")) > MAX_LENGTH:
         raise tlkit.DataError(f"its outlines are longer than {MAX_LENGTH} pixels; their coordinates can't be right")
     content = {
         "drawing": VERSION,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.contracts import Sample, SampleSet, SetAside
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.source import RowImage, image_of, mask_of
 from tlkit.errors import DataError
 
@@ -20,13 +21,13 @@ class FullSize:
         sample_set: the data set, with the samples that a run uses.
         splits: key → split of each sample.
         set_aside: files that a run does not use either, with the reason.
-        max_pixels: as in ``[input]``.
+        reading: how files are read.
     """
 
     sample_set: SampleSet
     splits: Mapping[str, str]
     set_aside: tuple[SetAside, ...] = ()
-    max_pixels: int | None = None
+    reading: Reading = PLAIN
 
     def mask(self, sample: Sample) -> np.ndarray:
         """Return the mask of a sample, uint8 (H, W): class numbers and ``IGNORE``.
@@ -34,7 +35,7 @@ class FullSize:
         Raises:
             DataError: it can't be read, or the sample has none.
         """
-        mask = mask_of(sample, self.sample_set, self.max_pixels)
+        mask = mask_of(sample, self.sample_set, self.reading)
         if mask is None:
             raise DataError(f"{sample.key}: has no mask")
         return mask.decode(mask.read())
