@@ -121,7 +121,7 @@ def is_path(value: Any, points: int = 1) -> bool:
         numbers = array("d", value)
     except (TypeError, OverflowError):
         return False
-    return -_FURTHEST < min(numbers) and max(numbers) < _FURTHEST
+    return min(numbers) > -_FURTHEST and max(numbers) < _FURTHEST
 
 
 def path_area(value: Sequence[float]) -> float:
