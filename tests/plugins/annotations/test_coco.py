@@ -151,6 +151,28 @@ def test_a_part_with_two_points_is_said(tmp_path):
     assert mask[8, 8] == 1
 
 
+def test_ids_as_text_and_as_numbers_are_the_same(tmp_path):
+    write_image(tmp_path / "a.png")
+    shape = {**coco_annotation("1", 3.0, [square(1, 1, 5)]), "id": 1}
+    write_json(tmp_path / "a.json", coco([coco_entry(1, "a.png")], [shape], [{"id": "3", "name": "cat"}]))
+    assert drawn(opened(tmp_path))["a.png"][3, 3] == 1
+
+
+def test_the_folder_of_the_annotations_has_its_images_beside_it(tmp_path):
+    write_image(tmp_path / "images" / "a.png")
+    content = coco([coco_entry(1, "a.png")], [coco_annotation(1, 3, [square(1, 1, 5)])])
+    file = write_json(tmp_path / "annotations" / "all.json", content)
+    for path in (file, file.parent, tmp_path):
+        assert [sample.key for sample in opened(path).samples] == ["images/a.png"]
+        assert detect_coco(path, None).images == (tmp_path / "images" / "a.png",)
+
+
+def test_annotations_of_other_images_do_not_hide_a_folder_of_images(tmp_path):
+    write_image(tmp_path / "cat" / "b.png")
+    write_json(tmp_path / "all.json", coco([coco_entry(1, "a.png")], [coco_annotation(1, 3, [square(1, 1, 5)])]))
+    assert detect_coco(tmp_path, None) is None
+
+
 def test_category_ids_with_gaps_become_consecutive_classes_and_unused_ones_are_said(tmp_path):
     categories = [{"id": 0, "name": "animals"}, {"id": 90, "name": " dog "}, {"id": 7, "name": "cat"}]
     write_one(
