@@ -76,7 +76,7 @@ def annotation_files(path: Path) -> dict[Path, tlkit.Split | None]:
         folders += [folder for each in splits_of for folder in (each, each / "annotations")]
     found = [each for folder in folders for each in list(json_files(folder))[:_LOOKED_AT] if _is_coco(each)]
     instances = [each for each in found if each.name.startswith("instances")]
-    splits = {}
+    splits: dict[Path, tlkit.Split | None] = {}
     for each in instances or found:
         names = [each.stem, *reversed(each.parent.relative_to(path).parts)]
         splits[each] = next(filter(None, map(_split_of, names)), None)
