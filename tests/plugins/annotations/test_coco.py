@@ -120,6 +120,7 @@ def test_boxes_are_counted_and_not_drawn(tmp_path, segmentation):
         ({"size": [HEIGHT, WIDTH], "counts": "04"}, "shapes that can't be read"),
         ({"size": [HEIGHT, WIDTH], "counts": "no"}, "shapes that can't be read"),
         ({"size": [HEIGHT, WIDTH], "counts": "ä"}, "shapes that can't be read"),
+        ({"size": [HEIGHT, WIDTH], "counts": "\ud800"}, "shapes that can't be read"),
         ({"size": [WIDTH, HEIGHT], "counts": [0, HEIGHT * WIDTH]}, "run lengths for another size than their image"),
         ([["a", 1, 2, 3, 4, 5]], "shapes that can't be read"),
         ([[1, 2, 3, 4, 5, 1e30]], "shapes that can't be read"),
