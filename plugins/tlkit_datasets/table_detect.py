@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import tlkit
 from tlkit_datasets.options import CsvOptions
 from tlkit_datasets.table import Rows, read_rows
 from tlkit_datasets.table_guess import Guess, guess
+from tlkit_datasets.table_images import ImageFinder
 from tlkit_datasets.table_labels import is_multi_label
 
 _SUFFIXES = (".csv", ".tsv", ".tab")
@@ -89,8 +91,22 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     if rest:
         notes.append(f"tables that are not used: {', '.join(rest[:8])}")
     guesses[main].notes += notes
-    seen = _detected(main, guesses[main], others)
-    return None if seen.task != "segmentation" and _have_partners(folder, seen.images) else seen
+    if not guesses[main].is_segmentation and _have_partners(folder, _images_of(guesses[main])):
+        return None
+    return _detected(main, guesses[main], others)
+
+
+def _images_of(found: Guess) -> list[Path]:
+    """Return the images of a table that are there."""
+    options = found.options
+    finder = ImageFinder(
+        options.get("root", found.table.file.parent), options.get("suffix", ""), options.get("strip_prefix", "")
+    )
+    images = []
+    for cell in set(found.column(options["image"])) - {""}:
+        with suppress(tlkit.DataError):
+            images.append(finder.find(cell, ""))
+    return [image.path for image in images if image.exists]
 
 
 def _has_class_folders(folder: Path) -> bool:

@@ -118,7 +118,9 @@ def test_one_column_per_class(read):
     assert not found.multi_label
 
 
-@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("True", "False"), ("1.0", "0.0"), ("yes", ""), ("x", "")])
+@pytest.mark.parametrize(
+    ("yes", "no"), [("1", "0"), ("True", "False"), ("1.0", "0.0"), ('"1,0"', '"0,0"'), ("yes", ""), ("x", "")]
+)
 def test_columns_of_several_classes_are_marked_in_many_ways(read, yes, no):
     text = f"image,dog,cat,owl\ntrain/a.jpg,{yes},{yes},{no}\ntrain/b.jpg,{no},{no},{no}\n"
     found = read(text, labels=("dog", "cat", "owl"), multi_label=True)
