@@ -20,20 +20,77 @@ class FolderOptions(tlkit.Options):
     """Options of ``folder``."""
 
     path: Path = Field(
-        description="folder with one folder per class, with or without train, val(idation) and test folders above them"
+        description="folder with one folder per class, with or without train, val(idation) and test folders above them "
+        "or inside each of them"
+    )
+    splits: Literal["auto", "folders", "lists", "none"] = Field(
+        "auto",
+        description="auto: folders are splits if they have names such as train, valid or seg_test, and what is inside "
+        "or beside them fits; folders: such folders are splits, whatever is beside them; lists: train.txt, val.txt and "
+        "test.txt name the images; none: every folder is a class, and tlkit draws the splits",
+    )
+    lists: Path | None = Field(
+        None,
+        description='folder of the lists of splits = "lists"; none: path, or splits, lists, meta or ImageSets in it',
+    )
+    classes: Literal["top", "leaf", "path", "name"] = Field(
+        "top",
+        description="where folders have folders inside, top: the outer ones are the classes; leaf: the innermost ones, "
+        "of which those of one name are one class; path: the same with those around them, such as animal/cat; "
+        "name: data.pattern finds the class in the name of each file",
+    )
+    pattern: str | None = Field(
+        None,
+        description='regular expression on file names for classes = "name"; its first parentheses are the class',
+    )
+    exclude: tuple[str, ...] = Field(
+        (),
+        description='files and folders to leave out: patterns of names such as "*_mask*", or of paths below path such '
+        'as "test/unknown"',
     )
 
 
 class MasksOptions(tlkit.Options):
     """Options of ``masks``."""
 
-    images: Path = Field(description="folder of the images, with or without train, val and test folders in it")
-    masks: Path = Field(description="folder of the masks, laid out like the images' folder")
+    images: Path = Field(
+        description="folder of the images, with or without train, val and test folders in it; {split} stands for the "
+        'name of such a folder anywhere in the path: "photos/{split}/images"; a prefix or suffix may have it, too'
+    )
+    masks: Path = Field(
+        description="folder of the masks, laid out like the images' folder; it may be the same folder, or "
+        '"photos/{split}/masks", "photos/{split}annot"'
+    )
     values: dict[str, str] = Field(min_length=1, description=_VALUES)
     ignore: tuple[str, ...] = Field((), description=_IGNORE)
     other: str | None = Field(None, description="class of all values not in the table; none: they are an error")
-    mask_suffix: str = Field(
-        "", description="what a mask's name adds to its image's: \"_mask\" for a.jpg and a_mask.png"
+    nearest: bool = Field(
+        False,
+        description="a value not in the table means the same as the nearest one in it, for masks saved as JPEG or with "
+        "smoothed edges; false: it is an error",
+    )
+    channel: Literal["auto", "red", "green", "blue", "alpha"] = Field(
+        "auto",
+        description="channel of the masks that has the values; auto: the grey value, the palette index or the colour, "
+        "whatever the opacity",
+    )
+    image_prefix: str = Field("", description='what images\' names begin with: "img_" for img_1.png and mask_1.png')
+    image_suffix: str = Field(
+        "",
+        description='what images\' names end with: "_sat" for 1_sat.jpg and 1_mask.png; ".jpg" for a.jpg and a.png in '
+        "one folder",
+    )
+    mask_prefix: str = Field("", description='what masks\' names begin with: "mask_" for img_1.png and mask_1.png')
+    mask_suffix: str = Field("", description='what masks\' names end with: "_mask" for a.jpg and a_mask.png')
+    splits: Literal["folders", "none"] = Field(
+        "folders",
+        description="folders: train, val and test folders are splits; none: input.validation and input.test split all "
+        "images",
+    )
+    lists: Path | None = Field(
+        None,
+        description="folder with train.txt, val.txt and test.txt, whose lines name the images of a split, such as "
+        '"voc/ImageSets/Segmentation"; images in no list are set aside',
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit.contracts.base import Options, Split, Task
 
@@ -66,6 +66,13 @@ class Sample:
     group: str | None = None
 
 
+MaskValue = int | float | tuple[int, int, int]
+"""A pixel value of a mask: grey value or palette index, which may be negative, a decimal or NaN; or (red, green, blue)."""
+
+MaskChannel = Literal["auto", "red", "green", "blue", "alpha"]
+"""The channel of a mask file that holds its values; ``auto``: all colours together, or the grey value."""
+
+
 @dataclass(frozen=True)
 class MaskTable:
     """Which class each pixel value of a mask file means.
@@ -74,10 +81,14 @@ class MaskTable:
         values: grey value or palette index, or (red, green, blue), → class number or ``IGNORE``. All keys are of one
             kind.
         default: class number of all values not in the table; None: such a value is an error.
+        channel: the channel that holds the values; with one that is not ``auto``, all keys are numbers.
+        nearest: whether a value not in the table means the same as the nearest one that is in it.
     """
 
-    values: Mapping[int | tuple[int, int, int], int]
+    values: Mapping[MaskValue, int]
     default: int | None = None
+    channel: MaskChannel = "auto"
+    nearest: bool = False
 
 
 @dataclass(frozen=True)

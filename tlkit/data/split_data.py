@@ -99,6 +99,7 @@ def make_data(
             *_untrained_classes(splits, labels, sample_set.classes),
         ),
         checked=checked,
+        value_range=settings.reading.value_range,
     )
 
 

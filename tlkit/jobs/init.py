@@ -79,6 +79,8 @@ def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -
             raise DataError(
                 f'--target {target} is not for {task}; "trimap" and "pet" are masks, "species" and "breed" classes'
             )
+    if seen.problems:
+        raise DataError("\n".join([f"{seen.root}: no recipe was written:", *(f"  {each}" for each in seen.problems)]))
     target = target or ("breed" if task == "classification" else "trimap")
     choices = Choices(request.backbone, default_weights(request.backbone, registry), target)
     text = recipe_text(seen, file.as_posix(), choices)

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from tlkit import DataError, Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import assign_splits
 from tlkit.data.splits.repeat import drawn_splits, repeat_splits, within_samples_csv
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 
 
 def samples(count, **fields):

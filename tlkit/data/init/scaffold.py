@@ -25,7 +25,8 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
     Raises:
         DataError: the name of the recipe or of a folder is not in UTF-8.
     """
-    for name in (*survey.root.parts, *Path(file_name).parts, survey.mask_suffix):
+    texts = [] if survey.masks is None else [each for each in survey.masks.options.values() if isinstance(each, str)]
+    for name in (*survey.root.parts, *Path(file_name).parts, *texts):
         check_name(name)
     segmentation = is_segmentation(survey, choices)
     train = survey.counts.get("train") or survey.counts.get("", {})

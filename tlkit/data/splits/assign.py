@@ -14,7 +14,7 @@ from tlkit.contracts import Sample, Split
 from tlkit.data.splits.hold_out import Held, Part, hold_out, hold_out_labels, hold_out_weighted, with_all_trained
 from tlkit.data.splits.units import Strata, is_multi_label
 from tlkit.errors import DataError
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 from tlkit.system.text import listed
 
 

@@ -13,7 +13,7 @@ from tlkit.contracts import Sample, Split
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
 from tlkit.data.splits.units import Strata
 from tlkit.errors import DataError
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 
 
 def assign_with_pictures(

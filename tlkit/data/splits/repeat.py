@@ -12,6 +12,7 @@ from tlkit.contracts import Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.labels import classes_left, label_text, numbers_of, with_classes
 from tlkit.errors import DataError
+from tlkit.files import class_name
 from tlkit.runs.samples import SampleRow, SamplesFile
 from tlkit.system.text import listed
 
@@ -122,7 +123,7 @@ def _check_labels(
     for sample in samples if classes else ():
         now = label_text(sample, classes)
         before = recorded[sample.key].label if sample.key in recorded else ""
-        if before and now and before != now:
+        if before and now and class_name(before) != class_name(now):
             changed.append(f"{sample.key} (recorded as {before}, now {now})")
     if changed:
         raise DataError(
