@@ -131,6 +131,11 @@ class CsvOptions(tlkit.Options):
     mask: str | None = Field(None, description="segmentation: column with the mask's path")
     values: dict[str, str] = Field(default_factory=dict, description=f"segmentation: {_VALUES}")
     ignore: tuple[str, ...] = Field((), description=f"segmentation: {_IGNORE}")
+    other: str | None = Field(None, description=f"segmentation: {MasksOptions.model_fields['other'].description}")
+    nearest: bool = Field(False, description=f"segmentation: {MasksOptions.model_fields['nearest'].description}")
+    channel: tlkit.MaskChannel = Field(
+        "auto", description=f"segmentation: {MasksOptions.model_fields['channel'].description}"
+    )
     split: str | None = Field(
         None, description="column with train, validation or test; tlkit splits the rows where it is empty"
     )

@@ -218,7 +218,8 @@ def _mask_values(options: dict[str, Any]) -> dict[str, str]:
         if coloured:
             values |= {tuple(map(int, each)) for each in np.unique(pixels.reshape(-1, 3), axis=0)[: _MAX_VALUES + 1]}
         else:
-            values |= {int(each) for each in np.unique(pixels)[: _MAX_VALUES + 1]}
+            pixels = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+            values |= {int(each) for each in np.unique(np.floor(pixels))[: _MAX_VALUES + 1]}
     plain = {
         each if isinstance(each, int) else each[0] for each in values if isinstance(each, int) or len(set(each)) == 1
     }

@@ -224,6 +224,12 @@ def test_the_masks_of_a_table_are_found_as_its_images_are(read):
     assert (found.samples[0].key, found.samples[0].mask.name) == ("a.jpg", "A.png")
 
 
+def test_the_masks_of_a_table_have_the_options_of_masks(read):
+    options = {"task": "segmentation", "mask": "mask", "values": {"-1": "no"}, "other": "yes", "channel": "red"}
+    found = read("image,mask\na.jpg,b.png\n", files="a.jpg b.png", **options)
+    assert (found.classes, found.mask_table.default, found.mask_table.channel) == (("no", "yes"), 1, "red")
+
+
 HEAD = "image,label\n"
 
 
