@@ -105,6 +105,9 @@ class CsvOptions(tlkit.Options):
     )
     image: str = Field("image", description="column with the image's path, with or without its suffix")
     suffix: str = Field("", description='what the names in the table lack at their end, such as ".jpg"')
+    anywhere: bool = Field(
+        False, description="whether files are looked for by their names in all folders below root, whatever the folder"
+    )
     strip_prefix: str = Field(
         "", description='what is cut off the paths at their beginning, such as "/content/data/" of another machine'
     )

@@ -23,7 +23,7 @@ from tlkit_datasets.table_labels import is_multi_label
 _SUFFIXES = (".csv", ".tsv", ".tab")
 _NO_TEXT = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
 """Tables that are not text: the message says how to write them as text."""
-_OF_OTHERS = re.compile(r"_classes|_annotations|metadata|sample_?submission", re.IGNORECASE)
+_OF_OTHERS = re.compile(r"_classes|_annotations|^metadata$|sample_?submission", re.IGNORECASE)
 """Tables in a folder that belong to another format, or to no image."""
 _MAX_MASKS, _MAX_VALUES = 50, 40
 _MAX_FILES = 200_000
@@ -67,7 +67,7 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
         if file.suffix.lower() in _SUFFIXES and file.is_file() and not tlkit.files.is_junk(file.name)
         if not _OF_OTHERS.search(file.stem)
     ]
-    if not files or _has_class_folders(folder):
+    if not files:
         return None
     guesses: dict[Path, Guess] = {}
     notes = []
@@ -81,6 +81,8 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
             guesses[file] = found
     if not guesses:
         return None
+    if _has_class_folders(folder) and not all(map(_mixes_classes, guesses.values())):
+        return None
     by_split = {split: file for split, file in _by_split(folder).items() if file in guesses}
     main = by_split.get("train") or max(guesses, key=lambda file: len(guesses[file].table.rows))
     others = {}
@@ -91,22 +93,34 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     if rest:
         notes.append(f"tables that are not used: {', '.join(rest[:8])}")
     guesses[main].notes += notes
-    if not guesses[main].is_segmentation and _have_partners(folder, _images_of(guesses[main])):
+    if not guesses[main].is_segmentation and _have_partners(folder, [path for path, _ in _images_of(guesses[main])]):
         return None
     return _detected(main, guesses[main], others)
 
 
-def _images_of(found: Guess) -> list[Path]:
-    """Return the images of a table that are there."""
+def _mixes_classes(found: Guess) -> bool:
+    """Return whether each folder of a table's images has images of several classes: then the folders are no classes."""
+    labels_in: dict[Path, set[tuple[str, ...]]] = {}
+    for path, labels in _images_of(found):
+        labels_in.setdefault(path.parent, set()).add(labels)
+    return bool(labels_in) and all(len(labels) > 1 for labels in labels_in.values())
+
+
+def _images_of(found: Guess) -> list[tuple[Path, tuple[str, ...]]]:
+    """Return the images of a table that are there, with the cells that have their classes."""
     options = found.options
     finder = ImageFinder(
-        options.get("root", found.table.file.parent), options.get("suffix", ""), options.get("strip_prefix", "")
+        options.get("root", found.table.file.parent),
+        options.get("suffix", ""),
+        options.get("strip_prefix", ""),
+        anywhere=options.get("anywhere", False),
     )
     images = []
-    for cell in set(found.column(options["image"])) - {""}:
+    columns = [found.column(name) for name in (options.get("labels") or [options.get("label") or options["mask"]])]
+    for cell, *labels in zip(found.column(options["image"]), *columns, strict=True):
         with suppress(tlkit.DataError):
-            images.append(finder.find(cell, ""))
-    return [image.path for image in images if image.exists]
+            images.append((finder.find(cell, ""), tuple(labels)))
+    return [(image.path, labels) for image, labels in images if image.exists]
 
 
 def _has_class_folders(folder: Path) -> bool:

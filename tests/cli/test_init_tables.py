@@ -178,6 +178,18 @@ def test_a_folder_with_a_table_for_each_split(init, tmp_path):
     assert "    a: 2 train, 1 validation, 1 test" in out
 
 
+def test_images_in_several_folders_of_no_meaning(init, tmp_path):
+    for part in range(2):
+        pictures(tmp_path / "set" / f"images_part_{part}", [f"ISIC_{part}{n}.jpg" for n in range(6)])
+    text = "".join(f"ISIC_{part}{n},{['nv', 'mel', 'bkl'][n % 3]}\n" for part in range(2) for n in range(6))
+    (tmp_path / "set" / "HAM_metadata.csv").write_text(f"image_id,dx\n{text}")
+    for path in ("set", "set/HAM_metadata.csv"):
+        _, data, found = init(path, "--overwrite")
+        assert (data["anywhere"], data["label"]) == (True, "dx")
+        assert counts(found) == {"nv": 4, "mel": 4, "bkl": 4}
+        assert {sample.key for sample in found.samples} >= {"images_part_0/ISIC_00.jpg", "images_part_1/ISIC_15.jpg"}
+
+
 def test_a_table_beside_class_folders_does_not_replace_them(init, tmp_path):
     for name in ("cat", "dog"):
         pictures(tmp_path / "set" / name, ["0.jpg", "1.jpg"])

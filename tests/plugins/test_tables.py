@@ -7,6 +7,7 @@ import codecs
 import pytest
 from tlkit_datasets.options import CsvOptions
 from tlkit_datasets.table import open_csv
+from tlkit_datasets.table_elsewhere import elsewhere
 
 from tlkit import DataError, DatasetContext
 
@@ -302,6 +303,15 @@ def test_folders_with_the_same_names_are_all_named(read):
         read("image,label\na.jpg,cat\nb.jpg,dog\n", files="old/a.jpg old/b.jpg new/a.jpg new/b.jpg")
 
 
+def test_files_in_several_folders_are_hinted_at_and_found_where_the_recipe_says_so(read):
+    text = "image,label\nx/c.jpg,cat\nd,dog\n"
+    with pytest.raises(DataError, match=r"are in several folders of .*: set data\.anywhere = true$"):
+        read(text, files="p/one/c.jpg p/two/d.jpg")
+    assert labelled(read(text, anywhere=True)) == {"p/one/c.jpg": "cat", "p/two/d.jpg": "dog"}
+    with pytest.raises(DataError, match=r'"d", but there are p/three/d\.png and p/two/d\.jpg; write the path'):
+        read(text, files="p/three/d.png", anywhere=True)
+
+
 def test_a_name_that_could_be_two_files_is_refused(read):
     with pytest.raises(DataError, match=r'has "a", which could be a\.jpg or a\.png; .* data\.suffix, such as "\.jpg"'):
         read("image,label\na,cat\nb,dog\n", files="a.jpg a.png b.jpg")
@@ -313,3 +323,26 @@ def test_labels_that_look_like_several_are_noted(read):
     assert found.classes == ("cat", "cat|pet", "dog|pet")
     assert 'data.separator = "|" makes them several labels' in found.notes[0]
     assert read("image,label\na.jpg,boston bull\nb.jpg,pit bull\n", files="a.jpg b.jpg").notes == ()
+
+
+def test_another_table_is_read_in_its_own_folder_and_form(tmp_path, read):
+    first = CsvOptions(
+        path=tmp_path / "old.csv", root=tmp_path / "old", split="part", group="who", suffix=".png", delimiter=","
+    )
+    (tmp_path / "new").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "new" / name).touch()
+    (tmp_path / "new" / "new.csv").write_bytes("image;label\na.jpg;K\u00e4fer\nb.jpg;dog\n".encode())
+    options = elsewhere(first, tmp_path / "new" / "new.csv")
+    found = open_csv(DatasetContext("classification", 0), options)
+    assert labelled(found) == {"a.jpg": "K\u00e4fer", "b.jpg": "dog"}
+    assert {each.image.parent for each in found.samples} == {tmp_path / "new"}
+    assert (options.split, options.group, options.root) == (None, None, None)
+
+
+def test_another_table_keeps_a_column_of_splits_and_an_encoding_that_it_needs(tmp_path):
+    (tmp_path / "new.csv").write_bytes("image:label:part\na.jpg:K\u00e4fer:val\n".encode("cp1252"))
+    options = elsewhere(
+        CsvOptions(path=tmp_path / "x", split="part", delimiter=":", encoding="cp1252"), tmp_path / "new.csv"
+    )
+    assert (options.split, options.delimiter, options.encoding) == ("part", ":", "cp1252")
