@@ -24,6 +24,7 @@ from tlkit_datasets.table_text import DELIMITERS, TableText, read_table
 _LOOKED_AT = 50
 """How many rows are looked at to find out where the images are."""
 _MAX_COLUMNS = 60
+_NO_LABELS = frozenset({"nan", "na", "n/a", "null", "none", "?", "-"})
 
 
 @dataclass
@@ -128,9 +129,12 @@ def _images(found: Guess, task: tlkit.Task | None) -> tuple[str, str | None] | N
     candidates.sort(key=lambda each: (each[1], each[0], each[2]), reverse=True)
     _, _, _, image, (_, root, prefix, others, anywhere) = candidates[0]
     found.options = {**({"root": root} if root != table.file.parent else {}), "image": image, **found.options}
+    here = f"{root.resolve().as_posix()}/"
+    if not prefix and all(cell.startswith(here) for cell in found.column(image) if cell):
+        prefix = here
     if prefix:
         found.options["strip_prefix"] = prefix
-        found.comments["strip_prefix"] = "cut off the paths at their beginning"
+        found.comments["strip_prefix"] = "cut off the paths at their beginning, so that the data can be moved"
     if anywhere:
         found.options["anywhere"] = True
         found.comments["anywhere"] = "the images are in several folders"
@@ -196,6 +200,7 @@ def _split(found: Guess, used: set[str | None]) -> str | None:
         cells = set(found.column(name)) - {""}
         if cells and all(tlkit.files.split_named(cell) for cell in cells) and (name == usual or len(cells) > 1):
             return name
+    usual = usual or next((name for name in names if re.match("is_?(train|val|test)", name, re.IGNORECASE)), None)
     if usual is not None:
         shown = ", ".join(sorted(set(found.column(usual)))[:4])
         found.notes.append(
@@ -280,6 +285,8 @@ def _read_label(found: Guess, label: str) -> None:
     elif separator is None and (empty := sum(not cell for cell in cells)):
         found.options["unlabelled"] = "leave_out"
         found.comments["unlabelled"] = f"{empty} images; or multi_label = true if they have none of the classes"
+    if blank := sorted({cell for cell in cells if cell.casefold() in _NO_LABELS}):
+        found.notes.append(f'the class "{blank[0]}" may stand for no label; empty its cells, and see data.unlabelled')
     names = sorted({part.strip() for cell in cells for part in (cell.split(separator) if separator else [cell])} - {""})
     if all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names) and names != sorted(names, key=float):
         found.options["class_order"] = "number"

@@ -135,6 +135,20 @@ def test_groups_are_proposed_and_splits_are_taken(init, write):
     assert Counter(sample.split for sample in found.samples) == {"train": 9, "validation": 3}
 
 
+def test_absolute_paths_become_relative(init, write, tmp_path):
+    _, data, found = init(write("image,label", lambda i, b: f"{tmp_path.as_posix()}/train/{i}.jpg,{b}"))
+    assert data["strip_prefix"] == f"{tmp_path.resolve().as_posix()}/"
+    assert found.samples[0].key == "train/00000000.jpg"
+
+
+def test_columns_and_classes_that_may_mean_more_are_announced(init, write):
+    text = lambda i, b: f"train/{i}.jpg,{'nan' if i.endswith('3') else b},{i.endswith('2')}"  # noqa: E731
+    out, data, _ = init(write("image,label,is_valid", text))
+    assert "split" not in data
+    assert 'the column "is_valid" (False, True) is not used; as data.split it would need train, validation' in out
+    assert 'the class "nan" may stand for no label' in out
+
+
 def test_another_encoding_is_announced_with_a_word_that_shows_it(init, write):
     out, data, found = init(write("image,label", lambda i, b: f"train/{i}.jpg,Käfer{b}", "cp1252"))
     assert data["encoding"] == "cp1252"
