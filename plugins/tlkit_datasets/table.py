@@ -109,6 +109,8 @@ def read_rows(task: tlkit.Task, options: CsvOptions) -> Rows:
         raise tlkit.DataError(f"data.{role}: not set; {task} needs the column with the {role}")
     if options.labels and options.separator is not None:
         raise tlkit.DataError("data.separator: it is for data.label; expected none with data.labels")
+    if repeated := [name for name, count in Counter(options.labels).items() if count > 1]:
+        raise tlkit.DataError(f"data.labels: {repeated[0]} stands there twice; expected each column once")
     parts: list[tuple[str, Path, tlkit.Split | None]] = [("path", options.path, None)]
     parts += [("validation_path", options.validation_path, "validation")] if options.validation_path else []
     parts += [("test_path", options.test_path, "test")] if options.test_path else []
