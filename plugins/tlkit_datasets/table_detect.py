@@ -93,7 +93,7 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     if rest:
         notes.append(f"tables that are not used: {', '.join(rest[:8])}")
     guesses[main].notes += notes
-    if not guesses[main].is_segmentation and _have_partners(folder, [path for path, _ in _images_of(guesses[main])]):
+    if task != "classification" and _have_partners(folder, [path for path, _ in _images_of(guesses[main])]):
         return None
     return _detected(main, guesses[main], others)
 

@@ -220,6 +220,17 @@ def test_a_table_beside_images_and_masks_does_not_replace_them(init, tmp_path):
     (tmp_path / "set" / "all.csv").write_text("image,label\nimages/0.jpg,x\nimages/1.jpg,y\n")
     _, data, _ = init("set")
     assert data["name"] == "masks"
+    (tmp_path / "set" / "all.csv").write_text("image,mask\nimages/0.jpg,masks/0.png\nimages/1.jpg,masks/1.png\n")
+    _, data, _ = init("set", "--overwrite")
+    assert data["name"] == "masks"
+
+
+def test_a_table_of_classes_beside_images_and_masks_is_read_for_a_classification(init, tmp_path):
+    for folder in ("images", "masks"):
+        pictures(tmp_path / "set" / folder, ["0.jpg", "1.jpg"])
+    (tmp_path / "set" / "all.csv").write_text("image,label\nimages/0.jpg,x\nimages/1.jpg,y\n")
+    _, data, found = init("set", "--task", "classification")
+    assert (data["name"], counts(found)) == ("csv", {"x": 1, "y": 1})
 
 
 def test_a_table_of_masks_becomes_a_segmentation(init, tmp_path):
