@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tlkit.files.class_folders import (
     EMPTY_CLASS,
+    EXCLUDED,
     NO_IMAGES,
     ClassFolders,
     ClassImage,
@@ -33,6 +34,7 @@ from tlkit.files.tree import Tree
 
 __all__ = [
     "EMPTY_CLASS",
+    "EXCLUDED",
     "NO_IMAGES",
     "SUFFIXES",
     "ClassFolders",

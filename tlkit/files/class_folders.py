@@ -24,6 +24,9 @@ NO_IMAGES = "class folder without an image that can be read"
 EMPTY_CLASS = "class folder without images"
 """Why a class folder is set aside that has no files, or only texts."""
 
+EXCLUDED = "left out by data.exclude"
+"""Why a file or folder is set aside that the user excludes; the pattern follows."""
+
 _TEXTS = frozenset(
     (
         *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log", ".lst"),
@@ -119,7 +122,7 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
     lists: tuple[Path, ...] = ()
     if reading.splits == "lists":
         images, lists = _with_lists(root, reading, images, set_aside, notes)
-    set_aside |= {key: f'left out by data.exclude = "{pattern}"' for key, pattern in tree.excluded.items()}
+    set_aside |= {key: f'{EXCLUDED} = "{pattern}"' for key, pattern in tree.excluded.items()}
     images.sort(key=lambda image: image.key)
     used = {image.name for image in images}
     classes = tuple(dict.fromkeys(name for name in map(class_name, sorted(names)) if name in used))

@@ -17,7 +17,7 @@ from tlkit.system.text import listed, nearest
 
 _SPLITS = get_args(Split)
 _TOGETHER = 5
-"""More classes that lack the same splits than this are one finding."""
+"""Where more classes than this lack a split, those that lack the same ones are one finding."""
 
 
 def remaining_classes(sample_set: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str]) -> set[int]:
@@ -138,8 +138,9 @@ def _scarce_classes(classes: Sequence[str], counts: Mapping[str, Mapping[str, fl
     for name in classes:
         if without := [split for split in splits if not counts[name].get(split)]:
             lacking.setdefault(" and ".join(without), []).append(name)
+    many = sum(map(len, lacking.values())) > _TOGETHER
     for where, names in lacking.items():
-        if len(names) > _TOGETHER:
+        if many and len(names) > 1:
             yield Observation(
                 "too_few", f"{len(names)} of {len(classes)} classes", f"none in {where}: {listed(names, 5)}"
             )

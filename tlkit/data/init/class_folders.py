@@ -12,7 +12,7 @@ from tlkit.data.init.contents import IMAGE_FOLDERS, LAYOUTS, MASK_FOLDERS, FewCl
 from tlkit.data.init.same_stems import check_stems
 from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
-from tlkit.files import NO_IMAGES, ClassFolders, images_in, key_of, own_images, read_class_folders, subfolders
+from tlkit.files import EXCLUDED, NO_IMAGES, ClassFolders, images_in, key_of, own_images, read_class_folders, subfolders
 from tlkit.image_formats import format_names
 from tlkit.system.text import listed
 
@@ -64,7 +64,7 @@ def _counts(found: ClassFolders) -> dict[str, dict[str, int]]:
 def _left_out(root: Path, found: ClassFolders) -> list[str]:
     """Return notes about folders and images that are not read."""
     notes = []
-    excluded = {key for key, reason in found.set_aside.items() if reason.startswith("left out by data.exclude")}
+    excluded = {key for key, reason in found.set_aside.items() if reason.startswith(EXCLUDED)}
     beside = [folder.name for folder in found.sides.beside]
     if beside:
         notes.append(
