@@ -23,7 +23,9 @@ from tlkit.contracts import Head as Head
 from tlkit.contracts import HeadContext as HeadContext
 from tlkit.contracts import ImageSize as ImageSize
 from tlkit.contracts import LabelKind as LabelKind
+from tlkit.contracts import MaskChannel as MaskChannel
 from tlkit.contracts import MaskTable as MaskTable
+from tlkit.contracts import MaskValue as MaskValue
 from tlkit.contracts import Optimizer as Optimizer
 from tlkit.contracts import Options as Options
 from tlkit.contracts import Outline as Outline

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit.contracts.base import Options, Split, Task
 
@@ -66,6 +66,13 @@ class Sample:
     group: str | None = None
 
 
+MaskValue = int | float | tuple[int, int, int]
+"""A pixel value of a mask: grey value or palette index, which may be negative, a decimal or NaN; or (red, green, blue)."""
+
+MaskChannel = Literal["auto", "red", "green", "blue", "alpha"]
+"""The channel of a mask file that holds its values; ``auto``: all colours together, or the grey value."""
+
+
 @dataclass(frozen=True)
 class MaskTable:
     """Which class each pixel value of a mask file means.
@@ -74,10 +81,14 @@ class MaskTable:
         values: grey value or palette index, or (red, green, blue), → class number or ``IGNORE``. All keys are of one
             kind.
         default: class number of all values not in the table; None: such a value is an error.
+        channel: the channel that holds the values; with one that is not ``auto``, all keys are numbers.
+        nearest: whether a value not in the table means the same as the nearest one that is in it.
     """
 
-    values: Mapping[int | tuple[int, int, int], int]
+    values: Mapping[MaskValue, int]
     default: int | None = None
+    channel: MaskChannel = "auto"
+    nearest: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,12 +144,15 @@ class Detected:
         task: the task of the recipe.
         options: the keys of ``[data]`` besides ``name``, with plain values as TOML has them. Paths are the given path,
             or paths below it.
-        comments: key of ``options`` → comment beside it in the recipe.
+        comments: key of ``options`` → comment beside it in the recipe; other key → a commented line, such as an option
+            that the user may want.
         counts: split (``""`` where tlkit draws the splits) → class → number of images that have it.
         images: the image files that a run would use.
+        sizes: (width, height) of images that are no files.
         splits: split (``""`` where tlkit draws them) → number of images; None: the sums of ``counts``, where each image
             has one class.
         tasks: all tasks that the annotations allow.
+        multi_label: whether images can have several labels.
         notes: messages for the user: what can't be used, other readings, and the key that decides.
     """
 
@@ -148,8 +162,10 @@ class Detected:
     comments: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]]
     images: tuple[Path, ...]
+    sizes: tuple[tuple[int, int], ...] = ()
     splits: Mapping[str, int] | None = None
     tasks: tuple[Task, ...] = ()
+    multi_label: bool = False
     notes: tuple[str, ...] = ()
 
 

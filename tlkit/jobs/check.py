@@ -137,6 +137,7 @@ def _check(target: _Target, path: Path, progress: Progress) -> Checked:
     checked = from_recipe.check_data(recipe, progress)
     if survey is None or not path.is_dir():
         return checked
-    inner = [folder for folder in (survey.images, survey.masks) if folder is not None] or [survey.root]
+    inner = [survey.root] if survey.masks is None else survey.masks.folders
     report = with_beside(checked.report, path, inner, recipe.check)
-    return replace(checked, report=report, notes=(*survey.values.notes, *checked.notes))
+    notes = () if survey.masks is None else survey.masks.values.notes
+    return replace(checked, report=report, notes=(*notes, *checked.notes))

@@ -35,8 +35,9 @@ class Request:
 
 
 def recipe_file(folder: Path) -> Path:
-    """Return the default file for the recipe of a folder: ``<folder>.toml`` in the current folder."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-._") or "images"
+    """Return the default file for the recipe of a folder or file: ``<its name>.toml`` in the current folder."""
+    name = folder.stem if folder.is_file() else folder.resolve().name
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
     return Path(f"{name}.toml")
 
 

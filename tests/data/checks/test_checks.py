@@ -26,8 +26,8 @@ from tlkit.data.checks.findings import KINDS
 from tlkit.data.images.image_file import MAX_PIXELS
 from tlkit.jobs.from_recipe import check_data, open_data
 from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.input_table import InputTable
 from tlkit.recipe.load import parse_recipe
-from tlkit.recipe.schema import InputTable
 from tlkit.registry import Registry
 from tlkit.system.cache import checks_folder
 
@@ -893,7 +893,7 @@ def test_a_moved_file_is_read_but_not_decoded_again(
 ) -> None:
     check(photos)
     photos.rename(photos.parent / "moved")
-    monkeypatch.setattr(file_facts, "open_image", None)
+    monkeypatch.setattr(file_facts, "Picture", None)
     assert check(photos.parent / "moved").report.read == 20
 
 
@@ -910,8 +910,8 @@ def test_files_with_the_same_bytes_are_decoded_once(
     for number in range(10):
         shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / f"copy{number}.jpg")
     opened = []
-    whole = file_facts.open_image
-    monkeypatch.setattr(file_facts, "open_image", lambda *each: opened.append(each[0].name) or whole(*each))
+    whole = file_facts.Picture
+    monkeypatch.setattr(file_facts, "Picture", lambda *each: opened.append(each[0].name) or whole(*each))
     check(photos)
     assert len(opened) == 20
     assert sum(name.startswith("copy") for name in opened) <= 1

@@ -57,6 +57,10 @@ def class_observations(
         yield from _imbalance(counts, settings.policy.imbalance_ratio)
     elif settings.task == "segmentation" and samples:
         pixels = _mask_pixels(sample_set, samples, splits, masks)
+        present = [name for number, name in enumerate(sample_set.classes) if pixels[number]]
+        if len(present) < 2 <= settings.minimum_classes:
+            what = f"every labelled pixel is {present[0]}" if present else "every pixel is ignored"
+            yield Observation("masks_one_class", f"{len(samples)} masks", what)
         for number, name in enumerate(sample_set.classes):
             if not pixels[number]:
                 yield Observation("too_few", name, "no mask has a pixel of it")

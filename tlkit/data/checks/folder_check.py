@@ -153,7 +153,7 @@ class FolderCheck:
 
     def _empty(self) -> Iterator[Observation]:
         """Yield the folders without a sample; of nested ones only the outermost."""
-        used = _counts_below([*self.images, *self.masks])
+        used = _counts_below([*self.images, *self.masks, *self._sources])
         counts = _counts_below(map(str, self.scan.files))
         empty = {str(folder) for folder in self.scan.folders if str(folder) not in used}
         for folder in sorted(empty):

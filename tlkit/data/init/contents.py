@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,31 @@ class NoClassesError(DataError):
 
 
 @dataclass(frozen=True)
+class MaskSurvey:
+    """The masks of a folder.
+
+    Args:
+        options: the keys of ``[data]`` that say where images and masks are, how they are paired and read.
+        values: the values, or colours, of the masks that were opened.
+        names: value as a recipe writes it → class name, from a file beside the masks.
+        names_file: that file.
+    """
+
+    options: Mapping[str, Any]
+    values: MaskClasses
+    names: Mapping[str, str] = field(default_factory=dict)
+    names_file: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of images and masks; with ``{split}`` in a path, the folder above it."""
+        return tuple(
+            Path(*takewhile(lambda part: "{split}" not in part, Path(self.options[key]).parts))
+            for key in ("images", "masks")
+        )
+
+
+@dataclass(frozen=True)
 class Survey:
     """The contents of a folder.
 
@@ -56,10 +82,7 @@ class Survey:
         layout: how it is laid out.
         counts: split ("" without splits) → class → number of images; for masks, the class is "".
         headers: the headers of the images that were opened.
-        images: the folder of the images, in a layout with masks.
-        masks: the folder of the masks.
-        mask_suffix: what a mask's name adds to its image's name.
-        values: the values, or colours, of the masks that were opened.
+        masks: what the masks show, in a layout with masks.
         notes: messages for the user.
         dataset: the name of the data set that recognised the layout, where a data set did.
         detected: what that data set recognised.
@@ -72,10 +95,7 @@ class Survey:
     layout: Layout
     counts: dict[str, dict[str, int]]
     headers: Headers
-    images: Path | None = None
-    masks: Path | None = None
-    mask_suffix: str = ""
-    values: MaskClasses = field(default_factory=MaskClasses)
+    masks: MaskSurvey | None = None
     notes: tuple[str, ...] = ()
     dataset: str = ""
     detected: Detected | None = None

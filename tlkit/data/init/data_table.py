@@ -12,7 +12,7 @@ import tomlkit
 
 from tlkit.contracts import Detected
 from tlkit.data.images.mask_classes import value_text
-from tlkit.data.init.contents import Survey
+from tlkit.data.init.contents import MaskSurvey, Survey
 from tlkit.data.init.describe import percent
 from tlkit.errors import DataError
 
@@ -59,28 +59,54 @@ def data_table(survey: Survey, choices: Choices) -> str:
         others = ", ".join(f'"{each}"' for each in TARGETS if each != choices.target)
         target = beside(f'target = "{choices.target}"', f"or {others}")
         return "\n".join(["[data]", 'name = "oxford_pets"', f"path = {path_text(survey.root)}", target])
-    assert survey.images is not None
     assert survey.masks is not None
-    lines = ["[data]", 'name = "masks"', f"images = {path_text(survey.images)}", f"masks = {path_text(survey.masks)}"]
-    if survey.mask_suffix:
-        lines.append(
-            beside(f"mask_suffix = {json.dumps(survey.mask_suffix)}", "what a mask's name adds to its image's name")
-        )
-    if ignored := survey.values.ignored:
-        values = json.dumps([value_text(value) for value in ignored])
-        share = percent(sum(ignored.values()))
-        lines.append(beside(f"ignore = {values}", f"usually marks unlabelled pixels; {share} of the pixels"))
-    shares = {value_text(value): share for value, share in survey.values.classes.items()}
-    lines.append("# Mask value = class name. Replace these names with the real ones.")
-    lines.append("[data.values]")
-    for key, name in _class_names(survey, list(shares)).items():
-        lines.append(beside(f"{json.dumps(key)} = {json.dumps(name)}", f"{percent(shares[key])} of the pixels"))
-    return "\n".join(lines)
+    return "\n".join(_mask_lines(survey.masks))
 
 
-def _class_names(survey: Survey, keys: Sequence[str]) -> dict[str, str]:
-    """Return mask value → a placeholder for the name of its class."""
-    if list(keys) == ["1", "2", "3"] and survey.masks is not None and survey.masks.name.lower() == "trimaps":
+_OPTION_COMMENTS = {
+    "image_prefix": "what images' names begin with",
+    "image_suffix": "what images' names end with",
+    "mask_prefix": "what masks' names begin with",
+    "mask_suffix": "what a mask's name adds to its image's name",
+    "lists": "its train.txt, val.txt and test.txt are the splits",
+    "channel": "the channel of the masks that has the values",
+    "nearest": "values between count as the nearest class: these masks are JPEG or smoothed",
+}
+
+
+def _mask_lines(masks: MaskSurvey) -> Iterator[str]:
+    values = masks.values
+    yield "[data]"
+    yield 'name = "masks"'
+    for key, value in masks.options.items():
+        line = f"{key} = {_value_text(value)}"
+        yield beside(line, _OPTION_COMMENTS[key]) if key in _OPTION_COMMENTS else line
+    if values.nearest:
+        yield beside("nearest = true", _OPTION_COMMENTS["nearest"])
+    stray = {} if values.nearest else values.others
+    ignored = {**values.ignored, **stray}
+    if ignored:
+        what = "usually mark" if len(ignored) > 1 else "usually marks"
+        why = f"{what} unlabelled pixels" if values.ignored else "too rare to be classes"
+        why += ", or too rare to be classes" if values.ignored and stray else ""
+        texts = json.dumps([value_text(value) for value in ignored])
+        yield beside(f"ignore = {texts}", f"{why}; {percent(sum(ignored.values()))} of the pixels")
+    shares = {value_text(value): share for value, share in values.classes.items()}
+    if masks.names_file is None:
+        yield "# Mask value = class name. Replace these names with the real ones."
+    else:
+        yield f"# Mask value = class name, from {' '.join(masks.names_file.as_posix().split())}."
+    yield "[data.values]"
+    for key, name in _class_names(masks, list(shares)).items():
+        share = f"{percent(shares[key])} of the pixels" if shares[key] else "in none of the masks that init opened"
+        yield beside(f"{json.dumps(key)} = {json.dumps(name, ensure_ascii=False)}", share)
+
+
+def _class_names(masks: MaskSurvey, keys: Sequence[str]) -> dict[str, str]:
+    """Return mask value → the name of its class, or a placeholder for it."""
+    if masks.names:
+        return {key: masks.names.get(key, "background" if key == "0" else f"class_{key.lstrip('#')}") for key in keys}
+    if list(keys) == ["1", "2", "3"] and Path(masks.options["masks"]).name.lower() == "trimaps":
         return {"1": "pet", "2": "background", "3": "border"}
     if len(keys) == 2 and keys[0] in ("0", "#000000"):
         return {keys[0]: "background", keys[1]: "object"}
@@ -102,6 +128,7 @@ def _option_lines(options: Mapping[str, Any], comments: Mapping[str, str]) -> It
         if key not in tables:
             line = f"{key} = {_value_text(value)}"
             yield beside(line, comments[key]) if key in comments else line
+    yield from (f"# {line}" for key, line in comments.items() if key not in options)
     for key, table in tables.items():
         if key in comments:
             yield f"# {comments[key]}"

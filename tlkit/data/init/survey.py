@@ -9,8 +9,8 @@ from pathlib import Path
 from tlkit.contracts import Dataset, Detected, Task
 from tlkit.data.init.class_folders import survey_classes
 from tlkit.data.init.contents import Survey
-from tlkit.data.init.mask_folders import mask_pair, survey_masks
-from tlkit.data.init.sample_files import read_headers
+from tlkit.data.init.mask_folders import survey_masks
+from tlkit.data.init.sample_files import Headers, read_headers
 from tlkit.errors import DataError
 from tlkit.files import images_in, is_junk, own_images, split_of_folder, subfolders
 from tlkit.system.text import listed
@@ -63,7 +63,7 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         root,
         "detected",
         {split: dict(classes) for split, classes in detected.counts.items()},
-        read_headers(detected.images),
+        Headers(detected.sizes) if detected.sizes else read_headers(detected.images),
         notes=(*detected.notes, *others),
         dataset=dataset.name,
         detected=detected,
@@ -77,10 +77,8 @@ def _survey(root: Path, datasets: Sequence[Dataset], task: Task | None, outer: P
     detected = _detected(root, datasets, task)
     if detected is not None:
         return detected
-    pair = mask_pair(root)
-    if pair is not None:
-        return survey_masks(root, *pair)
-    return survey_classes(root, task, outer)
+    masks = survey_masks(root, datasets, task)
+    return survey_classes(root, task, outer) if masks is None else masks
 
 
 def _unpacked(root: Path) -> Path:

@@ -73,6 +73,28 @@ def repeat_splits(
     return Splits(np.array(splits), tuple(notes))
 
 
+def drawn_splits(file: Path, samples: Sequence[Sample], splits: np.ndarray) -> np.ndarray:
+    """Return the splits with those that ``samples.csv`` records where tlkit draws them; another version draws others.
+
+    Args:
+        file: the ``samples.csv``.
+        samples: all usable samples.
+        splits: the split of each sample, str (N,).
+
+    Raises:
+        DataError: the file can't be read.
+    """
+    recorded = SamplesFile(file).read_used()
+    if {sample.key for sample in samples} != recorded.keys():
+        return splits
+    return np.array(
+        [
+            recorded[sample.key].split if sample.split in (None, "train") else split
+            for sample, split in zip(samples, splits.tolist(), strict=True)
+        ]
+    )
+
+
 def _check_all_usable(
     file: Path, recorded: Collection[str], samples: Sequence[Sample], set_aside: Sequence[SetAside]
 ) -> None:
