@@ -272,7 +272,7 @@ def test_a_pattern_that_nothing_matches_is_noted(tree):
     [
         ([], "class folder without images"),
         (["readme.txt", "labels.csv", "README"], "class folder without images"),
-        (["1.heic", "2.heic"], "class folder without an image that can be read"),
+        (["1.dng", "2.dng"], "class folder without an image that can be read"),
         (["1.cr2"], "class folder without an image that can be read"),
     ],
 )

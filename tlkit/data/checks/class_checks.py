@@ -44,15 +44,18 @@ def class_observations(
         settings: the recipe's settings.
     """
     counts = _image_counts(sample_set.classes, samples, splits)
+    alike = {name for group in similar_names(sample_set.classes) for name in group}
     yield from _similar_classes(sample_set.classes, counts)
     if settings.task == "classification" and splits:
         remaining = remaining_classes(sample_set, samples, splits)
         lost = [name for number, name in enumerate(sample_set.classes) if number not in remaining]
         for name in lost if len(remaining) >= settings.minimum_classes else ():
             yield Observation("lost_class", name, _why_lost(sample_set, name))
-        untrained = _untrained_classes(sample_set, samples, splits, counts)
+        untrained = [
+            each for each in _untrained_classes(sample_set, samples, splits, counts) if each.key not in alike
+        ]
         yield from untrained
-        known = {*lost, *(each.key for each in untrained)}
+        known = {*lost, *(each.key for each in untrained), *alike}
         yield from _scarce_classes([name for name in sample_set.classes if name not in known], counts)
         yield from _imbalance(counts, settings.policy.imbalance_ratio)
     elif settings.task == "segmentation" and samples:

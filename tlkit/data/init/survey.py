@@ -39,7 +39,8 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
         result = result or _survey(_unpacked(root), datasets, task, root)
     except OSError as error:
         raise DataError(f"{error.filename}: can't be read: {error.strerror}") from error
-    beside = _names_beside(root, result.root)
+    lists = [str(each) for each in result.options.values() if isinstance(each, Path)]
+    beside = [name for name in _names_beside(root, result.root) if str(root / name) not in lists]
     if not beside:
         return result
     note = f"only the folder {result.root.name} is used; ignored: {listed(beside, 5)}"
