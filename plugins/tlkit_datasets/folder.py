@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tlkit
 from tlkit_datasets.options import FolderOptions
 
@@ -30,6 +32,17 @@ def open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.Samp
         sources=found.lists,
         notes=found.notes,
     )
+
+
+def relocate_folder(options: FolderOptions, path: Path) -> FolderOptions:
+    """Return the options that read another folder of the same form.
+
+    Its own folders and names decide about splits. What was excluded by the name of a folder stays behind; patterns such
+    as ``*_mask*`` stay.
+    """
+    exclude = tuple(pattern for pattern in options.exclude if "*" in pattern and "/" not in pattern)
+    splits = options.splits if options.splits == "none" else "auto"
+    return options.model_copy(update={"path": path.resolve(), "splits": splits, "lists": None, "exclude": exclude})
 
 
 def _reading(options: FolderOptions) -> tlkit.files.Reading:

@@ -182,6 +182,13 @@ def test_masks_beside_their_images_are_left_out(photos, init, tlkit, ending):
     assert "images that look like masks of other images: 1  [mask_beside]" in text
 
 
+def test_a_folder_of_masks_beside_a_class_is_left_out(photos, init):
+    photos(**{"benign": 5, "benign_mask": 5, "normal": 5})
+    data, out = init()
+    assert data["exclude"] == ["benign_mask"]
+    assert "benign_mask left out: its files are called like those of benign" in out
+
+
 def test_previews_beside_their_images_are_left_out(photos, init):
     for name in ("cat", "dog"):
         photos(**{name: [f"{stem}{end}.png" for stem in "abcd" for end in ("", "_thumb")]})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from tlkit_datasets import tlkit_datasets
+from tlkit_datasets.folder import relocate_folder
 
 from tlkit import DataError, DatasetContext
 
@@ -260,6 +262,19 @@ def test_files_and_folders_can_be_left_out(tree):
         "old": 'left out by data.exclude = "old"',
         "test": "class folder without images",
         "test/unknown": 'left out by data.exclude = "test/unk*"',
+    }
+
+
+def test_of_the_training_data_only_what_fits_other_data_stays(tmp_path):
+    old, exclude = Path("old"), ("*_mask.*", "test", "a/b*")
+    options = FOLDER.options(path=old, splits="lists", lists=old, classes="leaf", exclude=exclude)
+    moved = relocate_folder(options, tmp_path)
+    assert moved.model_dump(exclude={"pattern"}) == {
+        "path": tmp_path.resolve(),
+        "splits": "auto",
+        "lists": None,
+        "classes": "leaf",
+        "exclude": ("*_mask.*",),
     }
 
 
