@@ -29,7 +29,7 @@ def open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.Samp
         classes=found.classes,
         set_aside=tuple(tlkit.SetAside(key, reason) for key, reason in found.set_aside.items()),
         root=root.resolve(),
-        sources=found.lists,
+        sources=found.sources,
         notes=found.notes,
     )
 
@@ -47,4 +47,5 @@ def relocate_folder(options: FolderOptions, path: Path) -> FolderOptions:
 
 def _reading(options: FolderOptions) -> tlkit.files.Reading:
     lists = None if options.lists is None else tlkit.files.existing_folder(options.lists, "data.lists")
-    return tlkit.files.Reading(options.splits, options.classes, options.exclude, options.pattern, lists)
+    names = None if options.names is None else tlkit.files.expanded(options.names)
+    return tlkit.files.Reading(options.splits, options.classes, options.exclude, options.pattern, lists, names)

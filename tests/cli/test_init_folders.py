@@ -292,6 +292,15 @@ def test_lists_that_name_other_images_are_not_used(photos, init):
     assert "not used as splits: train.txt; only 0 of 3 lines name images" in out
 
 
+def test_names_of_folders_that_are_called_by_a_code(photos, init):
+    photos(**{"train/n01": 4, "train/n02": 4, "val/n01": 2, "val/n02": 2})
+    Path("photos/words.txt").write_text("n01\ttench, Tinca tinca\nn02\tcrane\nn03\tgoose\n", encoding="utf-8")
+    data, out = init()
+    assert data["names"] == "photos/words.txt"
+    assert "tench: 4 train, 2 validation" in out
+    assert "their names are read from words.txt" in out
+
+
 def test_classes_in_the_names_of_the_files(photos, init):
     photos(**{".": [f"{name}{number}.png" for name in ("cat.", "guinea_pig (") for number in range(5)]})
     for number in range(5):

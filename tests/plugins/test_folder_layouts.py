@@ -214,6 +214,31 @@ def test_the_class_can_be_in_the_name_of_each_file(tree):
     assert aside(sample_set) == dict.fromkeys(("train/x.jpg", "test/1.jpg"), "data.pattern does not match its name")
 
 
+WORDS = "n01\ttench, Tinca tinca\nn02\tcrane\nn03\tgoose\n"
+
+
+def test_folders_that_are_called_by_a_code_have_names_in_a_list(tree):
+    root = tree(**{"train/n01": 1, "train/n02": 1, "val/n01": 1, "val/n02": 1})
+    (root / "words.txt").write_text(WORDS, encoding="utf-8")
+    sample_set = found(root, names=root / "words.txt")
+    assert sample_set.classes == ("tench", "crane")
+    assert counts(sample_set)["train tench"] == 1
+
+
+def test_names_that_several_folders_share_are_written_out(tree):
+    root = tree(n02=1, n04=1)
+    (root / "words.txt").write_text("n02 crane, bird\nn04 crane, machine\n", encoding="utf-8")
+    assert found(root, names=root / "words.txt").classes == ("crane, bird", "crane, machine")
+    (root / "words.txt").write_text("n02 crane\nn04 crane\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"words\.txt gives several folders the same name: crane"):
+        found(root, names=root / "words.txt")
+
+
+def test_a_list_of_names_that_is_not_there_is_named(tree):
+    with pytest.raises(DataError, match=r"gone\.txt: can't be read as a list of class names"):
+        found(tree(a=1, b=1), names=Path("gone.txt"))
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
@@ -274,6 +299,7 @@ def test_of_the_training_data_only_what_fits_other_data_stays(tmp_path):
         "splits": "auto",
         "lists": None,
         "classes": "leaf",
+        "names": None,
         "exclude": ("*_mask.*",),
     }
 

@@ -20,6 +20,7 @@ from tlkit.files import (
     Tree,
     by_pattern,
     find_companions,
+    find_name_list,
     find_sides,
     find_split_lists,
     images_in,
@@ -98,6 +99,17 @@ def guess_reading(root: Path, outer: Path) -> Guesses:
         _leave_out_unlabelled(root, found, guesses)
     elif sides.by == "none" and found.images and "splits" not in guesses.options:
         _read_lists(root, outer, found, guesses)
+    for folder in dict.fromkeys((root, outer)) if found.images else ():
+        file = find_name_list(folder, found.classes)
+        if file is not None:
+            guesses.set(
+                "names",
+                file,
+                "class names of the folders",
+                f"the folders are called by a code; their names are read from {file.name}. Remove data.names to keep "
+                "the folders' names",
+            )
+            break
     return guesses
 
 
