@@ -158,7 +158,7 @@ class CheckTable(Options):
     )
 
 
-_SINCE_0_2 = ("lost_class", "untrained_class", "similar_classes", "mask_beside")
+_SINCE_0_2 = ("lost_class", "untrained_class", "similar_classes", "mask_beside", "masks_one_class")
 """Kinds that stop a run, and that runs of 0.2.0 and earlier did not look for."""
 
 

@@ -51,9 +51,7 @@ def class_observations(
         lost = [name for number, name in enumerate(sample_set.classes) if number not in remaining]
         for name in lost if len(remaining) >= settings.minimum_classes else ():
             yield Observation("lost_class", name, _why_lost(sample_set, name))
-        untrained = [
-            each for each in _untrained_classes(sample_set, samples, splits, counts) if each.key not in alike
-        ]
+        untrained = [each for each in _untrained_classes(sample_set, samples, splits, counts) if each.key not in alike]
         yield from untrained
         known = {*lost, *(each.key for each in untrained), *alike}
         yield from _scarce_classes([name for name in sample_set.classes if name not in known], counts)
@@ -64,9 +62,12 @@ def class_observations(
         if len(present) < 2 <= settings.minimum_classes:
             what = f"every labelled pixel is {present[0]}" if present else "every pixel is ignored"
             yield Observation("masks_one_class", f"{len(samples)} masks", what)
+        trained = _mask_pixels(sample_set, [each for each in samples if splits.get(each.key) == "train"], splits, masks)
         for number, name in enumerate(sample_set.classes):
             if not pixels[number]:
                 yield Observation("too_few", name, "no mask has a pixel of it")
+            elif trained.any() and not trained[number]:
+                yield Observation("too_few", name, "no training mask has a pixel of it")
 
 
 def class_table(
