@@ -179,7 +179,7 @@ def test_masks_beside_their_images_are_left_out(photos, init, tlkit, ending):
     assert "left out by data.exclude" in text
     code, text = tlkit("check", "photos.toml", "--set", "data.exclude=[]")
     assert code == 1
-    assert "images that look like masks of other images: 1  [mask_beside]" in text
+    assert "images that look like masks of other images: 8  [mask_beside]" in text
 
 
 def test_a_folder_of_masks_beside_a_class_is_left_out(photos, init):
@@ -254,6 +254,25 @@ def test_other_folders_of_the_same_names_are_no_classes_either(photos, tlkit):
 def test_a_few_views_of_each_class_are_classes(photos, init):
     photos(**{name: ["front.png", "side.png", "back.png"] for name in ("cup", "jug", "pot")})
     assert "9 images in 3 class folders" in init()[1]
+
+
+@pytest.mark.parametrize(("folder", "suffix"), [("label_2", ".txt"), ("ann", ".json"), ("boxes", ".xml")])
+def test_annotations_beside_the_images_are_named(photos, tlkit, folder, suffix):
+    photos(image_2=4)
+    Path("photos", folder).mkdir()
+    for number in range(4):
+        Path("photos", folder, f"{number}{suffix}").write_text("x", encoding="utf-8")
+    code, out = tlkit("init", "photos")
+    assert code == 2
+    assert f"{folder} has {suffix} files of the same names" in out
+
+
+def test_a_table_beside_images_without_class_folders_is_named(photos, tlkit):
+    photos(images=4)
+    Path("photos/labels.csv").write_text("x,y\n", encoding="utf-8")
+    code, out = tlkit("init", "photos")
+    assert code == 2
+    assert "If photos/labels.csv has the labels: tlkit init photos/labels.csv" in out
 
 
 def test_numbers_as_names_mean_nothing(photos, init):
