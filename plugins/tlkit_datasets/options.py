@@ -43,6 +43,11 @@ class FolderOptions(tlkit.Options):
         None,
         description='regular expression on file names for classes = "name"; its first parentheses are the class',
     )
+    names: Path | None = Field(
+        None,
+        description="file with the name of a folder and the name of its class in each line, for folders such as "
+        "n01440764; none: the folders have the names of the classes",
+    )
     exclude: tuple[str, ...] = Field(
         (),
         description='files and folders to leave out: patterns of names such as "*_mask*", or of paths below path such '

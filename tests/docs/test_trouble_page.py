@@ -51,6 +51,13 @@ def table(text: str) -> Path:
     return changed('name = "folder"\npath = "photos"', 'name = "csv"\npath = "table.csv"')
 
 
+def photos_with(*names: str) -> str:
+    """The bench's recipe, now that its folder has these images, too."""
+    for number, name in enumerate(names):
+        save_image(Path(name), 100 + number)
+    return "photos.toml"
+
+
 def annotated(segmentation: object, *, image: str = "a.png", cut: int = 0) -> Path:
     """A recipe of COCO annotations, from whose end so many characters are cut off."""
     save_image(Path("zoo/a.png"), 0)
@@ -163,6 +170,12 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     ),
     "The folder is not there": lambda: run("photos.toml", "data.path=photo"),
     "There are no class folders": lambda: run("photos.toml", "data.path=new_photos"),
+    "A folder may be a split or a class": lambda: run(photos_with("photos/test/0.png")),
+    "A class has no training image": lambda: run(
+        photos_with(
+            "photos/train/cat/0.png", "photos/train/cow/1.png", "photos/train/dog/2.png", "photos/test/unknown/3.png"
+        )
+    ),
     "A table has other columns": lambda: run(table("picture,label\nphotos/cat/00.png,cat\n")),
     "The images of a table are not there": lambda: run(table("image,label\n00.png,cat\n01.png,dog\n")),
     "There is only one class": one_class,

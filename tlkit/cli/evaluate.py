@@ -48,6 +48,7 @@ def evaluate(
     if data is not None and split is not None:
         raise click.UsageError("--split is a part of the run's own data; it can't be combined with --data")
     from tlkit.cli.console import messages_console, progress_bars, tables_console, writing
+    from tlkit.files import EXCLUDED
     from tlkit.jobs import api
     from tlkit.runs.folder import RunFolder
 
@@ -65,6 +66,8 @@ def evaluate(
             progress=progress,
         )
     for each in result.set_aside:
+        if each.reason.startswith(EXCLUDED):
+            continue
         messages.print(f"set aside: {each.key}: {each.reason}", markup=False, style="yellow")
     _print_tables(tables_console(), f"{result.split}: {result.count} images", result.metrics)
     if out is not None:

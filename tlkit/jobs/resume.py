@@ -17,6 +17,7 @@ from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
 from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
+from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
@@ -72,6 +73,7 @@ def resume(
             check_changes(original, recipe)
         except RecipeError as error:
             raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
+        recipe = replace(recipe, check=for_resume(recipe.check))
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
         with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:

@@ -156,3 +156,12 @@ class CheckTable(Options):
         description="keep files of the same picture in the same split when tlkit makes the split; false: split them "
         "like different pictures",
     )
+
+
+_SINCE_0_2 = ("lost_class", "untrained_class", "similar_classes", "mask_beside", "masks_one_class")
+"""Kinds that stop a run, and that runs of 0.2.0 and earlier did not look for."""
+
+
+def for_resume(check: CheckTable) -> CheckTable:
+    """Return the policy for a run that has started: it has passed its check, perhaps that of an earlier version."""
+    return check.model_copy(update={key: "keep" for key in _SINCE_0_2 if key not in check.model_fields_set})
