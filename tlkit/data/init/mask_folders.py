@@ -32,6 +32,8 @@ _MAX_MASKS = 100
 """Maximum number of masks to open."""
 _MAX_TRIED = 4
 """Maximum number of ways to pair images with masks whose masks are opened."""
+_MAX_NOISE = 0.5
+"""Files are no masks if a greater share of their pixels has values that are no classes."""
 _MAX_NAMED = 254
 """Maximum number of classes if a file names them."""
 _SHOWN = 6
@@ -171,7 +173,8 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
     named = {value for value, name in by_value.items() if not is_ignored(name)}
     values = mask_classes(reading.pixels, by_value)
     classes = {**{value: 0.0 for value in by_value if value in named}, **values.classes}
-    if not 2 <= len(classes) <= (_MAX_NAMED if by_value else MAX_CLASSES):
+    most = _MAX_NAMED if by_value else MAX_CLASSES
+    if not 2 <= len(classes) <= most or sum(values.others.values()) > _MAX_NOISE:
         raise DataError(_no_classes(root / layouts[0].masks, reading, len(opened), values))
     ignored = {value: values.classes.get(value, 0.0) for value in by_value if value not in named} | {**values.ignored}
     if names is not None and names.file.name.startswith("objectInfo") and 0 in classes:
@@ -189,6 +192,8 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
     notes = [*values.notes, *_name_notes(found, names, by_value, values), *pairs.sample_set.notes]
     notes += _left_notes(tree, pairs, layouts)
     options = {**pairs.options, **({} if reading.channel == "auto" else {"channel": reading.channel})}
+    if reading.inverted and set(classes) == {0, 255} and not by_value:
+        by_value = {0: "object", 255: "background"}
     masks = MaskSurvey(
         options,
         values,

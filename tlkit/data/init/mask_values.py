@@ -30,11 +30,13 @@ class MaskReading:
         pixels: their values.
         channel: the channel that has them.
         notes: messages for the user.
+        inverted: whether 0 is white in their files, so that 0 is true and 255 false.
     """
 
     pixels: MaskPixels
     channel: MaskChannel = "auto"
     notes: tuple[str, ...] = ()
+    inverted: bool = False
 
 
 @dataclass
@@ -130,7 +132,7 @@ def mask_reading(files: Sequence[Path], *, by_color: bool = False) -> MaskReadin
         )
     colored = any(not _is_grey(int(color)) for color in seen.colors.pixels)
     reading = _by_color(seen) if colored or (by_color and seen.palettes) else _by_number(seen)
-    return MaskReading(reading.pixels, reading.channel, (*notes, *reading.notes))
+    return MaskReading(reading.pixels, reading.channel, (*notes, *reading.notes), 2 * seen.inverted > seen.read)
 
 
 def _by_number(seen: _Seen) -> MaskReading:
