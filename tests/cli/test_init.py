@@ -86,7 +86,7 @@ def test_test_images_without_class_folders_are_noted_and_not_counted(init, class
     class_folders({"cat": 6, "dog": 6}, name="photos/train")
     picture(Path("photos/test/1.jpg"))
     _, out, _ = init("photos")
-    assert "not in a class folder; ignored: 1 image in photos/test" in out.replace("\\", "/")
+    assert "without labels: 1 image in photos/test; left out" in out.replace("\\", "/")
     assert "test" in values("photos.toml")["input"]
 
 

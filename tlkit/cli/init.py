@@ -48,6 +48,8 @@ def init(
       cats/1.jpg  dogs/1.jpg              (also under train/, val/ and test/)
     or images and masks of the same names:
       images/1.jpg  masks/1.png
+    In its place, give a table of images or a file of arrays:
+      labels.csv  labels.tsv  arrays.npz
 
     The recipe explains its settings; read it before you run it.
     """

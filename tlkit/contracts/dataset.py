@@ -144,12 +144,15 @@ class Detected:
         task: the task of the recipe.
         options: the keys of ``[data]`` besides ``name``, with plain values as TOML has them. Paths are the given path,
             or paths below it.
-        comments: key of ``options`` → comment beside it in the recipe.
+        comments: key of ``options`` → comment beside it in the recipe; other key → a commented line, such as an option
+            that the user may want.
         counts: split (``""`` where tlkit draws the splits) → class → number of images that have it.
         images: the image files that a run would use.
+        sizes: (width, height) of images that are no files.
         splits: split (``""`` where tlkit draws them) → number of images; None: the sums of ``counts``, where each image
             has one class.
         tasks: all tasks that the annotations allow.
+        multi_label: whether images can have several labels.
         notes: messages for the user: what can't be used, other readings, and the key that decides.
     """
 
@@ -159,8 +162,10 @@ class Detected:
     comments: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]]
     images: tuple[Path, ...]
+    sizes: tuple[tuple[int, int], ...] = ()
     splits: Mapping[str, int] | None = None
     tasks: tuple[Task, ...] = ()
+    multi_label: bool = False
     notes: tuple[str, ...] = ()
 
 

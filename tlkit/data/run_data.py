@@ -35,6 +35,8 @@ class Data:
         root: the folder that the keys are relative to; None when the data set has no files.
         notes: messages for the user.
         checked: the result of the check of the files; None if they were not checked.
+        value_range: the range of values that became 0-255 in images of more than 8 bits per channel; None: the range of
+            their number format.
     """
 
     samples: tuple[Sample, ...]
@@ -49,6 +51,7 @@ class Data:
     root: Path | None
     notes: tuple[str, ...]
     checked: Checked | None = None
+    value_range: tuple[float, float] | None = None
 
     def indices(self, split: Split) -> np.ndarray:
         """Return the rows of a split, int64, ascending."""

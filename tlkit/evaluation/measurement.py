@@ -12,6 +12,7 @@ import tensorflow as tf
 from tlkit.data.feed.pipeline import Feed
 from tlkit.errors import DataError
 from tlkit.evaluation.inference import pad_rows
+from tlkit.files import class_name
 from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
 
@@ -96,10 +97,11 @@ def class_map(data_classes: tuple[str, ...], card: Card) -> np.ndarray:
     Raises:
         DataError: the data has a class that the model was not trained on.
     """
-    unknown = [name for name in data_classes if name not in card.classes]
+    known = [class_name(name) for name in card.classes]
+    unknown = [name for name in data_classes if class_name(name) not in known]
     if unknown:
         raise DataError(
             f"the model has no class {', '.join(unknown)}; it was trained on {', '.join(card.classes)}. "
             "Rename the classes of the data, or remove their images"
         )
-    return np.array([card.classes.index(name) for name in data_classes], np.int64)
+    return np.array([known.index(class_name(name)) for name in data_classes], np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.images.decode import decode_to_size
+from tlkit.data.images.reading import Reading, reading_of
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.inference import Inference
@@ -109,6 +110,11 @@ class Predictor:
         return cls(card, model)
 
     @property
+    def reading(self) -> Reading:
+        """How files are read: as when the model was trained."""
+        return reading_of(self.card)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the class numbers."""
         return self.card.classes
@@ -149,7 +155,7 @@ class Predictor:
 
     def _read(self, path: Path) -> _Read:
         try:
-            return decode_to_size(path, None, self.card.image_size, self.card.resize)
+            return decode_to_size(path, None, self.card.image_size, self.card.resize, self.reading)
         except DataError as error:
             return str(error)
 

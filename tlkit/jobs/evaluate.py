@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.contracts import SetAside, Split
 from tlkit.discovery import make_registry
 from tlkit.errors import DataError, RunError
+from tlkit.jobs.from_recipe import with_range_of
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
@@ -90,7 +91,7 @@ def evaluate(
     from tlkit.evaluation.evaluator import evaluate as measure
 
     new_data = None if data is None else Path(data)
-    recipe = recipe_with_data(folder, registry, new_data)
+    recipe = with_range_of(recipe_with_data(folder, registry, new_data), predictor.card)
     with tempfile.TemporaryDirectory(prefix="tlkit-") as cache:
         opened = open_run_data(recipe, folder, new_data, Path(cache), partial(progress, "reading images"))
         name, rows = choose_rows(opened, split, new_data)

@@ -35,8 +35,9 @@ class Request:
 
 
 def recipe_file(folder: Path) -> Path:
-    """Return the default file for the recipe of a folder: ``<folder>.toml`` in the current folder."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-._") or "images"
+    """Return the default file for the recipe of a folder or file: ``<its name>.toml`` in the current folder."""
+    name = folder.stem if folder.is_file() else folder.resolve().name
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
     return Path(f"{name}.toml")
 
 
@@ -78,6 +79,8 @@ def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -
             raise DataError(
                 f'--target {target} is not for {task}; "trimap" and "pet" are masks, "species" and "breed" classes'
             )
+    if seen.problems:
+        raise DataError("\n".join([f"{seen.root}: no recipe was written:", *(f"  {each}" for each in seen.problems)]))
     target = target or ("breed" if task == "classification" else "trimap")
     choices = Choices(request.backbone, default_weights(request.backbone, registry), target)
     text = recipe_text(seen, file.as_posix(), choices)

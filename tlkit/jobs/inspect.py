@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit.contracts import LabelKind, Phase
 from tlkit.data.images.decode import decode_to_size
+from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError, RunError
 from tlkit.jobs import from_recipe
 from tlkit.models.assemble import Network, Normalization
@@ -92,7 +93,9 @@ def inspect_recipe(recipe: Recipe, folder: Path, image: Path | None = None) -> I
     data = from_recipe.open_few(recipe, FEW, folder)
     normalization = from_recipe.normalization(recipe, data)
     network, notes = _network(recipe, data.classes, data.label_kind, normalization)
-    shown = np.array(data.store.images[0]) if image is None else _decoded(image, recipe)
+    shown = (
+        np.array(data.store.images[0]) if image is None else _decoded(image, recipe, from_recipe.reading(recipe, data))
+    )
     return _inspection(recipe, network, None, shown, notes)
 
 
@@ -117,10 +120,10 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
     _check_recipe(run, network.model, predictor.model)
     shown = None
     if image is not None:
-        shown = _decoded(image, recipe)
+        shown = _decoded(image, recipe, predictor.reading)
     else:
         try:
-            shown = np.array(from_recipe.open_few(recipe, 1, folder).store.images[0])
+            shown = np.array(from_recipe.open_few(from_recipe.with_range_of(recipe, card), 1, folder).store.images[0])
         except DataError as error:
             notes += (f"No feature maps: {error} --image names another image.",)
     return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)
@@ -175,8 +178,8 @@ def _normalization_of(model: Any) -> Normalization | None:
     return None
 
 
-def _decoded(file: Path, recipe: Recipe) -> np.ndarray:
-    return decode_to_size(file, None, recipe.input.image_size, recipe.input.resize)[0]
+def _decoded(file: Path, recipe: Recipe, reading: Reading) -> np.ndarray:
+    return decode_to_size(file, None, recipe.input.image_size, recipe.input.resize, reading)[0]
 
 
 def _trained_count(network: Network, phase: Phase) -> int:

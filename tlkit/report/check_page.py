@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from PIL import Image
 
 from tlkit.data.checks.findings import KINDS, NEVER_USED, Finding, Report
 from tlkit.data.checks.mask_previews import MaskPreviews
-from tlkit.data.images.decode import decode_to_size, fit_mask
+from tlkit.data.images.decode import fit_mask, preview
+from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError
 from tlkit.report.colors import GREY, hexadecimal, overlay, palette
 from tlkit.report.html_page import embedded, render_page
@@ -30,7 +30,7 @@ _SIDE_BY_SIDE = 6
 """Files of the same picture that are shown side by side."""
 _LEVELS = {"error": "error", "skip": "set aside", "keep": "used"}
 """Level of a finding → what happens to its files; in the order of the page."""
-_UNDECODABLE = ("unreadable", "empty", "not_image", "undecodable", "truncated", "huge")
+_UNDECODABLE = ("unreadable", "empty", "not_image", "unsupported", "undecodable", "truncated", "huge")
 """Kinds whose files have no picture."""
 
 
@@ -43,7 +43,7 @@ def check_page(report: Report) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata.
         masks = None if report.masks is None else _masks(report.masks)
-        sections = [_section(kind, level, findings, report.files) for (kind, level), findings in _by_level(report)]
+        sections = [_section(kind, level, findings, report) for (kind, level), findings in _by_level(report)]
     page = render_page(
         "check.html.j2",
         report=report,
@@ -66,22 +66,22 @@ def _by_level(report: Report) -> list[tuple[tuple[str, Any], list[Finding]]]:
     return sorted(report.by_kind().items(), key=lambda each: levels.index(each[0][1]))
 
 
-def _section(kind: str, level: str, findings: list[Finding], files: Mapping[str, str]) -> dict[str, Any]:
+def _section(kind: str, level: str, findings: list[Finding], report: Report) -> dict[str, Any]:
     """Return the values of a section of the template.
 
     Args:
         kind: the kind of the findings.
         level: their level.
         findings: the findings.
-        files: sample key → path of its image.
+        report: the report, which has the files of the images.
     """
     title, advice = KINDS[kind]
     shown = [
         {
             "pictures": [
-                {"key": key, "data": _thumbnail(files[key])}
+                {"key": key, "data": _thumbnail(report.files[key], report.reading)}
                 for key in (each.key, *each.others)[:_SIDE_BY_SIDE]
-                if key in files and kind not in _UNDECODABLE
+                if key in report.files and kind not in _UNDECODABLE
             ],
             "detail": each.detail,
             "more": max(0, len(each.others) + 1 - _SIDE_BY_SIDE),
@@ -102,10 +102,10 @@ def _section(kind: str, level: str, findings: list[Finding], files: Mapping[str,
     }
 
 
-def _thumbnail(file: str) -> str:
+def _thumbnail(file: str, reading: Reading) -> str:
     """Return a small JPEG as base64; empty if the file can't be decoded."""
     try:
-        image, _ = decode_to_size(Path(file), None, (_SIDE, _SIDE), "pad")
+        image = preview(Path(file), (_SIDE, _SIDE), reading)
     except DataError:
         return ""
     return _jpeg(image)

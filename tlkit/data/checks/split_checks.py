@@ -13,7 +13,7 @@ from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import CheckSettings, Observation, Tally
 from tlkit.data.images.source import RowMask, file_of, mask_of
 from tlkit.data.splits.assign import groups_of
-from tlkit.data.splits.labels import label_text, numbers_of
+from tlkit.data.splits.labels import label_text, strata_of
 from tlkit.data.splits.picture_splits import assign_with_pictures
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.errors import DataError
@@ -73,9 +73,7 @@ def split_samples(
             splits = [known[key].split if key in known else LEFT_OUT for key in keys]
             notes: tuple[str, ...] = ()
         else:
-            strata = None
-            if settings.task == "classification" and not sample_set.multi_label:
-                strata = [numbers_of(each)[0] for each in samples]
+            strata = strata_of(sample_set, samples) if settings.task == "classification" else None
             files = {each.key for each in samples if file_of(each.image) is not None}
             together = {key: number for key, number in pictures.items() if key in files}
             made, groups = assign_with_pictures(

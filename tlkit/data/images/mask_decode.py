@@ -12,6 +12,7 @@ import numpy as np
 from tlkit.contracts import IGNORE, MaskTable, MaskValue
 from tlkit.data.images.image_file import BadImageError
 from tlkit.data.images.mask_file import RawMask, read_mask
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.system.text import listed
 
 _LISTED = 8
@@ -26,14 +27,14 @@ _REMEDY = "save masks as PNG, and scale them with nearest neighbour"
 _MANY = f"So many values come from smoothed edges, from JPEG or from a photograph: {_REMEDY}"
 
 
-def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
+def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, reading: Reading = PLAIN) -> np.ndarray:
     """Decode a mask and map its values to class numbers.
 
     Args:
         path: the file; palette PNGs are read by their indices where the table's keys are numbers.
         table: pixel value or colour → class number.
         data: the file's bytes, if they were read already.
-        max_pixels: refuse a mask whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
 
     Returns:
         uint8 (H, W): class numbers and ``IGNORE``.
@@ -41,7 +42,7 @@ def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pix
     Raises:
         BadImageError: the file can't be decoded, or has values that are not in the table; the message lists them.
     """
-    return classes_of(path, read_mask(path, data, max_pixels), table)[0]
+    return classes_of(path, read_mask(path, data, reading), table)[0]
 
 
 def classes_of(path: Path, raw: RawMask, table: MaskTable) -> tuple[np.ndarray, int]:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from tlkit.contracts import MaskChannel, MaskTable
 from tlkit.data.images.image_file import BROKEN, BadImageError, open_image, undecodable
+from tlkit.data.images.reading import PLAIN, Reading
 
 _PHOTOMETRIC = 262
 _BANDS: tuple[MaskChannel, ...] = ("red", "green", "blue")
@@ -85,18 +86,18 @@ def reading_key(table: MaskTable) -> str:
     return ("" if table.channel == "auto" else f" {table.channel}") + (" nearest" if table.nearest else "")
 
 
-def read_mask(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> RawMask:
+def read_mask(path: Path, data: bytes | None = None, reading: Reading = PLAIN) -> RawMask:
     """Decode a mask file; the EXIF orientation is applied.
 
     Args:
         path: the file.
         data: the file's bytes, if they were read already.
-        max_pixels: refuse a mask whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
 
     Raises:
         BadImageError: the file can't be decoded.
     """
-    with open_image(path, data, max_pixels) as image:
+    with open_image(path, data, reading) as image:
         try:
             raw = _raw(ImageOps.exif_transpose(image), image.format or "")
             return replace(raw, inverted=_white_is_0(image))

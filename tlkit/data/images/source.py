@@ -11,13 +11,14 @@ from tlkit.contracts import IGNORE, DrawnMask, ImageSize, MaskTable, Sample, Sam
 from tlkit.data.images.decode import Resize, decode_to_size, fit_image
 from tlkit.data.images.image_file import read_file
 from tlkit.data.images.mask_decode import decode_mask
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.errors import PluginError
 
 
 @dataclass(frozen=True)
 class _File:
     path: Path
-    max_pixels: int | None
+    reading: Reading
 
     def read(self) -> bytes:
         """Return the bytes of the file.
@@ -25,7 +26,7 @@ class _File:
         Raises:
             BadImageError: the file can't be read, or is too large.
         """
-        return read_file(self.path, self.max_pixels)
+        return read_file(self.path, self.reading.max_pixels)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class FileImage(_File):
 
     Args:
         path: the file.
-        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how it is read.
     """
 
     def decode(self, content: bytes, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
@@ -43,7 +44,7 @@ class FileImage(_File):
         Raises:
             BadImageError: the bytes can't be decoded.
         """
-        return decode_to_size(self.path, content, size, resize, self.max_pixels)
+        return decode_to_size(self.path, content, size, resize, self.reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class FileMask(_File):
 
     Args:
         path: the file.
-        max_pixels: as for ``FileImage``.
+        reading: how it is read.
         table: how its pixels name classes.
     """
 
@@ -90,7 +91,7 @@ class FileMask(_File):
         Raises:
             BadImageError: the bytes can't be decoded, or have values that are not in the table.
         """
-        return decode_mask(self.path, self.table, content, self.max_pixels)
+        return decode_mask(self.path, self.table, content, self.reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,23 +164,23 @@ def mask_origin(sample: Sample) -> Path | None:
     return sample.mask.source if isinstance(sample.mask, DrawnMask) else file_of(sample.mask)
 
 
-def image_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None) -> FileImage | RowImage:
+def image_of(sample: Sample, sample_set: SampleSet, reading: Reading = PLAIN) -> FileImage | RowImage:
     """Return the image of a sample of a checked sample set."""
     if isinstance(sample.image, Path):
-        return FileImage(sample.image, max_pixels)
+        return FileImage(sample.image, reading)
     assert sample_set.images is not None
     return RowImage(sample_set.images[sample.image])
 
 
 def mask_of(
-    sample: Sample, sample_set: SampleSet, max_pixels: int | None = None
+    sample: Sample, sample_set: SampleSet, reading: Reading = PLAIN
 ) -> FileMask | RowMask | AnnotatedMask | None:
     """Return the mask of a sample of a checked sample set; None where it has none."""
     if sample.mask is None:
         return None
     if isinstance(sample.mask, Path):
         assert sample_set.mask_table is not None
-        return FileMask(sample.mask, max_pixels, sample_set.mask_table)
+        return FileMask(sample.mask, reading, sample_set.mask_table)
     if isinstance(sample.mask, DrawnMask):
         return AnnotatedMask(sample.mask, len(sample_set.classes))
     assert sample_set.masks is not None

@@ -86,6 +86,9 @@ class Survey:
         notes: messages for the user.
         dataset: the name of the data set that recognised the layout, where a data set did.
         detected: what that data set recognised.
+        options: for class folders, the options of the data set ``folder`` besides ``path``.
+        comments: key of ``options`` → comment beside it in the recipe.
+        problems: what keeps the images from being used, with what to do about it.
     """
 
     root: Path
@@ -96,6 +99,9 @@ class Survey:
     notes: tuple[str, ...] = ()
     dataset: str = ""
     detected: Detected | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    comments: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
     @property
     def splits(self) -> Mapping[str, int]:

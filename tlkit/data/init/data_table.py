@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ def data_table(survey: Survey, choices: Choices) -> str:
         return "\n".join(_detected_lines(survey.dataset, survey.detected))
     if survey.layout == "classes":
         name = beside('name = "folder"', "one folder per class")
-        return "\n".join(["[data]", name, f"path = {path_text(survey.root)}"])
+        options = _option_lines(survey.options, survey.comments)
+        return "\n".join(["[data]", name, f"path = {path_text(survey.root)}", *options])
     if survey.layout == "oxford_pets":
         others = ", ".join(f'"{each}"' for each in TARGETS if each != choices.target)
         target = beside(f'target = "{choices.target}"', f"or {others}")
@@ -118,14 +119,19 @@ def _class_names(masks: MaskSurvey, keys: Sequence[str]) -> dict[str, str]:
 def _detected_lines(dataset: str, detected: Detected) -> Iterator[str]:
     yield "[data]"
     yield f"name = {json.dumps(dataset)}"
-    tables = {key: value for key, value in detected.options.items() if isinstance(value, dict) and value}
-    for key, value in detected.options.items():
+    yield from _option_lines(detected.options, detected.comments)
+
+
+def _option_lines(options: Mapping[str, Any], comments: Mapping[str, str]) -> Iterator[str]:
+    tables = {key: value for key, value in options.items() if isinstance(value, dict) and value}
+    for key, value in options.items():
         if key not in tables:
             line = f"{key} = {_value_text(value)}"
-            yield beside(line, detected.comments[key]) if key in detected.comments else line
+            yield beside(line, comments[key]) if key in comments else line
+    yield from (f"# {line}" for key, line in comments.items() if key not in options)
     for key, table in tables.items():
-        if key in detected.comments:
-            yield f"# {detected.comments[key]}"
+        if key in comments:
+            yield f"# {comments[key]}"
         yield f"[data.{key}]"
         yield from (f"{json.dumps(name, ensure_ascii=False)} = {_value_text(each)}" for name, each in table.items())
 

@@ -89,7 +89,8 @@ def _header_lines(headers: Headers) -> Iterator[str]:
                 f"  sizes: {min(widths)} x {min(heights)} to {max(widths)} x {max(heights)} pixels, "
                 f"median {median(widths):.0f} x {median(heights):.0f} (width x height)"
             )
-        yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
+        if headers.formats:
+            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
     if headers.unreadable:
         opened = len(headers.sizes) + headers.unreadable
         yield f"  note: not images: {headers.unreadable} of {opened} files that were opened; a run sets them aside"

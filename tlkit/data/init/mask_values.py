@@ -17,7 +17,6 @@ from tlkit.data.images.mask_file import RawMask, read_mask
 from tlkit.data.images.palettes import recolored, reordered
 from tlkit.system.text import listed
 
-
 _INSTANCES = 1000
 """Cityscapes numbers instances by class * 1000 + number."""
 

@@ -39,13 +39,14 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
         _head(segmentation),
         _augment(few=not segmentation and images < FEW),
         _schedule(images, segmentation, choices.weights != "none"),
-        _train(train, segmentation),
+        _train({} if survey.detected is not None and survey.detected.multi_label else train, segmentation),
     ]
     return "\n\n".join(tables) + "\n"
 
 
 def _opening(survey: Survey, file_name: str, segmentation: bool) -> str:
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", survey.root.resolve().name).strip("-._") or "images"
+    name = survey.root.stem if survey.root.is_file() else survey.root.resolve().name
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
     task = "segmentation" if segmentation else "classification"
     return "\n".join(
         [

@@ -10,9 +10,9 @@ from tlkit.contracts import Dataset, Detected, Task
 from tlkit.data.init.class_folders import survey_classes
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.mask_folders import survey_masks
-from tlkit.data.init.sample_files import read_headers
+from tlkit.data.init.sample_files import Headers, read_headers
 from tlkit.errors import DataError
-from tlkit.files import images_in, is_junk, own_images, split_named, subfolders
+from tlkit.files import images_in, is_junk, own_images, split_of_folder, subfolders
 from tlkit.system.text import listed
 
 
@@ -33,10 +33,10 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
         result = _detected(root, datasets, task)
         if result is None and not root.is_dir():
             raise DataError(
-                f"{root.absolute()}: this is a file that no data set recognises; expected a folder of images, a table of "
-                "images, or annotations"
+                f"{root.absolute()}: this is a file that no data set recognises; expected a folder of images, a table "
+                "of images, or annotations"
             )
-        result = result or _survey(_unpacked(root), datasets, task)
+        result = result or _survey(_unpacked(root), datasets, task, root)
     except OSError as error:
         raise DataError(f"{error.filename}: can't be read: {error.strerror}") from error
     beside = _names_beside(root, result.root)
@@ -63,14 +63,14 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         root,
         "detected",
         {split: dict(classes) for split, classes in detected.counts.items()},
-        read_headers(detected.images),
+        Headers(detected.sizes) if detected.sizes else read_headers(detected.images),
         notes=(*detected.notes, *others),
         dataset=dataset.name,
         detected=detected,
     )
 
 
-def _survey(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Survey:
+def _survey(root: Path, datasets: Sequence[Dataset], task: Task | None, outer: Path) -> Survey:
     if (root / "annotations" / "trimaps").is_dir() and (root / "annotations" / "test.txt").is_file():
         images = list(images_in(root / "images"))
         return Survey(root, "oxford_pets", {"": {"": len(images)}}, read_headers(images))
@@ -78,16 +78,22 @@ def _survey(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Surve
     if detected is not None:
         return detected
     masks = survey_masks(root, datasets, task)
-    return survey_classes(root) if masks is None else masks
+    return survey_classes(root, task, outer) if masks is None else masks
 
 
 def _unpacked(root: Path) -> Path:
-    """Return the folder that an archive was unpacked to inside ``root``, or ``root`` itself."""
+    """Return the folder that an archive was unpacked to inside ``root``, or ``root`` itself.
+
+    It is the only one with images, and has several folders with images, or the splits.
+    """
+    inner = root
     while True:
-        folders = subfolders(root)
-        if len(folders) != 1 or split_named(folders[0].name) or len(subfolders(folders[0])) < 2 or own_images(root):
-            return root
-        root = folders[0]
+        folders = [folder for folder in subfolders(inner) if any(True for _ in images_in(folder))]
+        if any(split_of_folder(folder.name) for folder in folders):
+            return inner
+        if len(folders) != 1 or own_images(inner):
+            return inner if len(folders) > 1 else root
+        inner = folders[0]
 
 
 def _names_beside(root: Path, inner: Path) -> list[str]:
