@@ -155,11 +155,12 @@ def side(path: Path, option: str, names: Names) -> Side:
 def _words(root: Path, pattern: str) -> Iterator[tuple[str, tlkit.Split]]:
     """Yield the words that stand for ``{split}`` in the names of the folders in a folder, and their splits."""
     before, _, after = pattern.partition(SPLIT)
-    for folder in tlkit.files.subfolders(root):
-        match = re.fullmatch(f"{re.escape(before)}(.+){re.escape(after.replace(SPLIT, ''))}", folder.name)
-        split = None if match is None else tlkit.files.split_named(match[1]) or _SHORT.get(match[1])
-        if match is not None and split is not None:
-            yield match[1], split
+    expression = re.compile(f"{re.escape(before)}(.+){re.escape(after.replace(SPLIT, ''))}")
+    matches = [match[1] for each in tlkit.files.subfolders(root) if (match := expression.fullmatch(each.name))]
+    plain = {word: split for word in matches if (split := tlkit.files.split_named(word) or _SHORT.get(word))}
+    # Names such as val2017 count only where no folder is called train or val.
+    loose = {word: split for word in matches if (split := tlkit.files.split_of_folder(word))}
+    yield from (plain if "train" in plain.values() else loose).items()
 
 
 def _splits_inside(root: Path) -> dict[Path, tlkit.Split]:

@@ -82,15 +82,15 @@ class MasksOptions(tlkit.Options):
     )
     mask_prefix: str = Field("", description='what masks\' names begin with: "mask_" for img_1.png and mask_1.png')
     mask_suffix: str = Field("", description='what masks\' names end with: "_mask" for a.jpg and a_mask.png')
-    splits: Literal["folders", "none"] = Field(
+    splits: Literal["folders", "lists", "none"] = Field(
         "folders",
-        description="folders: train, val and test folders are splits; none: input.validation and input.test split all "
-        "images",
+        description="folders: train, val and test folders are splits; lists: train.txt, val.txt and test.txt name the "
+        "images, and those in none are set aside; none: input.validation and input.test split all images",
     )
     lists: Path | None = Field(
         None,
-        description="folder with train.txt, val.txt and test.txt, whose lines name the images of a split, such as "
-        '"voc/ImageSets/Segmentation"; images in no list are set aside',
+        description='folder of the lists of splits = "lists", such as "voc/ImageSets/Segmentation"; none: images, the '
+        "folder above it, or splits, lists, meta or ImageSets in one of them",
     )
 
 

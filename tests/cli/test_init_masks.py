@@ -152,7 +152,7 @@ def test_lists_of_splits_are_kept(tlkit_run, registry):
     (sets / "val.txt").write_text("5\n6\n")
     _, out = tlkit_run("init", "scenes")
     data, found, _ = read(registry)
-    assert data["lists"] == "scenes/ImageSets/Segmentation"
+    assert (data["splits"], data["lists"]) == ("lists", "scenes/ImageSets/Segmentation")
     assert sorted(str(each.split) for each in found.samples) == ["train"] * 5 + ["validation"] * 2
     assert "images in none of the lists: 1" in out
     assert "train: 5 images" in out
@@ -192,7 +192,7 @@ def test_class_folders_named_like_masks_stay_classes(tlkit_run, classes):
     for name in classes:
         for number in range(4):
             save(picture(number), f"{name}/{number}.jpg")
-    _, out = tlkit_run("init", "scenes")
+    _, out = tlkit_run("init", "scenes", "--task", "classification")
     assert "8 images in 2 class folders" in out
 
 

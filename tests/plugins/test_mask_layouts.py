@@ -109,7 +109,7 @@ def test_lists_decide_on_the_splits(tmp_path):
     (lists / "train.txt").write_text("a\nimages/b.jpg masks/b.png\nlost\n")
     (lists / "val.txt").write_text("\\images\\c.jpg\r\n")
     (lists / "trainval.txt").write_text("a\nb\nc\n")
-    found = open_masks(tmp_path / "images", tmp_path / "masks", lists=lists)
+    found = open_masks(tmp_path / "images", tmp_path / "masks", splits="lists", lists=lists)
     assert {each.key: each.split for each in found.samples} == {
         "a.jpg": "train",
         "b.jpg": "train",
@@ -117,15 +117,15 @@ def test_lists_decide_on_the_splits(tmp_path):
     }
     assert [(each.key, "in none of the lists" in each.reason) for each in found.set_aside] == [("d.jpg", True)]
     assert found.sources == (lists / "train.txt", lists / "val.txt")
-    assert found.notes == (f"{lists / 'train.txt'}: images that do not exist: lost",)
+    assert found.notes == ("named in train.txt and val.txt, but not found (1): lost",)
 
 
 def test_an_image_in_two_lists_is_refused(tmp_path):
     put(tmp_path, "images/a.jpg", "masks/a.png")
     for name in ("train", "val"):
         (tmp_path / f"{name}.txt").write_text("a\n")
-    with pytest.raises(tlkit.DataError, match=r"val\.txt: a is in the train split as well"):
-        open_masks(tmp_path / "images", tmp_path / "masks", lists=tmp_path)
+    with pytest.raises(tlkit.DataError, match=r"val\.txt: a\.jpg is also in the list of the train split"):
+        open_masks(tmp_path / "images", tmp_path / "masks", splits="lists")
 
 
 def test_two_masks_of_one_image_are_refused_with_the_option_that_decides(tmp_path):
@@ -173,9 +173,22 @@ def test_colours_may_be_named(tmp_path):
     assert found.mask_table.values == {(0, 0, 0): 0, (255, 0, 0): 1}
 
 
+def test_lists_may_name_images_without_their_suffix(tmp_path):
+    put(tmp_path, "1_sat.jpg", "1_mask.png", "2_sat.jpg", "2_mask.png")
+    (tmp_path / "train.txt").write_text("1\n")
+    (tmp_path / "test.txt").write_text("2\n")
+    options = {"image_suffix": "_sat", "mask_suffix": "_mask", "splits": "lists"}
+    assert {key: split for key, (_, split) in pairs(open_masks(tmp_path, tmp_path, **options)).items()} == {
+        "1_sat.jpg": "train",
+        "2_sat.jpg": "test",
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"lists": Path()}, 'data.lists: expected data.splits = "lists"'),
+        ({"splits": "lists"}, "no train.txt or test.txt in"),
         ({"values": {"1": "a", "1.0": "b"}}, 'data.values: "1.0" is in the table twice, as a and as b'),
         ({"values": {"#000000": "a"}, "channel": "alpha"}, "expected the values of that channel"),
         ({"nearest": True, "other": "rest"}, "data.nearest: expected false with data.other"),

@@ -26,6 +26,7 @@ from tlkit.data.init.mask_names import differs
 from tlkit.data.init.mask_values import MaskReading, mask_reading
 from tlkit.data.init.sample_files import evenly, read_headers
 from tlkit.errors import DataError
+from tlkit.files import find_split_lists
 from tlkit.system.text import listed
 
 _MAX_MASKS = 100
@@ -127,12 +128,15 @@ class _Pairs:
         pairs = cls(options, _open(dataset, options))
         if any(each.split is not None for each in pairs.sample_set.samples):
             return pairs
-        for folder in _list_folders(root, options["images"], options["masks"]):
+        for folder in dict.fromkeys([root, options["images"].parent, options["masks"].parent, options["images"]]):
+            files = find_split_lists(folder, ("Segmentation",)) if folder.is_dir() else ()
+            if not files:
+                continue
+            listed_options = {**options, "splits": "lists", "lists": files[0].parent}
             try:
-                listed_set = _open(dataset, {**options, "lists": folder})
+                return cls(listed_options, _open(dataset, listed_options))
             except DataError:
                 continue  # These lists name other files.
-            return cls({**options, "lists": folder}, listed_set)
         return pairs
 
     @property
@@ -149,15 +153,6 @@ class _Pairs:
 def _open(dataset: Dataset, options: Mapping[str, Any]) -> SampleSet:
     chosen = dataset.options.model_validate({**options, "values": {"0": "0"}})
     return dataset.open(DatasetContext("segmentation", 0), chosen)
-
-
-def _list_folders(root: Path, images: Path, masks: Path) -> list[Path]:
-    """Return the folders that have lists of splits."""
-    sets = root / "ImageSets"
-    inner = sorted(each for each in sets.iterdir() if each.is_dir()) if sets.is_dir() else []
-    inner.sort(key=lambda each: each.name != "Segmentation")
-    folders = [*inner, root, images.parent, masks.parent, images, masks]
-    return [each for each in dict.fromkeys(folders) if (each / "train.txt").is_file()]
 
 
 def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:

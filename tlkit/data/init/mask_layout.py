@@ -14,7 +14,7 @@ from typing import Any
 from tlkit.data.init.contents import IMAGE_FOLDERS
 from tlkit.data.init.mask_names import Affixes, Name, best_affixes, likelihood, names_masks, words
 from tlkit.errors import DataError
-from tlkit.files import images_in, split_named
+from tlkit.files import images_in, split_named, split_of_folder
 from tlkit.system.text import listed
 
 SPLIT = "{split}"
@@ -252,7 +252,7 @@ def _rank(layout: MaskLayout) -> tuple[Any, ...]:
 
 def _paired(image_root: _Root, mask_root: _Root) -> list[tuple[int, Affixes]]:
     shared = [word for word in image_root.names if word in mask_root.names]
-    if not any(word in ("", "Tr") or split_named(word) == "train" for word in shared):
+    if not any(word in ("", "Tr") or split_of_folder(word) == "train" for word in shared):
         return []
     images, masks = (
         _stems((f"{word}/{folder}", _without(word, name)) for word in shared for folder, name in root.names[word])
@@ -311,6 +311,8 @@ def _split_word(part: str) -> str:
     whole = next((each for each in pieces if split_named(each)), "")
     if whole:
         return whole
+    if split_of_folder(part):
+        return part
     for size in range(len(part) - 1, 2, -1):
         if split_named(part[:size]) and names_masks(part):
             return part[:size]
