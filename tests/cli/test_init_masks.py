@@ -215,7 +215,7 @@ BLACK, RED, GREEN, WHITE = (0, 0, 0), (255, 0, 0), (0, 255, 0), (255, 255, 255)
 def top(value: float, dtype: type) -> Draw:
     """Return a function that marks the first rows of a mask with a value."""
 
-    def draw(values: np.ndarray, number: int) -> np.ndarray:  # noqa: ARG001
+    def draw(values: np.ndarray, number: int) -> np.ndarray:
         values = values.astype(dtype)
         values[:4] = value
         return values
