@@ -56,7 +56,7 @@ def _pairs(parts: list[Part]) -> Iterator[tuple[Part, Path, Path | None]]:
 
 
 def has_masks(parts: list[Part]) -> bool:
-    """Return whether masks lie beside their images; a table like Roboflow's may have folders of masks beside it, too."""
+    """Return whether masks lie beside their images; tables like Roboflow's also lie beside folders of masks."""
     return any(mask is not None for _, _, mask in _pairs(parts))
 
 

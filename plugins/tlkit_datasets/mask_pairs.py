@@ -95,8 +95,8 @@ class Side:
                 if key in found:
                     raise tlkit.DataError(
                         f"{found[key].file} and {file} have the same name but for the suffix, so their pair is "
-                        f"ambiguous; rename or remove one, or choose by the suffix, such as {self.option[:-1]}_suffix = "
-                        f'"{self.names.suffix}{file.suffix}"'
+                        "ambiguous; rename or remove one, or choose by the suffix, such as "
+                        f'{self.option[:-1]}_suffix = "{self.names.suffix}{file.suffix}"'
                     )
                 inside = next((each for above, each in split_of.items() if above in file.parents), None)
                 found[key] = Found(file, split or inside)
@@ -147,7 +147,8 @@ def side(path: Path, option: str, names: Names) -> Side:
     if "train" not in {split for split, _ in folders.values()}:
         names_there = ", ".join(each.name for each in tlkit.files.subfolders(root)[:8]) or "no folder"
         raise tlkit.DataError(
-            f'{option}: no folder fits "{path}" with train or training in the place of {SPLIT}; {root} has {names_there}'
+            f'{option}: no folder fits "{path}" with train or training in the place of {SPLIT}; {root} has '
+            f"{names_there}"
         )
     return Side(option, root, folders, names)
 

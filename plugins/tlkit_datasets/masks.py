@@ -102,8 +102,8 @@ def _listed(
     files = next((found for each in folders if (found := tlkit.files.find_split_lists(each, ("Segmentation",)))), ())
     if not files:
         raise tlkit.DataError(
-            f"data.lists: no train.txt or test.txt in {' or '.join(map(str, folders))}; expected lists of the images of "
-            "each split"
+            f"data.lists: no train.txt or test.txt in {' or '.join(map(str, folders))}; expected lists of the images "
+            "of each split"
         )
     lists = tlkit.files.read_split_lists(files)
     keys = {tlkit.files.key_of(found.file, root): name for name, found in images.items()}

@@ -40,7 +40,7 @@ def test_values_of_any_kind_are_looked_up(tmp_path, pixels, table, expected):
 
 def test_nan_that_the_table_lacks_is_refused_with_the_key_to_ignore_it(tmp_path):
     file = save(tmp_path, np.array([[0, np.nan]], np.float32))
-    with pytest.raises(BadImageError, match='add "nan" to data.ignore'):
+    with pytest.raises(BadImageError, match=r'add "nan" to data\.ignore'):
         decode_mask(file, MaskTable({0: 0, 1: 1}, default=1))
 
 

@@ -96,8 +96,8 @@ def _layouts(tree: Tree, task: Task | None) -> tuple[list[MaskLayout], bool]:
         stem = Path(example).stem
         hint = differs(stem, [Path(each).stem for each in tree.folders_below(masks)])
         raise DataError(
-            f"{tree.root / masks}: none of {count} masks is named after an image in {tree.root / images}; for the image "
-            f"{example}, expected a mask {stem}.png, or with a suffix such as {stem}_mask.png{hint}"
+            f"{tree.root / masks}: none of {count} masks is named after an image in {tree.root / images}; for the "
+            f"image {example}, expected a mask {stem}.png, or with a suffix such as {stem}_mask.png{hint}"
         )
     layouts = [each for each in find_by_suffix(tree) if each.images != "." or not nested or task == "segmentation"]
     return layouts, False
@@ -270,8 +270,8 @@ def _no_classes(masks: Path, reading: MaskReading, opened: int, values: MaskClas
     if reading.pixels.read and distinct == 1:
         only = value_text(next(iter(reading.pixels.shares)))
         return (
-            f"{masks}: every pixel of the {opened} masks that were opened is {only}, and they have no alpha channel that "
-            "varies; expected 2 or more values, at least one per class"
+            f"{masks}: every pixel of the {opened} masks that were opened is {only}, and they have no alpha channel "
+            "that varies; expected 2 or more values, at least one per class"
         )
     what = f"{distinct} different values" if distinct else "no readable mask"
     message = (
