@@ -144,10 +144,10 @@ def side(path: Path, option: str, names: Names) -> Side:
                 "other, or rename it"
             )
         folders[word] = (split, folder)
-    if "train" not in {split for split, _ in folders.values()}:
+    if not folders:
         names_there = ", ".join(each.name for each in tlkit.files.subfolders(root)[:8]) or "no folder"
         raise tlkit.DataError(
-            f'{option}: no folder fits "{path}" with train or training in the place of {SPLIT}; {root} has '
+            f'{option}: no folder fits "{path}" with train, val or test in the place of {SPLIT}; {root} has '
             f"{names_there}"
         )
     return Side(option, root, folders, names)
@@ -161,7 +161,7 @@ def _words(root: Path, pattern: str) -> Iterator[tuple[str, tlkit.Split]]:
     plain = {word: split for word in matches if (split := tlkit.files.split_named(word) or _SHORT.get(word))}
     # Names such as val2017 count only where no folder is called train or val.
     loose = {word: split for word in matches if (split := tlkit.files.split_of_folder(word))}
-    yield from (plain if "train" in plain.values() else loose).items()
+    yield from (plain or loose).items()
 
 
 def _splits_inside(root: Path) -> dict[Path, tlkit.Split]:

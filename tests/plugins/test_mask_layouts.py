@@ -144,9 +144,22 @@ def test_a_name_that_nearly_fits_is_named_but_not_used(tmp_path, mask, what):
     assert f"{Path(mask).stem} differs in {what} only: give both the same name" in found.set_aside[0].reason
 
 
-def test_a_template_without_a_training_folder_is_refused_with_what_is_there(tmp_path):
+def test_folders_of_one_split_are_enough_to_be_measured(tmp_path):
     put(tmp_path, "test/images/a.jpg", "test/masks/a.png")
-    with pytest.raises(tlkit.DataError, match=r"no folder fits .*with train or training in the place of .* has test"):
+    found = open_masks(tmp_path / "{split}/images", tmp_path / "{split}/masks")
+    assert [each.split for each in found.samples] == ["test"]
+
+
+def test_names_such_as_val2017_are_splits(tmp_path):
+    for name in ("train2017", "val2017"):
+        put(tmp_path, f"{name}/a.jpg", f"{name}_masks/a.png")
+    found = open_masks(tmp_path / "{split}", tmp_path / "{split}_masks")
+    assert [each.split for each in found.samples] == ["train", "validation"]
+
+
+def test_a_template_that_no_folder_fits_is_refused_with_what_is_there(tmp_path):
+    put(tmp_path, "one/images/a.jpg", "one/masks/a.png")
+    with pytest.raises(tlkit.DataError, match=r"no folder fits .*with train, val or test in the place of .* has one"):
         open_masks(tmp_path / "{split}/images", tmp_path / "{split}/masks")
 
 
