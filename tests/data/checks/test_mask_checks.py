@@ -1,4 +1,4 @@
-"""What a check finds about masks: palettes, a single class, values between classes; and the masks that its page shows."""
+"""What a check finds about masks: palettes, a single class, values between classes; and the masks on its page."""
 
 from __future__ import annotations
 
