@@ -30,7 +30,9 @@ def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
             raise tlkit.DataError(
                 'data.values: masks need a table such as values = { "0" = "background", "255" = "cat" }'
             )
-        classes, table, colors = mask_table(options.values, options.ignore)
+        classes, table, colors = mask_table(
+            options.values, options.ignore, options.other, options.channel, nearest=options.nearest
+        )
         samples = [
             tlkit.Sample(row.key, row.path, mask=row.mask, split=row.split, group=row.group) for row in rows.images
         ]

@@ -169,6 +169,13 @@ def test_images_without_masks_are_counted(tlkit_run):
     assert "folders with images that are not used: more (3)" in out
 
 
+def test_a_mask_whose_name_nearly_fits_is_named(tlkit_run):
+    pairs("images/{}.jpg", "masks/{}.png")
+    Path("scenes/masks/7.png").rename("scenes/masks/007.png")
+    _, out = tlkit_run("init", "scenes")
+    assert "images without a mask: 1; a run sets them aside. 007 differs in leading zeros only" in out
+
+
 @pytest.mark.parametrize("masks", ["masks", "semantic"])
 def test_names_that_differ_in_leading_zeros_are_refused_with_the_reason(tlkit_run, masks):
     pairs("images/{}.jpg", masks + "/{:03d}.png")

@@ -213,3 +213,13 @@ def test_options_that_contradict_are_refused(tmp_path, options, message):
     with pytest.raises(tlkit.DataError) as caught:
         open_masks(tmp_path / "images", tmp_path / "masks", **options)
     assert message in str(caught.value)
+
+
+def test_masks_of_a_table_take_the_same_options(tmp_path):
+    put(tmp_path, "a.png", "a-mask.png")
+    (tmp_path / "t.csv").write_text("image,mask\na.png,a-mask.png\n")
+    record = make_registry(environ={}).find(tlkit.Dataset, "csv")
+    options = {"values": {"0": "ground", "255": "thing"}, "channel": "alpha", "nearest": True, "mask": "mask"}
+    chosen = record.options.model_validate({"path": tmp_path / "t.csv", **options})
+    found = record.open(tlkit.DatasetContext("segmentation", 0), chosen)
+    assert found.mask_table == tlkit.MaskTable({0: 0, 255: 1}, channel="alpha", nearest=True)

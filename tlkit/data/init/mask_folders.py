@@ -253,7 +253,8 @@ def _left_notes(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> lis
     without = sum(each.reason.startswith("mask without") for each in aside)
     unlisted = len(aside) - alone - without
     if alone:
-        notes.append(f"images without a mask: {alone}; a run sets them aside")
+        hint = next((each.reason.split("; ", 1)[1] for each in aside if " differs in " in each.reason), "")
+        notes.append(f"images without a mask: {alone}; a run sets them aside" + (f". {hint}" if hint else ""))
     if without:
         notes.append(f"masks without an image: {without}; a run sets them aside")
     if unlisted:
