@@ -45,6 +45,18 @@ def masks(*, name: str, value: int) -> Path:
     return file
 
 
+def reordered_palettes() -> Path:
+    """A recipe of a segmentation whose masks have red and black at other indices than one of them."""
+    file = masks(name="{}", value=0)
+    for number in range(3):
+        image = Image.new("P", (48, 40), int(number == 0))
+        image.paste(int(number > 0), (5, 5, 20, 20))
+        image.putpalette([255, 0, 0, 0, 0, 0] if number == 0 else [0, 0, 0, 255, 0, 0])
+        image.save(f"scans/masks/{number}.png")
+    file.write_text(file.read_text(encoding="utf-8").replace('"255" = "b"', '"1" = "b"'), encoding="utf-8")
+    return file
+
+
 def table(text: str) -> Path:
     """A recipe of a table."""
     Path("table.csv").write_text(text, encoding="utf-8")
@@ -180,6 +192,8 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The images of a table are not there": lambda: run(table("image,label\n00.png,cat\n01.png,dog\n")),
     "There is only one class": one_class,
     "Images and masks do not match": lambda: run(masks(name="{}_mask", value=0)),
+    "All masks have one class": lambda: run(masks(name="{}", value=0)),
+    "Masks have the classes in another order": lambda: run(reordered_palettes()),
     "Annotations cannot be read": lambda: run(annotated([], cut=3)),
     "Annotated images are not found": lambda: run(annotated([], image="b.png")),
     "Annotations have no shapes": lambda: run(annotated([])),
