@@ -128,6 +128,11 @@ class Picture:
         return text + (f", {unused} more band{'s' * (unused > 1)} left out" if unused else "")
 
     @property
+    def unexplained_bands(self) -> int:
+        """The number of bands if nothing says which of them are colours; otherwise 0."""
+        return 0 if self.page is None else self.page.unexplained_bands
+
+    @property
     def animated(self) -> bool:
         """Whether it has several frames or pages; pages that ``Reading.bands`` takes as bands don't count."""
         if self._image is None:

@@ -151,6 +151,11 @@ class TiffPage:
             return 0
         return max(0, self._samples - self._color_samples() - (self._alpha() is not None))
 
+    @property
+    def unexplained_bands(self) -> int:
+        """The number of bands if nothing says which of them are colours; otherwise 0."""
+        return 0 if self._colors() else self._samples
+
     def _color_samples(self) -> int:
         return 1 if self._photometric == _PALETTE else _COLORS.get(self._photometric, 4)
 
