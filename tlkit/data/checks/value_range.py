@@ -142,7 +142,7 @@ def _own_ranges_differ(own: Sequence[Values]) -> bool:
         return False
     lows, highs = zip(*scaled, strict=True)
     spread = max(max(lows) - min(lows), max(highs) - min(highs))
-    return spread > _SPREAD * (max(highs) - min(lows))
+    return bool(spread > _SPREAD * (max(highs) - min(lows)))
 
 
 def shown(values: ValueRange) -> str:

@@ -248,8 +248,8 @@ class TiffPage:
             inverted=self._photometric == _WHITE_IS_0,
         )
 
-    def indices(self) -> np.ndarray:
-        """Return the values as they are stored, (H, W, C): of a palette the indices, for masks.
+    def indices(self) -> tuple[np.ndarray, bool]:
+        """Return the stored values, (H, W, C), of a palette the indices; and whether they were turned round.
 
         Raises:
             BadImageError: the page can't be decoded.
@@ -258,8 +258,8 @@ class TiffPage:
         if values.dtype.kind == "b":
             values = values.astype(np.uint8)
         if self._photometric == _WHITE_IS_0 and values.dtype.kind == "u":
-            values = 2 ** int(self._page.bitspersample) - 1 - values
-        return values
+            return np.asarray(2 ** int(self._page.bitspersample) - 1 - values), True
+        return values, False
 
 
 def _through_palette(values: np.ndarray, palette: np.ndarray) -> np.ndarray:
