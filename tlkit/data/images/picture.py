@@ -180,7 +180,8 @@ class Picture:
         """Decode the values of a TIFF that Pillow doesn't read, as they are stored, for masks.
 
         Returns:
-            (H, W, C), of a palette the indices, turned as asked for; and whether 0 is white, so that unsigned values were turned round.
+            (H, W, C), of a palette the indices, turned as asked for; and whether 0 is white, so that unsigned values
+            were turned round.
 
         Raises:
             BadImageError: the file can't be decoded.

@@ -35,6 +35,8 @@ class Headers:
         unreadable: the number of other files that were opened but are not images.
         values: ``Bands.used_range`` of some of the images with more than 8 bits per channel.
         bands: the number of bands of images of which nothing says which are colours; 0 if there are none.
+        stored: the number of photos that EXIF turns and whose masks fit them only unturned.
+        undecided: the number of photos that EXIF turns and whose masks, which it does not turn, fit them in both ways.
         problems: what keeps images from being read, such as a package that is missing → number of images.
     """
 
@@ -44,6 +46,8 @@ class Headers:
     values: tuple[tuple[float, ...], ...] = ()
     bands: int = 0
     problems: Mapping[str, int] = field(default_factory=dict)
+    stored: int = 0
+    undecided: int = 0
 
     @property
     def opened(self) -> int:
