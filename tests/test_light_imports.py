@@ -8,7 +8,7 @@ import sys
 import pytest
 from run_folders import write_run
 
-HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml")
+HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml", "tifffile", "pillow_heif")
 CODE = """
 import sys
 from tlkit.cli import main
