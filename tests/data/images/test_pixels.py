@@ -227,6 +227,7 @@ def test_an_unusual_file_has_the_values_that_it_stores(kind: str) -> None:
         (lambda: tiff(RGB8, photometric="cielab"), "CIELAB colours"),
         (lambda: tiff(FIVE16, **CONTIGUOUS), "has 5 bands.*set input.bands = \\[0, 1, 2\\]"),
         (lambda: tiff(FOUR8, **CONTIGUOUS), "has 4 bands.*input.bands"),
+        (lambda: tiff(FIVE16), "an array of the shape \\(20, 24, 5\\) written as 20 pages of 5 x 24 pixels"),
         (lambda: tiff(FOUR8[..., :2].copy(), **CONTIGUOUS), "has 2 bands.*input.bands = \\[0\\]"),
         (lambda: imagecodecs.jpegxl_encode(RGB8), "is a JPEG XL image, which tlkit does not read; convert it to PNG"),
         (lambda: b'<?xml version="1.0"?>\n<svg xmlns="x"></svg>', "a drawing \\(SVG\\)"),

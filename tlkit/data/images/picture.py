@@ -25,7 +25,7 @@ from tlkit.data.images.image_file import (
     undecodable,
 )
 from tlkit.data.images.reading import PLAIN, Reading
-from tlkit.data.images.tiff import TiffPage, bits_of, pillow_is_right, unused_samples
+from tlkit.data.images.tiff import TiffPage, bands_as_width, bits_of, pillow_is_right, unused_samples
 from tlkit.image_formats import format_of
 
 _TURNED_BACK = {
@@ -81,6 +81,9 @@ class Picture:
             if error.kind != "undecodable" or promised is None or promised.name != "TIFF":
                 raise
         else:
+            wrong = bands_as_width(image) if image.format == "TIFF" else ""
+            if wrong:
+                raise BadImageError("unsupported", f"{self._path}: {wrong}")
             if image.format != "TIFF" or self._pillow_reads(image):
                 return image, None
         return None, TiffPage(self._path, self._content, self._reading)

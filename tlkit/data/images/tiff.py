@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -38,6 +39,7 @@ _OTHER_COLORS = {
 }
 _ALPHA = (1, 2)
 _MAX_BANDS = 10_000
+_FEW_BANDS = 16
 _PIP = 'pip install "tlkit[tiff]"'
 
 
@@ -69,6 +71,20 @@ def pillow_is_right(image: Image.Image) -> bool:
         return set(bits) == {16} and set(formats) == {1} and (samples == 3 or bool(extra))
     kind = (max(bits), formats[0])
     return photometric == _BLACK_IS_0 and samples == 1 and kind in ((12, 1), (16, 1), (16, 2), (32, 2), (32, 3))
+
+
+def bands_as_width(image: Image.Image) -> str:
+    """Return what went wrong if tifffile wrote an array (H, W, C) as H pages of the size (W, C); otherwise nothing."""
+    width = image.tag_v2.get(256, 0)  # type: ignore[attr-defined]
+    note = str(image.tag_v2.get(270, ""))  # type: ignore[attr-defined]
+    shape = re.match(r'\{"shape": \[(\d+), (\d+), (\d+)\]', note)
+    if shape is None or not 1 < width <= _FEW_BANDS < int(shape[1]) or int(shape[3]) != width:
+        return ""
+    pages = f"{shape[1]} pages of {shape[3]} x {shape[2]} pixels"
+    return (
+        f"an array of the shape ({shape[1]}, {shape[2]}, {shape[3]}) written as {pages}; write its bands as such: "
+        'tifffile.imwrite(file, array, photometric="minisblack", planarconfig="contig")'
+    )
 
 
 def bits_of(image: Image.Image) -> int:
