@@ -339,6 +339,28 @@ def test_one_clear_colour_of_a_16_bit_png_is_compared_at_16_bits() -> None:
     assert decoded(content)[0].tolist() == [[255, 255, 255], [4, 8, 12]]
 
 
+@pytest.mark.parametrize(("bits", "row"), [(1, b"\x60"), (2, b"\x1b"), (4, b"\x01\x5f"), (8, bytes([0, 1, 85, 255]))])
+def test_one_clear_grey_of_a_png_is_clear_at_every_depth(bits: int, row: bytes) -> None:
+    parts = [
+        b"IHDR" + struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0),
+        b"tRNS\0\1",
+        b"IDAT" + zlib.compress(b"\0" + row),
+    ]
+    chunks = [
+        struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each)) for each in (*parts, b"IEND")
+    ]
+    values = {1: [0, 1, 1, 0], 2: [0, 1, 2, 3], 4: [0, 1, 5, 15], 8: [0, 1, 85, 255]}[bits]
+    expected = [255 if value == 1 else value * 255 // (2**bits - 1) for value in values]
+    assert decoded(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))[0, :, 0].tolist() == expected
+
+
+def test_the_first_frame_of_an_animated_png_of_16_bits_is_deep() -> None:
+    still = imagecodecs.png_encode(RGB16)
+    frame = struct.pack(">IIIIIHHBB", 0, 24, 20, 0, 0, 1, 10, 0, 0)
+    content = with_chunk(with_chunk(still, b"acTL" + struct.pack(">II", 1, 0)), b"fcTL" + frame)
+    check_pixels(content, of_16(RGB16))
+
+
 def with_chunk(png: bytes, chunk: bytes) -> bytes:
     whole = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
     place = png.index(b"IDAT") - 4

@@ -39,6 +39,10 @@ _TURNED_BACK = {
 }
 
 
+_GRAY_FACTORS = {"L;2": 85, "L;4": 17}
+"""Pillow scales the grey values of a PNG of 2 or 4 bits to 8, but not the one that the file makes transparent."""
+
+
 class Picture:
     """An opened image file; its pixels are not decoded yet. A context manager.
 
@@ -59,6 +63,9 @@ class Picture:
         # Kept, because asking a PNG for its EXIF data decodes it, after which Pillow has forgotten how it was stored.
         self._tiles: list[Any] = list(getattr(self.image, "tile", ()))
         if self.image is not None:
+            clear, factor = self.image.info.get("transparency"), _GRAY_FACTORS.get(self._rawmode())
+            if isinstance(clear, int) and factor is not None:
+                self.image.info["transparency"] = clear * factor
             self.format: str = self.image.format or ""
             self.orientation = orientation_of(path, self.image)
             stored = self.image.size

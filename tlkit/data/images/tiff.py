@@ -75,10 +75,9 @@ def pillow_is_right(image: Image.Image) -> bool:
 
 def bands_as_width(image: Image.Image) -> str:
     """Return what went wrong if tifffile wrote an array (H, W, C) as H pages of the size (W, C); otherwise nothing."""
-    width = image.tag_v2.get(256, 0)  # type: ignore[attr-defined]
-    note = str(image.tag_v2.get(270, ""))  # type: ignore[attr-defined]
-    shape = re.match(r'\{"shape": \[(\d+), (\d+), (\d+)\]', note)
-    if shape is None or not 1 < width <= _FEW_BANDS < int(shape[1]) or int(shape[3]) != width:
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    shape = re.match(r'\{"shape": \[(\d+), (\d+), (\d+)\]', str(tags.get(270, "")))
+    if shape is None or not 1 < tags.get(256, 0) == int(shape[3]) <= _FEW_BANDS < int(shape[1]):
         return ""
     pages = f"{shape[1]} pages of {shape[3]} x {shape[2]} pixels"
     return (
