@@ -132,7 +132,7 @@ def _with_masks(root: Path, rows: Sequence[Row], column: str, options: ImageFold
             samples.append(tlkit.Sample(key, image, mask=mask, split=row.split))
     if not samples:
         raise tlkit.DataError(f"{root}: no image has a mask in the column {column}; see data.mask")
-    numbers: dict[int | tuple[int, int, int], int] = {
+    numbers: dict[tlkit.MaskValue, int] = {
         value: table.numbers.get(name, table.background) for value, name in values.items()
     }
     numbers |= {int(value): tlkit.IGNORE for value in options.ignore if value.isdecimal()}

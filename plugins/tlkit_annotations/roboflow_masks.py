@@ -57,7 +57,7 @@ def _pairs(parts: list[Part]) -> Iterator[tuple[Part, Path, Path | None]]:
 
 def with_masks(root: Path, parts: list[Part], values: Mapping[int, str], options: RoboflowOptions) -> tlkit.SampleSet:
     table = _mask_classes(values, options)
-    numbers: dict[int | tuple[int, int, int], int] = {
+    numbers: dict[tlkit.MaskValue, int] = {
         value: table.numbers.get(name, table.background) for value, name in values.items()
     }
     samples, aside = [], []

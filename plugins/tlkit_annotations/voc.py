@@ -188,7 +188,7 @@ def _table(layout: _Layout, options: VocOptions) -> ClassTable:
 
 
 def _mask_table(layout: _Layout, table: ClassTable) -> tlkit.MaskTable:
-    values: dict[int | Color, int] = {VOID: tlkit.IGNORE}
+    values: dict[tlkit.MaskValue, int] = {VOID: tlkit.IGNORE}
     values |= {color: table.numbers.get(name, table.background) for name, color in layout.colors.items()}
     return tlkit.MaskTable(values)
 

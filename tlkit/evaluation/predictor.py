@@ -21,6 +21,7 @@ from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.prediction import Prediction
 from tlkit.files import SUFFIXES, images_in
 from tlkit.models.inference import images_at_once
+from tlkit.models.outputs import logits_model
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card
@@ -79,7 +80,7 @@ class Predictor:
 
     Args:
         card: the model's card.
-        model: the Keras model.
+        model: the Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
     """
 
     def __init__(self, card: Card, model: Any) -> None:
@@ -103,7 +104,7 @@ class Predictor:
         if not folder.model.is_file():
             raise RunError(f"{folder.model}: no such file; the run has not finished, or the file was removed")
         try:
-            model = load_model_file(folder.model, trust=trust)
+            model = logits_model(load_model_file(folder.model, trust=trust))
         except NotAllowedError as error:
             raise RunError("; ".join([str(error), *missing_plugins(folder)])) from error
         _check_model(folder.model, model, card)

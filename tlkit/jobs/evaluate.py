@@ -33,7 +33,8 @@ class Evaluation:
     Args:
         split: ``test``, ``validation`` or ``train``, a split of the run's own data; ``data`` for other data.
         count: the number of images that were measured.
-        metrics: name → value, as in ``metrics.json``. ``loss`` is the mean cross-entropy in nats. Classification has
+        metrics: name → value, as in ``metrics.json``. ``loss`` is the recipe's, by default the mean
+            cross-entropy in nats; where the recipe has another loss, that is ``cross_entropy``. Classification has
             ``accuracy``, ``macro_f1``, ``per_class`` (class → ``precision``, ``recall``, ``f1``, ``support``) and
             more; segmentation has ``pixel_accuracy``, ``mean_iou``, ``mean_dice``, ``iou`` and ``dice`` (class →
             value). All but the loss and the counts are in 0-1; a value that is not defined is None.
@@ -101,6 +102,7 @@ def evaluate(
             opened,
             rows,
             batch_size=batch_size or recipe.input.batch_size,
+            loss=recipe.train.loss,
             progress=partial(progress, "evaluating"),
         )
     return Evaluation(name, len(rows), outcome.metrics, opened.set_aside)

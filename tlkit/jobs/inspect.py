@@ -17,8 +17,10 @@ from tlkit.jobs import from_recipe
 from tlkit.models.assemble import Network, Normalization
 from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_rows
 from tlkit.recipe.schema import Recipe, Selection
+from tlkit.report.figures import shorten
 from tlkit.runs.folder import RunFolder
 
+UNTRAINED = "untrained"
 FEW = 32
 """Images that are read for a recipe: one is shown, all of them give the statistics of ``[input] normalize``."""
 
@@ -30,7 +32,7 @@ class Inspection:
     Args:
         title: the name of the recipe or run.
         network: the network before training.
-        before: what its weights are: ``untrained`` or ``published weights``.
+        before: what the backbone's weights are: ``untrained``, ``published weights``, or which file or run they are of.
         trained: the Keras model of the run, with the same layers; None for a recipe.
         phases: the phases of the schedule.
         layers: one row per layer.
@@ -48,6 +50,17 @@ class Inspection:
     groups: tuple[GroupRow, ...]
     image: np.ndarray | None
     notes: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        """What the weights are of which the feature maps are shown."""
+        if self.trained is not None:
+            return "trained"
+        return f"{self.before}, untrained head" if self.network.pretrained else self.before
+
+    def before_of(self, layer: str) -> str:
+        """Return what a layer's weights are before training; those of the head are always new."""
+        return self.before if layer in self.network.block_of else UNTRAINED
 
     @property
     def totals(self) -> tuple[str, ...]:
@@ -165,9 +178,15 @@ def _inspection(
 ) -> Inspection:
     phases = from_recipe.plan_phases(recipe, network)
     rows = layer_rows(network, phases)
-    before = "published weights" if network.pretrained else "untrained"
+    before = _initial_weights(recipe.backbone.options.weights) if network.pretrained else UNTRAINED
     groups = group_rows(network, rows)
     return Inspection(title or recipe.name, network, before, trained, phases, rows, groups, image, notes)
+
+
+def _initial_weights(setting: str) -> str:
+    return (
+        "published weights" if setting == "imagenet" else f"weights of {shorten(Path(setting).name, 24, middle=True)}"
+    )
 
 
 def _normalization_of(model: Any) -> Normalization | None:

@@ -54,7 +54,7 @@ def rewrite_report(
             folder,
             predictor,
             open_run_data(recipe, folder, None, Path(cache), partial(progress, "reading images")),
-            batch_size=recipe.input.batch_size,
+            recipe=recipe,
             sections=plugin_sections(registry, folder),
             progress=partial(progress, "evaluating"),
             best=_best(folder, recipe),

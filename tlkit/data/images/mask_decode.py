@@ -107,7 +107,7 @@ def _has(values: np.ndarray, key: MaskValue) -> np.ndarray:
     if not isinstance(key, float):
         return np.asarray(values == _packed(key))
     if math.isnan(key):
-        return np.isnan(values)
+        return np.asarray(np.isnan(values))
     with np.errstate(over="ignore"):
         return np.asarray((values == key) | (values == float(np.float32(key))))
 
@@ -139,7 +139,7 @@ def _nearest(values: np.ndarray, table: MaskTable, by_color: bool) -> np.ndarray
         distance = ((parts[:, None] - np.array(keys)[None]) ** 2).sum(-1)
     else:
         distance = np.abs(seen[:, None].astype(np.float64) - np.array(keys, np.float64)[None])
-    return numbers[distance.argmin(1)][place]
+    return np.asarray(numbers[distance.argmin(1)][place])
 
 
 def _packed(key: MaskValue) -> Any:

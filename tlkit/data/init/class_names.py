@@ -68,11 +68,11 @@ class ClassNames:
             return {}
         classes = [value for value in numbers if value != 255] or numbers
         if max(classes) < len(names):
-            return dict(enumerate(names))
+            return dict[Value, str](enumerate(names))
         if max(classes) > len(names):
             return {}
         # One name per class, and 0 is the background that has none, or there is no 0.
-        return ({0: "background"} if 0 in classes else {}) | dict(enumerate(names, 1))
+        return dict[Value, str]({0: "background"} if 0 in classes else {}) | dict[Value, str](enumerate(names, 1))
 
 
 def find_class_names(folders: Iterable[Path]) -> list[ClassNames]:
