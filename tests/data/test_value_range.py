@@ -20,6 +20,7 @@ from tlkit.data.images.decode import decode_image
 from tlkit.data.images.reading import Reading, reading_of
 from tlkit.data.store.decoding import Decoding
 from tlkit.errors import DataError, RecipeError
+from tlkit.jobs import from_recipe
 from tlkit.jobs.from_recipe import check_data, open_data, open_few, with_range_of
 from tlkit.recipe.input_table import InputTable
 from tlkit.recipe.load import parse_recipe
@@ -88,7 +89,8 @@ def test_auto_is_noted_with_its_range_and_comes_from_training_images_alone(narro
     checked = check_data(make(narrow, value_range="auto"))
     assert not finding(checked)
     assert checked.value_range == (1000, 1255)
-    assert 'input.value_range = "auto": 1000 to 1255' in checked.notes
+    note = 'input.value_range = "auto": the training images use 1000 to 1255'
+    assert f"{note}; without it they use 1000 to 1255 of 0 to 65535: 2 of 256 grey levels are left" in checked.notes
 
 
 def test_images_scaled_each_from_its_own_range_are_a_finding(tmp_path: Path, make: Make) -> None:
@@ -136,7 +138,8 @@ def test_a_run_decodes_with_the_range_of_its_training_images(
     )
     data = open_data(parse_recipe(text, registry), tmp_path)
     assert data.value_range == (1000, 1255)
-    assert 'input.value_range = "auto": 1000 to 1255' in data.notes
+    (note,) = [each for each in data.notes if "value_range" in each]
+    assert note.startswith('input.value_range = "auto": the training images use 1000 to 1255')
     row = next(row for row, sample in enumerate(data.samples) if sample.key.endswith("train/cat/0.png"))
     np.testing.assert_array_equal(data.store.images[row][..., 0], deep(0) - 1000)
 
@@ -154,6 +157,16 @@ def test_each_way_to_read_files_has_its_own_digest() -> None:
     digests = {Decoding((8, 8), "pad", Reading(**each)).digest(None) for each in ways}  # type: ignore[arg-type]
     assert len(digests) == len(ways)
     assert Decoding((8, 8), "pad", Reading(99)).digest(None) in digests, "the limit of pixels changes no pixel"
+
+
+def test_cached_features_of_one_range_are_not_used_for_another(narrow: Path, make: Make, tmp_path: Path) -> None:
+    keys = ({}, {"value_range": "auto"}, {"value_range": [0, 4095]}, {"orientation": "stored"}, {"bands": [0]})
+    settings = [
+        from_recipe._input_settings(recipe, open_data(recipe, tmp_path))
+        for recipe in (make(narrow, **each) for each in keys)
+    ]
+    assert len({json.dumps(each) for each in settings}) == len(keys)
+    assert settings[1]["value_range"] == [1000, 1255]
 
 
 def test_a_look_at_the_data_uses_the_range_too(narrow: Path, make: Make, tmp_path: Path) -> None:

@@ -78,18 +78,25 @@ def training_range(
     return range_in_use(facts.images.values())
 
 
-def range_note(setting: ValueRange | Literal["auto"] | None, used: ValueRange | None) -> tuple[str, ...]:
+def range_note(
+    setting: ValueRange | Literal["auto"] | None, used: ValueRange | None, deep: Sequence[Values] = ()
+) -> tuple[str, ...]:
     """Return what the user should know about ``input.value_range``.
 
     Args:
         setting: ``input.value_range``.
         used: the range that the training images use; None if none has more than 8 bits per channel.
+        deep: the values of these images, if they are known.
     """
     if setting is None:
         return ()
     if used is None:
         return ("input.value_range has no effect: no training image has more than 8 bits per channel",)
-    return (f'input.value_range = "auto": {shown(used)}',) if setting == "auto" else ()
+    if setting != "auto":
+        return ()
+    lost = lost_by_default(deep)
+    without = f"; without it they use {lost}" if lost else ""
+    return (f'input.value_range = "auto": the training images use {shown(used)}{without}',)
 
 
 def range_observations(
