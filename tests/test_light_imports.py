@@ -12,7 +12,7 @@ from PIL import Image
 from recipe_text import recipe_text
 from run_folders import write_run
 
-HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml")
+HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml", "tifffile", "pillow_heif")
 CODE = """
 import sys
 from tlkit.cli import main

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
+import tifffile
 from command_line import Outcome, tlkit_command
 from doc_bench import RECIPE, save_image
 from doc_blocks import PAGES
@@ -68,6 +70,38 @@ def photos_with(*names: str) -> str:
     for number, name in enumerate(names):
         save_image(Path(name), 100 + number)
     return "photos.toml"
+
+
+def bands(compression: str | None) -> str:
+    """The bench's recipe, now that its images have five bands."""
+    for file in Path("photos").rglob("*.png"):
+        values = np.random.default_rng(0).integers(0, 255, (40, 48, 5), dtype=np.uint8)
+        options = {"photometric": "minisblack", "planarconfig": "contig", "compression": compression}
+        tifffile.imwrite(file.with_suffix(".tif"), values, **options)
+        file.unlink()
+    return "photos.toml"
+
+
+def without_imagecodecs() -> Outcome:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    with pytest.MonkeyPatch.context() as patch:
+        recipe = bands(compression="lzw")
+        patch.setattr(tifffile.TiffPage, "asarray", refuse)
+        return run(recipe, "input.bands=[0, 1, 2]")
+
+
+def turned_photos() -> Path:
+    """A recipe of a segmentation whose photos EXIF turns."""
+    recipe = masks(name="{}", value=0)
+    for file in Path("scans/images").glob("*.jpg"):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with Image.open(file) as image:
+            image.load()
+            image.save(file, exif=exif)
+    return recipe
 
 
 def annotated(segmentation: object, *, image: str = "a.png", cut: int = 0) -> Path:
@@ -198,6 +232,9 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "Annotated images are not found": lambda: run(annotated([], image="b.png")),
     "Annotations have no shapes": lambda: run(annotated([])),
     "Masks have unknown values": lambda: run(masks(name="{}", value=7)),
+    "Images have more bands than red, green and blue": lambda: run(bands(compression=None)),
+    "Images take another package": without_imagecodecs,
+    "Photos lie across their masks": lambda: run(turned_photos()),
     "Too many files cannot be used": lambda: run(emptied(6)),
     "The check found errors": lambda: run(emptied(1), "check.empty=error"),
     "The weights cannot be downloaded": download,

@@ -134,7 +134,7 @@ def check_samples(
     tally = tally.add(range_observations(tally.left, facts.images, table.value_range))
     training = [facts.images[each.key] for each in tally.left if splits.get(each.key) == "train"]
     value_range = range_in_use(training)
-    notes += range_note(table.value_range, value_range)
+    notes += range_note(table.value_range, value_range, [each.values for each in training if each.values])
     classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
     shown = mask_previews(sample_set, tally.left, splits, facts.images, facts.masks)

@@ -93,8 +93,10 @@ def _header_lines(headers: Headers) -> Iterator[str]:
         if headers.formats:
             yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
     if headers.unreadable:
-        opened = len(headers.sizes) + headers.unreadable
-        yield f"  note: not images: {headers.unreadable} of {opened} files that were opened; a run sets them aside"
+        what = f"{headers.unreadable} of {headers.opened} files that were opened"
+        yield f"  note: not images: {what}; a run sets them aside"
+    for problem, count in headers.problems.items():
+        yield f"  note: {count} of {headers.opened} files that were opened can't be read: {problem}"
 
 
 def percent(share: float) -> str:

@@ -24,6 +24,7 @@ from tlkit.data.init.mask_layout import (
 )
 from tlkit.data.init.mask_names import differs
 from tlkit.data.init.mask_values import MaskReading, mask_reading
+from tlkit.data.init.exif_masks import with_turned
 from tlkit.data.init.sample_files import evenly, read_headers
 from tlkit.errors import DataError
 from tlkit.files import find_split_lists
@@ -195,7 +196,7 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
         {value_text(key): name for key, name in by_value.items()},
         None if names is None else names.file,
     )
-    headers = read_headers(pairs.images)
+    headers = with_turned(read_headers(pairs.images), pairs.sample_set.samples)
     return Survey(root, "masks", dict(sorted(counts.items())), headers, masks=masks, notes=tuple(notes))
 
 

@@ -9,6 +9,7 @@ from statistics import median
 
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.data_table import Choices, beside, check_name, data_table, is_segmentation
+from tlkit.data.init.pixel_lines import pixel_lines
 
 FEW = 2000
 """With fewer training images than this, only the head is trained."""
@@ -82,6 +83,7 @@ def _input(survey: Survey, images: int, segmentation: bool) -> str:
         lines.append(beside('resize = "stretch"', 'or "crop" (the centre), "pad" (black borders)'))
     else:
         lines.append(beside('resize = "pad"', 'these images are far from square; or "stretch", "crop" (the centre)'))
+    lines += pixel_lines(survey.headers)
     lines.append(beside(f"batch_size = {batch}", f"for {images} training images; halve it if memory runs out"))
     if "validation" not in survey.splits and survey.layout != "oxford_pets":
         share = 0.1 if 400 <= images < FEW else 0.2
