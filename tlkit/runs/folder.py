@@ -82,6 +82,8 @@ class RunFolder:
             raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
         if not self.card.is_file():
             hint = "its run has not finished" if self.recipe.is_file() else "it is not a run folder of tlkit"
+            if (self.path / "folds.toml").is_file():
+                hint = f"its folds have not finished, or an earlier tlkit ran them; tlkit report {self.path} writes it"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
             return Card.model_validate_json(read_run_file(self.card))
