@@ -44,6 +44,12 @@ def masks(*, name: str, value: int) -> Path:
     return file
 
 
+def table(text: str) -> Path:
+    """A recipe of a table."""
+    Path("table.csv").write_text(text, encoding="utf-8")
+    return changed('name = "folder"\npath = "photos"', 'name = "csv"\npath = "table.csv"')
+
+
 def emptied(count: int) -> str:
     """The bench's recipe, now that so many of its images are empty files."""
     for number in range(count):
@@ -142,6 +148,8 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     ),
     "The folder is not there": lambda: run("photos.toml", "data.path=photo"),
     "There are no class folders": lambda: run("photos.toml", "data.path=new_photos"),
+    "A table has other columns": lambda: run(table("picture,label\nphotos/cat/00.png,cat\n")),
+    "The images of a table are not there": lambda: run(table("image,label\n00.png,cat\n01.png,dog\n")),
     "There is only one class": one_class,
     "Images and masks do not match": lambda: run(masks(name="{}_mask", value=0)),
     "Masks have unknown values": lambda: run(masks(name="{}", value=7)),

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card, plain_image
+from recipe_text import recipe_text
 
 from tlkit.contracts import ReportSection, SetAside
+from tlkit.discovery import make_registry
 from tlkit.errors import PluginError
 from tlkit.evaluation.predictor import Predictor
+from tlkit.recipe.load import parse_recipe
+from tlkit.recipe.schema import Recipe
 from tlkit.report.write_results import write_results
 from tlkit.runs.folder import RunFolder
 
@@ -35,9 +39,18 @@ def some_data(splits: list[str]) -> StandInData:
     return StandInData(images, splits, CLASSES, labels, keys=keys, set_aside=aside)
 
 
+def recipe_of(loss: str | None = None, batch_size: int = 4) -> Recipe:
+    train = {} if loss is None else {"train": {"loss": loss}}
+    return parse_recipe(recipe_text(input={"batch_size": batch_size}, **train), make_registry(environ={}))
+
+
 def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
     return write_results(
-        folder, Predictor(make_card(classes=CLASSES), color_model()), data, batch_size=2, sections=sections
+        folder,
+        Predictor(make_card(classes=CLASSES), color_model()),
+        data,
+        recipe=recipe_of(batch_size=2),
+        sections=sections,
     )
 
 
@@ -132,7 +145,10 @@ def test_a_segmentation_writes_its_results_without_a_table_of_predictions(run_fo
     masks[:, 0] = 255
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
     predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
-    metrics = write_results(run_folder, predictor, data, batch_size=4, sections=lambda _metrics: []).metrics
+    metrics = write_results(run_folder, predictor, data, recipe=recipe_of("poisson"), sections=lambda _metrics: []).metrics
+    assert list(metrics["validation"])[:2] == ["loss", "cross_entropy"]
+    assert metrics["validation"]["loss"] != metrics["validation"]["cross_entropy"]
+    assert "Files with the highest cross-entropy" in run_folder.report.read_text(encoding="utf-8")
     assert metrics["validation"]["iou"] == {"red": 1.0, "green": 1.0, "blue": None}
     assert {path.name for path in run_folder.pictures.iterdir()} == {"confusion.png", "samples.png", "worst.png"}
     assert not (run_folder.path / "predictions.csv").exists()

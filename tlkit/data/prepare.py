@@ -14,6 +14,8 @@ from tlkit.data.checks.check import Checked, check_samples
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
+from tlkit.data.checks.value_range import range_note, training_range
+from tlkit.data.class_names import with_composed_names
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -22,6 +24,9 @@ from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.repeat import within_samples_csv
 from tlkit.data.store.store import Filled, Progress, fill_store
 from tlkit.errors import DataError
+
+_LOOKED_AT = 200
+"""Images that give the range of values for a look at the data."""
 
 
 def open_data(
@@ -47,8 +52,10 @@ def open_data(
     """
     sample_set = _open_samples(settings)
     usable = _check(settings, sample_set, checking)
+    settings, notes = _with_range(settings, sample_set, usable.samples, usable.checked)
     filled = _fill(settings, sample_set, usable, folder, cache, progress)
-    return split_data(settings, sample_set, filled, usable.checked)
+    data = split_data(settings, sample_set, filled, usable.checked)
+    return replace(data, notes=tuple(dict.fromkeys((*data.notes, *notes))))
 
 
 def open_few(settings: DataSettings, count: int, folder: Path, progress: Progress | None = None) -> Data:
@@ -66,6 +73,8 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
     """
     sample_set = _open(settings)
     few = replace(sample_set, samples=_in_turn(sample_set.samples, count, settings.seed))
+    looked_at = _in_turn(sample_set.samples, max(count, _LOOKED_AT), settings.seed)
+    settings, _ = _with_range(settings, sample_set, looked_at)
     filled = fill_store(few, settings.decoding, folder, progress=progress)
     if not filled.samples:
         problems = f":\n{set_aside_lines(filled.set_aside)}" if filled.set_aside else ""
@@ -85,7 +94,9 @@ def check_data(settings: DataSettings, progress: Progress | None = None) -> Chec
         DataError: the data set can't be opened, or ``input.samples`` can't be read.
         PluginError: the data set broke its contract.
     """
-    return _checked(settings, _open_samples(replace(settings, minimum_classes=0)), progress)
+    sample_set = _open_samples(replace(settings, minimum_classes=0))
+    checked = _checked(settings, sample_set, progress)
+    return replace(checked, notes=(*sample_set.notes, *checked.notes))
 
 
 @dataclass(frozen=True)
@@ -105,11 +116,36 @@ class _Usable:
     checked: Checked | None = None
 
 
+def _with_range(
+    settings: DataSettings, sample_set: SampleSet, samples: Sequence[Sample], checked: Checked | None = None
+) -> tuple[DataSettings, tuple[str, ...]]:
+    """Replace ``input.value_range = "auto"`` by the range that the training images use; return notes on it, too.
+
+    Args:
+        settings: what the recipe says about its data.
+        sample_set: the samples of the data set.
+        samples: those that are used; without a check, all that no split keeps from training count as training images.
+        checked: the result of the check of the files; None if they were not checked.
+    """
+    setting = settings.input.value_range
+    if setting is None:
+        return settings, ()
+    plain = replace(settings, input=settings.input.model_copy(update={"value_range": None}))
+    if checked is not None:
+        used = checked.value_range
+    elif setting == "auto":
+        used = training_range(sample_set, samples, plain.reading)
+    else:
+        return settings, ()
+    table = settings.input.model_copy(update={"value_range": used if setting == "auto" else setting})
+    return replace(settings, input=table), range_note(setting, used)
+
+
 def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
     sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
     check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
-    return sample_set
+    return with_composed_names(sample_set, dataset.record.name)
 
 
 def _open_samples(settings: DataSettings) -> SampleSet:

@@ -12,6 +12,8 @@ import tensorflow as tf
 from tlkit.data.feed.pipeline import Feed
 from tlkit.errors import DataError
 from tlkit.evaluation.inference import pad_rows
+from tlkit.evaluation.recipe_loss import RecipeLoss
+from tlkit.files import class_name
 from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
 
@@ -33,6 +35,7 @@ class Measurement:
         rows: int (N,) row numbers of the samples in the data, N at least 1.
         batch_size: the number of images per step.
         progress: called after each batch.
+        recipe_loss: the recipe's loss, if that is not the cross-entropy.
     """
 
     model: Any
@@ -41,6 +44,13 @@ class Measurement:
     rows: np.ndarray
     batch_size: int
     progress: Progress
+    recipe_loss: RecipeLoss | None = None
+
+    def losses(self, cross_entropy: float) -> dict[str, float]:
+        """Return ``loss``, the recipe's, and if that is another also ``cross_entropy``, given the latter."""
+        if self.recipe_loss is None:
+            return {"loss": cross_entropy}
+        return {"loss": self.recipe_loss.mean(), "cross_entropy": cross_entropy}
 
     @property
     def task(self) -> LearningTask:
@@ -96,10 +106,11 @@ def class_map(data_classes: tuple[str, ...], card: Card) -> np.ndarray:
     Raises:
         DataError: the data has a class that the model was not trained on.
     """
-    unknown = [name for name in data_classes if name not in card.classes]
+    known = [class_name(name) for name in card.classes]
+    unknown = [name for name in data_classes if class_name(name) not in known]
     if unknown:
         raise DataError(
             f"the model has no class {', '.join(unknown)}; it was trained on {', '.join(card.classes)}. "
             "Rename the classes of the data, or remove their images"
         )
-    return np.array([card.classes.index(name) for name in data_classes], np.int64)
+    return np.array([known.index(class_name(name)) for name in data_classes], np.int64)

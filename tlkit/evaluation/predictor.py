@@ -14,12 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.images.decode import decode_to_size
+from tlkit.data.images.reading import Reading, reading_of
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.prediction import Prediction
 from tlkit.files import SUFFIXES, images_in
 from tlkit.models.inference import images_at_once
+from tlkit.models.outputs import logits_model
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card
@@ -78,7 +80,7 @@ class Predictor:
 
     Args:
         card: the model's card.
-        model: the Keras model.
+        model: the Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
     """
 
     def __init__(self, card: Card, model: Any) -> None:
@@ -102,11 +104,16 @@ class Predictor:
         if not folder.model.is_file():
             raise RunError(f"{folder.model}: no such file; the run has not finished, or the file was removed")
         try:
-            model = load_model_file(folder.model, trust=trust)
+            model = logits_model(load_model_file(folder.model, trust=trust))
         except NotAllowedError as error:
             raise RunError("; ".join([str(error), *missing_plugins(folder)])) from error
         _check_model(folder.model, model, card)
         return cls(card, model)
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read: as when the model was trained."""
+        return reading_of(self.card)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -149,7 +156,7 @@ class Predictor:
 
     def _read(self, path: Path) -> _Read:
         try:
-            return decode_to_size(path, None, self.card.image_size, self.card.resize)
+            return decode_to_size(path, None, self.card.image_size, self.card.resize, self.reading)
         except DataError as error:
             return str(error)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.contracts import SetAside, Split
 from tlkit.discovery import make_registry
 from tlkit.errors import DataError, RunError
+from tlkit.jobs.from_recipe import with_range_of
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
@@ -32,7 +33,8 @@ class Evaluation:
     Args:
         split: ``test``, ``validation`` or ``train``, a split of the run's own data; ``data`` for other data.
         count: the number of images that were measured.
-        metrics: name → value, as in ``metrics.json``. ``loss`` is the mean cross-entropy in nats. Classification has
+        metrics: name → value, as in ``metrics.json``. ``loss`` is the recipe's, by default the mean
+            cross-entropy in nats; where the recipe has another loss, that is ``cross_entropy``. Classification has
             ``accuracy``, ``macro_f1``, ``per_class`` (class → ``precision``, ``recall``, ``f1``, ``support``) and
             more; segmentation has ``pixel_accuracy``, ``mean_iou``, ``mean_dice``, ``iou`` and ``dice`` (class →
             value). All but the loss and the counts are in 0-1; a value that is not defined is None.
@@ -90,7 +92,7 @@ def evaluate(
     from tlkit.evaluation.evaluator import evaluate as measure
 
     new_data = None if data is None else Path(data)
-    recipe = recipe_with_data(folder, registry, new_data)
+    recipe = with_range_of(recipe_with_data(folder, registry, new_data), predictor.card)
     with tempfile.TemporaryDirectory(prefix="tlkit-") as cache:
         opened = open_run_data(recipe, folder, new_data, Path(cache), partial(progress, "reading images"))
         name, rows = choose_rows(opened, split, new_data)
@@ -100,6 +102,7 @@ def evaluate(
             opened,
             rows,
             batch_size=batch_size or recipe.input.batch_size,
+            loss=recipe.train.loss,
             progress=partial(progress, "evaluating"),
         )
     return Evaluation(name, len(rows), outcome.metrics, opened.set_aside)

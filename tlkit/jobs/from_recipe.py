@@ -13,10 +13,12 @@ from tlkit.recipe.schema import Recipe
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.feed.policies import Policy
+    from tlkit.data.images.reading import Reading
     from tlkit.data.run_data import Data
     from tlkit.data.settings import DataSettings
     from tlkit.data.store.store import Progress
     from tlkit.models.assemble import Network, Normalization
+    from tlkit.runs.card import Card
     from tlkit.runs.folder import RunFolder
     from tlkit.system.progress import Reporter
     from tlkit.train.loop import Training
@@ -85,6 +87,13 @@ def normalization(recipe: Recipe, data: Data) -> Normalization | None:
             'input.normalize: a channel has the same value in every training image; expected "center" or "none"'
         )
     return Normalization(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def reading(recipe: Recipe, data: Data) -> Reading:
+    """Return how the recipe has files read, with the range of values of its data."""
+    from tlkit.data.images.reading import Reading
+
+    return Reading.of_recipe(recipe.input.model_copy(update={"value_range": data.value_range}))
 
 
 def build_network(
@@ -171,6 +180,19 @@ def make_training(
         batch_size=recipe.input.batch_size,
         policies=build_policies(recipe, data),
         backbone=recipe.backbone.record.name,
-        input_settings=recipe.input.model_dump(mode="json", include={"image_size", "resize"}),
+        input_settings=_input_settings(recipe, data),
     )
     return Training(setting, Outlets(folder, reporter, **hooks))
+
+
+def _input_settings(recipe: Recipe, data: Data) -> dict[str, Any]:
+    """Return how files become images, for the key of cached features."""
+    table = recipe.input.model_copy(update={"value_range": data.value_range})
+    return table.model_dump(mode="json", include={"image_size", "resize", "value_range", "bands", "orientation"})
+
+
+def with_range_of(recipe: Recipe, card: Card) -> Recipe:
+    """Return the recipe of a run with the range of values that its model was trained on in place of ``"auto"``."""
+    if recipe.input.value_range != "auto":
+        return recipe
+    return replace(recipe, input=recipe.input.model_copy(update={"value_range": card.value_range}))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.jobs.evaluate import open_run_data, recipe_with_data
+from tlkit.jobs.from_recipe import with_range_of
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.recipe.monitor import choose_monitor
@@ -58,12 +59,12 @@ def rewrite_report(
         predictor = load(run, trust=trust)
         from tlkit.report.write_results import plugin_sections, write_results
 
-        recipe = recipe_with_data(folder, registry, None)
+        recipe = with_range_of(recipe_with_data(folder, registry, None), predictor.card)
         write_results(
             folder,
             predictor,
             open_run_data(recipe, folder, None, Path(cache), partial(progress, "reading images")),
-            batch_size=recipe.input.batch_size,
+            recipe=recipe,
             sections=plugin_sections(registry, folder),
             progress=partial(progress, "evaluating"),
             best=_best(folder, recipe),

@@ -30,6 +30,7 @@ class ClassifiedImage:
         correct: True if they are the same.
         probability: the probability of the predicted label; None if there is not exactly one.
         loss: the sample's loss.
+        loss_name: what to call it.
     """
 
     image: np.ndarray
@@ -39,6 +40,7 @@ class ClassifiedImage:
     correct: bool
     probability: float | None
     loss: float
+    loss_name: str = "loss"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def classified_page(images: Sequence[ClassifiedImage], title: str, *, names: boo
             text = prediction if each.correct else f"{prediction}\ntruth: {shorten(each.truth, 24, middle=True)}"
             panel.set_title(text, fontsize=8, color=RIGHT if each.correct else WRONG)
             if names:
-                panel.set_xlabel(f"{shorten(each.name, 34, middle=True)}\nloss {each.loss:.3f}", fontsize=7)
+                panel.set_xlabel(f"{shorten(each.name, 34, middle=True)}\n{each.loss_name} {each.loss:.3f}", fontsize=7)
         for panel in panels[len(images) :]:
             panel.set_axis_off()
         figure.suptitle(shorten(title, 100), fontsize=11)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tlkit.contracts import IGNORE
 from tlkit.data.images.decode import decode_image
+from tlkit.data.images.reading import reading_of
 from tlkit.errors import DataError
 from tlkit.evaluation.prediction import Prediction
 from tlkit.evaluation.predictor import FoundImage
@@ -58,7 +59,7 @@ class PredictionMasks(PredictionWriter):
             for path in (mask_path, overlay_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(mask_path, _palette_png(each.mask, self.card))
-            picture = overlay(decode_image(each.path), each.mask, self.card.colors)
+            picture = overlay(decode_image(each.path, reading=reading_of(self.card)), each.mask, self.card.colors)
             write_atomically(overlay_path, _png(Image.fromarray(picture)))
             count += 1
         return count

@@ -13,9 +13,10 @@ from tlkit.errors import PluginError, RunError
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
 from tlkit.report.html_page import embedded, render_page
-from tlkit.report.task_pages import TaskPages
+from tlkit.report.task_pages import TaskPages, losses_name
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
+from tlkit.runs.secrets import known_variables, toml_without_secrets
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -67,9 +68,10 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         text_columns=pages.text_columns,
         number_columns=pages.number_columns,
         highest_losses=pages.highest_losses(outcomes),
+        losses_name=losses_name(outcomes),
         freeze=_freeze_summary(folder.freeze),
         sections=[_section(each, folder) for each in results.sections],
-        recipe=folder.recipe_text() if folder.recipe.is_file() else "",
+        recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
         environment=_environment_rows(_environment(folder)),
     )
 
@@ -148,6 +150,8 @@ def _environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
     for name, value in environment.items():
         if name == "settings":
             continue
+        if name == "variables" and isinstance(value, dict):
+            value = known_variables(value)  # older versions wrote every variable that begins with TF_
         if name == "packages" and isinstance(value, dict):
             value = ", ".join(f"{package} {version}" for package, version in value.items())
         elif name in forms and isinstance(value, list) and all(isinstance(each, dict) for each in value):

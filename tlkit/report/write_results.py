@@ -26,6 +26,7 @@ from tlkit.system.disk import write_atomically
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
+    from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
 
 Sections = Callable[[Mapping[str, Any]], list[ReportSection]]
@@ -53,7 +54,7 @@ def write_results(
     predictor: Predictor,
     data: Data,
     *,
-    batch_size: int,
+    recipe: Recipe,
     sections: Sections,
     progress: Progress | None = None,
     best: tuple[int, str] = (0, ""),
@@ -67,7 +68,7 @@ def write_results(
         folder: the run folder; the report also shows its ``metrics.csv`` and other tables.
         predictor: the trained model.
         data: the opened data.
-        batch_size: the largest number of images per step.
+        recipe: the run's recipe: its batch size is the largest number of images per step, and its loss is measured.
         sections: returns the plugins' sections, given the metrics.
         progress: called with (done, total) images while a split is evaluated.
         best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
@@ -77,12 +78,19 @@ def write_results(
         PluginError: a section breaks its contract.
         RunError: a file of the run folder is damaged.
     """
+    batch_size = recipe.input.batch_size
     outcomes: dict[str, Outcome] = {}
     for split in ("validation", "test"):
         rows = data.indices(split)
         if len(rows):
             outcomes[split] = evaluate(
-                predictor.model, predictor.card, data, rows, batch_size=batch_size, progress=progress
+                predictor.model,
+                predictor.card,
+                data,
+                rows,
+                batch_size=batch_size,
+                loss=recipe.train.loss,
+                progress=progress,
             )
     metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
     write_metrics(folder.metrics, metrics)
