@@ -145,7 +145,9 @@ def test_a_segmentation_writes_its_results_without_a_table_of_predictions(run_fo
     masks[:, 0] = 255
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
     predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
-    metrics = write_results(run_folder, predictor, data, recipe=recipe_of("poisson"), sections=lambda _metrics: []).metrics
+    metrics = write_results(
+        run_folder, predictor, data, recipe=recipe_of("poisson"), sections=lambda _metrics: []
+    ).metrics
     assert list(metrics["validation"])[:2] == ["loss", "cross_entropy"]
     assert metrics["validation"]["loss"] != metrics["validation"]["cross_entropy"]
     assert "Files with the highest cross-entropy" in run_folder.report.read_text(encoding="utf-8")

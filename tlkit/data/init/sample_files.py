@@ -26,11 +26,13 @@ class Headers:
         sizes: (width, height) of each image.
         formats: Pillow's name of the format → number of images, the most frequent first.
         unreadable: the number of other files that were opened but are not images.
+        total: the number of files, of which a sample was opened.
     """
 
     sizes: tuple[tuple[int, int], ...] = ()
     formats: Mapping[str, int] = field(default_factory=dict)
     unreadable: int = 0
+    total: int = 0
 
 
 def read_headers(files: Sequence[Path]) -> Headers:
@@ -45,7 +47,7 @@ def read_headers(files: Sequence[Path]) -> Headers:
                 formats[image.format or "unknown"] += 1
         except _UNREADABLE:
             unreadable += 1
-    return Headers(tuple(sizes), dict(formats.most_common()), unreadable)
+    return Headers(tuple(sizes), dict(formats.most_common()), unreadable, len(files))
 
 
 def _opened(file: Path) -> Image.Image:
