@@ -613,7 +613,7 @@ def test_skip_removes_a_leak_from_the_training_images(check: Check, leaking: Pat
 
 def test_an_error_stops_a_run_with_the_list(registry: Registry, leaking: Path, tmp_path: Path) -> None:
     recipe = parse_recipe(folder_recipe(leaking), registry, ["check.leak=error"])
-    with pytest.raises(DataError, match=r"train/cat/000\.jpg = test/cat/copy\.jpg"):
+    with pytest.raises(DataError, match=r"train/cat/000\.jpg ≈ test/cat/copy\.jpg"):
         open_data(recipe, tmp_path)
 
 
