@@ -178,6 +178,10 @@ def test_a_cross_validation_predicts_each_image_once_and_continues_where_it_fail
     for path, *each in zip(images, *[model.predict(images) for model in (ensemble, *single)], strict=True):
         together, *folds = (prediction.probabilities["cat"] for prediction in each)
         assert together == pytest.approx(np.mean(folds), abs=1e-5), path
+    together = tlkit.evaluate(out, registry=registry)
+    assert (together.split, together.count) == ("test", 6)
+    probabilities = np.mean([[each.probabilities["dog"] for each in model.predict(images)] for model in single], 0)
+    assert [each.label == "dog" for each in ensemble.predict(images)] == (probabilities > 0.5).tolist()
     (out / "report.html").unlink()
     assert tlkit_command("report", str(out)).code == 0
     assert (out / "report.html").read_text() == report

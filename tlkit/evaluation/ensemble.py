@@ -11,10 +11,7 @@ from tlkit.models.mean_probabilities import mean_model
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.folds import FoldsFolder
-
-_SHARED = ("task", "classes", "label_kind", "image_size", "resize")
-"""What the cards of an ensemble's models must have in common."""
+from tlkit.runs.folds import FoldsFolder, difference
 
 
 def open_predictor(run: Path, **options: Any) -> Predictor:
@@ -44,9 +41,8 @@ def _check_member(member: RunFolder, card: Card) -> None:
     own = member.read_card()
     if own.folds:
         raise RunError(f"{member.card}: lists folds; expected the model of a single run")
-    for name in _SHARED:
-        if getattr(own, name) != getattr(card, name):
-            raise RunError(
-                f"{member.card}: its {name} is {getattr(own, name)!r}; expected {getattr(card, name)!r}, as in the "
-                f"model.json of the folder above, which takes the mean of its folds"
-            )
+    if name := difference(own, card):
+        raise RunError(
+            f"{member.card}: its {name} is {getattr(own, name)!r}; expected {getattr(card, name)!r}, as in the "
+            f"model.json of the folder above, which takes the mean of its folds"
+        )

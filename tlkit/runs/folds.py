@@ -6,9 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.errors import RunError
+from tlkit.contracts import Split
+from tlkit.errors import DataError, RunError
+from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 
+_SHARED = ("task", "classes", "label_kind", "image_size", "resize", "value_range", "bands", "orientation")
+"""What the cards of models must have in common for one decoded image to fit all of them."""
 _FOLD = re.compile(r"fold-([1-9][0-9]{0,4})\.csv")
 
 
@@ -77,3 +81,30 @@ class FoldsFolder:
                 problem = "is a link; tlkit only reads folders in it" if path.is_symlink() else "is missing"
                 raise RunError(f"{self.path}: its model is an ensemble of {len(names)} folds, but {name} {problem}")
         return [RunFolder(self.path / name) for name in names]
+
+
+def difference(card: Card, other: Card) -> str | None:
+    """Return the name of something that keeps two models from being used together; None if nothing does."""
+    return next((name for name in _SHARED if getattr(card, name) != getattr(other, name)), None)
+
+
+def run_with_data(folder: RunFolder, card: Card) -> RunFolder:
+    """Return the run folder that says how a model's own data is read: the folder itself, or its first fold."""
+    return FoldsFolder(folder.path).members(card.folds)[0] if card.folds else folder
+
+
+def split_to_measure(card: Card, split: Split | None) -> Split | None:
+    """Return the split of its own data to measure a model on, None for that of a single model's choice.
+
+    Raises:
+        DataError: it is a split on which the folds of a cross-validation were trained.
+    """
+    if not card.folds:
+        return split
+    if split in ("train", "validation"):
+        raise DataError(
+            f"--split {split}: all but one of these {len(card.folds)} folds trained on each of these images; expected "
+            "test, or other data. The folder's folds.json and predictions.csv have each validation image by the fold "
+            "that did not train on it"
+        )
+    return "test"

@@ -94,7 +94,13 @@ def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Cons
             f"Predictions of {whom}, each by the model that did not train on it: {folder.predictions}{without}",
             markup=False,
         )
-    console.print(f"The models of all folds together: tlkit predict {folder.path} …", markup=False)
+    together = f"The models of all folds together: tlkit predict {folder.path} …"
+    if result.apart:
+        together = (
+            f"The models of the folds can't be used together: their {result.apart} differs. For value_range, set "
+            "input.value_range to two numbers"
+        )
+    console.print(together, markup=False)
     console.print(f"Open {folder.together.report} in a browser.", markup=False)
 
 

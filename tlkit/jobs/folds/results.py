@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import RunError
 from tlkit.report.fold_metrics import FoldMetrics, fold_metrics
-from tlkit.runs.folds import FoldsFolder
+from tlkit.runs.folds import FoldsFolder, difference
 from tlkit.runs.reading import read_run_table
 from tlkit.system.disk import write_atomically
 from tlkit.system.tensorflow import start_tensorflow
@@ -33,11 +33,14 @@ class FoldsResult:
             classification, ``predictions.csv``.
         splits: ``validation``, and ``test`` if there are test images → the metrics of the folds.
         counts: split → number of images; of the validation images of all folds together.
+        apart: what keeps the models of the folds from being used together, such as ``value_range``; None if nothing
+            does, and ``model.json`` is written.
     """
 
     folder: Path
     splits: Mapping[str, FoldMetrics]
     counts: Mapping[str, int]
+    apart: str | None = None
 
     def tables(self) -> list[Table]:
         """Return the metrics of each split as a table for the console, with one row per fold."""
@@ -82,11 +85,14 @@ def write_results(path: Path) -> FoldsResult:
     values |= {split: metrics.as_json() for split, metrics in splits.items() if split != "validation"}
     write_atomically(folder.results, json.dumps(values, indent=2) + "\n")
     _write_predictions(folder)
-    card = folds[0].read_card().model_copy(update={"folds": tuple(fold.path.name for fold in folds)})
+    cards = [fold.read_card() for fold in folds]
+    apart = next((name for each in cards if (name := difference(cards[0], each))), None)
+    card = cards[0] if apart else cards[0].model_copy(update={"folds": tuple(fold.path.name for fold in folds)})
     together = folder.together
-    together.write_json(together.card, card.model_dump(mode="json"))
+    if apart is None:
+        together.write_json(together.card, card.model_dump(mode="json"))
     write_atomically(together.report, folds_page(folder, card, splits, counts))
-    return FoldsResult(path, splits, counts)
+    return FoldsResult(path, splits, counts, apart)
 
 
 def _counts(folder: FoldsFolder) -> dict[str, int]:
