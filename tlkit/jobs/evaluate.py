@@ -86,9 +86,8 @@ def evaluate(
     if data is not None and split is not None:
         raise DataError(f'split "{split}" is a part of the run\'s own data; expected no split with other data')
     folder = RunFolder(Path(run))
-    card = folder.read_card()
-    source = run_with_data(folder, card)
-    split = split_to_measure(card, split) if data is None else None
+    source = run_with_data(folder, card := folder.read_card())
+    split = split_to_measure(card, split)
     if registry is None:
         registry = make_registry()
     predictor = load(folder.path, trust=trust)

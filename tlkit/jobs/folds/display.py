@@ -73,8 +73,10 @@ class FoldsDisplay:
                 self._say(f"  {title}: epoch {epoch}/{epochs}  {status}")
             return
         if number not in self._tasks:
-            self._tasks[number] = self._bars.add_task(title, status="")
-        self._bars.update(self._tasks[number], description=title, completed=epoch, total=epochs, status=status)
+            self._tasks[number] = self._bars.add_task(title, total=epochs, status="")
+        self._bars.update(
+            self._tasks[number], description=title, completed=epoch, total=epochs, status=status, refresh=True
+        )
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
