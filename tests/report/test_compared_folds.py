@@ -97,3 +97,11 @@ def test_an_ensemble_is_not_measured_on_images_that_its_folds_trained_on(split):
         split_to_measure(together, split)
     assert split_to_measure(together, None) == split_to_measure(together, "test") == "test"
     assert split_to_measure(make_card(), split) == split
+
+
+def test_verbs_for_a_single_run_say_what_a_cross_validation_is(tmp_path, registry):
+    folds = write_folds(tmp_path / "x", registry)
+    with pytest.raises(RunError, match=r"nothing to resume; use tlkit run with --folds and --out .*x"):
+        tlkit.resume(folds, registry=registry)
+    with pytest.raises(RunError, match=r"this is a cross-validation, of which each fold is a run: .*fold-1"):
+        FoldsFolder(folds).together.recipe_text()
