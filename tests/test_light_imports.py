@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from recipe_text import recipe_text
 from run_folders import write_run
 
 HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml")
@@ -19,6 +23,19 @@ except SystemExit as end:
 heavy = [name for name in {heavy!r} if name in sys.modules]
 assert not heavy, heavy
 """
+
+
+def write_mask_recipe(folder: Path) -> Path:
+    random = np.random.default_rng(0)
+    for kind, values in (("images", 256), ("masks", 2)):
+        (folder / kind).mkdir()
+        for name in "abcdef":
+            Image.fromarray(random.integers(0, values, (40, 32), np.uint8)).save(folder / kind / f"{name}.png")
+    data = {"name": "masks", "images": str(folder / "images"), "masks": str(folder / "masks")}
+    data |= {"values": {"0": "background", "1": "cell"}}
+    recipe = folder / "r.toml"
+    recipe.write_text(recipe_text(task="segmentation", data=data, head={"name": "unet"}))
+    return recipe
 
 
 def check(code: str) -> None:
@@ -40,6 +57,7 @@ def check(code: str) -> None:
         ["evaluate", "--help"],
         ["compare", "--help"],
         ["check", "--help"],
+        ["data", "export", "--help"],
     ],
     ids=" ".join,
 )
@@ -51,6 +69,13 @@ def test_init_imports_nothing_heavy(class_folders, tmp_path):
     photos = class_folders({"cat": 3, "dog": 3})
     arguments = ["init", str(photos), "--out", str(tmp_path / "r.toml")]
     check(CODE.format(arguments=arguments, heavy=HEAVY))
+
+
+def test_exporting_masks_imports_neither_tensorflow_nor_keras(tmp_path):
+    recipe = write_mask_recipe(tmp_path)
+    for form in ("coco", "masks"):
+        arguments = ["data", "export", str(recipe), "--format", form, "--out", str(tmp_path / "out")]
+        check(CODE.format(arguments=arguments, heavy=HEAVY[:3]))
 
 
 def test_checking_a_folder_imports_neither_tensorflow_nor_keras(class_folders, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from tlkit_annotations.coco_records import Segment, Skipped, packed
 from tlkit_annotations.detection import detected, root_of
 from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
 from tlkit_annotations.options import CocoOptions
-from tlkit_annotations.places import ImageFinder, below
+from tlkit_annotations.places import ImageFinder, below, photo_of
 from tlkit_annotations.reading import (
     fields_of,
     items_of,
@@ -128,9 +129,14 @@ def _found(path: Path, files: dict[Path, tlkit.Split | None], options: CocoOptio
     names: dict[str, None] = {}
     aside: list[tlkit.SetAside] = []
     notes: list[str] = []
+    crowds: set[str] = set()
+    objects: set[str] = set()
     for file, split in files.items():
         content = _read(file, options)
         names |= dict.fromkeys(content.names.values())
+        for each in chain.from_iterable(content.segments.values()):
+            if each.drawable:
+                (crowds if each.crowd else objects).add(content.names[each.category])
         prefix = f"{file.name}: " if len(files) > 1 else ""
         notes += [prefix + note for note in content.notes]
         folders = [each for each in finder.folders if split and _split_of(each.name) == split]
@@ -152,6 +158,7 @@ def _found(path: Path, files: dict[Path, tlkit.Split | None], options: CocoOptio
         sources=tuple(files),
         set_aside=tuple(aside),
         notes=(*notes, *repeats),
+        crowd_names=frozenset(crowds - objects) if options.crowd != "object" else frozenset(),
     )
 
 
@@ -184,6 +191,7 @@ def _annotated(
         undrawn=sum(1 for each in segments if not each.drawable),
         annotated=bool(segments),
         split=split,
+        group=photo_of(place.name),
     )
 
 

@@ -57,6 +57,7 @@ class Found:
         notes: what the user should know, such as how many annotations can't be drawn, and why.
         background_names: class names that mean background.
         ignored_names: class names that mean ignored pixels.
+        crowd_names: class names of which there are only regions of many objects, so no class in segmentation.
         colors: class name → (red, green, blue).
     """
 
@@ -69,6 +70,7 @@ class Found:
     notes: tuple[str, ...] = ()
     background_names: frozenset[str] = frozenset()
     ignored_names: frozenset[str] = frozenset()
+    crowd_names: frozenset[str] = frozenset()
     colors: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
 

@@ -104,6 +104,15 @@ def parts_of(name: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def photo_of(name: str) -> str | None:
+    """Return the photo of which a file is an augmented version, as Roboflow names them; None for other names.
+
+    ``a_jpg.rf.0123abcd.jpg`` is a version of ``a_jpg``.
+    """
+    match = re.match(r"(.+)\.rf\.[0-9A-Za-z]{8,}\.", parts_of(name)[-1] if parts_of(name) else "")
+    return match[1] if match else None
+
+
 def below(folder: Path, name: str) -> Path | None:
     """Return a file or folder that an annotation file names, if it exists below ``folder``; otherwise None."""
     parts = parts_of(name)

@@ -58,7 +58,7 @@ def classes_of(found: Found, task: tlkit.Task, options: AnnotationOptions) -> Cl
         used,
         with_background=segmentation,
         background_names=found.background_names,
-        ignored_names=found.ignored_names,
+        ignored_names=found.ignored_names | (found.crowd_names if segmentation else frozenset()),
     )
 
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.inference import Inference
-from tlkit.evaluation.predictor import FoundImage, Predictor, find_images
+from tlkit.evaluation.predictor import Predictor, find_images
 from tlkit.report.colors import GREY
+from tlkit.report.mask_files import unique_stems
 from tlkit.report.prediction_files import check_target, write_predictions
-from tlkit.report.prediction_masks import output_names
 from tlkit.runs.folder import RunFolder
 
 
@@ -198,7 +198,7 @@ def test_images_with_the_same_stem_do_not_overwrite_each_other(tmp_path: Path) -
 
 def test_output_names_are_unique_on_file_systems_that_ignore_case() -> None:
     names = ["a.jpg", "A.png", "a.jpg.png", "b/a.jpg", "A.PNG", "a"]
-    unique = output_names([FoundImage(Path(name), name) for name in names])
+    unique = unique_stems(names)
     assert len({name.casefold() for name in unique}) == len(names)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -16,6 +16,7 @@ from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
 from tlkit.data.checks.value_range import range_note, training_range
 from tlkit.data.class_names import with_composed_names
+from tlkit.data.full_size import FullSize
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -24,6 +25,7 @@ from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.repeat import within_samples_csv
 from tlkit.data.store.store import Filled, Progress, fill_store
 from tlkit.errors import DataError
+from tlkit.runs.samples import SamplesFile
 
 _LOOKED_AT = 200
 """Images that give the range of values for a look at the data."""
@@ -81,6 +83,31 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
         raise DataError(f"{settings.title}: no training image can be used{problems}")
     splits = Splits(np.full(len(filled.samples), "train"))
     return make_data(settings, replace(few, samples=filled.samples), filled, splits, [None] * len(filled.samples))
+
+
+def open_full_size(settings: DataSettings, progress: Progress | None = None) -> FullSize:
+    """Open a data set, and split it by ``input.samples`` or as a check of its files does; nothing is decoded.
+
+    Args:
+        settings: what the recipe says about its data, with a ``[check]``.
+        progress: called with (done, total) files that are checked.
+
+    Raises:
+        DataError: the data set can't be opened, ``input.samples`` can't be read, or the check found errors.
+        PluginError: the data set broke its contract.
+    """
+    sample_set = _open_samples(replace(settings, minimum_classes=0))
+    splits: Mapping[str, str]
+    if settings.input.samples is not None:
+        splits = {key: row.split for key, row in SamplesFile(settings.input.samples).read_used().items()}
+        usable, aside = sample_set.samples, sample_set.set_aside
+    else:
+        checked = _checked(settings, sample_set, progress)
+        checked.raise_errors()
+        splits, usable = checked.splits, checked.samples
+        aside = (*sample_set.set_aside, *checked.set_aside)
+    samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
+    return FullSize(replace(sample_set, samples=samples), splits, aside, settings.reading)
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:

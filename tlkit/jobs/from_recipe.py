@@ -13,6 +13,7 @@ from tlkit.recipe.schema import Recipe
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.feed.policies import Policy
+    from tlkit.data.full_size import FullSize
     from tlkit.data.images.reading import Reading
     from tlkit.data.run_data import Data
     from tlkit.data.settings import DataSettings
@@ -61,6 +62,26 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
     from tlkit.data.prepare import check_data
 
     return check_data(_data_settings(recipe), progress)
+
+
+def open_full_size(recipe: Recipe, samples: Path | None = None, progress: Progress | None = None) -> FullSize:
+    """Open the recipe's data and split it, and decode nothing.
+
+    Args:
+        recipe: the recipe.
+        samples: the ``samples.csv`` of a run whose splits to repeat; None for those of the recipe.
+        progress: called with (done, total) files that are checked.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_full_size
+
+    settings = _data_settings(recipe)
+    if samples is not None:
+        settings = replace(settings, input=settings.input.model_copy(update={"samples": samples}))
+    return open_full_size(settings, progress)
 
 
 def _data_settings(recipe: Recipe) -> DataSettings:

@@ -263,6 +263,12 @@ def test_roboflows_files_lie_beside_their_images(tmp_path):
     }
 
 
+def test_versions_of_a_photo_that_roboflow_augmented_are_one_group(tmp_path):
+    names = ("cat_jpg.rf.0123456789abcdef.jpg", "cat_jpg.rf.fedcba9876543210.jpg", "dog_jpg.rf.00000000ffffffff.jpg")
+    write_one(tmp_path, [coco_annotation(1, 3, [square(1, 1, 5)])], names)
+    assert [sample.group for sample in opened(tmp_path).samples] == ["cat_jpg", "cat_jpg", "dog_jpg"]
+
+
 def test_the_recipe_can_name_the_files_and_their_splits(tmp_path):
     for name in ("a", "b", "c"):
         write_image(tmp_path / f"{name}.png")
