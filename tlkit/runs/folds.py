@@ -104,7 +104,6 @@ def split_to_measure(card: Card, split: Split | None) -> Split | None:
     if split in ("train", "validation"):
         raise DataError(
             f"--split {split}: all but one of these {len(card.folds)} folds trained on each of these images; expected "
-            "test, or other data. The folder's folds.json and predictions.csv have each validation image by the fold "
-            "that did not train on it"
+            "test, or other data. folds.json has the metrics of each fold on the images that it did not train on"
         )
     return "test"
