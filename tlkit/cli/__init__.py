@@ -13,7 +13,7 @@ from tlkit.cli.options import accept_plugins, no_plugins_option, plugin_option
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
 from tlkit.errors import RecipeError, TlkitError
-from tlkit.system.signals import Interrupted
+from tlkit.system.signals import Interrupted, stop_with_parent
 
 
 class _Group(click.Group):
@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+    stop_with_parent()
     try:
         code = cli.main(None if arguments is None else list(arguments), prog_name="tlkit", standalone_mode=False)
     except RecipeError as error:

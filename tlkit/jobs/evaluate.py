@@ -18,6 +18,7 @@ from tlkit.jobs.progress import Progress, StageProgress, no_progress
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import run_with_data, split_to_measure
 from tlkit.runs.plugins import load_run_recipe
 
 if TYPE_CHECKING:
@@ -85,16 +86,17 @@ def evaluate(
     if data is not None and split is not None:
         raise DataError(f'split "{split}" is a part of the run\'s own data; expected no split with other data')
     folder = RunFolder(Path(run))
-    folder.read_card()
+    source = run_with_data(folder, card := folder.read_card())
+    split = split_to_measure(card, split)
     if registry is None:
         registry = make_registry()
     predictor = load(folder.path, trust=trust)
     from tlkit.evaluation.evaluator import evaluate as measure
 
     new_data = None if data is None else Path(data)
-    recipe = with_range_of(recipe_with_data(folder, registry, new_data), predictor.card)
+    recipe = with_range_of(recipe_with_data(source, registry, new_data), predictor.card)
     with tempfile.TemporaryDirectory(prefix="tlkit-") as cache:
-        opened = open_run_data(recipe, folder, new_data, Path(cache), partial(progress, "reading images"))
+        opened = open_run_data(recipe, source, new_data, Path(cache), partial(progress, "reading images"))
         name, rows = choose_rows(opened, split, new_data)
         outcome = measure(
             predictor.model,

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
+    The folder of a cross-validation has the models of all its folds: a prediction is the mean of their probabilities.
+
     Args:
-        run_folder: the folder of a run; it may be someone else's, since nothing in it is executed.
+        run_folder: the folder of a run or of a cross-validation; it may be someone else's, since nothing in it is
+            executed.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
 
     Raises:
         RunError: this is not the folder of a finished run, or it is damaged.
     """
     start_tensorflow()
-    from tlkit.evaluation.predictor import Predictor
+    from tlkit.evaluation.ensemble import open_predictor
 
-    return Predictor.open(Path(run_folder), trust=trust)
+    return open_predictor(Path(run_folder), trust=trust)
 
 
 def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[FoundImage]:

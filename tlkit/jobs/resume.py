@@ -23,6 +23,7 @@ from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.samples import SamplesFile
@@ -63,7 +64,8 @@ def resume(
     if not folder.path.is_dir():
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     if not folder.recipe.is_file():
-        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run")
+        folds = f" with --folds and --out {folder.path}" if FoldsFolder(folder.path).count else ""
+        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run{folds}")
     folder.refuse_links()
     registry = registry or make_registry()
     with locked(folder.path):

@@ -91,7 +91,9 @@ def _header_lines(headers: Headers) -> Iterator[str]:
                 f"median {median(widths):.0f} x {median(heights):.0f} (width x height)"
             )
         if headers.formats:
-            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
+            opened = len(headers.sizes) + headers.unreadable
+            of = f" (of {opened} files opened of {headers.total})" if headers.total > opened else ""
+            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items()) + of
     if headers.unreadable:
         what = f"{headers.unreadable} of {headers.opened} files that were opened"
         yield f"  note: not images: {what}; a run sets them aside"
