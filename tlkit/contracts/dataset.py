@@ -113,6 +113,10 @@ class Dataset:
         open: ``open(ctx, options)`` → ``SampleSet``. It lists the files and reads no images; ``tlkit.files`` has the
             functions for that. Raises ``DataError`` if the data can't be used.
         tasks: the tasks it supports.
+        relocate: ``relocate(options, path)`` → the options that read other data at ``path`` in the same form, for
+            ``tlkit evaluate --data``. What belongs to the data itself must not stay: other paths, columns or lists of
+            splits and groups, limits. Raises ``DataError`` if the path can't be such data. None: ``path`` is replaced,
+            and every other option that is a path gets its default.
     """
 
     name: str
@@ -120,3 +124,4 @@ class Dataset:
     options: type[Options]
     open: Callable[[DatasetContext, Any], SampleSet]
     tasks: tuple[Task, ...]
+    relocate: Callable[[Any, Path], Options] | None = None

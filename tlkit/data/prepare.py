@@ -31,6 +31,7 @@ def open_data(
     cache: bool = False,
     progress: Progress | None = None,
     checking: Progress | None = None,
+    sample_set: SampleSet | None = None,
 ) -> Data:
     """Open a data set, check its files, decode them into a store and split them.
 
@@ -40,12 +41,13 @@ def open_data(
         cache: cache decoded images for later runs, and use those that earlier runs cached.
         progress: called with (done, total) while images are decoded.
         checking: called with (done, total) while files are checked.
+        sample_set: the samples to use, if they were opened before with ``open_samples``.
 
     Raises:
         DataError: the data can't be used, the check found errors, or more files than ``input.max_bad_share`` are bad.
         PluginError: the data set broke its contract.
     """
-    sample_set = _open_samples(settings)
+    sample_set = open_samples(settings) if sample_set is None else sample_set
     usable = _check(settings, sample_set, checking)
     filled = _fill(settings, sample_set, usable, folder, cache, progress)
     return split_data(settings, sample_set, filled, usable.checked)
@@ -85,7 +87,7 @@ def check_data(settings: DataSettings, progress: Progress | None = None) -> Chec
         DataError: the data set can't be opened, or ``input.samples`` can't be read.
         PluginError: the data set broke its contract.
     """
-    return _checked(settings, _open_samples(replace(settings, minimum_classes=0)), progress)
+    return _checked(settings, open_samples(replace(settings, minimum_classes=0)), progress)
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,16 @@ def _open(settings: DataSettings) -> SampleSet:
     return sample_set
 
 
-def _open_samples(settings: DataSettings) -> SampleSet:
-    """Open a data set, without the classes that the ``samples.csv`` of ``input.samples`` does not have."""
+def open_samples(settings: DataSettings) -> SampleSet:
+    """Open a data set, without the classes that the ``samples.csv`` of ``input.samples`` does not have.
+
+    Args:
+        settings: what the recipe says about its data.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
     sample_set = _open(settings)
     return sample_set if settings.input.samples is None else within_samples_csv(sample_set, settings.input.samples)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.measurement import Measurement, Progress
+from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.outcome import Outcome
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.inference import images_at_once
@@ -39,6 +40,7 @@ def evaluate(
     Raises:
         DataError: the data has a class that the model was not trained on, or several labels per image where the model
             predicts one.
+        RunError: a layer of the model needs more memory than there is.
     """
     measurement = Measurement(
         model=fold_batch_norm(model),
@@ -48,4 +50,5 @@ def evaluate(
         batch_size=min(batch_size, images_at_once(model)),
         progress=progress or (lambda _done, _total: None),
     )
-    return task_evaluation(card).measure(measurement)
+    with explained_memory(card, measurement.batch_size, measurement.batch_size):
+        return task_evaluation(card).measure(measurement)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.feed.pipeline import Feed
-from tlkit.errors import DataError
+from tlkit.evaluation.class_names import class_map
 from tlkit.evaluation.inference import pad_rows
 from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
@@ -85,21 +85,3 @@ class Measurement:
             start += count
             self.progress(start, len(self.rows))
             yield part, [np.asarray(each)[:count] for each in results]
-
-
-def class_map(data_classes: tuple[str, ...], card: Card) -> np.ndarray:
-    """Return the model's number of each class of a data set, matched by name.
-
-    Returns:
-        int64 (data classes,).
-
-    Raises:
-        DataError: the data has a class that the model was not trained on.
-    """
-    unknown = [name for name in data_classes if name not in card.classes]
-    if unknown:
-        raise DataError(
-            f"the model has no class {', '.join(unknown)}; it was trained on {', '.join(card.classes)}. "
-            "Rename the classes of the data, or remove their images"
-        )
-    return np.array([card.classes.index(name) for name in data_classes], np.int64)

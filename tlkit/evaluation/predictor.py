@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tlkit.data.images.decode import decode_to_size
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.inference import Inference
+from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.prediction import Prediction
 from tlkit.files import SUFFIXES, images_in
 from tlkit.models.inference import images_at_once
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import task_of_card
+from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import missing_plugins
@@ -87,12 +88,13 @@ class Predictor:
         self._inferences: dict[int, Inference] = {}
 
     @classmethod
-    def open(cls, run: Path, *, trust: bool = False) -> Predictor:
+    def open(cls, run: Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
         """Load the model of a run folder.
 
         Args:
             run: the run folder.
             trust: allow layers of plugins, whose code is executed; without it, no code of the model is.
+            registry: the plugins that are loaded, for the message about one that is missing.
 
         Raises:
             RunError: the folder is not a finished run, or its model is damaged or does not match its card.
@@ -104,7 +106,7 @@ class Predictor:
         try:
             model = load_model_file(folder.model, trust=trust)
         except NotAllowedError as error:
-            raise RunError("; ".join([str(error), *missing_plugins(folder)])) from error
+            raise RunError("; ".join([str(error), *missing_plugins(folder, registry)])) from error
         _check_model(folder.model, model, card)
         return cls(card, model)
 
@@ -155,14 +157,8 @@ class Predictor:
 
     def _predict_part(self, files: Sequence[Path], read: Sequence[_Read], inference: Inference) -> Iterator[Prediction]:
         images = [each[0] for each in read if not isinstance(each, str)]
-        try:
+        with explained_memory(self.card, len(images), inference.batch_size):
             results = iter(inference.probabilities(np.stack(images)) if images else ())
-        except tf.errors.ResourceExhaustedError as error:
-            fewer = f", or fewer images at a time than {inference.batch_size}" if inference.batch_size > 1 else ""
-            raise RunError(
-                f"{self.card.name}: a layer of the model needs more memory than there is for {len(images)} images of "
-                f"{'×'.join(map(str, self.card.image_size))} pixels; use a machine with more memory{fewer}"
-            ) from error
         predicted = task_evaluation(self.card).prediction
         for path, each in zip(files, read, strict=True):
             if isinstance(each, str):

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tlkit.contracts import IGNORE
 from tlkit.data.images.decode import restore_mask
-from tlkit.evaluation.measurement import Measurement, class_map
+from tlkit.evaluation.class_names import class_map
+from tlkit.evaluation.measurement import Measurement
 from tlkit.evaluation.metrics import segmentation_metrics
 from tlkit.evaluation.outcome import SegmentationOutcome
 from tlkit.evaluation.prediction import Prediction

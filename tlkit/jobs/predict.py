@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.discovery import make_registry
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.runs.folder import RunFolder
 from tlkit.system.tensorflow import start_tensorflow
@@ -13,22 +14,27 @@ from tlkit.system.tensorflow import start_tensorflow
 if TYPE_CHECKING:
     from tlkit.evaluation.prediction import Prediction
     from tlkit.evaluation.predictor import FoundImage, Predictor
+    from tlkit.registry import Registry
 
 
-def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
+def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
     Args:
         run_folder: the folder of a run; it may be someone else's, since nothing in it is executed.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
+        registry: the plugins, for a model with layers from one of them; None for the installed ones.
 
     Raises:
-        RunError: this is not the folder of a finished run, or it is damaged.
+        RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
+            that is missing.
     """
     start_tensorflow()
     from tlkit.evaluation.predictor import Predictor
 
-    return Predictor.open(Path(run_folder), trust=trust)
+    if trust and registry is None:
+        registry = make_registry()  # importing a plugin registers its layers with Keras
+    return Predictor.open(Path(run_folder), trust=trust, registry=registry)
 
 
 def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[FoundImage]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tlkit.errors import Problem, RecipeError, RunError
-from tlkit.recipe.load import parse_recipe
+from tlkit.recipe.data_part import DataPart
+from tlkit.recipe.load import parse_data_part, parse_recipe
 from tlkit.recipe.schema import Recipe, Selection
 from tlkit.registry import KINDS, Registry
 from tlkit.runs.folder import RunFolder
@@ -61,22 +63,29 @@ def parts_of(recipe: Recipe, registry: Registry) -> list[RunPart]:
     return parts
 
 
-def missing_plugins(folder: RunFolder) -> list[str]:
+def missing_plugins(folder: RunFolder, registry: Registry | None = None) -> list[str]:
     """Return a sentence for each part of a run whose plugin is missing or has another version here.
 
     Return nothing for a run folder that doesn't say which plugins it used: this only adds to another error's message.
+
+    Args:
+        folder: the run folder.
+        registry: the plugins; parts that a plugin file among them offers are not missing. None: all files are.
     """
     try:
         environment = folder.read_json(folder.environment)
         parts = _PARTS.validate_python(environment["parts"])
     except (RunError, OSError, ValidationError, KeyError, TypeError):
         return []
-    return [sentence for part in parts if (sentence := _missing(part))]
+    loaded = {(KINDS[kind].title, name) for kind in KINDS for name in (registry.names(kind) if registry else ())}
+    return [sentence for part in parts if (sentence := _missing(part, (part.kind, part.name) in loaded))]
 
 
-def _missing(part: RunPart) -> str:
+def _missing(part: RunPart, loaded: bool) -> str:
     start = f'the {part.kind} "{part.name}" of this run comes from '
     if part.distribution is None:
+        if loaded:
+            return ""
         return f"{start}the plugin file {part.plugin}: give that file with --plugin, if you trust it"
     try:
         installed = version(part.distribution)
@@ -103,10 +112,33 @@ def load_run_recipe(folder: RunFolder, registry: Registry, overrides: Sequence[s
         RunError: the folder contains links, or the recipe is not UTF-8 text.
     """
     folder.refuse_links()
-    try:
+    with _naming_missing_plugins(folder, registry):
         return parse_recipe(folder.recipe_text(), registry, overrides, folder.recipe)
+
+
+def load_run_data_part(folder: RunFolder, registry: Registry) -> DataPart:
+    """Read what the recipe of a run folder says about its data. The plugins of its other parts may be missing.
+
+    Args:
+        folder: the run folder.
+        registry: the plugins that ``[data]`` may name.
+
+    Raises:
+        RecipeError: the recipe is not valid here; the message also names missing plugins that the run used.
+        RunError: the folder contains links, or the recipe is missing or not UTF-8 text.
+    """
+    folder.refuse_links()
+    with _naming_missing_plugins(folder, registry):
+        return parse_data_part(folder.recipe_text(), registry, folder.recipe)
+
+
+@contextmanager
+def _naming_missing_plugins(folder: RunFolder, registry: Registry) -> Iterator[None]:
+    """Add the plugins that a run used and that are missing here to problems of its recipe."""
+    try:
+        yield
     except RecipeError as error:
-        missing = missing_plugins(folder)
+        missing = missing_plugins(folder, registry)
         if not missing:
             raise
         raise RecipeError([*error.problems, *(Problem("", sentence) for sentence in missing)]) from error
