@@ -12,8 +12,9 @@ from evaluate_fakes import BLUE, GREEN, RED, color_model, make_card, plain_image
 from PIL import Image
 
 from tlkit.errors import DataError, RunError
+from tlkit.evaluation.found_images import FoundImage, find_images
 from tlkit.evaluation.inference import Inference
-from tlkit.evaluation.predictor import FoundImage, Predictor, find_images
+from tlkit.evaluation.predictor import Predictor
 from tlkit.report.colors import GREY
 from tlkit.report.prediction_files import check_target, write_predictions
 from tlkit.report.prediction_masks import output_names

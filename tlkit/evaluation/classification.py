@@ -72,8 +72,8 @@ def _run(measurement: Measurement, labels: np.ndarray) -> tuple[np.ndarray, np.n
     return probabilities, losses
 
 
-def predicted_labels(path: Path, probabilities: np.ndarray, _size: tuple[int, int], card: Card) -> Prediction:
-    """Return the prediction of one file from its probabilities, float32 (classes,)."""
+def predicted_labels(path: Path | None, probabilities: np.ndarray, _size: tuple[int, int], card: Card) -> Prediction:
+    """Return the prediction of one image from its probabilities, float32 (classes,)."""
     task = task_of_card(card)
     assert isinstance(task, Classification)
     labels = tuple(card.classes[number] for number in task.numbers(task.predict(probabilities)))

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.discovery import make_registry
+from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.runs.folder import RunFolder
 from tlkit.system.tensorflow import start_tensorflow
+from tlkit.system.text import listed
 
 if TYPE_CHECKING:
     from tlkit.evaluation.prediction import Prediction
-    from tlkit.evaluation.predictor import FoundImage, Predictor
+    from tlkit.evaluation.predictor import Predictor
     from tlkit.registry import Registry
 
 
@@ -37,13 +39,15 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
     return Predictor.open(Path(run_folder), trust=trust, registry=registry)
 
 
-def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[FoundImage]:
+def images_to_predict(
+    run: Path, paths: Sequence[Path], out: Path | None, *, overwrite: bool = False
+) -> list[FoundImage]:
     """Find images, and check that their predictions can be written, before the model is loaded.
 
     Args:
         run: the run folder.
         paths: image files, and folders that are searched for images at any depth.
-        out: the CSV file (classification) or the folder (segmentation) to write.
+        out: the CSV file (classification) or the folder (segmentation) to write; None to write nothing.
         overwrite: replace files that exist.
 
     Raises:
@@ -51,13 +55,52 @@ def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite:
         DataError: a path doesn't exist, no image was found, or a file exists already or can't be written.
     """
     card = RunFolder(run).read_card()
-    start_tensorflow()
-    from tlkit.evaluation.predictor import find_images
-    from tlkit.report.prediction_files import check_target
-
     images = find_images(paths)
-    check_target(images, card, out, overwrite=overwrite)
+    if out is not None:
+        start_tensorflow()
+        from tlkit.report.prediction_files import check_target
+
+        check_target(images, card, out, overwrite=overwrite)
     return images
+
+
+def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path]) -> list[str]:
+    """Return remarks about the images that were found: files that were left out, and images that look like masks.
+
+    Args:
+        images: as ``images_to_predict`` returns them.
+        paths: the files and folders that were searched.
+    """
+    notes = []
+    others = left_out(paths)
+    if others:
+        notes.append(f"left out, because their names are not those of images: {others}")
+    masks = masks_among(images)
+    if masks:
+        names = listed([each.name for each in masks], 3)
+        notes.append(f"{len(masks)} of the images look like masks of others by their names, and are predicted: {names}")
+    return notes
+
+
+def predict_each(
+    predictor: Predictor,
+    images: Sequence[FoundImage],
+    *,
+    batch_size: int = 16,
+    progress: StageProgress = no_progress,
+) -> Iterator[Prediction]:
+    """Yield the prediction of each image, in their order.
+
+    Args:
+        predictor: the model.
+        images: as ``images_to_predict`` returns them.
+        batch_size: images per batch, at least 1.
+        progress: called with how many of how many images are predicted.
+    """
+    predictions = predictor.predict_files([each.path for each in images], batch_size=batch_size)
+    for done, prediction in enumerate(predictions, 1):
+        progress("predicting", done, len(images))
+        yield prediction
 
 
 def predict_to_files(
@@ -89,10 +132,5 @@ def predict_to_files(
     """
     from tlkit.report.prediction_files import write_predictions
 
-    def counted() -> Iterator[Prediction]:
-        predictions = predictor.predict_files([each.path for each in images], batch_size=batch_size)
-        for done, prediction in enumerate(predictions, 1):
-            progress("predicting", done, len(images))
-            yield prediction
-
-    return write_predictions(counted(), images, predictor.card, out, overwrite=overwrite, failed=failed)
+    predictions = predict_each(predictor, images, batch_size=batch_size, progress=progress)
+    return write_predictions(predictions, images, predictor.card, out, overwrite=overwrite, failed=failed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,8 @@ from PIL import Image
 from tlkit.contracts import IGNORE
 from tlkit.data.images.decode import decode_image
 from tlkit.errors import DataError
+from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
-from tlkit.evaluation.predictor import FoundImage
 from tlkit.report.colors import GREY, overlay
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.runs.card import Card
@@ -51,14 +52,14 @@ class PredictionMasks(PredictionWriter):
         self.out.mkdir(parents=True, exist_ok=True)
         write_atomically(self.out / "classes.csv", _classes_csv(self.card))
         count = 0
-        for each, (mask_path, overlay_path) in zip(predictions, self._files(images), strict=True):
+        for each, image, (mask_path, overlay_path) in zip(predictions, images, self._files(images), strict=True):
             if each.mask is None:
                 failed(each)
                 continue
             for path in (mask_path, overlay_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(mask_path, _palette_png(each.mask, self.card))
-            picture = overlay(decode_image(each.path), each.mask, self.card.colors)
+            picture = overlay(decode_image(image.path), each.mask, self.card.colors)
             write_atomically(overlay_path, _png(Image.fromarray(picture)))
             count += 1
         return count
@@ -70,23 +71,27 @@ class PredictionMasks(PredictionWriter):
 
 
 def output_names(images: Sequence[FoundImage]) -> list[str]:
-    """Return a unique name without suffix for each image, also on file systems that ignore case.
+    """Return a unique name without suffix for each image, also on file systems that ignore case or Unicode forms.
 
     ``a.jpg`` becomes ``a``; ``b.jpg`` and ``b.png`` of the same folder become ``b.jpg`` and ``b.png``.
     """
     stems = [str(PurePosixPath(each.name).with_suffix("")) for each in images]
-    counts = Counter(stem.casefold() for stem in stems)
+    counts = Counter(map(_folded, stems))
     taken: set[str] = set()
     names: list[str] = []
     for each, stem in zip(images, stems, strict=True):
-        wanted = stem if counts[stem.casefold()] == 1 else each.name
+        wanted = stem if counts[_folded(stem)] == 1 else each.name
         name, number = wanted, 1
-        while name.casefold() in taken:
+        while _folded(name) in taken:
             number += 1
             name = f"{wanted}-{number}"
-        taken.add(name.casefold())
+        taken.add(_folded(name))
         names.append(name)
     return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _palette_png(mask: np.ndarray, card: Card) -> bytes:
