@@ -78,7 +78,11 @@ def given_images(images: Images) -> Iterator[GivenImage]:
 
 
 def _is_one(value: object) -> bool:
-    return isinstance(value, str | Path | bytes | bytearray | memoryview | Image.Image) or hasattr(value, "__array__")
+    return isinstance(value, str | Path | bytes | bytearray | memoryview | Image.Image) or _is_like_array_or_file(value)
+
+
+def _is_like_array_or_file(value: object) -> bool:
+    return hasattr(value, "__array__") or callable(getattr(value, "read", None))
 
 
 def _of_one(value: Any, title: str) -> Iterator[GivenImage]:
@@ -88,6 +92,11 @@ def _of_one(value: Any, title: str) -> Iterator[GivenImage]:
         yield GivenImage(bytes(value), title)
     elif isinstance(value, Image.Image):
         yield GivenImage(value, title)
+    elif callable(getattr(value, "read", None)):
+        content = value.read()
+        if not isinstance(content, bytes):
+            raise DataError(f"{title}: expected a file that was opened in binary mode, received {type(value).__name__}")
+        yield GivenImage(content, title)
     elif hasattr(value, "__array__"):
         array = np.asarray(value)
         _check_array(array, title)

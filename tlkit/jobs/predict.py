@@ -10,6 +10,7 @@ from tlkit.discovery import make_registry
 from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.plugins import load_plugins_of
 from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
 
@@ -25,7 +26,8 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
     Args:
         run_folder: the folder of a run; it may be someone else's, since nothing in it is executed.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
-        registry: the plugins, for a model with layers from one of them; None for the installed ones.
+        registry: the plugins, for a model with layers from one of them, such as ``tlkit.plugins("my_head.py")``; None
+            for the installed ones. Plugin files of the run that you allowed before are loaded as well.
 
     Raises:
         RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
@@ -34,8 +36,9 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
     start_tensorflow()
     from tlkit.evaluation.predictor import Predictor
 
-    if trust and registry is None:
-        registry = make_registry()  # importing a plugin registers its layers with Keras
+    if trust:
+        registry = registry or make_registry()  # importing a plugin registers its layers with Keras
+        load_plugins_of(RunFolder(Path(run_folder)), registry)
     return Predictor.open(Path(run_folder), trust=trust, registry=registry)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlkit.discovery import make_registry
+from tlkit.discovery import registry_for_recipe
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, stages
 from tlkit.jobs.damaged_products import damaged_products
@@ -38,6 +38,7 @@ def resume(
     *,
     registry: Registry | None = None,
     quiet: bool = False,
+    allow_plugins: bool = False,
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
@@ -47,6 +48,7 @@ def resume(
             phase of a finished run, may change.
         registry: the plugins; None for the installed ones.
         quiet: print nothing.
+        allow_plugins: load the plugin files that the run's recipe names in its key ``plugins``. They are code.
 
     Returns:
         the run folder and the final metrics.
@@ -62,7 +64,7 @@ def resume(
     if not folder.recipe.is_file():
         raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run")
     folder.refuse_links()
-    registry = registry or make_registry()
+    registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
     with locked(folder.path):
         original = load_run_recipe(folder, registry)
         recipe = load_run_recipe(folder, registry, overrides)

@@ -68,6 +68,8 @@ class RecipeChecker:
             **plain,
             **{name: options.model_dump(mode="json") for name, options in core.items() if options},
         }
+        if not top.plugins:
+            del values["plugins"]  # as in the settings that earlier runs recorded
         parts: Any = {**top.model_dump(), **core, **chosen, "augment": tuple(policies.values())}
         return Recipe(**parts, file=file, text=text, values=values)
 

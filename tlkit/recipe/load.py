@@ -10,6 +10,7 @@ from typing import Any
 
 import tomlkit
 
+from tlkit.contracts import Dataset
 from tlkit.errors import Problem, RecipeError
 from tlkit.recipe import catalog
 from tlkit.recipe.checker import RecipeChecker
@@ -18,6 +19,7 @@ from tlkit.recipe.locate import with_lines
 from tlkit.recipe.messages import syntax_problem
 from tlkit.recipe.override import override
 from tlkit.recipe.plain import plain_values
+from tlkit.recipe.plugin_files import load_plugin_files
 from tlkit.recipe.renamed import given_twice, with_current_names
 from tlkit.recipe.schema import Recipe
 from tlkit.recipe.source import parse_toml
@@ -32,7 +34,7 @@ def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -
 
     Args:
         file: the TOML file.
-        registry: the plugins that its tables may name.
+        registry: the plugins that its tables may name; those of its key ``plugins`` are added, if permitted.
         overrides: ``key=value`` as ``--set`` takes them; the value is TOML, or else a bare string.
 
     Raises:
@@ -69,6 +71,7 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
     overridden_text, overridden = override(values, text, overrides, problems)
     problems.extend(_nul_characters(values))
     problems.extend(given_twice(values))
+    problems.extend(load_plugin_files(values, file, registry))
     recipe = RecipeChecker(with_current_names(values), registry, problems).check(file, overridden_text)
     if recipe is not None and not problems:
         problems.extend(registry.check_recipe(recipe.values))
@@ -90,6 +93,10 @@ def parse_data_part(text: str, registry: Registry, file: Path | None = None) -> 
     """
     values = _parse(text, file)
     problems: list[Problem] = [*_nul_characters(values), *given_twice(values)]
+    table = values.get("data")
+    name = table.get("name") if isinstance(table, dict) else None
+    if name not in registry.names(Dataset):
+        problems.extend(load_plugin_files(values, file, registry))
     part = RecipeChecker(with_current_names(values), registry, problems).check_data()
     if part is None or problems:
         raise RecipeError(with_lines(problems, text, file, {}))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tlkit.errors import Problem, RecipeError, RunError
+from tlkit.discovery import add_file
+from tlkit.errors import PluginError, Problem, RecipeError, RunError
 from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.load import parse_data_part, parse_recipe
+from tlkit.recipe.plugin_files import is_permitted
 from tlkit.recipe.schema import Recipe, Selection
 from tlkit.registry import KINDS, Registry
 from tlkit.runs.folder import RunFolder
+from tlkit.system.code_files import read_code_file
 
 _Text = Annotated[str, Field(max_length=200)]
 _Name = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._\-]*[A-Za-z0-9])?$")]
@@ -30,15 +34,17 @@ class RunPart(BaseModel):
         plugin: the name of the plugin's entry point or file.
         distribution: the package to install; None for a plugin that is a single file.
         version: the version of the package.
+        digest: ``sha256:`` and the SHA-256 of a plugin that is a single file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: _Text
     name: _Text
-    plugin: _Text
+    plugin: Annotated[str, Field(max_length=4096)]
     distribution: _Name | None
     version: _Version | None
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
 
 
 _PARTS = TypeAdapter(Annotated[list[RunPart], Field(max_length=1000)])
@@ -55,9 +61,10 @@ def parts_of(recipe: Recipe, registry: Registry) -> list[RunPart]:
             RunPart(
                 kind=KINDS[kind][0],
                 name=name,
-                plugin=source.plugin,
+                plugin=source.plugin if source.digest is None else str(Path(source.plugin).absolute()),
                 distribution=source.distribution,
                 version=source.version,
+                digest=source.digest,
             )
         )
     return parts
@@ -72,13 +79,37 @@ def missing_plugins(folder: RunFolder, registry: Registry | None = None) -> list
         folder: the run folder.
         registry: the plugins; parts that a plugin file among them offers are not missing. None: all files are.
     """
+    loaded = set() if registry is None else _loaded(registry)
+    sentences = [_missing(part, (part.kind, part.name) in loaded) for part in _parts(folder)]
+    return [each for each in sentences if each]
+
+
+def load_plugins_of(folder: RunFolder, registry: Registry) -> None:
+    """Load the plugin files of a run that are missing, where they are unchanged and permitted. Nothing is an error.
+
+    Args:
+        folder: the run folder; a file is looked for where it was during the run.
+        registry: the plugins, to which they are added; its ``permit`` decides.
+    """
+    for part in _parts(folder):
+        if part.digest is None or (part.kind, part.name) in _loaded(registry):
+            continue
+        with suppress(PluginError):
+            file = read_code_file(Path(part.plugin))
+            if file.digest == part.digest and is_permitted(file, registry):
+                add_file(registry, file)
+
+
+def _loaded(registry: Registry) -> set[tuple[str, str]]:
+    return {(KINDS[kind].title, name) for kind in KINDS for name in registry.names(kind)}
+
+
+def _parts(folder: RunFolder) -> list[RunPart]:
+    """Return the parts of a run; none if its folder doesn't say which they are."""
     try:
-        environment = folder.read_json(folder.environment)
-        parts = _PARTS.validate_python(environment["parts"])
+        return _PARTS.validate_python(folder.read_json(folder.environment)["parts"])
     except (RunError, OSError, ValidationError, KeyError, TypeError):
         return []
-    loaded = {(KINDS[kind].title, name) for kind in KINDS for name in (registry.names(kind) if registry else ())}
-    return [sentence for part in parts if (sentence := _missing(part, (part.kind, part.name) in loaded))]
 
 
 def _missing(part: RunPart, loaded: bool) -> str:
@@ -86,7 +117,10 @@ def _missing(part: RunPart, loaded: bool) -> str:
     if part.distribution is None:
         if loaded:
             return ""
-        return f"{start}the plugin file {part.plugin}: give that file with --plugin, if you trust it"
+        if not part.plugin.endswith(".py"):
+            return f"{start}{part.plugin}, defined in Python: give registry=tlkit.plugins(…) with it"
+        which = f"{part.plugin} ({part.digest})" if part.digest else part.plugin
+        return f"{start}the plugin file {which}: give that file with --plugin, if you trust it"
     try:
         installed = version(part.distribution)
     except PackageNotFoundError:
