@@ -88,7 +88,7 @@ def plugins(*plugins: object) -> Registry:
             raise PluginError(f"{failure.source.title}: {failure.reason}")
     conflicts = registry.conflicts()
     if conflicts and plugins:
-        raise PluginError(conflicts[0])
+        raise PluginError(f"{conflicts[0].partition(';')[0]}; give one of them another name")
     return registry
 
 

@@ -71,7 +71,9 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
     overridden_text, overridden = override(values, text, overrides, problems)
     problems.extend(_nul_characters(values))
     problems.extend(given_twice(values))
-    problems.extend(load_plugin_files(values, file, registry))
+    plugin_problems = list(load_plugin_files(values, file, registry))
+    if plugin_problems:  # names of the missing plugin would be problems too
+        raise RecipeError(with_lines([*problems, *plugin_problems], text, file, overridden))
     recipe = RecipeChecker(with_current_names(values), registry, problems).check(file, overridden_text)
     if recipe is not None and not problems:
         problems.extend(registry.check_recipe(recipe.values))

@@ -27,7 +27,8 @@ def load_plugin_files(values: Mapping[str, Any], recipe: Path | None, registry: 
     Args:
         values: the recipe's values.
         recipe: the recipe's file, if it has one.
-        registry: the plugins; a file whose bytes are among them already is not loaded again.
+        registry: the plugins. A file is not loaded if its bytes, or those of a file of its name, are among them, as
+            with ``--plugin``: the file may have been moved.
 
     Yields:
         a problem for each file that can't be loaded, or may not be.
@@ -36,9 +37,12 @@ def load_plugin_files(values: Mapping[str, Any], recipe: Path | None, registry: 
     if not isinstance(named, list) or not all(isinstance(each, str) for each in named) or len(named) > MAX_FILES:
         return  # the schema's problem
     for number, name in enumerate(named):
+        loaded = [source for source in registry.sources.values() if source.digest is not None]
+        if Path(name).name in (Path(source.plugin).name for source in loaded):
+            continue
         try:
             file = read_code_file(plugin_path(name, recipe))
-            if file.digest in (source.digest for source in registry.sources.values()):
+            if file.digest in (source.digest for source in loaded):
                 continue
             if not is_permitted(file, registry):
                 yield Problem(f"plugins.{number}", _not_allowed(file))
