@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nox
@@ -47,6 +48,16 @@ def tests(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Install the wheel in an empty environment and run a recipe with it."""
     session.run("pytest", "-m", "slow", "tests/test_wheel.py")
+
+
+@nox.session(venv_backend="venv")
+def formats(session: nox.Session) -> None:
+    """Compare the masks of annotation formats with those of datumaro and labelme, in an environment of theirs."""
+    session.install("datumaro>=1.13,<1.14")
+    session.install("--no-deps", "labelme>=6.3,<8")
+    python = str(Path(session.virtualenv.bin) / "python")
+    arguments = ("-m", "pytest", "-m", "outside", "tests/outside", *session.posargs)
+    session.run(sys.executable, *arguments, external=True, env={"TLKIT_OUTSIDE_PYTHON": python})
 
 
 @nox.session

@@ -82,6 +82,14 @@ class StandInData:
     def indices(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.splits == split).astype(np.int64)
 
+    def class_counts(self, split: str) -> np.ndarray:
+        values = self.store.masks if self.labels is None else self.labels
+        counted = values[self.indices(split)]
+        if self.labels is not None and self.labels.ndim == 2:
+            return np.asarray(counted.sum(0), np.float64)
+        counts = np.bincount(counted.reshape(-1), minlength=max(256, len(self.classes)))
+        return counts[: len(self.classes)].astype(np.float64)
+
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> RunFolder:

@@ -7,6 +7,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,8 @@ def with_nan(gray: np.ndarray) -> np.ndarray:
 
 
 JPEG, PNG = saved("JPEG", quality=90), saved("PNG")
+HEIC = "undecodable" if find_spec("pillow_heif") else "unsupported"
+"""The kind of a damaged HEIC image, which without the package nobody can tell from an intact one."""
 USED = ""
 """Files that are used without a finding."""
 
@@ -156,8 +159,11 @@ FILES: dict[str, tuple[Content, str]] = {
     "page.jpg": (fixed(b"<!doctype html><html><body>404 Not Found</body></html>"), "not_image"),
     "zeros.png": (fixed(bytes(4096)), "not_image"),
     "cut header.png": (lambda number: PNG(number)[:10], "undecodable"),
-    "photo of a phone.jpg": (fixed(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)), "not_image"),
-    "drawing.png": (fixed(b'<svg xmlns="http://www.w3.org/2000/svg"><rect width="4" height="4"/></svg>'), "not_image"),
+    "photo of a phone.jpg": (fixed(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)), HEIC),
+    "drawing.png": (
+        fixed(b'<svg xmlns="http://www.w3.org/2000/svg"><rect width="4" height="4"/></svg>'),
+        "unsupported",
+    ),
     "cut.jpg": (cut(JPEG, 0.5), "truncated"),
     "cut.png": (cut(PNG, 0.5), "truncated"),
     "cut.webp": (cut(saved("WEBP"), 0.5), "undecodable"),
@@ -168,7 +174,7 @@ FILES: dict[str, tuple[Content, str]] = {
     "not finite.tif": (of_array("TIFF", with_nan), "nan"),
     # Files that are not images by their name.
     "no extension": (JPEG, "unused"),
-    "photo.heic": (fixed(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)), "unused"),
+    "photo.heic": (fixed(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)), HEIC),
     "drawing.svg": (fixed(b'<svg xmlns="http://www.w3.org/2000/svg"/>'), "unused"),
     "notes.txt": (fixed(b"notes"), "unused"),
     "._plain.jpg": (fixed(b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(60)), "junk"),

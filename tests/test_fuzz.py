@@ -5,6 +5,7 @@ Each test tries 150 inputs; set TLKIT_FUZZ=25000 for as many as in the recorded 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -14,12 +15,17 @@ from functools import cache
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import tomlkit
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from recipe_text import recipe_text
 from run_folders import MODEL_CARD
+from tlkit_datasets.npz_detect import detect_npz
+from tlkit_datasets.options import CsvOptions
+from tlkit_datasets.table import open_csv
+from tlkit_datasets.table_detect import detect_csv
 
 import tlkit
 from tlkit.models.safe_load import load_model_file
@@ -153,6 +159,45 @@ def test_a_samples_csv_of_any_bytes(tmp_path, content):
 
 
 CARD = {"format": 1, **MODEL_CARD}
+
+
+TABLE = 'image;label,split\na.jpg;cat,"train"\nb\\a;dog|cat,val\n'
+
+
+@fuzzed
+@given(content=garbled(TABLE.encode()) | garbled(TABLE.encode("utf-16")) | st.binary(max_size=200))
+@example(b"sep=\x00\n")
+@example(b'"\n"\n\n"')
+def test_a_table_of_any_bytes(tmp_path, content):
+    file = tmp_path / "t.csv"
+    file.write_bytes(content)
+    (tmp_path / "a.jpg").touch()
+    for try_it in (
+        lambda: open_csv(tlkit.DatasetContext("classification", 0), CsvOptions(path=file, image="1", header=False)),
+        lambda: detect_csv(file, None),
+    ):
+        try:
+            try_it()
+        except tlkit.TlkitError as error:
+            assert "t.csv" in str(error) or "data." in str(error)
+
+
+@fuzzed
+@given(content=st.deferred(lambda: garbled(arrays())))
+def test_an_npz_file_of_any_bytes(tmp_path, content):
+    file = tmp_path / "a.npz"
+    file.write_bytes(content)
+    try:
+        detect_npz(file, None)
+    except tlkit.TlkitError as error:
+        assert "a.npz" in str(error)
+
+
+@cache
+def arrays() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, x_train=np.zeros((3, 2, 2), np.uint8), y_train=np.arange(3), class_names=np.array(["a", "b", "c"]))
+    return stream.getvalue()
 
 
 @fuzzed

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from recipe_text import recipe_text
 from run_folders import write_run
 
-HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib")
+HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml")
 CODE = """
 import sys
 from tlkit.cli import main
@@ -19,6 +23,19 @@ except SystemExit as end:
 heavy = [name for name in {heavy!r} if name in sys.modules]
 assert not heavy, heavy
 """
+
+
+def write_mask_recipe(folder: Path) -> Path:
+    random = np.random.default_rng(0)
+    for kind, values in (("images", 256), ("masks", 2)):
+        (folder / kind).mkdir()
+        for name in "abcdef":
+            Image.fromarray(random.integers(0, values, (40, 32), np.uint8)).save(folder / kind / f"{name}.png")
+    data = {"name": "masks", "images": str(folder / "images"), "masks": str(folder / "masks")}
+    data |= {"values": {"0": "background", "1": "cell"}}
+    recipe = folder / "r.toml"
+    recipe.write_text(recipe_text(task="segmentation", data=data, head={"name": "unet"}))
+    return recipe
 
 
 def check(code: str) -> None:
@@ -40,6 +57,7 @@ def check(code: str) -> None:
         ["evaluate", "--help"],
         ["compare", "--help"],
         ["check", "--help"],
+        ["data", "export", "--help"],
     ],
     ids=" ".join,
 )
@@ -53,6 +71,13 @@ def test_init_imports_nothing_heavy(class_folders, tmp_path):
     check(CODE.format(arguments=arguments, heavy=HEAVY))
 
 
+def test_exporting_masks_imports_neither_tensorflow_nor_keras(tmp_path):
+    recipe = write_mask_recipe(tmp_path)
+    for form in ("coco", "masks"):
+        arguments = ["data", "export", str(recipe), "--format", form, "--out", str(tmp_path / "out")]
+        check(CODE.format(arguments=arguments, heavy=HEAVY[:3]))
+
+
 def test_checking_a_folder_imports_neither_tensorflow_nor_keras(class_folders, tmp_path):
     photos = class_folders({"cat": 6, "dog": 6})
     arguments = ["check", str(photos), "--html", str(tmp_path / "c.html")]
@@ -62,7 +87,12 @@ def test_checking_a_folder_imports_neither_tensorflow_nor_keras(class_folders, t
 def test_comparing_runs_imports_no_tensorflow(registry, tmp_path):
     columns = {"loss": [1.0], "val_loss": [1.0]}
     run = write_run(tmp_path / "a", registry, {"full": columns}, metrics={"test": {"loss": 1.0}})
-    check(CODE.format(arguments=["compare", str(run.path), "--out", str(tmp_path / "c.png")], heavy=HEAVY[:-1]))
+    check(
+        CODE.format(
+            arguments=["compare", str(run.path), "--out", str(tmp_path / "c.png")],
+            heavy=[name for name in HEAVY if name != "matplotlib"],
+        )
+    )
 
 
 def test_the_public_module_imports_nothing_heavy():

@@ -16,12 +16,16 @@ from tlkit.contracts import Constant as Constant
 from tlkit.contracts import Cosine as Cosine
 from tlkit.contracts import Dataset as Dataset
 from tlkit.contracts import DatasetContext as DatasetContext
+from tlkit.contracts import Detected as Detected
+from tlkit.contracts import DrawnMask as DrawnMask
 from tlkit.contracts import EarlyStop as EarlyStop
 from tlkit.contracts import Head as Head
 from tlkit.contracts import HeadContext as HeadContext
 from tlkit.contracts import ImageSize as ImageSize
 from tlkit.contracts import LabelKind as LabelKind
+from tlkit.contracts import MaskChannel as MaskChannel
 from tlkit.contracts import MaskTable as MaskTable
+from tlkit.contracts import MaskValue as MaskValue
 from tlkit.contracts import Optimizer as Optimizer
 from tlkit.contracts import Options as Options
 from tlkit.contracts import Outline as Outline

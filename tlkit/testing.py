@@ -197,7 +197,7 @@ def _check_pixels(sample: Sample, sample_set: SampleSet, numbers: set[int]) -> N
     import numpy as np
 
     from tlkit.data.images.decode import decode_image
-    from tlkit.data.images.mask_decode import decode_mask
+    from tlkit.data.images.source import mask_of
 
     if isinstance(sample.image, Path):
         image = decode_image(sample.image)
@@ -207,12 +207,9 @@ def _check_pixels(sample: Sample, sample_set: SampleSet, numbers: set[int]) -> N
         assert image.ndim == 2 or image.shape[2:] == (3,), f"{sample.key}: expected (H, W[, 3]), not {image.shape}"
     if sample.mask is None:
         return
-    if isinstance(sample.mask, Path):
-        assert sample_set.mask_table is not None
-        mask = decode_mask(sample.mask, sample_set.mask_table)
-    else:
-        assert sample_set.masks is not None
-        mask = sample_set.masks[sample.mask]
+    source = mask_of(sample, sample_set)
+    assert source is not None
+    mask = source.decode(source.read())
     assert mask.shape == image.shape[:2], f"{sample.key}: mask {mask.shape} and image {image.shape[:2]} differ in size"
     seen = set(np.unique(mask).tolist())
     assert seen <= numbers, f"{sample.key}: expected class numbers and {IGNORE} in the mask, received {sorted(seen)}"

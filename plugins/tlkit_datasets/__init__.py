@@ -28,6 +28,15 @@ _DATASETS = (
         open=tlkit.lazy("tlkit_datasets.table:open_csv"),
         tasks=("classification", "segmentation"),
         relocate=tlkit.lazy("tlkit_datasets.relocate:relocate_csv"),
+        detect=tlkit.lazy("tlkit_datasets.table_detect:detect_csv"),
+    ),
+    tlkit.Dataset(
+        name="npz",
+        summary="images with labels or masks in the arrays of a NumPy .npz file",
+        options=options.NpzOptions,
+        open=tlkit.lazy("tlkit_datasets.npz:open_npz"),
+        tasks=("classification", "segmentation"),
+        detect=tlkit.lazy("tlkit_datasets.npz_detect:detect_npz"),
     ),
     tlkit.Dataset(
         name="oxford_pets",

@@ -103,15 +103,29 @@ def test_the_histories_are_written_as_one_table(runs, folder):
     assert len((folder / "all.csv").read_text().splitlines()) == 1 + 2 * len(runs)
 
 
-@pytest.mark.parametrize("taken", ["compare.png", "all.csv"])
-def test_a_file_that_exists_is_only_replaced_with_overwrite(runs, folder, taken):
+@pytest.mark.parametrize("taken", ["mine.png", "all.csv"])
+def test_a_file_that_is_named_and_exists_is_only_replaced_with_overwrite(runs, folder, taken):
     (folder / taken).write_text("mine")
-    outcome = tlkit_command("compare", *runs, "--csv", "all.csv")
+    files = ("--out", "mine.png", "--csv", "all.csv")
+    outcome = tlkit_command("compare", *runs, *files)
     assert outcome.code == 2
     assert f"{taken}: already exists and was not changed" in outcome.err
     assert [path.name for path in folder.iterdir() if path.is_file()] == [taken]
-    assert tlkit_command("compare", *runs, "--csv", "all.csv", "--overwrite").code == 0
+    assert tlkit_command("compare", *runs, *files, "--overwrite").code == 0
     assert (folder / taken).read_bytes() != b"mine"
+
+
+def test_the_tables_are_printed_where_the_picture_of_an_earlier_comparison_is_kept(runs, folder):
+    (folder / "compare.png").write_bytes(b"mine")
+    outcome = tlkit_command("compare", *runs, "--csv", "all.csv")
+    assert outcome.code == 0
+    assert cells(outcome.out, "a")
+    assert "compare.png: exists and was not changed; --overwrite draws it again" in outcome.out
+    assert "Curves:" not in outcome.out
+    assert (folder / "compare.png").read_bytes() == b"mine"
+    assert (folder / "all.csv").is_file()
+    assert tlkit_command("compare", *runs, "--overwrite").code == 0
+    assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

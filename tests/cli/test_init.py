@@ -86,7 +86,7 @@ def test_test_images_without_class_folders_are_noted_and_not_counted(init, class
     class_folders({"cat": 6, "dog": 6}, name="photos/train")
     picture(Path("photos/test/1.jpg"))
     _, out, _ = init("photos")
-    assert "not in a class folder; ignored: 1 image in photos/test" in out.replace("\\", "/")
+    assert "without labels: 1 image in photos/test; left out" in out.replace("\\", "/")
     assert "test" in values("photos.toml")["input"]
 
 
@@ -459,7 +459,7 @@ def a_file(root: Path) -> None:
         (only_test, "found test, but no folder train; expected train as well"),
         (two_validations, "val and valid are both the validation split"),
         (empty_train, "no images in class folders, but test has some; expected images to train on in train"),
-        (a_file, "this is a file; expected a folder"),
+        (a_file, "this is a file that no data set recognises; expected a folder of images"),
         (nothing, "no such folder"),
     ],
     ids=lambda value: getattr(value, "__name__", None),

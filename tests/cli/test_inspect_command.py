@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from PIL import Image
 from recipe_text import recipe_text
 
 import tlkit
-from tlkit.jobs import from_recipe
+from tlkit.jobs import from_recipe, inspect_pictures
 from tlkit.jobs.inspect import inspect_recipe, inspect_run
 from tlkit.jobs.inspect_pictures import pictures
 from tlkit.models.graph import operations
@@ -161,6 +162,24 @@ def test_missing_weights_are_noted_and_the_network_is_shown(recipe, registry, tm
     found = inspect_recipe(load_recipe(recipe, registry, ["backbone.weights=missing.h5"]), tmp_path / "store")
     assert "missing.h5" in found.notes[0]
     assert found.before == "untrained"
+
+
+def test_weights_of_an_earlier_run_are_named_and_the_head_is_untrained(run, recipe, registry, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(inspect_pictures, "weight_histograms", lambda layers: drawn.update(layers) or b"")
+    (tmp_path / "store").mkdir()
+    found = inspect_recipe(load_recipe(recipe, registry, [f"backbone.weights={run.as_posix()}"]), tmp_path / "store")
+    assert found.before == "weights of run"
+    assert found.state == "weights of run, untrained head"
+    pictures(found)
+    assert list(drawn["conv1_conv"]) == ["weights of run"]
+    assert list(drawn["head_logits"]) == ["untrained"]
+
+
+def test_only_imagenet_weights_are_called_published(inspected, tmp_path):
+    published = replace(inspected, before="published weights", trained=inspected.network.model)
+    assert [published.before_of(layer) for layer in ("conv1_conv", "head_logits")] == ["published weights", "untrained"]
+    assert published.state == "trained"
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 from tlkit import DataError, Dataset, Options, Sample, SampleSet
 from tlkit.data.prepare import open_few
 from tlkit.data.settings import DataSettings
-from tlkit.recipe.schema import InputTable, Selection
+from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.schema import Selection
 
 
 def settings(samples):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,26 @@ def masks(*, name: str, value: int) -> Path:
     data = 'name = "masks"\nimages = "scans/images"\nmasks = "scans/masks"\nvalues = { "0" = "a", "255" = "b" }\n'
     file = Path("masks.toml")
     file.write_text(text.replace('name = "folder"\npath = "photos"\n', data), encoding="utf-8")
+    return file
+
+
+def table(text: str) -> Path:
+    """A recipe of a table."""
+    Path("table.csv").write_text(text, encoding="utf-8")
+    return changed('name = "folder"\npath = "photos"', 'name = "csv"\npath = "table.csv"')
+
+
+def annotated(segmentation: object, *, image: str = "a.png", cut: int = 0) -> Path:
+    """A recipe of COCO annotations, from whose end so many characters are cut off."""
+    save_image(Path("zoo/a.png"), 0)
+    images = [{"id": 1, "file_name": image, "height": 40, "width": 48}]
+    annotations = [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": segmentation}]
+    categories = [{"id": 1, "name": "cat"}]
+    text = json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    Path("zoo/instances.json").write_text(text[: len(text) - cut])
+    recipe = RECIPE.replace('"classification"', '"segmentation"').replace('"linear"', '"unet"')
+    file = Path("annotated.toml")
+    file.write_text(recipe.replace('name = "folder"\npath = "photos"\n', 'name = "coco"\npath = "zoo"\n'))
     return file
 
 
@@ -142,8 +163,13 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     ),
     "The folder is not there": lambda: run("photos.toml", "data.path=photo"),
     "There are no class folders": lambda: run("photos.toml", "data.path=new_photos"),
+    "A table has other columns": lambda: run(table("picture,label\nphotos/cat/00.png,cat\n")),
+    "The images of a table are not there": lambda: run(table("image,label\n00.png,cat\n01.png,dog\n")),
     "There is only one class": one_class,
     "Images and masks do not match": lambda: run(masks(name="{}_mask", value=0)),
+    "Annotations cannot be read": lambda: run(annotated([], cut=3)),
+    "Annotated images are not found": lambda: run(annotated([], image="b.png")),
+    "Annotations have no shapes": lambda: run(annotated([])),
     "Masks have unknown values": lambda: run(masks(name="{}", value=7)),
     "Too many files cannot be used": lambda: run(emptied(6)),
     "The check found errors": lambda: run(emptied(1), "check.empty=error"),

@@ -63,8 +63,8 @@ def build(tree: str, table: str, data: dict[str, Any]) -> None:
             known = [1, 2, 3] if data["name"] == "oxford_pets" else [*values, *([0] if "other" in data else [])]
             pixels = np.random.default_rng(number).choice(known, (40, 48)).astype(np.uint8)
             Image.fromarray(pixels).save(file)
-        elif file.suffix == ".csv":
-            file.write_text(table, encoding="utf-8")
+        elif file.suffix in (".csv", ".json"):
+            file.write_text(table.replace('"imagePath": "a.jpg"', f'"imagePath": "{file.stem}.jpg"'), encoding="utf-8")
     pets = [file.stem for file in files if file.parent.name == "trimaps"]
     for name, some in (("trainval.txt", pets[::2]), ("test.txt", pets[1::2])):
         for file in (each for each in files if each.name == name):
@@ -90,7 +90,7 @@ def test_a_layout_of_the_page_is_read_with_the_recipe_of_the_page(tree, table, v
     assert outcome.code == 0, outcome.out
 
 
-@pytest.mark.parametrize(("tree", "table", "values"), layouts("folder", "masks", "oxford_pets"))
+@pytest.mark.parametrize(("tree", "table", "values"), layouts("folder", "masks", "oxford_pets", "coco", "labelme"))
 def test_tlkit_init_recognises_the_first_layouts_of_the_page(tree, table, values, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     build(tree, table, values["data"])
@@ -101,11 +101,26 @@ def test_tlkit_init_recognises_the_first_layouts_of_the_page(tree, table, values
     assert written["task"] == values.get("task", "classification")
 
 
-def test_an_npz_file_of_the_page_is_read(tmp_path, monkeypatch, registry):
+@pytest.mark.parametrize(("tree", "table", "values"), layouts("csv"))
+def test_tlkit_init_recognises_the_tables_of_the_page(tree, table, values, tmp_path, monkeypatch, registry):
+    monkeypatch.chdir(tmp_path)
+    build(tree, table, values["data"])
+    assert tlkit_command("init", values["data"]["path"], "--out", "written.toml").code == 0
+    written = parse_recipe(Path("written.toml").read_text(encoding="utf-8"), registry)
+    task = values.get("task", "classification")
+    assert written.task == task
+    by_hand = parse_recipe(tomlkit.dumps({"name": "page", "task": task, **BASE[task], **values}), registry)
+    read = [each.data.record.open(DatasetContext(task, 0), each.data.options) for each in (written, by_hand)]
+    images = [[(each.image, each.label, each.split) for each in found.samples] for found in read]
+    assert images[0] == images[1]
+
+
+@pytest.mark.parametrize("name", ["cifar10.npz", "cells.npz"])
+def test_an_npz_file_of_the_page_is_read(tmp_path, monkeypatch, registry, name):
     monkeypatch.chdir(tmp_path)
     arrays = {f"x_{split}": np.zeros((20, 32, 32, 3), np.uint8) for split in ("train", "test")}
-    np.savez("cifar10.npz", **arrays, y_train=np.arange(20) % 10, y_test=np.arange(20) % 10)
-    (block,) = [each for each in blocks_of("docs/your-own-images.md") if '"cifar10.npz"' in each.text]
+    np.savez(name, **arrays, y_train=np.arange(20) % 10, y_test=np.arange(20) % 10)
+    (block,) = [each for each in blocks_of("docs/your-own-images.md") if f'"{name}"' in each.text]
     recipe = {"name": "page", "task": "classification", **BASE["classification"], **tomllib.loads(block.text)}
     checked = parse_recipe(tomlkit.dumps(recipe), registry)
     assert len(checked.data.record.open(DatasetContext("classification", 0), checked.data.options).samples) == 40

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card, plain_image
 
 from tlkit.errors import DataError
 from tlkit.evaluation import evaluator
+from tlkit.models.losses import BatchLoss
+from tlkit.models.tasks import task_of_card
+from tlkit.recipe.schema import Loss
 
 CLASSES = ("red", "green", "blue")
 
@@ -107,3 +111,44 @@ def test_progress_is_reported_up_to_the_number_of_samples() -> None:
         color_model(), make_card(), data, np.arange(3), batch_size=2, progress=lambda *each: seen.append(each)
     )
     assert seen == [(2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 8])
+@pytest.mark.parametrize("name", ["dice", "mean_absolute_error", "categorical_focal_crossentropy"])
+def test_the_loss_of_a_split_is_the_recipes_in_the_batches_of_its_validation(monkeypatch, name, batch_size) -> None:
+    images = colors(RED, GREEN, BLUE, RED, BLUE)
+    masks = np.random.default_rng(0).integers(0, 3, (5, 8, 8)).astype(np.uint8)
+    masks[:, 0] = 255
+    card, model = make_card(task="segmentation"), color_model(pixels=True)
+    data = StandInData(images, ["test"] * 5, CLASSES, masks=masks)
+    loss = BatchLoss(task_of_card(card), Loss(name=name))
+    total = count = 0.0
+    for start in range(0, 5, batch_size):
+        part = slice(start, start + batch_size)
+        batch = {"segmentation_masks": tf.constant(masks[part, ..., None], tf.int32)}
+        value, elements = loss(batch, model(images[part].astype(np.float32)))
+        total, count = total + float(value) * float(elements), count + float(elements)
+    monkeypatch.setattr(evaluator, "images_at_once", lambda _model: 2)
+    outcome = evaluator.evaluate(model, card, data, np.arange(5), batch_size=batch_size, loss=Loss(name=name))
+    assert outcome.metrics["loss"] == pytest.approx(total / count, rel=1e-5)
+    plain = measure(model, card, data)
+    assert outcome.metrics["cross_entropy"] == pytest.approx(plain.metrics["loss"], rel=1e-6)
+    assert "cross_entropy" not in plain.metrics
+    assert (outcome.losses_name, plain.losses_name) == ("cross_entropy", "loss")
+
+
+def test_the_cross_entropy_by_its_name_is_one_number() -> None:
+    data = StandInData(colors(RED, BLUE), ["test"] * 2, CLASSES, np.array([0, 1], np.int32))
+    named = evaluator.evaluate(
+        color_model(), make_card(), data, np.arange(2), batch_size=2, loss=Loss(name="categorical_crossentropy")
+    )
+    assert "cross_entropy" not in named.metrics
+    smoothed = evaluator.evaluate(
+        color_model(),
+        make_card(),
+        data,
+        np.arange(2),
+        batch_size=2,
+        loss=Loss.model_validate({"name": "categorical_crossentropy", "label_smoothing": 0.1}),
+    )
+    assert smoothed.metrics["loss"] != smoothed.metrics["cross_entropy"] == named.metrics["loss"]

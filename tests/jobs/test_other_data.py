@@ -19,7 +19,7 @@ from tlkit.evaluation import evaluator
 from tlkit.registry import Registry
 
 COLORS = {"red": RED, "green": GREEN, "blue": BLUE}
-INPUT = {"image_size": 8, "batch_size": 4, "validation": 0.4, "group_pattern": "^(.)"}
+INPUT = {"image_size": 8, "batch_size": 4, "validation": 0.4, "group_pattern": "([rgb])[a-z]*[0-9]"}
 
 
 def save(path: Path, color: tuple[int, int, int], shade: int = 0) -> str:
@@ -112,7 +112,9 @@ def test_a_folder_for_a_run_on_a_table_says_how_to_read_it(table_run, tmp_path, 
 
 
 def test_an_unknown_class_is_told_before_an_image_is_decoded_or_the_model_loaded(table_run, tmp_path, registry):
-    rows = [f"{number}.png,violet" for number in range(3)]  # no such files
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(b"no image")
+    rows = [f"{number}.png,violet" for number in range(3)]
     table = write_table(tmp_path / "violet.csv", "image,label", rows)
     (table_run / "model.keras").unlink()
     with pytest.raises(tlkit.DataError, match="the model has no class violet; it was trained on red, green, blue"):
@@ -120,6 +122,7 @@ def test_an_unknown_class_is_told_before_an_image_is_decoded_or_the_model_loaded
 
 
 def test_a_class_that_is_nearly_the_models_is_suggested(table_run, tmp_path, registry):
+    save(tmp_path / "a.png", GREEN)
     table = write_table(tmp_path / "g.csv", "image,label", ["a.png,Green"])
     with pytest.raises(tlkit.DataError, match='did you mean "green"'):
         tlkit.evaluate(table_run, data=table, registry=registry)
@@ -161,6 +164,7 @@ def masks_run(tmp_path: Path, registry: Registry) -> Callable[..., Path]:
 
 
 def write_masks(images: Path, masks: Path, suffix: str = "", *, right: bool = True) -> None:
+    images, masks = (Path(str(each).replace("{split}", "train")) for each in (images, masks))
     for place, (name, color) in enumerate(COLORS.items()):
         for number in range(3):
             save(images / f"{name}{number}.png", color, number)
@@ -178,6 +182,8 @@ def write_masks(images: Path, masks: Path, suffix: str = "", *, right: bool = Tr
         ("data", "data/masks", ""),
         ("data", "data", "_mask"),
         ("data/train/images", "data/train/masks", ""),
+        ("data/{split}/images", "data/{split}/masks", ""),
+        ("data/{split}", "data/{split}annot", ""),
     ],
 )
 def test_other_masks_are_found_in_folders_of_the_same_names(masks_run, tmp_path, registry, images, masks, suffix):
@@ -185,7 +191,7 @@ def test_other_masks_are_found_in_folders_of_the_same_names(masks_run, tmp_path,
     above = Path(*Path(images).parts[:1])
     inner = [Path(each).relative_to(above) if each.startswith("data") else Path(each) for each in (images, masks)]
     write_masks(tmp_path / "other" / inner[0], tmp_path / "other" / inner[1], suffix, right=False)
-    at = tmp_path / "other" / inner[0].parent if "train" in images else tmp_path / "other"
+    at = tmp_path / "other" / "train" if "data/train" in images else tmp_path / "other"
     result = tlkit.evaluate(run, data=at, registry=registry)
     assert result.count == 9
     assert result.metrics["mean_iou"] == 0.0

@@ -12,10 +12,13 @@ import pytest
 
 from tlkit.errors import RunError
 from tlkit.models import saving
+from tlkit.models.outputs import logits_model
 from tlkit.models.safe_load import load_model_file
 from tlkit.models.saving import save_model
+from tlkit.models.tasks import learning_task
 from tlkit.runs.folder import RunFolder
 
+TASK = learning_task("classification", "single", 2)
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
 
 
@@ -27,20 +30,22 @@ def folder(tmp_path):
 @pytest.fixture
 def model():
     images = keras.Input((8, 8, 3))
-    made = keras.Model(images, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(images)))
+    x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(images))
+    made = keras.Model(images, keras.layers.Activation("linear", name="logits")(x))
     made.compile("adam", "mse")
     made.fit(IMAGES.astype(np.float32), np.zeros((3, 2)), verbose=0)
     return made
 
 
 def save(folder, model, precision="float32"):
-    return save_model(folder, model, IMAGES, precision=precision, weights="epoch 7 (best val_loss)")
+    return save_model(folder, model, TASK, IMAGES, precision=precision, weights="epoch 7 (best val_loss)")
 
 
 def test_a_saved_model_gives_the_same_logits_and_has_no_optimizer(folder, model):
     assert save(folder, model) is None
     loaded = load_model_file(folder.model)
-    np.testing.assert_allclose(loaded(IMAGES.astype(np.float32)), model(IMAGES.astype(np.float32)), rtol=1e-5)
+    images = IMAGES.astype(np.float32)
+    np.testing.assert_allclose(logits_model(loaded)(images), model(images), rtol=1e-5)
     with zipfile.ZipFile(folder.model) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
         assert "optimizer" not in weights
     assert [file.name for file in folder.path.iterdir()] == ["model.keras"]
@@ -48,7 +53,7 @@ def test_a_saved_model_gives_the_same_logits_and_has_no_optimizer(folder, model)
 
 def test_a_model_whose_logits_are_not_finite_does_not_replace_an_earlier_one(folder, model):
     folder.model.write_text("earlier")
-    model.layers[-1].kernel.assign(np.full((3, 2), np.inf))
+    model.layers[-2].kernel.assign(np.full((3, 2), np.inf))
     with pytest.raises(RunError, match=r"diverged\. The weights of epoch 7 \(best val_loss\) are in .*checkpoints"):
         save(folder, model)
     assert folder.model.read_text() == "earlier"
@@ -58,7 +63,8 @@ def test_a_model_whose_logits_are_not_finite_does_not_replace_an_earlier_one(fol
 def test_a_file_that_reloads_to_other_logits_is_not_the_model(folder, model, monkeypatch, factor, precision, saved):
     def changed(file, **options):
         loaded = load_model_file(file, **options)
-        loaded.layers[-1].kernel.assign(loaded.layers[-1].kernel * factor)
+        kernel = loaded.get_layer(model.layers[-2].name).kernel
+        kernel.assign(kernel * factor)
         return loaded
 
     monkeypatch.setattr(saving, "load_model_file", changed)

@@ -101,10 +101,47 @@ def test_a_keras_file_gives_the_features_of_the_keras_model(
     np.testing.assert_allclose(features(ours, pixels(size)), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+def efficientnet(mean: Any, variance: Any) -> Any:
+    """Return Keras's EfficientNetB0 without its second rescaling, with random weights and a given Normalization."""
+    model = applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
+    randomize(model)
+    layer = next(each for each in model.layers if isinstance(each, keras.layers.Normalization))
+    layer.adapt_mean.assign(mean)
+    layer.adapt_variance.assign(variance)
+    layer.finalize_state()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("mean", "variance"),
+    [
+        ((0, 0, 0), (1, 1, 1)),
+        ((0.485, 0.456, 0.406), (0.229**2, 0.224**2, 0.225**2)),
+    ],
+)
+@pytest.mark.parametrize("layout", ["legacy", "keras3"])
+def test_efficientnet_with_other_numbers_than_the_published_is_loaded_as_it_is(
+    tmp_path: Path, layout: str, mean: Any, variance: Any
+) -> None:
+    keras.utils.set_random_seed(0)
+    theirs = efficientnet(mean, variance)
+    path = tmp_path / "own.weights.h5"
+    theirs.save_weights(path) if layout == "keras3" else write_legacy(theirs, path)
+    expected = features(theirs, pixels(32))
+    ours = features(loaded("EfficientNetB0", weights=str(path)), pixels(32))
+    np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_published_efficientnet_in_half_precision_is_rescaled_as_well(tmp_path: Path) -> None:
+    half = efficientnet(*np.array([(0.485, 0.456, 0.406), (0.229, 0.224, 0.225)], np.float16))
+    model = loaded("EfficientNetB0", weights=str(write_legacy(half, tmp_path / "half.h5")))
+    layer = next(each for each in model.layers if isinstance(each, keras.layers.Normalization))
+    np.testing.assert_allclose(np.ravel(layer.variance), np.square((0.229, 0.224, 0.225)), rtol=4e-3)
+
+
 def test_efficientnet_computes_what_keras_computes_with_its_imagenet_graph(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)  # some random kernels amplify float32 rounding beyond the tolerance
-    template = applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
-    randomize(template)
+    template = efficientnet((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     path = write_legacy(template, tmp_path / "efficientnetb0_notop.h5")
     with mock.patch("keras.src.utils.file_utils.get_file", return_value=str(path)):
         theirs = applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(32, 32, 3))

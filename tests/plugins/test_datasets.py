@@ -163,6 +163,8 @@ def test_mixed_and_invalid_keys_of_the_mask_table_are_refused(tmp_path):
 
 def table(tmp_path, text, **options):
     file = tmp_path / "table.csv"
+    for number in (1, 2, 3, 4):
+        (tmp_path / f"{number}.png").touch()
     file.write_text(text)
     return open_("csv", path=file, **options)
 

@@ -10,12 +10,12 @@ import pytest
 from tlkit.contracts import LazyFunction
 from tlkit.registry import KINDS, Registry
 
-PACKAGES = ("tlkit_augment", "tlkit_datasets", "tlkit_heads", "tlkit_schedules")
+PACKAGES = ("tlkit_annotations", "tlkit_augment", "tlkit_datasets", "tlkit_heads", "tlkit_schedules")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_import_is_light(package: str) -> None:
-    heavy = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib")
+    heavy = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml", "PIL")
     code = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

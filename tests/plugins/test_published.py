@@ -23,7 +23,8 @@ from tlkit_datasets import archives, cats, cifar, fashion, pets, published
 from tlkit import DataError, DatasetContext
 from tlkit.data.prepare import open_data
 from tlkit.data.settings import DataSettings
-from tlkit.recipe.schema import InputTable, Selection
+from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.schema import Selection
 from tlkit.testing import check_dataset
 
 RECORDS = {record.name: record for record in tlkit_datasets.tlkit_datasets()}

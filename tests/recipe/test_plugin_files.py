@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from command_line import tlkit_command
@@ -153,7 +153,7 @@ def test_plugin_stands_for_a_file_of_the_same_name_or_bytes(recipe, executed, tm
         (["none.py"], "plugins.0: .*none.py: no such file"),
         (["soft.txt"], "plugins.0: .*soft.txt: expected a file that ends in .py"),
         ("soft.py", 'plugins: expected an array, received "soft.py"'),
-        ([1], "plugins.0: expected a path in quotes, received 1"),
+        ([1], "plugins.0: expected a string in quotes, received 1"),
     ],
 )
 def test_a_wrong_key_is_a_problem_with_its_line(recipe, registry, plugins, message):
@@ -237,8 +237,12 @@ HEAD = tlkit.Head(name="mine", summary="s", task="classification", options=tlkit
 
 @tlkit.hookimpl
 def tlkit_heads() -> list[tlkit.Head]:
-    """Offer a head: this module is a plugin."""
+    """Offer a head."""
     return [HEAD]
+
+
+MODULE = ModuleType("module")
+MODULE.tlkit_heads = tlkit_heads  # type: ignore[attr-defined]
 
 
 class Plugin:
@@ -250,7 +254,7 @@ class Plugin:
         return [HEAD]
 
 
-@pytest.mark.parametrize("plugin", [HEAD, tlkit_heads, Plugin, Plugin(), sys.modules[__name__]], ids=lambda each: "x")
+@pytest.mark.parametrize("plugin", [HEAD, tlkit_heads, Plugin, Plugin(), MODULE], ids=lambda each: "x")
 def test_a_record_a_function_a_class_an_object_and_a_module_are_plugins(plugin):
     registry = tlkit.plugins(plugin)
     assert registry.find(tlkit.Head, "mine") is HEAD

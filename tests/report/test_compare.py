@@ -421,3 +421,34 @@ def test_svg_and_pdf_files_are_reproducible(kind, start):
     first, second = (compared_curves([Curve("a", history({"full": [2.0, 1.0]}))], ["loss"], kind=kind) for _ in "12")
     assert first.startswith(start)
     assert first == second
+
+
+DICE = {"loss": 0.25, "cross_entropy": 0.5}
+DEFAULT = {"loss": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([("", DEFAULT), ("", DEFAULT)], {"loss": [0.75, 0.75]}),
+        ([("", DEFAULT), ("categorical_crossentropy", DEFAULT)], {"loss": [0.75, 0.75]}),
+        ([("binary_crossentropy", DEFAULT)] * 2, {"loss": [0.75, 0.75], "cross_entropy": [0.75, 0.75]}),
+        ([("", DEFAULT), ("dice", DICE)], {"cross_entropy": [0.75, 0.5]}),
+        ([("dice", DICE), ("dice", DICE)], {"loss": [0.25, 0.25], "cross_entropy": [0.5, 0.5]}),
+        # Of tlkit 0.2.0: the loss is the cross-entropy.
+        ([("dice", DICE), ("dice", DEFAULT)], {"cross_entropy": [0.5, 0.75]}),
+        ([("", DEFAULT), ("dice", DEFAULT)], {"cross_entropy": [0.75, 0.75]}),
+    ],
+)
+def test_losses_are_only_compared_where_they_are_the_same(opened, runs, expected):
+    described = {
+        name: {
+            "phases": {"full": {"loss": [1.0]}},
+            "metrics": {"test": metrics},
+            "overrides": [f"train.loss={loss}"] if loss else [],
+        }
+        for name, (loss, metrics) in zip("ab", runs, strict=True)
+    }
+    found = opened(**described)
+    values = {name: [run.metrics["test"][name] for run in found] for _, name in shared_headlines(found)}
+    assert values == expected

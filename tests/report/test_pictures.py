@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tlkit.errors import RunError
-from tlkit.report.colors import GREY, overlay, palette
+from tlkit.report.colors import overlay, palette
 from tlkit.report.confusion_matrix import compact, confusion_matrix, label_counts
 from tlkit.report.figures import shorten
 from tlkit.report.image_grids import ClassifiedImage, SegmentedImage, classified_page, segmented_page
@@ -40,13 +40,6 @@ def history_file(tmp_path: Path) -> Path:
     path = tmp_path / "metrics.csv"
     path.write_text(HISTORY, encoding="utf-8")
     return path
-
-
-def test_palette_colours_are_distinct_and_never_the_grey_of_ignored_pixels() -> None:
-    colors = palette(200)
-    assert len(set(colors)) == 200
-    assert GREY not in colors
-    assert palette(3) == colors[:3]
 
 
 def test_learning_curves_have_a_panel_for_each_metric(history_file: Path) -> None:

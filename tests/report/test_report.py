@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card, plain_image
+from recipe_text import recipe_text
 
 from tlkit.contracts import ReportSection, SetAside
+from tlkit.discovery import make_registry
 from tlkit.errors import PluginError
 from tlkit.evaluation.predictor import Predictor
+from tlkit.recipe.load import parse_recipe
+from tlkit.recipe.schema import Recipe
 from tlkit.report.write_results import write_results
 from tlkit.runs.folder import RunFolder
 
@@ -35,9 +39,18 @@ def some_data(splits: list[str]) -> StandInData:
     return StandInData(images, splits, CLASSES, labels, keys=keys, set_aside=aside)
 
 
+def recipe_of(loss: str | None = None, batch_size: int = 4) -> Recipe:
+    train = {} if loss is None else {"train": {"loss": loss}}
+    return parse_recipe(recipe_text(input={"batch_size": batch_size}, **train), make_registry(environ={}))
+
+
 def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
     return write_results(
-        folder, Predictor(make_card(classes=CLASSES), color_model()), data, batch_size=2, sections=sections
+        folder,
+        Predictor(make_card(classes=CLASSES), color_model()),
+        data,
+        recipe=recipe_of(batch_size=2),
+        sections=sections,
     )
 
 
@@ -45,22 +58,49 @@ def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunF
     run_folder.history.write_text(
         "phase,epoch,loss,val_loss,learning_rate,seconds\nhead,1,1.0,1.1,0.001,2.0\n", encoding="utf-8"
     )
-    metrics = write(run_folder, some_data(["validation", "test", "test", "validation"]))
+    metrics = write(run_folder, some_data(["validation", "test", "test", "validation"])).metrics
     assert json.loads(run_folder.metrics.read_bytes()) == metrics
     assert metrics["validation"]["accuracy"] == 0.5
     assert metrics["test"]["accuracy"] == 1.0
     names = {path.name for path in run_folder.pictures.iterdir()}
-    assert names == {"curves.png", "confusion.png", "samples.png", "worst.png"}
+    both = {"confusion.png", "samples.png", "test-confusion.png", "test-samples.png"}  # no test image is misclassified
+    assert names == {"curves.png", "worst.png", *both}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in run_folder.pictures.iterdir())
     assert run_folder.report.is_file()
 
 
+def test_the_test_images_have_their_own_pages(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["train", "validation", "test", "test"]))
+    html = run_folder.report.read_text(encoding="utf-8")
+    for title in ("Sample predictions: validation", "Sample predictions: test", "Worst predictions: test"):
+        assert f"<h2>{title}</h2>" in html
+    assert (run_folder.pictures / "test-worst.png").is_file()
+
+
+def test_each_picture_can_be_opened_larger_without_a_script(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["validation", "test", "test", "validation"]))
+    html = run_folder.report.read_text(encoding="utf-8")
+    assert "<script" not in html.replace("&lt;script", "")
+    pictures = re.findall(r'<figure class="picture" id="([^"]+)">', html)
+    assert len(pictures) == len(set(pictures)) == html.count("<img ")
+    assert all(f'href="#{each}"' in html and f'id="{each}-section"' in html for each in pictures)
+
+
+def test_names_break_at_their_parts_and_tables_scroll_by_themselves(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["validation"] * 4))
+    html = run_folder.report.read_text(encoding="utf-8")
+    assert html.count("<table") == html.count('<div class="scroll"><table')
+    assert '<td class="name">a.png</td>' in html
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert not re.search(r"t[hd], t[hd] \{[^}]*anywhere", style)
+
+
 def test_a_split_without_samples_has_no_metrics(run_folder: RunFolder) -> None:
-    assert list(write(run_folder, some_data(["train", "train", "train", "test"]))) == ["test"]
+    assert list(write(run_folder, some_data(["train", "train", "train", "test"])).metrics) == ["test"]
 
 
 def test_a_run_without_held_out_images_gets_a_report(run_folder: RunFolder) -> None:
-    assert write(run_folder, some_data(["train"] * 4)) == {}
+    assert write(run_folder, some_data(["train"] * 4)).metrics == {}
     assert (run_folder.pictures / "samples.png").is_file()
     assert "nothing was measured" in run_folder.report.read_text(encoding="utf-8")
 
@@ -68,12 +108,12 @@ def test_a_run_without_held_out_images_gets_a_report(run_folder: RunFolder) -> N
 def test_the_report_escapes_names_and_has_no_external_references(run_folder: RunFolder) -> None:
     run_folder.recipe.write_text('name = "<i>x</i>"', encoding="utf-8")
     write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("<u>T</u>", "<s>text</s>")])
-    html = run_folder.report.read_text(encoding="utf-8")
+    html = run_folder.report.read_text(encoding="utf-8").replace("<wbr>", "")
     for raw in ("<script>", "<img src=x>", "<b>bad</b>", "<i>x</i>", "<u>T</u>", "<s>text</s>"):
         assert raw not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "&lt;b&gt;bad&lt;/b&gt;.jpg" in html
-    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,)""", html)
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", html)
 
 
 def test_the_report_summarises_the_freeze_table(run_folder: RunFolder) -> None:
@@ -105,7 +145,12 @@ def test_a_segmentation_writes_its_results_without_a_table_of_predictions(run_fo
     masks[:, 0] = 255
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
     predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
-    metrics = write_results(run_folder, predictor, data, batch_size=4, sections=lambda _metrics: [])
+    metrics = write_results(
+        run_folder, predictor, data, recipe=recipe_of("poisson"), sections=lambda _metrics: []
+    ).metrics
+    assert list(metrics["validation"])[:2] == ["loss", "cross_entropy"]
+    assert metrics["validation"]["loss"] != metrics["validation"]["cross_entropy"]
+    assert "Files with the highest cross-entropy" in run_folder.report.read_text(encoding="utf-8")
     assert metrics["validation"]["iou"] == {"red": 1.0, "green": 1.0, "blue": None}
     assert {path.name for path in run_folder.pictures.iterdir()} == {"confusion.png", "samples.png", "worst.png"}
     assert not (run_folder.path / "predictions.csv").exists()

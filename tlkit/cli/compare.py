@@ -13,6 +13,8 @@ from tlkit.cli.session import Session
 if TYPE_CHECKING:
     from tlkit.report.learning_curves import Axis
 
+_PICTURE = Path("compare.png")
+"""The picture that is drawn without ``--out``."""
 _UNLIMITED = 10_000
 """Width in characters of a table that goes to a file or a pipe."""
 
@@ -22,10 +24,8 @@ _UNLIMITED = 10_000
 @click.option(
     "--out",
     type=PATH,
-    default="compare.png",
-    show_default=True,
     metavar="FILE.png",
-    help="The picture of the learning curves; also .svg or .pdf.",
+    help="The picture of the learning curves; also .svg or .pdf.  [default: compare.png, unless it exists]",
 )
 @click.option("--csv", "table", type=PATH, metavar="FILE", help="Write all histories to one CSV file.")
 @click.option(
@@ -46,7 +46,7 @@ _UNLIMITED = 10_000
 @overwrite_option
 @click.pass_obj
 def compare(
-    session: Session, runs: tuple[Path, ...], out: Path, table: Path | None, metrics: tuple[str, ...], axis: Axis
+    session: Session, runs: tuple[Path, ...], out: Path | None, table: Path | None, metrics: tuple[str, ...], axis: Axis
 ) -> None:
     """Compare run folders: their final metrics, what differs in their recipes, and their learning curves.
 
@@ -63,7 +63,9 @@ def compare(
     from tlkit.report.comparison import check_targets
     from tlkit.system.disk import write_atomically
 
-    check_targets(out, table, overwrite=session.overwrite)
+    picture = out or _PICTURE
+    kept = out is None and picture.is_file() and not session.overwrite
+    check_targets(picture, table, overwrite=session.overwrite, kept=kept)
     comparison = api.compare(runs, metrics=metrics)
     console = tables_console(_UNLIMITED)
     titles = short_titles([run.title for run in comparison.runs], console.width // 3)
@@ -74,11 +76,15 @@ def compare(
             console.print(each)
     elif len(comparison.runs) > 1:
         console.print("The recipes are the same.")
-    kind: Any = out.suffix.lower().removeprefix(".")
-    files: list[tuple[str, Path, bytes | str]] = [("Curves", out, comparison.curves(axis, kind))]
+    kind: Any = picture.suffix.lower().removeprefix(".")
+    files: list[tuple[str, Path, bytes | str]] = []
+    if not kept:
+        files.append(("Curves", picture, comparison.curves(axis, kind)))
     if table is not None:
         files.append(("Histories", table, comparison.histories()))
     for what, file, content in files:
         with writing(file):
             write_atomically(file, content)
         click.echo(f"{what}: {file}")
+    if kept:
+        click.echo(f"{picture}: exists and was not changed; --overwrite draws it again, --out draws another file")

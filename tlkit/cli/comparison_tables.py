@@ -24,6 +24,8 @@ def short_titles(titles: Sequence[str], length: int) -> list[str]:
 
 def metric_columns(comparison: Comparison, titles: Sequence[str]) -> list[Column]:
     """Return the columns of the table of metrics, with one row per run; the best of a column has a star."""
+    from tlkit.report.comparison import LOWER_IS_BETTER
+
     runs = comparison.runs
     seconds = [sum(run.history.seconds) if run.history.epochs else None for run in runs]
     columns = [
@@ -38,7 +40,7 @@ def metric_columns(comparison: Comparison, titles: Sequence[str]) -> list[Column
     ]
     for split, name in comparison.final:
         values = comparison.final_values(split, name)
-        columns.append((f"{split} {name}", _marked(values, "min" if name == "loss" else "max")))
+        columns.append((f"{split} {name}", _marked(values, "min" if name in LOWER_IS_BETTER else "max")))
     return columns
 
 

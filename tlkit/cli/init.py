@@ -48,10 +48,13 @@ def init(
       cats/1.jpg  dogs/1.jpg              (also under train/, val/ and test/)
     or images and masks of the same names:
       images/1.jpg  masks/1.png
+    In its place, give a table of images or a file of arrays:
+      labels.csv  labels.tsv  arrays.npz
 
     The recipe explains its settings; read it before you run it.
     """
     from tlkit.cli.console import writing
+    from tlkit.contracts import Dataset
     from tlkit.data.init.describe import describe
     from tlkit.data.init.survey import survey
     from tlkit.errors import DataError
@@ -62,7 +65,7 @@ def init(
     session.check_new_files(file)
     if not file.parent.is_dir():
         raise DataError(f"{file.parent}: no such folder for the recipe")
-    seen = survey(folder)
+    seen = survey(folder, [dataset for dataset, _ in session.registry.records(Dataset)], task)
     for line in describe(seen):
         click.echo(line)
     text = recipe_for(seen, Request(backbone, task, target), file, session.registry)

@@ -22,9 +22,7 @@ def type_names(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> lis
         return [" | ".join(json.dumps(value) for value in schema["enum"])]
     kind = schema.get("type")
     if kind == "array":
-        items = schema.get("prefixItems") or [schema.get("items", {})]
-        inner = [" | ".join(type_names(item, definitions)) for item in items]
-        text = f"[{', '.join(inner)}]" if "prefixItems" in schema else f"array of {inner[0]}"
+        text = _array(schema, definitions)
     elif kind == "object":
         values = schema.get("additionalProperties")
         inside = " | ".join(type_names(values, definitions)) if isinstance(values, dict) else "anything"
@@ -36,17 +34,33 @@ def type_names(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> lis
     return [", ".join([text, *_bounds(schema)])]
 
 
+def _array(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Return what an array takes: ``[integer, integer]``, ``array of string``, ``array of 1 to 5: integer, >= 1``."""
+    items = schema.get("prefixItems") or [schema.get("items", {})]
+    inner = [" | ".join(type_names(item, definitions)) for item in items]
+    grouped = [f"({each})" if ", " in each else each for each in inner]
+    least, most = schema.get("minItems"), schema.get("maxItems")
+    if "prefixItems" in schema:
+        if len(set(inner)) > 1 or grouped == inner:
+            return f"[{', '.join(grouped)}]"
+        least = most = len(inner)
+    if least == most:
+        count = "" if least is None else f"{least}: "
+    elif most is None:
+        count = f"at least {least}: "
+    else:
+        count = f"{least} to {most}: " if least else f"at most {most}: "
+    return f"array of {count}{inner[0]}"
+
+
 def _bounds(schema: Mapping[str, Any]) -> list[str]:
-    words = {
-        "minimum": ">= {:g}",
-        "exclusiveMinimum": "> {:g}",
-        "maximum": "<= {:g}",
-        "exclusiveMaximum": "< {:g}",
-        "minItems": "at least {:g}",
-        "maxItems": "at most {:g}",
-    }
-    pairs = "prefixItems" in schema
-    return [word.format(schema[key]) for key, word in words.items() if key in schema and not (pairs and "Items" in key)]
+    words = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    return [f"{word} {_number(schema[key])}" for key, word in words.items() if key in schema]
+
+
+def _number(value: float) -> str:
+    """Return a bound with all its digits: 2147483647, not 2.14748e+09."""
+    return str(int(value)) if abs(value) < 1e15 and value == int(value) else f"{value:g}"
 
 
 def _inline_table(schema: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ SECTIONS = {
         "check": "Find damaged, duplicate, odd and leaking files in a data set.",
         "recipes": "List, print and copy the recipes that come with tlkit.",
         "validate": "Check recipes and report every problem with its line.",
+        "data": "Write a data set as COCO JSON or as masks.",
         "augment": "Draw training images as a recipe augments them.",
     },
     "Train": {

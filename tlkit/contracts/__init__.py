@@ -13,7 +13,18 @@ from __future__ import annotations
 from tlkit.contracts.augmentation import Augmentation, AugmentContext
 from tlkit.contracts.backbone import Backbone, BackboneContext, BackboneOptions, Block, BuiltBackbone, PretrainedFile
 from tlkit.contracts.base import IGNORE, ImageSize, LabelKind, Options, Split, Task, named, tuples
-from tlkit.contracts.dataset import Dataset, DatasetContext, MaskTable, Sample, SampleSet, SetAside
+from tlkit.contracts.dataset import (
+    Dataset,
+    DatasetContext,
+    Detected,
+    DrawnMask,
+    MaskChannel,
+    MaskTable,
+    MaskValue,
+    Sample,
+    SampleSet,
+    SetAside,
+)
 from tlkit.contracts.head import Head, HeadContext
 from tlkit.contracts.lazy import LazyFunction, lazy
 from tlkit.contracts.record import Record
@@ -53,13 +64,17 @@ __all__ = [
     "Curve",
     "Dataset",
     "DatasetContext",
+    "Detected",
+    "DrawnMask",
     "EarlyStop",
     "Head",
     "HeadContext",
     "ImageSize",
     "LabelKind",
     "LazyFunction",
+    "MaskChannel",
     "MaskTable",
+    "MaskValue",
     "Optimizer",
     "Options",
     "Outline",

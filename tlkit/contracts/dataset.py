@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit.contracts.base import Options, Split, Task
 
@@ -27,6 +27,24 @@ class DatasetContext:
 
 
 @dataclass(frozen=True)
+class DrawnMask:
+    """A mask that a data set draws from annotations, such as polygons.
+
+    Args:
+        source: the annotation file, for messages.
+        read: ``read()`` → bytes that determine the mask completely, such as its shapes, class numbers, height and width
+            as JSON. tlkit hashes them and caches the mask by their digest: change them when the drawing changes. Called
+            in threads. Raises ``DataError`` if they can't be read.
+        draw: ``draw(content)`` → uint8 (H, W), class numbers and ``IGNORE``, of what ``read`` returned. Called in
+            threads. Raises ``DataError`` if there is no such mask; the message names ``source``.
+    """
+
+    source: Path
+    read: Callable[[], bytes]
+    draw: Callable[[bytes], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Sample:
     """One image and its target.
 
@@ -35,7 +53,7 @@ class Sample:
             with ``/`` between its parts.
         image: the image's file, or a row of ``SampleSet.images``.
         label: class number; a tuple of class numbers in a multi-label data set; None for segmentation, or if unknown.
-        mask: the mask's file, or a row of ``SampleSet.masks``; None for classification.
+        mask: the mask's file, a row of ``SampleSet.masks``, or annotations to draw; None for classification.
         split: the split that the data set prescribes; None: tlkit splits it.
         group: name of a group whose samples all stay in one split, such as a patient; None: in no group.
     """
@@ -43,9 +61,16 @@ class Sample:
     key: str
     image: Path | int
     label: int | tuple[int, ...] | None = None
-    mask: Path | int | None = None
+    mask: Path | int | DrawnMask | None = None
     split: Split | None = None
     group: str | None = None
+
+
+MaskValue = int | float | tuple[int, int, int]
+"""A pixel value of a mask: grey value or palette index, which may be negative, a decimal or NaN; or (red, green, blue)."""
+
+MaskChannel = Literal["auto", "red", "green", "blue", "alpha"]
+"""The channel of a mask file that holds its values; ``auto``: all colours together, or the grey value."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +81,14 @@ class MaskTable:
         values: grey value or palette index, or (red, green, blue), → class number or ``IGNORE``. All keys are of one
             kind.
         default: class number of all values not in the table; None: such a value is an error.
+        channel: the channel that holds the values; with one that is not ``auto``, all keys are numbers.
+        nearest: whether a value not in the table means the same as the nearest one that is in it.
     """
 
-    values: Mapping[int | tuple[int, int, int], int]
+    values: Mapping[MaskValue, int]
     default: int | None = None
+    channel: MaskChannel = "auto"
+    nearest: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +117,8 @@ class SampleSet:
         mask_table: the meaning of the pixels of mask files.
         set_aside: files that were found but can't be used.
         root: the folder that the keys are relative to; None if the data is generated.
+        sources: files that the data set read or that its masks come from, such as annotations and lists of splits.
+        notes: what the user should know, such as the number of shapes that could not be used.
         colors: class number → (red, green, blue) for pictures; other classes get a colour from tlkit's palette.
     """
 
@@ -99,7 +130,43 @@ class SampleSet:
     mask_table: MaskTable | None = None
     set_aside: tuple[SetAside, ...] = ()
     root: Path | None = None
+    sources: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
     colors: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detected:
+    """What a data set recognised in a folder or file; ``tlkit init`` prints it and writes a recipe from it.
+
+    Args:
+        title: one line, such as ``COCO annotations: 2 files, 120 images``.
+        task: the task of the recipe.
+        options: the keys of ``[data]`` besides ``name``, with plain values as TOML has them. Paths are the given path,
+            or paths below it.
+        comments: key of ``options`` → comment beside it in the recipe; other key → a commented line, such as an option
+            that the user may want.
+        counts: split (``""`` where tlkit draws the splits) → class → number of images that have it.
+        images: the image files that a run would use.
+        sizes: (width, height) of images that are no files.
+        splits: split (``""`` where tlkit draws them) → number of images; None: the sums of ``counts``, where each image
+            has one class.
+        tasks: all tasks that the annotations allow.
+        multi_label: whether images can have several labels.
+        notes: messages for the user: what can't be used, other readings, and the key that decides.
+    """
+
+    title: str
+    task: Task
+    options: Mapping[str, Any]
+    comments: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]]
+    images: tuple[Path, ...]
+    sizes: tuple[tuple[int, int], ...] = ()
+    splits: Mapping[str, int] | None = None
+    tasks: tuple[Task, ...] = ()
+    multi_label: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +180,9 @@ class Dataset:
         open: ``open(ctx, options)`` → ``SampleSet``. It lists the files and reads no images; ``tlkit.files`` has the
             functions for that. Raises ``DataError`` if the data can't be used.
         tasks: the tasks it supports.
+        detect: ``detect(path, task)`` → ``Detected`` if a folder or file is laid out for this data set, otherwise None;
+            ``task`` is what the user wants to learn, or None. It reads no images. Raises ``DataError`` if the path is
+            laid out so, but can't be used.
         relocate: ``relocate(options, path)`` → the options that read other data at ``path`` in the same form, for
             ``tlkit evaluate --data``. What belongs to the data itself must not stay: other paths, columns or lists of
             splits and groups, limits. Raises ``DataError`` if the path can't be such data. None: ``path`` is replaced,
@@ -124,4 +194,5 @@ class Dataset:
     options: type[Options]
     open: Callable[[DatasetContext, Any], SampleSet]
     tasks: tuple[Task, ...]
+    detect: Callable[[Path, Task | None], Detected | None] | None = None
     relocate: Callable[[Any, Path], Options] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -14,6 +14,9 @@ from tlkit.data.checks.check import Checked, check_samples
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
+from tlkit.data.checks.value_range import range_note, training_range
+from tlkit.data.class_names import with_composed_names
+from tlkit.data.full_size import FullSize
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -22,6 +25,10 @@ from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.repeat import within_samples_csv
 from tlkit.data.store.store import Filled, Progress, fill_store
 from tlkit.errors import DataError
+from tlkit.runs.samples import SamplesFile
+
+_LOOKED_AT = 200
+"""Images that give the range of values for a look at the data."""
 
 
 def open_data(
@@ -49,8 +56,10 @@ def open_data(
     """
     sample_set = open_samples(settings) if sample_set is None else sample_set
     usable = _check(settings, sample_set, checking)
+    settings, notes = _with_range(settings, sample_set, usable.samples, usable.checked)
     filled = _fill(settings, sample_set, usable, folder, cache, progress)
-    return split_data(settings, sample_set, filled, usable.checked)
+    data = split_data(settings, sample_set, filled, usable.checked)
+    return replace(data, notes=tuple(dict.fromkeys((*data.notes, *notes))))
 
 
 def open_few(settings: DataSettings, count: int, folder: Path, progress: Progress | None = None) -> Data:
@@ -68,12 +77,39 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
     """
     sample_set = _open(settings)
     few = replace(sample_set, samples=_in_turn(sample_set.samples, count, settings.seed))
+    looked_at = _in_turn(sample_set.samples, max(count, _LOOKED_AT), settings.seed)
+    settings, _ = _with_range(settings, sample_set, looked_at)
     filled = fill_store(few, settings.decoding, folder, progress=progress)
     if not filled.samples:
         problems = f":\n{set_aside_lines(filled.set_aside)}" if filled.set_aside else ""
         raise DataError(f"{settings.title}: no training image can be used{problems}")
     splits = Splits(np.full(len(filled.samples), "train"))
     return make_data(settings, replace(few, samples=filled.samples), filled, splits, [None] * len(filled.samples))
+
+
+def open_full_size(settings: DataSettings, progress: Progress | None = None) -> FullSize:
+    """Open a data set, and split it by ``input.samples`` or as a check of its files does; nothing is decoded.
+
+    Args:
+        settings: what the recipe says about its data, with a ``[check]``.
+        progress: called with (done, total) files that are checked.
+
+    Raises:
+        DataError: the data set can't be opened, ``input.samples`` can't be read, or the check found errors.
+        PluginError: the data set broke its contract.
+    """
+    sample_set = open_samples(replace(settings, minimum_classes=0))
+    splits: Mapping[str, str]
+    if settings.input.samples is not None:
+        splits = {key: row.split for key, row in SamplesFile(settings.input.samples).read_used().items()}
+        usable, aside = sample_set.samples, sample_set.set_aside
+    else:
+        checked = _checked(settings, sample_set, progress)
+        checked.raise_errors()
+        splits, usable = checked.splits, checked.samples
+        aside = (*sample_set.set_aside, *checked.set_aside)
+    samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
+    return FullSize(replace(sample_set, samples=samples), splits, aside, settings.reading)
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
@@ -87,7 +123,9 @@ def check_data(settings: DataSettings, progress: Progress | None = None) -> Chec
         DataError: the data set can't be opened, or ``input.samples`` can't be read.
         PluginError: the data set broke its contract.
     """
-    return _checked(settings, open_samples(replace(settings, minimum_classes=0)), progress)
+    sample_set = open_samples(replace(settings, minimum_classes=0))
+    checked = _checked(settings, sample_set, progress)
+    return replace(checked, notes=(*sample_set.notes, *checked.notes))
 
 
 @dataclass(frozen=True)
@@ -107,11 +145,36 @@ class _Usable:
     checked: Checked | None = None
 
 
+def _with_range(
+    settings: DataSettings, sample_set: SampleSet, samples: Sequence[Sample], checked: Checked | None = None
+) -> tuple[DataSettings, tuple[str, ...]]:
+    """Replace ``input.value_range = "auto"`` by the range that the training images use; return notes on it, too.
+
+    Args:
+        settings: what the recipe says about its data.
+        sample_set: the samples of the data set.
+        samples: those that are used; without a check, all that no split keeps from training count as training images.
+        checked: the result of the check of the files; None if they were not checked.
+    """
+    setting = settings.input.value_range
+    if setting is None:
+        return settings, ()
+    plain = replace(settings, input=settings.input.model_copy(update={"value_range": None}))
+    if checked is not None:
+        used = checked.value_range
+    elif setting == "auto":
+        used = training_range(sample_set, samples, plain.reading)
+    else:
+        return settings, ()
+    table = settings.input.model_copy(update={"value_range": used if setting == "auto" else setting})
+    return replace(settings, input=table), range_note(setting, used)
+
+
 def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
     sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
     check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
-    return sample_set
+    return with_composed_names(sample_set, dataset.record.name)
 
 
 def open_samples(settings: DataSettings) -> SampleSet:

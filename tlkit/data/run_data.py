@@ -12,7 +12,7 @@ import numpy as np
 from tlkit.contracts import LabelKind, Sample, SetAside, Split
 from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
-from tlkit.data.images.source import file_of
+from tlkit.data.images.source import file_of, mask_origin
 from tlkit.data.splits.labels import label_text
 from tlkit.data.store.store import Store
 from tlkit.runs.samples import SampleRow, SamplesFile
@@ -35,6 +35,8 @@ class Data:
         root: the folder that the keys are relative to; None when the data set has no files.
         notes: messages for the user.
         checked: the result of the check of the files; None if they were not checked.
+        value_range: the range of values that became 0-255 in images of more than 8 bits per channel; None: the range of
+            their number format.
     """
 
     samples: tuple[Sample, ...]
@@ -49,6 +51,7 @@ class Data:
     root: Path | None
     notes: tuple[str, ...]
     checked: Checked | None = None
+    value_range: tuple[float, float] | None = None
 
     def indices(self, split: Split) -> np.ndarray:
         """Return the rows of a split, int64, ascending."""
@@ -89,7 +92,7 @@ class Data:
             yield SampleRow(
                 key=sample.key,
                 path=_path_text(file_of(sample.image)),
-                mask=_path_text(file_of(sample.mask)),
+                mask=_path_text(mask_origin(sample)),
                 split=split if used else "",
                 label=label_text(sample, self.classes),
                 group=self.groups[row] or "",

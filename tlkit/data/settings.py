@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tlkit.contracts import Dataset, Task
+from tlkit.data.images.reading import Reading
 from tlkit.data.store.decoding import Decoding
 from tlkit.recipe.check_table import CheckTable
-from tlkit.recipe.schema import InputTable, Selection
+from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.schema import Selection
 
 
 @dataclass(frozen=True)
@@ -38,4 +40,9 @@ class DataSettings:
     @property
     def decoding(self) -> Decoding:
         """How images come to the model's size."""
-        return Decoding(self.input.image_size, self.input.resize, self.input.max_pixels)
+        return Decoding(self.input.image_size, self.input.resize, self.reading)
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read."""
+        return Reading.of_recipe(self.input)

@@ -13,7 +13,7 @@ from tlkit.data.checks.findings import encodable
 from tlkit.data.run_data import Data, image_digest
 from tlkit.data.settings import DataSettings
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
-from tlkit.data.splits.labels import classes_left, with_classes
+from tlkit.data.splits.labels import classes_left, strata_of, with_classes
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.data.store.store import Filled
 from tlkit.errors import DataError
@@ -46,8 +46,7 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
     elif checked is not None:
         splits = Splits(np.array([checked.splits[sample.key] for sample in samples]), checked.notes)
     else:
-        labels = _labels(decoded, settings.task)
-        strata = None if labels is None or labels.ndim == 2 else labels.tolist()
+        strata = strata_of(decoded, samples) if settings.task == "classification" else None
         splits = assign_splits(samples, strata, table, settings.seed)
     if checked is None:
         groups = groups_of(samples, table.group_pattern)
@@ -93,8 +92,14 @@ def make_data(
         set_aside=tuple(SetAside(encodable(each.key), encodable(each.reason)) for each in set_aside),
         groups=tuple(groups),
         root=sample_set.root,
-        notes=(*filled.notes, *splits.notes, *_untrained_classes(splits, labels, sample_set.classes)),
+        notes=(
+            *sample_set.notes,
+            *filled.notes,
+            *splits.notes,
+            *_untrained_classes(splits, labels, sample_set.classes),
+        ),
         checked=checked,
+        value_range=settings.reading.value_range,
     )
 
 
@@ -113,9 +118,9 @@ def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Seque
     """Return a note that names the classes without a training image, if there are any."""
     if labels is None:
         return []
-    numbers = labels.argmax(1) if labels.ndim == 2 else labels
-    trained = set(numbers[splits.splits == "train"].tolist())
-    untrained = [name for number, name in enumerate(classes) if number not in trained]
+    hot = labels if labels.ndim == 2 else np.eye(len(classes), dtype=bool)[labels]
+    trained = hot[splits.splits == "train"].any(0)
+    untrained = [name for name, has_image in zip(classes, trained, strict=True) if not has_image]
     return [f"no training image of {listed(untrained)}"] if untrained else []
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from tlkit.contracts import SampleSet
 from tlkit.errors import DataError
+from tlkit.files import class_name
 from tlkit.runs.card import Card
 from tlkit.system.text import did_you_mean, listed
 
@@ -37,11 +38,12 @@ def class_map(data_classes: tuple[str, ...], card: Card) -> np.ndarray:
     Raises:
         DataError: the data has a class that the model was not trained on.
     """
-    unknown = [name for name in data_classes if name not in card.classes]
+    known = [class_name(name) for name in card.classes]
+    unknown = [name for name in data_classes if class_name(name) not in known]
     if unknown:
         hint = did_you_mean(unknown[0], card.classes) if len(unknown) == 1 else ""
         raise DataError(
             f"the model has no class {listed(unknown, 20)}; it was trained on {listed(card.classes, 20)}{hint}. "
             "Rename the classes of the data, or remove their images"
         )
-    return np.array([card.classes.index(name) for name in data_classes], np.int64)
+    return np.array([known.index(class_name(name)) for name in data_classes], np.int64)

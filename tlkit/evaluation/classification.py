@@ -33,7 +33,7 @@ def measure_single_label(measurement: Measurement) -> ClassificationOutcome:
     classes = measurement.card.classes
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
-    metrics = {"loss": float(losses.mean())} | single_label_metrics(probabilities, labels, classes)
+    metrics = measurement.losses(float(losses.mean())) | single_label_metrics(probabilities, labels, classes)
     return ClassificationOutcome(measurement.rows, losses, metrics, probabilities, labels, confusion)
 
 
@@ -51,24 +51,28 @@ def measure_multi_label(measurement: Measurement) -> ClassificationOutcome:
     else:
         multi_hot[:, mapping] = labels
     probabilities, losses = _run(measurement, multi_hot)
-    metrics = {"loss": float(losses.mean())} | multi_label_metrics(probabilities, multi_hot, measurement.card.classes)
+    metrics = measurement.losses(float(losses.mean()))
+    metrics |= multi_label_metrics(probabilities, multi_hot, measurement.card.classes)
     return ClassificationOutcome(measurement.rows, losses, metrics, probabilities, multi_hot, None)
 
 
 def _run(measurement: Measurement, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities and the loss of each sample."""
-    task, model = measurement.task, measurement.model
+    """Return the probabilities and the cross-entropy of each sample, and add the samples to the recipe's loss."""
+    task, model, recipe_loss = measurement.task, measurement.model, measurement.recipe_loss
     assert isinstance(task, Classification)
 
-    def step(images: Any, truth: Any) -> tuple[Any, Any]:
+    def step(images: Any, truth: Any) -> tuple[Any, ...]:
         logits = tf.cast(model(images, training=False), tf.float32)
         dense, _ = task.dense({task.target_key: truth})
-        return task.probabilities(logits), task.cross_entropy(dense, logits)
+        results = task.probabilities(logits), task.cross_entropy(dense, logits)
+        return results if recipe_loss is None else (*results, logits)
 
     probabilities = np.zeros((len(labels), task.classes), np.float32)
     losses = np.zeros(len(labels), np.float32)
-    for part, (shares, loss) in measurement.run(step, lambda part, _batch: labels[part]):
+    for part, (shares, loss, *logits) in measurement.run(step, lambda part, _batch: labels[part]):
         probabilities[part], losses[part] = shares, loss
+        if recipe_loss is not None:
+            recipe_loss.add(labels[part], logits[0])
     return probabilities, losses
 
 

@@ -10,8 +10,11 @@ from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.measurement import Measurement, Progress
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.outcome import Outcome
+from tlkit.evaluation.recipe_loss import RecipeLoss, is_cross_entropy
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.inference import images_at_once
+from tlkit.models.tasks import task_of_card
+from tlkit.recipe.schema import Loss
 from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ def evaluate(
     rows: np.ndarray,
     *,
     batch_size: int,
+    loss: Loss | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run a model over samples and measure it.
@@ -35,13 +39,20 @@ def evaluate(
         data: the opened data.
         rows: int (N,) row numbers of the samples in the data, N at least 1.
         batch_size: the largest number of images per step.
+        loss: the recipe's ``train.loss``; None for the cross-entropy that fits the labels.
         progress: called with (done, total) images after each batch.
+
+    Returns:
+        the outcome, whose ``metrics`` have ``loss``, the mean of the recipe's loss in batches of ``batch_size``, and
+        also ``cross_entropy`` if that is another loss.
 
     Raises:
         DataError: the data has a class that the model was not trained on, or several labels per image where the model
             predicts one.
         RunError: a layer of the model needs more memory than there is.
     """
+    task = task_of_card(card)
+    recipe_loss = None if loss is None or is_cross_entropy(loss, task) else RecipeLoss(task, loss, batch_size)
     measurement = Measurement(
         model=fold_batch_norm(model),
         card=card,
@@ -49,6 +60,7 @@ def evaluate(
         rows=rows,
         batch_size=min(batch_size, images_at_once(model)),
         progress=progress or (lambda _done, _total: None),
+        recipe_loss=recipe_loss,
     )
     with explained_memory(card, measurement.batch_size, measurement.batch_size):
         return task_evaluation(card).measure(measurement)

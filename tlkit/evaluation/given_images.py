@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import ImageSize
-from tlkit.data.images.decode import Resize, decode_to_size, decoded, fit_image
+from tlkit.data.images.decode import Resize, decode_to_size
+from tlkit.data.images.image_file import BROKEN, BadImageError
+from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import find_images
 
@@ -19,6 +22,7 @@ Images = Any
 """A path of a file or folder, encoded bytes, an image of Pillow, an array uint8 (H, W), (H, W, 1), (H, W, 3), (H, W, 4)
 or (N, H, W, channels), or an iterable of these."""
 
+_ORIENTATION = 0x0112
 _ARRAYS = "uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a batch (N, H, W, channels)"
 
 
@@ -39,22 +43,35 @@ class GivenImage:
         """The file; None for an image in memory."""
         return self.image if isinstance(self.image, Path) else None
 
-    def to_size(self, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
-        """Decode an image in memory and resize it as those in files are: ``decode_to_size``.
+    def to_size(self, size: ImageSize, resize: Resize, reading: Reading) -> tuple[np.ndarray, ImageSize]:
+        """Decode an image in memory and resize it as those in files are: see ``decode_to_size``.
 
         Raises:
             BadImageError: the image can't be decoded.
         """
-        name = Path(self.title)
-        if isinstance(self.image, bytes):
-            return decode_to_size(name, self.image, size, resize)
         assert not isinstance(self.image, Path)
-        if isinstance(self.image, np.ndarray):
-            picture = Image.fromarray(self.image[..., 0] if self.image.shape[2:] == (1,) else self.image)
-        else:
-            picture = self.image.copy()  # the caller's image is not turned
-        pixels = np.array(decoded(name, picture))
-        return fit_image(pixels, size, resize), (pixels.shape[0], pixels.shape[1])
+        content = self.image if isinstance(self.image, bytes) else _as_file(self.image, self.title)
+        return decode_to_size(Path(self.title), content, size, resize, reading)
+
+
+def _as_file(image: Image.Image | np.ndarray, title: str) -> bytes:
+    """Return an image in memory as a TIFF file, which holds all kinds of pixels as they are.
+
+    So there is one way to read images, whether from files or not.
+    """
+    try:
+        if isinstance(image, np.ndarray):
+            image = Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image)
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if "transparency" in image.info or image.mode in ("PA", "La", "RGBa"):
+            image = image.convert("RGBA")
+        elif image.mode in ("HSV", "RGBX"):
+            image = image.convert("RGB")
+        file = io.BytesIO()
+        image.save(file, "TIFF", tiffinfo={_ORIENTATION: orientation}, exif=b"")
+    except BROKEN as error:
+        raise BadImageError("undecodable", f"{title}: can't be decoded: {error}") from error
+    return file.getvalue()
 
 
 def given_images(images: Images) -> Iterator[GivenImage]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tlkit.data.feed.pipeline import Feed
 from tlkit.evaluation.class_names import class_map
 from tlkit.evaluation.inference import pad_rows
+from tlkit.evaluation.recipe_loss import RecipeLoss
 from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
 
@@ -33,6 +34,7 @@ class Measurement:
         rows: int (N,) row numbers of the samples in the data, N at least 1.
         batch_size: the number of images per step.
         progress: called after each batch.
+        recipe_loss: the recipe's loss, if that is not the cross-entropy.
     """
 
     model: Any
@@ -41,6 +43,13 @@ class Measurement:
     rows: np.ndarray
     batch_size: int
     progress: Progress
+    recipe_loss: RecipeLoss | None = None
+
+    def losses(self, cross_entropy: float) -> dict[str, float]:
+        """Return ``loss``, the recipe's, and if that is another also ``cross_entropy``, given the latter."""
+        if self.recipe_loss is None:
+            return {"loss": cross_entropy}
+        return {"loss": self.recipe_loss.mean(), "cross_entropy": cross_entropy}
 
     @property
     def task(self) -> LearningTask:

@@ -23,6 +23,11 @@ class Outcome:
     losses: np.ndarray
     metrics: Metrics
 
+    @property
+    def losses_name(self) -> str:
+        """What ``losses`` are called: ``cross_entropy`` where ``loss`` is the recipe's other loss."""
+        return "cross_entropy" if "cross_entropy" in self.metrics else "loss"
+
 
 @dataclass(frozen=True)
 class ClassificationOutcome(Outcome):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.data.images.decode import decode_to_size, restore_mask
+from tlkit.data.images.reading import Reading, reading_of
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.given_images import GivenImage, Images, given_images
@@ -20,6 +21,7 @@ from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.prediction import Prediction
 from tlkit.models.inference import images_at_once
+from tlkit.models.outputs import logits_model
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
@@ -39,7 +41,7 @@ class Predictor:
 
     Args:
         card: the model's card.
-        model: the Keras model.
+        model: the Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
     """
 
     def __init__(self, card: Card, model: Any) -> None:
@@ -64,11 +66,16 @@ class Predictor:
         if not folder.model.is_file():
             raise RunError(f"{folder.model}: no such file; the run has not finished, or the file was removed")
         try:
-            model = load_model_file(folder.model, trust=trust)
+            model = logits_model(load_model_file(folder.model, trust=trust))
         except NotAllowedError as error:
             raise RunError("; ".join([str(error), *missing_plugins(folder, registry)])) from error
         _check_model(folder.model, model, card)
         return cls(card, model)
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read: as when the model was trained."""
+        return reading_of(self.card)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -129,9 +136,10 @@ class Predictor:
 
     def _read(self, given: GivenImage) -> _Read:
         try:
+            size, resize = self.card.image_size, self.card.resize
             if given.path is None:
-                return given.to_size(self.card.image_size, self.card.resize)
-            return decode_to_size(given.path, None, self.card.image_size, self.card.resize)
+                return given.to_size(size, resize, self.reading)
+            return decode_to_size(given.path, None, size, resize, self.reading)
         except DataError as error:
             return str(error)
 

@@ -30,26 +30,30 @@ def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
     losses = np.zeros(count, np.float32)
     ious = np.full(count, np.nan)
     counted_pixels = np.zeros(count, np.int64)
+    recipe_loss = measurement.recipe_loss
     results = measurement.run(
-        _counting_step(measurement.model, measurement.batch_size, len(classes)),
+        _counting_step(measurement.model, measurement.batch_size, len(classes), with_logits=recipe_loss is not None),
         lambda _part, batch: lookup[batch[measurement.task.target_key][..., 0]],
         IGNORE,
     )
-    for part, (counts, loss) in results:
+    for part, (counts, loss, *masks_and_logits) in results:
         losses[part] = loss
+        if recipe_loss is not None:
+            masks, logits = masks_and_logits
+            recipe_loss.add(masks[..., None].astype(np.int32), logits)
         confusion += counts.sum(0)
         ious[part] = [_image_iou(each) for each in counts]
         counted_pixels[part] = counts.sum((1, 2))
     total = counted_pixels.sum()
     mean = float((losses * counted_pixels).sum() / total) if total else 0.0
-    metrics = {"loss": mean} | segmentation_metrics(confusion, classes)
+    metrics = measurement.losses(mean) | segmentation_metrics(confusion, classes)
     return SegmentationOutcome(measurement.rows, losses, metrics, confusion, ious)
 
 
-def _counting_step(model: Any, batch_size: int, classes: int) -> Any:
-    """Return a step from images and masks to the confusion matrix and the loss of each image."""
+def _counting_step(model: Any, batch_size: int, classes: int, *, with_logits: bool) -> Any:
+    """Return a step from images and masks to each image's confusion matrix and loss, or also its mask and logits."""
 
-    def step(images: Any, truth: Any) -> tuple[Any, Any]:
+    def step(images: Any, truth: Any) -> tuple[Any, ...]:
         logits = tf.cast(model(images, training=False), tf.float32)
         valid = truth != IGNORE
         safe = tf.where(valid, truth, 0)
@@ -62,7 +66,8 @@ def _counting_step(model: Any, batch_size: int, classes: int) -> Any:
         counted = tf.boolean_mask(flat, tf.reshape(valid, [batch_size, -1]))
         size = batch_size * classes**2
         counts = tf.math.bincount(tf.cast(counted, tf.int32), minlength=size, maxlength=size, dtype=tf.int64)
-        return tf.reshape(counts, [batch_size, classes, classes]), losses
+        counted_and_losses = tf.reshape(counts, [batch_size, classes, classes]), losses
+        return (*counted_and_losses, truth, logits) if with_logits else counted_and_losses
 
     return step
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.contracts import Task
+from tlkit.contracts import Dataset, Task
 from tlkit.discovery import registry_for_recipe
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
@@ -19,7 +19,7 @@ from tlkit.registry import Registry
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.checks.findings import Report
-    from tlkit.data.init.survey import Survey
+    from tlkit.data.init.contents import Survey
 
 _BARE_RECIPE = """\
 name = "images"
@@ -114,13 +114,16 @@ def check(
 
 
 def _resolve(path: Path, registry: Registry, overrides: Sequence[str]) -> _Target:
-    if not path.is_dir():
+    if not path.is_dir() and (path.suffix == ".toml" or not path.exists()):
         return _Target(read_recipe(path, registry, overrides))
-    from tlkit.data.init.scaffold import Choices, path_text, recipe_text
-    from tlkit.data.init.survey import FewClassesError, NoClassesError, survey
+    from tlkit.data.init.contents import FewClassesError, NoClassesError
+    from tlkit.data.init.data_table import Choices, path_text
+    from tlkit.data.init.scaffold import recipe_text
+    from tlkit.data.init.survey import survey
 
+    datasets = [dataset for dataset, _ in registry.records(Dataset)]
     try:
-        seen = survey(path)
+        seen = survey(path, datasets)
     except (FewClassesError, NoClassesError) as error:
         text = _BARE_RECIPE.format(path=path_text(path.resolve()))
         return _Target(parse_recipe(text, registry, overrides), labelled=not isinstance(error, NoClassesError))
@@ -139,8 +142,9 @@ def _check(target: _Target, path: Path, progress: Progress) -> Checked:
         checked = check_samples(str(path), unlabelled(path), settings, progress=progress)
         return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
     checked = from_recipe.check_data(recipe, progress)
-    if survey is None:
+    if survey is None or not path.is_dir():
         return checked
-    inner = [folder for folder in (survey.images, survey.masks) if folder is not None] or [survey.root]
+    inner = [survey.root] if survey.masks is None else survey.masks.folders
     report = with_beside(checked.report, path, inner, recipe.check)
-    return replace(checked, report=report, notes=(*survey.values.notes, *checked.notes))
+    notes = () if survey.masks is None else survey.masks.values.notes
+    return replace(checked, report=report, notes=(*notes, *checked.notes))

@@ -25,7 +25,8 @@ class Evaluation:
     Args:
         split: ``test``, ``validation`` or ``train``; ``data`` for all images of other data.
         count: the number of images that were measured.
-        metrics: name → value, as in ``metrics.json``. ``loss`` is the mean cross-entropy in nats. Classification has
+        metrics: name → value, as in ``metrics.json``. ``loss`` is the recipe's, by default the mean
+            cross-entropy in nats; where the recipe has another loss, that is ``cross_entropy``. Classification has
             ``accuracy``, ``macro_f1``, ``per_class`` (class → ``precision``, ``recall``, ``f1``, ``support``) and
             more; segmentation has ``pixel_accuracy``, ``mean_iou``, ``mean_dice``, ``iou`` and ``dice`` (class →
             value). All but the loss and the counts are in 0-1; a value that is not defined is None.
@@ -97,6 +98,7 @@ def evaluate(
             opened,
             rows,
             batch_size=batch_size or listed.part.input.batch_size,
+            loss=listed.part.train.loss,
             progress=partial(progress, "evaluating"),
         )
     notes = tuple(filter(None, (*listed.notes, overlap)))

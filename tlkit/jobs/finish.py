@@ -119,6 +119,9 @@ def _card(recipe: Recipe, data: Data) -> Card:
         label_kind=data.label_kind,
         image_size=recipe.input.image_size,
         resize=recipe.input.resize,
+        value_range=data.value_range,
+        bands=recipe.input.bands,
+        orientation=recipe.input.orientation,
         colors=tuple(colors),
         backbone=_part(recipe.values["backbone"]),
         head=_part(recipe.values["head"]),
@@ -132,12 +135,14 @@ def _part(table: Mapping[str, Any]) -> Part:
 def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
     """Save the model, compare the reloaded file with it on real images, and write its card."""
     from tlkit.models import saving
+    from tlkit.models.tasks import task_of_card
 
     data = plan.data
     rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
     reason = saving.save_model(
         job.folder,
         plan.network.model,
+        task_of_card(card),
         data.store.images[rows[:8]],
         precision=job.recipe.train.precision,
         weights=f"epoch {best.epoch} (best {best.monitor})",
@@ -154,19 +159,21 @@ def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     from tlkit.report.write_results import plugin_sections, write_results
 
     job.reporter.begin("evaluating", 1)
-    metrics = write_results(
+    results = write_results(
         job.folder,
         Predictor(card, plan.network.model),
         plan.data,
-        batch_size=job.recipe.input.batch_size,
+        recipe=job.recipe,
         sections=plugin_sections(job.registry, job.folder),
         progress=lambda done, total: job.reporter.at(done, total, "evaluating"),
         best=(best.epoch, best.monitor),
     )
     job.reporter.end()
-    for split, values in metrics.items():
+    for split, values in results.metrics.items():
         job.say(f"{split}: {_headline(values)}")
-    return metrics
+    for note in results.notes:
+        job.note(note)
+    return results.metrics
 
 
 def _headline(values: Mapping[str, Any]) -> str:

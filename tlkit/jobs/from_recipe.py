@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
+from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.feed.policies import Policy
+    from tlkit.data.full_size import FullSize
+    from tlkit.data.images.reading import Reading
     from tlkit.data.run_data import Data
     from tlkit.data.settings import DataSettings
     from tlkit.data.store.store import Progress
     from tlkit.models.assemble import Network, Normalization
+    from tlkit.runs.card import Card
     from tlkit.runs.folder import RunFolder
     from tlkit.system.progress import Reporter
     from tlkit.train.loop import Training
+
+T = TypeVar("T", Recipe, DataPart)
 
 
 def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, checking: Progress | None = None) -> Data:
@@ -61,6 +67,26 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
     return check_data(_data_settings(recipe), progress)
 
 
+def open_full_size(recipe: Recipe, samples: Path | None = None, progress: Progress | None = None) -> FullSize:
+    """Open the recipe's data and split it, and decode nothing.
+
+    Args:
+        recipe: the recipe.
+        samples: the ``samples.csv`` of a run whose splits to repeat; None for those of the recipe.
+        progress: called with (done, total) files that are checked.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_full_size
+
+    settings = _data_settings(recipe)
+    if samples is not None:
+        settings = replace(settings, input=settings.input.model_copy(update={"samples": samples}))
+    return open_full_size(settings, progress)
+
+
 def _data_settings(recipe: Recipe) -> DataSettings:
     from tlkit.data.settings import DataSettings
 
@@ -85,6 +111,13 @@ def normalization(recipe: Recipe, data: Data) -> Normalization | None:
             'input.normalize: a channel has the same value in every training image; expected "center" or "none"'
         )
     return Normalization(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def reading(recipe: Recipe, data: Data) -> Reading:
+    """Return how the recipe has files read, with the range of values of its data."""
+    from tlkit.data.images.reading import Reading
+
+    return Reading.of_recipe(recipe.input.model_copy(update={"value_range": data.value_range}))
 
 
 def build_network(
@@ -171,6 +204,19 @@ def make_training(
         batch_size=recipe.input.batch_size,
         policies=build_policies(recipe, data),
         backbone=recipe.backbone.record.name,
-        input_settings=recipe.input.model_dump(mode="json", include={"image_size", "resize"}),
+        input_settings=_input_settings(recipe, data),
     )
     return Training(setting, Outlets(folder, reporter, **hooks))
+
+
+def _input_settings(recipe: Recipe, data: Data) -> dict[str, Any]:
+    """Return how files become images, for the key of cached features."""
+    table = recipe.input.model_copy(update={"value_range": data.value_range})
+    return table.model_dump(mode="json", include={"image_size", "resize", "value_range", "bands", "orientation"})
+
+
+def with_range_of(recipe: T, card: Card) -> T:
+    """Return the recipe of a run with the range of values that its model was trained on in place of ``"auto"``."""
+    if recipe.input.value_range != "auto":
+        return recipe
+    return replace(recipe, input=recipe.input.model_copy(update={"value_range": card.value_range}))

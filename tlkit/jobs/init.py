@@ -13,7 +13,7 @@ from tlkit.recipe.load import parse_recipe
 from tlkit.registry import Registry
 
 if TYPE_CHECKING:
-    from tlkit.data.init.survey import Survey
+    from tlkit.data.init.contents import Survey
 
 _TASKS: dict[str, Task] = {"classes": "classification", "masks": "segmentation"}
 """Layout of a folder → the only task that it allows."""
@@ -35,8 +35,9 @@ class Request:
 
 
 def recipe_file(folder: Path) -> Path:
-    """Return the default file for the recipe of a folder: ``<folder>.toml`` in the current folder."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-._") or "images"
+    """Return the default file for the recipe of a folder or file: ``<its name>.toml`` in the current folder."""
+    name = folder.stem if folder.is_file() else folder.resolve().name
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
     return Path(f"{name}.toml")
 
 
@@ -63,10 +64,13 @@ def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -
         PluginError: there is no such backbone.
         RecipeError: the recipe would not be valid.
     """
-    from tlkit.data.init.scaffold import Choices, recipe_text
+    from tlkit.data.init.data_table import Choices
+    from tlkit.data.init.scaffold import recipe_text
 
     task, target = request.task, request.target
     shown = _TASKS.get(seen.layout, task)
+    if seen.detected is not None:
+        shown = seen.detected.task
     if task not in (None, shown):
         raise DataError(f"{seen.root}: laid out for {shown}, so a recipe for {task} can't be written for it")
     if seen.layout == "oxford_pets" and target is not None and task is not None:
@@ -75,6 +79,8 @@ def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -
             raise DataError(
                 f'--target {target} is not for {task}; "trimap" and "pet" are masks, "species" and "breed" classes'
             )
+    if seen.problems:
+        raise DataError("\n".join([f"{seen.root}: no recipe was written:", *(f"  {each}" for each in seen.problems)]))
     target = target or ("breed" if task == "classification" else "trimap")
     choices = Choices(request.backbone, default_weights(request.backbone, registry), target)
     text = recipe_text(seen, file.as_posix(), choices)

@@ -11,13 +11,16 @@ import numpy as np
 
 from tlkit.contracts import LabelKind, Phase
 from tlkit.data.images.decode import decode_to_size
+from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError, RunError
 from tlkit.jobs import from_recipe
 from tlkit.models.assemble import Network, Normalization
 from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_rows
 from tlkit.recipe.schema import Recipe, Selection
+from tlkit.report.figures import shorten
 from tlkit.runs.folder import RunFolder
 
+UNTRAINED = "untrained"
 FEW = 32
 """Images that are read for a recipe: one is shown, all of them give the statistics of ``[input] normalize``."""
 
@@ -29,7 +32,7 @@ class Inspection:
     Args:
         title: the name of the recipe or run.
         network: the network before training.
-        before: what its weights are: ``untrained`` or ``published weights``.
+        before: what the backbone's weights are: ``untrained``, ``published weights``, or which file or run they are of.
         trained: the Keras model of the run, with the same layers; None for a recipe.
         phases: the phases of the schedule.
         layers: one row per layer.
@@ -47,6 +50,17 @@ class Inspection:
     groups: tuple[GroupRow, ...]
     image: np.ndarray | None
     notes: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        """What the weights are of which the feature maps are shown."""
+        if self.trained is not None:
+            return "trained"
+        return f"{self.before}, untrained head" if self.network.pretrained else self.before
+
+    def before_of(self, layer: str) -> str:
+        """Return what a layer's weights are before training; those of the head are always new."""
+        return self.before if layer in self.network.block_of else UNTRAINED
 
     @property
     def totals(self) -> tuple[str, ...]:
@@ -92,7 +106,9 @@ def inspect_recipe(recipe: Recipe, folder: Path, image: Path | None = None) -> I
     data = from_recipe.open_few(recipe, FEW, folder)
     normalization = from_recipe.normalization(recipe, data)
     network, notes = _network(recipe, data.classes, data.label_kind, normalization)
-    shown = np.array(data.store.images[0]) if image is None else _decoded(image, recipe)
+    shown = (
+        np.array(data.store.images[0]) if image is None else _decoded(image, recipe, from_recipe.reading(recipe, data))
+    )
     return _inspection(recipe, network, None, shown, notes)
 
 
@@ -117,10 +133,10 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
     _check_recipe(run, network.model, predictor.model)
     shown = None
     if image is not None:
-        shown = _decoded(image, recipe)
+        shown = _decoded(image, recipe, predictor.reading)
     else:
         try:
-            shown = np.array(from_recipe.open_few(recipe, 1, folder).store.images[0])
+            shown = np.array(from_recipe.open_few(from_recipe.with_range_of(recipe, card), 1, folder).store.images[0])
         except DataError as error:
             notes += (f"No feature maps: {error} --image names another image.",)
     return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)
@@ -162,9 +178,15 @@ def _inspection(
 ) -> Inspection:
     phases = from_recipe.plan_phases(recipe, network)
     rows = layer_rows(network, phases)
-    before = "published weights" if network.pretrained else "untrained"
+    before = _initial_weights(recipe.backbone.options.weights) if network.pretrained else UNTRAINED
     groups = group_rows(network, rows)
     return Inspection(title or recipe.name, network, before, trained, phases, rows, groups, image, notes)
+
+
+def _initial_weights(setting: str) -> str:
+    return (
+        "published weights" if setting == "imagenet" else f"weights of {shorten(Path(setting).name, 24, middle=True)}"
+    )
 
 
 def _normalization_of(model: Any) -> Normalization | None:
@@ -175,8 +197,8 @@ def _normalization_of(model: Any) -> Normalization | None:
     return None
 
 
-def _decoded(file: Path, recipe: Recipe) -> np.ndarray:
-    return decode_to_size(file, None, recipe.input.image_size, recipe.input.resize)[0]
+def _decoded(file: Path, recipe: Recipe, reading: Reading) -> np.ndarray:
+    return decode_to_size(file, None, recipe.input.image_size, recipe.input.resize, reading)[0]
 
 
 def _trained_count(network: Network, phase: Phase) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -39,9 +38,12 @@ def pictures(inspection: Inspection, layer: str | None = None) -> dict[str, byte
         DataError: no layer of that name has a kernel.
     """
     before = dict(kernels(inspection.network.model))
-    states = {inspection.before: before}
-    if inspection.trained is not None:
-        states = {"trained": dict(kernels(inspection.trained)), **states}
+    trained = {} if inspection.trained is None else dict(kernels(inspection.trained))
+
+    def values(name: str) -> dict[str, np.ndarray]:
+        states = {"trained": trained.get(name), inspection.before_of(name): before[name]}
+        return {state: np.array(kernel) for state, kernel in states.items() if kernel is not None}
+
     names = list(before)
     if layer is not None and layer not in before:
         hint = did_you_mean(layer, names, f"; there are {', '.join(names[:12])}, …")
@@ -51,17 +53,13 @@ def pictures(inspection: Inspection, layer: str | None = None) -> dict[str, byte
     drawn = {"model.png": network_drawing(inspection.groups, phases, title)}
     first = next((name for name in names if len(before[name].shape) == 4 and max(before[name].shape[:2]) > 1), None)
     if first is not None:
-        drawn["kernels.png"] = kernel_grid(_values(states, first), first)
+        drawn["kernels.png"] = kernel_grid(values(first), first)
     chosen = [layer] if layer else list(dict.fromkeys((names[0], names[len(names) // 2], names[-1]))) if names else []
     if chosen:
-        drawn["weights.png"] = weight_histograms({name: _values(states, name) for name in chosen})
+        drawn["weights.png"] = weight_histograms({name: values(name) for name in chosen})
     if inspection.image is not None:
         drawn["features.png"] = _features(inspection, inspection.image)
     return drawn
-
-
-def _values(states: Mapping[str, Mapping[str, Any]], layer: str) -> dict[str, np.ndarray]:
-    return {state: np.array(variables[layer]) for state, variables in states.items()}
 
 
 def _features(inspection: Inspection, image: np.ndarray) -> bytes:
@@ -74,8 +72,7 @@ def _features(inspection: Inspection, image: np.ndarray) -> bytes:
         name: np.asarray(keras.ops.convert_to_numpy(value), np.float32)[0]
         for name, value in zip(outputs, values if isinstance(values, list) else [values], strict=True)
     }
-    state = inspection.before if inspection.trained is None else "trained"
-    return feature_page(image, maps, f"{inspection.title}, {state}: the maps that vary most in each block")
+    return feature_page(image, maps, f"{inspection.title}, {inspection.state}: the maps that vary most in each block")
 
 
 def page(inspection: Inspection, drawn: Mapping[str, bytes]) -> str:

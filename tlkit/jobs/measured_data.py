@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import Options, Split
 from tlkit.errors import DataError, PluginError, RunError
+from tlkit.jobs.from_recipe import with_range_of
 from tlkit.jobs.progress import Progress
 from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.load import select_data
@@ -154,7 +155,7 @@ def run_data_part(folder: RunFolder, registry: Registry) -> DataPart:
     """
     if not folder.recipe.is_file():
         raise RunError(f"{folder.recipe}: no such file; it says how the run's data is read")
-    return load_run_data_part(folder, registry)
+    return with_range_of(load_run_data_part(folder, registry), folder.read_card())
 
 
 def training_images(folder: RunFolder, data: Data, rows: np.ndarray) -> str:

@@ -53,7 +53,7 @@ def rewrite_report(
             folder,
             predictor,
             listed.decode(Path(cache), partial(progress, "reading images")),
-            batch_size=listed.part.input.batch_size,
+            recipe=listed.part,
             sections=plugin_sections(registry, folder),
             progress=partial(progress, "evaluating"),
             best=_best(folder, listed.part),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.data.splits.repeat import drawn_splits
 from tlkit.discovery import registry_for_recipe
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, stages
@@ -93,7 +95,7 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         return _leave_finished(job, original)
     with job.scratch_folder() as scratch:
         data = stages.read_data(job, scratch)
-        _compare_samples(folder, data)
+        data = _compare_samples(job, data)
         check_exists = all((folder.path / name).is_file() for name in ("check.json", "check.html"))
         if data.checked is not None and not check_exists:
             stages.write_check(job, data.checked)
@@ -154,12 +156,18 @@ def _leave_finished(job: Job, original: Recipe) -> RunResult:
     return RunResult(folder.path, folder.read_json(folder.metrics))
 
 
-def _compare_samples(folder: RunFolder, data: Data) -> None:
-    """Check that the data is the same as when the run started."""
-    if not folder.samples.is_file():
-        data.write_samples_csv(folder.samples)
-        return
-    SamplesFile(folder.samples).check_unchanged(data.sample_rows())
+def _compare_samples(job: Job, data: Data) -> Data:
+    """Check that the data is the same as when the run started, and return it with the splits of that time."""
+    file = job.folder.samples
+    if not file.is_file():
+        data.write_samples_csv(file)
+        return data
+    drawn = drawn_splits(file, data.samples, data.splits)
+    if not (drawn == data.splits).all():
+        job.note(f"the splits are those that {file.name} records; this version of tlkit would draw others")
+        data = replace(data, splits=drawn)
+    SamplesFile(file).check_unchanged(data.sample_rows())
+    return data
 
 
 def _is_finished(job: Job, plan: stages.Plan, checkpoint: Checkpoint) -> bool:

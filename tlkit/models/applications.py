@@ -121,15 +121,21 @@ def _pretrained_shape(application: Application, options: BackboneOptions) -> tup
     return (side, side, 3)
 
 
-def fold_efficientnet_rescaling(layers: Mapping[str, Any], options: BackboneOptions) -> None:  # noqa: ARG001
+def fold_efficientnet_rescaling(layers: Mapping[str, Any], options: BackboneOptions) -> None:
     """Rescale the inputs of EfficientNet B0-B7 as its published weights expect.
 
     With ``weights="imagenet"`` Keras adds a layer after the Normalization layer that divides by sqrt(std) once more,
     and otherwise leaves it out (tensorflow#62193). Here one graph serves all weights, and the factor is multiplied into
-    the Normalization layer's variance.
+    the Normalization layer's variance: for the published weights, and for the user's file if its Normalization layer
+    has the published numbers. A file with other numbers is of a network without the second division, and stays as it
+    is.
     """
     for layer in layers.values():
-        if isinstance(layer, keras.layers.Normalization):
-            variance = keras.ops.convert_to_numpy(layer.adapt_variance)
-            layer.adapt_variance.assign(variance * np.asarray(_IMAGENET_STD, np.float32))
+        if not isinstance(layer, keras.layers.Normalization):
+            continue
+        mean, variance = (keras.ops.convert_to_numpy(each).ravel() for each in (layer.adapt_mean, layer.adapt_variance))
+        # The published layer has the deviation in place of the variance. Files of half precision are a little off.
+        published = np.allclose(mean, _IMAGENET_MEAN, rtol=2e-3) and np.allclose(variance, _IMAGENET_STD, rtol=2e-3)
+        if options.weights == "imagenet" or published:
+            layer.adapt_variance.assign(layer.adapt_variance * np.asarray(_IMAGENET_STD, np.float32))
             layer.finalize_state()

@@ -21,6 +21,9 @@ _EXCLUSIVE_CLASSES = ("Categorical", "SparseCategorical", "KLDivergence", "Cosin
 _OTHER_TARGETS = ("CTC", "Circle")
 """Losses of sequences and of embeddings."""
 
+_CLASS_NUMBERS = ("Sparse", "CategoricalGeneralizedCrossEntropy")
+"""Losses that take class numbers instead of shares, by the start of their names."""
+
 
 class BatchLoss:
     """The loss of a batch: the mean over its images, or over its pixels that are not ignored.
@@ -91,7 +94,7 @@ def _keras_loss(loss: Loss) -> tuple[Any, bool, bool]:
     from_logits = "from_logits" in parameters
     arguments = {**loss.arguments, "reduction": "none", **({"from_logits": True} if from_logits else {})}
     try:
-        return member(**arguments), from_logits, member.__name__.startswith("Sparse")
+        return member(**arguments), from_logits, member.__name__.startswith(_CLASS_NUMBERS)
     except (TypeError, ValueError) as error:
         raise RecipeError([Problem("train.loss", f"{member.__name__}: {error}")]) from error
 

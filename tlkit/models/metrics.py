@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tlkit.errors import Problem, RecipeError
+from tlkit.models.graph import snake_case
 from tlkit.models.iou import MeanIoU
 from tlkit.models.keras_names import keras_class
 from tlkit.models.tasks import LearningTask
+
+Form = Literal["dense", "shares", "numbers", "labels"]
+"""What a metric compares: targets and probabilities as the task has them; one column per class; class numbers with one
+column per class; or yes and no, where two classes have one column, that of the second class."""
+
+_SHARES = ("CategoricalAccuracy", "TopKCategoricalAccuracy", "CategoricalCrossentropy", "KLDivergence")
+_NUMBERS = ("SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "SparseCategoricalCrossentropy")
+_F_SCORES = ("F1Score", "FBetaScore")
+_DECISIONS = ("BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU")
+_CONFUSION = ("AUC", "FalseNegatives", "FalsePositives", "Precision", "Recall", "TrueNegatives", "TruePositives")
+_CORRELATIONS = ("ConcordanceCorrelation", "PearsonCorrelation")
+_TOP = 5
+"""The ``k`` of Keras's top-k metrics."""
+_FORMS: dict[str, Form] = {
+    **dict.fromkeys((*_SHARES, *_F_SCORES, "CosineSimilarity"), "shares"),
+    **dict.fromkeys(_NUMBERS, "numbers"),
+    **dict.fromkeys((*_DECISIONS, *_CONFUSION), "labels"),
+}
+"""Class name → its form; ``dense`` for the others."""
 
 
 class MetricSet:
@@ -21,23 +41,42 @@ class MetricSet:
 
     Args:
         task: what the logits mean.
-        extra: names of further Keras metrics.
+        extra: names of further Keras metrics; those that the task has anyway are ignored.
 
     Raises:
-        RecipeError: Keras has no metric of that name.
+        RecipeError: Keras has no metric of that name, it needs arguments, or its value would mean nothing for the task.
     """
 
     def __init__(self, task: LearningTask, extra: Sequence[str] = ()) -> None:
         self.task = task
         self.loss = keras.metrics.Mean("loss")
         self.metrics = task.metrics()
-        self._sparse: set[str] = set()
+        own = tuple(self.metrics)
+        self._forms: dict[str, Form] = {}
         for index, name in enumerate(extra):
-            metric = _keras_metric(name, index)
+            if name in own:
+                continue
+            metric = _keras_metric(name, index, task)
             key = _snake(type(metric).__name__)
-            self.metrics.setdefault(key, metric)
-            if type(metric).__name__.startswith("Sparse"):
-                self._sparse.add(key)
+            if key not in self.metrics:
+                self.metrics[key] = metric
+                self._forms[key] = _FORMS.get(type(metric).__name__, "dense")
+                self._create_variables(key, metric)
+
+    def _create_variables(self, key: str, metric: Any) -> None:
+        """Have a metric create its variables: some do it at the first update, too late for restoring a checkpoint."""
+        nothing = tf.zeros((1, self.task.units))
+        truth, prediction = self._compared(nothing, nothing, self._forms[key])
+        metric.update_state(truth, prediction, sample_weight=tf.zeros(1) if self.task.can_ignore else None)
+        metric.reset_state()
+
+    def _compared(self, truth: Any, prediction: Any, form: Form) -> tuple[Any, Any]:
+        """Return what a metric of a form compares, of a target and probabilities (n, units)."""
+        if form == "labels" and self.task.units == 2 and self.task.label_kind != "multi":
+            return truth[:, 1:], prediction[:, 1:]
+        if form in ("shares", "numbers") and self.task.units == 1:
+            truth, prediction = (tf.concat([1 - each, each], -1) for each in (truth, prediction))
+        return tf.argmax(truth, -1) if form == "numbers" else truth, prediction
 
     @property
     def names(self) -> list[str]:
@@ -55,9 +94,9 @@ class MetricSet:
                 continue
             flat_truth = tf.reshape(dense, [-1, dense.shape[-1]])
             flat_prediction = tf.reshape(probabilities, [-1, dense.shape[-1]])
-            truth = tf.argmax(flat_truth, -1) if name in self._sparse else flat_truth
+            truth, prediction = self._compared(flat_truth, flat_prediction, self._forms.get(name, "dense"))
             weight = tf.reshape(valid, [-1]) if self.task.can_ignore else None
-            metric.update_state(truth, flat_prediction, sample_weight=weight)
+            metric.update_state(truth, prediction, sample_weight=weight)
 
     def result(self) -> dict[str, float]:
         """Return the values since the last reset."""
@@ -75,14 +114,55 @@ class MetricSet:
             metric.reset_state()
 
 
-def _keras_metric(name: str, index: int) -> Any:
+def _keras_metric(name: str, index: int, task: LearningTask) -> Any:
     member = keras_class(name, keras.metrics, _compares, what="metric", key=f"train.metrics.{index}")
+    problem = _misfit(member.__name__, task)
+    if problem:
+        fitting = ", ".join(fitting_metrics(task))
+        message = f"{snake_case(member.__name__)} does not fit: {problem}; expected one of {fitting}"
+        raise RecipeError([Problem(f"train.metrics.{index}", message)])
     try:
-        return member()
+        return member(**_arguments(member.__name__, task))
     except TypeError as error:
         raise RecipeError(
             [Problem(f"train.metrics.{index}", f'"{name}" needs arguments, which a recipe can\'t give: {error}')]
         ) from error
+
+
+def _arguments(metric: str, task: LearningTask) -> dict[str, Any]:
+    if metric in _F_SCORES and task.label_kind == "multi":
+        return {"threshold": 0.5}  # otherwise only the most probable class counts as predicted
+    return {"dtype": "float32"} if metric == "BinaryIoU" else {}  # by default weights become integers
+
+
+def fitting_metrics(task: LearningTask) -> list[str]:
+    """Return the names of the Keras metrics that a recipe can add for a task, sorted."""
+    members = [member for member in vars(keras.metrics).values() if inspect.isclass(member) and _compares(member)]
+    fitting = (each for each in members if not (_needs_arguments(each) or _misfit(each.__name__, task)))
+    return sorted({snake_case(each.__name__) for each in fitting} - set(task.metrics()))
+
+
+def _needs_arguments(member: Any) -> bool:
+    parameters = inspect.signature(member.__init__).parameters.values()
+    return any(each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD for each in list(parameters)[1:])
+
+
+def _misfit(metric: str, task: LearningTask) -> str:
+    """Return why the value of a Keras metric would mean nothing for a task; an empty text if it fits."""
+    several, what = task.label_kind == "multi", "a pixel" if task.task == "segmentation" else "an image"
+    if metric in (*_SHARES, *_NUMBERS) and several:
+        return f"it is for one label per image, but {task.independent_logits}"
+    if "TopK" in metric and task.classes <= _TOP:
+        return f"it counts a class among the {_TOP} most probable as right, and there are {task.classes} classes"
+    if metric in _DECISIONS and not several and task.classes > 2:
+        return f"it is for labels of yes or no, but {what} has one of {task.classes} classes"
+    if metric in _CORRELATIONS and (several or task.classes < 3 or task.can_ignore):
+        return "it is for values that vary within each image, not for the label of a class"
+    if "Hinge" in metric:
+        return "it is for scores from -1 to 1, not for probabilities"
+    if metric == "MeanAbsolutePercentageError":
+        return "it divides by the truth, which is 0 for most classes"
+    return ""
 
 
 def _compares(member: Any) -> bool:

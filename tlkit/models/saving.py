@@ -9,13 +9,17 @@ import keras
 import numpy as np
 
 from tlkit.errors import RunError
+from tlkit.models.outputs import logits_model, with_probabilities
 from tlkit.models.safe_load import NotAllowedError, load_model_file
+from tlkit.models.tasks import LearningTask
 from tlkit.runs.folder import RunFolder
 from tlkit.system.disk import full_disk_context
 
 
-def save_model(folder: RunFolder, model: Any, images: np.ndarray, *, precision: str, weights: str) -> str | None:
-    """Save a model as ``model.keras``, once the reloaded file gives the same logits.
+def save_model(
+    folder: RunFolder, model: Any, task: LearningTask, images: np.ndarray, *, precision: str, weights: str
+) -> str | None:
+    """Save a model as ``model.keras``, which outputs probabilities, once the reloaded file gives the same logits.
 
     Keras has written files that reload to other outputs (keras#20147), so the file is compared before it replaces an
     earlier one.
@@ -23,6 +27,7 @@ def save_model(folder: RunFolder, model: Any, images: np.ndarray, *, precision: 
     Args:
         folder: the run folder.
         model: the trained Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
+        task: what the logits mean.
         images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the two models are compared.
         precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
         weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
@@ -42,9 +47,9 @@ def save_model(folder: RunFolder, model: Any, images: np.ndarray, *, precision: 
             f"{weights} are in {folder.checkpoints}; start a new run with a lower learning rate in [schedule]"
         )
     temporary = folder.path / ".tmp-model.keras"
-    _write(model, temporary)
+    _write(with_probabilities(model, task), temporary)
     loaded, reason = _load(temporary)
-    reloaded = _logits(loaded, images)
+    reloaded = _logits(logits_model(loaded), images)
     tolerance = 1e-4 if precision == "float32" else 2e-2
     largest = max(1.0, float(np.abs(trained).max()))
     if not np.allclose(trained, reloaded, rtol=tolerance, atol=tolerance * largest):
@@ -62,10 +67,8 @@ def _logits(model: Any, images: np.ndarray) -> np.ndarray:
 
 
 def _write(model: Any, file: Path) -> None:
-    # A new model around the same layers has no optimizer, whose state would double the size of the file.
-    bare = keras.Model(model.input, model.output, name=model.name)
-    with full_disk_context(file, 4 * bare.count_params()):
-        bare.save(file)
+    with full_disk_context(file, 4 * model.count_params()):
+        model.save(file)
 
 
 def _load(file: Path) -> tuple[Any, str | None]:

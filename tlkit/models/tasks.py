@@ -72,6 +72,15 @@ class LearningTask(ABC):
         """Return the probability of every class, float32 (…, classes)."""
         return self.activate(logits)
 
+    def probability_layers(self, logits: Any, name: str) -> Any:
+        """Return what ``probabilities`` does as layers that any Keras can load, and that compute the same bits.
+
+        Args:
+            logits: symbolic (N, …, units).
+            name: the name of the last layer.
+        """
+        return keras.layers.Softmax(dtype="float32", name=name)(logits)
+
     @abstractmethod
     def predict(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the predicted label or labels from probabilities (…, classes)."""
@@ -136,6 +145,10 @@ class _Sigmoid(Classification):
         """Return the sigmoid of logits as float32."""
         return tf.nn.sigmoid(tf.cast(logits, tf.float32))
 
+    def probability_layers(self, logits: Any, name: str) -> Any:
+        """Return a sigmoid as a layer."""
+        return keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits)
+
     def cross_entropy(self, dense: Any, logits: Any) -> Any:
         """Return the mean of the cross-entropies of an image's logits."""
         return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(dense, logits), -1)
@@ -167,6 +180,12 @@ class BinaryLabel(_Sigmoid):
         """Return float32 (N, 2): the single logit becomes two columns."""
         positive = self.activate(logits)
         return tf.concat([1 - positive, positive], -1)
+
+    def probability_layers(self, logits: Any, name: str) -> Any:
+        """Return the two columns as layers."""
+        second = keras.layers.Activation("sigmoid", dtype="float32", name=f"{name}_second")(logits)
+        first = keras.layers.Rescaling(-1.0, 1.0, dtype="float32", name=f"{name}_first")(second)
+        return keras.layers.Concatenate(dtype="float32", name=name)([first, second])
 
     def element_weights(self, dense: Any, class_weights: Any) -> Any:
         """Return float32 (N,): the weights of both classes, blended by the share of class 1."""

@@ -32,8 +32,9 @@ class CheckTable(Options):
         "skip", description="files without read permission, and files that the disk fails to read"
     )
     empty: StrictCheckAction = Field("skip", description="files of 0 bytes")
-    not_image: StrictCheckAction = Field(
-        "skip", description="files that are not images by their content, or of an image format that is not supported"
+    not_image: StrictCheckAction = Field("skip", description="files that are not images by their content")
+    unsupported: StrictCheckAction = Field(
+        "skip", description="images of a kind that is not read, or that takes a package which is not installed"
     )
     undecodable: StrictCheckAction = Field("skip", description="damaged images")
     truncated: StrictCheckAction = Field("skip", description="images whose file ends too early")
@@ -54,10 +55,31 @@ class CheckTable(Options):
     wrong_extension: CheckAction = Field(
         "keep", description="images with the suffix of another format; keep: they are decoded by their content"
     )
+    value_range: ReportAction = Field(
+        "keep", description="images of which little is left when their values become 256 grey levels"
+    )
+    orientation: CheckAction = Field(
+        "keep",
+        description="in segmentation, photos that their EXIF orientation turns, while their masks have none: the mask "
+        "may have been drawn on the stored pixels",
+    )
     mask_missing: StrictCheckAction = Field("skip", description="images without a mask, and masks without an image")
     mask_size: StrictCheckAction = Field("skip", description="masks that differ in size from their image")
     mask_values: StrictCheckAction = Field(
         "skip", description="masks with pixel values that the data set's table of values does not list"
+    )
+    mask_palette: CheckAction = Field(
+        "error",
+        description="masks that are read by the indices of their palettes, and whose palettes have the colours of most "
+        "others at other indices",
+    )
+    masks_one_class: ReportAction = Field(
+        "error", description="all masks together have pixels of one class only, so there is nothing to learn"
+    )
+    mask_between: CheckAction = Field(
+        "keep",
+        description="masks with values that are not in the data set's table, which count as the nearest one by "
+        "data.nearest",
     )
     mask_empty: CheckAction = Field(
         "keep", description="masks in which all pixels are of one class, or all are ignored"
@@ -89,6 +111,24 @@ class CheckTable(Options):
     unused: ReportAction = Field("keep", description="other files that the data set does not use")
     empty_folder: ReportAction = Field(
         "keep", description="folders without a usable image; keep: such a class is left out"
+    )
+    lost_class: ReportAction = Field(
+        "error",
+        description="classes with files, none of which can be used as an image; keep: the class is left out",
+    )
+    untrained_class: CheckAction = Field(
+        "error",
+        description="classes that have validation or test images by the data set's own splits, but no training images; "
+        "skip: these images are set aside",
+    )
+    similar_classes: ReportAction = Field(
+        "error",
+        description="class names that differ only in upper and lower case, in blanks, or in blanks, _ and - between "
+        "words; single letters may differ",
+    )
+    mask_beside: CheckAction = Field(
+        "error",
+        description="in classification, images that look like masks of other images, such as x_mask.png beside x.png",
     )
     too_few: ReportAction = Field(
         "keep",

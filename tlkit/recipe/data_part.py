@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlkit.contracts import Dataset, Task
-from tlkit.recipe.schema import InputTable, Selection, TrainTable
+from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.schema import Selection, TrainTable
 
 
 @dataclass(frozen=True)

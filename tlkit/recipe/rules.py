@@ -7,7 +7,8 @@ from typing import Any
 
 from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Record
 from tlkit.errors import Problem
-from tlkit.recipe.schema import PLUGIN_TABLES, InputTable, Selection
+from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.schema import PLUGIN_TABLES, Selection
 from tlkit.registry import KINDS, Registry
 
 Selections = Mapping[str, Selection[Any] | None]

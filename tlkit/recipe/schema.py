@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from tlkit.contracts import (
     AnyEarlyStop,
@@ -21,34 +20,11 @@ from tlkit.contracts import (
     Schedule,
     Task,
     named,
-    tuples,
 )
 from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.input_table import InputTable
 
 R = TypeVar("R", bound=Record, covariant=True)
-
-
-def _square(value: Any) -> Any:
-    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else tuples(value)
-
-
-_Pixels = Annotated[int, Field(ge=8, le=8192)]
-
-
-def _check_split_size(value: int | float) -> int | float:
-    if not (0 <= value < 1 or (isinstance(value, int) and value >= 1)):
-        raise ValueError("expected a share of at least 0 and less than 1, or a whole number of images")
-    return value or 0.0
-
-
-SplitSize = Annotated[
-    int | float,
-    AfterValidator(_check_split_size),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1}]}
-    ),
-]
-"""A share of the images, or a number of images, like scikit-learn's ``test_size``."""
 
 
 class TopKeys(Options):
@@ -66,84 +42,12 @@ class TopKeys(Options):
     seed: int = Field(
         0, ge=0, lt=2**31, description="seed of all random draws: the split, initial weights, shuffling, augmentation"
     )
-    plugins: Annotated[tuple[Path, ...], BeforeValidator(tuples)] = Field(
+    plugins: tuple[Path, ...] = Field(
         (),
         max_length=100,
         description="plugin files, relative to the recipe; they are code, and are loaded only if you allow it: see "
         "--allow-plugins",
     )
-
-
-class InputTable(Options):
-    """``[input]``: how images become batches, and how they are split."""
-
-    image_size: Annotated[
-        tuple[_Pixels, _Pixels], BeforeValidator(_square, json_schema_input_type=int | tuple[int, int])
-    ] = Field(
-        (224, 224),
-        description="height and width of the model's input in pixels, or one number for both; all images are brought "
-        "to this size",
-    )
-    resize: Literal["stretch", "crop", "pad"] = Field(
-        "stretch",
-        description="how an image is brought to image_size; stretch: scale height and width independently; crop: scale "
-        "the shorter side and cut out the middle; pad: scale the longer side and add black borders (masks are ignored "
-        "there)",
-    )
-    batch_size: int = Field(32, ge=1, description="number of images per training step")
-    normalize: Literal["none", "center", "standardize"] = Field(
-        "none",
-        description="scale each channel by the mean and standard deviation of the training images, which are saved in "
-        "the model; center: (x - mean) / 127.5; standardize: (x - mean) / std; none: the scaling that the backbone "
-        "brings; center and standardize are for backbones without a scaling of their own, such as those from scratch",
-    )
-    validation: SplitSize = Field(
-        0.2,
-        description="size of the validation split: a share of the images that are not test images, or a number of "
-        "images (1 or more; with groups, as near as whole groups allow); 0: no validation; ignored if the data set "
-        "has a validation split of its own",
-    )
-    test: SplitSize = Field(
-        0.0,
-        description="size of the test split: a share of all images, or a number of images, as for validation; ignored "
-        "if the data set has a test split of its own",
-    )
-    group_pattern: str | None = Field(
-        None,
-        description="regular expression that is searched in each sample's key, the path of its file below the data "
-        "set's folder; its first parenthesised group gives the name of the sample's group, such as a patient, and "
-        "all samples of a group get the same split; default: the groups that the data set gives, if any",
-    )
-    samples: Path | None = Field(
-        None,
-        description="path of the samples.csv of an earlier run; its split is used again, and validation and test are "
-        "ignored",
-    )
-    max_bad_share: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="largest share of the files that may be damaged or unusable; with more, the run stops",
-    )
-    max_pixels: int = Field(
-        178_956_970,
-        ge=1,
-        le=2 * 178_956_970,
-        description="largest number of pixels of an image that is decoded, by its header; decoding takes 3 bytes per "
-        "pixel, and more for some formats; the default and the maximum are Pillow's limits for decompression bombs",
-    )
-
-    @field_validator("group_pattern")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                compiled = re.compile(value)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from error
-            if compiled.groups < 1:
-                raise ValueError("expected a regular expression with a group in parentheses that names the group")
-        return value
 
 
 class Loss(Options):

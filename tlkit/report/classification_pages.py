@@ -45,7 +45,7 @@ class SingleLabelPages(TaskPages[ClassificationOutcome]):
         mistakes = [each for each in highest_first(outcome.losses) if not self._is_correct(outcome, each)]
         shown = [self._image(outcome, position) for position in mistakes[:_MAX_MISTAKES]]
         if shown:
-            title = f"misclassified {split} images, highest loss first ({len(shown)} of {len(mistakes)})"
+            title = f"misclassified {split} images, highest {_name(outcome)} first ({len(shown)} of {len(mistakes)})"
             pages["worst.png"] = classified_page(shown, title, names=True)
         return pages
 
@@ -73,6 +73,7 @@ class SingleLabelPages(TaskPages[ClassificationOutcome]):
             correct=self._is_correct(outcome, position),
             probability=self._probability(outcome, position),
             loss=float(outcome.losses[position]),
+            loss_name=_name(outcome),
         )
 
     def _label(self, label: Any) -> str:
@@ -103,3 +104,7 @@ class MultiLabelPages(SingleLabelPages):
 
     def _probability(self, outcome: ClassificationOutcome, position: int) -> None:
         """Return None: several labels have no common probability."""
+
+
+def _name(outcome: ClassificationOutcome) -> str:
+    return outcome.losses_name.replace("_", "-")

@@ -21,6 +21,7 @@ from tlkit.recipe.schema import TrainTable
 from tlkit.recipe.source import parse_toml
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import History, read_history
+from tlkit.runs.secrets import without_secrets
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,12 @@ def _settings(folder: RunFolder) -> Mapping[str, Any] | None:
         return None
     environment = folder.read_json(folder.environment)
     settings = environment.get("settings") if isinstance(environment, dict) else None
-    return with_current_names(settings) if isinstance(settings, dict) else None
+    return with_current_names(without_secrets(settings)) if isinstance(settings, dict) else None
 
 
 def _recipe(folder: RunFolder) -> Mapping[str, Any]:
     try:
-        return with_current_names(parse_toml(folder.recipe_text()))
+        return with_current_names(without_secrets(parse_toml(folder.recipe_text())))
     except tomllib.TOMLDecodeError as error:
         raise RunError(f"{folder.recipe}: not TOML ({error}); the file is damaged") from error
 
@@ -129,7 +130,31 @@ def _recipe(folder: RunFolder) -> Mapping[str, Any]:
 def _open(folder: RunFolder, label: str, settings: Mapping[str, Any]) -> ComparedRun:
     history = read_history(folder.history)
     monitor, epoch = _best(folder, settings, history)
-    return ComparedRun(label, settings, history, monitor, epoch, _final_metrics(folder), _count_weights(folder.model))
+    metrics = _final_metrics(folder)
+    if metrics is not None:
+        metrics = {split: _with_cross_entropy(values, settings) for split, values in metrics.items()}
+    return ComparedRun(label, settings, history, monitor, epoch, metrics, _count_weights(folder.model))
+
+
+def _with_cross_entropy(values: Mapping[str, Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return final metrics in which the cross-entropy is ``cross_entropy``, and ``loss`` is the recipe's loss if known.
+
+    Until tlkit 0.2.0 ``loss`` is the cross-entropy whatever the recipe's loss was.
+    """
+    if "cross_entropy" in values or "loss" not in values:
+        return values
+    others = {name: value for name, value in values.items() if name != "loss"}
+    known = {"loss": values["loss"]} if loss_setting(settings) in (None, "binary_crossentropy") else {}
+    return {**known, "cross_entropy": values["loss"], **others}
+
+
+def loss_setting(settings: Mapping[str, Any]) -> Any:
+    """Return ``train.loss`` of a recipe's plain values, its name if it has no arguments; None: the cross-entropy."""
+    train = settings.get("train")
+    loss = train.get("loss") if isinstance(train, Mapping) else None
+    if isinstance(loss, Mapping) and list(loss) == ["name"]:
+        loss = loss["name"]
+    return None if loss in ("categorical_crossentropy", "sparse_categorical_crossentropy") else loss
 
 
 def _best(folder: RunFolder, settings: Mapping[str, Any], history: History) -> tuple[Monitor | None, int | None]:

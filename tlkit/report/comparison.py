@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import DataError, RunError
-from tlkit.report.compared_runs import ComparedRun
+from tlkit.report.compared_runs import ComparedRun, loss_setting
 from tlkit.system.disk import check_new_file
 from tlkit.system.text import did_you_mean
 
-HEADLINES = ("loss", "accuracy", "mean_iou", "macro_f1")
-"""Metrics of ``metrics.json`` to compare; for all but the loss, higher is better."""
+HEADLINES = ("loss", "cross_entropy", "accuracy", "mean_iou", "macro_f1")
+"""Metrics of ``metrics.json`` to compare."""
+LOWER_IS_BETTER = ("loss", "cross_entropy")
+"""Those of them of which less is better."""
 IMAGE_KINDS = (".png", ".svg", ".pdf")
 
 
@@ -55,12 +57,18 @@ def chosen_metrics(runs: Sequence[ComparedRun], requested: Sequence[str] = ()) -
 
 
 def shared_headlines(runs: Sequence[ComparedRun]) -> list[tuple[str, str]]:
-    """Return (split, metric) of the final metrics that all finished runs have, the test split first."""
+    """Return (split, metric) of the final metrics that all finished runs have, the test split first.
+
+    The loss is among them if all runs have the same, and the cross-entropy if any of them has another loss.
+    """
     finished = [run.metrics for run in runs if run.metrics is not None]
+    losses = {json.dumps(loss_setting(run.settings), default=str) for run in runs if run.metrics is not None}
+    left_out = {"loss" if len(losses) > 1 else "", "cross_entropy" if losses == {"null"} else ""}
     return [
         (split, name)
         for split in ("test", "validation")
         for name in HEADLINES
+        if name not in left_out
         if finished and all(name in metrics.get(split, {}) for metrics in finished)
     ]
 
@@ -101,13 +109,19 @@ def joined_histories(runs: Sequence[ComparedRun]) -> str:
     return text.getvalue()
 
 
-def check_targets(out: Path, table: Path | None, *, overwrite: bool) -> None:
+def check_targets(out: Path, table: Path | None, *, overwrite: bool, kept: bool = False) -> None:
     """Check that the picture and the table can be written.
+
+    Args:
+        out: the picture.
+        table: the table; None for no table.
+        overwrite: replace files that exist.
+        kept: the picture exists and is not drawn again.
 
     Raises:
         DataError: a file can't be written, or exists already.
     """
     if out.suffix.lower() not in IMAGE_KINDS:
         raise DataError(f"--out {out}: expected a file that ends in {', '.join(IMAGE_KINDS)}")
-    for file in (out,) if table is None else (out, table):
+    for file in [each for each in (None if kept else out, table) if each is not None]:
         check_new_file(file, overwrite=overwrite)

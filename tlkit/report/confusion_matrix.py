@@ -60,9 +60,9 @@ def _matrix(
         size = 9 if height <= 15 else 7 if height <= 45 else 5
         every = math.ceil(height / 120)
         ticks = range(0, height, every)
-        panel.set_yticks(list(ticks), [shorten(rows[i], label) for i in ticks], fontsize=size)
+        panel.set_yticks(list(ticks), [shorten(rows[i], label, middle=True) for i in ticks], fontsize=size)
         ticks = range(0, width, every)
-        names = [shorten(columns[i], label) for i in ticks]
+        names = [shorten(columns[i], label, middle=True) for i in ticks]
         slanted = width > 6 or max(len(name) for name in names) > 7
         panel.set_xticks(list(ticks), names, fontsize=size, rotation=90 if slanted else 0)
         panel.tick_params(length=0)

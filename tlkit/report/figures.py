@@ -109,7 +109,7 @@ def class_legend(
     from matplotlib.patches import Patch
 
     shown = list(zip(classes, colors, strict=True))[:max_classes]
-    handles = [Patch(color=hexadecimal(color), label=shorten(name, 24)) for name, color in shown]
+    handles = [Patch(color=hexadecimal(color), label=shorten(name, 24, middle=True)) for name, color in shown]
     if len(classes) > len(shown):
         handles.append(Patch(color="none", label=and_more(len(classes), len(shown)).strip()))
     handles.append(Patch(color=hexadecimal(GREY), label="ignored"))

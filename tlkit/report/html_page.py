@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ def render_page(template: str, **values: Any) -> str:
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["breakable"] = _breakable
     return encodable(environment.get_template(template).render(**values))
+
+
+def _breakable(name: object) -> Any:
+    """Return a name, escaped, in which lines may break after ``/``, ``_`` and ``-``, before they break anywhere."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[/_-])", str(name)))
 
 
 def embedded(content: bytes) -> str:

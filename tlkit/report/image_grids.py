@@ -14,6 +14,8 @@ from tlkit.report.figures import class_legend, drawing, new_figure, shorten, sho
 
 _TILE = 2.1
 """Inches per side of a picture of a segmentation."""
+_SHARPEST = 150
+"""Dots per inch of a page of large images."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class ClassifiedImage:
         correct: True if they are the same.
         probability: the probability of the predicted label; None if there is not exactly one.
         loss: the sample's loss.
+        loss_name: what to call it.
     """
 
     image: np.ndarray
@@ -37,6 +40,7 @@ class ClassifiedImage:
     correct: bool
     probability: float | None
     loss: float
+    loss_name: str = "loss"
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,15 @@ def classified_page(images: Sequence[ClassifiedImage], title: str, *, names: boo
             for spine in panel.spines.values():
                 spine.set(visible=not each.correct, color=WRONG, linewidth=3)
             probability = "" if each.probability is None else f" {100 * each.probability:.0f}%"
-            prediction = f"{shorten(each.prediction, 26)}{probability}"
-            text = prediction if each.correct else f"{prediction}\ntruth: {shorten(each.truth, 24)}"
+            prediction = f"{shorten(each.prediction, 26, middle=True)}{probability}"
+            text = prediction if each.correct else f"{prediction}\ntruth: {shorten(each.truth, 24, middle=True)}"
             panel.set_title(text, fontsize=8, color=RIGHT if each.correct else WRONG)
             if names:
-                panel.set_xlabel(f"{shorten(each.name, 34, middle=True)}\nloss {each.loss:.3f}", fontsize=7)
+                panel.set_xlabel(f"{shorten(each.name, 34, middle=True)}\n{each.loss_name} {each.loss:.3f}", fontsize=7)
         for panel in panels[len(images) :]:
             panel.set_axis_off()
         figure.suptitle(shorten(title, 100), fontsize=11)
-        return to_png(figure, dpi=100)
+        return to_png(figure, dpi=_dots_per_inch(images[0].image))
 
 
 def segmented_page(
@@ -118,7 +122,13 @@ def segmented_page(
             _show_segmented(panels[row, 3 * column : 3 * column + 3], each, colors)
         figure.suptitle(shorten(title, 100), fontsize=11)
         class_legend(figure, classes, colors, columns=2 * across + 1)
-        return to_png(figure, dpi=100)
+        return to_png(figure, dpi=_dots_per_inch(images[0].image))
+
+
+def _dots_per_inch(image: np.ndarray) -> int:
+    """Return the resolution at which the pixels of an image are shown one by one, within limits."""
+    width: int = image.shape[1]
+    return min(max(100, round(width / _TILE)), _SHARPEST)
 
 
 def _show_segmented(panels: Sequence[Any], segmented: SegmentedImage, colors: tuple[Color, ...]) -> None:

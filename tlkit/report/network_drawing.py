@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tlkit.models.summary import GroupRow
-from tlkit.report.colors import hexadecimal, palette
+from tlkit.report.colors import hexadecimal, phase_colors
 from tlkit.report.figures import drawing, new_figure, shorten, to_png
 
 _NEVER_TRAINED = "#b9bcc2"
@@ -27,7 +27,7 @@ def network_drawing(groups: Sequence[GroupRow], phases: Sequence[str], title: st
     Returns:
         the content of a PNG file.
     """
-    colors = {name: hexadecimal(color) for name, color in zip(phases, palette(len(phases)), strict=True)}
+    colors = {name: hexadecimal(color) for name, color in zip(phases, phase_colors(len(phases)), strict=True)}
     deepest = max((group.stride or 1 for group in groups), default=1)
     levels = {group.name: -math.log2(group.stride or deepest * 2) for group in groups}
     places = {group.name: number for number, group in enumerate(groups)}

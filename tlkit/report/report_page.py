@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from tlkit.errors import PluginError, RunError
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
 from tlkit.report.html_page import embedded, render_page
-from tlkit.report.task_pages import TaskPages
+from tlkit.report.task_pages import TaskPages, losses_name
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
+from tlkit.runs.secrets import known_variables, toml_without_secrets
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -28,11 +29,13 @@ class RunResults:
         outcomes: split → the result of its evaluation, for the splits that have samples.
         pictures: file name → the content of a PNG file.
         sections: the sections that plugins add.
+        notes: split → what the user should know about its metrics.
     """
 
     outcomes: Mapping[str, Outcome]
     pictures: Mapping[str, bytes]
     sections: Sequence[ReportSection]
+    notes: Mapping[str, Sequence[str]]
 
 
 def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -> str:
@@ -48,7 +51,6 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         RunError: a file of the run folder is damaged.
     """
     data, outcomes, pictures = pages.data, results.outcomes, results.pictures
-    shown_split = next((split for split in ("validation", "test") if split in outcomes), "training")
     return render_page(
         "report.html.j2",
         card=pages.card,
@@ -57,28 +59,38 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         notes=list(getattr(data, "notes", ())),
         set_aside=list(data.set_aside),
         pictures=[
-            {"title": title, "data": embedded(pictures[name])}
-            for name, title in _picture_titles(pages, shown_split).items()
+            {"id": name.removesuffix(".png"), "title": title, "data": embedded(pictures[name])}
+            for name, title in _picture_titles(pages, list(outcomes)).items()
             if name in pictures
         ],
+        split_notes=results.notes,
         class_tables={split: pages.class_table(outcome.metrics) for split, outcome in outcomes.items()},
         text_columns=pages.text_columns,
         number_columns=pages.number_columns,
         highest_losses=pages.highest_losses(outcomes),
+        losses_name=losses_name(outcomes),
         freeze=_freeze_summary(folder.freeze),
         sections=[_section(each, folder) for each in results.sections],
-        recipe=folder.recipe_text() if folder.recipe.is_file() else "",
+        recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
         environment=_environment_rows(_environment(folder)),
     )
 
 
-def _picture_titles(pages: TaskPages[Any], split: str) -> dict[str, str]:
-    """Return the title of each picture, in the order in which the page shows them."""
-    return {
-        "curves.png": "Learning curves",
-        "confusion.png": f"{pages.confusion_title}: {split}",
-        "samples.png": f"Sample predictions: {split}",
-        "worst.png": f"Worst predictions: {split}",
+def picture_name(name: str, split: str, splits: Iterable[str]) -> str:
+    """Return the file name of a split's picture: that of the first split as it is, that of another with its split."""
+    return name if split == next(iter(splits)) else f"{split}-{name}"
+
+
+def _picture_titles(pages: TaskPages[Any], splits: Sequence[str]) -> dict[str, str]:
+    """Return file name → title of each picture, in the order in which the page shows them."""
+    titles = {
+        "confusion.png": pages.confusion_title,
+        "samples.png": "Sample predictions",
+        "worst.png": "Worst predictions",
+    }
+    shown = splits or ["training"]
+    return {"curves.png": "Learning curves"} | {
+        picture_name(name, split, shown): f"{title}: {split}" for split in shown for name, title in titles.items()
     }
 
 
@@ -138,6 +150,8 @@ def _environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
     for name, value in environment.items():
         if name == "settings":
             continue
+        if name == "variables" and isinstance(value, dict):
+            value = known_variables(value)  # older versions wrote every variable that begins with TF_
         if name == "packages" and isinstance(value, dict):
             value = ", ".join(f"{package} {version}" for package, version in value.items())
         elif name in forms and isinstance(value, list) and all(isinstance(each, dict) for each in value):

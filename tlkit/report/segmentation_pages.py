@@ -35,11 +35,12 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
         mean = outcome.metrics["mean_iou"]
         title = f"{split} images: best, median and worst by IoU" + ("" if mean is None else f"; mean IoU {mean:.3f}")
         highest = worst_first[highest_first(outcome.losses[worst_first])][:_MAX_MISTAKES]
-        losses = [(int(position), f"loss {outcome.losses[position]:.2f}") for position in highest]
+        what = outcome.losses_name.replace("_", "-")
+        losses = [(int(position), f"{what} {outcome.losses[position]:.2f}") for position in highest]
         inference = Inference(self.predictor.model, self.card, 1)
         pages = {
             "samples.png": (_best_median_worst(worst_first), title),
-            "worst.png": (losses, f"{split} images with the highest loss"),
+            "worst.png": (losses, f"{split} images with the highest {what}"),
         }
         return {
             name: segmented_page(

@@ -115,7 +115,7 @@ class TaskPages(ABC, Generic[OutcomeT]):
             return None
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["key", "split", *self.text_columns, *self.number_columns, "loss"])
+        writer.writerow(["key", "split", *self.text_columns, *self.number_columns, losses_name(outcomes)])
         for split, outcome in outcomes.items():
             for position in range(len(outcome.rows)):
                 sample = self._listed(outcome, split, position)
@@ -145,6 +145,11 @@ def _csv_text(value: str | float | None) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else f"{value:.6f}"
+
+
+def losses_name(outcomes: Mapping[str, Outcome]) -> str:
+    """Return the heading of the losses of single samples: ``cross_entropy`` if the recipe has another loss."""
+    return next((outcome.losses_name for outcome in outcomes.values()), "loss")
 
 
 def highest_first(values: np.ndarray) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from tlkit.evaluation.outcome import Outcome
 from tlkit.evaluation.predictor import Predictor
 from tlkit.report.by_task import task_report
 from tlkit.report.learning_curves import learning_curves
-from tlkit.report.report_page import RunResults, report_page
+from tlkit.report.missed_classes import missed_classes
+from tlkit.report.report_page import RunResults, picture_name, report_page
 from tlkit.report.task_pages import TaskPages
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import read_history
@@ -24,6 +26,8 @@ from tlkit.system.disk import write_atomically
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
+    from tlkit.recipe.data_part import DataPart
+    from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
 
 Sections = Callable[[Mapping[str, Any]], list[ReportSection]]
@@ -33,44 +37,61 @@ _MAX_TRAINING_SAMPLES = 20
 """Training images to show when no image was held out."""
 
 
+@dataclass(frozen=True)
+class Results:
+    """What was measured and written.
+
+    Args:
+        metrics: the contents of ``metrics.json``: split → metrics, for the splits that have samples.
+        notes: what the user should know about the metrics.
+    """
+
+    metrics: dict[str, Any]
+    notes: tuple[str, ...]
+
+
 def write_results(
     folder: RunFolder,
     predictor: Predictor,
     data: Data,
     *,
-    batch_size: int,
+    recipe: Recipe | DataPart,
     sections: Sections,
     progress: Progress | None = None,
     best: tuple[int, str] = (0, ""),
-) -> dict[str, Any]:
+) -> Results:
     """Evaluate a model on the validation and test splits, and write the results.
 
     Writes ``metrics.json``, ``predictions.csv`` (classification), ``pictures/*.png`` and ``report.html``. The pictures
-    show the validation split, else the test split, else training images.
+    show the validation and test splits, or else training images.
 
     Args:
         folder: the run folder; the report also shows its ``metrics.csv`` and other tables.
         predictor: the trained model.
         data: the opened data.
-        batch_size: the largest number of images per step.
+        recipe: the run's recipe: its batch size is the largest number of images per step, and its loss is measured.
         sections: returns the plugins' sections, given the metrics.
         progress: called with (done, total) images while a split is evaluated.
         best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
             it is the best.
 
-    Returns:
-        the contents of ``metrics.json``: split → metrics, for the splits that have samples.
-
     Raises:
         PluginError: a section breaks its contract.
         RunError: a file of the run folder is damaged.
     """
+    batch_size = recipe.input.batch_size
     outcomes: dict[str, Outcome] = {}
     for split in ("validation", "test"):
         rows = data.indices(split)
         if len(rows):
             outcomes[split] = evaluate(
-                predictor.model, predictor.card, data, rows, batch_size=batch_size, progress=progress
+                predictor.model,
+                predictor.card,
+                data,
+                rows,
+                batch_size=batch_size,
+                loss=recipe.train.loss,
+                progress=progress,
             )
     metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
     write_metrics(folder.metrics, metrics)
@@ -78,12 +99,14 @@ def write_results(
     predictions = pages.predictions_csv(outcomes)
     if predictions is not None:
         write_atomically(folder.path / "predictions.csv", predictions)
+    notes = {split: missed_classes(each, data, predictor.card, split) for split, each in outcomes.items()}
     pictures = _curves(folder, best) | _sample_pictures(pages, outcomes, batch_size)
     folder.pictures.mkdir(exist_ok=True)
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
-    write_atomically(folder.report, report_page(folder, pages, RunResults(outcomes, pictures, sections(metrics))))
-    return metrics
+    results = RunResults(outcomes, pictures, sections(metrics), notes)
+    write_atomically(folder.report, report_page(folder, pages, results))
+    return Results(metrics, tuple(note for each in notes.values() for note in each))
 
 
 def plugin_sections(registry: Registry, folder: RunFolder) -> Sections:
@@ -109,9 +132,13 @@ def _curves(folder: RunFolder, best: tuple[int, str]) -> dict[str, bytes]:
 
 
 def _sample_pictures(pages: TaskPages[Any], outcomes: Mapping[str, Outcome], batch_size: int) -> dict[str, bytes]:
-    """Draw the confusion matrix and samples of the first split that was evaluated, else samples of training images."""
+    """Draw the confusion matrix and samples of each split that was evaluated, else samples of training images."""
+    pictures: dict[str, bytes] = {}
     for split, outcome in outcomes.items():
-        return {"confusion.png": pages.confusion(outcome, split), **pages.samples(outcome, split)}
+        drawn = {"confusion.png": pages.confusion(outcome, split), **pages.samples(outcome, split)}
+        pictures |= {picture_name(name, split, outcomes): content for name, content in drawn.items()}
+    if outcomes:
+        return pictures
     rows = pages.data.indices("train")
     if not len(rows):
         return {}

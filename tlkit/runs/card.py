@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
@@ -41,6 +42,10 @@ class Card(BaseModel):
             "multi": one sigmoid per logit.
         image_size: (height, width) of the model's input in pixels.
         resize: how images are brought to that size.
+        value_range: the (lowest, highest) value that becomes 0 and 255 in images of more than 8 bits per channel; None:
+            the range of their number format.
+        bands: the bands that become red, green and blue, or grey, counted from 0; empty: the colours of the file.
+        orientation: whether images are turned as their EXIF orientation says.
         colors: (red, green, blue) of each class in pictures and palettes, 0-255.
         preprocessing: what the model expects as input, in words.
         backbone: the backbone.
@@ -57,6 +62,9 @@ class Card(BaseModel):
     label_kind: LabelKind
     image_size: tuple[Annotated[int, Field(ge=1, le=16_384)], Annotated[int, Field(ge=1, le=16_384)]]
     resize: Literal["stretch", "crop", "pad"]
+    value_range: tuple[float, float] | None = None
+    bands: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    orientation: Literal["exif", "stored"] = "exif"
     colors: tuple[tuple[_Byte, _Byte, _Byte], ...]
     preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and returns logits"
     backbone: Part
@@ -69,6 +77,10 @@ class Card(BaseModel):
             raise ValueError(f"classes: {name!r} is listed twice")
         if len(self.colors) != len(self.classes):
             raise ValueError(f"colors: expected one per class, {len(self.classes)}, received {len(self.colors)}")
+        if self.value_range is not None and not -math.inf < self.value_range[0] < self.value_range[1] < math.inf:
+            raise ValueError(f"value_range: expected two numbers, the lower one first, received {self.value_range}")
+        if len(self.bands) not in (0, 1, 3):
+            raise ValueError(f"bands: expected none, 1 or 3, received {len(self.bands)}")
         if self.task == "classification" and self.label_kind == "binary" and len(self.classes) != 2:
             raise ValueError(f'label_kind: "binary" needs 2 classes, received {len(self.classes)}')
         if self.task == "segmentation" and (self.label_kind != "single" or len(self.classes) > IGNORE):

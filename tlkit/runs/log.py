@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.secrets import without_logins
 
 
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Ignore the error: on a full disk, the next file that the run needs to write ends it with a message."""
+
+
+class _WithoutLogins(logging.Formatter):
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record; an error may quote an address with a password."""
+        return without_logins(super().format(record))
 
 
 @contextmanager
@@ -26,9 +35,7 @@ def event_log(folder: RunFolder) -> Iterator[logging.Logger]:
     log.setLevel(logging.INFO)
     log.propagate = False
     handler = _LogFile(folder.log, encoding="utf-8", errors="backslashreplace")
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(_WithoutLogins("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     log.addHandler(handler)
     try:
         yield log

@@ -11,6 +11,7 @@ from typing import get_args
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError, RunError
+from tlkit.files import class_name
 from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_table
 from tlkit.system.disk import write_atomically
 from tlkit.system.text import did_you_mean, listed
@@ -144,4 +145,12 @@ def _csv_text(rows: Iterable[SampleRow]) -> str:
 
 
 def _compared(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [{name: text for name, text in row.items() if name not in _MAY_DIFFER} for row in rows]
+    # Runs of earlier versions have names in other Unicode forms than NFC.
+    return [
+        {
+            name: class_name(text or "") if name == "label" else text
+            for name, text in row.items()
+            if name not in _MAY_DIFFER
+        }
+        for row in rows
+    ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.runs.secrets import known_variables, without_secrets
 from tlkit.system.tensorflow import is_deterministic
 
 PACKAGES = (
@@ -30,7 +31,10 @@ PACKAGES = (
 
 
 def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
-    """Return the versions, devices, threads, determinism and plugins of this process, as plain values."""
+    """Return the versions, devices, threads, determinism and plugins of this process, as plain values.
+
+    Of the environment variables only those that are known to matter are among them, and no secret of the recipe is.
+    """
     import tensorflow as tf
 
     return {
@@ -47,12 +51,10 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "op_determinism": is_deterministic(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
-        "variables": {
-            name: value for name, value in sorted(os.environ.items()) if name.startswith(("TF_", "KERAS_", "TLKIT_"))
-        },
+        "variables": known_variables(os.environ),
         "working_directory": Path.cwd().as_posix(),
         "recipe": None if recipe.file is None else recipe.file.as_posix(),
-        "settings": recipe.values,
+        "settings": without_secrets(recipe.values),
     }
 
 

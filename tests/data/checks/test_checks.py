@@ -26,8 +26,8 @@ from tlkit.data.checks.findings import KINDS
 from tlkit.data.images.image_file import MAX_PIXELS
 from tlkit.jobs.from_recipe import check_data, open_data
 from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.input_table import InputTable
 from tlkit.recipe.load import parse_recipe
-from tlkit.recipe.schema import InputTable
 from tlkit.registry import Registry
 from tlkit.system.cache import checks_folder
 
@@ -332,8 +332,12 @@ def test_a_class_that_only_the_test_folder_has_is_reported(check: Check, photos:
     photos.rename(tmp_path / "all" / "train")
     for number, name in enumerate(("cat", "dog", "wolf")):
         write_pictures(tmp_path / "all" / "test" / name, 3, first=300 + 10 * number)
-    found = [each for each in check(tmp_path / "all").report.findings if each.kind == "too_few"]
-    assert [(each.key, each.detail) for each in found] == [("wolf", "3 images; none in train and validation")]
+    (found,) = check(tmp_path / "all").report.of("error")
+    assert (found.kind, found.key) == ("untrained_class", "wolf")
+    assert found.detail.startswith("3 test images, such as test/wolf/000.jpg, but no training image")
+    skipped = check(tmp_path / "all", "check.untrained_class=skip")
+    assert not skipped.report.of("error")
+    assert not [sample for sample in skipped.samples if "wolf" in sample.key]
 
 
 def test_classes_of_very_different_size_are_reported(check: Check, photos: Path) -> None:
@@ -382,10 +386,14 @@ def test_a_class_without_usable_images_is_left_out(
 ) -> None:
     write_pictures(photos / "bird", 1)
     (photos / "bird" / "000.jpg").write_bytes(b"")
-    checked = check(photos)
-    assert (errors(checked), keys(checked, "too_few"), list(checked.report.classes)) == ([], ["bird"], ["cat", "dog"])
-    assert keys(check(photos, "check.too_few=error"), "too_few") == ["bird"]
-    overrides = ["input.image_size=16", f"check.before_run={before_run}"]
+    assert errors(check(photos)) == [("lost_class", "its only image can't be used")]
+    overrides = ["input.image_size=16", f"check.before_run={before_run}", "check.lost_class=keep"]
+    checked = check(photos, *overrides)
+    assert (errors(checked), keys(checked, "lost_class"), list(checked.report.classes)) == (
+        [],
+        ["bird"],
+        ["cat", "dog"],
+    )
     data = open_data(parse_recipe(folder_recipe(photos), registry, overrides), tmp_path)
     assert (data.classes, data.label_kind) == (("cat", "dog"), "binary")
     assert data.labels is not None
@@ -457,7 +465,7 @@ def test_files_and_folders_with_names_that_are_not_utf_8_are_set_aside(
     checked = check(photos)
     assert keys(checked, "bad_name") == [os.fsdecode(each) for each in (b"caf\xe9/000.jpg", b"cat/caf\xe9.jpg")]
     assert any(r"cat/caf\udce9.jpg: the name is not in UTF-8" in line for line in checked.report.lines())
-    overrides = ["input.image_size=16", f"check.before_run={before_run}"]
+    overrides = ["input.image_size=16", f"check.before_run={before_run}", "check.lost_class=keep"]
     data = open_data(parse_recipe(folder_recipe(photos), registry, overrides), tmp_path)
     assert data.classes == ("cat", "dog")
     data.write_samples_csv(tmp_path / "samples.csv")
@@ -885,7 +893,7 @@ def test_a_moved_file_is_read_but_not_decoded_again(
 ) -> None:
     check(photos)
     photos.rename(photos.parent / "moved")
-    monkeypatch.setattr(file_facts, "open_image", None)
+    monkeypatch.setattr(file_facts, "Picture", None)
     assert check(photos.parent / "moved").report.read == 20
 
 
@@ -902,8 +910,8 @@ def test_files_with_the_same_bytes_are_decoded_once(
     for number in range(10):
         shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / f"copy{number}.jpg")
     opened = []
-    whole = file_facts.open_image
-    monkeypatch.setattr(file_facts, "open_image", lambda *each: opened.append(each[0].name) or whole(*each))
+    whole = file_facts.Picture
+    monkeypatch.setattr(file_facts, "Picture", lambda *each: opened.append(each[0].name) or whole(*each))
     check(photos)
     assert len(opened) == 20
     assert sum(name.startswith("copy") for name in opened) <= 1

@@ -11,7 +11,8 @@ from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.data.feed.policies import Policy
 from tlkit.data.prepare import open_data
 from tlkit.data.settings import DataSettings
-from tlkit.recipe.schema import InputTable, Selection
+from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.schema import Selection
 
 
 def dataset(sample_set, task="classification"):

@@ -12,8 +12,8 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from tlkit import DataError, Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import assign_splits
-from tlkit.data.splits.repeat import repeat_splits, within_samples_csv
-from tlkit.recipe.schema import InputTable
+from tlkit.data.splits.repeat import drawn_splits, repeat_splits, within_samples_csv
+from tlkit.recipe.input_table import InputTable
 
 
 def samples(count, **fields):
@@ -148,7 +148,10 @@ def test_one_group_per_class_is_split_without_strata():
     found = samples(40, group=lambda i: f"camera{i % 4}")
     splits = assign_splits(found, [i % 4 for i in range(40)], InputTable(validation=0.25), 0)
     assert Counter(splits.splits.tolist()) == {"train": 30, "validation": 10}
-    assert splits.notes == ("too few groups for every class to be in validation; the split is not stratified",)
+    assert splits.notes == (
+        "too few groups for every class to be in validation; the split is not stratified",
+        "classes without a validation image: 3 of 4",
+    )
 
 
 @pytest.mark.parametrize("strata", [None, [i % 2 for i in range(10)], [0] * 10])
@@ -159,10 +162,12 @@ def test_one_of_two_groups_is_used_for_training_whatever_the_share(share, strata
     assert Counter(splits.tolist()) == {"train": 5, "validation": 5}
 
 
-@pytest.mark.parametrize(("count", "strata"), [(10, [i % 2 for i in range(10)]), (2, [0, 1]), (2, None)])
-def test_a_large_share_leaves_an_image_to_train_on(count, strata):
+@pytest.mark.parametrize(
+    ("count", "strata", "trained"), [(10, [i % 2 for i in range(10)], 2), (2, [0, 1], 1), (2, None, 1)]
+)
+def test_a_large_share_leaves_an_image_of_each_class_to_train_on(count, strata, trained):
     splits = assign_splits(samples(count), strata, InputTable(validation=0.95), 0).splits
-    assert Counter(splits.tolist()) == {"train": 1, "validation": count - 1}
+    assert Counter(splits.tolist()) == {"train": trained, "validation": count - trained}
 
 
 def test_a_pattern_on_the_key_makes_groups():
@@ -251,9 +256,10 @@ def test_a_count_below_the_number_of_classes_is_met_without_strata():
     assert "the split is not stratified" in splits.notes[0]
 
 
-def test_too_few_training_images_for_every_class_do_not_crash():
+def test_a_count_that_would_leave_a_class_without_a_training_image_is_not_met():
     splits = assign_splits(samples(20), [i % 2 for i in range(20)], InputTable(validation=19), 0)
-    assert Counter(splits.splits.tolist()) == {"train": 1, "validation": 19}
+    assert Counter(splits.splits.tolist()) == {"train": 2, "validation": 18}
+    assert splits.notes[-1] == ("input.validation = 19: 18 images; more would leave a class without a training image")
 
 
 def test_a_count_takes_the_whole_groups_that_come_closest():
@@ -320,6 +326,16 @@ def test_a_split_is_repeated_and_changes_are_noted(tmp_path):
     assert splits.splits.tolist() == ["test", "train", "left out"]
     assert any("changed since" in note and "001.png" in note for note in splits.notes)
     assert any(note.startswith("left out, because") and note.endswith("002.png") for note in splits.notes)
+
+
+def test_a_run_keeps_the_splits_that_an_earlier_version_drew(tmp_path):
+    file = tmp_path / "samples.csv"
+    rows = [f"00{n}.png,,,{split},,,1,1,sha256:aa,used," for n, split in enumerate(("train", "validation", "test"))]
+    file.write_text(HEADER + "\n".join(rows) + "\n")
+    now = np.array(["validation", "train", "validation"])
+    official = samples(3, split=lambda i: "validation" if i == 2 else None)
+    assert drawn_splits(file, official, now).tolist() == ["train", "validation", "validation"]
+    assert drawn_splits(file, official[:2], now[:2]).tolist() == ["validation", "train"]  # other samples
 
 
 def test_a_recorded_sample_that_is_missing_is_an_error(tmp_path):

@@ -12,9 +12,11 @@ from tlkit.data.checks.class_checks import class_observations, class_table
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_check import FileCounts, FolderCheck
+from tlkit.data.checks.mask_previews import MaskPreviews, mask_previews
+from tlkit.data.checks.palette_checks import palette_observations
 from tlkit.data.checks.picture_checks import by_picture, conflicts, leaks, repeats, shared_pictures
 from tlkit.data.checks.policy import CheckSettings, Tally
-from tlkit.data.checks.sample_checks import sample_observations
+from tlkit.data.checks.sample_checks import mask_observations, sample_observations
 from tlkit.data.checks.sample_facts import SampleFacts, read_sample_facts
 from tlkit.data.checks.split_checks import (
     LEFT_OUT,
@@ -24,6 +26,7 @@ from tlkit.data.checks.split_checks import (
     remainder_observations,
     split_samples,
 )
+from tlkit.data.checks.value_range import ValueRange, range_in_use, range_note, range_observations
 from tlkit.data.images.source import file_of
 from tlkit.data.store.store import Progress
 from tlkit.errors import DataError
@@ -43,7 +46,8 @@ class Checked:
         splits: sample key → split, of the samples to use; empty where an earlier run's ``samples.csv`` decides.
         groups: sample key → group, of the samples to use.
         digests: sample key → SHA-256 of the image's bytes, in hexadecimal.
-        notes: what the user should know about the split.
+        notes: what the user should know about the split, and about the range of values.
+        value_range: the range that the training images use; None if none has more than 8 bits per channel.
     """
 
     report: Report
@@ -54,6 +58,7 @@ class Checked:
     groups: Mapping[str, str | None]
     digests: Mapping[str, str]
     notes: tuple[str, ...]
+    value_range: ValueRange | None = None
 
     def raise_errors(self) -> None:
         """Raise an error if the policy calls any finding an error.
@@ -99,17 +104,20 @@ def check_samples(
     began = time.monotonic()
     table, policy = settings.input, settings.policy
     folder = FolderCheck(sample_set, settings.task)
-    facts = read_sample_facts(sample_set, table.max_pixels, facts_cache or FactsCache.of_user(), progress)
+    facts = read_sample_facts(sample_set, settings.reading, facts_cache or FactsCache.of_user(), progress)
     tally = Tally(sample_set.samples, policy)
-    tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side))
+    tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side, reads_exif=table.orientation == "exif"))
+    tally = tally.add(palette_observations(sample_set, facts.masks))
     tally = tally.add(folder.observations())
+    if settings.task == "classification":
+        tally = tally.add(mask_observations(sample_set))
 
     written, errors = read_written(table.samples, sample_set)
     tally = tally.add(errors)
     # Samples that the earlier run lacks are left out, so they can't be copies of others.
     compared = [each for each in tally.left if written is None or each.key in written]
     pictures = shared_pictures(compared, facts.images, policy.near)
-    tally = tally.add(conflicts(by_picture(compared, pictures), facts.images, sample_set, table.max_pixels))
+    tally = tally.add(conflicts(by_picture(compared, pictures), facts.images, sample_set, settings.reading))
 
     assignment, errors = split_samples(sample_set, tally.left, settings, written, pictures)
     tally, splits = tally.add(errors), assignment.splits
@@ -123,12 +131,19 @@ def check_samples(
         tally = tally.add(errors)
     tally = tally.add(remainder_observations(sample_set, tally, splits, settings))
 
+    tally = tally.add(range_observations(tally.left, facts.images, table.value_range))
+    training = [facts.images[each.key] for each in tally.left if splits.get(each.key) == "train"]
+    value_range = range_in_use(training)
+    notes += range_note(table.value_range, value_range)
     classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
-    return _checked(name, outcome, repeated=table.samples is not None, seconds=time.monotonic() - began)
+    shown = mask_previews(sample_set, tally.left, splits, facts.images, facts.masks)
+    checked = _checked(name, outcome, shown, repeated=table.samples is not None, seconds=time.monotonic() - began)
+    report = replace(checked.report, reading=settings.reading)
+    return replace(checked, report=report, value_range=value_range)
 
 
-def _checked(name: str, outcome: _Outcome, *, repeated: bool, seconds: float) -> Checked:
+def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeated: bool, seconds: float) -> Checked:
     tally, files, assignment = outcome.tally, outcome.files, outcome.assignment
     left = tally.left
     sides = [assignment.splits.get(each.key, LEFT_OUT) for each in left]
@@ -144,6 +159,7 @@ def _checked(name: str, outcome: _Outcome, *, repeated: bool, seconds: float) ->
         read=outcome.facts.read,
         seconds=seconds,
         files={each.key: str(each.image) for each in tally.samples if file_of(each.image) is not None},
+        masks=shown,
     )
     return Checked(
         report=report,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 import numpy as np
@@ -10,10 +10,14 @@ import numpy as np
 from tlkit.contracts import Sample, SampleSet, Split, Task
 from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import CheckSettings, Observation
+from tlkit.data.class_names import difference, similar_names
 from tlkit.data.images.source import RowMask, mask_of
 from tlkit.data.splits.labels import classes_left, numbers_of
+from tlkit.system.text import listed, nearest
 
 _SPLITS = get_args(Split)
+_TOGETHER = 5
+"""More classes that lack the same splits than this are one finding."""
 
 
 def remaining_classes(sample_set: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str]) -> set[int]:
@@ -39,14 +43,24 @@ def class_observations(
         masks: sample key → facts of its mask.
         settings: the recipe's settings.
     """
+    counts = _image_counts(sample_set.classes, samples, splits)
+    yield from _similar_classes(sample_set.classes, counts)
     if settings.task == "classification" and splits:
         remaining = remaining_classes(sample_set, samples, splits)
-        lost = {name for number, name in enumerate(sample_set.classes) if number not in remaining}
-        counts = _image_counts(sample_set.classes, samples, splits)
-        yield from _scarce_classes(sample_set.classes, counts, lost)
+        lost = [name for number, name in enumerate(sample_set.classes) if number not in remaining]
+        for name in lost if len(remaining) >= settings.minimum_classes else ():
+            yield Observation("lost_class", name, _why_lost(sample_set, name))
+        untrained = _untrained_classes(sample_set, samples, splits, counts)
+        yield from untrained
+        known = {*lost, *(each.key for each in untrained)}
+        yield from _scarce_classes([name for name in sample_set.classes if name not in known], counts)
         yield from _imbalance(counts, settings.policy.imbalance_ratio)
     elif settings.task == "segmentation" and samples:
         pixels = _mask_pixels(sample_set, samples, splits, masks)
+        present = [name for number, name in enumerate(sample_set.classes) if pixels[number]]
+        if len(present) < 2 <= settings.minimum_classes:
+            what = f"every labelled pixel is {present[0]}" if present else "every pixel is ignored"
+            yield Observation("masks_one_class", f"{len(samples)} masks", what)
         for number, name in enumerate(sample_set.classes):
             if not pixels[number]:
                 yield Observation("too_few", name, "no mask has a pixel of it")
@@ -80,16 +94,62 @@ def _image_counts(
     return counts
 
 
-def _scarce_classes(
-    classes: Sequence[str], counts: Mapping[str, Mapping[str, float]], lost: Collection[str]
-) -> Iterator[Observation]:
+def _why_lost(sample_set: SampleSet, name: str) -> str:
+    number = sample_set.classes.index(name)
+    total = sum(number in numbers_of(sample) for sample in sample_set.samples)
+    return "its only image can't be used" if total == 1 else f"none of its {total} images can be used"
+
+
+def _similar_classes(classes: Sequence[str], counts: Mapping[str, Mapping[str, float]]) -> Iterator[Observation]:
+    for group in similar_names(classes):
+        shown = [f'"{name}"{_counts_text(counts[name])}' for name in group]
+        yield Observation("similar_classes", group[0], f"{' and '.join(shown)} differ only in {difference(group)}")
+
+
+def _counts_text(counts: Mapping[str, float]) -> str:
+    parts = [f"{counts[split]:g} {split}" for split in _SPLITS if counts.get(split)]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _untrained_classes(
+    sample_set: SampleSet,
+    samples: Sequence[Sample],
+    splits: Mapping[str, str],
+    counts: Mapping[str, Mapping[str, float]],
+) -> list[Observation]:
+    """Return the classes without a training image of which the data set itself puts images in another split."""
+    trained = [name for name in sample_set.classes if counts[name].get("train")]
+    if len(trained) < 2:
+        return []
+    found = []
+    for number, name in enumerate(sample_set.classes):
+        if counts[name].get("train"):
+            continue
+        of_class = [each for each in samples if number in numbers_of(each) and splits.get(each.key) in _SPLITS]
+        if any(each.split in ("validation", "test") for each in of_class):
+            near = nearest(name, trained)
+            guess = f'; is it "{near}"?' if near else "; are these images without labels?"
+            parts = " and ".join(f"{counts[name][split]:g} {split}" for split in _SPLITS if counts[name].get(split))
+            detail = f"{parts} images, such as {of_class[0].key}, but no training image{guess}"
+            found.append(Observation("untrained_class", name, detail, affected=tuple(each.key for each in of_class)))
+    return found
+
+
+def _scarce_classes(classes: Sequence[str], counts: Mapping[str, Mapping[str, float]]) -> Iterator[Observation]:
+    """Yield the classes that a split lacks; where many lack the same splits, yield them together."""
     splits = [split for split in _SPLITS if any(counts[name].get(split) for name in classes)]
+    lacking: dict[str, list[str]] = {}
     for name in classes:
-        if name in lost:
-            yield Observation("too_few", name, "none of its images can be used; the class is left out")
-        elif lacking := [split for split in splits if not counts[name].get(split)]:
-            total = sum(counts[name].values())
-            yield Observation("too_few", name, f"{total:g} images; none in {' and '.join(lacking)}")
+        if without := [split for split in splits if not counts[name].get(split)]:
+            lacking.setdefault(" and ".join(without), []).append(name)
+    for where, names in lacking.items():
+        if len(names) > _TOGETHER:
+            yield Observation(
+                "too_few", f"{len(names)} of {len(classes)} classes", f"none in {where}: {listed(names, 5)}"
+            )
+            continue
+        for name in names:
+            yield Observation("too_few", name, f"{sum(counts[name].values()):g} images; none in {where}")
 
 
 def _imbalance(counts: Mapping[str, Mapping[str, float]], ratio: float) -> Iterator[Observation]:

@@ -98,6 +98,15 @@ class FactsCache:
             if len(self._files) >= _BATCH:
                 self._write()
 
+    def add_content(self, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
+        """Add the facts of content that is not a file; they are written as those of files are."""
+        with self._lock:
+            if self._database is None:
+                return
+            self._facts[digest, settings] = json.dumps(facts)
+            if len(self._facts) >= _BATCH:
+                self._write()
+
     def close(self) -> None:
         """Write the pending facts, and close the database."""
         with self._lock:

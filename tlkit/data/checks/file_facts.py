@@ -16,12 +16,14 @@ from PIL import Image
 
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts_cache import FactsCache, Version
-from tlkit.data.images.decode import decoded
-from tlkit.data.images.image_file import BadImageError, exif_swaps_sides, is_animated, open_image, read_file
-from tlkit.data.images.mask_decode import decode_mask
+from tlkit.data.images.image_file import BadImageError, read_file
+from tlkit.data.images.mask_decode import classes_of
+from tlkit.data.images.mask_file import read_mask, reading_key
+from tlkit.data.images.picture import Picture
+from tlkit.data.images.reading import Reading
 from tlkit.system.parallel import in_processes, in_threads
 
-FACTS = 3
+FACTS = 4
 """The version of ``Facts``. Raise it when the facts of the same bytes change, so that cached facts are not used."""
 
 FOR_PROCESSES = 4000
@@ -55,8 +57,12 @@ class Facts:
         animated: whether it has several frames.
         constant: whether all pixels are the same.
         nan: whether it has values that are NaN or infinite.
+        orientation: the EXIF orientation, 1 to 8.
+        values: what ``Bands.used_range`` returns of an image with more than 8 bits per channel; otherwise empty.
         picture: the perceptual hash, 64 hexadecimal digits; empty for masks, small images and flat images.
         classes: class number, as text → number of pixels; of masks only.
+        between: the number of pixels whose value is not in the table and counts as the nearest one; of masks only.
+        palette: palette index, as text → its colour as ``#rrggbb``, of the indices that pixels have; of masks only.
     """
 
     digest: str = ""
@@ -69,8 +75,12 @@ class Facts:
     animated: bool = False
     constant: bool = False
     nan: bool = False
+    orientation: int = 1
+    values: Sequence[float] = ()
     picture: str = ""
     classes: Mapping[str, int] = field(default_factory=dict)
+    between: int = 0
+    palette: Mapping[str, str] = field(default_factory=dict)
 
 
 WantedFile = tuple[Path, bool]
@@ -78,28 +88,28 @@ WantedFile = tuple[Path, bool]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How files are read.
+class FactsReading:
+    """How images and masks are read.
 
     Args:
-        max_pixels: images with more pixels than this, by their header, are not decoded.
+        files: how files are read.
         table: how the pixels of masks name classes; None if there are no masks.
     """
 
-    max_pixels: int
+    files: Reading
     table: MaskTable | None
 
     def cache_key(self, is_mask: bool) -> str:
         """Return a key for what the facts of a file depend on besides its bytes."""
-        text = f"{FACTS} {self.max_pixels}"
+        text = f"{FACTS} {self.files.max_pixels} {self.files.layout}".rstrip()
         if is_mask and self.table is not None:
-            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}"
+            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}{reading_key(self.table)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_facts(
     wanted: Sequence[WantedFile],
-    reading: Reading,
+    reading: FactsReading,
     facts_cache: FactsCache,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Facts], int]:
@@ -165,7 +175,7 @@ def _look_up(
 
 
 def _read_all(
-    wanted: Sequence[WantedFile], reading: Reading, keys: Mapping[bool, str], facts_cache: FactsCache
+    wanted: Sequence[WantedFile], reading: FactsReading, keys: Mapping[bool, str], facts_cache: FactsCache
 ) -> Iterator[tuple[WantedFile, Facts]]:
     """Read files in threads or, if there are many, in processes."""
     read = partial(_read_group, reading=reading, keys=keys)
@@ -185,7 +195,7 @@ def _read_all(
 def _read_group(
     group: tuple[Sequence[Path], bool],
     *,
-    reading: Reading,
+    reading: FactsReading,
     keys: Mapping[bool, str],
     facts_cache: FactsCache | Path | None,
 ) -> list[Facts]:
@@ -203,7 +213,7 @@ def _read_group(
     facts = []
     for path in paths:
         try:
-            data = read_file(path, reading.max_pixels)
+            data = read_file(path, reading.files.max_pixels)
         except BadImageError as error:
             facts.append(_problem(path, error))
             continue
@@ -220,28 +230,40 @@ def _cache_in(folder: Path | None) -> FactsCache:
     return FactsCache(folder)
 
 
-def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: Reading) -> Facts:
+def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading) -> Facts:
     try:
-        with open_image(path, data, reading.max_pixels) as image:
-            width, height = reversed(image.size) if exif_swaps_sides(path, image) else image.size
+        with Picture(path, data, reading.files) as picture:
+            height, width = picture.size
             facts = Facts(
                 digest=digest,
-                format=image.format or "",
-                mode=f"{image.mode} transparency" if "transparency" in image.info else image.mode,
+                format=picture.format,
+                mode=picture.mode,
                 width=width,
                 height=height,
-                animated=is_animated(image),
+                animated=picture.animated,
+                orientation=picture.orientation,
             )
             if not is_mask:
-                picture_facts = _picture_facts(path, image, facts)
-                if not picture_facts.constant or image.mode == facts.mode:
-                    return picture_facts
-                # Pixels of the same brightness may differ in colour.
-                with open_image(path, data, reading.max_pixels) as reopened:
-                    return _picture_facts(path, reopened, facts, "RGB")
+                if not picture.deep:
+                    grayed = picture.draft("L", (_SCALED, _SCALED))  # A JPEG is decoded small, and only its brightness.
+                    picture_facts = _picture_facts(picture, facts)
+                    if not (picture_facts.constant and grayed):
+                        return picture_facts
+                    # Pixels of the same brightness may differ in colour.
+                    with Picture(path, data, reading.files) as reopened:
+                        reopened.draft("RGB", (_SCALED, _SCALED))
+                        return _picture_facts(reopened, facts)
+                return _deep_facts(picture, facts)
         assert reading.table is not None
-        counts = np.bincount(decode_mask(path, reading.table, data, reading.max_pixels).reshape(-1))
-        return replace(facts, classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)})
+        raw = read_mask(path, data, reading.files)
+        classes, between = classes_of(path, raw, reading.table)
+        counts = np.bincount(classes.reshape(-1))
+        return replace(
+            facts,
+            classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
+            between=between,
+            palette={str(index): color for index, color in raw.used_palette().items()},
+        )
     except BadImageError as error:
         return _problem(path, error, digest)
 
@@ -250,13 +272,25 @@ def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
     return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
 
 
-def _picture_facts(path: Path, image: Image.Image, facts: Facts, mode: str = "L") -> Facts:
-    image.draft(mode, (_SCALED, _SCALED))  # A JPEG is decoded small, and only its brightness.
-    picture = decoded(path, image, gray=True)
-    nan = image.mode == "F" and not np.isfinite(np.asarray(image)).all()
-    constant = not np.diff(np.reshape(picture.getextrema(), (-1, 2))).any()
-    unhashable = nan or constant or min(facts.width, facts.height) < _HASHED_SIDE
-    return replace(facts, nan=nan, constant=constant, picture="" if unhashable else _picture_hash(picture.convert("L")))
+def _picture_facts(picture: Picture, facts: Facts) -> Facts:
+    shown = picture.rgb(gray=True)
+    constant = not np.diff(np.reshape(shown.getextrema(), (-1, 2))).any()
+    return _with_hash(replace(facts, constant=constant), shown)
+
+
+def _deep_facts(picture: Picture, facts: Facts) -> Facts:
+    bands = picture.bands()
+    nan = bands.values.dtype.kind == "f" and not np.isfinite(bands.values).all()
+    # Stretched, whatever input.value_range is: a narrow range would leave nothing to compare.
+    shown = bands.stretched()
+    constant = bool((shown == shown[:1, :1]).all())
+    facts = replace(facts, nan=nan, constant=constant, values=bands.used_range() if bands.deep else ())
+    return _with_hash(facts, Image.fromarray(shown if shown.shape[2] == 3 else shown[..., 0]))
+
+
+def _with_hash(facts: Facts, shown: Image.Image) -> Facts:
+    unhashable = facts.nan or facts.constant or min(facts.width, facts.height) < _HASHED_SIDE
+    return facts if unhashable else replace(facts, picture=_picture_hash(shown.convert("L")))
 
 
 def _picture_hash(gray: Image.Image) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from tlkit.data.checks.mask_previews import MaskPreviews
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.system.text import and_more
 
 Level = Literal["error", "skip", "keep"]
@@ -23,6 +25,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "unreadable": ("files that can't be read", "check the permissions and the disk"),
     "empty": ("empty files", "copy them again"),
     "not_image": ("files that are not images", "remove them, or convert them to JPEG or PNG"),
+    "unsupported": ("images of a kind that is not read", "do what each line says, or convert them to JPEG or PNG"),
     "undecodable": ("damaged images", "copy or download them again"),
     "truncated": ("truncated images", "copy or download them again"),
     "huge": ("images too large to decode", "scale them down, or raise input.max_pixels if there is memory for them"),
@@ -35,6 +38,14 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "animated": ("images with several frames", "nothing: the first frame is used"),
     "wrong_extension": ("images with the suffix of another format", "nothing: tlkit goes by the content"),
+    "value_range": (
+        "few grey levels left",
+        'with "auto" the range of the training images is used, and kept in the model',
+    ),
+    "orientation": (
+        "photos that EXIF turns and whose masks it does not turn",
+        'look at some with tlkit augment; for masks drawn on the stored pixels, set input.orientation = "stored"',
+    ),
     "mask_missing": (
         "images and masks without a partner",
         "give image and mask the same name, or set data.mask_suffix",
@@ -42,7 +53,19 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "mask_size": ("masks that differ in size from their image", "export them again at the size of the image"),
     "mask_values": (
         "masks with unknown values",
-        "correct data.values or data.ignore, or save the masks without smoothing",
+        "correct data.values or data.ignore, save the masks without smoothing, or set data.nearest = true",
+    ),
+    "mask_palette": (
+        "masks whose palettes have the classes in another order",
+        "let the colours decide: write colours as keys of data.values; tlkit init does",
+    ),
+    "masks_one_class": (
+        "all masks have the same class only",
+        'check data.values; if another channel of the masks has their values, set data.channel, such as "alpha"',
+    ),
+    "mask_between": (
+        "masks with values between the classes",
+        "save masks as PNG, and scale them with nearest neighbour; then data.nearest is not needed",
     ),
     "mask_empty": ("masks of one class only", "check that nothing is missing from them"),
     "leak": (
@@ -59,6 +82,24 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "junk": ("files left behind by operating systems and editors", "nothing: they are never used"),
     "unused": ("files that the data set does not use", "nothing, unless they should be part of it"),
     "empty_folder": ("folders without a usable image", "put images there, or remove the folder"),
+    "lost_class": (
+        "classes without an image that can be used",
+        "convert the files to JPEG or PNG, copy them again, or remove the folder",
+    ),
+    "untrained_class": (
+        "classes without a training image",
+        "give the class the name that it has in the training images; leave images without labels out with "
+        "data.exclude, and use tlkit predict on them",
+    ),
+    "similar_classes": (
+        "class names that differ only in their spelling",
+        "rename one, so that both are the same class; if they are different classes, set "
+        'check.similar_classes = "keep"',
+    ),
+    "mask_beside": (
+        "images that look like masks of other images",
+        'leave them out with data.exclude; if they are photographs, set check.mask_beside = "keep"',
+    ),
     "too_few": ("classes with too few images", "add images, or merge classes"),
     "imbalance": (
         "classes of very different size",
@@ -75,6 +116,7 @@ UNUSABLE = (
     "unreadable",
     "empty",
     "not_image",
+    "unsupported",
     "undecodable",
     "truncated",
     "huge",
@@ -119,7 +161,7 @@ class Report:
         name: the name of what was checked.
         findings: the findings in the order of ``KINDS``.
         found: the number of files that were seen, or that the data set names.
-        used: the number of files that are used, as images or masks.
+        used: the number of files that are used, as images, masks or annotations.
         set_aside: file → why it is not used, for files that the data set names.
         left_out: the number of other files that are not used: junk, and files that the data set does not name.
         splits: split → number of images.
@@ -127,6 +169,8 @@ class Report:
         read: the number of files that were read; the facts of the others come from an earlier check.
         seconds: how long the check took, in seconds.
         files: sample key → path of its image, for the pictures of the page.
+        reading: how these files are read.
+        masks: samples to show with their masks; None where there are no masks.
     """
 
     name: str
@@ -140,6 +184,8 @@ class Report:
     read: int = 0
     seconds: float = 0.0
     files: Mapping[str, str] = field(default_factory=dict)
+    reading: Reading = PLAIN
+    masks: MaskPreviews | None = None
 
     def of(self, level: Level) -> list[Finding]:
         """Return the findings of a level."""

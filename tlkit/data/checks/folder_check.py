@@ -13,8 +13,9 @@ from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_scan import Scan, by_content, scan
 from tlkit.data.checks.policy import Observation, Tally
 from tlkit.data.images.source import file_of
-from tlkit.files import images_in, is_image
+from tlkit.files import EMPTY_CLASS, NO_IMAGES, images_in, is_image
 from tlkit.recipe.check_table import CheckTable
+from tlkit.system.text import listed
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class FileCounts:
     """How many files a check found. Each file is counted once.
 
     Args:
-        used: the number of files that are used, as images or masks.
+        used: the number of files that are used, as images, masks or annotations.
         left_out: the number of files that are not part of the data set.
         set_aside: file → reason, of the files of the data set that are not used.
     """
@@ -47,8 +48,12 @@ class FolderCheck:
         self.masks = {str(each.mask) for each in sample_set.samples if file_of(each.mask) is not None}
         self.root = _root(sample_set)
         self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
+        without = {each.key for each in sample_set.set_aside if each.reason == NO_IMAGES}
+        used = _counts_below([*self.images, *self.masks]) if without else {}
+        self._lost = [each for each in self.scan.folders if each.name in without and str(each) not in used]
         self._named = dict(self._set_aside())
-        self._known = self.images | self.masks | self._named.keys()
+        self._sources = {str(each) for each in sample_set.sources}
+        self._known = self.images | self.masks | self._sources | self._named.keys()
 
     def observations(self) -> Iterator[Observation]:
         """Yield the links to folders that are in the tree anyway, then everything that is not a sample."""
@@ -65,6 +70,8 @@ class FolderCheck:
             yield Observation("mask_missing" if partner else "unused", self.shown(Path(name)), detail or reason)
         for file in self._unlisted():
             yield Observation("unused", self.shown(file), by_content(file))
+        for folder in self._lost:
+            yield Observation("lost_class", self.shown(folder), self._contents(folder))
         yield from self._empty()
 
     def count(self, excluded: Mapping[str, str]) -> FileCounts:
@@ -73,7 +80,7 @@ class FolderCheck:
         Args:
             excluded: sample key → reason, of the samples that are set aside.
         """
-        used: set[str] = set()
+        used = set(self._sources)
         aside: dict[str, str] = {}
         for sample in self._sample_set.samples:
             if sample.key in excluded and self._through_link(sample.image):
@@ -111,12 +118,22 @@ class FolderCheck:
             return path.relative_to(self.root).as_posix()
         return str(path)
 
+    def _contents(self, folder: Path) -> str:
+        """Return what is in a class folder without images."""
+        files = [file for file in self.scan.files if file.is_relative_to(folder)]
+        suffixes = Counter(file.suffix.lower() or "no suffix" for file in files)
+        shown = listed([f"{suffix} {count}" for suffix, count in suffixes.most_common()], 4)
+        why = next((text for file in files if (text := by_content(file))), "")
+        return f"none of its {len(files)} files is an image by its name ({shown})" + (
+            f"; the first {why}" if why else ""
+        )
+
     def _set_aside(self) -> Iterator[tuple[str, str]]:
         """Yield path and reason of the files that the data set itself sets aside; ``_empty`` covers folders."""
         for each in self._sample_set.set_aside:
             candidates = ([] if self.root is None else [self.root / each.key]) + [Path(each.key)]
             path = next((candidate for candidate in candidates if os.path.lexists(candidate)), candidates[0])
-            if not path.is_dir():
+            if not path.is_dir() and each.reason not in (NO_IMAGES, EMPTY_CLASS):
                 yield str(path), each.reason
 
     def _unlisted(self) -> Iterator[Path]:
@@ -127,11 +144,11 @@ class FolderCheck:
 
     def _empty(self) -> Iterator[Observation]:
         """Yield the folders without a sample; of nested ones only the outermost."""
-        used = _counts_below([*self.images, *self.masks])
+        used = _counts_below([*self.images, *self.masks, *self._sources])
         counts = _counts_below(map(str, self.scan.files))
         empty = {str(folder) for folder in self.scan.folders if str(folder) not in used}
         for folder in sorted(empty):
-            if str(Path(folder).parent) not in empty:
+            if str(Path(folder).parent) not in empty and Path(folder) not in self._lost:
                 inside = counts.get(folder, 0)
                 detail = f"none of the files in it is used: {inside}" if inside else "contains no files"
                 yield Observation("empty_folder", self.shown(Path(folder)), detail)

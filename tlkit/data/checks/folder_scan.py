@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlkit.files import is_image, is_junk, leads_above
-from tlkit.image_formats import format_of
-
-_HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
+from tlkit.image_formats import OTHER_OF_SUFFIX, format_of, other_format
 
 
 @dataclass
@@ -102,15 +100,14 @@ def by_content(file: Path) -> str:
         return ""
     try:
         with file.open("rb") as stream:
-            start = stream.read(256)
+            start = stream.read(512)
     except OSError:
         return ""
     kind = format_of(start)
-    if kind is not None:
+    promised = OTHER_OF_SUFFIX.get(file.suffix.lower())
+    other = other_format(start)
+    if kind is not None and promised is None and other is None:
         renamed = f"{file.stem}{kind.suffixes[0]}"
         return f"is a {kind.name} image by its content, but not by its name; rename it to {renamed}"
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIF:
-        return "is a HEIC or AVIF image, which can't be decoded; convert it to JPEG"
-    if b"<svg" in start.lower():
-        return "is a drawing (SVG), which can't be decoded; convert it to PNG"
-    return ""
+    known = other or promised
+    return "" if known is None else known.sentence

@@ -12,6 +12,7 @@ from tlkit.contracts import Sample, SampleSet, Split
 from tlkit.data.checks.duplicates import same_pictures
 from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import Observation
+from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import mask_of
 from tlkit.errors import DataError
 
@@ -47,7 +48,7 @@ def by_picture(samples: Sequence[Sample], pictures: Mapping[str, int]) -> list[l
 
 
 def conflicts(
-    groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], sample_set: SampleSet, max_pixels: int
+    groups: Sequence[Sequence[Sample]], facts: Mapping[str, Facts], sample_set: SampleSet, reading: Reading
 ) -> Iterator[Observation]:
     """Yield the pictures with several labels, then the images of the same bytes with different masks.
 
@@ -55,10 +56,10 @@ def conflicts(
         groups: samples that share a picture.
         facts: sample key → facts of its image.
         sample_set: the sample set.
-        max_pixels: masks with more pixels than this are not decoded.
+        reading: how files are read.
     """
     yield from _label_conflicts(groups, facts, sample_set.classes)
-    yield from _mask_conflicts(groups, facts, partial(_read_mask, sample_set=sample_set, max_pixels=max_pixels))
+    yield from _mask_conflicts(groups, facts, partial(_read_mask, sample_set=sample_set, reading=reading))
 
 
 def leaks(
@@ -113,9 +114,9 @@ def _mask_conflicts(
                 yield _observation("conflict", each, "the same bytes with different masks", each)
 
 
-def _read_mask(sample: Sample, sample_set: SampleSet, max_pixels: int) -> np.ndarray | None:
+def _read_mask(sample: Sample, sample_set: SampleSet, reading: Reading) -> np.ndarray | None:
     """Return the class numbers of a sample's mask, uint8 (height, width); None where it can't be decoded."""
-    mask = mask_of(sample, sample_set, max_pixels)
+    mask = mask_of(sample, sample_set, reading)
     try:
         return None if mask is None else mask.decode(mask.read())
     except DataError:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from tlkit.contracts import Sample, Task
 from tlkit.data.checks.findings import KINDS, UNUSABLE, Finding, Level
+from tlkit.data.images.reading import Reading
 from tlkit.recipe.check_table import CheckTable
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class CheckSettings:
     task: Task
     seed: int
     minimum_classes: int = 2
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read to find facts, which do not depend on the range of values."""
+        return Reading.of_recipe(self.input.model_copy(update={"value_range": None}))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tlkit.contracts import SampleSet
+from tlkit.data.checks.drawn_facts import read_drawn_facts
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import Facts, Reading, read_facts
+from tlkit.data.checks.file_facts import Facts, FactsReading, read_facts
+from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
 from tlkit.data.store.store import Progress
 
@@ -19,7 +21,7 @@ class SampleFacts:
 
     Args:
         images: sample key → facts of its image.
-        masks: sample key → facts of its mask, for masks that are files.
+        masks: sample key → facts of its mask, for masks that are files or are drawn.
         read: the number of files that were read; the facts of the others come from an earlier check.
     """
 
@@ -29,28 +31,35 @@ class SampleFacts:
 
 
 def read_sample_facts(
-    sample_set: SampleSet, max_pixels: int, facts_cache: FactsCache, progress: Progress | None
+    sample_set: SampleSet,
+    reading: Reading,
+    facts_cache: FactsCache,
+    progress: Progress | None,
+    *,
+    with_masks: bool = True,
 ) -> SampleFacts:
     """Read images and masks, each file once.
 
     Args:
         sample_set: the sample set.
-        max_pixels: images with more pixels than this, by their header, are not decoded.
+        reading: how files are read.
         facts_cache: facts from earlier checks; new ones are added.
         progress: called with (done, total) files.
+        with_masks: whether to read the masks, too.
     """
     images = {each.key: image_of(each, sample_set) for each in sample_set.samples}
-    masks = {each.key: file for each in sample_set.samples if (file := file_of(each.mask)) is not None}
+    masks = {each.key: file for each in sample_set.samples if with_masks and (file := file_of(each.mask)) is not None}
     wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
     wanted |= dict.fromkeys((file, True) for file in masks.values())
-    facts, read = read_facts(list(wanted), Reading(max_pixels, sample_set.mask_table), facts_cache, progress)
+    drawn = read_drawn_facts(sample_set, facts_cache, progress) if with_masks else {}
+    facts, read = read_facts(list(wanted), FactsReading(reading, sample_set.mask_table), facts_cache, progress)
     of_file = dict(zip(wanted, facts, strict=True))
     return SampleFacts(
         images={
             key: of_file[image.path, False] if isinstance(image, FileImage) else _row_facts(image)
             for key, image in images.items()
         },
-        masks={key: of_file[file, True] for key, file in masks.items()},
+        masks={key: of_file[file, True] for key, file in masks.items()} | dict(drawn),
         read=read,
     )
 

@@ -11,9 +11,9 @@ from tlkit.contracts import Sample, SampleSet, SetAside
 from tlkit.data.checks.class_checks import remaining_classes
 from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import CheckSettings, Observation, Tally
-from tlkit.data.images.source import file_of
+from tlkit.data.images.source import RowMask, file_of, mask_of
 from tlkit.data.splits.assign import groups_of
-from tlkit.data.splits.labels import label_text, numbers_of
+from tlkit.data.splits.labels import label_text, strata_of
 from tlkit.data.splits.picture_splits import assign_with_pictures
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.errors import DataError
@@ -73,9 +73,7 @@ def split_samples(
             splits = [known[key].split if key in known else LEFT_OUT for key in keys]
             notes: tuple[str, ...] = ()
         else:
-            strata = None
-            if settings.task == "classification" and not sample_set.multi_label:
-                strata = [numbers_of(each)[0] for each in samples]
+            strata = strata_of(sample_set, samples) if settings.task == "classification" else None
             files = {each.key for each in samples if file_of(each.image) is not None}
             together = {key: number for key, number in pictures.items() if key in files}
             made, groups = assign_with_pictures(
@@ -104,7 +102,7 @@ def compare_with_written(
         repeated = repeat_splits(
             file,
             left,
-            [_digest(each, images) for each in left],
+            [_digest(each, sample_set, images) for each in left],
             image_digest=lambda place: images[left[place].key].digest,
             classes=sample_set.classes,
             set_aside=[*sample_set.set_aside, *excluded],
@@ -156,16 +154,16 @@ def _training_observations(
         )
 
 
-def _digest(sample: Sample, images: Mapping[str, Facts]) -> str:
+def _digest(sample: Sample, sample_set: SampleSet, images: Mapping[str, Facts]) -> str:
     """Return the digest that ``Store.digests`` has for a sample; empty for masks in arrays."""
     if sample.mask is None:
         return images[sample.key].digest
-    image, mask = file_of(sample.image), file_of(sample.mask)
-    if image is None or mask is None:
+    image, mask = file_of(sample.image), mask_of(sample, sample_set)
+    if image is None or isinstance(mask, RowMask | None):
         return ""
     try:
-        return hashlib.sha256(image.read_bytes() + mask.read_bytes()).hexdigest()
-    except OSError:
+        return hashlib.sha256(image.read_bytes() + mask.read()).hexdigest()
+    except (OSError, DataError):
         return ""
 
 

@@ -7,32 +7,35 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from tlkit.contracts import IGNORE, ImageSize
-from tlkit.data.images.image_file import BROKEN, exif_swaps_sides, open_image, undecodable
+from tlkit.data.images.picture import Picture
+from tlkit.data.images.reading import PLAIN, Reading
 
 Resize = Literal["stretch", "crop", "pad"]
 
-DECODING = 3
+DECODING = 4
 """Increase this when files decode to other pixels than before, so that cached images are no longer used."""
 
 _DCT_FACTOR = 2
 """Scaling in the DCT leaves at least this many times the pixels that are needed in each direction."""
 
 
-def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
+def decode_image(path: Path, data: bytes | None = None, reading: Reading = PLAIN) -> np.ndarray:
     """Decode an image of any common kind.
 
-    The content decides between JPEG, PNG, BMP, GIF, WebP and TIFF, whatever the file's name is. Of an animation the
-    first frame is decoded. The EXIF orientation is applied. Transparent pixels are blended with white. Unsigned 16-bit
-    values are divided by 257. Signed and 32-bit integers and floating-point values stay as they are if all lie in 0-255
-    and some exceed 1; otherwise they are scaled from their own range to 0-255. Values that are not finite become black.
+    The content decides between the formats, whatever the file's name is. Of an animation the first frame is decoded.
+    The EXIF orientation is applied, unless ``reading`` says otherwise. Transparent pixels are blended with white.
+    Values of more than 8 bits are scaled from ``reading.value_range`` to 0-255. Without one, unsigned values of up to
+    16 bits are scaled from the range of their format: those of 16 bits are divided by 257. Signed and 32-bit integers
+    and floating-point values stay as they are if all lie in 0-255 and some exceed 1; otherwise they are scaled from
+    their own range. Values that are not finite become black.
 
     Args:
         path: the file.
         data: the file's bytes, if they were read already.
-        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -40,12 +43,12 @@ def decode_image(path: Path, data: bytes | None = None, max_pixels: int | None =
     Raises:
         BadImageError: the file can't be read or decoded; the message names it.
     """
-    with open_image(path, data, max_pixels) as image:
-        return np.array(decoded(path, image))
+    with Picture(path, data, reading) as picture:
+        return np.array(picture.rgb())
 
 
 def decode_to_size(
-    path: Path, data: bytes | None, size: ImageSize, resize: Resize, max_pixels: int | None = None
+    path: Path, data: bytes | None, size: ImageSize, resize: Resize, reading: Reading = PLAIN
 ) -> tuple[np.ndarray, ImageSize]:
     """Decode an image and resize it: ``fit_image`` of ``decode_image``, but faster for large JPEG files.
 
@@ -58,7 +61,7 @@ def decode_to_size(
         data: the file's bytes, if they were read already.
         size: (height, width) of the result.
         resize: as for ``fit_image``.
-        max_pixels: as for ``decode_image``.
+        reading: how files are read.
 
     Returns:
         uint8 (H, W, 3); and the original's (height, width) with its EXIF orientation applied.
@@ -66,56 +69,31 @@ def decode_to_size(
     Raises:
         BadImageError: the file can't be read or decoded; the message names it.
     """
-    with open_image(path, data, max_pixels) as image:
-        swapped = exif_swaps_sides(path, image)
-        width, height = reversed(image.size) if swapped else image.size
+    with Picture(path, data, reading) as picture:
+        height, width = picture.size
         box, inside = _geometry((height, width), size, resize)
         wanted = (
             math.ceil(_DCT_FACTOR * (inside[2] - inside[0]) * width / (box[2] - box[0])),
             math.ceil(_DCT_FACTOR * (inside[3] - inside[1]) * height / (box[3] - box[1])),
         )
-        image.draft(None, (wanted[1], wanted[0]) if swapped else wanted)
-        return _fitted(decoded(path, image), size, resize), (height, width)
+        picture.draft(None, wanted)
+        return _fitted(picture.rgb(), size, resize), (height, width)
 
 
-def decoded(path: Path, image: Image.Image, *, gray: bool = False) -> Image.Image:
-    """Decode an opened image to RGB, as ``decode_image`` does; with ``gray``, leave an image of mode L as it is.
+def preview(path: Path, size: ImageSize, reading: Reading = PLAIN) -> np.ndarray:
+    """Decode an image for a small picture, with black borders; one of more than 8 bits shows all detail that it has.
+
+    Returns:
+        uint8 (H, W, 3).
 
     Raises:
-        BadImageError: the image can't be decoded.
+        BadImageError: the file can't be read or decoded; the message names it.
     """
-    try:
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return image if gray and image.mode == "L" and "transparency" not in image.info else _to_rgb(image)
-    except BROKEN as error:
-        raise undecodable(path, error) from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    mode = image.mode
-    if mode.startswith("I;16"):
-        return _gray_to_rgb(np.asarray(image, np.float64) / 257)
-    if mode in ("I", "F"):
-        return _gray_to_rgb(_in_8_bits(np.asarray(image, np.float64)))
-    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, layer)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _in_8_bits(values: np.ndarray) -> np.ndarray:
-    finite = np.isfinite(values)
-    low, high = values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf)
-    values = np.where(finite, values, 0)
-    if low < 0 or high > 255 or high <= 1:
-        values = (values - low) * 255 / max(high - low, 1e-12)
-    return np.where(finite, values, 0)
-
-
-def _gray_to_rgb(values: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+    with Picture(path, None, reading) as picture:
+        if not picture.deep:
+            return decode_to_size(path, None, size, "pad", reading)[0]
+        shown = picture.bands().stretched()
+    return fit_image(np.broadcast_to(shown, (*shown.shape[:2], 3)), size, "pad")
 
 
 def fit_image(image: np.ndarray, size: ImageSize, resize: Resize) -> np.ndarray:

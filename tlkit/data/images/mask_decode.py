@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from tlkit.contracts import IGNORE, MaskTable
-from tlkit.data.images.image_file import BROKEN, BadImageError, open_image, undecodable
+from tlkit.contracts import IGNORE, MaskTable, MaskValue
+from tlkit.data.images.image_file import BadImageError
+from tlkit.data.images.mask_file import RawMask, read_mask
+from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.system.text import listed
 
 _LISTED = 8
@@ -19,81 +21,128 @@ _MAIN = 0.01
 """Propose a value for the table if at least this share of the pixels has it."""
 _EDGES = 0.1
 """Values between others are smoothed edges if at most this share of the pixels has them."""
+_WHOLE = 2**53
+"""Floating-point numbers from here on are all whole, because they are rounded."""
 _REMEDY = "save masks as PNG, and scale them with nearest neighbour"
 _MANY = f"So many values come from smoothed edges, from JPEG or from a photograph: {_REMEDY}"
 
 
-def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, max_pixels: int | None = None) -> np.ndarray:
+def decode_mask(path: Path, table: MaskTable, data: bytes | None = None, reading: Reading = PLAIN) -> np.ndarray:
     """Decode a mask and map its values to class numbers.
 
     Args:
         path: the file; palette PNGs are read by their indices where the table's keys are numbers.
         table: pixel value or colour → class number.
         data: the file's bytes, if they were read already.
-        max_pixels: refuse a mask whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
 
     Returns:
         uint8 (H, W): class numbers and ``IGNORE``.
 
     Raises:
-        BadImageError: the file can't be decoded, or has values that are not whole numbers or not in the table; the
-            message lists them.
+        BadImageError: the file can't be decoded, or has values that are not in the table; the message lists them.
     """
-    by_color = any(isinstance(key, tuple) for key in table.values)
-    with open_image(path, data, max_pixels) as image:
-        try:
-            turned = ImageOps.exif_transpose(image)
-            values = _colors(path, turned) if by_color else _numbers(path, turned)
-            palette = turned.getpalette() if turned.mode in ("P", "PA") and not by_color else None
-        except BROKEN as error:
-            raise undecodable(path, error) from error
-    lookup = {_packed(key): number for key, number in table.values.items()}
+    return classes_of(path, read_mask(path, data, reading), table)[0]
+
+
+def classes_of(path: Path, raw: RawMask, table: MaskTable) -> tuple[np.ndarray, int]:
+    """Map the values of a mask to class numbers, as ``decode_mask`` does.
+
+    Returns:
+        the class numbers, and how many pixels count as the nearest value because the table lacks theirs.
+
+    Raises:
+        BadImageError: some values are not in the table.
+    """
+    by_color = table.channel == "auto" and any(isinstance(key, tuple) for key in table.values)
+    values = _values(path, raw, table, by_color)
     mapped = np.full(values.shape, IGNORE if table.default is None else table.default, np.uint8)
     known = np.zeros(values.shape, bool)
-    for value, number in lookup.items():
-        has_value = values == value
+    for key, number in table.values.items():
+        has_value = _has(values, key)
         mapped[has_value] = number
         known |= has_value
-    if table.default is None and not known.all():
-        raise BadImageError("mask_values", f"{path}: {_unknown(_counted(values), set(lookup), by_color, palette)}")
-    return mapped
+    if known.all():
+        return mapped, 0
+    if values.dtype.kind == "f":
+        _refuse_decimals(path, values, values[~known], table)
+    if table.nearest:
+        mapped[~known] = _nearest(values[~known], table, by_color)
+        return mapped, int(known.size - np.count_nonzero(known))
+    if table.default is None:
+        indices = raw.palette if table.channel == "auto" and not by_color else None
+        palette = None if indices is None else indices.reshape(-1).tolist()
+        keys = {_packed(key) for key in table.values}
+        message = _unknown(_counted(values), _counted(values[~known]), keys, by_color, palette)
+        raise BadImageError("mask_values", f"{path}: {message}")
+    return mapped, 0
 
 
-def _numbers(path: Path, image: Image.Image) -> np.ndarray:
-    if image.mode == "1":
-        return np.asarray(image.convert("L")).astype(np.int64)
-    if image.mode == "F":
-        values = np.asarray(image, np.float64)
-        if not (np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < 2**53)).all():
-            seen = _listed(_counted(values), "{:g}".format)
+def _values(path: Path, raw: RawMask, table: MaskTable, by_color: bool) -> np.ndarray:
+    """Return the numbers or packed colours to look up, (H, W)."""
+    if table.channel != "auto":
+        values = raw.channel(table.channel)
+        if values is None:
+            has = "grey values beyond 0-255" if raw.values.ndim == 2 and table.channel != "alpha" else "no such channel"
             raise BadImageError(
-                "mask_values",
-                f"{path}: some values are not whole numbers: {seen}. A mask has one whole number per class: "
-                "save masks as 8-bit PNG, and apply a threshold to probabilities first",
+                "mask_values", f'{path}: data.channel = "{table.channel}", but the mask has {has}; remove data.channel'
             )
-        return values.astype(np.int64)
-    if len(image.getbands()) > 2:
-        rgb = np.asarray(image.convert("RGB"))
-        if not ((rgb[..., 0] == rgb[..., 1]) & (rgb[..., 1] == rgb[..., 2])).all():
-            counts = _counted(_colors(path, image))
-            raise BadImageError("mask_values", f"{path}: {_other_kind('colours', 'numbers', counts, _hex)}")
-        return rgb[..., 0].astype(np.int64)
-    values = np.asarray(image)
-    return (values if values.ndim == 2 else values[..., 0]).astype(np.int64)
+        return values
+    values = raw.colors() if by_color else raw.numbers()
+    if values is not None:
+        return values
+    if by_color:
+        numbers = raw.numbers()
+        assert numbers is not None
+        message = _other_kind("numbers beyond 0-255", "colours", _counted(numbers), _number)
+    else:
+        colors = raw.colors()
+        assert colors is not None
+        message = _other_kind("colours", "numbers", _counted(colors), _hex)
+    raise BadImageError("mask_values", f"{path}: {message}")
 
 
-def _colors(path: Path, image: Image.Image) -> np.ndarray:
-    if image.mode[0] in "IF":
-        values = _numbers(path, image)
-        if values.min(initial=0) < 0 or values.max(initial=0) > 255:
-            message = _other_kind("numbers beyond 0-255", "colours", _counted(values), str)
-            raise BadImageError("mask_values", f"{path}: {message}")
-        return values * 0x010101
-    rgb = np.asarray(image.convert("RGB")).astype(np.int64)
-    return (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+def _has(values: np.ndarray, key: MaskValue) -> np.ndarray:
+    """Return where a mask has a value of the table, bool (H, W)."""
+    if not isinstance(key, float):
+        return np.asarray(values == _packed(key))
+    if math.isnan(key):
+        return np.asarray(np.isnan(values))
+    with np.errstate(over="ignore"):
+        return np.asarray((values == key) | (values == float(np.float32(key))))
 
 
-def _packed(key: int | tuple[int, int, int]) -> int:
+def _refuse_decimals(path: Path, values: np.ndarray, unknown: np.ndarray, table: MaskTable) -> None:
+    """Raise the error for a mask with decimals, NaN or infinite values that the table lacks, if there are any."""
+    decimals = (unknown != np.rint(unknown)) | (np.abs(unknown) >= _WHOLE)
+    if not decimals.any() or (table.nearest and np.isfinite(unknown).all()):
+        return
+    seen = _listed(_counted(values), _number)
+    message = f"{path}: some values are not whole numbers: {seen}"
+    if not np.isfinite(unknown).all():
+        which = " and ".join(f'"{_number(each)}"' for each, _ in _counted(unknown) if not math.isfinite(each))
+        message += f". To leave such pixels out, add {which} to data.ignore"
+    if (decimals & np.isfinite(unknown)).any():
+        message += (
+            ". A mask has one value per class: save masks as 8-bit PNG, and apply a threshold to probabilities first"
+        )
+    raise BadImageError("mask_values", message)
+
+
+def _nearest(values: np.ndarray, table: MaskTable, by_color: bool) -> np.ndarray:
+    """Return the class numbers of the nearest values of the table, uint8 (N,)."""
+    keys = [key for key in table.values if isinstance(key, tuple) or math.isfinite(key)]
+    numbers = np.array([table.values[key] for key in keys], np.uint8)
+    seen, place = np.unique(values, return_inverse=True)
+    if by_color:
+        parts = np.stack([seen >> 16, seen >> 8 & 255, seen & 255], axis=-1)
+        distance = ((parts[:, None] - np.array(keys)[None]) ** 2).sum(-1)
+    else:
+        distance = np.abs(seen[:, None].astype(np.float64) - np.array(keys, np.float64)[None])
+    return np.asarray(numbers[distance.argmin(1)][place])
+
+
+def _packed(key: MaskValue) -> Any:
     return (key[0] << 16) | (key[1] << 8) | key[2] if isinstance(key, tuple) else key
 
 
@@ -108,6 +157,15 @@ def _counted(values: np.ndarray) -> _Counts:
 
 def _listed(counts: _Counts, name: Callable[[Any], str]) -> str:
     return listed([f"{name(value)} ({count} pixel{'' if count == 1 else 's'})" for value, count in counts], _LISTED)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _ascending(value: float) -> float:
+    """Return a key that sorts NaN last."""
+    return math.inf if math.isnan(value) else value
 
 
 def _hex(color: int) -> str:
@@ -129,16 +187,15 @@ def _other_kind(has: str, expected: str, counts: _Counts, name: Callable[[Any], 
     return message + (f". {_MANY}" if len(counts) > _LISTED else "")
 
 
-def _unknown(counts: _Counts, known: set[int], by_color: bool, palette: list[int] | None) -> str:
+def _unknown(counts: _Counts, unknown: _Counts, known: set[Any], by_color: bool, palette: list[int] | None) -> str:
     """Return the message for a mask with values that the table lacks."""
 
     def name(value: int) -> str:
         if palette is None or 3 * value + 3 > len(palette):
-            return _hex(value) if by_color else str(value)
+            return _hex(value) if by_color else _number(value)
         return f"{value} = #{bytes(palette[3 * value : 3 * value + 3]).hex()}"
 
-    unknown = [each for each in counts if each[0] not in known]
-    table = ", ".join(_hex(key) if by_color else str(key) for key in sorted(known))
+    table = ", ".join(_hex(key) if by_color else _number(key) for key in sorted(known, key=_ascending))
     message = f"values that are not in the table: {_listed(unknown, name)}; the table has {table}"
     if palette is not None:
         message += ". These numbers are indices of the mask's palette; a table of colours is compared with its colours"
@@ -156,7 +213,7 @@ def _unknown(counts: _Counts, known: set[int], by_color: bool, palette: list[int
     return message if binary else message + ". Add them to data.values or to data.ignore"
 
 
-def _smoothed(counts: _Counts, known: set[int]) -> set[int]:
+def _smoothed(counts: _Counts, known: set[Any]) -> set[Any]:
     """Return the unknown values between known values of the mask, or 0 and 255; none if many pixels have them."""
     seen = {value for value, _ in counts}
     ends = (known & seen) | ({0, 255} if {0, 255} <= seen else set())

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
+from tlkit.contracts import IGNORE, DrawnMask, ImageSize, MaskTable, Sample, SampleSet
 from tlkit.data.images.decode import Resize, decode_to_size, fit_image
 from tlkit.data.images.image_file import read_file
 from tlkit.data.images.mask_decode import decode_mask
+from tlkit.data.images.reading import PLAIN, Reading
+from tlkit.errors import PluginError
 
 
 @dataclass(frozen=True)
 class _File:
     path: Path
-    max_pixels: int | None
+    reading: Reading
 
     def read(self) -> bytes:
         """Return the bytes of the file.
@@ -24,7 +26,7 @@ class _File:
         Raises:
             BadImageError: the file can't be read, or is too large.
         """
-        return read_file(self.path, self.max_pixels)
+        return read_file(self.path, self.reading.max_pixels)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class FileImage(_File):
 
     Args:
         path: the file.
-        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how it is read.
     """
 
     def decode(self, content: bytes, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
@@ -42,7 +44,7 @@ class FileImage(_File):
         Raises:
             BadImageError: the bytes can't be decoded.
         """
-        return decode_to_size(self.path, content, size, resize, self.max_pixels)
+        return decode_to_size(self.path, content, size, resize, self.reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ class FileMask(_File):
 
     Args:
         path: the file.
-        max_pixels: as for ``FileImage``.
+        reading: how it is read.
         table: how its pixels name classes.
     """
 
@@ -89,7 +91,7 @@ class FileMask(_File):
         Raises:
             BadImageError: the bytes can't be decoded, or have values that are not in the table.
         """
-        return decode_mask(self.path, self.table, content, self.max_pixels)
+        return decode_mask(self.path, self.table, content, self.reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,30 +113,75 @@ class RowMask:
         return np.frombuffer(content, np.uint8).reshape(self.classes.shape)
 
 
-def file_of(place: Path | int | None) -> Path | None:
-    """Return the file that ``Sample.image`` or ``Sample.mask`` names; None for a row of an array, or no mask."""
+@dataclass(frozen=True)
+class AnnotatedMask:
+    """A mask that its data set draws from annotations.
+
+    Args:
+        drawn: what the data set returned.
+        classes: the number of classes.
+    """
+
+    drawn: DrawnMask
+    classes: int
+
+    def read(self) -> bytes:
+        """Return the bytes that determine the mask.
+
+        Raises:
+            DataError: they can't be read.
+        """
+        return self.drawn.read()
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Draw what ``read`` returned, uint8 (H, W): class numbers and ``IGNORE``.
+
+        Raises:
+            DataError: there is no such mask.
+            PluginError: the data set drew something else.
+        """
+        mask = self.drawn.draw(content)
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.uint8 or mask.ndim != 2:
+            raise PluginError(f"{self.drawn.source}: expected a drawn mask of uint8 (H, W), received {mask!r}")
+        highest = int(mask.max(where=mask != IGNORE, initial=0))
+        if highest >= self.classes:
+            raise PluginError(f"{self.drawn.source}: a drawn mask has class {highest} of {self.classes} classes")
+        return mask
+
+
+def file_of(place: Path | int | DrawnMask | None) -> Path | None:
+    """Return the file that ``Sample.image`` or ``Sample.mask`` names; None for anything else."""
     return place if isinstance(place, Path) else None
 
 
-def row_of(place: Path | int | None) -> int | None:
-    """Return the row that ``Sample.image`` or ``Sample.mask`` names; None for a file, or no mask."""
-    return None if place is None or isinstance(place, Path) else place
+def row_of(place: Path | int | DrawnMask | None) -> int | None:
+    """Return the row that ``Sample.image`` or ``Sample.mask`` names; None for anything else."""
+    return place if isinstance(place, int) else None
 
 
-def image_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None) -> FileImage | RowImage:
+def mask_origin(sample: Sample) -> Path | None:
+    """Return the file of a sample's mask or of its annotations; None for a row of an array, or no mask."""
+    return sample.mask.source if isinstance(sample.mask, DrawnMask) else file_of(sample.mask)
+
+
+def image_of(sample: Sample, sample_set: SampleSet, reading: Reading = PLAIN) -> FileImage | RowImage:
     """Return the image of a sample of a checked sample set."""
     if isinstance(sample.image, Path):
-        return FileImage(sample.image, max_pixels)
+        return FileImage(sample.image, reading)
     assert sample_set.images is not None
     return RowImage(sample_set.images[sample.image])
 
 
-def mask_of(sample: Sample, sample_set: SampleSet, max_pixels: int | None = None) -> FileMask | RowMask | None:
+def mask_of(
+    sample: Sample, sample_set: SampleSet, reading: Reading = PLAIN
+) -> FileMask | RowMask | AnnotatedMask | None:
     """Return the mask of a sample of a checked sample set; None where it has none."""
     if sample.mask is None:
         return None
     if isinstance(sample.mask, Path):
         assert sample_set.mask_table is not None
-        return FileMask(sample.mask, max_pixels, sample_set.mask_table)
+        return FileMask(sample.mask, reading, sample_set.mask_table)
+    if isinstance(sample.mask, DrawnMask):
+        return AnnotatedMask(sample.mask, len(sample_set.classes))
     assert sample_set.masks is not None
     return RowMask(sample_set.masks[sample.mask])

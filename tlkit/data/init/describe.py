@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
+from tlkit.contracts import Detected
 from tlkit.data.images.mask_classes import value_text
+from tlkit.data.init.contents import MaskSurvey, Survey
 from tlkit.data.init.sample_files import Headers
-from tlkit.data.init.survey import Survey
 from tlkit.system.text import and_more
 
 _SHOWN_CLASSES = 40
@@ -18,8 +19,10 @@ def describe(survey: Survey) -> list[str]:
     """Return what a survey found, as lines of text."""
     if survey.layout == "classes":
         lines = [*_class_lines(survey)]
-    elif survey.layout == "masks":
-        lines = [*_mask_lines(survey)]
+    elif survey.masks is not None:
+        lines = [*_mask_lines(survey, survey.masks)]
+    elif survey.detected is not None:
+        lines = [*_detected_lines(survey, survey.detected)]
     else:
         lines = [f"{survey.root}: the Oxford-IIIT Pet data set, {survey.total} images with trimaps"]
     return [*lines, *_header_lines(survey.headers), *(f"  note: {note}" for note in survey.notes)]
@@ -37,17 +40,36 @@ def _class_lines(survey: Survey) -> Iterator[str]:
     yield from _rest(len(survey.classes), _SHOWN_CLASSES)
 
 
-def _mask_lines(survey: Survey) -> Iterator[str]:
-    yield f"{survey.root}: {survey.total} images in {survey.images}, masks in {survey.masks}"
+def _detected_lines(survey: Survey, detected: Detected) -> Iterator[str]:
+    yield f"{survey.root}: {detected.title}"
+    for split, count in survey.splits.items():
+        yield f"  {split or 'all'}: {count} images"
+    for name in survey.classes[:_SHOWN_CLASSES]:
+        shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in survey.counts.items())
+        yield f"    {name}: {shown}"
+    yield from _rest(len(survey.classes), _SHOWN_CLASSES)
+
+
+def _mask_lines(survey: Survey, masks: MaskSurvey) -> Iterator[str]:
+    values, where = masks.values, masks.options
+    yield f"{survey.root}: {survey.total} images in {where['images']}, masks in {where['masks']}"
+    for key, value in where.items():
+        if key not in ("images", "masks"):
+            yield f"  {key}: {value}"
     for split, counts in survey.counts.items():
         if split:
             yield f"  {split}: {counts['']} images"
-    shares = {**survey.values.classes, **survey.values.ignored}
-    for value, share in list(shares.items())[:_SHOWN_VALUES]:
+    if masks.names_file is not None:
+        yield f"  class names: {masks.names_file}"
+    shares = {**values.classes, **values.ignored}
+    order = sorted(shares.items(), key=lambda each: not each[1])
+    for value, share in order[:_SHOWN_VALUES]:
         what = "colour" if isinstance(value, tuple) else "value"
-        yield f"    mask {what} {value_text(value)}: {percent(share)} of the pixels"
+        name = masks.names.get(value_text(value))
+        ignored = ", ignored" if value in values.ignored else ""
+        yield f"    mask {what} {value_text(value)}{f' ({name})' if name else ''}: {percent(share)} of the pixels{ignored}"
     yield from _rest(len(shares), _SHOWN_VALUES)
-    if others := survey.values.others:
+    if others := values.others:
         what = "1 other value" if len(others) == 1 else f"{len(others)} other values"
         yield f"    {what}: {percent(sum(others.values()))} of the pixels"
 
@@ -67,7 +89,8 @@ def _header_lines(headers: Headers) -> Iterator[str]:
                 f"  sizes: {min(widths)} x {min(heights)} to {max(widths)} x {max(heights)} pixels, "
                 f"median {median(widths):.0f} x {median(heights):.0f} (width x height)"
             )
-        yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
+        if headers.formats:
+            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
     if headers.unreadable:
         opened = len(headers.sizes) + headers.unreadable
         yield f"  note: not images: {headers.unreadable} of {opened} files that were opened; a run sets them aside"
@@ -75,4 +98,4 @@ def _header_lines(headers: Headers) -> Iterator[str]:
 
 def percent(share: float) -> str:
     """Return a share of pixels in percent, such as ``12.3%``."""
-    return f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+    return f"{share:.1%}" if share >= 0.001 else "under 0.1%" if share else "none"

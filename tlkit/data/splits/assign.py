@@ -11,9 +11,10 @@ from typing import cast
 import numpy as np
 
 from tlkit.contracts import Sample, Split
-from tlkit.data.splits.hold_out import Part, hold_out, hold_out_weighted
+from tlkit.data.splits.hold_out import Held, Part, hold_out, hold_out_labels, hold_out_weighted, with_all_trained
+from tlkit.data.splits.units import Strata, is_multi_label
 from tlkit.errors import DataError
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 from tlkit.system.text import listed
 
 
@@ -49,21 +50,22 @@ def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None
 
 def assign_splits(
     samples: Sequence[Sample],
-    strata: Sequence[int] | None,
+    strata: Strata | None,
     table: InputTable,
     seed: int,
     files: Sequence[int] | None = None,
 ) -> Splits:
     """Assign each sample to a split.
 
-    Official splits of the data set stay as they are. The other samples are split by the seed, stratified by class.
-    Groups stay whole, and the classes are as balanced as that allows. ``input.validation`` and ``input.test`` have no
-    effect where the data set has that split itself. A count is met exactly, or with groups as closely as whole groups
-    allow. The result does not depend on the order of the samples.
+    Official splits of the data set stay as they are. The other samples are split by the seed, stratified by class, or
+    by label where samples have several. Groups stay whole, and the classes are as balanced as that allows. Each class
+    has a training image, as far as groups allow. ``input.validation`` and ``input.test`` have no effect where the data
+    set has that split itself. A count is met exactly unless that would leave a class without a training image, or with
+    groups as closely as whole groups allow. The result does not depend on the order of the samples.
 
     Args:
         samples: all usable samples.
-        strata: the class of each sample; None: don't stratify.
+        strata: the class of each sample, or its classes in a multi-label data set; None: don't stratify.
         table: the recipe's ``[input]``.
         seed: the recipe's seed.
         files: how many images each sample represents, which all follow it; groups are then ignored. None: one each.
@@ -80,10 +82,8 @@ def assign_splits(
         rest = [i for i in order if splits[i] in (None, "train")]
         if part.name in official or part.size == 0 or not rest:
             continue
-        if files is not None and any(files[i] > 1 for i in rest):
-            held = hold_out_weighted(part, rest, strata, files)
-        else:
-            held = hold_out(part, rest, strata, groups)
+        several = files if files is not None and any(files[i] > 1 for i in rest) else None
+        held = _held(part, rest, strata, [None] * len(samples) if several else groups, several)
         notes += held.notes
         for i in held.places:
             splits[i] = cast(Split, part.name)
@@ -93,6 +93,19 @@ def assign_splits(
         raise DataError(f"no sample is left to train on: {counts or 'there are none'}; lower input.validation")
     _check_groups(groups, final)
     return Splits(final, tuple(notes))
+
+
+def _held(
+    part: Part, rest: Sequence[int], strata: Strata | None, groups: Sequence[str | None], files: Sequence[int] | None
+) -> Held:
+    classes = cast("Sequence[int] | None", strata)
+    if strata is not None and is_multi_label(strata):
+        held = hold_out_labels(part, rest, strata, groups, files)
+    elif files is not None:
+        held = hold_out_weighted(part, rest, classes, files)
+    else:
+        held = hold_out(part, rest, classes, groups)
+    return held if strata is None else with_all_trained(part, rest, held, strata, groups, files)
 
 
 def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:

@@ -10,8 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tlkit.data.splits.all_trained import leave_all_trained
 from tlkit.data.splits.group_splits import hold_out_groups
+from tlkit.data.splits.iterative import deal
+from tlkit.data.splits.units import Strata, totals, units_of
 from tlkit.errors import DataError
+
+_NOT_STRATIFIED = "the split is not stratified"
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,70 @@ def hold_out(part: Part, rest: Sequence[int], strata: Sequence[int] | None, grou
     return Held(_drawn(part, several, [strata[i] for i in several]), notes if single else ())
 
 
+def hold_out_labels(
+    part: Part, rest: Sequence[int], strata: Strata, groups: Sequence[str | None], files: Sequence[int] | None = None
+) -> Held:
+    """Choose samples of a multi-label data set for a split, so that each label is split in proportion.
+
+    Args:
+        part: the split to draw.
+        rest: the places of the samples to choose from, in the order of their keys.
+        strata: the labels of each sample.
+        groups: the group of each sample; None: in no group.
+        files: how many images each sample represents; None: one each.
+
+    Raises:
+        DataError: too few images or groups for a split of that size.
+    """
+    units = units_of(rest, strata, groups, files)
+    total, _, holders = totals(units)
+    part.check_leaves_some(total)
+    if len(units) < 2:
+        raise DataError(f"{part.option}: nothing can be split off, because all samples are in one group")
+    if len(units) == len(rest):
+        part.check_is_an_image(total)
+    wanted = part.images_of(total)
+    subset = deal(units, (total - wanted, wanted), part.seed)
+    held = {number for number in range(len(units)) if subset[number]}
+    if not held or len(held) == len(units):
+        smallest = min(range(len(units)), key=lambda number: units[number].images)
+        held = held ^ {smallest}
+    single = sum(count == 1 for count in holders.values())
+    notes = (f"labels with a single image or group: {single}; they are used for training only",) if single else ()
+    return Held(sorted(place for number in held for place in units[number].places), notes)
+
+
+def with_all_trained(
+    part: Part,
+    rest: Sequence[int],
+    held: Held,
+    strata: Strata,
+    groups: Sequence[str | None],
+    files: Sequence[int] | None = None,
+) -> Held:
+    """Change a split where it would leave a class without a training image, and say so if it becomes smaller.
+
+    The arguments are those of ``hold_out_labels``, with the samples that were chosen.
+    """
+    units = units_of(rest, strata, groups, files)
+    before = {number for number, unit in enumerate(units) if not set(unit.places).isdisjoint(held.places)}
+    size = sum(units[number].images for number in before)
+    after = leave_all_trained(units, before, size, part.seed)
+    lacking = totals(units)[2].keys() - totals(units[number] for number in after)[2].keys()
+    notes = held.notes
+    if lacking and any(_NOT_STRATIFIED in note for note in notes):
+        notes = (*notes, f"classes without a {part.name} image: {len(lacking)} of {len(totals(units)[2])}")
+    if after == before:
+        return Held(held.places, notes)
+    left = sum(units[number].images for number in after)
+    if left < size:
+        what = "image" if left == 1 else "images"
+        notes = (*notes, f"{part.option}: {left} {what}; more would leave a class without a training image")
+    return Held(sorted(place for number in after for place in units[number].places), notes)
+
+
 def _not_stratified(part: Part) -> str:
-    return f"too few images for every class to be in both {part.name} and train; the split is not stratified"
+    return f"too few images for every class to be in both {part.name} and train; {_NOT_STRATIFIED}"
 
 
 def _drawn(part: Part, places: Sequence[int], strata: Sequence[int] | None = None) -> list[int]:
@@ -168,7 +235,7 @@ def _whole_groups(part: Part, rest: Sequence[int], strata: Sequence[int] | None,
     if strata is not None:
         held, lone = hold_out_groups(own, part.size, [strata[i] for i in rest], part.seed)
         if held is None:
-            notes = (f"too few groups for every class to be in {part.name}; the split is not stratified",)
+            notes = (f"too few groups for every class to be in {part.name}; {_NOT_STRATIFIED}",)
         elif lone:
             notes = (f"classes within a single group: {lone}; their groups are used for training only",)
     if held is None:

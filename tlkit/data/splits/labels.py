@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tlkit.contracts import Sample, SampleSet
+from tlkit.data.splits.units import Strata
 
 
 def classes_left(sample_set: SampleSet, used: Iterable[Sample]) -> set[int]:
@@ -49,3 +50,9 @@ def numbers_of(sample: Sample) -> tuple[int, ...]:
     if sample.label is None:
         return ()
     return sample.label if isinstance(sample.label, tuple) else (sample.label,)
+
+
+def strata_of(sample_set: SampleSet, samples: Sequence[Sample]) -> Strata:
+    """Return the class of each sample, by which splits are stratified; its classes in a multi-label data set."""
+    numbers = [numbers_of(sample) for sample in samples]
+    return numbers if sample_set.multi_label else [each[0] for each in numbers]

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from tlkit.contracts import Sample, Split
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
+from tlkit.data.splits.units import Strata
 from tlkit.errors import DataError
-from tlkit.recipe.schema import InputTable
+from tlkit.recipe.input_table import InputTable
 
 
 def assign_with_pictures(
     samples: Sequence[Sample],
-    strata: Sequence[int] | None,
+    strata: Strata | None,
     table: InputTable,
     seed: int,
     pictures: Mapping[str, int],
@@ -30,7 +32,7 @@ def assign_with_pictures(
 
     Args:
         samples: all usable samples.
-        strata: the class of each sample; None: don't stratify.
+        strata: the class of each sample, or its classes in a multi-label data set; None: don't stratify.
         table: the recipe's ``[input]``.
         seed: the recipe's seed.
         pictures: key → number of its picture, for samples that share a picture with another.
@@ -54,7 +56,7 @@ def assign_with_pictures(
 
 def _together(
     samples: Sequence[Sample],
-    strata: Sequence[int] | None,
+    strata: Strata | None,
     table: InputTable,
     seed: int,
     pictures: Mapping[str, int],
@@ -83,7 +85,7 @@ def _together(
     files = Counter(led.values())
     leaders = assign_splits(
         [placed[place] for place in rows],
-        None if strata is None else [strata[place] for place in rows],
+        None if strata is None else cast(Strata, [strata[place] for place in rows]),
         table,
         seed,
         [files.get(place, 1) for place in rows],

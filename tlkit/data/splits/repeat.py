@@ -12,6 +12,7 @@ from tlkit.contracts import Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.labels import classes_left, label_text, numbers_of, with_classes
 from tlkit.errors import DataError
+from tlkit.files import class_name
 from tlkit.runs.samples import SampleRow, SamplesFile
 from tlkit.system.text import listed
 
@@ -72,6 +73,28 @@ def repeat_splits(
     return Splits(np.array(splits), tuple(notes))
 
 
+def drawn_splits(file: Path, samples: Sequence[Sample], splits: np.ndarray) -> np.ndarray:
+    """Return the splits with those that ``samples.csv`` records where tlkit draws them; another version draws others.
+
+    Args:
+        file: the ``samples.csv``.
+        samples: all usable samples.
+        splits: the split of each sample, str (N,).
+
+    Raises:
+        DataError: the file can't be read.
+    """
+    recorded = SamplesFile(file).read_used()
+    if {sample.key for sample in samples} != recorded.keys():
+        return splits
+    return np.array(
+        [
+            recorded[sample.key].split if sample.split in (None, "train") else split
+            for sample, split in zip(samples, splits.tolist(), strict=True)
+        ]
+    )
+
+
 def _check_all_usable(
     file: Path, recorded: Collection[str], samples: Sequence[Sample], set_aside: Sequence[SetAside]
 ) -> None:
@@ -100,7 +123,7 @@ def _check_labels(
     for sample in samples if classes else ():
         now = label_text(sample, classes)
         before = recorded[sample.key].label if sample.key in recorded else ""
-        if before and now and before != now:
+        if before and now and class_name(before) != class_name(now):
             changed.append(f"{sample.key} (recorded as {before}, now {now})")
     if changed:
         raise DataError(

@@ -11,7 +11,9 @@ import numpy as np
 
 from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
 from tlkit.data.images.decode import DECODING, Resize, fit_mask
-from tlkit.data.images.source import image_of, mask_of
+from tlkit.data.images.mask_file import reading_key
+from tlkit.data.images.reading import PLAIN, Reading
+from tlkit.data.images.source import image_of, mask_of, mask_origin
 from tlkit.errors import DataError
 from tlkit.system.parallel import in_threads
 
@@ -23,12 +25,12 @@ class Decoding:
     Args:
         size: (height, width) of the decoded images.
         resize: how an image is brought to that size.
-        max_pixels: refuse an image whose header claims more pixels; None: ``image_file.MAX_PIXELS``.
+        reading: how files are read.
     """
 
     size: ImageSize
     resize: Resize
-    max_pixels: int | None = None
+    reading: Reading = PLAIN
 
     def digest(self, table: MaskTable | None) -> str:
         """Return a digest of all that a decoded image depends on besides its file, 16 hexadecimal digits.
@@ -37,7 +39,8 @@ class Decoding:
             table: how masks name classes; None where there are no masks.
         """
         values = None if table is None else (sorted(table.values.items(), key=str), table.default)
-        text = f"{DECODING} {self.size} {self.resize} {values}"
+        further = "" if table is None else reading_key(table)
+        text = f"{DECODING} {self.size} {self.resize} {values}{further} {self.reading.key}".rstrip()
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -92,8 +95,8 @@ def decode_all(
 
 
 def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Find) -> Decoded | Cached | DataError:
-    image = image_of(sample, sample_set, decoding.max_pixels)
-    mask = mask_of(sample, sample_set, decoding.max_pixels)
+    image = image_of(sample, sample_set, decoding.reading)
+    mask = mask_of(sample, sample_set, decoding.reading)
     try:
         image_bytes, mask_bytes = image.read(), b"" if mask is None else mask.read()
         digest = _digest(image_bytes, mask_bytes)
@@ -106,9 +109,11 @@ def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Fin
         return error
     if classes is not None:
         if classes.shape != original:
+            turned = classes.shape == original[::-1] and decoding.reading.orientation == "exif"
             return DataError(
-                f"{sample.mask}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
+                f"{mask_origin(sample)}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
                 f"its image {original[1]} x {original[0]}"
+                + ('; if EXIF turned the image, input.orientation = "stored" reads it unturned' if turned else "")
             )
         classes = fit_mask(classes, decoding.size, decoding.resize)
     return Decoded(pixels, classes, digest, original)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tlkit.data.splits.iterative import deal_folds
 from tlkit.errors import DataError
 from tlkit.system.text import listed
 
@@ -41,9 +42,14 @@ def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
     labels = None if data.labels is None or data.labels.ndim == 2 else data.labels[rows]
     if labels is not None:
         _check_classes(data.classes, labels, groups, count)
-    splitter = _splitter(count, seed, stratified=labels is not None, grouped=grouped)
+    if data.labels is not None and data.labels.ndim == 2:
+        strata = [tuple(np.flatnonzero(row).tolist()) for row in data.labels[rows]]
+        parts = [np.array(part, np.int64) for part in deal_folds(strata, groups, count, seed)]
+    else:
+        splitter = _splitter(count, seed, stratified=labels is not None, grouped=grouped)
+        parts = [held_out for _, held_out in splitter.split(rows, labels, groups if grouped else None)]
     folds = []
-    for _, held_out in splitter.split(rows, labels, groups if grouped else None):
+    for held_out in parts:
         splits = data.splits.copy()
         splits[rows] = "train"
         splits[rows[held_out]] = "validation"

@@ -1,11 +1,10 @@
-"""Folders of images, listed the same way by every command and every plugin. Imports nothing heavy."""
+"""List folders of images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from tlkit.contracts import Split
 from tlkit.errors import DataError
 from tlkit.image_formats import FORMAT_OF_SUFFIX
 from tlkit.system.text import nearest
@@ -14,20 +13,6 @@ SUFFIXES = frozenset(FORMAT_OF_SUFFIX)
 """Suffixes, in lower case, of the files that are read as images. The format is detected from the content."""
 
 _JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})
-_SPLITS: Mapping[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-
-
-def split_named(name: str) -> Split | None:
-    """Return the split that the name of a folder or a table cell means, such as ``Val`` or ``training``; or None."""
-    return _SPLITS.get(name.lower())
 
 
 def is_junk(name: str) -> bool:
@@ -79,31 +64,6 @@ def shortened(path: Path, limit: int = 300) -> str:
     """Return a path for a message: the beginning and the end of one longer than ``limit`` characters."""
     text = str(path)
     return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"
-
-
-def split_folders(folder: Path) -> dict[Split | None, Path]:
-    """Return the train, validation and test folders in a folder; the folder itself under None if it has none.
-
-    Raises:
-        DataError: there is a validation or test folder but no train folder, or two folders of the same split.
-    """
-    folders: dict[Split | None, Path] = {}
-    for entry in subfolders(folder):
-        split = split_named(entry.name)
-        if split is not None:
-            if split in folders:
-                raise DataError(
-                    f"{folder}: {folders[split].name} and {entry.name} are both the {split} split; "
-                    "move the images of one into the other, or rename it"
-                )
-            folders[split] = entry
-    if folders and "train" not in folders:
-        names = " and ".join(sorted(each.name for each in folders.values()))
-        raise DataError(
-            f"{folder}: found {names}, but no folder train; expected train as well, or none of them: "
-            "if one of them is a class and not a split, rename it"
-        )
-    return folders or {None: folder}
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,70 @@
+"""Folders of images, listed the same way by every command and every plugin. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from tlkit.files.class_folders import (
+    EMPTY_CLASS,
+    NO_IMAGES,
+    ClassFolders,
+    ClassImage,
+    Reading,
+    class_name,
+    read_class_folders,
+)
+from tlkit.files.companions import Companion, by_pattern, find_companions
+from tlkit.files.listing import (
+    SUFFIXES,
+    existing_folder,
+    expanded,
+    images_in,
+    is_image,
+    is_junk,
+    key_of,
+    leads_above,
+    own_images,
+    shortened,
+    subfolders,
+    walk,
+)
+from tlkit.files.split_lists import ListedSplits, SplitLists, find_split_lists, missing_note, read_split_lists
+from tlkit.files.split_names import is_unlabelled_name, split_folders, split_named, split_of_folder
+from tlkit.files.split_sides import Sides, SplitDoubtError, find_sides
+from tlkit.files.tree import Tree
+
+__all__ = [
+    "EMPTY_CLASS",
+    "NO_IMAGES",
+    "SUFFIXES",
+    "ClassFolders",
+    "ClassImage",
+    "Companion",
+    "ListedSplits",
+    "Reading",
+    "Sides",
+    "SplitDoubtError",
+    "SplitLists",
+    "Tree",
+    "by_pattern",
+    "class_name",
+    "existing_folder",
+    "expanded",
+    "find_companions",
+    "find_sides",
+    "find_split_lists",
+    "images_in",
+    "is_image",
+    "is_junk",
+    "is_unlabelled_name",
+    "key_of",
+    "leads_above",
+    "missing_note",
+    "own_images",
+    "read_class_folders",
+    "read_split_lists",
+    "shortened",
+    "split_folders",
+    "split_named",
+    "split_of_folder",
+    "subfolders",
+    "walk",
+]

@@ -1,0 +1,57 @@
+"""Find images that belong to others in the same folder: masks such as ``x_mask.png`` beside ``x.png``, previews."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+_MASKS = "mask|masks|seg|segmentation|label|labels|gt|groundtruth|ground_truth|annotation|annotations|annot|matte"
+_PREVIEWS = "thumb|thumbs|thumbnail|preview"
+_COMPANION = re.compile(rf"(.+?)([\s_.-]+(?:({_MASKS})|{_PREVIEWS}))([\s_.-]*\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Companion:
+    """An image that belongs to another one.
+
+    Args:
+        key: its key.
+        of: the key of the image that it belongs to.
+        pattern: a pattern, as ``exclude`` takes them, that its name matches and that of the other image does not.
+        mask: whether its name says that it is a mask, not a preview.
+    """
+
+    key: str
+    of: str
+    pattern: str
+    mask: bool
+
+
+def find_companions(keys: Iterable[str]) -> list[Companion]:
+    """Return the images whose name is that of another image in the same folder, and a word for a mask or a preview."""
+    by_stem: dict[tuple[str, str], str] = {}
+    matches = []
+    for key in keys:
+        path = PurePosixPath(key)
+        by_stem.setdefault((str(path.parent), path.stem), key)
+        match = _COMPANION.fullmatch(path.stem)
+        if match is not None:
+            matches.append((key, path, match))
+    found = []
+    for key, path, match in matches:
+        other = by_stem.get((str(path.parent), match[1]))
+        if other is not None:
+            number = f"{re.sub('[0-9]+$', '', match[4])}[0-9]*" if match[4] else ""
+            found.append(Companion(key, other, f"*{match[2]}{number}.*", match[3] is not None))
+    return found
+
+
+def by_pattern(companions: Iterable[Companion]) -> Mapping[str, list[Companion]]:
+    """Return the companions of each pattern."""
+    grouped: dict[str, list[Companion]] = defaultdict(list)
+    for each in companions:
+        grouped[each.pattern].append(each)
+    return grouped
