@@ -72,8 +72,7 @@ def evaluate(
         the metrics, at the model's input size.
 
     Raises:
-        RunError: this is not the folder of a finished run, or a file of it is missing or damaged; or the model needs
-            more memory than there is.
+        RunError: the run is not finished, or a file of it is missing or damaged; or the memory is exhausted.
         DataError: the data can't be used, has a class that the model was not trained on, or the split has no images.
         RecipeError: the run's table ``[data]`` is not valid here, such as when its plugin is not installed.
         PluginError: the data set broke its contract.
