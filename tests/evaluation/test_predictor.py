@@ -197,14 +197,31 @@ def test_bytes_that_can_not_be_decoded_have_an_error_with_their_place() -> None:
     assert predictions[1].error.startswith("images[1]: not an image")
 
 
-def test_a_picture_is_turned_by_its_exif_orientation_and_left_as_it_is() -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_picture_is_turned_by_its_exif_orientation_as_a_file_is_and_left_as_it_is(kind: str, loaded: bool) -> None:
+    colors = plain_image(RED, (40, 80))
+    colors[:, 40:] = GREEN
+    colors[:20, :40] = BLUE
     exif = Image.Exif()
     exif[0x0112] = 6
-    content = encoded(plain_image(RED, (10, 20)), "JPEG", exif=exif)
+    content = encoded(colors, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
     predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
     picture = Image.open(io.BytesIO(content))
-    assert [each.mask.shape for each in predictor.predict([content, picture])] == [(20, 10), (20, 10)]
-    assert picture.size == (20, 10)
+    if loaded:
+        picture.load()
+    size = picture.size
+    [expected, turned] = [each.mask for each in predictor.predict([content, picture])]
+    assert expected.shape == (80, 40)
+    np.testing.assert_array_equal(turned, expected)
+    assert picture.size == size
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "RGBX"])
+def test_a_picture_of_any_mode_is_predicted(mode: str) -> None:
+    [prediction] = Predictor(make_card(), color_model()).predict(Image.new("RGB", (20, 10), GREEN).convert(mode))
+    assert prediction.error is None
+    assert prediction.label == "green" or mode in ("1", "L", "LA", "I", "F")
 
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])

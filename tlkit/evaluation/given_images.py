@@ -62,6 +62,7 @@ def _as_file(image: Image.Image | np.ndarray, title: str) -> bytes:
     try:
         if isinstance(image, np.ndarray):
             image = Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image)
+        image.load()  # turns a TIFF; its orientation is 1 after that
         orientation = image.getexif().get(_ORIENTATION, 1)
         if "transparency" in image.info or image.mode in ("PA", "La", "RGBa"):
             image = image.convert("RGBA")
