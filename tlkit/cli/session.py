@@ -65,7 +65,7 @@ class Session:
         allowed = self.allow_plugins
         if not allowed and sys.stdin.isatty() and sys.stderr.isatty():
             click.echo(
-                "A plugin is named. It is code that runs with your rights; load it only if you trust it:\n"
+                "The recipe names a plugin: code that runs with your rights. Load it only if you trust it:\n"
                 f"  {file.path.absolute()}\n  {file.digest}",
                 err=True,
             )
