@@ -172,6 +172,16 @@ def test_a_transparent_array_is_blended_with_white_as_a_file_is(tmp_path: Path) 
     assert predictor.predict(pixels)[0].probabilities == predictor.predict(tmp_path / "a.png")[0].probabilities
 
 
+def test_an_array_of_16_bits_is_read_as_a_file_by_the_range_of_the_model(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (20, 30)).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    predictor = Predictor(make_card(task="segmentation", value_range=(0, 4095)), color_model(pixels=True))
+    [expected] = predictor.predict(tmp_path / "a.png", pixel_probabilities=True)
+    for each in (values, values[..., None], Image.open(tmp_path / "a.png")):
+        [prediction] = predictor.predict(each, pixel_probabilities=True)
+        np.testing.assert_array_equal(prediction.pixel_probabilities, expected.pixel_probabilities)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

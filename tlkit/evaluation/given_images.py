@@ -20,10 +20,10 @@ from tlkit.evaluation.found_images import find_images
 
 Images = Any
 """A path of a file or folder, encoded bytes, an image of Pillow, an array uint8 (H, W), (H, W, 1), (H, W, 3), (H, W, 4)
-or (N, H, W, channels), or an iterable of these."""
+or (N, H, W, channels), or uint16 with one channel, or an iterable of these."""
 
 _ORIENTATION = 0x0112
-_ARRAYS = "uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a batch (N, H, W, channels)"
+_ARRAYS = "uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), 0-255, or uint16 (H, W), or a batch (N, H, W, channels)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,8 @@ class GivenImage:
     """An image to predict.
 
     Args:
-        image: the file; the encoded bytes; the image; or its pixels, uint8 (H, W) or (H, W, 1, 3 or 4).
+        image: the file; the encoded bytes; the image; or its pixels, uint8 (H, W) or (H, W, 1, 3 or 4), or
+            uint16 (H, W) or (H, W, 1).
         title: what messages call it, such as ``images[2]``.
     """
 
@@ -127,14 +128,14 @@ def _of_one(value: Any, title: str) -> Iterator[GivenImage]:
 
 
 def _check_array(array: np.ndarray, title: str) -> None:
-    if array.dtype != np.uint8:
+    channels = array.shape[-1] if array.ndim > 2 else 1
+    if array.dtype != np.uint8 and not (array.dtype == np.uint16 and channels == 1):
         hint = ""
-        if np.issubdtype(array.dtype, np.floating) and array.size:
-            scale = "image * 255" if np.nanmax(array) <= 1 else "image"
+        if np.issubdtype(array.dtype, np.floating):
+            scale = "image" if (array > 1).any() else "image * 255"
             hint = f'; convert it, for example by ({scale}).round().clip(0, 255).astype("uint8")'
-        raise DataError(f"{title}: expected an array of {_ARRAYS}, 0-255, received {array.dtype} {array.shape}{hint}")
-    channels = array.shape[-1:] if array.ndim > 2 else (1,)
-    if array.ndim not in (2, 3, 4) or channels[0] not in (1, 3, 4) or not array.size:
+        raise DataError(f"{title}: expected an array of {_ARRAYS}, received {array.dtype} {array.shape}{hint}")
+    if array.ndim not in (2, 3, 4) or channels not in (1, 3, 4) or not array.size:
         raise DataError(
             f"{title}: expected an array of {_ARRAYS}, received shape {array.shape}"
             + ("; give several grey images as a list" if array.ndim == 3 else "")

@@ -88,9 +88,9 @@ class Predictor:
         An image of Pillow and encoded bytes are read as a file is, with the EXIF orientation.
 
         Args:
-            images: the path of a file or folder; encoded bytes; an image of Pillow; an array, uint8 (H, W), (H, W, 1),
-                (H, W, 3) or (H, W, 4), 0-255, RGB or RGBA, or a batch of them (N, H, W, channels); or an iterable of
-                these.
+            images: the path of a file or folder; encoded bytes, or a file opened in binary mode; an image of Pillow; an
+                array, uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), 0-255, RGB or RGBA, or uint16 (H, W), read as an
+                image of 16 bits is, or a batch of them (N, H, W, channels); or an iterable of these.
             batch_size: the largest number of images per call of the model.
             pixel_probabilities: segmentation: also return the probability of each class at each pixel, which takes
                 4 bytes per class and pixel of the image.
