@@ -111,6 +111,14 @@ def test_a_folder_for_a_run_on_a_table_says_how_to_read_it(table_run, tmp_path, 
     assert (result.count, result.metrics["accuracy"]) == (3, 1.0)
 
 
+def test_a_table_for_a_run_on_folders_says_how_to_read_it(table_run, new_table, tmp_path, registry):
+    data = {"name": "folder", "path": tmp_path / "none"}
+    (table_run / "recipe.toml").write_text(recipe_text(data=data, input=INPUT), encoding="utf-8")
+    with pytest.raises(tlkit.DataError, match=r"is a file, .* It looks like data for csv .* add --set data\.name=csv"):
+        tlkit.evaluate(table_run, data=new_table, registry=registry)
+    assert tlkit.evaluate(table_run, data={"name": "csv", "path": new_table}, registry=registry).count == 9
+
+
 def test_an_unknown_class_is_told_before_an_image_is_decoded_or_the_model_loaded(table_run, tmp_path, registry):
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(b"no image")

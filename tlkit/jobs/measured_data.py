@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.contracts import Options, Split
+from tlkit.contracts import Dataset, Options, Split
 from tlkit.errors import DataError, PluginError, RunError
 from tlkit.jobs.from_recipe import with_range_of
 from tlkit.jobs.progress import Progress
@@ -127,7 +127,10 @@ def other_data(folder: RunFolder, registry: Registry, data: OtherData, split: Sp
     part = _elsewhere(run_data_part(folder, registry), data, registry)
     update = {"validation": 0.0, "test": 0.0, "samples": None, "group_pattern": None}
     settings = _settings(part, update, minimum_classes=1)
-    sample_set = _opened(settings)
+    try:
+        sample_set = _opened(settings)
+    except DataError as error:
+        raise DataError(f"{error}{_other_reading(part, data, registry)}") from error
     counts = _split_counts(sample_set)
     notes = []
     if split is not None and not counts.get(split):
@@ -213,6 +216,25 @@ def _split_counts(sample_set: SampleSet) -> dict[str, int]:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {split}" for split, count in counts.items())
+
+
+def _other_reading(part: DataPart, data: OtherData, registry: Registry) -> str:
+    """Return the end of a message: how data can be read that the run's data set can't read."""
+    if isinstance(data, Mapping):
+        data = data.get("path", "") if set(data) == {"path"} else ""
+    if not data:
+        return ""
+    for record, _ in registry.records(Dataset):
+        if record.detect is None or record.name == part.data.record.name:
+            continue
+        try:
+            detected = record.detect(Path(data), part.task)
+        except DataError:
+            continue
+        if detected is not None:
+            remedy = f"to read it so, add --set data.name={record.name}"
+            return f". It looks like data for {record.name} ({detected.title}); {remedy}"
+    return ""
 
 
 def _elsewhere(part: DataPart, data: OtherData, registry: Registry) -> DataPart:
