@@ -79,9 +79,11 @@ def test_the_recipe_reference_has_every_table_and_key(reference):
     text = reference.PARTS["recipe tables"]()
     for table in TABLES:
         assert f"\n### `[{table}]`\n" in text
-    for model in (TopKeys, *CORE_TABLES.values()):
+    parts = re.split(r"^### `\[(\w+)\]`$", text, flags=re.MULTILINE)
+    sections = {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+    for table, model in {"": TopKeys, **CORE_TABLES}.items():
         for key, info in model.model_fields.items():
-            row = re.search(rf"^\| `{key}` \| .+ \| .+ \| (.+) \|$", text, re.MULTILINE)
+            row = re.search(rf"^\| `{key}` \| .+ \| .+ \| (.+) \|$", sections[table], re.MULTILINE)
             assert row is not None
             assert row[1].replace("\\", "") == info.description
 

@@ -51,6 +51,14 @@ def paths(tree: str) -> list[Path]:
     return files
 
 
+_MASK_VALUES: dict[str, list[Any]] = {
+    "oxford_pets": [1, 2, 3],
+    "roboflow": [0, 1],
+    "voc": [(0, 0, 0), (128, 64, 128), (0, 0, 142)],
+}
+"""Data set → the values, or colours, of its masks where the recipe does not name them."""
+
+
 def build(tree: str, table: str, data: dict[str, Any]) -> None:
     """Make the files of a tree: pictures, masks with the values that the recipe names, tables, lists."""
     files = paths(tree)
@@ -60,10 +68,10 @@ def build(tree: str, table: str, data: dict[str, Any]) -> None:
         if file.suffix == ".jpg":
             save_image(file, number)
         elif file.suffix == ".png":
-            known = [1, 2, 3] if data["name"] == "oxford_pets" else [*values, *([0] if "other" in data else [])]
-            pixels = np.random.default_rng(number).choice(known, (40, 48)).astype(np.uint8)
+            known = [*_MASK_VALUES.get(data["name"], values), *([0] if "other" in data else [])]
+            pixels = np.array(known, np.uint8)[np.random.default_rng(number).integers(0, len(known), (40, 48))]
             Image.fromarray(pixels).save(file)
-        elif file.suffix in (".csv", ".json"):
+        elif file.suffix in (".csv", ".json", ".xml") or file.name == "labelmap.txt":
             file.write_text(table.replace('"imagePath": "a.jpg"', f'"imagePath": "{file.stem}.jpg"'), encoding="utf-8")
     pets = [file.stem for file in files if file.parent.name == "trimaps"]
     for name, some in (("trainval.txt", pets[::2]), ("test.txt", pets[1::2])):
@@ -90,7 +98,21 @@ def test_a_layout_of_the_page_is_read_with_the_recipe_of_the_page(tree, table, v
     assert outcome.code == 0, outcome.out
 
 
-@pytest.mark.parametrize(("tree", "table", "values"), layouts("folder", "masks", "oxford_pets", "coco", "labelme"))
+RECOGNISED = (
+    "folder",
+    "masks",
+    "oxford_pets",
+    "coco",
+    "labelme",
+    "voc",
+    "cvat",
+    "roboflow",
+    "label_studio",
+    "supervisely",
+)
+
+
+@pytest.mark.parametrize(("tree", "table", "values"), layouts(*RECOGNISED))
 def test_tlkit_init_recognises_the_first_layouts_of_the_page(tree, table, values, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     build(tree, table, values["data"])

@@ -108,7 +108,7 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         if checkpoint is not None and _is_finished(job, plan, checkpoint):
             job.say(f"\nThe run is already finished; nothing to do. Open {folder.report} in a browser.")
             return RunResult(folder.path, folder.read_json(folder.metrics))
-        training = finish.prepare_training(job, plan)
+        training = finish.prepare_training(job, plan, new=False)
         _mark_unfinished(job)
         if checkpoint is None:
             job.say("  no checkpoint yet: training starts from the beginning")
