@@ -120,7 +120,9 @@ def test_a_data_set_works_with_every_command(name, tmp_path, monkeypatch):
 
     succeeded("evaluate", "run")
     if path is not None and kind.elsewhere:
-        succeeded("evaluate", "run", "--data", path)
+        # Nothing is left where the run's own data was.
+        moved = (tmp_path / "data").rename(tmp_path / "moved") / path.relative_to(tmp_path / "data")
+        assert "images measured" in tlkit_command("evaluate", "run", "--data", moved).err
     new = next(made_data.pictures())
     made_data.save(new.pixels, tmp_path / "new" / "a.png")
     if kind.task == "segmentation":
