@@ -120,24 +120,19 @@ def _as_module(plugin: object) -> tuple[object, str]:
 
 
 def registry_for_recipe(registry: Registry | None, *, allow_plugins: bool) -> Registry:
-    """Return the registry to read a recipe with.
+    """Return a registry to read one recipe with: it takes the plugin files that the recipe names.
 
     Args:
         registry: the plugins; None for the installed ones.
         allow_plugins: whether to load the plugin files that the recipe names.
     """
-    if registry is None:
-        registry = make_registry()
-    elif not allow_plugins:
-        return registry
-    else:
-        registry = _copied(registry)
+    own = make_registry() if registry is None else copied(registry)
     if allow_plugins:
-        registry.permit = lambda _file: True
-    return registry
+        own.permit = lambda _file: True
+    return own
 
 
-def _copied(registry: Registry) -> Registry:
+def copied(registry: Registry) -> Registry:
     """Return another registry with the same plugins, to which more can be added."""
     copy = Registry()
     for key, source in registry.sources.items():

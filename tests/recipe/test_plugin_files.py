@@ -18,6 +18,7 @@ from evaluate_fakes import color_model, make_card, save_run
 from recipe_text import recipe_text
 
 import tlkit
+from tlkit.discovery import make_registry
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
@@ -145,6 +146,18 @@ def test_plugin_stands_for_a_file_of_the_same_name_or_bytes(recipe, executed, tm
     shutil.copy(moved, recipe.parent / "soft.py")
     assert tlkit_command("validate", recipe, "--plugin", tmp_path / "other.py").code == 0
     assert executed() == 2
+
+
+def test_each_recipe_gets_its_own_file_of_the_same_name(recipe, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(recipe.parent, other)
+    (other / "soft.py").write_text(CODE.replace('"soft"', '"hard"'), encoding="utf-8")
+    (other / "recipe.toml").write_text(recipe_text(plugins=["soft.py"], head={"name": "hard"}), encoding="utf-8")
+    assert tlkit_command("validate", recipe, other / "recipe.toml", "--allow-plugins").code == 0
+    registry = make_registry(environ={})
+    for file, head in ((recipe, "soft"), (other / "recipe.toml", "hard")):
+        assert tlkit.check(file, registry=registry).task == "classification"
+        assert head not in registry.names(tlkit.Head)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class Session:
         self.overrides: tuple[str, ...] = ()
         self.overwrite = False
         self.trust = False
+        self._allowed: set[str] = set()
 
     @cached_property
     def registry(self) -> Registry:
@@ -60,7 +61,7 @@ class Session:
 
         if self.no_plugins:
             raise PluginError(f"{file.path.absolute()}: is a plugin, which --no-plugins refuses")
-        if file.is_allowed():
+        if file.digest in self._allowed or file.is_allowed():
             return True
         allowed = self.allow_plugins
         if not allowed and sys.stdin.isatty() and sys.stderr.isatty():
@@ -71,6 +72,7 @@ class Session:
             )
             allowed = click.confirm("Load it, now and whenever its bytes are these?", default=False, err=True)
         if allowed:
+            self._allowed.add(file.digest)
             file.allow()
         return allowed
 
@@ -90,10 +92,12 @@ class Session:
         Raises:
             RecipeError: it is not valid.
         """
+        from tlkit.discovery import copied
         from tlkit.recipe import catalog
         from tlkit.recipe.load import load_recipe
 
-        return load_recipe(catalog.resolve(recipe), self.registry, self.overrides)
+        # With a registry of its own: another recipe may name another plugin file of the same name.
+        return load_recipe(catalog.resolve(recipe), copied(self.registry), self.overrides)
 
     def check_new_files(self, *files: Path | None) -> None:
         """Check, before the work, that files can be written, and don't exist unless ``--overwrite`` was given.

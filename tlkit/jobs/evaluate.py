@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.contracts import SetAside, Split
-from tlkit.discovery import make_registry
+from tlkit.discovery import registry_for_recipe
 from tlkit.jobs.measured_data import OtherData, other_data, own_data, training_images
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
@@ -79,7 +79,7 @@ def evaluate(
     """
     folder = RunFolder(Path(run))
     card = folder.read_card()
-    registry = registry or make_registry()
+    registry = registry_for_recipe(registry, allow_plugins=False)
     listed = own_data(folder, registry, split) if data is None else other_data(folder, registry, data, split)
     from tlkit.evaluation.class_names import check_classes
 
