@@ -194,6 +194,16 @@ def tlkit_heads():
 """
 
 
+def named_plugin() -> Outcome:
+    Path("twice.py").write_text(LAYER, encoding="utf-8")
+    return tlkit_command("validate", changed('name = "photos"', 'name = "photos"\nplugins = ["twice.py"]'))
+
+
+def other_class() -> Outcome:
+    Path("other_photos/cat").rename("other_photos/kitten")
+    return tlkit_command("evaluate", "runs/photos-1", "--data", "other_photos")
+
+
 def layer_of_a_plugin() -> Outcome:
     Path("twice.py").write_text(LAYER, encoding="utf-8")
     plugin = ("--plugin", "twice.py")
@@ -215,6 +225,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
         "photos.toml", 'schedule={name = "two_phase", unfreeze_from = "block9"}'
     ),
     "The folder is not there": lambda: run("photos.toml", "data.path=photo"),
+    "The other data has another class": other_class,
     "There are no class folders": lambda: run("photos.toml", "data.path=new_photos"),
     "A folder may be a split or a class": lambda: run(photos_with("photos/test/0.png")),
     "A class has no training image": lambda: run(
@@ -246,6 +257,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "Another process uses the run folder": busy,
     "The training diverged": diverging,
     "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),
+    "A recipe names a plugin": named_plugin,
     "A model has layers of a plugin": layer_of_a_plugin,
 }
 

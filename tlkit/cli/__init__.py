@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tlkit.cli.options import accept_plugins, no_plugins_option, plugin_option
+from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_option, plugin_option
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
 from tlkit.errors import RecipeError, TlkitError
@@ -59,6 +59,7 @@ class _Group(click.Group):
 @click.version_option(package_name="tlkit", prog_name="tlkit")
 @plugin_option
 @no_plugins_option
+@allow_plugins_option
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Train image classifiers and segmentation models by transfer learning.

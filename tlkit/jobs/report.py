@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlkit.jobs.evaluate import open_run_data, recipe_with_data
-from tlkit.jobs.from_recipe import with_range_of
+from tlkit.jobs.measured_data import own_data
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.recipe.monitor import choose_monitor
@@ -20,7 +19,7 @@ from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
 
 if TYPE_CHECKING:
-    from tlkit.recipe.schema import Recipe
+    from tlkit.recipe.data_part import DataPart
 
 
 def rewrite_report(
@@ -56,23 +55,23 @@ def rewrite_report(
         explain_disk_errors(folder.path),
         tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
     ):
-        predictor = load(run, trust=trust)
+        listed = own_data(folder, registry)
+        predictor = load(run, trust=trust, registry=registry)
         from tlkit.report.write_results import plugin_sections, write_results
 
-        recipe = with_range_of(recipe_with_data(folder, registry, None), predictor.card)
         write_results(
             folder,
             predictor,
-            open_run_data(recipe, folder, None, Path(cache), partial(progress, "reading images")),
-            recipe=recipe,
+            listed.decode(Path(cache), partial(progress, "reading images")),
+            recipe=listed.part,
             sections=plugin_sections(registry, folder),
             progress=partial(progress, "evaluating"),
-            best=_best(folder, recipe),
+            best=_best(folder, listed.part),
         )
     return folder
 
 
-def _best(folder: RunFolder, recipe: Recipe) -> tuple[int, str]:
+def _best(folder: RunFolder, recipe: DataPart) -> tuple[int, str]:
     """Return the epoch whose weights the model has, from 1, and the column that chose it; 0 and none if unknown."""
     from tlkit.report.compared_runs import best_epoch
 

@@ -55,7 +55,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "images and masks without a partner",
         "give image and mask the same name, or set data.mask_suffix",
     ),
-    "mask_size": ("masks that differ in size from their image", "export them again at the size of the image, or do what the line says"),
+    "mask_size": (
+        "masks that differ in size from their image",
+        "export them again at the size of the image, or do what the line says",
+    ),
     "mask_values": (
         "masks with unknown values",
         "correct data.values or data.ignore, save the masks without smoothing, or set data.nearest = true",

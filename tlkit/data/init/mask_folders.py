@@ -13,6 +13,7 @@ from tlkit.data.images.mask_classes import MAX_CLASSES, MaskClasses, Value, mask
 from tlkit.data.images.source import file_of
 from tlkit.data.init.class_names import ClassNames, find_class_names, is_ignored
 from tlkit.data.init.contents import MaskSurvey, Survey
+from tlkit.data.init.exif_masks import with_turned
 from tlkit.data.init.mask_layout import (
     MaskLayout,
     Tree,
@@ -24,7 +25,6 @@ from tlkit.data.init.mask_layout import (
 )
 from tlkit.data.init.mask_names import differs
 from tlkit.data.init.mask_values import MaskReading, mask_reading
-from tlkit.data.init.exif_masks import with_turned
 from tlkit.data.init.sample_files import evenly, read_headers
 from tlkit.errors import DataError
 from tlkit.files import find_split_lists

@@ -76,7 +76,7 @@ def cross_validate(
             _write_folds(checked, count, folder, console)
             # Written last: the folder has all folds.
             write_atomically(folder.recipe, text)
-        plugins = [each.plugin for each in registry.sources.values() if each.distribution is None]
+        plugins = [each.plugin for each in registry.sources.values() if each.digest is not None]
         _run_folds(folder, count, plugins, jobs, console)
         result = write_results(path)
     for table in result.tables():
