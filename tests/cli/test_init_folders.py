@@ -124,6 +124,15 @@ def test_names_that_differ_only_in_spelling_are_refused_with_both(photos, tlkit,
     assert "[similar_classes]" in out
 
 
+def test_labels_of_a_table_that_differ_only_in_spelling_are_refused_with_both(photos, tlkit):
+    photos(all=4)
+    rows = [f"all/{number}.png,{name}" for number, name in enumerate(("cat", "Cat", "dog", "dog"))]
+    Path("photos/labels.csv").write_text("\n".join(["image,label", *rows]), encoding="utf-8")
+    code, out = tlkit("init", "photos/labels.csv")
+    assert code == 2
+    assert "the class names Cat and cat differ only in upper and lower case" in out
+
+
 def test_letters_in_upper_and_lower_case_are_classes(photos, init):
     photos(A=4, a=4, b=4)
     assert "12 images in 3 class folders" in init()[1]
