@@ -428,7 +428,7 @@ def test_a_policy_that_leaves_no_image_is_an_error(
     ((kind, detail),) = errors(check(photos, "check.conflict=skip"))
     assert kind == "no_images"
     assert detail.startswith(
-        "none of 20 images can be used, such as cat/000.jpg: the same picture in several classes or"
+        "none of 20 images can be used, such as cat/000.jpg: copies and near-copies in several classes or"
     )
     assert "none of 20 images can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
 
@@ -592,7 +592,7 @@ def test_a_copy_with_the_same_bytes_is_found(check: Check, photos: Path) -> None
 def test_a_smaller_copy_is_found(check: Check, photos: Path) -> None:
     copy_smaller(photos / "cat" / "000.jpg", photos / "cat" / "copy.jpg")
     (found,) = check(photos).report.findings
-    assert (found.kind, found.others, found.detail) == ("duplicate", ("cat/copy.jpg",), "the same picture")
+    assert (found.kind, found.others, found.detail) == ("duplicate", ("cat/copy.jpg",), "near-copies")
 
 
 def test_skip_keeps_the_first_of_several_copies(check: Check, photos: Path) -> None:
@@ -632,7 +632,7 @@ def test_skip_removes_a_leak_from_the_training_images(check: Check, leaking: Pat
 
 def test_an_error_stops_a_run_with_the_list(registry: Registry, leaking: Path, tmp_path: Path) -> None:
     recipe = parse_recipe(folder_recipe(leaking), registry, ["check.leak=error"])
-    with pytest.raises(DataError, match=r"train/cat/000\.jpg = test/cat/copy\.jpg"):
+    with pytest.raises(DataError, match=r"train/cat/000\.jpg ≈ test/cat/copy\.jpg"):
         open_data(recipe, tmp_path)
 
 

@@ -11,7 +11,7 @@ from tlkit.data.class_names import difference, similar_names
 from tlkit.data.init.class_folders import survey_classes
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.mask_folders import survey_masks
-from tlkit.data.init.sample_files import Headers, read_headers
+from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
 from tlkit.files import class_name, find_split_lists, images_in, is_junk, own_images, split_of_folder, subfolders
 from tlkit.system.text import listed
@@ -65,6 +65,9 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         "correct the labels"
         for group in similar_names({class_name(name) for name in classes})
     ]
+    headers = read_headers(detected.images)
+    if detected.sizes:
+        headers = replace(headers, sizes=detected.sizes)
     others = [
         f'also readable as data.name = "{other.name}": {each.title}' for other, each in found if other is not dataset
     ]
@@ -72,7 +75,7 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         root,
         "detected",
         {split: dict(classes) for split, classes in detected.counts.items()},
-        Headers(detected.sizes) if detected.sizes else read_headers(detected.images),
+        headers,
         notes=(*detected.notes, *others),
         dataset=dataset.name,
         detected=detected,
