@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 import unicodedata
 from pathlib import Path
@@ -225,6 +226,15 @@ def test_a_class_of_files_that_cannot_be_read_is_not_lost_silently(photos, tlkit
     code, out = tlkit("check", "photos")
     assert code == 1
     assert f"fox: none of its 3 files is an image by its name ({suffix} 3)" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file names of Windows have no such characters")
+def test_odd_characters_in_names_of_folders_are_kept_out_of_patterns_and_comments(photos, init):
+    photos(**{"train/a\nx = 1/b": 4, "train/c/d": 4, "test/[12]*": 2, "test/c/d": 2, "test/a\nx = 1/b": 1})
+    data, out = init()
+    assert data["exclude"] == ["test/[[]12][*]"]
+    assert data["classes"] == "top"
+    assert "11 images in 2 class folders" in out
 
 
 def test_a_folder_of_texts_or_an_empty_one_is_only_noted(photos, init):
