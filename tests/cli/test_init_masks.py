@@ -412,3 +412,11 @@ def test_the_150_classes_of_ade20k_have_their_names(tlkit_run, registry):
     assert len(data["values"]) == 150
     assert data["values"]["75"] == "thing 75"
     assert data["ignore"] == ["0"]
+
+
+def test_other_pictures_beside_images_and_masks_do_not_hide_them(tlkit_run, registry):
+    pairs("{}_sat.jpg", "{}_mask.png")
+    save(picture(0), "previews/overview.jpg")
+    assert tlkit_run("init", "scenes")[0] == 0
+    data, found, _ = read(registry)
+    assert (data["image_suffix"], len(found.samples)) == ("_sat", 8)
