@@ -395,6 +395,13 @@ def test_void_is_ignored(tlkit_run, registry):
     assert (data["values"], data["ignore"]) == ({"1": "leaf", "2": "stem"}, ["0"])
 
 
+def test_a_list_of_files_is_no_list_of_classes(tlkit_run, registry):
+    pairs("images/{}.jpg", "masks/{}.png")
+    Path("scenes/labels.txt").write_text("\n".join(f"{number}.jpg leaf" for number in range(8)))
+    tlkit_run("init", "scenes")
+    assert read(registry)[0]["values"] == {"0": "background", "1": "class_1", "2": "class_2"}
+
+
 def test_names_that_do_not_fit_are_said_and_not_used(tlkit_run, registry):
     pairs("images/{}.jpg", "masks/{}.png", lambda v, n: v * 50)
     Path("scenes/classes.txt").write_text("leaf\nstem\n")

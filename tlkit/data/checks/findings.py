@@ -48,7 +48,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "mask_missing": (
         "images and masks without a partner",
-        "give image and mask the same name, or set data.mask_suffix",
+        "give image and mask the same name, or set data.image_suffix and data.mask_suffix",
     ),
     "mask_size": ("masks that differ in size from their image", "export them again at the size of the image"),
     "mask_values": (
