@@ -52,6 +52,11 @@ class FolderOptions(tlkit.Options):
         None,
         description='regular expression on file names for classes = "name"; its first parentheses are the class',
     )
+    names: Path | None = Field(
+        None,
+        description="file with the name of a folder and the name of its class in each line, for folders such as "
+        "n01440764; none: the folders have the names of the classes",
+    )
     exclude: tuple[str, ...] = Field(
         (),
         description='files and folders to leave out: patterns of names such as "*_mask*", or of paths below path such '
@@ -106,6 +111,9 @@ class CsvOptions(tlkit.Options):
     )
     image: str = Field("image", description="column with the image's path, with or without its suffix")
     suffix: str = Field("", description='what the names in the table lack at their end, such as ".jpg"')
+    anywhere: bool = Field(
+        False, description="whether files are looked for by their names in all folders below root, whatever the folder"
+    )
     strip_prefix: str = Field(
         "", description='what is cut off the paths at their beginning, such as "/content/data/" of another machine'
     )
@@ -134,7 +142,7 @@ class CsvOptions(tlkit.Options):
     ignore: tuple[str, ...] = Field((), description=f"segmentation: {_IGNORE}")
     other: str | None = Field(None, description=f"segmentation: {_OTHER}")
     nearest: bool = Field(False, description=f"segmentation: {_NEAREST}")
-    channel: Literal["auto", "red", "green", "blue", "alpha"] = Field("auto", description=f"segmentation: {_CHANNEL}")
+    channel: tlkit.MaskChannel = Field("auto", description=f"segmentation: {_CHANNEL}")
     split: str | None = Field(
         None, description="column with train, validation or test; tlkit splits the rows where it is empty"
     )

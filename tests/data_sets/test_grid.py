@@ -62,7 +62,7 @@ GRID = {
     "coco": Kind(made_data.coco, "segmentation", _COLORED),
     "labelme": Kind(made_data.labelme, "segmentation", ("background", *_LABELS)),
     "voc": Kind(made_data.voc, "segmentation", _COLORED),
-    "cvat": Kind(made_data.cvat, "segmentation", ("background", *_LABELS)),
+    "cvat": Kind(made_data.cvat, "segmentation", _COLORED),
     "roboflow": Kind(made_data.roboflow, "segmentation", _COLORED),
     "label_studio": Kind(made_data.label_studio, "segmentation", ("background", *_LABELS)),
     "supervisely": Kind(made_data.supervisely, "segmentation", _COLORED),
@@ -120,7 +120,9 @@ def test_a_data_set_works_with_every_command(name, tmp_path, monkeypatch):
 
     succeeded("evaluate", "run")
     if path is not None and kind.elsewhere:
-        succeeded("evaluate", "run", "--data", path)
+        # Nothing is left where the run's own data was.
+        moved = (tmp_path / "data").rename(tmp_path / "moved") / path.relative_to(tmp_path / "data")
+        assert "images measured" in tlkit_command("evaluate", "run", "--data", moved).err
     new = next(made_data.pictures())
     made_data.save(new.pixels, tmp_path / "new" / "a.png")
     if kind.task == "segmentation":

@@ -91,10 +91,14 @@ def _header_lines(headers: Headers) -> Iterator[str]:
                 f"median {median(widths):.0f} x {median(heights):.0f} (width x height)"
             )
         if headers.formats:
-            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
+            opened = len(headers.sizes) + headers.unreadable
+            of = f" (of {opened} files opened of {headers.total})" if headers.total > opened else ""
+            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items()) + of
     if headers.unreadable:
-        opened = len(headers.sizes) + headers.unreadable
-        yield f"  note: not images: {headers.unreadable} of {opened} files that were opened; a run sets them aside"
+        what = f"{headers.unreadable} of {headers.opened} files that were opened"
+        yield f"  note: not images: {what}; a run sets them aside"
+    for problem, count in headers.problems.items():
+        yield f"  note: {count} of {headers.opened} files that were opened can't be read: {problem}"
 
 
 def percent(share: float) -> str:

@@ -13,6 +13,7 @@ from tlkit.data.images.mask_classes import MAX_CLASSES, MaskClasses, Value, mask
 from tlkit.data.images.source import file_of
 from tlkit.data.init.class_names import ClassNames, find_class_names, is_ignored
 from tlkit.data.init.contents import MaskSurvey, Survey
+from tlkit.data.init.exif_masks import with_turned
 from tlkit.data.init.mask_layout import (
     MaskLayout,
     Tree,
@@ -191,7 +192,7 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
         {value_text(key): name for key, name in by_value.items()},
         None if names is None else names.file,
     )
-    headers = read_headers(pairs.images)
+    headers = with_turned(read_headers(pairs.images), pairs.sample_set.samples)
     return Survey(root, "masks", dict(sorted(counts.items())), headers, masks=masks, notes=tuple(notes))
 
 
