@@ -21,8 +21,9 @@ from tlkit.registry import Registry
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Cache in a folder of the tests' own instead of the user's."""
+    """Cache and remember in folders of the tests' own instead of the user's."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLKIT_CONFIG", str(tmp_path_factory.mktemp("config")))
         patch.setenv("TLKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from tlkit.contracts import Sample, SetAside
+from tlkit.recipe.load import load_recipe
+from tlkit.registry import Registry
 from tlkit.runs.card import Card, Part
 from tlkit.runs.folder import RunFolder
 
@@ -98,3 +101,19 @@ def run_folder(tmp_path: Path) -> RunFolder:
 def save_run(folder: RunFolder, model: Any, card: Card) -> None:
     model.save(folder.model)
     folder.write_json(folder.card, card.model_dump(mode="json"))
+
+
+def save_run_with_data(path: Path, model: Any, card: Card, recipe: str, registry: Registry) -> RunFolder:
+    """Write the folder of a finished run: a model, a recipe, and the ``samples.csv`` of its data."""
+    from tlkit.data.prepare import open_data
+    from tlkit.data.settings import DataSettings
+
+    path.mkdir()
+    folder = RunFolder(path)
+    save_run(folder, model, card)
+    folder.recipe.write_text(recipe, encoding="utf-8")
+    checked = load_recipe(folder.recipe, registry)
+    with tempfile.TemporaryDirectory() as cache:
+        settings = DataSettings(checked.data, checked.input, checked.task, seed=0)
+        open_data(settings, Path(cache)).write_samples_csv(folder.samples)
+    return folder

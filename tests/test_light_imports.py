@@ -10,9 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 from recipe_text import recipe_text
-from run_folders import write_run
+from run_folders import MODEL_CARD, write_run
 
-HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml", "tifffile", "pillow_heif")
+from tlkit.runs.folder import RunFolder
+
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "keras_cv",
+    "sklearn",
+    "matplotlib",
+    "pycocotools",
+    "defusedxml",
+    "tifffile",
+    "pillow_heif",
+)
 CODE = """
 import sys
 from tlkit.cli import main
@@ -130,3 +142,33 @@ except AttributeError as error:
 else:
     raise SystemExit(1)
 """)
+
+
+REFUSED = """
+import sys
+from tlkit.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    assert end.code == {code}, end.code
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_a_run_into_an_existing_folder_is_refused_before_tensorflow_is_imported(write_recipe, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    arguments = ["run", str(write_recipe()), "--out", str(tmp_path / "mine")]
+    check(REFUSED.format(arguments=arguments, code=1))
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_data_of_other_classes_is_refused_before_tensorflow_is_imported(class_folders, registry, tmp_path):
+    photos = class_folders({"violet": 2})
+    recipe = recipe_text(data={"name": "folder", "path": photos})
+    (tmp_path / "run").mkdir()
+    folder = RunFolder(tmp_path / "run")
+    folder.recipe.write_text(recipe, encoding="utf-8")
+    folder.write_json(folder.card, MODEL_CARD)
+    check(REFUSED.format(arguments=["evaluate", str(folder.path), "--data", str(photos)], code=2))
+    check(REFUSED.format(arguments=["predict", str(folder.path), str(tmp_path / "none.jpg")], code=2))

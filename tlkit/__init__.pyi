@@ -41,6 +41,7 @@ from tlkit.contracts import Split as Split
 from tlkit.contracts import Step as Step
 from tlkit.contracts import Task as Task
 from tlkit.contracts import lazy as lazy
+from tlkit.discovery import plugins as plugins
 from tlkit.errors import DataError as DataError
 from tlkit.errors import PluginError as PluginError
 from tlkit.errors import Problem as Problem

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import re
 import sys
 import traceback
 import zlib
 from collections.abc import Mapping, Sequence
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType, SimpleNamespace
+from typing import Any
 
 from tlkit.errors import PluginError
-from tlkit.registry import VARIABLE, Failure, Registry, Source
+from tlkit.hookspecs import hookimpl
+from tlkit.registry import KINDS, VARIABLE, Failure, Registry, Source
+from tlkit.system.code_files import CodeFile, read_code_file
 
 GROUP = "tlkit"
 """Entry-point group of plugins."""
@@ -45,8 +50,106 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
         reason = f"{VARIABLE} names it, but no installed plugin has this name"
         registry.failures.append(Failure(Source(name, None, None), reason))
     for file in dict.fromkeys(files):
-        registry.add(_import_file(file), Source(str(file), None, None), f"file:{file}")
+        try:
+            add_file(registry, read_code_file(file))
+        except PluginError as error:
+            raise PluginError(f"--plugin {error}") from error
     return registry
+
+
+def plugins(*plugins: object) -> Registry:
+    """Return the installed plugins together with others, to give as ``registry=``: for notebooks and scripts.
+
+    Args:
+        plugins: each a Python file; a module; a class or an object whose methods are marked with ``hookimpl``; a
+            function that is marked so; or a record, such as a ``Head``.
+
+    Raises:
+        PluginError: one of them can't be loaded or is no plugin, or its name is taken.
+
+    Example::
+
+        @tlkit.hookimpl
+        def tlkit_heads():
+            return [tlkit.Head(name="pooled", summary="…", task="classification", options=MyOptions, build=build)]
+
+        tlkit.run("photos.toml", ["head={name='pooled'}"], registry=tlkit.plugins(tlkit_heads))
+    """
+    registry = make_registry()
+    for number, plugin in enumerate(plugins, 1):
+        before = len(registry.failures)
+        if isinstance(plugin, str | Path):
+            add_file(registry, read_code_file(Path(plugin)))
+        else:
+            module, name = _as_module(plugin)
+            registry.add(module, Source(name, None, None), f"object:{number}:{name}")
+        if len(registry.failures) > before:
+            failure = registry.failures[before]
+            raise PluginError(f"{failure.source.title}: {failure.reason}")
+    conflicts = registry.conflicts()
+    if conflicts and plugins:
+        raise PluginError(f"{conflicts[0].partition(';')[0]}; give one of them another name")
+    return registry
+
+
+def _as_module(plugin: object) -> tuple[object, str]:
+    """Return an object with hooks for what ``plugins`` was given, and its name.
+
+    Raises:
+        PluginError: it has no hook.
+    """
+    kind = next((each for each in KINDS if isinstance(plugin, each)), None)
+    if kind is not None:
+        record: Any = plugin
+        hook = KINDS[kind].hook
+        return SimpleNamespace(**{hook: hookimpl(lambda: [record])}), f"the {KINDS[kind].title} {record.name}"
+    if inspect.isroutine(plugin):
+        name = getattr(plugin, "__name__", "")
+        module: object = SimpleNamespace(**{name: plugin})
+    elif inspect.isclass(plugin):
+        module, name = plugin(), plugin.__name__
+    else:
+        module, name = plugin, getattr(plugin, "__name__", type(plugin).__name__)
+    manager = Registry().manager
+    if not any(manager.parse_hookimpl_opts(module, each) is not None for each in dir(module)):
+        raise PluginError(
+            f"tlkit.plugins: {name}: has no function marked with @tlkit.hookimpl; expected a Python file, a module, an "
+            f"object, a function or a record, received {type(plugin).__name__}"
+        )
+    return module, name
+
+
+def registry_for_recipe(registry: Registry | None, *, allow_plugins: bool) -> Registry:
+    """Return a registry to read one recipe with: it takes the plugin files that the recipe names.
+
+    Args:
+        registry: the plugins; None for the installed ones.
+        allow_plugins: whether to load the plugin files that the recipe names.
+    """
+    own = make_registry() if registry is None else copied(registry)
+    if allow_plugins:
+        own.permit = lambda _file: True
+    return own
+
+
+def copied(registry: Registry) -> Registry:
+    """Return another registry with the same plugins, to which more can be added."""
+    copy = Registry()
+    for key, source in registry.sources.items():
+        copy.add(registry.manager.get_plugin(key), source, key)
+    copy.failures[:] = registry.failures
+    copy.permit = registry.permit
+    return copy
+
+
+def add_file(registry: Registry, file: CodeFile) -> None:
+    """Execute a file as a plugin, and add it to a registry.
+
+    Raises:
+        PluginError: the code raised an exception; the message names the line.
+    """
+    source = Source(str(file.path), None, None, file.digest)
+    registry.add(_import_file(file), source, f"file:{file.path}")
 
 
 def _selected(environ: Mapping[str, str]) -> set[str] | None:
@@ -75,13 +178,24 @@ def _load(registry: Registry, point: EntryPoint) -> None:
     registry.add(module, source, f"{source.distribution}:{point.name}")
 
 
-def _import_file(file: Path) -> ModuleType:
-    if not file.is_file():
-        raise PluginError(f"--plugin {file}: no such file; expected a Python file with tlkit hooks")
-    name = f"tlkit_file_plugin_{file.stem}_{zlib.crc32(str(file.resolve()).encode()):08x}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"--plugin {file}: expected a file that ends in .py")
+class _Loader(SourceFileLoader):
+    """Runs the bytes that were read, and nothing else: neither a changed file nor a cached ``.pyc`` beside it."""
+
+    def __init__(self, name: str, file: CodeFile) -> None:
+        super().__init__(name, str(file.path))
+        self._file = file
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
+        code: CodeType = self.source_to_code(self._file.content, str(self._file.path))
+        return code
+
+
+def _import_file(file: CodeFile) -> ModuleType:
+    path = file.path
+    name = f"tlkit_file_plugin_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, file))
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -89,7 +203,7 @@ def _import_file(file: Path) -> ModuleType:
     except (Exception, SystemExit) as error:  # the plugin's own code
         del sys.modules[name]
         message = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise PluginError(f"--plugin {_raised_at(error, file)}: {type(error).__name__}: {message}") from error
+        raise PluginError(f"{_raised_at(error, path)}: {type(error).__name__}: {message}") from error
     return module
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ import pluggy
 from tlkit import hookspecs
 from tlkit.contracts import Augmentation, Backbone, BackboneOptions, Dataset, Head, Options, Record, Schedule
 from tlkit.errors import PluginError, Problem
+from tlkit.system.code_files import CodeFile
 from tlkit.system.text import did_you_mean, listed, nearest
 
 VARIABLE = "TLKIT_PLUGINS"
@@ -55,11 +56,13 @@ class Source:
         plugin: name of the entry point, or path of the file.
         distribution: name of its distribution; None for a single file.
         version: version of the distribution; None for a single file.
+        digest: ``sha256:`` and the SHA-256 of a single file; None for others.
     """
 
     plugin: str
     distribution: str | None
     version: str | None
+    digest: str | None = None
 
     @property
     def title(self) -> str:
@@ -92,6 +95,8 @@ class Registry:
         manager: the pluggy manager that holds the hooks.
         sources: registration key → source of each plugin.
         failures: what went wrong with plugins so far.
+        permit: says whether a plugin file that a recipe names may be loaded; None: only one that the user has allowed
+            before. It may ask the user.
     """
 
     def __init__(self) -> None:
@@ -99,6 +104,7 @@ class Registry:
         self.manager.add_hookspecs(hookspecs)
         self.sources: dict[str, Source] = {}
         self.failures: list[Failure] = []
+        self.permit: Callable[[CodeFile], bool] | None = None
         self._records: dict[type, dict[str, list[tuple[Any, Source]]]] = {kind: {} for kind in KINDS}
 
     def add(self, module: object, source: Source, key: str) -> None:

@@ -13,6 +13,7 @@ _DATASETS = (
         open=tlkit.lazy("tlkit_annotations.coco:open_coco"),
         tasks=("classification", "segmentation"),
         detect=tlkit.lazy("tlkit_annotations.coco:detect_coco"),
+        relocate=tlkit.lazy("tlkit_annotations.relocate:relocate_coco"),
     ),
     tlkit.Dataset(
         name="labelme",

@@ -19,6 +19,7 @@ _DATASETS = (
         options=options.MasksOptions,
         open=tlkit.lazy("tlkit_datasets.masks:open_masks"),
         tasks=("segmentation",),
+        relocate=tlkit.lazy("tlkit_datasets.relocate:relocate_masks"),
     ),
     tlkit.Dataset(
         name="csv",
@@ -26,6 +27,7 @@ _DATASETS = (
         options=options.CsvOptions,
         open=tlkit.lazy("tlkit_datasets.table:open_csv"),
         tasks=("classification", "segmentation"),
+        relocate=tlkit.lazy("tlkit_datasets.relocate:relocate_csv"),
         detect=tlkit.lazy("tlkit_datasets.table_detect:detect_csv"),
     ),
     tlkit.Dataset(
@@ -70,6 +72,7 @@ _DATASETS = (
         options=options.CatsVsDogsOptions,
         open=tlkit.lazy("tlkit_datasets.cats:open_cats_vs_dogs"),
         tasks=("classification",),
+        relocate=tlkit.lazy("tlkit_datasets.relocate:relocate_cats"),
     ),
     tlkit.Dataset(
         name="digits",

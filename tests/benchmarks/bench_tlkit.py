@@ -74,7 +74,7 @@ def predict(run: str, folder: str, batch: int) -> dict[str, Any]:
         ``images`` and ``seconds``.
     """
     import tlkit
-    from tlkit.evaluation.predictor import find_images
+    from tlkit.evaluation.found_images import find_images
 
     predictor = tlkit.load(run)
     files = [each.path for each in find_images(folder)]

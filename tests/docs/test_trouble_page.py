@@ -47,10 +47,29 @@ def masks(*, name: str, value: int) -> Path:
     return file
 
 
+def reordered_palettes() -> Path:
+    """A recipe of a segmentation whose masks have red and black at other indices than one of them."""
+    file = masks(name="{}", value=0)
+    for number in range(3):
+        image = Image.new("P", (48, 40), int(number == 0))
+        image.paste(int(number > 0), (5, 5, 20, 20))
+        image.putpalette([255, 0, 0, 0, 0, 0] if number == 0 else [0, 0, 0, 255, 0, 0])
+        image.save(f"scans/masks/{number}.png")
+    file.write_text(file.read_text(encoding="utf-8").replace('"255" = "b"', '"1" = "b"'), encoding="utf-8")
+    return file
+
+
 def table(text: str) -> Path:
     """A recipe of a table."""
     Path("table.csv").write_text(text, encoding="utf-8")
     return changed('name = "folder"\npath = "photos"', 'name = "csv"\npath = "table.csv"')
+
+
+def photos_with(*names: str) -> str:
+    """The bench's recipe, now that its folder has these images, too."""
+    for number, name in enumerate(names):
+        save_image(Path(name), 100 + number)
+    return "photos.toml"
 
 
 def bands(compression: str | None) -> str:
@@ -175,6 +194,16 @@ def tlkit_heads():
 """
 
 
+def named_plugin() -> Outcome:
+    Path("twice.py").write_text(LAYER, encoding="utf-8")
+    return tlkit_command("validate", changed('name = "photos"', 'name = "photos"\nplugins = ["twice.py"]'))
+
+
+def other_class() -> Outcome:
+    Path("other_photos/cat").rename("other_photos/kitten")
+    return tlkit_command("evaluate", "runs/photos-1", "--data", "other_photos")
+
+
 def layer_of_a_plugin() -> Outcome:
     Path("twice.py").write_text(LAYER, encoding="utf-8")
     plugin = ("--plugin", "twice.py")
@@ -196,11 +225,20 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
         "photos.toml", 'schedule={name = "two_phase", unfreeze_from = "block9"}'
     ),
     "The folder is not there": lambda: run("photos.toml", "data.path=photo"),
+    "The other data has another class": other_class,
     "There are no class folders": lambda: run("photos.toml", "data.path=new_photos"),
+    "A folder may be a split or a class": lambda: run(photos_with("photos/test/0.png")),
+    "A class has no training image": lambda: run(
+        photos_with(
+            "photos/train/cat/0.png", "photos/train/cow/1.png", "photos/train/dog/2.png", "photos/test/unknown/3.png"
+        )
+    ),
     "A table has other columns": lambda: run(table("picture,label\nphotos/cat/00.png,cat\n")),
     "The images of a table are not there": lambda: run(table("image,label\n00.png,cat\n01.png,dog\n")),
     "There is only one class": one_class,
     "Images and masks do not match": lambda: run(masks(name="{}_mask", value=0)),
+    "All masks have one class": lambda: run(masks(name="{}", value=0)),
+    "Masks have the classes in another order": lambda: run(reordered_palettes()),
     "Annotations cannot be read": lambda: run(annotated([], cut=3)),
     "Annotated images are not found": lambda: run(annotated([], image="b.png")),
     "Annotations have no shapes": lambda: run(annotated([])),
@@ -219,6 +257,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "Another process uses the run folder": busy,
     "The training diverged": diverging,
     "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),
+    "A recipe names a plugin": named_plugin,
     "A model has layers of a plugin": layer_of_a_plugin,
 }
 

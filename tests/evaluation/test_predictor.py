@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,9 @@ from evaluate_fakes import BLUE, GREEN, RED, color_model, make_card, plain_image
 from PIL import Image
 
 from tlkit.errors import DataError, RunError
+from tlkit.evaluation.found_images import find_images
 from tlkit.evaluation.inference import Inference
-from tlkit.evaluation.predictor import Predictor, find_images
+from tlkit.evaluation.predictor import Predictor
 from tlkit.report.colors import GREY
 from tlkit.report.mask_files import unique_stems
 from tlkit.report.prediction_files import check_target, write_predictions
@@ -125,6 +128,176 @@ def test_an_image_is_rotated_by_its_exif_orientation_before_prediction(tmp_path:
     Image.fromarray(plain_image(RED, (10, 20))).save(tmp_path / "side.jpg", exif=exif)
     predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
     assert predictor.predict(tmp_path / "side.jpg")[0].mask.shape == (20, 10)
+
+
+# Images in memory -------------------------------------------------------------------------------------------------
+
+
+def encoded(picture: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_files_bytes_pictures_and_arrays_give_the_same_prediction(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (30, 20, 3)).astype(np.uint8)
+    file = tmp_path / "a.png"
+    file.write_bytes(encoded(picture))
+    given = [str(file), file, encoded(picture), io.BytesIO(encoded(picture)), Image.open(file), picture, [picture]]
+    predictor = Predictor(make_card(), color_model())
+    [expected] = predictor.predict(file)
+    for each in given:
+        [prediction] = predictor.predict(each)
+        assert prediction.probabilities == expected.probabilities
+    del given[3], given[-1]
+    mixed = predictor.predict((each for each in given), batch_size=2)
+    assert [each.probabilities for each in mixed] == [expected.probabilities] * 5
+    assert [each.path for each in mixed] == [file, file, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [((9, 7), 1), ((9, 7, 1), 1), ((9, 7, 3), 1), ((9, 7, 4), 1), ((4, 9, 7, 3), 4), ((2, 9, 7, 1), 2)],
+)
+def test_arrays_of_these_shapes_are_predicted(shape: tuple[int, ...], count: int) -> None:
+    predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
+    predictions = predictor.predict(np.full(shape, 200, np.uint8))
+    assert [each.mask.shape for each in predictions] == [(9, 7)] * count
+
+
+def test_a_transparent_array_is_blended_with_white_as_a_file_is(tmp_path: Path) -> None:
+    pixels = np.dstack([plain_image(RED, (10, 10)), np.full((10, 10), 90, np.uint8)])
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    predictor = Predictor(make_card(), color_model())
+    assert predictor.predict(pixels)[0].probabilities == predictor.predict(tmp_path / "a.png")[0].probabilities
+
+
+def test_an_array_of_16_bits_is_read_as_a_file_by_the_range_of_the_model(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (20, 30)).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    predictor = Predictor(make_card(task="segmentation", value_range=(0, 4095)), color_model(pixels=True))
+    [expected] = predictor.predict(tmp_path / "a.png", pixel_probabilities=True)
+    for each in (values, values[..., None], Image.open(tmp_path / "a.png")):
+        [prediction] = predictor.predict(each, pixel_probabilities=True)
+        np.testing.assert_array_equal(prediction.pixel_probabilities, expected.pixel_probabilities)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.zeros((4, 4, 3)), r"the image: .* received float64 .*\(image \* 255\)"),
+        (np.full((4, 4, 3), 200, np.float32), r"received float32 \(4, 4, 3\); convert it"),
+        (np.zeros((4, 4, 3), np.uint16), "received uint16"),
+        (np.zeros((4, 4, 2), np.uint8), r"received shape \(4, 4, 2\)"),
+        (np.zeros((5, 40, 40), np.uint8), "several grey images as a list"),
+        (np.zeros((0, 4, 3), np.uint8), "received shape"),
+        (7, "the image: expected a path, bytes, .* received int"),
+        ([RED, None], r"images\[0\]: expected a path, bytes, .* received tuple"),
+        (io.StringIO("text"), "binary mode"),
+    ],
+)
+def test_what_is_no_image_is_an_error(value: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Predictor(make_card(), color_model()).predict(value)
+
+
+def test_bytes_that_can_not_be_decoded_have_an_error_with_their_place() -> None:
+    predictions = Predictor(make_card(), color_model()).predict([plain_image(RED), b"no image"])
+    assert [each.label for each in predictions] == ["red", None]
+    assert predictions[1].error.startswith("images[1]: not an image")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_picture_is_turned_by_its_exif_orientation_as_a_file_is_and_left_as_it_is(kind: str, loaded: bool) -> None:
+    colors = plain_image(RED, (40, 80))
+    colors[:, 40:] = GREEN
+    colors[:20, :40] = BLUE
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(colors, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
+    picture = Image.open(io.BytesIO(content))
+    if loaded:
+        picture.load()
+    size = picture.size
+    [expected, turned] = [each.mask for each in predictor.predict([content, picture])]
+    assert expected.shape == (80, 40)
+    np.testing.assert_array_equal(turned, expected)
+    assert picture.size == size
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "RGBX"])
+def test_a_picture_of_any_mode_is_predicted(mode: str) -> None:
+    [prediction] = Predictor(make_card(), color_model()).predict(Image.new("RGB", (20, 10), GREEN).convert(mode))
+    assert prediction.error is None
+    assert prediction.label == "green" or mode in ("1", "L", "LA", "I", "F")
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_the_probabilities_of_pixels_have_the_size_of_the_image(resize: str) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (24, 40, 3)).astype(np.uint8)
+    predictor = Predictor(make_card(task="segmentation", resize=resize), color_model(pixels=True))
+    [prediction] = predictor.predict(picture, pixel_probabilities=True)
+    assert prediction.pixel_probabilities.shape == (24, 40, 3)
+    assert prediction.pixel_probabilities.dtype == np.float32
+    np.testing.assert_allclose(prediction.pixel_probabilities.sum(-1), 1, atol=1e-5)
+    assert (prediction.pixel_probabilities.argmax(-1) == prediction.mask).all()
+    assert predictor.predict(picture)[0].pixel_probabilities is None
+    assert sum(prediction.shares.values()) == pytest.approx(1)
+    with pytest.raises(DataError, match="pixel_probabilities"):
+        Predictor(make_card(), color_model()).predict(picture, pixel_probabilities=True)
+
+
+def test_a_generator_of_images_is_read_as_it_is_predicted() -> None:
+    made = []
+
+    def images():
+        for number in range(1000):
+            made.append(number)
+            yield plain_image(RED)
+
+    predictions = Predictor(make_card(), color_model()).predict_batches(images(), batch_size=2)
+    assert next(predictions).label == "red"
+    assert len(made) < 100
+
+
+# Finding images ---------------------------------------------------------------------------------------------------
+
+
+def test_a_url_is_an_error_that_says_so() -> None:
+    with pytest.raises(DataError, match=r"https://example\.org/a\.jpg: is a URL"):
+        find_images("https://example.org/a.jpg")
+
+
+def test_a_name_in_another_unicode_form_is_found(tmp_path: Path) -> None:
+    file = save(tmp_path / unicodedata.normalize("NFD", "Café.png"), RED)
+    assert [each.path for each in find_images(tmp_path / unicodedata.normalize("NFC", "Café.png"))] == [file]
+
+
+def test_a_table_stands_for_the_images_that_it_lists(tmp_path: Path, images: Path) -> None:
+    table = images / "list.csv"
+    table.write_text("number;path\n1;red.png\n2;sub/green.PNG\n", encoding="utf-8")
+    assert [each.name for each in find_images(table)] == ["red.png", "sub/green.PNG"]
+    table.write_text("path\nnone.png\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"list\.csv:2: .*none\.png: no such file"):
+        find_images(table)
+    table.write_text("x,y\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"list\.csv:1: no column named image, .* the header has x, y"):
+        find_images(table)
+
+
+def test_a_folder_without_images_says_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a.heix").write_bytes(b"x")
+    (tmp_path / "b.heix").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"no images found; .*; there are 2 \.heix"):
+        find_images(tmp_path)
+
+
+def test_output_names_differ_in_more_than_their_unicode_form() -> None:
+    names = [unicodedata.normalize(form, "Café.jpg") for form in ("NFC", "NFD")]
+    unique = unique_stems(names)
+    assert len({unicodedata.normalize("NFC", name) for name in unique}) == 2
 
 
 # Run folders ------------------------------------------------------------------------------------------------------

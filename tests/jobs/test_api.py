@@ -69,8 +69,8 @@ def test_other_data_is_evaluated_whole_and_a_damaged_file_is_set_aside(root, reg
     assert {stage for stage, _, _ in told} == {"reading images", "evaluating"}
 
 
-def test_a_split_of_other_data_is_refused(root, registry):
-    with pytest.raises(tlkit.DataError, match="expected no split with other data"):
+def test_a_split_that_other_data_does_not_have_is_refused(root, registry):
+    with pytest.raises(tlkit.DataError, match="the data has no test images: its images have no splits"):
         tlkit.evaluate(root / "run", data=root / "photos", split="test", registry=registry)
 
 

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 
 from tlkit import IGNORE, RecipeError
 from tlkit.models.losses import BatchLoss
-from tlkit.models.metrics import MetricSet, fitting_metrics
+from tlkit.models.metrics import MetricSet, check_metrics, fitting_metrics
 from tlkit.models.tasks import learning_task
 from tlkit.recipe.schema import Loss
 
@@ -152,7 +152,7 @@ def test_a_metric_that_does_not_fit_is_refused_with_those_that_do(kind):
     assert not set(fitting) & set(REFUSED[kind])
     for name in REFUSED[kind]:
         with pytest.raises(RecipeError) as error:
-            MetricSet(task, ["mean_squared_error", name])
+            check_metrics(task, ["mean_squared_error", name])
         (problem,) = error.value.problems
         assert problem.path == "train.metrics.1"
         assert problem.message.startswith(f"{name} does not fit: ")

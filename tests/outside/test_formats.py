@@ -10,6 +10,7 @@ from PIL import Image
 from recipe_text import recipe_text
 
 import tlkit
+from tlkit.data.images.source import mask_of
 from tlkit.jobs.data_export import Request, export_data
 from tlkit.registry import Registry
 
@@ -26,6 +27,13 @@ def largest_difference(found: tlkit.SampleSet, expected: Path) -> int:
             mask = sample.mask.draw(sample.mask.read())
             differences.append(int(np.count_nonzero(mask != masks[sample.key])))
         return max(differences)
+
+
+def decoded(sample: tlkit.Sample, found: tlkit.SampleSet) -> np.ndarray:
+    """Return the mask of a sample, uint8 (H, W)."""
+    mask = mask_of(sample, found)
+    assert mask is not None
+    return mask.decode(mask.read())
 
 
 def opened(registry: Registry, name: str, **options: object) -> tlkit.SampleSet:
@@ -64,3 +72,23 @@ def test_datumaro_reads_what_data_export_writes(outside, registry, tmp_path):
 def test_labelme_files_are_drawn_as_labelme_draws_them(outside, registry):
     folder = outside("labelme_masks.py")
     assert largest_difference(opened(registry, "labelme", path=folder), folder / "masks.npz") == 0
+
+
+def test_cvat_files_and_voc_masks_of_datumaro_are_the_same_to_the_pixel(outside, registry):
+    folder = outside("datumaro_cvat.py")
+    cvat, voc = (opened(registry, name, path=folder / name) for name in ("cvat", "voc"))
+    assert cvat.classes == voc.classes == ("background", "cat", "dog: small", "tree")
+    by_name = {sample.key.removesuffix(".jpg"): sample for sample in voc.samples}
+    differences = []
+    for sample in cvat.samples:
+        other = by_name.pop(sample.key.removeprefix("images/").removesuffix(".jpg"))
+        assert sample.split == other.split
+        masks = [decoded(each, found) for each, found in ((sample, cvat), (other, voc))]
+        differences.append(int(np.count_nonzero(masks[0] != masks[1])))
+    assert not by_name
+    assert max(differences) == 0
+
+
+def test_brushes_of_label_studio_are_the_same_to_the_pixel(outside, registry):
+    folder = outside("label_studio_brushes.py")
+    assert largest_difference(opened(registry, "label_studio", path=folder), folder / "masks.npz") == 0

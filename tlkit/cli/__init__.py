@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from tlkit.cli.options import accept_plugins, no_plugins_option, plugin_option
+from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_option, plugin_option
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
 from tlkit.errors import RecipeError, TlkitError
-from tlkit.system.signals import Interrupted
+from tlkit.system.signals import Interrupted, stop_with_parent
 
 
 class _Group(click.Group):
@@ -59,6 +59,7 @@ class _Group(click.Group):
 @click.version_option(package_name="tlkit", prog_name="tlkit")
 @plugin_option
 @no_plugins_option
+@allow_plugins_option
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Train image classifiers and segmentation models by transfer learning.
@@ -90,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+    stop_with_parent()
     try:
         code = cli.main(None if arguments is None else list(arguments), prog_name="tlkit", standalone_mode=False)
     except RecipeError as error:

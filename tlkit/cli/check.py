@@ -46,6 +46,8 @@ def check(session: Session, target: Path, json_file: Path | None, page_file: Pat
     for file in files:
         if not file.parent.is_dir():
             raise DataError(f"{file.parent}: no such folder for {file.name}")
+    if target.suffix == ".toml" or not target.exists():
+        session.load_recipe(target)  # before the progress bar: it may ask about plugins
     with Reporter() as reporter:
         reporter.begin("checking files", 1, "files")
         result = api.check(

@@ -11,7 +11,6 @@ from tlkit.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
 
     from tlkit.jobs.progress import StageProgress
 
@@ -39,16 +38,20 @@ def tables_console(width: int | None = None) -> Console:
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[StageProgress]:
-    """Show a bar for each stage while a job runs, on a terminal only, and remove them at the end."""
-    from rich.progress import Progress
+    """Show how far a job is: a bar on a terminal; elsewhere a line when a stage begins and every 30 seconds."""
+    from tlkit.system.progress import Reporter
 
-    tasks: dict[str, TaskID] = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+    current = ""
+    with Reporter(console) as reporter:
 
         def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage)
-            bars.update(tasks[stage], completed=done, total=total)
+            nonlocal current
+            if stage != current:
+                current = stage
+                reporter.begin(stage, total)
+                if not console.is_terminal:
+                    reporter.say(f"{stage}: {total:,} images")
+            reporter.at(done, total, stage)
 
         yield show
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import FILE, PATH, overwrite_option, run_argument, trust_option
+from tlkit.cli.options import FILE, PATH, overwrite_option, run_argument, set_option, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     "--data",
     type=PATH,
     metavar="PATH",
-    help="Use all of this labelled data instead, in the form of the run's own. Classes are matched by name.",
+    help="Use this labelled data instead, in the form of the run's own. Classes are matched by name. Nothing of the "
+    "run's own splits, groups and folders applies.",
 )
+@set_option
 @click.option(
     "--split",
     type=click.Choice(["test", "validation", "train"]),
-    help="Use this split of the run's own data.  [default: test, else validation]",
+    help="Use this split.  [default: test, else validation; all images of other data]",
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write the metrics to a JSON file.")
 @click.option(
@@ -40,24 +42,27 @@ def evaluate(
 ) -> None:
     """Measure the model of the run folder RUN on a split of its own data, or on other data.
 
+    --set changes how other data is read, such as --set data.label=species for a table with another column.
+
     \b
     Examples:
       tlkit evaluate runs/photos-1
       tlkit evaluate runs/photos-1 --data other_photos --out metrics.json
+      tlkit evaluate runs/photos-1 --data new.csv --set data.label=species
     """
-    if data is not None and split is not None:
-        raise click.UsageError("--split is a part of the run's own data; it can't be combined with --data")
     from tlkit.cli.console import messages_console, progress_bars, tables_console, writing
+    from tlkit.files import EXCLUDED
     from tlkit.jobs import api
     from tlkit.runs.folder import RunFolder
 
     RunFolder(run).read_card()
     session.check_new_files(out)
+    table = _data_table(session.overrides, data)
     messages = messages_console()
     with progress_bars(messages) as progress:
         result = api.evaluate(
             run,
-            data=data,
+            data=table,
             split=split,
             batch_size=batch_size,
             trust=session.trust,
@@ -65,7 +70,11 @@ def evaluate(
             progress=progress,
         )
     for each in result.set_aside:
+        if each.reason.startswith(EXCLUDED):
+            continue
         messages.print(f"set aside: {each.key}: {each.reason}", markup=False, style="yellow")
+    for note in result.notes:
+        messages.print(f"note: {note}", markup=False, style="yellow")
     _print_tables(tables_console(), f"{result.split}: {result.count} images", result.metrics)
     if out is not None:
         from tlkit.report.write_results import write_metrics
@@ -73,6 +82,26 @@ def evaluate(
         with writing(out):
             write_metrics(out, {result.split: result.metrics})
         click.echo(f"Metrics: {out}")
+
+
+def _data_table(overrides: Sequence[str], data: Path | None) -> Mapping[str, Any] | None:
+    """Return ``--data`` and ``--set`` as a table ``[data]``; None if neither was given.
+
+    Raises:
+        RecipeError: an override is no key of ``[data]``.
+    """
+    from tlkit.errors import Problem, RecipeError
+    from tlkit.recipe.override import override
+
+    values: dict[str, Any] = {"data": {}}
+    problems: list[Problem] = []
+    override(values, "[data]", overrides, problems)
+    others = [key for key in values if key != "data"]
+    problems += [Problem("--set", f"{key}: expected a key of the data, such as data.label=species") for key in others]
+    if problems or not isinstance(values["data"], dict):
+        raise RecipeError(problems or "--set data=…: expected a table, or single keys such as data.label=species")
+    where = {} if data is None else {"path": data}
+    return {**where, **values["data"]} or None
 
 
 def _print_tables(console: Any, title: str, metrics: Mapping[str, Any]) -> None:

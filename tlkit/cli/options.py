@@ -59,6 +59,14 @@ plugin_option = click.option(
 no_plugins_option = _flag("--no-plugins", "no_plugins", "Load no plugins except tlkit's own.", is_eager=True)
 """``--no-plugins``: every verb of tlkit's own takes it."""
 
+allow_plugins_option = _flag(
+    "--allow-plugins",
+    "allow_plugins",
+    "Load the plugin files that the recipe names, and remember their SHA-256. They are code.",
+    is_eager=True,
+)
+"""``--allow-plugins``: every verb of tlkit's own takes it."""
+
 set_option = click.option(
     "--set",
     "overrides",
@@ -94,9 +102,10 @@ def picture_option(default: str) -> Decorator:
 
 
 def accept_plugins(command: click.Command) -> None:
-    """Add ``--plugin`` and ``--no-plugins`` to a verb, and to the verbs below it."""
+    """Add ``--plugin``, ``--no-plugins`` and ``--allow-plugins`` to a verb, and to the verbs below it."""
     names = {parameter.name for parameter in command.params}
-    for name, option in (("plugin", plugin_option), ("no_plugins", no_plugins_option)):
+    options = {"plugin": plugin_option, "no_plugins": no_plugins_option, "allow_plugins": allow_plugins_option}
+    for name, option in options.items():
         if name not in names:
             option(command)
     for each in command.commands.values() if isinstance(command, click.Group) else ():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +15,10 @@ from tlkit.cli.options import PATH, overwrite_option, run_argument, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
+    from tlkit.evaluation.found_images import FoundImage
     from tlkit.evaluation.prediction import Prediction
+    from tlkit.evaluation.predictor import Predictor
+    from tlkit.jobs.progress import StageProgress
 
 
 @click.command()
@@ -20,9 +27,16 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=PATH,
-    required=True,
     metavar="FILE.csv|FOLDER",
-    help="Where to write: a CSV file for classification, a folder of masks and overlays for segmentation.",
+    help="Write to a CSV file (classification) or a folder of masks and overlays (segmentation).  "
+    "[default: print a table]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Print the N most probable classes of each image, or those with the most pixels.",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Images per batch."
@@ -30,43 +44,156 @@ if TYPE_CHECKING:
 @overwrite_option
 @trust_option
 @click.pass_obj
-def predict(session: Session, run: Path, files: tuple[Path, ...], out: Path, batch_size: int) -> None:
+def predict(
+    session: Session,
+    run: Path,
+    files: tuple[Path, ...],
+    out: Path | None,
+    as_json: bool,
+    top: int | None,
+    batch_size: int,
+) -> None:
     """Classify or segment images with the model of the run folder RUN.
 
-    Folders are searched for images at any depth. The image size, the classes and the preprocessing come from RUN.
+    Folders are searched for images at any depth. A CSV file stands for the images in its column "image" or "path", and
+    - for the paths on standard input, one per line. The image size, the classes and the preprocessing come from RUN.
 
     \b
     Examples:
+      tlkit predict runs/photos-1 a.jpg --top 3
       tlkit predict runs/photos-1 new_photos --out predictions.csv
+      tlkit predict runs/photos-1 new_photos --json
       tlkit predict runs/pets_seg-1 a.jpg b.jpg --out masks
     """
+    if out is not None and (as_json or top is not None):
+        raise click.UsageError(f"{'--json' if as_json else '--top'} is for what is printed; it can't go with --out")
+    from tlkit.cli.console import messages_console
+    from tlkit.jobs.predict import images_to_predict, load, notes_on_images
+
+    paths = _with_standard_input(files)
+    images = images_to_predict(run, paths, out, overwrite=session.overwrite)
+    predictor = load(run, trust=session.trust, registry=session.registry if session.trust else None)
+    shown = _Shown(run, predictor, images, batch_size)
+    for note in notes_on_images(images, paths):
+        messages_console().print(f"note: {note}", markup=False, style="yellow")
+    if out is not None:
+        shown.write(out, overwrite=session.overwrite)
+    elif as_json:
+        shown.print_json(top)
+    else:
+        shown.print_table(top)
+    shown.end(out)
+
+
+class _Shown:
+    """The predictions of some images, and how they are shown.
+
+    Args:
+        run: the run folder.
+        predictor: the model.
+        images: the images.
+        batch_size: images per batch.
+    """
+
+    def __init__(self, run: Path, predictor: Predictor, images: Sequence[FoundImage], batch_size: int) -> None:
+        self.run = run
+        self.predictor = predictor
+        self.images = images
+        self.batch_size = batch_size
+        self.failed = 0
+
+    def write(self, out: Path, *, overwrite: bool) -> None:
+        """Write the predictions to a CSV file, or a folder of masks and overlays."""
+        from tlkit.jobs.predict import predict_to_files
+
+        with _progress() as (progress, say):
+
+            def failed(prediction: Prediction) -> None:
+                self.failed += 1
+                say(prediction)
+
+            predict_to_files(
+                self.predictor,
+                self.images,
+                out,
+                batch_size=self.batch_size,
+                overwrite=overwrite,
+                failed=failed,
+                progress=progress,
+            )
+
+    def print_json(self, top: int | None) -> None:
+        """Print all predictions, and the reasons why images could not be decoded, as one JSON document."""
+        from tlkit.cli.prediction_texts import prediction_values, predictions_document
+
+        card = self.predictor.card
+        values = [prediction_values(each.path, prediction, card, top) for each, prediction in self._predictions()]
+        click.echo(json.dumps(predictions_document(self.run, card, values), indent=2, ensure_ascii=False))
+
+    def print_table(self, top: int | None) -> None:
+        """Print a table of the predictions."""
+        from rich.markup import escape
+
+        from tlkit.cli.console import tables_console
+        from tlkit.cli.prediction_texts import prediction_row, prediction_table
+
+        table = prediction_table(self.predictor.card)
+        for each, prediction in self._predictions():
+            if prediction.error is None:
+                table.add_row(*map(escape, prediction_row(each.path, prediction, top)))
+        if table.row_count:
+            tables_console(width=10_000).print(table)
+
+    def _predictions(self) -> Iterator[tuple[FoundImage, Prediction]]:
+        from tlkit.jobs.predict import predict_each
+
+        with _progress() as (progress, say):
+            predictions = predict_each(self.predictor, self.images, batch_size=self.batch_size, progress=progress)
+            for each, prediction in zip(self.images, predictions, strict=True):
+                if prediction.error is not None:
+                    self.failed += 1
+                    say(prediction)
+                yield each, prediction
+
+    def end(self, out: Path | None) -> None:
+        """Say how many images were predicted.
+
+        Raises:
+            DataError: none was.
+        """
+        from tlkit.errors import DataError
+
+        count = len(self.images) - self.failed
+        aside = f"; {self.failed} could not be decoded" if self.failed else ""
+        if out is not None:
+            click.echo(f"{count} image{'' if count == 1 else 's'} predicted{aside}: {out}")
+        elif aside and count:
+            click.echo(f"{count} image{'' if count == 1 else 's'} predicted{aside}", err=True)
+        if not count:
+            raise DataError("no image could be decoded")
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[StageProgress, Any]]:
+    """Show the progress, and print the prediction of an image that could not be decoded."""
     from tlkit.cli.console import messages_console, progress_bars
-    from tlkit.errors import DataError
-    from tlkit.jobs.predict import images_to_predict, load, predict_to_files
 
-    images = images_to_predict(run, files, out, overwrite=session.overwrite)
-    if session.trust:
-        _ = session.registry  # importing a plugin registers its layers with Keras
-    predictor = load(run, trust=session.trust)
     messages = messages_console()
-    failures = 0
 
-    def failed(prediction: Prediction) -> None:
-        nonlocal failures
-        failures += 1
+    def say(prediction: Prediction) -> None:
         messages.print(f"set aside: {prediction.error}", markup=False, style="yellow")
 
     with progress_bars(messages) as progress:
-        count = predict_to_files(
-            predictor,
-            images,
-            out,
-            batch_size=batch_size,
-            overwrite=session.overwrite,
-            failed=failed,
-            progress=progress,
-        )
-    aside = f"; {failures} could not be decoded" if failures else ""
-    click.echo(f"{count} image{'' if count == 1 else 's'} predicted{aside}: {out}")
-    if not count:
-        raise DataError("no image could be decoded")
+        yield progress, say
+
+
+def _with_standard_input(files: Sequence[Path]) -> list[Path]:
+    """Return the paths, with those on standard input in place of ``-``."""
+    paths: list[Path] = []
+    for file in files:
+        if str(file) == "-" and not file.exists():
+            text = sys.stdin.read()
+            paths += [Path(line) for line in (text.split("\0") if "\0" in text else text.splitlines()) if line.strip()]
+        else:
+            paths.append(file)
+    return paths

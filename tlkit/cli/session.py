@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
+    from tlkit.system.code_files import CodeFile
 
 
 class Session:
@@ -21,6 +23,7 @@ class Session:
     Attributes:
         plugin_files: the files of ``--plugin``.
         no_plugins: whether ``--no-plugins`` was given.
+        allow_plugins: whether ``--allow-plugins`` was given.
         overrides: the values of ``--set``.
         overwrite: whether ``--overwrite`` was given.
         trust: whether ``--trust`` was given.
@@ -29,9 +32,11 @@ class Session:
     def __init__(self) -> None:
         self.plugin_files: list[Path] = []
         self.no_plugins = False
+        self.allow_plugins = False
         self.overrides: tuple[str, ...] = ()
         self.overwrite = False
         self.trust = False
+        self._allowed: set[str] = set()
 
     @cached_property
     def registry(self) -> Registry:
@@ -40,7 +45,36 @@ class Session:
 
         if self.no_plugins and self.plugin_files:
             raise click.UsageError("--no-plugins and --plugin contradict each other")
-        return make_registry(self.plugin_files, {"TLKIT_PLUGINS": "tlkit"} if self.no_plugins else os.environ)
+        if self.no_plugins and self.allow_plugins:
+            raise click.UsageError("--no-plugins and --allow-plugins contradict each other")
+        made = make_registry(self.plugin_files, {"TLKIT_PLUGINS": "tlkit"} if self.no_plugins else os.environ)
+        made.permit = self._permit
+        return made
+
+    def _permit(self, file: CodeFile) -> bool:
+        """Return whether a plugin file that a recipe or a run names may be loaded; ask on a terminal.
+
+        Raises:
+            PluginError: ``--no-plugins`` was given.
+        """
+        from tlkit.errors import PluginError
+
+        if self.no_plugins:
+            raise PluginError(f"{file.path.absolute()}: is a plugin, which --no-plugins refuses")
+        if file.digest in self._allowed or file.is_allowed():
+            return True
+        allowed = self.allow_plugins
+        if not allowed and sys.stdin.isatty() and sys.stderr.isatty():
+            click.echo(
+                "The recipe names a plugin: code that runs with your rights. Load it only if you trust it:\n"
+                f"  {file.path.absolute()}\n  {file.digest}",
+                err=True,
+            )
+            allowed = click.confirm("Load it, now and whenever its bytes are these?", default=False, err=True)
+        if allowed:
+            self._allowed.add(file.digest)
+            file.allow()
+        return allowed
 
     @cached_property
     def commands(self) -> dict[str, click.Command]:
@@ -58,10 +92,12 @@ class Session:
         Raises:
             RecipeError: it is not valid.
         """
+        from tlkit.discovery import copied
         from tlkit.recipe import catalog
         from tlkit.recipe.load import load_recipe
 
-        return load_recipe(catalog.resolve(recipe), self.registry, self.overrides)
+        # With a registry of its own: another recipe may name another plugin file of the same name.
+        return load_recipe(catalog.resolve(recipe), copied(self.registry), self.overrides)
 
     def check_new_files(self, *files: Path | None) -> None:
         """Check, before the work, that files can be written, and don't exist unless ``--overwrite`` was given.

@@ -67,7 +67,7 @@ class Sample:
 
 
 MaskValue = int | float | tuple[int, int, int]
-"""A pixel value of a mask: grey value or palette index, which may be negative, a decimal or NaN; or (red, green, blue)."""
+"""A pixel value of a mask: grey value or palette index, perhaps negative, a decimal or NaN; or (red, green, blue)."""
 
 MaskChannel = Literal["auto", "red", "green", "blue", "alpha"]
 """The channel of a mask file that holds its values; ``auto``: all colours together, or the grey value."""
@@ -183,6 +183,10 @@ class Dataset:
         detect: ``detect(path, task)`` → ``Detected`` if a folder or file is laid out for this data set, otherwise None;
             ``task`` is what the user wants to learn, or None. It reads no images. Raises ``DataError`` if the path is
             laid out so, but can't be used.
+        relocate: ``relocate(options, path)`` → the options that read other data at ``path`` in the same form, for
+            ``tlkit evaluate --data``. What belongs to the data itself must not stay: other paths, columns or lists of
+            splits and groups, limits. Raises ``DataError`` if the path can't be such data. None: ``path`` is replaced,
+            and every other option that is a path gets its default.
     """
 
     name: str
@@ -191,3 +195,4 @@ class Dataset:
     open: Callable[[DatasetContext, Any], SampleSet]
     tasks: tuple[Task, ...]
     detect: Callable[[Path, Task | None], Detected | None] | None = None
+    relocate: Callable[[Any, Path], Options] | None = None

@@ -38,6 +38,7 @@ def open_data(
     cache: bool = False,
     progress: Progress | None = None,
     checking: Progress | None = None,
+    sample_set: SampleSet | None = None,
 ) -> Data:
     """Open a data set, check its files, decode them into a store and split them.
 
@@ -47,12 +48,13 @@ def open_data(
         cache: cache decoded images for later runs, and use those that earlier runs cached.
         progress: called with (done, total) while images are decoded.
         checking: called with (done, total) while files are checked.
+        sample_set: the samples to use, if they were opened before with ``open_samples``.
 
     Raises:
         DataError: the data can't be used, the check found errors, or more files than ``input.max_bad_share`` are bad.
         PluginError: the data set broke its contract.
     """
-    sample_set = _open_samples(settings)
+    sample_set = open_samples(settings) if sample_set is None else sample_set
     usable = _check(settings, sample_set, checking)
     settings, notes = _with_range(settings, sample_set, usable.samples, usable.checked)
     filled = _fill(settings, sample_set, usable, folder, cache, progress)
@@ -97,7 +99,7 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
         DataError: the data set can't be opened, ``input.samples`` can't be read, or the check found errors.
         PluginError: the data set broke its contract.
     """
-    sample_set = _open_samples(replace(settings, minimum_classes=0))
+    sample_set = open_samples(replace(settings, minimum_classes=0))
     splits: Mapping[str, str]
     if settings.input.samples is not None:
         splits = {key: row.split for key, row in SamplesFile(settings.input.samples).read_used().items()}
@@ -122,7 +124,7 @@ def check_data(settings: DataSettings, progress: Progress | None = None) -> Chec
         DataError: the data set can't be opened, or ``input.samples`` can't be read.
         PluginError: the data set broke its contract.
     """
-    sample_set = _open_samples(replace(settings, minimum_classes=0))
+    sample_set = open_samples(replace(settings, minimum_classes=0))
     checked = _checked(settings, sample_set, progress)
     return replace(checked, notes=(*sample_set.notes, *checked.notes))
 
@@ -176,8 +178,16 @@ def _open(settings: DataSettings) -> SampleSet:
     return with_composed_names(sample_set, dataset.record.name)
 
 
-def _open_samples(settings: DataSettings) -> SampleSet:
-    """Open a data set, without the classes that the ``samples.csv`` of ``input.samples`` does not have."""
+def open_samples(settings: DataSettings) -> SampleSet:
+    """Open a data set, without the classes that the ``samples.csv`` of ``input.samples`` does not have.
+
+    Args:
+        settings: what the recipe says about its data.
+
+    Raises:
+        DataError: the data can't be used.
+        PluginError: the data set broke its contract.
+    """
     sample_set = _open(settings)
     return sample_set if settings.input.samples is None else within_samples_csv(sample_set, settings.input.samples)
 

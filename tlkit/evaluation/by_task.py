@@ -23,12 +23,12 @@ class TaskEvaluation:
 
     Args:
         measure: runs the model over samples and measures it.
-        prediction: returns the prediction of a file, given its path, its probabilities at the model's size, the
+        prediction: returns the prediction of an image, given its path, its probabilities at the model's size, the
             (height, width) of the original image, and the model's card.
     """
 
     measure: Callable[[Measurement], Outcome]
-    prediction: Callable[[Path, np.ndarray, tuple[int, int], Card], Prediction]
+    prediction: Callable[[Path | None, np.ndarray, tuple[int, int], Card], Prediction]
 
 
 EVALUATIONS: Mapping[type[LearningTask], TaskEvaluation] = {

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.errors import DataError
+from tlkit.evaluation.class_names import SEVERAL_LABELS
 from tlkit.evaluation.measurement import Measurement
 from tlkit.evaluation.metrics import multi_label_metrics, single_label_metrics
 from tlkit.evaluation.outcome import ClassificationOutcome
@@ -26,7 +27,7 @@ def measure_single_label(measurement: Measurement) -> ClassificationOutcome:
     mapping = measurement.class_map
     labels = np.asarray(measurement.data.labels)[measurement.rows]
     if labels.ndim == 2:
-        raise DataError("the data has several labels per image; the model was trained to predict one")
+        raise DataError(SEVERAL_LABELS)
     labels = np.asarray(mapping[labels])
     probabilities, losses = _run(measurement, labels)
     classes = measurement.card.classes
@@ -75,8 +76,8 @@ def _run(measurement: Measurement, labels: np.ndarray) -> tuple[np.ndarray, np.n
     return probabilities, losses
 
 
-def predicted_labels(path: Path, probabilities: np.ndarray, _size: tuple[int, int], card: Card) -> Prediction:
-    """Return the prediction of one file from its probabilities, float32 (classes,)."""
+def predicted_labels(path: Path | None, probabilities: np.ndarray, _size: tuple[int, int], card: Card) -> Prediction:
+    """Return the prediction of one image from its probabilities, float32 (classes,)."""
     task = task_of_card(card)
     assert isinstance(task, Classification)
     labels = tuple(card.classes[number] for number in task.numbers(task.predict(probabilities)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.measurement import Measurement, Progress
+from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.outcome import Outcome
 from tlkit.evaluation.recipe_loss import RecipeLoss, is_cross_entropy
 from tlkit.models.fold import fold_batch_norm
@@ -48,6 +49,7 @@ def evaluate(
     Raises:
         DataError: the data has a class that the model was not trained on, or several labels per image where the model
             predicts one.
+        RunError: a layer of the model needs more memory than there is.
     """
     task = task_of_card(card)
     recipe_loss = None if loss is None or is_cross_entropy(loss, task) else RecipeLoss(task, loss, batch_size)
@@ -60,4 +62,5 @@ def evaluate(
         progress=progress or (lambda _done, _total: None),
         recipe_loss=recipe_loss,
     )
-    return task_evaluation(card).measure(measurement)
+    with explained_memory(card, measurement.batch_size, measurement.batch_size):
+        return task_evaluation(card).measure(measurement)

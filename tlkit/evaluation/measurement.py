@@ -10,10 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.feed.pipeline import Feed
-from tlkit.errors import DataError
+from tlkit.evaluation.class_names import class_map
 from tlkit.evaluation.inference import pad_rows
 from tlkit.evaluation.recipe_loss import RecipeLoss
-from tlkit.files import class_name
 from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
 
@@ -95,22 +94,3 @@ class Measurement:
             start += count
             self.progress(start, len(self.rows))
             yield part, [np.asarray(each)[:count] for each in results]
-
-
-def class_map(data_classes: tuple[str, ...], card: Card) -> np.ndarray:
-    """Return the model's number of each class of a data set, matched by name.
-
-    Returns:
-        int64 (data classes,).
-
-    Raises:
-        DataError: the data has a class that the model was not trained on.
-    """
-    known = [class_name(name) for name in card.classes]
-    unknown = [name for name in data_classes if class_name(name) not in known]
-    if unknown:
-        raise DataError(
-            f"the model has no class {', '.join(unknown)}; it was trained on {', '.join(card.classes)}. "
-            "Rename the classes of the data, or remove their images"
-        )
-    return np.array([known.index(class_name(name)) for name in data_classes], np.int64)

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tlkit.contracts import IGNORE
 from tlkit.data.images.decode import restore_mask
-from tlkit.evaluation.measurement import Measurement, class_map
+from tlkit.evaluation.class_names import class_map
+from tlkit.evaluation.measurement import Measurement
 from tlkit.evaluation.metrics import segmentation_metrics
 from tlkit.evaluation.outcome import SegmentationOutcome
 from tlkit.evaluation.prediction import Prediction
@@ -89,9 +90,12 @@ def _image_iou(confusion: np.ndarray) -> float:
     return float("nan") if value is None else float(value)
 
 
-def predicted_mask(path: Path, probabilities: np.ndarray, size: tuple[int, int], card: Card) -> Prediction:
-    """Return the prediction of one file from its probabilities, float32 (h, w, classes)."""
-    return Prediction(path, mask=full_size_mask(probabilities, size, card))
+def predicted_mask(path: Path | None, probabilities: np.ndarray, size: tuple[int, int], card: Card) -> Prediction:
+    """Return the prediction of one image from its probabilities, float32 (h, w, classes)."""
+    mask = full_size_mask(probabilities, size, card)
+    counts = np.bincount(mask.reshape(-1), minlength=len(card.classes))
+    shares = {name: float(count / mask.size) for name, count in zip(card.classes, counts, strict=True)}
+    return Prediction(path, mask=mask, shares=shares)
 
 
 def full_size_mask(probabilities: np.ndarray, size: tuple[int, int], card: Card) -> np.ndarray:

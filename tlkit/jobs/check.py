@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import Dataset, Task
-from tlkit.discovery import make_registry
+from tlkit.discovery import registry_for_recipe
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
-from tlkit.recipe import catalog
-from tlkit.recipe.load import load_recipe, parse_recipe
+from tlkit.recipe.load import parse_recipe, read_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 
@@ -75,22 +74,25 @@ class _Target:
 
 
 def check(
-    target: str | Path,
+    target: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),
     *,
     registry: Registry | None = None,
     progress: StageProgress = no_progress,
+    allow_plugins: bool = False,
 ) -> CheckResult:
     """Read every file of a data set: find damaged files, odd ones, duplicates, and leaks between splits.
 
     No file is moved, changed or deleted. Unchanged files are not read a second time.
 
     Args:
-        target: a recipe file, the name of a shipped recipe, or a folder of images as ``tlkit init`` takes it.
+        target: a recipe file, the name of a shipped recipe, a recipe as nested dicts, or a folder of images as
+            ``tlkit init`` takes it.
         overrides: ``key=value`` as ``tlkit check --set`` takes them; those of ``check`` set the policy, such as
             ``check.leak=error``.
         registry: the plugins; None for the installed ones.
         progress: called with the stage, and how many of how many files are done.
+        allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
 
     Returns:
         the report, even if it has errors; the policy in ``[check]`` says which findings are errors.
@@ -100,15 +102,20 @@ def check(
         DataError: the folder or the data set can't be opened.
         PluginError: the data set broke its contract.
     """
-    path = Path(target)
-    resolved = _resolve(path, registry or make_registry(), overrides)
+    registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
+    if isinstance(target, Mapping):
+        recipe = read_recipe(target, registry, overrides)
+        path, resolved = Path(recipe.name), _Target(recipe)
+    else:
+        path = Path(target)
+        resolved = _resolve(path, registry, overrides)
     checked = _check(resolved, path, partial(progress, "checking files"))
     return CheckResult(replace(checked.report, name=str(path)), resolved.recipe.task, checked.notes)
 
 
 def _resolve(path: Path, registry: Registry, overrides: Sequence[str]) -> _Target:
     if not path.is_dir() and (path.suffix == ".toml" or not path.exists()):
-        return _Target(load_recipe(catalog.resolve(path), registry, overrides))
+        return _Target(read_recipe(path, registry, overrides))
     from tlkit.data.init.contents import FewClassesError, NoClassesError
     from tlkit.data.init.data_table import Choices, path_text
     from tlkit.data.init.scaffold import recipe_text

@@ -49,8 +49,13 @@ class Best:
     monitor: str
 
 
-def prepare_training(job: Job, plan: Plan) -> Training:
+def prepare_training(job: Job, plan: Plan, *, new: bool = True) -> Training:
     """Set up the training, and check everything that can be checked before the first step.
+
+    Args:
+        job: the run.
+        plan: the network, the data and the phases.
+        new: whether the run begins; one that is resumed keeps its metrics, even those that are refused by now.
 
     Raises:
         RecipeError: the loss, a metric, the monitor, the class weights or an optimizer is not valid.
@@ -65,7 +70,7 @@ def prepare_training(job: Job, plan: Plan) -> Training:
         phase_finished=partial(_phase_finished, job),
         signals=job.signals,
     )
-    training.check(plan.phases)
+    training.check(plan.phases, new=new)
     return training
 
 
@@ -147,7 +152,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
         precision=job.recipe.train.precision,
         weights=f"epoch {best.epoch} (best {best.monitor})",
     )
-    job.folder.write_json(job.folder.card, card.model_dump(mode="json"))
+    job.folder.write_json(job.folder.card, card.model_dump(mode="json", exclude={"folds"}))
     if reason is not None:
         job.note(f"loading this model later requires --trust: {reason}")
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
+from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tlkit.runs.folder import RunFolder
     from tlkit.system.progress import Reporter
     from tlkit.train.loop import Training
+
+T = TypeVar("T", Recipe, DataPart)
 
 
 def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, checking: Progress | None = None) -> Data:
@@ -212,7 +215,7 @@ def _input_settings(recipe: Recipe, data: Data) -> dict[str, Any]:
     return table.model_dump(mode="json", include={"image_size", "resize", "value_range", "bands", "orientation"})
 
 
-def with_range_of(recipe: Recipe, card: Card) -> Recipe:
+def with_range_of(recipe: T, card: Card) -> T:
     """Return the recipe of a run with the range of values that its model was trained on in place of ``"auto"``."""
     if recipe.input.value_range != "auto":
         return recipe

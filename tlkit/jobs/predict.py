@@ -6,38 +6,56 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.discovery import make_registry
+from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import run_with_data
+from tlkit.runs.plugins import load_plugins_of
 from tlkit.system.tensorflow import start_tensorflow
+from tlkit.system.text import listed
 
 if TYPE_CHECKING:
     from tlkit.evaluation.prediction import Prediction
-    from tlkit.evaluation.predictor import FoundImage, Predictor
+    from tlkit.evaluation.predictor import Predictor
+    from tlkit.registry import Registry
 
 
-def load(run_folder: str | Path, *, trust: bool = False) -> Predictor:
+def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
+    The folder of a cross-validation has the models of all its folds: a prediction is the mean of their probabilities.
+
     Args:
-        run_folder: the folder of a run; it may be someone else's, since nothing in it is executed.
+        run_folder: the folder of a run or of a cross-validation; it may be someone else's, since nothing in it is
+            executed.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
+        registry: the plugins, for a model with layers from one of them, such as ``tlkit.plugins("my_head.py")``; None
+            for the installed ones. Plugin files of the run that you allowed before are loaded as well.
 
     Raises:
-        RunError: this is not the folder of a finished run, or it is damaged.
+        RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
+            that is missing.
     """
     start_tensorflow()
-    from tlkit.evaluation.predictor import Predictor
+    from tlkit.evaluation.ensemble import open_predictor
 
-    return Predictor.open(Path(run_folder), trust=trust)
+    if trust:
+        registry = registry or make_registry()  # importing a plugin registers its layers with Keras
+        folder = RunFolder(Path(run_folder))
+        load_plugins_of(run_with_data(folder, folder.read_card()), registry)
+    return open_predictor(Path(run_folder), trust=trust, registry=registry)
 
 
-def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[FoundImage]:
+def images_to_predict(
+    run: Path, paths: Sequence[Path], out: Path | None, *, overwrite: bool = False
+) -> list[FoundImage]:
     """Find images, and check that their predictions can be written, before the model is loaded.
 
     Args:
         run: the run folder.
         paths: image files, and folders that are searched for images at any depth.
-        out: the CSV file (classification) or the folder (segmentation) to write.
+        out: the CSV file (classification) or the folder (segmentation) to write; None to write nothing.
         overwrite: replace files that exist.
 
     Raises:
@@ -45,13 +63,52 @@ def images_to_predict(run: Path, paths: Sequence[Path], out: Path, *, overwrite:
         DataError: a path doesn't exist, no image was found, or a file exists already or can't be written.
     """
     card = RunFolder(run).read_card()
-    start_tensorflow()
-    from tlkit.evaluation.predictor import find_images
-    from tlkit.report.prediction_files import check_target
-
     images = find_images(paths)
-    check_target(images, card, out, overwrite=overwrite)
+    if out is not None:
+        start_tensorflow()
+        from tlkit.report.prediction_files import check_target
+
+        check_target(images, card, out, overwrite=overwrite)
     return images
+
+
+def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path]) -> list[str]:
+    """Return remarks about the images that were found: files that were left out, and images that look like masks.
+
+    Args:
+        images: as ``images_to_predict`` returns them.
+        paths: the files and folders that were searched.
+    """
+    notes = []
+    others = left_out(paths)
+    if others:
+        notes.append(f"left out, because their names are not those of images: {others}")
+    masks = masks_among(images)
+    if masks:
+        names = listed([each.name for each in masks], 3)
+        notes.append(f"{len(masks)} of the images look like masks of others by their names, and are predicted: {names}")
+    return notes
+
+
+def predict_each(
+    predictor: Predictor,
+    images: Sequence[FoundImage],
+    *,
+    batch_size: int = 16,
+    progress: StageProgress = no_progress,
+) -> Iterator[Prediction]:
+    """Yield the prediction of each image, in their order.
+
+    Args:
+        predictor: the model.
+        images: as ``images_to_predict`` returns them.
+        batch_size: images per batch, at least 1.
+        progress: called with how many of how many images are predicted.
+    """
+    predictions = predictor.predict_files([each.path for each in images], batch_size=batch_size)
+    for done, prediction in enumerate(predictions, 1):
+        progress("predicting", done, len(images))
+        yield prediction
 
 
 def predict_to_files(
@@ -83,10 +140,5 @@ def predict_to_files(
     """
     from tlkit.report.prediction_files import write_predictions
 
-    def counted() -> Iterator[Prediction]:
-        predictions = predictor.predict_files([each.path for each in images], batch_size=batch_size)
-        for done, prediction in enumerate(predictions, 1):
-            progress("predicting", done, len(images))
-            yield prediction
-
-    return write_predictions(counted(), images, predictor.card, out, overwrite=overwrite, failed=failed)
+    predictions = predict_each(predictor, images, batch_size=batch_size, progress=progress)
+    return write_predictions(predictions, images, predictor.card, out, overwrite=overwrite, failed=failed)

@@ -7,19 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlkit.jobs.evaluate import open_run_data, recipe_with_data
-from tlkit.jobs.from_recipe import with_range_of
+from tlkit.jobs.measured_data import own_data
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
 
 if TYPE_CHECKING:
-    from tlkit.recipe.schema import Recipe
+    from tlkit.recipe.data_part import DataPart
 
 
 def rewrite_report(
@@ -27,8 +27,10 @@ def rewrite_report(
 ) -> RunFolder:
     """Write the metrics, pictures, predictions and report of a finished run again, from its model and its own data.
 
+    Those of a cross-validation are put together again from the results of its folds.
+
     Args:
-        run: the run folder.
+        run: the folder of a run or of a cross-validation.
         registry: the plugins.
         trust: also load a model with layers from a plugin.
         progress: called with the stage, and how many of how many images are done.
@@ -39,6 +41,13 @@ def rewrite_report(
         BusyError, FullDiskError, PluginError, RecipeError: as for ``run``.
     """
     folder = RunFolder(run)
+    if FoldsFolder(run).count:
+        from tlkit.jobs.folds.results import write_results as write_results_of_folds
+
+        folder.refuse_links()
+        with locked(folder.path), explain_disk_errors(folder.path):
+            write_results_of_folds(run)
+        return folder
     folder.read_card()
     folder.refuse_links()
     with (
@@ -46,23 +55,23 @@ def rewrite_report(
         explain_disk_errors(folder.path),
         tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
     ):
-        predictor = load(run, trust=trust)
+        listed = own_data(folder, registry)
+        predictor = load(run, trust=trust, registry=registry)
         from tlkit.report.write_results import plugin_sections, write_results
 
-        recipe = with_range_of(recipe_with_data(folder, registry, None), predictor.card)
         write_results(
             folder,
             predictor,
-            open_run_data(recipe, folder, None, Path(cache), partial(progress, "reading images")),
-            recipe=recipe,
+            listed.decode(Path(cache), partial(progress, "reading images")),
+            recipe=listed.part,
             sections=plugin_sections(registry, folder),
             progress=partial(progress, "evaluating"),
-            best=_best(folder, recipe),
+            best=_best(folder, listed.part),
         )
     return folder
 
 
-def _best(folder: RunFolder, recipe: Recipe) -> tuple[int, str]:
+def _best(folder: RunFolder, recipe: DataPart) -> tuple[int, str]:
     """Return the epoch whose weights the model has, from 1, and the column that chose it; 0 and none if unknown."""
     from tlkit.report.compared_runs import best_epoch
 

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.data.splits.repeat import drawn_splits
-from tlkit.discovery import make_registry
+from tlkit.discovery import registry_for_recipe
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, stages
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
 from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
+from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.samples import SamplesFile
@@ -40,6 +42,7 @@ def resume(
     *,
     registry: Registry | None = None,
     quiet: bool = False,
+    allow_plugins: bool = False,
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
@@ -49,6 +52,7 @@ def resume(
             phase of a finished run, may change.
         registry: the plugins; None for the installed ones.
         quiet: print nothing.
+        allow_plugins: load the plugin files that the run's recipe names in its key ``plugins``. They are code.
 
     Returns:
         the run folder and the final metrics.
@@ -62,9 +66,10 @@ def resume(
     if not folder.path.is_dir():
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     if not folder.recipe.is_file():
-        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run")
+        folds = f" with --folds and --out {folder.path}" if FoldsFolder(folder.path).count else ""
+        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run{folds}")
     folder.refuse_links()
-    registry = registry or make_registry()
+    registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
     with locked(folder.path):
         original = load_run_recipe(folder, registry)
         recipe = load_run_recipe(folder, registry, overrides)
@@ -72,6 +77,7 @@ def resume(
             check_changes(original, recipe)
         except RecipeError as error:
             raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
+        recipe = replace(recipe, check=for_resume(recipe.check))
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
         with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:
@@ -106,7 +112,7 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         if checkpoint is not None and _is_finished(job, plan, checkpoint):
             job.say(f"\nThe run is already finished; nothing to do. Open {folder.report} in a browser.")
             return RunResult(folder.path, folder.read_json(folder.metrics))
-        training = finish.prepare_training(job, plan)
+        training = finish.prepare_training(job, plan, new=False)
         _mark_unfinished(job)
         if checkpoint is None:
             job.say("  no checkpoint yet: training starts from the beginning")

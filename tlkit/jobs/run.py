@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tlkit.discovery import make_registry
+from tlkit.discovery import registry_for_recipe
 from tlkit.errors import TlkitError
 from tlkit.jobs import finish, stages
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
-from tlkit.recipe import catalog
-from tlkit.recipe.load import load_recipe
+from tlkit.recipe.load import read_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder, create_run_folder
@@ -23,23 +23,25 @@ from tlkit.system.tensorflow import start_tensorflow
 
 
 def run(
-    recipe: str | Path,
+    recipe: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
     *,
     registry: Registry | None = None,
     quiet: bool = False,
     deterministic: bool = False,
+    allow_plugins: bool = False,
 ) -> RunResult:
     """Run a recipe: read the data, build the model, train its phases, evaluate it, write the run folder.
 
     Args:
-        recipe: a recipe file, or the name of a shipped recipe.
+        recipe: a recipe file, the name of a shipped recipe, or the recipe as nested dicts.
         overrides: ``key=value`` as ``tlkit run --set`` takes them.
         out: the run folder to create; None for ``runs/<recipe>-<n>``.
-        registry: the plugins; None for the installed ones.
+        registry: the plugins, such as ``tlkit.plugins("my_head.py")``; None for the installed ones.
         quiet: print nothing.
         deterministic: have TensorFlow use deterministic operations only, in this process from now on; slower.
+        allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
 
     Returns:
         the run folder and the final metrics.
@@ -53,16 +55,14 @@ def run(
         FullDiskError: the disk has no room for a file of the run folder.
         Interrupted: by SIGINT or SIGTERM, which are handled during the run; a checkpoint was written.
     """
-    registry = registry or make_registry()
-    checked = load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
-    start_tensorflow(deterministic=deterministic)
+    registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
+    checked = read_recipe(recipe, registry, overrides)
+    # Before TensorFlow starts, which takes seconds: the folder may exist.
     folder = create_run_folder(checked.name, None if out is None else Path(out))
-    with (
-        locked(folder.path),
-        _removed_if_untrained(folder),
-        open_job(checked, registry, folder, overrides, quiet=quiet) as job,
-    ):
-        return _run(job)
+    with locked(folder.path), _removed_if_untrained(folder):
+        start_tensorflow(deterministic=deterministic)
+        with open_job(checked, registry, folder, overrides, quiet=quiet) as job:
+            return _run(job)
 
 
 def _run(job: Job) -> RunResult:

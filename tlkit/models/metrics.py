@@ -44,7 +44,7 @@ class MetricSet:
         extra: names of further Keras metrics; those that the task has anyway are ignored.
 
     Raises:
-        RecipeError: Keras has no metric of that name, it needs arguments, or its value would mean nothing for the task.
+        RecipeError: Keras has no metric of that name, or it needs arguments.
     """
 
     def __init__(self, task: LearningTask, extra: Sequence[str] = ()) -> None:
@@ -116,11 +116,6 @@ class MetricSet:
 
 def _keras_metric(name: str, index: int, task: LearningTask) -> Any:
     member = keras_class(name, keras.metrics, _compares, what="metric", key=f"train.metrics.{index}")
-    problem = _misfit(member.__name__, task)
-    if problem:
-        fitting = ", ".join(fitting_metrics(task))
-        message = f"{snake_case(member.__name__)} does not fit: {problem}; expected one of {fitting}"
-        raise RecipeError([Problem(f"train.metrics.{index}", message)])
     try:
         return member(**_arguments(member.__name__, task))
     except TypeError as error:
@@ -133,6 +128,25 @@ def _arguments(metric: str, task: LearningTask) -> dict[str, Any]:
     if metric in _F_SCORES and task.label_kind == "multi":
         return {"threshold": 0.5}  # otherwise only the most probable class counts as predicted
     return {"dtype": "float32"} if metric == "BinaryIoU" else {}  # by default weights become integers
+
+
+def check_metrics(task: LearningTask, names: Sequence[str]) -> None:
+    """Refuse Keras metrics whose value would mean nothing for a task.
+
+    Raises:
+        RecipeError: there are such metrics, or Keras has no metric of that name.
+    """
+    problems = []
+    for index, name in enumerate(names):
+        if name in task.metrics():
+            continue
+        path = f"train.metrics.{index}"
+        metric = keras_class(name, keras.metrics, _compares, what="metric", key=path).__name__
+        if problem := _misfit(metric, task):
+            fitting = ", ".join(fitting_metrics(task))
+            problems.append(Problem(path, f"{snake_case(metric)} does not fit: {problem}; expected one of {fitting}"))
+    if problems:
+        raise RecipeError(problems)
 
 
 def fitting_metrics(task: LearningTask) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tlkit.contracts import Options
 from tlkit.errors import PluginError, Problem
+from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.messages import Place, problems_of, show
 from tlkit.recipe.rules import policies_after_mixing, second_scaling, tasks_of, wrong_tasks
 from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, Recipe, Selection, TopKeys
@@ -67,8 +68,22 @@ class RecipeChecker:
             **plain,
             **{name: options.model_dump(mode="json") for name, options in core.items() if options},
         }
+        if not top.plugins:
+            del values["plugins"]  # as in the settings that earlier runs recorded
         parts: Any = {**top.model_dump(), **core, **chosen, "augment": tuple(policies.values())}
         return Recipe(**parts, file=file, text=text, values=values)
+
+    def check_data(self) -> DataPart | None:
+        """Return what the recipe says about its data; None if there are problems. The other tables are not checked."""
+        before = len(self.problems)
+        rest = {key: self.values[key] for key in TopKeys.model_fields if key in self.values}
+        top: TopKeys | None = self._options(TopKeys, rest, Place("", "key of a recipe", list(rest), self.elsewhere))
+        names = ("input", "train")
+        table, train = (self._options(CORE_TABLES[name], self._table(name), self._core_place(name)) for name in names)
+        data = self._selection("data", "data", self._table("data"))
+        if len(self.problems) > before or top is None or data is None:
+            return None
+        return DataPart(top.name, top.task, top.seed, data, table, train)
 
     def _augment(self) -> dict[str, Selection[Any] | None]:
         """Return the policies by the path of their table: ``augment``, or ``augment.0``, ``augment.1``, …"""

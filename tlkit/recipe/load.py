@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+
+from tlkit.contracts import Dataset
 from tlkit.errors import Problem, RecipeError
 from tlkit.recipe import catalog
 from tlkit.recipe.checker import RecipeChecker
+from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.locate import with_lines
 from tlkit.recipe.messages import syntax_problem
 from tlkit.recipe.override import override
+from tlkit.recipe.plain import plain_values
+from tlkit.recipe.plugin_files import load_plugin_files
 from tlkit.recipe.renamed import given_twice, with_current_names
 from tlkit.recipe.schema import Recipe
 from tlkit.recipe.source import parse_toml
@@ -27,7 +34,7 @@ def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -
 
     Args:
         file: the TOML file.
-        registry: the plugins that its tables may name.
+        registry: the plugins that its tables may name; those of its key ``plugins`` are added, if permitted.
         overrides: ``key=value`` as ``--set`` takes them; the value is TOML, or else a bare string.
 
     Raises:
@@ -35,6 +42,19 @@ def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -
         PluginError: a plugin's check of recipes failed.
     """
     return parse_recipe(_read(file), registry, overrides, file)
+
+
+def read_recipe(recipe: str | Path | Mapping[str, Any], registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and check it like ``load_recipe``.
+
+    Args:
+        recipe: a recipe file, the name of a shipped recipe, or the recipe as nested values.
+        registry: the plugins that its tables may name.
+        overrides: ``key=value`` as ``--set`` takes them.
+    """
+    if isinstance(recipe, Mapping):
+        return parse_recipe(tomlkit.dumps(plain_values(recipe)), registry, overrides)
+    return load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
 
 
 def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), file: Path | None = None) -> Recipe:
@@ -46,20 +66,70 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
         overrides: ``key=value`` as ``--set`` takes them.
         file: the file that the text comes from; it is only named in messages.
     """
-    try:
-        values = parse_toml(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError([syntax_problem(error, text, file)]) from error
+    values = _parse(text, file)
     problems: list[Problem] = []
     overridden_text, overridden = override(values, text, overrides, problems)
     problems.extend(_nul_characters(values))
     problems.extend(given_twice(values))
+    plugin_problems = list(load_plugin_files(values, file, registry))
+    if plugin_problems:  # names of the missing plugin would be problems too
+        raise RecipeError(with_lines([*problems, *plugin_problems], text, file, overridden))
     recipe = RecipeChecker(with_current_names(values), registry, problems).check(file, overridden_text)
     if recipe is not None and not problems:
         problems.extend(registry.check_recipe(recipe.values))
     if recipe is None or problems:
         raise RecipeError(with_lines(problems, text, file, overridden))
     return recipe
+
+
+def parse_data_part(text: str, registry: Registry, file: Path | None = None) -> DataPart:
+    """Check what a recipe says about its data. The plugins that its other tables name may be missing.
+
+    Args:
+        text: the text of a TOML file.
+        registry: the plugins that ``[data]`` may name.
+        file: the file that the text comes from; it is only named in messages.
+
+    Raises:
+        RecipeError: the tables ``[data]``, ``[input]`` and ``[train]``, or the keys above them, have problems.
+    """
+    values = _parse(text, file)
+    problems: list[Problem] = [*_nul_characters(values), *given_twice(values)]
+    table = values.get("data")
+    name = table.get("name") if isinstance(table, dict) else None
+    if name not in registry.names(Dataset):
+        problems.extend(load_plugin_files(values, file, registry))
+    part = RecipeChecker(with_current_names(values), registry, problems).check_data()
+    if part is None or problems:
+        raise RecipeError(with_lines(problems, text, file, {}))
+    return part
+
+
+def select_data(part: DataPart, table: Mapping[str, Any], registry: Registry) -> DataPart:
+    """Return a recipe's data part with another table ``[data]``.
+
+    Args:
+        part: the data part.
+        table: the table as plain values.
+        registry: the plugins that it may name.
+
+    Raises:
+        RecipeError: the table has problems, or the data set is not for the task.
+    """
+    problems: list[Problem] = []
+    values = {"name": part.name, "task": part.task, "seed": part.seed, "data": dict(table)}
+    problems.extend(_nul_characters(values))
+    selected = RecipeChecker(values, registry, problems).check_data()
+    if selected is None or problems:
+        raise RecipeError(problems)
+    return replace(part, data=selected.data)
+
+
+def _parse(text: str, file: Path | None) -> dict[str, Any]:
+    try:
+        return parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError([syntax_problem(error, text, file)]) from error
 
 
 def locate(problems: Sequence[Problem], file: Path | None, overrides: Sequence[str] = ()) -> list[Problem]:

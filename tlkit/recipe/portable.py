@@ -11,6 +11,7 @@ import tomlkit
 
 from tlkit.contracts import Options
 from tlkit.files import expanded
+from tlkit.recipe.plugin_files import plugin_path
 from tlkit.recipe.schema import Recipe
 
 
@@ -32,6 +33,8 @@ def portable_text(recipe: Recipe) -> str:
     weights = recipe.backbone.options.weights
     if weights not in ("imagenet", "none") and "weights" in document.get("backbone", {}):
         document["backbone"]["weights"] = expanded(Path(weights)).resolve().as_posix()
+    if recipe.plugins:
+        document["plugins"] = [plugin_path(each, recipe.file).resolve().as_posix() for each in recipe.plugins]
     return tomlkit.dumps(document)
 
 

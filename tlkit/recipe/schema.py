@@ -42,6 +42,12 @@ class TopKeys(Options):
     seed: int = Field(
         0, ge=0, lt=2**31, description="seed of all random draws: the split, initial weights, shuffling, augmentation"
     )
+    plugins: tuple[Path, ...] = Field(
+        (),
+        max_length=100,
+        description="plugin files, relative to the recipe; they are code, and are loaded only if you allow it: see "
+        "--allow-plugins",
+    )
 
 
 class Loss(Options):
@@ -169,6 +175,7 @@ class Recipe:
         file: the file that it was read from; None for a recipe from a text.
         values: the recipe as nested plain values, as JSON has them, with all defaults filled in.
         text: its TOML text with the overrides applied and its comments preserved.
+        plugins: the plugin files that it names, relative to its file.
     """
 
     name: str
@@ -185,3 +192,4 @@ class Recipe:
     file: Path | None
     values: Mapping[str, Any]
     text: str
+    plugins: tuple[Path, ...] = ()

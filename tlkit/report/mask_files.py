@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -48,7 +49,7 @@ def classes_csv(classes: Sequence[str], colors: Sequence[Color]) -> str:
 
 
 def unique_stems(files: Sequence[str]) -> list[str]:
-    """Return a unique name without suffix for each file, also on file systems that ignore case.
+    """Return a unique name without suffix for each file, also on file systems that ignore case or Unicode forms.
 
     ``a.jpg`` becomes ``a``; ``b.jpg`` and ``b.png`` of the same folder become ``b.jpg`` and ``b.png``.
 
@@ -56,15 +57,19 @@ def unique_stems(files: Sequence[str]) -> list[str]:
         files: relative paths, with ``/`` between their parts.
     """
     stems = [str(PurePosixPath(file).with_suffix("")) for file in files]
-    counts = Counter(stem.casefold() for stem in stems)
+    counts = Counter(map(_folded, stems))
     taken: set[str] = set()
     names: list[str] = []
     for file, stem in zip(files, stems, strict=True):
-        wanted = stem if counts[stem.casefold()] == 1 else file
+        wanted = stem if counts[_folded(stem)] == 1 else file
         name, number = wanted, 1
-        while name.casefold() in taken:
+        while _folded(name) in taken:
             number += 1
             name = f"{wanted}-{number}"
-        taken.add(name.casefold())
+        taken.add(_folded(name))
         names.append(name)
     return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

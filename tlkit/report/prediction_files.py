@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tlkit.errors import DataError
+from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
-from tlkit.evaluation.predictor import FoundImage
 from tlkit.report.by_task import task_report
 from tlkit.runs.card import Card
 

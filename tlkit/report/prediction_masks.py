@@ -10,8 +10,8 @@ from PIL import Image
 from tlkit.data.images.decode import decode_image
 from tlkit.data.images.reading import reading_of
 from tlkit.errors import DataError
+from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
-from tlkit.evaluation.predictor import FoundImage
 from tlkit.report.colors import overlay
 from tlkit.report.mask_files import classes_csv, palette_png, png, unique_stems
 from tlkit.report.prediction_writer import PredictionWriter
@@ -47,14 +47,15 @@ class PredictionMasks(PredictionWriter):
         self.out.mkdir(parents=True, exist_ok=True)
         write_atomically(self.out / "classes.csv", classes_csv(self.card.classes, self.card.colors))
         count = 0
-        for each, (mask_path, overlay_path) in zip(predictions, self._files(images), strict=True):
+        for each, image, (mask_path, overlay_path) in zip(predictions, images, self._files(images), strict=True):
             if each.mask is None:
                 failed(each)
                 continue
             for path in (mask_path, overlay_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(mask_path, palette_png(each.mask, self.card.colors))
-            picture = overlay(decode_image(each.path, reading=reading_of(self.card)), each.mask, self.card.colors)
+            pixels = decode_image(image.path, reading=reading_of(self.card))
+            picture = overlay(pixels, each.mask, self.card.colors)
             write_atomically(overlay_path, png(Image.fromarray(picture)))
             count += 1
         return count

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import DataError
+from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
-from tlkit.evaluation.predictor import FoundImage
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import check_new_file
 

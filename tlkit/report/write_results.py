@@ -26,6 +26,7 @@ from tlkit.system.disk import write_atomically
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
+    from tlkit.recipe.data_part import DataPart
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
 
@@ -54,7 +55,7 @@ def write_results(
     predictor: Predictor,
     data: Data,
     *,
-    recipe: Recipe,
+    recipe: Recipe | DataPart,
     sections: Sections,
     progress: Progress | None = None,
     best: tuple[int, str] = (0, ""),

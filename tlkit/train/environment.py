@@ -43,6 +43,7 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "plugins": [
             {"plugin": s.plugin, "distribution": s.distribution, "version": s.version}
+            | ({"digest": s.digest} if s.digest else {})
             for s in registry.sources.values()
         ],
         "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
@@ -85,7 +86,20 @@ def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         current = now["packages"].get(name)
         if before != current:
             phrases.append(f"{name} {before} before, {current} now")
+    phrases += [f"the plugin {name} has changed" for name in _changed_plugins(original, now)]
     return phrases
+
+
+def _changed_plugins(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the names of the plugin files whose bytes are others than before."""
+    digests = []
+    for environment in (original, now):
+        listed = environment.get("plugins")
+        entries = [each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, dict)]
+        files = [each for each in entries if "digest" in each]
+        digests.append({Path(str(each.get("plugin"))).name: str(each["digest"]) for each in files})
+    before, after = digests
+    return [name for name, digest in after.items() if before.get(name, digest) != digest]
 
 
 def _version(name: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from tlkit.contracts import Phase
 from tlkit.errors import Problem, RecipeError
 from tlkit.models.freeze import apply_flags, prepare, updates_statistics
+from tlkit.models.metrics import check_metrics
 from tlkit.train.checkpoint import Checkpoint
 from tlkit.train.ledger import Ledger
 from tlkit.train.outlets import Outlets
@@ -57,8 +58,12 @@ class Training:
             phase_run.run(checkpoint if inside else None)
             self.ledger.save(index + 1, None, {})
 
-    def check(self, phases: Sequence[Phase]) -> None:
+    def check(self, phases: Sequence[Phase], *, new: bool = True) -> None:
         """Report every mistake that can be found before the first step, and note what is unwise.
+
+        Args:
+            phases: the phases of the schedule.
+            new: also refuse metrics that mean nothing, which an older version let a run begin with.
 
         Raises:
             RecipeError: the loss, a metric, the monitor, the class weights or an optimizer are wrong.
@@ -66,6 +71,8 @@ class Training:
         """
         setting = self.setting
         loss, _monitor = setting.loss, setting.monitor
+        if new:
+            check_metrics(setting.targets, setting.table.metrics)
         mixing = [policy.name for policy in setting.policies if policy.mixes]
         if mixing and not loss.takes_shares:
             message = f'it takes whole classes, but "{mixing[0]}" mixes targets; expected a categorical loss'

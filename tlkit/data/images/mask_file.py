@@ -42,7 +42,7 @@ class RawMask:
         return self.values.ndim == 3 and not bool((self.values == self.values[..., :1]).all())
 
     def numbers(self) -> np.ndarray | None:
-        """Return grey values or palette indices, int64 or, of a floating-point mask, float64 (H, W); None of colours."""
+        """Return grey values or palette indices, int64 or, of decimals, float64 (H, W); None for colours."""
         if self.values.ndim == 3:
             return None if self.colored else self.values[..., 0].astype(np.int64)
         return self.values.astype(np.float64 if self.values.dtype.kind == "f" else np.int64)

@@ -38,6 +38,7 @@ class Headers:
         stored: the number of photos that EXIF turns and whose masks fit them only unturned.
         undecided: the number of photos that EXIF turns and whose masks, which it does not turn, fit them in both ways.
         problems: what keeps images from being read, such as a package that is missing → number of images.
+        total: the number of files, of which a sample was opened.
     """
 
     sizes: tuple[tuple[int, int], ...] = ()
@@ -48,6 +49,7 @@ class Headers:
     problems: Mapping[str, int] = field(default_factory=dict)
     stored: int = 0
     undecided: int = 0
+    total: int = 0
 
     @property
     def opened(self) -> int:
@@ -72,7 +74,7 @@ def read_headers(files: Sequence[Path]) -> Headers:
         sizes.append(header.size)
         formats[header.format] += 1
         deep += [file] if header.deep else []
-    headers = Headers(tuple(sizes), dict(formats.most_common()), unreadable, problems=dict(+problems))
+    headers = Headers(tuple(sizes), dict(formats.most_common()), unreadable, problems=dict(+problems), total=len(files))
     return _with_values(headers, evenly(deep, _MAX_DECODED))
 
 

@@ -12,7 +12,7 @@ from tlkit.data.init.contents import Survey
 from tlkit.data.init.mask_folders import survey_masks
 from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
-from tlkit.files import images_in, is_junk, own_images, split_of_folder, subfolders
+from tlkit.files import find_split_lists, images_in, is_junk, own_images, split_of_folder, subfolders
 from tlkit.system.text import listed
 
 
@@ -39,7 +39,9 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
         result = result or _survey(_unpacked(root), datasets, task, root)
     except OSError as error:
         raise DataError(f"{error.filename}: can't be read: {error.strerror}") from error
-    beside = _names_beside(root, result.root)
+    lists = find_split_lists(result.options["lists"]) if "lists" in result.options else ()
+    used = {part for file in lists for part in file.relative_to(root).parts}
+    beside = [name for name in _names_beside(root, result.root) if name not in used]
     if not beside:
         return result
     note = f"only the folder {result.root.name} is used; ignored: {listed(beside, 5)}"

@@ -1,0 +1,92 @@
+"""Predictions as a table for people and as values for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tlkit.evaluation.prediction import Prediction
+    from tlkit.runs.card import Card
+
+
+def prediction_table(card: Card) -> Table:
+    """Return an empty table for the predictions of a model."""
+    from rich.table import Table
+
+    table = Table()
+    if card.task == "segmentation":
+        names = ("file", "size", "share of the pixels")
+    else:
+        names = ("file", "labels" if card.label_kind == "multi" else "label", "probability")
+    for name in names:
+        # A name is never cut off or broken: it may be pasted elsewhere.
+        table.add_column(name, overflow="fold", justify="right" if name == "probability" else "left")
+    return table
+
+
+def prediction_row(name: Path, prediction: Prediction, top: int | None) -> list[str]:
+    """Return the row of a prediction.
+
+    Args:
+        name: the file.
+        prediction: its prediction, without an error.
+        top: how many classes to name; None: the predicted ones, or all that have pixels.
+    """
+    if prediction.mask is not None:
+        height, width = prediction.mask.shape
+        shown = [f"{each} {share:.1%}" for each, share in _largest(prediction.shares, top) if share]
+        return [str(name), f"{width} × {height}", ", ".join(shown)]
+    if top is not None:
+        largest = _largest(prediction.probabilities, top)
+        return [str(name), "\n".join(each for each, _ in largest), "\n".join(f"{share:.4f}" for _, share in largest)]
+    shares = [f"{prediction.probabilities[each]:.4f}" for each in prediction.labels]
+    return [str(name), "\n".join(prediction.labels) or "–", "\n".join(shares) or "–"]
+
+
+def predictions_document(run: Path, card: Card, predictions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the predictions of a model as one JSON document."""
+    return {
+        "run": str(run),
+        "name": card.name,
+        "task": card.task,
+        "label_kind": card.label_kind,
+        "classes": list(card.classes),
+        "predictions": predictions,
+    }
+
+
+def prediction_values(name: Path, prediction: Prediction, card: Card, top: int | None) -> dict[str, Any]:
+    """Return a prediction as plain values. The keys depend on the task only; without a prediction they are None.
+
+    Args:
+        name: the file.
+        prediction: its prediction.
+        card: the model's card.
+        top: how many classes to list, the most probable or largest first; None: all, in the model's order.
+    """
+    failed = prediction.error is not None
+    start = {"path": str(name), "error": prediction.error}
+    if card.task == "segmentation":
+        height, width = (None, None) if prediction.mask is None else prediction.mask.shape
+        shares = None if failed else _rounded(prediction.shares, top)
+        return {**start, "width": width, "height": height, "shares": shares}
+    return {
+        **start,
+        "label": prediction.label,
+        "labels": None if failed else list(prediction.labels),
+        "probability": None if prediction.probability is None else round(prediction.probability, 6),
+        "probabilities": None if failed else _rounded(prediction.probabilities, top),
+    }
+
+
+def _rounded(shares: Mapping[str, float], top: int | None) -> dict[str, float]:
+    chosen = shares.items() if top is None else _largest(shares, top)
+    return {each: round(share, 6) for each, share in chosen}
+
+
+def _largest(shares: Mapping[str, float], count: int | None) -> list[tuple[str, float]]:
+    return sorted(shares.items(), key=lambda item: -item[1])[:count]
