@@ -14,7 +14,17 @@ from run_folders import MODEL_CARD, write_run
 
 from tlkit.runs.folder import RunFolder
 
-HEAVY = ("tensorflow", "keras", "keras_cv", "sklearn", "matplotlib", "pycocotools", "defusedxml")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "keras_cv",
+    "sklearn",
+    "matplotlib",
+    "pycocotools",
+    "defusedxml",
+    "tifffile",
+    "pillow_heif",
+)
 CODE = """
 import sys
 from tlkit.cli import main

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tlkit
-from tlkit_annotations.coco_records import Segment, Skipped, packed
+from tlkit_annotations.coco_records import Segment, Skipped, id_of, packed
 from tlkit_annotations.detection import detected, root_of
 from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
 from tlkit_annotations.options import CocoOptions
@@ -60,7 +60,10 @@ def detect_coco(path: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     if not files:
         return None
     options = CocoOptions(path=path)
-    return detected(_found(path, files, options), task, options, {"path": path})
+    found = _found(path, files, options)
+    if not found.images and any(tlkit.files.images_in(found.root)):
+        return None  # the folder's images are not these
+    return detected(found, task, options, {"path": path})
 
 
 def annotation_files(path: Path) -> dict[Path, tlkit.Split | None]:
@@ -69,10 +72,14 @@ def annotation_files(path: Path) -> dict[Path, tlkit.Split | None]:
         return {path: None} if path.suffix.lower() == ".json" and _is_coco(path) else {}
     folders = [path, path / "annotations"]
     if path.is_dir():
-        folders += [each for each in tlkit.files.subfolders(path) if _split_of(each.name)]
+        splits_of = [each for each in tlkit.files.subfolders(path) if _split_of(each.name)]
+        folders += [folder for each in splits_of for folder in (each, each / "annotations")]
     found = [each for folder in folders for each in list(json_files(folder))[:_LOOKED_AT] if _is_coco(each)]
     instances = [each for each in found if each.name.startswith("instances")]
-    splits = {each: _split_of(each.stem) or _split_of(each.parent.name) for each in instances or found}
+    splits: dict[Path, tlkit.Split | None] = {}
+    for each in instances or found:
+        names = [each.stem, *reversed(each.parent.relative_to(path).parts)]
+        splits[each] = next(filter(None, map(_split_of, names)), None)
     return splits if len(splits) > 1 else dict.fromkeys(splits)
 
 
@@ -122,8 +129,8 @@ def _found(path: Path, files: dict[Path, tlkit.Split | None], options: CocoOptio
     root = root_of(path)
     if options.images is not None:
         root = tlkit.files.existing_folder(options.images, "data.images")
-    elif path.is_file() and path.parent.name == "annotations":
-        root = path.parent.parent
+    elif root.name == "annotations" and not any(tlkit.files.images_in(root)):
+        root = root.absolute().parent if root == Path() else root.parent
     finder = ImageFinder(root)
     images: list[AnnotatedImage] = []
     names: dict[str, None] = {}
@@ -238,9 +245,9 @@ def _images(items: list[Any]) -> tuple[dict[Any, _Image], Counter[str]]:
     skipped: Counter[str] = Counter()
     for each in items:
         fields = fields_of(each)
-        height, width, number = side_of(fields.get("height")), side_of(fields.get("width")), fields.get("id")
+        height, width, number = side_of(fields.get("height")), side_of(fields.get("width")), id_of(fields.get("id"))
         name = fields.get("file_name")
-        if not isinstance(name, str) or not isinstance(number, int | str):
+        if not isinstance(name, str) or number is None:
             skipped["images without a file name or an id"] += 1
         elif number in images:
             skipped["images whose id another image has"] += 1
@@ -253,8 +260,8 @@ def _names(items: list[Any], options: CocoOptions, notes: list[str]) -> dict[Any
     names: dict[Any, str] = {}
     for each in items_of(items):
         fields = fields_of(each)
-        name, number = name_of(fields.get(options.categories) or fields.get("name")), fields.get("id")
-        if not name or not isinstance(number, int | str):
+        name, number = name_of(fields.get(options.categories) or fields.get("name")), id_of(fields.get("id"))
+        if not name or number is None:
             notes.append("a category without a name or an id; not used")
         elif number in names and names[number] != name:
             notes.append(f'the id {number} is of the categories "{names[number]}" and "{name}"; the first counts')

@@ -81,12 +81,21 @@ class Skipped:
     reason: str
 
 
+def id_of(value: Any) -> int | str | None:
+    """Return an id, where ``7``, ``7.0`` and ``"7"`` are the same; None for what is no id."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int | str) else None
+
+
 def packed(fields: dict[str, Any]) -> Any:
     """Return a ``Segment`` for an annotation, ``Skipped`` for one that can't be used, and other objects unchanged."""
     if "image_id" not in fields or not fields.keys() & {"segmentation", "bbox", "category_id"}:
         return fields
-    image, category = fields["image_id"], fields.get("category_id")
-    if not isinstance(image, int | str) or not isinstance(category, int | str):
+    image, category = id_of(fields["image_id"]), id_of(fields.get("category_id"))
+    if image is None or category is None:
         return Skipped("annotations without an image id or a category id")
     area = number_of(fields.get("area")) or 0.0
     if area <= 0:

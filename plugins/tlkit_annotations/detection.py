@@ -34,7 +34,7 @@ def detected(
     comments: dict[str, str] = {}
     keys: dict[str, Any] = dict(written)
     if chosen == "classification":
-        several = any(len(image.areas) > 1 for image in found.images)
+        several = _have_several(found, classes_of(found, chosen, options))
         options = options.model_copy(update={"labels": "multi" if several else "only"})
         if not several:
             options = options.model_copy(update={"unannotated": "leave_out"})
@@ -68,6 +68,12 @@ def detected(
         tasks=tasks,
         notes=tuple(notes),
     )
+
+
+def _have_several(found: Found, table: ClassTable) -> bool:
+    """Return whether an image has several of the classes."""
+    numbers = ({table.number(name) for name in image.areas} - {None, tlkit.IGNORE} for image in found.images)
+    return any(len(each) > 1 for each in numbers)
 
 
 def _counts(

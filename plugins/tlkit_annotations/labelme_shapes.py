@@ -31,7 +31,7 @@ _KINDS: dict[str, tuple[Kind, int, int | None]] = {
 def shape_of(fields: dict[str, Any]) -> Shape | str:
     """Return a shape of a LabelMe file; or what it is, in the plural, if it can't be used."""
     name = name_of(fields.get("label"))
-    kind = fields.get("shape_type") or "polygon"
+    kind = str(fields.get("shape_type") or "polygon")
     points = fields.get("points")
     if not name:
         return "without a label"
@@ -43,7 +43,7 @@ def shape_of(fields: dict[str, Any]) -> Shape | str:
     if kind == "mask":
         return _mask(name, value, fields.get("mask"))
     if kind not in _KINDS:
-        return f"of the type {kind!s:.40}, which is unknown"
+        return f"of the type {kind:.40}, which is unknown"
     if kind == "rectangle" and len(points) == 4:  # X-AnyLabeling writes all four corners
         value = [min(value[::2]), min(value[1::2]), max(value[::2]), max(value[1::2])]
     drawn, least, most = _KINDS[kind]

@@ -7,7 +7,7 @@ from pathlib import Path
 import tlkit
 from tlkit_annotations.roboflow_files import TABLE, parts_of
 from tlkit_annotations.roboflow_labels import detected_labels, labels_of, with_labels
-from tlkit_annotations.roboflow_masks import detected_masks, mask_values, with_masks
+from tlkit_annotations.roboflow_masks import detected_masks, has_masks, mask_values, with_masks
 from tlkit_annotations.tool_options import RoboflowOptions
 
 
@@ -47,7 +47,9 @@ def detect_roboflow(path: Path, task: tlkit.Task | None) -> tlkit.Detected | Non
     parts = parts_of(path)
     values = mask_values(parts)
     if values is not None:
-        return None if task == "classification" else detected_masks(path, parts, values)
+        if task == "classification" or not has_masks(parts):
+            return None
+        return detected_masks(path, parts, values)
     if task == "segmentation":
         return None
     rows = labels_of(path, parts)

@@ -55,6 +55,11 @@ def _pairs(parts: list[Part]) -> Iterator[tuple[Part, Path, Path | None]]:
                 yield part, file, masks.get((file.parent, file.stem))
 
 
+def has_masks(parts: list[Part]) -> bool:
+    """Return whether masks lie beside their images; tables like Roboflow's also lie beside folders of masks."""
+    return any(mask is not None for _, _, mask in _pairs(parts))
+
+
 def with_masks(root: Path, parts: list[Part], values: Mapping[int, str], options: RoboflowOptions) -> tlkit.SampleSet:
     table = _mask_classes(values, options)
     numbers: dict[tlkit.MaskValue, int] = {

@@ -58,7 +58,7 @@ def classes_of(found: Found, task: tlkit.Task, options: AnnotationOptions) -> Cl
         used,
         with_background=segmentation,
         background_names=found.background_names,
-        ignored_names=found.ignored_names | (found.crowd_names if segmentation else frozenset()),
+        ignored_names=found.ignored_names | (found.crowd_names if segmentation else found.background_names),
     )
 
 
@@ -75,7 +75,7 @@ def label_of(image: AnnotatedImage, options: AnnotationOptions, table: ClassTabl
         if options.labels == "multi":
             return ()
         number = table.number(options.background)
-        return "no annotations" if number is None else number
+        return "no annotations" if number in (None, tlkit.IGNORE) else number
     if options.labels == "multi":
         return tuple(sorted(areas))
     if not areas:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +19,9 @@ MAX_SHAPES = 100_000
 """Maximum number of shapes in one image."""
 MAX_LENGTH = 20_000_000
 """Maximum length in pixels of all outlines in one image: drawing takes memory for each of their pixels."""
+
+_FURTHEST = 1e7
+"""Coordinates further from 0 than this many pixels can't be right."""
 
 Kind = Literal["polygons", "rle", "outline", "rectangle", "circle", "line", "disc", "png", "rows", "box"]
 Overlap = Literal["smaller", "later", "earlier", "ignore"]
@@ -110,13 +114,14 @@ def drawing_text(size: tuple[int, int], shapes: Sequence[Shape], rules: Rules) -
 
 
 def is_path(value: Any, points: int = 1) -> bool:
-    """Return whether a value is [x, y, x, y, …] of at least ``points`` points with finite coordinates."""
-    return (
-        isinstance(value, list)
-        and len(value) >= 2 * points
-        and len(value) % 2 == 0
-        and all(type(each) in (int, float) and math.isfinite(each) and abs(each) < 1e7 for each in value)
-    )
+    """Return whether a value is [x, y, x, y, …] of at least ``points`` points with coordinates that can be right."""
+    if not isinstance(value, list) or len(value) < 2 * points or len(value) % 2:
+        return False
+    try:
+        numbers = array("d", value)
+    except (TypeError, OverflowError):
+        return False
+    return min(numbers) > -_FURTHEST and max(numbers) < _FURTHEST
 
 
 def path_area(value: Sequence[float]) -> float:

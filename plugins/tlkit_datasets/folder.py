@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tlkit
 from tlkit_datasets.options import FolderOptions
 
@@ -27,11 +29,23 @@ def open_folder(ctx: tlkit.DatasetContext, options: FolderOptions) -> tlkit.Samp
         classes=found.classes,
         set_aside=tuple(tlkit.SetAside(key, reason) for key, reason in found.set_aside.items()),
         root=root.resolve(),
-        sources=found.lists,
+        sources=found.sources,
         notes=found.notes,
     )
 
 
+def relocate_folder(options: FolderOptions, path: Path) -> FolderOptions:
+    """Return the options that read another folder of the same form.
+
+    Its own folders and names decide about splits. What was excluded by the name of a folder stays behind; patterns such
+    as ``*_mask*`` stay.
+    """
+    exclude = tuple(pattern for pattern in options.exclude if "*" in pattern and "/" not in pattern)
+    splits = options.splits if options.splits == "none" else "auto"
+    return options.model_copy(update={"path": path.resolve(), "splits": splits, "lists": None, "exclude": exclude})
+
+
 def _reading(options: FolderOptions) -> tlkit.files.Reading:
     lists = None if options.lists is None else tlkit.files.existing_folder(options.lists, "data.lists")
-    return tlkit.files.Reading(options.splits, options.classes, options.exclude, options.pattern, lists)
+    names = None if options.names is None else tlkit.files.expanded(options.names)
+    return tlkit.files.Reading(options.splits, options.classes, options.exclude, options.pattern, lists, names)

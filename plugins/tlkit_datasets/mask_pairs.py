@@ -95,8 +95,8 @@ class Side:
                 if key in found:
                     raise tlkit.DataError(
                         f"{found[key].file} and {file} have the same name but for the suffix, so their pair is "
-                        f"ambiguous; rename or remove one, or choose by the suffix, such as {self.option[:-1]}_suffix = "
-                        f'"{self.names.suffix}{file.suffix}"'
+                        "ambiguous; rename or remove one, or choose by the suffix, such as "
+                        f'{self.option[:-1]}_suffix = "{self.names.suffix}{file.suffix}"'
                     )
                 inside = next((each for above, each in split_of.items() if above in file.parents), None)
                 found[key] = Found(file, split or inside)
@@ -144,10 +144,11 @@ def side(path: Path, option: str, names: Names) -> Side:
                 "other, or rename it"
             )
         folders[word] = (split, folder)
-    if "train" not in {split for split, _ in folders.values()}:
+    if not folders:
         names_there = ", ".join(each.name for each in tlkit.files.subfolders(root)[:8]) or "no folder"
         raise tlkit.DataError(
-            f'{option}: no folder fits "{path}" with train or training in the place of {SPLIT}; {root} has {names_there}'
+            f'{option}: no folder fits "{path}" with train, val or test in the place of {SPLIT}; {root} has '
+            f"{names_there}"
         )
     return Side(option, root, folders, names)
 
@@ -155,11 +156,12 @@ def side(path: Path, option: str, names: Names) -> Side:
 def _words(root: Path, pattern: str) -> Iterator[tuple[str, tlkit.Split]]:
     """Yield the words that stand for ``{split}`` in the names of the folders in a folder, and their splits."""
     before, _, after = pattern.partition(SPLIT)
-    for folder in tlkit.files.subfolders(root):
-        match = re.fullmatch(f"{re.escape(before)}(.+){re.escape(after.replace(SPLIT, ''))}", folder.name)
-        split = None if match is None else tlkit.files.split_named(match[1]) or _SHORT.get(match[1])
-        if match is not None and split is not None:
-            yield match[1], split
+    expression = re.compile(f"{re.escape(before)}(.+){re.escape(after.replace(SPLIT, ''))}")
+    matches = [match[1] for each in tlkit.files.subfolders(root) if (match := expression.fullmatch(each.name))]
+    plain = {word: split for word in matches if (split := tlkit.files.split_named(word) or _SHORT.get(word))}
+    # Names such as val2017 count only where no folder is called train or val.
+    loose = {word: split for word in matches if (split := tlkit.files.split_of_folder(word))}
+    yield from (plain or loose).items()
 
 
 def _splits_inside(root: Path) -> dict[Path, tlkit.Split]:

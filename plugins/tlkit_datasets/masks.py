@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import tlkit
 from tlkit_datasets.mask_pairs import Found, Names, Side, by_plain_name, nearest_name, side
 from tlkit_datasets.options import MasksOptions
 from tlkit_datasets.values import mask_table
-
-_SHOWN = 3
-"""Lines of a list that a message names."""
 
 
 def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.SampleSet:  # noqa: ARG001
@@ -28,19 +25,20 @@ def open_masks(ctx: tlkit.DatasetContext, options: MasksOptions) -> tlkit.Sample
     images, masks = image_side.files(mask_side), mask_side.files(image_side)
     if not images.keys() & masks.keys():
         raise tlkit.DataError(_unpaired(image_side, images, mask_side, masks))
-    splits, sources, notes = _listed(options, images)
+    splits, sources, notes = _listed(options, images, image_side.root)
     samples, set_aside = [], [*_without_partner(image_side, images, mask_side, masks, options)]
     for name in sorted(images.keys() & masks.keys()):
         found = images[name]
         key = tlkit.files.key_of(found.file, image_side.root)
         if splits is not None and name not in splits:
-            set_aside.append(tlkit.SetAside(key, f"in none of the lists in {options.lists}"))
+            set_aside.append(tlkit.SetAside(key, f"in none of the lists in {sources[0].parent}"))
             continue
         split = splits[name] if splits is not None else found.split if options.splits == "folders" else None
         samples.append(tlkit.Sample(key, found.file, mask=masks[name].file, split=split))
     if not samples:
         raise tlkit.DataError(
-            f"data.lists: none of the {len(images)} images in {image_side.root} is named in the lists in {options.lists}"
+            f"data.lists: none of the {len(images)} images in {image_side.root} is named in the lists in "
+            f"{sources[0].parent}"
         )
     return tlkit.SampleSet(
         samples=tuple(sorted(samples, key=lambda sample: sample.key)),
@@ -90,54 +88,29 @@ def _unpaired(image_side: Side, images: Mapping[str, Found], mask_side: Side, ma
 
 
 def _listed(
-    options: MasksOptions, images: Mapping[str, Found]
-) -> tuple[dict[str, tlkit.Split] | None, tuple[Path, ...], tuple[str, ...]]:
+    options: MasksOptions, images: Mapping[str, Found], root: Path
+) -> tuple[Mapping[str, tlkit.Split] | None, tuple[Path, ...], tuple[str, ...]]:
     """Return the split of each image that the lists name, the lists, and notes; None without lists."""
-    if options.lists is None:
+    if options.splits != "lists":
+        if options.lists is not None:
+            raise tlkit.DataError('data.lists: expected data.splits = "lists" beside it')
         return None, (), ()
-    folder = tlkit.files.existing_folder(options.lists, "data.lists")
-    files = {file: tlkit.files.split_named(file.stem) for file in sorted(folder.glob("*.txt"))}
-    lists = {file: split for file, split in files.items() if split is not None}
-    if "train" not in lists.values():
+    if options.lists is not None:
+        folders = [tlkit.files.existing_folder(options.lists, "data.lists")]
+    else:
+        folders = list(dict.fromkeys([root, root.parent]))
+    files = next((found for each in folders if (found := tlkit.files.find_split_lists(each, ("Segmentation",)))), ())
+    if not files:
         raise tlkit.DataError(
-            f"data.lists: no train.txt in {folder}; expected train.txt, and val.txt or test.txt beside it"
+            f"data.lists: no train.txt or test.txt in {' or '.join(map(str, folders))}; expected lists of the images "
+            "of each split"
         )
-    known = {name: name for name in images}
-    last: dict[str, list[str]] = {}
-    for name in images:
-        last.setdefault(PurePosixPath(name).name, []).append(name)
-    known |= {short: names[0] for short, names in last.items() if len(names) == 1}
-    splits: dict[str, tlkit.Split] = {}
-    notes = []
-    for file, split in lists.items():
-        missing = []
-        for line in _lines(file):
-            match = next((known[each] for each in _spellings(line, options) if each in known), None)
-            if match is None:
-                missing.append(line)
-            elif splits.setdefault(match, split) != split:
-                raise tlkit.DataError(
-                    f"{file}: {line} is in the {splits[match]} split as well; remove it from one list"
-                )
-        if missing:
-            rest = "" if len(missing) <= _SHOWN else f" … {len(missing) - _SHOWN} more"
-            notes.append(f"{file}: images that do not exist: {', '.join(missing[:_SHOWN])}{rest}")
-    return splits, tuple(lists), tuple(notes)
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise tlkit.DataError(f"{file}: not a list in UTF-8: {error}") from error
-    return [line.strip().replace("\\", "/") for line in text.splitlines() if line.strip()]
-
-
-def _spellings(line: str, options: MasksOptions) -> Iterator[str]:
-    """Yield what a line may name: an image's path or name, with or without suffix, perhaps followed by its mask."""
-    names = Names(options.image_prefix, options.image_suffix)
-    for text in dict.fromkeys((line, line.split()[0])):
-        path = PurePosixPath(text)
-        cores = [text, names.core(Path(path.name)), names.core(Path(f"{path.name}.png"))]
-        parents = ["/".join(path.parts[start:-1]) for start in range(len(path.parts))]
-        yield from (f"{parent}/{core}".lstrip("/") for core in cores if core for parent in parents)
+    lists = tlkit.files.read_split_lists(files)
+    keys = {tlkit.files.key_of(found.file, root): name for name, found in images.items()}
+    by_file = lists.assign(keys)
+    by_name = lists.assign(images)
+    # With a prefix or suffix, lists may name the images as the masks do.
+    if len(by_name.missing) < len(by_file.missing):
+        return by_name.splits, files, tlkit.files.missing_note(by_name, files)
+    splits = {keys[key]: split for key, split in by_file.splits.items()}
+    return splits, files, tlkit.files.missing_note(by_file, files)

@@ -14,6 +14,15 @@ _VALUES = (
     "have the same class"
 )
 _IGNORE = "pixel values or colours that count neither in the loss nor in the metrics"
+_OTHER = "class of all values not in the table; none: they are an error"
+_NEAREST = (
+    "a value not in the table means the same as the nearest one in it, for masks saved as JPEG or with smoothed edges; "
+    "false: it is an error"
+)
+_CHANNEL = (
+    "channel of the masks that has the values; auto: the grey value, the palette index or the colour, whatever the "
+    "opacity"
+)
 
 
 class FolderOptions(tlkit.Options):
@@ -43,6 +52,11 @@ class FolderOptions(tlkit.Options):
         None,
         description='regular expression on file names for classes = "name"; its first parentheses are the class',
     )
+    names: Path | None = Field(
+        None,
+        description="file with the name of a folder and the name of its class in each line, for folders such as "
+        "n01440764; none: the folders have the names of the classes",
+    )
     exclude: tuple[str, ...] = Field(
         (),
         description='files and folders to leave out: patterns of names such as "*_mask*", or of paths below path such '
@@ -63,17 +77,9 @@ class MasksOptions(tlkit.Options):
     )
     values: dict[str, str] = Field(min_length=1, description=_VALUES)
     ignore: tuple[str, ...] = Field((), description=_IGNORE)
-    other: str | None = Field(None, description="class of all values not in the table; none: they are an error")
-    nearest: bool = Field(
-        False,
-        description="a value not in the table means the same as the nearest one in it, for masks saved as JPEG or with "
-        "smoothed edges; false: it is an error",
-    )
-    channel: Literal["auto", "red", "green", "blue", "alpha"] = Field(
-        "auto",
-        description="channel of the masks that has the values; auto: the grey value, the palette index or the colour, "
-        "whatever the opacity",
-    )
+    other: str | None = Field(None, description=_OTHER)
+    nearest: bool = Field(False, description=_NEAREST)
+    channel: Literal["auto", "red", "green", "blue", "alpha"] = Field("auto", description=_CHANNEL)
     image_prefix: str = Field("", description='what images\' names begin with: "img_" for img_1.png and mask_1.png')
     image_suffix: str = Field(
         "",
@@ -82,15 +88,15 @@ class MasksOptions(tlkit.Options):
     )
     mask_prefix: str = Field("", description='what masks\' names begin with: "mask_" for img_1.png and mask_1.png')
     mask_suffix: str = Field("", description='what masks\' names end with: "_mask" for a.jpg and a_mask.png')
-    splits: Literal["folders", "none"] = Field(
+    splits: Literal["folders", "lists", "none"] = Field(
         "folders",
-        description="folders: train, val and test folders are splits; none: input.validation and input.test split all "
-        "images",
+        description="folders: train, val and test folders are splits; lists: train.txt, val.txt and test.txt name the "
+        "images, and those in none are set aside; none: input.validation and input.test split all images",
     )
     lists: Path | None = Field(
         None,
-        description="folder with train.txt, val.txt and test.txt, whose lines name the images of a split, such as "
-        '"voc/ImageSets/Segmentation"; images in no list are set aside',
+        description='folder of the lists of splits = "lists", such as "voc/ImageSets/Segmentation"; none: images, the '
+        "folder above it, or splits, lists, meta or ImageSets in one of them",
     )
 
 
@@ -105,6 +111,9 @@ class CsvOptions(tlkit.Options):
     )
     image: str = Field("image", description="column with the image's path, with or without its suffix")
     suffix: str = Field("", description='what the names in the table lack at their end, such as ".jpg"')
+    anywhere: bool = Field(
+        False, description="whether files are looked for by their names in all folders below root, whatever the folder"
+    )
     strip_prefix: str = Field(
         "", description='what is cut off the paths at their beginning, such as "/content/data/" of another machine'
     )
@@ -131,6 +140,9 @@ class CsvOptions(tlkit.Options):
     mask: str | None = Field(None, description="segmentation: column with the mask's path")
     values: dict[str, str] = Field(default_factory=dict, description=f"segmentation: {_VALUES}")
     ignore: tuple[str, ...] = Field((), description=f"segmentation: {_IGNORE}")
+    other: str | None = Field(None, description=f"segmentation: {_OTHER}")
+    nearest: bool = Field(False, description=f"segmentation: {_NEAREST}")
+    channel: tlkit.MaskChannel = Field("auto", description=f"segmentation: {_CHANNEL}")
     split: str | None = Field(
         None, description="column with train, validation or test; tlkit splits the rows where it is empty"
     )

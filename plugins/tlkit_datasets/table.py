@@ -30,7 +30,9 @@ def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
             raise tlkit.DataError(
                 'data.values: masks need a table such as values = { "0" = "background", "255" = "cat" }'
             )
-        classes, table, colors = mask_table(options.values, options.ignore)
+        classes, table, colors = mask_table(
+            options.values, options.ignore, options.other, options.channel, nearest=options.nearest
+        )
         samples = [
             tlkit.Sample(row.key, row.path, mask=row.mask, split=row.split, group=row.group) for row in rows.images
         ]
@@ -107,6 +109,8 @@ def read_rows(task: tlkit.Task, options: CsvOptions) -> Rows:
         raise tlkit.DataError(f"data.{role}: not set; {task} needs the column with the {role}")
     if options.labels and options.separator is not None:
         raise tlkit.DataError("data.separator: it is for data.label; expected none with data.labels")
+    if repeated := [name for name, count in Counter(options.labels).items() if count > 1]:
+        raise tlkit.DataError(f"data.labels: {repeated[0]} stands there twice; expected each column once")
     parts: list[tuple[str, Path, tlkit.Split | None]] = [("path", options.path, None)]
     parts += [("validation_path", options.validation_path, "validation")] if options.validation_path else []
     parts += [("test_path", options.test_path, "test")] if options.test_path else []
@@ -122,9 +126,7 @@ def read_rows(task: tlkit.Task, options: CsvOptions) -> Rows:
     rows = Rows(top, tuple(files))
     for (_, _, split), file, folder in zip(parts, files, folders, strict=True):
         before = "" if same else folder.relative_to(top).as_posix() + "/"
-        reader = _Reader(
-            file, options, role, ImageFinder(top if same else folder, options.suffix, options.strip_prefix)
-        )
+        reader = _Reader(file, options, role, top if same else folder)
         for row in reader.rows():
             key = row.key if before in ("", "./") else before + row.key
             rows.images.append(replace(row, key=key, split=split or row.split))
@@ -144,13 +146,15 @@ class _Reader:
         file: the table.
         options: the recipe's options.
         role: what an image is learnt from: ``label``, ``labels`` or ``mask``.
-        finder: finds the images and masks.
+        root: the folder that its paths are relative to.
     """
 
-    def __init__(self, file: Path, options: CsvOptions, role: str, finder: ImageFinder) -> None:
+    def __init__(self, file: Path, options: CsvOptions, role: str, root: Path) -> None:
         self.notes: list[str] = []
-        self._options, self._role, self._finder = options, role, finder
-        self._masks = ImageFinder(finder.root, prefix=options.strip_prefix)
+        self._options, self._role = options, role
+        prefix, anywhere = options.strip_prefix, options.anywhere
+        self._finder = ImageFinder(root, options.suffix, prefix, anywhere=anywhere)
+        self._masks = ImageFinder(root, prefix=prefix, anywhere=anywhere)
         names = [options.image, *options.labels] if role == "labels" else [options.image, getattr(options, role)]
         self._table = read_table(file, options.delimiter, options.encoding, header=options.header, wanted=names)
         self._places, notes = columns_of(self._table, options, role)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ import tlkit
 from tlkit_datasets.options import CsvOptions
 from tlkit_datasets.table import Rows, read_rows
 from tlkit_datasets.table_guess import Guess, guess
+from tlkit_datasets.table_images import ImageFinder
 from tlkit_datasets.table_labels import is_multi_label
 
 _SUFFIXES = (".csv", ".tsv", ".tab")
 _NO_TEXT = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
 """Tables that are not text: the message says how to write them as text."""
-_OF_OTHERS = re.compile(r"_classes|_annotations|metadata|sample_?submission", re.IGNORECASE)
+_OF_OTHERS = re.compile(r"_classes|_annotations|^metadata$|sample_?submission", re.IGNORECASE)
 """Tables in a folder that belong to another format, or to no image."""
 _MAX_MASKS, _MAX_VALUES = 50, 40
 _MAX_FILES = 200_000
@@ -65,7 +67,7 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
         if file.suffix.lower() in _SUFFIXES and file.is_file() and not tlkit.files.is_junk(file.name)
         if not _OF_OTHERS.search(file.stem)
     ]
-    if not files or _has_class_folders(folder):
+    if not files:
         return None
     guesses: dict[Path, Guess] = {}
     notes = []
@@ -79,6 +81,8 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
             guesses[file] = found
     if not guesses:
         return None
+    if _has_class_folders(folder) and not all(map(_mixes_classes, guesses.values())):
+        return None
     by_split = {split: file for split, file in _by_split(folder).items() if file in guesses}
     main = by_split.get("train") or max(guesses, key=lambda file: len(guesses[file].table.rows))
     others = {}
@@ -89,8 +93,34 @@ def _in_folder(folder: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     if rest:
         notes.append(f"tables that are not used: {', '.join(rest[:8])}")
     guesses[main].notes += notes
-    seen = _detected(main, guesses[main], others)
-    return None if seen.task != "segmentation" and _have_partners(folder, seen.images) else seen
+    if task != "classification" and _have_partners(folder, [path for path, _ in _images_of(guesses[main])]):
+        return None
+    return _detected(main, guesses[main], others)
+
+
+def _mixes_classes(found: Guess) -> bool:
+    """Return whether each folder of a table's images has images of several classes: then the folders are no classes."""
+    labels_in: dict[Path, set[tuple[str, ...]]] = {}
+    for path, labels in _images_of(found):
+        labels_in.setdefault(path.parent, set()).add(labels)
+    return bool(labels_in) and all(len(labels) > 1 for labels in labels_in.values())
+
+
+def _images_of(found: Guess) -> list[tuple[Path, tuple[str, ...]]]:
+    """Return the images of a table that are there, with the cells that have their classes."""
+    options = found.options
+    finder = ImageFinder(
+        options.get("root", found.table.file.parent),
+        options.get("suffix", ""),
+        options.get("strip_prefix", ""),
+        anywhere=options.get("anywhere", False),
+    )
+    images = []
+    columns = [found.column(name) for name in (options.get("labels") or [options.get("label") or options["mask"]])]
+    for cell, *labels in zip(found.column(options["image"]), *columns, strict=True):
+        with suppress(tlkit.DataError):
+            images.append((finder.find(cell, ""), tuple(labels)))
+    return [(image.path, labels) for image, labels in images if image.exists]
 
 
 def _has_class_folders(folder: Path) -> bool:
@@ -202,7 +232,8 @@ def _mask_values(options: dict[str, Any]) -> dict[str, str]:
         if coloured:
             values |= {tuple(map(int, each)) for each in np.unique(pixels.reshape(-1, 3), axis=0)[: _MAX_VALUES + 1]}
         else:
-            values |= {int(each) for each in np.unique(pixels)[: _MAX_VALUES + 1]}
+            pixels = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+            values |= {int(each) for each in np.unique(np.floor(pixels))[: _MAX_VALUES + 1]}
     plain = {
         each if isinstance(each, int) else each[0] for each in values if isinstance(each, int) or len(set(each)) == 1
     }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tlkit
 from tlkit_datasets.table_columns import (
@@ -24,6 +24,7 @@ from tlkit_datasets.table_text import DELIMITERS, TableText, read_table
 _LOOKED_AT = 50
 """How many rows are looked at to find out where the images are."""
 _MAX_COLUMNS = 60
+_NO_LABELS = frozenset({"nan", "na", "n/a", "null", "none", "?", "-"})
 
 
 @dataclass
@@ -126,24 +127,39 @@ def _images(found: Guess, task: tlkit.Task | None) -> tuple[str, str | None] | N
         return None
     # Masks are as many as images, or fewer: of two columns with files, the one with a usual name has the images.
     candidates.sort(key=lambda each: (each[1], each[0], each[2]), reverse=True)
-    _, _, _, image, (_, root, prefix, others) = candidates[0]
+    _, _, _, image, (_, root, prefix, others, anywhere) = candidates[0]
     found.options = {**({"root": root} if root != table.file.parent else {}), "image": image, **found.options}
+    here = f"{root.resolve().as_posix()}/"
+    if not prefix and all(cell.startswith(here) for cell in found.column(image) if cell):
+        prefix = here
     if prefix:
         found.options["strip_prefix"] = prefix
-        found.comments["strip_prefix"] = "cut off the paths at their beginning"
+        found.comments["strip_prefix"] = "cut off the paths at their beginning, so that the data can be moved"
+    if anywhere:
+        found.options["anywhere"] = True
+        found.comments["anywhere"] = "the images are in several folders"
     if others:
         found.notes.append(
             f"files of the same names are also in {', '.join(map(str, others))}; data.root says which are meant"
         )
-    _suffix(found, image, ImageFinder(root, prefix=prefix))
+    _suffix(found, image, ImageFinder(root, prefix=prefix, anywhere=anywhere))
     mask = None
     if task != "classification":
-        mask = next((name for *_, name, (_, its_root, _, _) in candidates[1:] if its_root == root), None)
+        mask = next((name for *_, name, (_, its_root, *_) in candidates[1:] if its_root == root), None)
     return image, mask
 
 
-def _best_place(finder: ImageFinder, cells: Sequence[str], file: Path) -> tuple[int, Path, str, list[Path]] | None:
-    """Return how many cells name files, their root, what to cut off the cells, and other roots that fit as well."""
+class _Place(NamedTuple):
+    """How many cells name files, their root, what to cut off, other roots that fit, whether any folder is searched."""
+
+    cells: int
+    root: Path
+    prefix: str = ""
+    others: Sequence[Path] = ()
+    anywhere: bool = False
+
+
+def _best_place(finder: ImageFinder, cells: Sequence[str], file: Path) -> _Place | None:
     count = 0
     for cell in cells:
         try:
@@ -151,14 +167,16 @@ def _best_place(finder: ImageFinder, cells: Sequence[str], file: Path) -> tuple[
         except tlkit.DataError:
             continue
     if count * 2 > len(cells):
-        return count, finder.root, "", []
+        return _Place(count, finder.root)
     places = [each for each in finder.located(cells) if each[1] != finder.root or each[2]]
     if not places:
         return None
     stem = file.stem.casefold()
     places.sort(key=lambda each: (stem not in each[1].name.casefold() and each[1].name.casefold() not in stem, each[1]))
     count, root, prefix = places[0]
-    return count, root, prefix, [each[1] for each in places[1:4] if each[1] != root]
+    if (unique := finder.unique(cells)) > count:
+        return _Place(unique, finder.root, anywhere=True)
+    return _Place(count, root, prefix, [each[1] for each in places[1:4] if each[1] != root])
 
 
 def _suffix(found: Guess, image: str, finder: ImageFinder) -> None:
@@ -182,6 +200,7 @@ def _split(found: Guess, used: set[str | None]) -> str | None:
         cells = set(found.column(name)) - {""}
         if cells and all(tlkit.files.split_named(cell) for cell in cells) and (name == usual or len(cells) > 1):
             return name
+    usual = usual or next((name for name in names if re.match("is_?(train|val|test)", name, re.IGNORECASE)), None)
     if usual is not None:
         shown = ", ".join(sorted(set(found.column(usual)))[:4])
         found.notes.append(
@@ -266,6 +285,8 @@ def _read_label(found: Guess, label: str) -> None:
     elif separator is None and (empty := sum(not cell for cell in cells)):
         found.options["unlabelled"] = "leave_out"
         found.comments["unlabelled"] = f"{empty} images; or multi_label = true if they have none of the classes"
+    if blank := sorted({cell for cell in cells if cell.casefold() in _NO_LABELS}):
+        found.notes.append(f'the class "{blank[0]}" may stand for no label; empty its cells, and see data.unlabelled')
     names = sorted({part.strip() for cell in cells for part in (cell.split(separator) if separator else [cell])} - {""})
     if all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names) and names != sorted(names, key=float):
         found.options["class_order"] = "number"

@@ -51,10 +51,12 @@ class ImageFinder:
         root: the folder that paths are relative to.
         suffix: what the cells lack at their end, such as ``.jpg``.
         prefix: what is cut off at their beginning.
+        anywhere: whether a file may be in any folder below the root, if there is only one of its name.
     """
 
-    def __init__(self, root: Path, suffix: str = "", prefix: str = "") -> None:
+    def __init__(self, root: Path, suffix: str = "", prefix: str = "", *, anywhere: bool = False) -> None:
         self.root = root
+        self._anywhere = anywhere
         self._suffix = suffix
         self._prefix = _slashed(prefix)
         self._folders: dict[Path, _Folder] = {}
@@ -86,6 +88,8 @@ class ImageFinder:
         if self._is_there(cell):
             return Found(cell, self.root / cell)
         key, how = self._resolved(_slashed(cell), where)
+        if key is None and self._anywhere:
+            key, how = self._elsewhere(_slashed(cell), where)
         return Found(cell, self.root / cell, exists=False) if key is None else Found(key, self.root / key, how)
 
     def _is_there(self, cell: str) -> bool:
@@ -125,6 +129,17 @@ class ImageFinder:
         if name is None:
             return None, ""
         return (folder / name).relative_to(self.root).as_posix(), " and ".join(sorted(how)) or "with other slashes"
+
+    def _elsewhere(self, cell: str, where: str) -> tuple[str | None, str]:
+        files = self._by_name.get(_fold(cell.rpartition("/")[2]), [])
+        if len(files) > 1:
+            shown = " and ".join(file.relative_to(self.root).as_posix() for file in files[:3])
+            raise tlkit.DataError(f'{where} has "{cell}", but there are {shown}; write the path with its folder')
+        return (files[0].relative_to(self.root).as_posix(), "in folders below the root") if files else (None, "")
+
+    def unique(self, cells: Sequence[str]) -> int:
+        """Return of how many of the first 50 cells exactly one file below the root has the name."""
+        return sum(len(self._by_name.get(_fold(_slashed(cell).rpartition("/")[2]), [])) == 1 for cell in cells[:50])
 
     def _only(self, names: Sequence[str], wanted: str, where: str) -> str | None:
         if len(names) > 1:
@@ -171,7 +186,7 @@ class ImageFinder:
         """All files below the root by their folded names, and images by those without suffix too."""
         found: dict[str, list[Path]] = {}
         files = tlkit.files.walk(self.root) if self.root.is_dir() else iter(())
-        for file in islice(files, _MAX_FILES):
+        for file in islice(files, None if self._anywhere else _MAX_FILES):
             stem = {_fold(file.name.rpartition(".")[0])} if tlkit.files.is_image(file) else set()
             for name in {_fold(file.name), *stem}:
                 found.setdefault(name, []).append(file)
@@ -187,6 +202,8 @@ class ImageFinder:
         places = self.located(cells)
         if not places:
             return self._nearest(cells[0])
+        if self.unique(cells) > places[0][0]:
+            return f"Files of these names are in several folders of {self.root}: set data.anywhere = true"
         if len(places) > 1:
             names = " and in ".join(dict.fromkeys(str(root) for _, root, _ in places[:3]))
             return f"Files of these names are in {names}: set data.root to the right one"

@@ -28,7 +28,7 @@ def split_labels(cell: str, options: CsvOptions) -> tuple[str, ...]:
 
 def marked(cell: str) -> bool | None:
     """Return whether a cell of a class's column says that the image has the class; None if it says neither."""
-    text = re.sub(r"^([01])\.0*$", r"\1", cell.casefold())
+    text = re.sub(r"^([01])[.,]0*$", r"\1", cell.casefold())
     return True if text in YES else False if text in NO else None
 
 

@@ -35,7 +35,7 @@ def test_findings_that_the_policy_calls_errors_end_with_1(photos, tmp_path):
     assert tlkit_command("check", recipe).code == 0
     done = tlkit_command("check", recipe, "--set", "check.duplicate=error")
     assert done.code == 1
-    assert done.out.index("error    the same picture several times") < done.out.index("skipped  empty files")
+    assert done.out.index("error    copies and near-copies in one class") < done.out.index("skipped  empty files")
 
 
 @pytest.mark.parametrize("target", ["nothing.toml", "nothing"])

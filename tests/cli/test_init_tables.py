@@ -135,6 +135,20 @@ def test_groups_are_proposed_and_splits_are_taken(init, write):
     assert Counter(sample.split for sample in found.samples) == {"train": 9, "validation": 3}
 
 
+def test_absolute_paths_become_relative(init, write, tmp_path):
+    _, data, found = init(write("image,label", lambda i, b: f"{tmp_path.as_posix()}/train/{i}.jpg,{b}"))
+    assert data["strip_prefix"] == f"{tmp_path.resolve().as_posix()}/"
+    assert found.samples[0].key == "train/00000000.jpg"
+
+
+def test_columns_and_classes_that_may_mean_more_are_announced(init, write):
+    text = lambda i, b: f"train/{i}.jpg,{'nan' if i.endswith('3') else b},{i.endswith('2')}"  # noqa: E731
+    out, data, _ = init(write("image,label,is_valid", text))
+    assert "split" not in data
+    assert 'the column "is_valid" (False, True) is not used; as data.split it would need train, validation' in out
+    assert 'the class "nan" may stand for no label' in out
+
+
 def test_another_encoding_is_announced_with_a_word_that_shows_it(init, write):
     out, data, found = init(write("image,label", lambda i, b: f"train/{i}.jpg,Käfer{b}", "cp1252"))
     assert data["encoding"] == "cp1252"
@@ -178,6 +192,18 @@ def test_a_folder_with_a_table_for_each_split(init, tmp_path):
     assert "    a: 2 train, 1 validation, 1 test" in out
 
 
+def test_images_in_several_folders_of_no_meaning(init, tmp_path):
+    for part in range(2):
+        pictures(tmp_path / "set" / f"images_part_{part}", [f"ISIC_{part}{n}.jpg" for n in range(6)])
+    text = "".join(f"ISIC_{part}{n},{['nv', 'mel', 'bkl'][n % 3]}\n" for part in range(2) for n in range(6))
+    (tmp_path / "set" / "HAM_metadata.csv").write_text(f"image_id,dx\n{text}")
+    for path in ("set", "set/HAM_metadata.csv"):
+        _, data, found = init(path, "--overwrite")
+        assert (data["anywhere"], data["label"]) == (True, "dx")
+        assert counts(found) == {"nv": 4, "mel": 4, "bkl": 4}
+        assert {sample.key for sample in found.samples} >= {"images_part_0/ISIC_00.jpg", "images_part_1/ISIC_15.jpg"}
+
+
 def test_a_table_beside_class_folders_does_not_replace_them(init, tmp_path):
     for name in ("cat", "dog"):
         pictures(tmp_path / "set" / name, ["0.jpg", "1.jpg"])
@@ -194,6 +220,17 @@ def test_a_table_beside_images_and_masks_does_not_replace_them(init, tmp_path):
     (tmp_path / "set" / "all.csv").write_text("image,label\nimages/0.jpg,x\nimages/1.jpg,y\n")
     _, data, _ = init("set")
     assert data["name"] == "masks"
+    (tmp_path / "set" / "all.csv").write_text("image,mask\nimages/0.jpg,masks/0.png\nimages/1.jpg,masks/1.png\n")
+    _, data, _ = init("set", "--overwrite")
+    assert data["name"] == "masks"
+
+
+def test_a_table_of_classes_beside_images_and_masks_is_read_for_a_classification(init, tmp_path):
+    for folder in ("images", "masks"):
+        pictures(tmp_path / "set" / folder, ["0.jpg", "1.jpg"])
+    (tmp_path / "set" / "all.csv").write_text("image,label\nimages/0.jpg,x\nimages/1.jpg,y\n")
+    _, data, found = init("set", "--task", "classification")
+    assert (data["name"], counts(found)) == ("csv", {"x": 1, "y": 1})
 
 
 def test_a_table_of_masks_becomes_a_segmentation(init, tmp_path):

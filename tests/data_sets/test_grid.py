@@ -62,7 +62,7 @@ GRID = {
     "coco": Kind(made_data.coco, "segmentation", _COLORED),
     "labelme": Kind(made_data.labelme, "segmentation", ("background", *_LABELS)),
     "voc": Kind(made_data.voc, "segmentation", _COLORED),
-    "cvat": Kind(made_data.cvat, "segmentation", ("background", *_LABELS)),
+    "cvat": Kind(made_data.cvat, "segmentation", _COLORED),
     "roboflow": Kind(made_data.roboflow, "segmentation", _COLORED),
     "label_studio": Kind(made_data.label_studio, "segmentation", ("background", *_LABELS)),
     "supervisely": Kind(made_data.supervisely, "segmentation", _COLORED),

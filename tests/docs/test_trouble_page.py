@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
+import tifffile
 from command_line import Outcome, tlkit_command
 from doc_bench import RECIPE, save_image
 from doc_blocks import PAGES
@@ -45,10 +47,61 @@ def masks(*, name: str, value: int) -> Path:
     return file
 
 
+def reordered_palettes() -> Path:
+    """A recipe of a segmentation whose masks have red and black at other indices than one of them."""
+    file = masks(name="{}", value=0)
+    for number in range(3):
+        image = Image.new("P", (48, 40), int(number == 0))
+        image.paste(int(number > 0), (5, 5, 20, 20))
+        image.putpalette([255, 0, 0, 0, 0, 0] if number == 0 else [0, 0, 0, 255, 0, 0])
+        image.save(f"scans/masks/{number}.png")
+    file.write_text(file.read_text(encoding="utf-8").replace('"255" = "b"', '"1" = "b"'), encoding="utf-8")
+    return file
+
+
 def table(text: str) -> Path:
     """A recipe of a table."""
     Path("table.csv").write_text(text, encoding="utf-8")
     return changed('name = "folder"\npath = "photos"', 'name = "csv"\npath = "table.csv"')
+
+
+def photos_with(*names: str) -> str:
+    """The bench's recipe, now that its folder has these images, too."""
+    for number, name in enumerate(names):
+        save_image(Path(name), 100 + number)
+    return "photos.toml"
+
+
+def bands(compression: str | None) -> str:
+    """The bench's recipe, now that its images have five bands."""
+    for file in Path("photos").rglob("*.png"):
+        values = np.random.default_rng(0).integers(0, 255, (40, 48, 5), dtype=np.uint8)
+        options = {"photometric": "minisblack", "planarconfig": "contig", "compression": compression}
+        tifffile.imwrite(file.with_suffix(".tif"), values, **options)
+        file.unlink()
+    return "photos.toml"
+
+
+def without_imagecodecs() -> Outcome:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    with pytest.MonkeyPatch.context() as patch:
+        recipe = bands(compression="lzw")
+        patch.setattr(tifffile.TiffPage, "asarray", refuse)
+        return run(recipe, "input.bands=[0, 1, 2]")
+
+
+def turned_photos() -> Path:
+    """A recipe of a segmentation whose photos EXIF turns."""
+    recipe = masks(name="{}", value=0)
+    for file in Path("scans/images").glob("*.jpg"):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with Image.open(file) as image:
+            image.load()
+            image.save(file, exif=exif)
+    return recipe
 
 
 def annotated(segmentation: object, *, image: str = "a.png", cut: int = 0) -> Path:
@@ -174,14 +227,25 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The folder is not there": lambda: run("photos.toml", "data.path=photo"),
     "The other data has another class": other_class,
     "There are no class folders": lambda: run("photos.toml", "data.path=new_photos"),
+    "A folder may be a split or a class": lambda: run(photos_with("photos/test/0.png")),
+    "A class has no training image": lambda: run(
+        photos_with(
+            "photos/train/cat/0.png", "photos/train/cow/1.png", "photos/train/dog/2.png", "photos/test/unknown/3.png"
+        )
+    ),
     "A table has other columns": lambda: run(table("picture,label\nphotos/cat/00.png,cat\n")),
     "The images of a table are not there": lambda: run(table("image,label\n00.png,cat\n01.png,dog\n")),
     "There is only one class": one_class,
     "Images and masks do not match": lambda: run(masks(name="{}_mask", value=0)),
+    "All masks have one class": lambda: run(masks(name="{}", value=0)),
+    "Masks have the classes in another order": lambda: run(reordered_palettes()),
     "Annotations cannot be read": lambda: run(annotated([], cut=3)),
     "Annotated images are not found": lambda: run(annotated([], image="b.png")),
     "Annotations have no shapes": lambda: run(annotated([])),
     "Masks have unknown values": lambda: run(masks(name="{}", value=7)),
+    "Images have more bands than red, green and blue": lambda: run(bands(compression=None)),
+    "Images take another package": without_imagecodecs,
+    "Photos lie across their masks": lambda: run(turned_photos()),
     "Too many files cannot be used": lambda: run(emptied(6)),
     "The check found errors": lambda: run(emptied(1), "check.empty=error"),
     "The weights cannot be downloaded": download,

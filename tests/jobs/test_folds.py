@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from command_line import tlkit_command
+from rich.console import Console
 
 import tlkit
 from tlkit import Sample
 from tlkit.jobs.folds import cross_validation
 from tlkit.jobs.folds.cross_validation import cross_validate
+from tlkit.jobs.folds.display import FoldsDisplay
 from tlkit.jobs.folds.processes import FoldProcesses
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.load import load_recipe
@@ -149,10 +155,36 @@ def test_a_cross_validation_predicts_each_image_once_and_continues_where_it_fail
     right = np.mean([row["truth"] == row["prediction"] for row in rows])
     written = json.loads((out / "folds.json").read_text())
     assert np.isclose(written["mean"]["accuracy"], right)
-    assert result.mean == written["mean"]
+    assert result.splits["validation"].mean == written["mean"]
     accuracies = [fold["accuracy"] for fold in written["folds"]]
     assert np.isclose(written["standard_deviation"]["accuracy"], np.std(accuracies, ddof=1))
-    assert "standard deviation" in capsys.readouterr().out
+    tested = [json.loads((out / f"fold-{n}" / "metrics.json").read_text())["test"]["accuracy"] for n in (1, 2, 3)]
+    assert np.isclose(written["test"]["mean"]["accuracy"], np.mean(tested))
+    said = capsys.readouterr().out
+    assert said.count("standard deviation") == 2
+    assert "fold 2, phase full: epoch 2/2  loss" in said
+    assert re.search(r"fold 3: test: loss \d", said)
+    assert "Predictions of 24 images, each by the model that did not train on it" in said
+    assert "the 6 test images are in none of the folds" in said
+    report = (out / "report.html").read_text()
+    assert "Each of these 24 images was predicted by the one model" in report
+    assert 'href="fold-3/report.html"' in report
+
+    card = json.loads((out / "model.json").read_text())
+    assert card["folds"] == ["fold-1", "fold-2", "fold-3"]
+    images = sorted((tmp_path / "photos").rglob("*.png"))[::4]
+    ensemble = tlkit.load(out)
+    single = [tlkit.load(out / name) for name in card["folds"]]
+    for path, *each in zip(images, *[model.predict(images) for model in (ensemble, *single)], strict=True):
+        together, *folds = (prediction.probabilities["cat"] for prediction in each)
+        assert together == pytest.approx(np.mean(folds), abs=1e-5), path
+    together = tlkit.evaluate(out, registry=registry)
+    assert (together.split, together.count) == ("test", 6)
+    probabilities = np.mean([[each.probabilities["dog"] for each in model.predict(images)] for model in single], 0)
+    assert [each.label == "dog" for each in ensemble.predict(images)] == (probabilities > 0.5).tolist()
+    (out / "report.html").unlink()
+    assert tlkit_command("report", str(out)).code == 0
+    assert (out / "report.html").read_text() == report
     with pytest.raises(tlkit.RunError, match="its folds are of another recipe or another number"):
         cross_validate(recipe, 4, out=out, registry=registry)
 
@@ -198,7 +230,7 @@ def test_a_segmentation_is_cross_validated(registry, write_recipe, tmp_path):
         schedule={"epochs": 1},
     )
     result = cross_validate(recipe, 2, out=tmp_path / "folds", registry=registry, quiet=True)
-    assert 0 <= result.mean["mean_iou"] <= 1
+    assert 0 <= result.splits["validation"].mean["mean_iou"] <= 1
     assert (result.folder / "folds.json").is_file()
     assert not (result.folder / "predictions.csv").exists()
 
@@ -228,9 +260,70 @@ def test_stopping_ends_the_processes_of_the_folds_and_starts_no_other(tmp_path, 
     monkeypatch.setattr(subprocess, "Popen", Told)
     processes = FoldProcesses()
     waits = [sys.executable, "-c", "import signal; signal.pause()"]
-    with ThreadPoolExecutor(1) as pool, (tmp_path / "log").open("wb") as log:
-        code = pool.submit(processes.run, waits, log)
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(processes.run, waits, tmp_path / "log")
         started.wait()
         processes.stop()
         assert code.result() == -signal.SIGTERM
-        assert processes.run(waits, log) == 143
+        assert processes.run(waits, tmp_path / "log") == 143
+
+
+def test_the_lines_of_a_process_are_passed_on_and_kept(tmp_path):
+    log, lines = tmp_path / "log", []
+    log.write_text("of an earlier attempt\n")
+    prints = [sys.executable, "-c", "print('one', flush=True); print('two'); print('no end', end='')"]
+    assert FoldProcesses().run(prints, log, lines.append) == 0
+    assert lines == ["one", "two"]
+    assert log.read_text() == "of an earlier attempt\none\ntwo\nno end"
+
+
+def wait_until_gone(process):
+    """Wait for a process to end, 30 seconds at most; return whether it did."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_fold_ends_when_the_process_that_started_it_is_killed(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from tlkit.jobs.folds.processes import FoldProcesses;"
+        "FoldProcesses().run([sys.executable, '-c', sys.argv[1]], Path(sys.argv[2]))"
+    )
+    child = (
+        "import os, signal; from tlkit.system.signals import stop_with_parent;"
+        "stop_with_parent(); print(os.getpid(), flush=True); signal.pause()"
+    )
+    log = tmp_path / "log"
+    parent = subprocess.Popen([sys.executable, "-c", program, child, str(log)])
+    try:
+        while not (log.is_file() and log.read_text().endswith("\n")):
+            assert parent.poll() is None
+    finally:
+        parent.kill()
+        parent.wait()
+    child = int(log.read_text())
+    assert wait_until_gone(child)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_epochs_of_the_folds_are_shown(terminal):
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120, highlight=False)
+    with FoldsDisplay(console, 2) as display:
+        display.started(1, "folds/fold-1")
+        for line in ("Data: 8 images", "Phase head: 3 epochs, X frozen", "  epoch 2/3  loss 0.5  (1.0 s)  best"):
+            display.said(1, line)
+        display.said(1, "validation: loss 0.5000")
+        display.ended(1, 1)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    assert "fold 1 of 2: folds/fold-1" in shown
+    assert "fold 1, phase head" in shown
+    assert "2/3" in shown
+    assert "fold 1: validation: loss 0.5000" in shown
+    assert "fold 1: ended with exit code 1" in shown
+    assert "Data: 8 images" not in shown

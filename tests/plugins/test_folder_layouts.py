@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from tlkit_datasets import tlkit_datasets
+from tlkit_datasets.folder import relocate_folder
 
 from tlkit import DataError, DatasetContext
 
@@ -212,6 +214,31 @@ def test_the_class_can_be_in_the_name_of_each_file(tree):
     assert aside(sample_set) == dict.fromkeys(("train/x.jpg", "test/1.jpg"), "data.pattern does not match its name")
 
 
+WORDS = "n01\ttench, Tinca tinca\nn02\tcrane\nn03\tgoose\n"
+
+
+def test_folders_that_are_called_by_a_code_have_names_in_a_list(tree):
+    root = tree(**{"train/n01": 1, "train/n02": 1, "val/n01": 1, "val/n02": 1})
+    (root / "words.txt").write_text(WORDS, encoding="utf-8")
+    sample_set = found(root, names=root / "words.txt")
+    assert sample_set.classes == ("tench", "crane")
+    assert counts(sample_set)["train tench"] == 1
+
+
+def test_names_that_several_folders_share_are_written_out(tree):
+    root = tree(n02=1, n04=1)
+    (root / "words.txt").write_text("n02 crane, bird\nn04 crane, machine\n", encoding="utf-8")
+    assert found(root, names=root / "words.txt").classes == ("crane, bird", "crane, machine")
+    (root / "words.txt").write_text("n02 crane\nn04 crane\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"words\.txt gives several folders the same name: crane"):
+        found(root, names=root / "words.txt")
+
+
+def test_a_list_of_names_that_is_not_there_is_named(tree):
+    with pytest.raises(DataError, match=r"gone\.txt: can't be read as a list of class names"):
+        found(tree(a=1, b=1), names=Path("gone.txt"))
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
@@ -263,6 +290,20 @@ def test_files_and_folders_can_be_left_out(tree):
     }
 
 
+def test_of_the_training_data_only_what_fits_other_data_stays(tmp_path):
+    old, exclude = Path("old"), ("*_mask.*", "test", "a/b*")
+    options = FOLDER.options(path=old, splits="lists", lists=old, classes="leaf", exclude=exclude)
+    moved = relocate_folder(options, tmp_path)
+    assert moved.model_dump(exclude={"pattern"}) == {
+        "path": tmp_path.resolve(),
+        "splits": "auto",
+        "lists": None,
+        "classes": "leaf",
+        "names": None,
+        "exclude": ("*_mask.*",),
+    }
+
+
 def test_a_pattern_that_nothing_matches_is_noted(tree):
     assert found(tree(cat=1, dog=1), exclude=("*_msk*",)).notes == ('data.exclude: nothing matches "*_msk*"',)
 
@@ -272,7 +313,7 @@ def test_a_pattern_that_nothing_matches_is_noted(tree):
     [
         ([], "class folder without images"),
         (["readme.txt", "labels.csv", "README"], "class folder without images"),
-        (["1.heic", "2.heic"], "class folder without an image that can be read"),
+        (["1.dng", "2.dng"], "class folder without an image that can be read"),
         (["1.cr2"], "class folder without an image that can be read"),
     ],
 )

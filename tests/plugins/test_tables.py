@@ -7,6 +7,7 @@ import codecs
 import pytest
 from tlkit_datasets.options import CsvOptions
 from tlkit_datasets.table import open_csv
+from tlkit_datasets.table_elsewhere import elsewhere
 
 from tlkit import DataError, DatasetContext
 
@@ -118,7 +119,9 @@ def test_one_column_per_class(read):
     assert not found.multi_label
 
 
-@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("True", "False"), ("1.0", "0.0"), ("yes", ""), ("x", "")])
+@pytest.mark.parametrize(
+    ("yes", "no"), [("1", "0"), ("True", "False"), ("1.0", "0.0"), ('"1,0"', '"0,0"'), ("yes", ""), ("x", "")]
+)
 def test_columns_of_several_classes_are_marked_in_many_ways(read, yes, no):
     text = f"image,dog,cat,owl\ntrain/a.jpg,{yes},{yes},{no}\ntrain/b.jpg,{no},{no},{no}\n"
     found = read(text, labels=("dog", "cat", "owl"), multi_label=True)
@@ -222,6 +225,12 @@ def test_the_masks_of_a_table_are_found_as_its_images_are(read):
     assert (found.samples[0].key, found.samples[0].mask.name) == ("a.jpg", "A.png")
 
 
+def test_the_masks_of_a_table_have_the_options_of_masks(read):
+    options = {"task": "segmentation", "mask": "mask", "values": {"-1": "no"}, "other": "yes", "channel": "red"}
+    found = read("image,mask\na.jpg,b.png\n", files="a.jpg b.png", **options)
+    assert (found.classes, found.mask_table.default, found.mask_table.channel) == (("no", "yes"), 1, "red")
+
+
 HEAD = "image,label\n"
 
 
@@ -257,6 +266,9 @@ HEAD = "image,label\n"
         ),
         ("image,cat,dog\ntrain/a.jpg,0,0\n", {"labels": ("cat", "dog")}, r"no column of data\.labels is marked"),
         ("image,cat,dog\ntrain/a.jpg,-1,1\n", {"labels": ("cat", "dog")}, r'the column cat has "-1"; expected 1 or 0'),
+        (HEAD, {"labels": ("cat", "cat")}, r"data\.labels: cat stands there twice"),
+        (HEAD, {"labels": ("cat", "dog"), "separator": "|"}, r"data\.separator: it is for data\.label"),
+        (HEAD, {"label": None}, r"data\.label: not set"),
         (b"PK\x03\x04xx", {"name": "table.xlsx"}, r'an Excel workbook .*save it from Excel as "CSV UTF-8"'),
         (b"PAR1xx", {"name": "table.parquet"}, r"a Parquet file, not a CSV file: .*to_csv"),
     ],
@@ -294,6 +306,15 @@ def test_folders_with_the_same_names_are_all_named(read):
         read("image,label\na.jpg,cat\nb.jpg,dog\n", files="old/a.jpg old/b.jpg new/a.jpg new/b.jpg")
 
 
+def test_files_in_several_folders_are_hinted_at_and_found_where_the_recipe_says_so(read):
+    text = "image,label\nx/c.jpg,cat\nd,dog\n"
+    with pytest.raises(DataError, match=r"are in several folders of .*: set data\.anywhere = true$"):
+        read(text, files="p/one/c.jpg p/two/d.jpg")
+    assert labelled(read(text, anywhere=True)) == {"p/one/c.jpg": "cat", "p/two/d.jpg": "dog"}
+    with pytest.raises(DataError, match=r'"d", but there are p/three/d\.png and p/two/d\.jpg; write the path'):
+        read(text, files="p/three/d.png", anywhere=True)
+
+
 def test_a_name_that_could_be_two_files_is_refused(read):
     with pytest.raises(DataError, match=r'has "a", which could be a\.jpg or a\.png; .* data\.suffix, such as "\.jpg"'):
         read("image,label\na,cat\nb,dog\n", files="a.jpg a.png b.jpg")
@@ -305,3 +326,26 @@ def test_labels_that_look_like_several_are_noted(read):
     assert found.classes == ("cat", "cat|pet", "dog|pet")
     assert 'data.separator = "|" makes them several labels' in found.notes[0]
     assert read("image,label\na.jpg,boston bull\nb.jpg,pit bull\n", files="a.jpg b.jpg").notes == ()
+
+
+def test_another_table_is_read_in_its_own_folder_and_form(tmp_path, read):
+    first = CsvOptions(
+        path=tmp_path / "old.csv", root=tmp_path / "old", split="part", group="who", suffix=".png", delimiter=","
+    )
+    (tmp_path / "new").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "new" / name).touch()
+    (tmp_path / "new" / "new.csv").write_bytes("image;label\na.jpg;K\u00e4fer\nb.jpg;dog\n".encode())
+    options = elsewhere(first, tmp_path / "new" / "new.csv")
+    found = open_csv(DatasetContext("classification", 0), options)
+    assert labelled(found) == {"a.jpg": "K\u00e4fer", "b.jpg": "dog"}
+    assert {each.image.parent for each in found.samples} == {tmp_path / "new"}
+    assert (options.split, options.group, options.root) == (None, None, None)
+
+
+def test_another_table_keeps_a_column_of_splits_and_an_encoding_that_it_needs(tmp_path):
+    (tmp_path / "new.csv").write_bytes("image:label:part\na.jpg:K\u00e4fer:val\n".encode("cp1252"))
+    options = elsewhere(
+        CsvOptions(path=tmp_path / "x", split="part", delimiter=":", encoding="cp1252"), tmp_path / "new.csv"
+    )
+    assert (options.split, options.delimiter, options.encoding) == ("part", ":", "cp1252")

@@ -51,7 +51,7 @@ def compare(
     """Compare run folders: their final metrics, what differs in their recipes, and their learning curves.
 
     The best value of each column is marked with a star. A run that is not finished is compared by the epochs that it
-    has.
+    has. The folder of a cross-validation counts as one run, the mean of its folds; alone, it is followed by its folds.
 
     \b
     Example:

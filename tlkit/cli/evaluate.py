@@ -51,6 +51,7 @@ def evaluate(
       tlkit evaluate runs/photos-1 --data new.csv --set data.label=species
     """
     from tlkit.cli.console import messages_console, progress_bars, tables_console, writing
+    from tlkit.files import EXCLUDED
     from tlkit.jobs import api
     from tlkit.runs.folder import RunFolder
 
@@ -69,6 +70,8 @@ def evaluate(
             progress=progress,
         )
     for each in result.set_aside:
+        if each.reason.startswith(EXCLUDED):
+            continue
         messages.print(f"set aside: {each.key}: {each.reason}", markup=False, style="yellow")
     for note in result.notes:
         messages.print(f"note: {note}", markup=False, style="yellow")

@@ -18,8 +18,9 @@ def report(session: Session, run: Path) -> None:
     """Write the report of the finished run in the folder RUN again.
 
     It is made from the run's model, tables and data. Replaces report.html, pictures, metrics.json and predictions.csv;
-    nothing else changes. The report.html in a run folder from someone else is a web page that they made: this command
-    replaces it with one that tlkit made.
+    nothing else changes. RUN may be the folder of a cross-validation, whose results are put together again from those
+    of its folds. The report.html in a run folder from someone else is a web page that they made: this command replaces
+    it with one that tlkit made.
     """
     from tlkit.cli.console import messages_console, progress_bars
     from tlkit.jobs.report import rewrite_report

@@ -67,7 +67,7 @@ class Sample:
 
 
 MaskValue = int | float | tuple[int, int, int]
-"""A pixel value of a mask: grey value or palette index, which may be negative, a decimal or NaN; or (red, green, blue)."""
+"""A pixel value of a mask: grey value or palette index, perhaps negative, a decimal or NaN; or (red, green, blue)."""
 
 MaskChannel = Literal["auto", "red", "green", "blue", "alpha"]
 """The channel of a mask file that holds its values; ``auto``: all colours together, or the grey value."""

@@ -59,7 +59,8 @@ def open_data(
     settings, notes = _with_range(settings, sample_set, usable.samples, usable.checked)
     filled = _fill(settings, sample_set, usable, folder, cache, progress)
     data = split_data(settings, sample_set, filled, usable.checked)
-    return replace(data, notes=tuple(dict.fromkeys((*data.notes, *notes))))
+    known = any(note.startswith("input.value_range") for note in data.notes)
+    return data if known else replace(data, notes=(*data.notes, *notes))
 
 
 def open_few(settings: DataSettings, count: int, folder: Path, progress: Progress | None = None) -> Data:

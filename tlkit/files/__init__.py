@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tlkit.files.class_folders import (
     EMPTY_CLASS,
+    EXCLUDED,
     NO_IMAGES,
     ClassFolders,
     ClassImage,
@@ -26,6 +27,7 @@ from tlkit.files.listing import (
     subfolders,
     walk,
 )
+from tlkit.files.name_lists import find_name_list
 from tlkit.files.split_lists import ListedSplits, SplitLists, find_split_lists, missing_note, read_split_lists
 from tlkit.files.split_names import is_unlabelled_name, split_folders, split_named, split_of_folder
 from tlkit.files.split_sides import Sides, SplitDoubtError, find_sides
@@ -33,6 +35,7 @@ from tlkit.files.tree import Tree
 
 __all__ = [
     "EMPTY_CLASS",
+    "EXCLUDED",
     "NO_IMAGES",
     "SUFFIXES",
     "ClassFolders",
@@ -49,6 +52,7 @@ __all__ = [
     "existing_folder",
     "expanded",
     "find_companions",
+    "find_name_list",
     "find_sides",
     "find_split_lists",
     "images_in",

@@ -6,13 +6,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError
 from tlkit.files.listing import is_image, key_of
+from tlkit.files.name_lists import named_classes
 from tlkit.files.split_lists import find_split_lists, missing_note, read_split_lists
 from tlkit.files.split_names import split_of_folder
 from tlkit.files.split_sides import Sides, find_sides
@@ -23,6 +24,9 @@ NO_IMAGES = "class folder without an image that can be read"
 """Why a class folder with files is set aside whose images tlkit can't read."""
 EMPTY_CLASS = "class folder without images"
 """Why a class folder is set aside that has no files, or only texts."""
+
+EXCLUDED = "left out by data.exclude"
+"""Why a file or folder is set aside that the user excludes; the pattern follows."""
 
 _TEXTS = frozenset(
     (
@@ -43,6 +47,7 @@ class Reading:
         exclude: patterns of files and folders to leave out.
         pattern: regular expression on a file's name whose first parentheses are the class, for ``classes="name"``.
         lists: the folder of the lists of splits, for ``splits="lists"``; None for the folder of the images.
+        names: the list of class names for folders that are called by a code; None: the folders' names are the names.
     """
 
     splits: Literal["auto", "folders", "lists", "none"] = "auto"
@@ -50,6 +55,7 @@ class Reading:
     exclude: tuple[str, ...] = ()
     pattern: str | None = None
     lists: Path | None = None
+    names: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class ClassFolders:
         classes: the class names, sorted by the names of the folders as the disk has them.
         set_aside: file or folder → why it is not used.
         sides: the splits that were found in folders.
-        lists: the lists of splits that were read.
+        sources: the lists of splits and names that were read.
         notes: what the user should know.
     """
 
@@ -86,7 +92,7 @@ class ClassFolders:
     classes: tuple[str, ...]
     set_aside: dict[str, str]
     sides: Sides
-    lists: tuple[Path, ...] = ()
+    sources: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -119,10 +125,15 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
     lists: tuple[Path, ...] = ()
     if reading.splits == "lists":
         images, lists = _with_lists(root, reading, images, set_aside, notes)
-    set_aside |= {key: f'left out by data.exclude = "{pattern}"' for key, pattern in tree.excluded.items()}
+    set_aside |= {key: f'{EXCLUDED} = "{pattern}"' for key, pattern in tree.excluded.items()}
     images.sort(key=lambda image: image.key)
     used = {image.name for image in images}
     classes = tuple(dict.fromkeys(name for name in map(class_name, sorted(names)) if name in used))
+    if reading.names is not None:
+        chosen = named_classes(classes, reading.names)
+        classes = tuple(class_name(chosen[name]) for name in classes)
+        lists = (*lists, reading.names)
+        images = [replace(image, name=class_name(chosen[image.name])) for image in images]
     return ClassFolders(tuple(images), classes, set_aside, sides, lists, tuple(notes))
 
 

@@ -51,10 +51,11 @@ class Comparison:
 def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Comparison:
     """Compare run folders: their final metrics, what differs in their recipes, their learning curves.
 
-    No model is loaded. A run that is not finished is compared by the epochs that it has.
+    No model is loaded. A run that is not finished is compared by the epochs that it has. A cross-validation counts as
+    one run, with the means of its folds; alone, it is followed by its folds.
 
     Args:
-        runs: the run folders, at least one; one that is named twice is read once.
+        runs: the folders of runs and cross-validations, at least one; one that is named twice is read once.
         metrics: columns of ``metrics.csv`` to draw beside the loss; none for ``mean_iou``, or else ``accuracy``.
 
     Raises:
@@ -62,10 +63,10 @@ def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Compa
             no metric in common.
         DataError: no run has a metric of ``metrics``.
     """
-    from tlkit.report.compared_runs import open_runs
+    from tlkit.report.compared_folds import open_compared
     from tlkit.report.comparison import chosen_metrics, differences, shared_headlines
 
-    opened = tuple(open_runs([Path(run) for run in runs]))
+    opened = tuple(open_compared([Path(run) for run in runs]))
     return Comparison(
         opened,
         tuple(chosen_metrics(opened, metrics)),

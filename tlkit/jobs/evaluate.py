@@ -16,6 +16,7 @@ from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import run_with_data, split_to_measure
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ def evaluate(
     """
     folder = RunFolder(Path(run))
     card = folder.read_card()
+    source, split = run_with_data(folder, card), split_to_measure(card, split) if data is None else split
     registry = registry_for_recipe(registry, allow_plugins=False)
-    listed = own_data(folder, registry, split) if data is None else other_data(folder, registry, data, split)
+    listed = own_data(source, registry, split) if data is None else other_data(source, registry, data, split)
     from tlkit.evaluation.class_names import check_classes
 
     check_classes(listed.sample_set, card)
@@ -89,7 +91,7 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="tlkit-") as cache:
         opened = listed.decode(Path(cache), partial(progress, "reading images"))
         name, rows = listed.rows(opened)
-        overlap = training_images(folder, opened, rows) if listed.other else ""
+        overlap = training_images(source, opened, rows) if listed.other else ""
         outcome = measure(
             predictor.model,
             predictor.card,

@@ -10,6 +10,7 @@ from tlkit.discovery import make_registry
 from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import run_with_data
 from tlkit.runs.plugins import load_plugins_of
 from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
+    The folder of a cross-validation has the models of all its folds: a prediction is the mean of their probabilities.
+
     Args:
-        run_folder: the folder of a run; it may be someone else's, since nothing in it is executed.
+        run_folder: the folder of a run or of a cross-validation; it may be someone else's, since nothing in it is
+            executed.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
         registry: the plugins, for a model with layers from one of them, such as ``tlkit.plugins("my_head.py")``; None
             for the installed ones. Plugin files of the run that you allowed before are loaded as well.
@@ -34,12 +38,13 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
             that is missing.
     """
     start_tensorflow()
-    from tlkit.evaluation.predictor import Predictor
+    from tlkit.evaluation.ensemble import open_predictor
 
     if trust:
         registry = registry or make_registry()  # importing a plugin registers its layers with Keras
-        load_plugins_of(RunFolder(Path(run_folder)), registry)
-    return Predictor.open(Path(run_folder), trust=trust, registry=registry)
+        folder = RunFolder(Path(run_folder))
+        load_plugins_of(run_with_data(folder, folder.read_card()), registry)
+    return open_predictor(Path(run_folder), trust=trust, registry=registry)
 
 
 def images_to_predict(

@@ -14,6 +14,7 @@ from tlkit.recipe.monitor import choose_monitor
 from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
 
@@ -26,8 +27,10 @@ def rewrite_report(
 ) -> RunFolder:
     """Write the metrics, pictures, predictions and report of a finished run again, from its model and its own data.
 
+    Those of a cross-validation are put together again from the results of its folds.
+
     Args:
-        run: the run folder.
+        run: the folder of a run or of a cross-validation.
         registry: the plugins.
         trust: also load a model with layers from a plugin.
         progress: called with the stage, and how many of how many images are done.
@@ -38,6 +41,13 @@ def rewrite_report(
         BusyError, FullDiskError, PluginError, RecipeError: as for ``run``.
     """
     folder = RunFolder(run)
+    if FoldsFolder(run).count:
+        from tlkit.jobs.folds.results import write_results as write_results_of_folds
+
+        folder.refuse_links()
+        with locked(folder.path), explain_disk_errors(folder.path):
+            write_results_of_folds(run)
+        return folder
     folder.read_card()
     folder.refuse_links()
     with (

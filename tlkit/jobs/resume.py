@@ -17,11 +17,13 @@ from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
 from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
+from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.samples import SamplesFile
@@ -64,7 +66,8 @@ def resume(
     if not folder.path.is_dir():
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     if not folder.recipe.is_file():
-        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run")
+        folds = f" with --folds and --out {folder.path}" if FoldsFolder(folder.path).count else ""
+        raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run{folds}")
     folder.refuse_links()
     registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
     with locked(folder.path):
@@ -74,6 +77,7 @@ def resume(
             check_changes(original, recipe)
         except RecipeError as error:
             raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
+        recipe = replace(recipe, check=for_resume(recipe.check))
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
         with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.files import EXCLUDED
 from tlkit.jobs import from_recipe
 from tlkit.jobs.job import Job
 from tlkit.recipe.schema import Recipe
@@ -79,9 +80,12 @@ def describe_data(job: Job, data: Data) -> None:
     job.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
     for note in data.notes:
         job.note(note)
-    if data.set_aside:
-        job.say(f"  set aside: {len(data.set_aside)} files, listed in {job.folder.samples}")
-        for each in data.set_aside[:5]:
+    set_aside = [each for each in data.set_aside if not each.reason.startswith(EXCLUDED)]
+    if excluded := len(data.set_aside) - len(set_aside):
+        job.say(f"  {EXCLUDED}: {excluded} files and folders, listed in {job.folder.samples}")
+    if set_aside:
+        job.say(f"  set aside: {len(set_aside)} files, listed in {job.folder.samples}")
+        for each in set_aside[:5]:
             job.say(f"    {each.key}: {each.reason}")
 
 

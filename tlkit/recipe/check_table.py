@@ -52,6 +52,11 @@ class CheckTable(Options):
     animated: CheckAction = Field(
         "keep", description="images with several frames or pages; keep: the first one is used"
     )
+    lone_format: CheckAction = Field(
+        "keep",
+        description="up to 5 images, and no more than 0.5%, of a format that the others don't have, where 99% of 200 "
+        "images or more have the same",
+    )
     wrong_extension: CheckAction = Field(
         "keep", description="images with the suffix of another format; keep: they are decoded by their content"
     )
@@ -86,17 +91,22 @@ class CheckTable(Options):
     )
     duplicate: CheckAction = Field(
         "keep",
-        description="the same picture several times in one class and split; skip: the first file by name is used",
+        description="copies and near-copies in one class and split; skip: the first file by name is used",
+    )
+    frames: ReportAction = Field(
+        "keep",
+        description="three or more near-copies that follow each other by name, as frames of a video do; with "
+        'duplicate = "keep" they are not duplicates as well',
     )
     conflict: CheckAction = Field(
         "keep",
-        description="the same picture in several classes, or with different masks; skip: all of its files are set "
-        "aside, since any of them may be wrong",
+        description="copies and near-copies in several classes, or with different masks; skip: all of these files are "
+        "set aside, since any of them may be wrong",
     )
     leak: CheckAction = Field(
         "keep",
-        description="the same picture in several splits, which makes metrics too good; skip: it stays in the test "
-        "split if it is there, otherwise in the validation split",
+        description="copies and near-copies in several splits, which make metrics too good; skip: they stay in the "
+        "test split if one is there, otherwise in the validation split",
     )
     linked_folder: CheckAction = Field(
         "error",
@@ -148,11 +158,20 @@ class CheckTable(Options):
         24,
         ge=0,
         le=32,
-        description="number of the 256 bits of the perceptual hash that may differ between files of the same picture; "
+        description="number of the 256 bits of the perceptual hash that may differ between near-copies; "
         "copies of another size or quality differ in up to 18 bits, different pictures in 68 or more",
     )
     group_duplicates: bool = Field(
         True,
-        description="keep files of the same picture in the same split when tlkit makes the split; false: split them "
+        description="keep copies and near-copies in the same split when tlkit makes the split; false: split them "
         "like different pictures",
     )
+
+
+_SINCE_0_2 = ("lost_class", "untrained_class", "similar_classes", "mask_beside", "masks_one_class")
+"""Kinds that stop a run, and that runs of 0.2.0 and earlier did not look for."""
+
+
+def for_resume(check: CheckTable) -> CheckTable:
+    """Return the policy for a run that has started: it has passed its check, perhaps that of an earlier version."""
+    return check.model_copy(update={key: "keep" for key in _SINCE_0_2 if key not in check.model_fields_set})

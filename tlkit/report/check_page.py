@@ -27,7 +27,7 @@ _PICTURED = 24
 _LISTED = 200
 """Findings per kind that are named."""
 _SIDE_BY_SIDE = 6
-"""Files of the same picture that are shown side by side."""
+"""Copies and near-copies that are shown side by side."""
 _LEVELS = {"error": "error", "skip": "set aside", "keep": "used"}
 """Level of a finding → what happens to its files; in the order of the page."""
 _UNDECODABLE = ("unreadable", "empty", "not_image", "unsupported", "undecodable", "truncated", "huge")

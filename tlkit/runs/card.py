@@ -14,6 +14,8 @@ FORMAT: Literal[1] = 1
 
 _Byte = Annotated[int, Field(ge=0, le=255)]
 
+_Fold = Annotated[str, Field(pattern=r"^fold-[1-9][0-9]{0,4}$")]
+
 
 class Part(BaseModel):
     """The backbone or head of a model.
@@ -50,6 +52,8 @@ class Card(BaseModel):
         preprocessing: what the model expects as input, in words.
         backbone: the backbone.
         head: the head.
+        folds: for the folder of a cross-validation, the run folders in it whose models are used together: a prediction
+            is the mean of their probabilities. Empty for a single model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -69,6 +73,7 @@ class Card(BaseModel):
     preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and returns logits"
     backbone: Part
     head: Part
+    folds: Annotated[tuple[_Fold, ...], Field(max_length=1000)] = ()
 
     @model_validator(mode="after")
     def _classes_fit(self) -> Self:

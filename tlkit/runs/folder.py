@@ -82,6 +82,8 @@ class RunFolder:
             raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
         if not self.card.is_file():
             hint = "its run has not finished" if self.recipe.is_file() else "it is not a run folder of tlkit"
+            if (self.path / "folds.toml").is_file():
+                hint = f"its folds have not finished, or an earlier tlkit ran them; tlkit report {self.path} writes it"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
             return Card.model_validate_json(read_run_file(self.card))
@@ -121,7 +123,10 @@ class RunFolder:
         try:
             return read_run_file(self.recipe, MAX_RECIPE_BYTES).decode("utf-8-sig")
         except FileNotFoundError as error:
-            raise RunError(f"{self.recipe}: no such file; without it tlkit does not know what was run") from error
+            hint = "without it tlkit does not know what was run"
+            if (self.path / "folds.toml").is_file():
+                hint = f"this is a cross-validation, of which each fold is a run: {self.path / 'fold-1'}, …"
+            raise RunError(f"{self.recipe}: no such file; {hint}") from error
         except UnicodeDecodeError as error:
             raise RunError(f"{self.recipe}: not UTF-8 text ({error}); the file is damaged") from error
 

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+STOP_AT_END_OF_INPUT = "TLKIT_STOP_AT_END_OF_INPUT"
+"""The environment variable by which a process asks those that it starts to end when it does. They read their standard
+input, whose other end is closed by the system when their parent ends, even by SIGKILL."""
+
+
+def stop_with_parent() -> None:
+    """If the parent asked for it, send this process SIGTERM when the parent ends; a run then saves its state."""
+    if os.environ.pop(STOP_AT_END_OF_INPUT, None) is None:
+        return
+    source = sys.stdin.fileno()
+
+    def wait() -> None:
+        while os.read(source, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="tlkit-parent", daemon=True).start()
 
 
 class Interrupted(KeyboardInterrupt):

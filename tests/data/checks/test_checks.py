@@ -340,6 +340,25 @@ def test_a_class_that_only_the_test_folder_has_is_reported(check: Check, photos:
     assert not [sample for sample in skipped.samples if "wolf" in sample.key]
 
 
+def test_labels_of_a_table_that_differ_only_in_case_are_an_error(check: Check, photos: Path) -> None:
+    rows = [f"{file.relative_to(photos).as_posix()},{file.parent.name}" for file in sorted(photos.rglob("*.jpg"))]
+    text = "\n".join(["image,label", *rows]).replace("009.jpg,dog", "009.jpg,Dog")
+    (photos / "table.csv").write_text(text, encoding="utf-8")
+    (found,) = check(photos / "table.csv", recipe=csv_recipe).report.of("error")
+    assert (found.kind, found.key) == ("similar_classes", "Dog")
+    assert 'and "dog" (' in found.detail
+    assert "differ only in upper and lower case" in found.detail
+    assert not check(photos / "table.csv", "check.similar_classes=keep", recipe=csv_recipe).report.of("error")
+
+
+def test_many_classes_that_a_split_lacks_are_one_finding(check: Check, photos: Path) -> None:
+    for number in range(12):
+        write_pictures(photos / f"rare{number:02d}", 1, first=300 + number)
+    found = [each for each in check(photos).report.findings if each.kind == "too_few"]
+    assert [each.key for each in found] == ["12 of 14 classes"]
+    assert found[0].detail.startswith("none in validation: rare00, rare01")
+
+
 def test_classes_of_very_different_size_are_reported(check: Check, photos: Path) -> None:
     write_pictures(photos / "rare", 3, first=300)
     assert not keys(check(photos), "imbalance")
@@ -409,7 +428,7 @@ def test_a_policy_that_leaves_no_image_is_an_error(
     ((kind, detail),) = errors(check(photos, "check.conflict=skip"))
     assert kind == "no_images"
     assert detail.startswith(
-        "none of 20 images can be used, such as cat/000.jpg: the same picture in several classes or"
+        "none of 20 images can be used, such as cat/000.jpg: copies and near-copies in several classes or"
     )
     assert "none of 20 images can be used" in refusal(registry, photos, tmp_path, "check.conflict=skip")
 
@@ -573,7 +592,7 @@ def test_a_copy_with_the_same_bytes_is_found(check: Check, photos: Path) -> None
 def test_a_smaller_copy_is_found(check: Check, photos: Path) -> None:
     copy_smaller(photos / "cat" / "000.jpg", photos / "cat" / "copy.jpg")
     (found,) = check(photos).report.findings
-    assert (found.kind, found.others, found.detail) == ("duplicate", ("cat/copy.jpg",), "the same picture")
+    assert (found.kind, found.others, found.detail) == ("duplicate", ("cat/copy.jpg",), "near-copies")
 
 
 def test_skip_keeps_the_first_of_several_copies(check: Check, photos: Path) -> None:
@@ -613,7 +632,7 @@ def test_skip_removes_a_leak_from_the_training_images(check: Check, leaking: Pat
 
 def test_an_error_stops_a_run_with_the_list(registry: Registry, leaking: Path, tmp_path: Path) -> None:
     recipe = parse_recipe(folder_recipe(leaking), registry, ["check.leak=error"])
-    with pytest.raises(DataError, match=r"train/cat/000\.jpg = test/cat/copy\.jpg"):
+    with pytest.raises(DataError, match=r"train/cat/000\.jpg ≈ test/cat/copy\.jpg"):
         open_data(recipe, tmp_path)
 
 

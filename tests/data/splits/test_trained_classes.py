@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from tlkit import Sample
 from tlkit.data.splits.assign import assign_splits
 from tlkit.data.splits.iterative import deal_folds
+from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.schema import InputTable
 
 
@@ -134,3 +136,26 @@ def test_folds_spread_each_label(grouped):
             counts[label] == pytest.approx(total / 5, abs=2 if grouped else 1)
             for label, total in Counter(label for labels in strata for label in labels).items()
         )
+
+
+def test_a_cross_validation_spreads_each_label():
+    strata = [chest(n) for n in range(60)]
+    labels = np.zeros((60, 3), np.float32)
+    for row, numbers in enumerate(strata):
+        labels[row, list(numbers)] = 1
+    data = SimpleNamespace(
+        samples=samples(60),
+        splits=np.array(["test"] * 6 + ["train"] * 44 + ["validation"] * 10),
+        groups=[None] * 60,
+        labels=labels,
+        classes=("a", "b", "c"),
+    )
+    folds = fold_splits(data, 3, 0)
+    assert all((splits[:6] == "test").all() for splits in folds)
+    assert sum((splits == "validation").astype(int) for splits in folds)[6:].tolist() == [1] * 54
+    for splits in folds:
+        counts = counts_of(splits, strata)
+        assert all(
+            counts["train"][label] == pytest.approx(2 * counts["validation"][label], abs=3) for label in range(3)
+        )
+    assert fold_notes(data, folds) == []

@@ -120,6 +120,7 @@ def test_boxes_are_counted_and_not_drawn(tmp_path, segmentation):
         ({"size": [HEIGHT, WIDTH], "counts": "04"}, "shapes that can't be read"),
         ({"size": [HEIGHT, WIDTH], "counts": "no"}, "shapes that can't be read"),
         ({"size": [HEIGHT, WIDTH], "counts": "ä"}, "shapes that can't be read"),
+        ({"size": [HEIGHT, WIDTH], "counts": "\ud800"}, "shapes that can't be read"),
         ({"size": [WIDTH, HEIGHT], "counts": [0, HEIGHT * WIDTH]}, "run lengths for another size than their image"),
         ([["a", 1, 2, 3, 4, 5]], "shapes that can't be read"),
         ([[1, 2, 3, 4, 5, 1e30]], "shapes that can't be read"),
@@ -149,6 +150,28 @@ def test_a_part_with_two_points_is_said(tmp_path):
     [mask] = drawn(found).values()
     assert mask[2, 2] == 0
     assert mask[8, 8] == 1
+
+
+def test_ids_as_text_and_as_numbers_are_the_same(tmp_path):
+    write_image(tmp_path / "a.png")
+    shape = {**coco_annotation("1", 3.0, [square(1, 1, 5)]), "id": 1}
+    write_json(tmp_path / "a.json", coco([coco_entry(1, "a.png")], [shape], [{"id": "3", "name": "cat"}]))
+    assert drawn(opened(tmp_path))["a.png"][3, 3] == 1
+
+
+def test_the_folder_of_the_annotations_has_its_images_beside_it(tmp_path):
+    write_image(tmp_path / "images" / "a.png")
+    content = coco([coco_entry(1, "a.png")], [coco_annotation(1, 3, [square(1, 1, 5)])])
+    file = write_json(tmp_path / "annotations" / "all.json", content)
+    for path in (file, file.parent, tmp_path):
+        assert [sample.key for sample in opened(path).samples] == ["images/a.png"]
+        assert detect_coco(path, None).images == (tmp_path / "images" / "a.png",)
+
+
+def test_annotations_of_other_images_do_not_hide_a_folder_of_images(tmp_path):
+    write_image(tmp_path / "cat" / "b.png")
+    write_json(tmp_path / "all.json", coco([coco_entry(1, "a.png")], [coco_annotation(1, 3, [square(1, 1, 5)])]))
+    assert detect_coco(tmp_path, None) is None
 
 
 def test_category_ids_with_gaps_become_consecutive_classes_and_unused_ones_are_said(tmp_path):

@@ -131,6 +131,14 @@ def test_special_labels(tmp_path):
     assert (mask[2, 2], mask[12, 12], mask[8, 8]) == (tlkit.IGNORE, 0, 1)
 
 
+def test_special_labels_are_no_classes_of_images(tmp_path):
+    special = [labelme_shape(each, TRIANGLE) for each in ("__ignore__", "_background_")]
+    write_one(tmp_path, [labelme_shape("cat", TRIANGLE), *special], "a")
+    write_one(tmp_path, [labelme_shape("dog", TRIANGLE), *special], "b")
+    found = detect_labelme(tmp_path, "classification")
+    assert (found.options["labels"], found.counts) == ("only", {"": {"cat": 1, "dog": 1}})
+
+
 @pytest.mark.parametrize("path", ["..\\pictures\\a.png", "C:\\data\\a.png", "/home/x/a.png", "other.png", "", "A.PNG"])
 def test_the_image_is_found_whatever_path_the_file_has(tmp_path, path):
     write_one(tmp_path / "deep", [labelme_shape("cat", TRIANGLE)], image=path)

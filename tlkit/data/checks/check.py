@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -12,6 +13,8 @@ from tlkit.data.checks.class_checks import class_observations, class_table
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_check import FileCounts, FolderCheck
+from tlkit.data.checks.format_checks import lone_formats
+from tlkit.data.checks.frames import frame_observations, frame_runs
 from tlkit.data.checks.mask_previews import MaskPreviews, mask_previews
 from tlkit.data.checks.palette_checks import palette_observations
 from tlkit.data.checks.picture_checks import by_picture, conflicts, leaks, repeats, shared_pictures
@@ -28,6 +31,7 @@ from tlkit.data.checks.split_checks import (
 )
 from tlkit.data.checks.value_range import ValueRange, range_in_use, range_note, range_observations
 from tlkit.data.images.source import file_of
+from tlkit.data.splits.assign import groups_of
 from tlkit.data.store.store import Progress
 from tlkit.errors import DataError
 
@@ -108,6 +112,7 @@ def check_samples(
     tally = Tally(sample_set.samples, policy)
     tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side, reads_exif=table.orientation == "exif"))
     tally = tally.add(palette_observations(sample_set, facts.masks))
+    tally = tally.add(lone_formats(sample_set.samples, facts.images))
     tally = tally.add(folder.observations())
     if settings.task == "classification":
         tally = tally.add(mask_observations(sample_set))
@@ -122,7 +127,7 @@ def check_samples(
     assignment, errors = split_samples(sample_set, tally.left, settings, written, pictures)
     tally, splits = tally.add(errors), assignment.splits
     tally = tally.add(leaks(by_picture(tally.left, pictures), facts.images, splits))
-    tally = tally.add(repeats(by_picture(tally.left, pictures), facts.images, splits))
+    tally = _add_repeats(tally, by_picture(tally.left, pictures), facts, splits, table.group_pattern)
     tally = tally.add(class_observations(sample_set, tally.left, splits, facts.masks, settings))
 
     notes = assignment.notes
@@ -134,13 +139,36 @@ def check_samples(
     tally = tally.add(range_observations(tally.left, facts.images, table.value_range))
     training = [facts.images[each.key] for each in tally.left if splits.get(each.key) == "train"]
     value_range = range_in_use(training)
-    notes += range_note(table.value_range, value_range)
+    notes += range_note(table.value_range, value_range, [each.values for each in training if each.values])
     classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
     shown = mask_previews(sample_set, tally.left, splits, facts.images, facts.masks)
     checked = _checked(name, outcome, shown, repeated=table.samples is not None, seconds=time.monotonic() - began)
     report = replace(checked.report, reading=settings.reading)
     return replace(checked, report=report, value_range=value_range)
+
+
+def _add_repeats(
+    tally: Tally,
+    shared: Sequence[Sequence[Sample]],
+    facts: SampleFacts,
+    splits: Mapping[str, str],
+    group_pattern: str | None,
+) -> Tally:
+    """Add the pictures that occur several times in one class and split, and the sequences of near-copies.
+
+    Frames of a video are not duplicates to leave out, unless the policy has something done about duplicates.
+    """
+    samples = tally.left
+    runs = frame_runs(shared, samples, facts.images)
+    if tally.policy.duplicate == "keep":
+        tally = tally.add(repeats([each for n, each in enumerate(shared) if n not in runs], facts.images, splits))
+    else:
+        tally = tally.add(repeats(shared, facts.images, splits))
+    groups: dict[str, str | None] = {}
+    with suppress(DataError):  # a pattern that matches nothing is a finding of its own
+        groups = dict(zip((each.key for each in samples), groups_of(samples, group_pattern), strict=True))
+    return tally.add(frame_observations([run for each in runs.values() for run in each], samples, groups))
 
 
 def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeated: bool, seconds: float) -> Checked:

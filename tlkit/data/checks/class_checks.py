@@ -17,7 +17,7 @@ from tlkit.system.text import listed, nearest
 
 _SPLITS = get_args(Split)
 _TOGETHER = 5
-"""More classes that lack the same splits than this are one finding."""
+"""Where more classes than this lack a split, those that lack the same ones are one finding."""
 
 
 def remaining_classes(sample_set: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str]) -> set[int]:
@@ -44,15 +44,16 @@ def class_observations(
         settings: the recipe's settings.
     """
     counts = _image_counts(sample_set.classes, samples, splits)
+    alike = {name for group in similar_names(sample_set.classes) for name in group}
     yield from _similar_classes(sample_set.classes, counts)
     if settings.task == "classification" and splits:
         remaining = remaining_classes(sample_set, samples, splits)
         lost = [name for number, name in enumerate(sample_set.classes) if number not in remaining]
         for name in lost if len(remaining) >= settings.minimum_classes else ():
             yield Observation("lost_class", name, _why_lost(sample_set, name))
-        untrained = _untrained_classes(sample_set, samples, splits, counts)
+        untrained = [each for each in _untrained_classes(sample_set, samples, splits, counts) if each.key not in alike]
         yield from untrained
-        known = {*lost, *(each.key for each in untrained)}
+        known = {*lost, *(each.key for each in untrained), *alike}
         yield from _scarce_classes([name for name in sample_set.classes if name not in known], counts)
         yield from _imbalance(counts, settings.policy.imbalance_ratio)
     elif settings.task == "segmentation" and samples:
@@ -61,9 +62,12 @@ def class_observations(
         if len(present) < 2 <= settings.minimum_classes:
             what = f"every labelled pixel is {present[0]}" if present else "every pixel is ignored"
             yield Observation("masks_one_class", f"{len(samples)} masks", what)
+        trained = _mask_pixels(sample_set, [each for each in samples if splits.get(each.key) == "train"], splits, masks)
         for number, name in enumerate(sample_set.classes):
             if not pixels[number]:
                 yield Observation("too_few", name, "no mask has a pixel of it")
+            elif trained.any() and not trained[number]:
+                yield Observation("too_few", name, "no training mask has a pixel of it")
 
 
 def class_table(
@@ -142,8 +146,9 @@ def _scarce_classes(classes: Sequence[str], counts: Mapping[str, Mapping[str, fl
     for name in classes:
         if without := [split for split in splits if not counts[name].get(split)]:
             lacking.setdefault(" and ".join(without), []).append(name)
+    many = sum(map(len, lacking.values())) > _TOGETHER
     for where, names in lacking.items():
-        if len(names) > _TOGETHER:
+        if many and len(names) > 1:
             yield Observation(
                 "too_few", f"{len(names)} of {len(classes)} classes", f"none in {where}: {listed(names, 5)}"
             )

@@ -37,6 +37,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "nothing: they are converted to RGB; look at some of them with tlkit augment if in doubt",
     ),
     "animated": ("images with several frames", "nothing: the first frame is used"),
+    "lone_format": (
+        "lone images of another format",
+        'look at them: sites send a notice such as "image no longer available" in place of a picture; remove those, or '
+        'set check.lone_format = "skip"',
+    ),
     "wrong_extension": ("images with the suffix of another format", "nothing: tlkit goes by the content"),
     "value_range": (
         "few grey levels left",
@@ -48,9 +53,12 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "mask_missing": (
         "images and masks without a partner",
-        "give image and mask the same name, or set data.mask_suffix",
+        "give image and mask the same name, or set data.mask_suffix; with annotations, see data.unannotated",
     ),
-    "mask_size": ("masks that differ in size from their image", "export them again at the size of the image"),
+    "mask_size": (
+        "masks that differ in size from their image",
+        "export them again at the size of the image, or do what the line says",
+    ),
     "mask_values": (
         "masks with unknown values",
         "correct data.values or data.ignore, save the masks without smoothing, or set data.nearest = true",
@@ -69,14 +77,22 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "mask_empty": ("masks of one class only", "check that nothing is missing from them"),
     "leak": (
-        "the same picture in several splits",
+        "copies and near-copies in several splits",
         'metrics on such pictures are too good; remove all but one, or set check.leak = "skip"',
     ),
     "conflict": (
-        "the same picture in several classes or with several masks",
+        "copies and near-copies in several classes or with several masks",
         'decide for one, or set check.conflict = "skip"',
     ),
-    "duplicate": ("the same picture several times", 'keep one, or set check.duplicate = "skip"'),
+    "duplicate": (
+        "copies and near-copies in one class",
+        'keep one of each, or set check.duplicate = "skip"; near-copies (≈) differ a little, so look at some',
+    ),
+    "frames": (
+        "near-copies that follow each other by name, as frames of a video do",
+        "keep them, and set the input.group_pattern that is named, so that no split has frames of a sequence that "
+        "another has",
+    ),
     "linked_folder": ("links to other folders", 'remove the link, or set check.linked_folder = "skip"'),
     "link_cycle": ("links to a folder above", "remove the link"),
     "junk": ("files left behind by operating systems and editors", "nothing: they are never used"),
@@ -125,6 +141,9 @@ UNUSABLE = (
 )
 """Kinds of samples that can't be used at all."""
 
+NEAR_COPIES = "near-copies"
+"""How the detail of a finding begins whose files show nearly the same picture."""
+
 _ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 
 
@@ -137,7 +156,7 @@ class Finding:
         level: what the policy says: ``error``; ``skip``: files are set aside; ``keep``: they are used.
         key: the key of the sample, or the name of the file or class.
         detail: what exactly was found.
-        others: keys of the other files that show the same picture.
+        others: keys of the other files that are copies or near-copies.
     """
 
     kind: str
@@ -145,6 +164,11 @@ class Finding:
     key: str
     detail: str = ""
     others: tuple[str, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """The sign between the files: ``≈`` for near-copies, ``=`` for the same bytes."""
+        return "≈" if self.detail.startswith(NEAR_COPIES) else "="
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -250,7 +274,7 @@ class Report:
 
 def text_of(finding: Finding) -> str:
     """Return a finding as one line of text."""
-    others = "".join(f" = {other}" for other in finding.others[:4]) + and_more(len(finding.others), 4)
+    others = "".join(f" {finding.sign} {other}" for other in finding.others[:4]) + and_more(len(finding.others), 4)
     detail = f": {finding.detail}" if finding.detail else ""
     return one_line(f"{finding.key}{others}{detail}")
 

@@ -13,7 +13,7 @@ from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_scan import Scan, by_content, scan
 from tlkit.data.checks.policy import Observation, Tally
 from tlkit.data.images.source import file_of
-from tlkit.files import EMPTY_CLASS, NO_IMAGES, images_in, is_image
+from tlkit.files import EMPTY_CLASS, EXCLUDED, NO_IMAGES, images_in, is_image
 from tlkit.recipe.check_table import CheckTable
 from tlkit.system.text import listed
 
@@ -51,6 +51,11 @@ class FolderCheck:
         without = {each.key for each in sample_set.set_aside if each.reason == NO_IMAGES}
         used = _counts_below([*self.images, *self.masks]) if without else {}
         self._lost = [each for each in self.scan.folders if each.name in without and str(each) not in used]
+        self._excluded = {
+            self.root / each.key: each.reason
+            for each in sample_set.set_aside
+            if self.root is not None and each.reason.startswith(EXCLUDED) and (self.root / each.key).is_dir()
+        }
         self._named = dict(self._set_aside())
         self._sources = {str(each) for each in sample_set.sources}
         self._known = self.images | self.masks | self._sources | self._named.keys()
@@ -68,8 +73,12 @@ class FolderCheck:
             partner = self._task == "segmentation" and is_image(Path(name))
             detail = by_content(Path(name)) if reason == "not an image by its name" else ""
             yield Observation("mask_missing" if partner else "unused", self.shown(Path(name)), detail or reason)
+        for folder, reason in self._excluded.items():
+            count = sum(file.is_relative_to(folder) for file in self.scan.files)
+            yield Observation("unused", self.shown(folder), f"{reason}; files in it: {count}")
         for file in self._unlisted():
-            yield Observation("unused", self.shown(file), by_content(file))
+            if self._excluded.keys().isdisjoint(file.parents):
+                yield Observation("unused", self.shown(file), by_content(file))
         for folder in self._lost:
             yield Observation("lost_class", self.shown(folder), self._contents(folder))
         yield from self._empty()
@@ -148,7 +157,8 @@ class FolderCheck:
         counts = _counts_below(map(str, self.scan.files))
         empty = {str(folder) for folder in self.scan.folders if str(folder) not in used}
         for folder in sorted(empty):
-            if str(Path(folder).parent) not in empty and Path(folder) not in self._lost:
+            known = Path(folder) in self._lost or Path(folder) in self._excluded
+            if str(Path(folder).parent) not in empty and not known:
                 inside = counts.get(folder, 0)
                 detail = f"none of the files in it is used: {inside}" if inside else "contains no files"
                 yield Observation("empty_folder", self.shown(Path(folder)), detail)

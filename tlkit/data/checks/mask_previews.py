@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -83,18 +84,23 @@ def mask_previews(
 def _choose(
     sample_set: SampleSet, samples: Sequence[Sample], splits: Mapping[str, str], masks: Mapping[str, Facts]
 ) -> list[Sample]:
-    chosen: dict[str, Sample] = {}
-    for number in range(len(sample_set.classes)):
-        shares = [(_share(masks[each.key], number), each) for each in samples if each.key in masks]
-        largest = sorted((each for each in shares if each[0]), key=lambda each: -each[0])[:_PER_CLASS]
-        chosen |= {sample.key: sample for _, sample in largest}
-    for split in dict.fromkeys(splits.get(each.key, "") for each in samples):
-        chosen |= {
-            each.key: each for each in [each for each in samples if splits.get(each.key, "") == split][:_PER_SPLIT]
-        }
-    return list(chosen.values())[:_MOST]
-
-
-def _share(facts: Facts, number: int) -> float:
-    """Return the share of a mask's pixels that have a class."""
-    return facts.classes.get(str(number), 0) / max(sum(facts.classes.values()), 1)
+    """Return some samples of each split, and of each class those with most of its pixels."""
+    largest: dict[int, list[tuple[float, Sample]]] = defaultdict(list)
+    of_split: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        in_split = of_split[splits.get(sample.key, "")]
+        if len(in_split) < _PER_SPLIT:
+            in_split.append(sample)
+        counts = masks[sample.key].classes if sample.key in masks else {}
+        total = max(sum(counts.values()), 1)
+        for number, count in counts.items():
+            best = largest[int(number)]
+            best.append((count / total, sample))
+            best.sort(key=lambda each: -each[0])
+            del best[_PER_CLASS:]
+    by_class = [largest[number] for number in range(len(sample_set.classes))]
+    first, second = ([each[place][1] for each in by_class if len(each) > place] for place in range(_PER_CLASS))
+    some = [each for group in of_split.values() for each in group]
+    # At least a third of the places is for the splits, whatever the number of classes.
+    order = [*first[: _MOST * 2 // 3], *some, *second]
+    return list({each.key: each for each in order}.values())[:_MOST]

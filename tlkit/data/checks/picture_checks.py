@@ -11,6 +11,7 @@ import numpy as np
 from tlkit.contracts import Sample, SampleSet, Split
 from tlkit.data.checks.duplicates import same_pictures
 from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.findings import NEAR_COPIES
 from tlkit.data.checks.policy import Observation
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import mask_of
@@ -131,7 +132,7 @@ def _observation(kind: str, group: Sequence[Sample], detail: str, affected: Sequ
 
 def _sameness(group: Sequence[Sample], facts: Mapping[str, Facts]) -> str:
     digests = {facts[each.key].digest for each in group}
-    return "the same bytes" if len(digests) == 1 else "the same picture"
+    return "the same bytes" if len(digests) == 1 else NEAR_COPIES
 
 
 def _label(label: int | tuple[int, ...] | None, classes: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ class Observation:
         kind: a key of ``findings.KINDS``.
         key: the key of the sample, or the name of the file or class.
         detail: what exactly was noticed.
-        others: keys of the other files that show the same picture.
+        others: keys of the other files that are copies or near-copies.
         affected: keys of the samples to set aside if the policy for this kind is "skip".
         reason: why they are set aside; by default the title of the kind and the detail.
     """

@@ -13,7 +13,7 @@ from tlkit.data.checks.sample_facts import SampleFacts
 from tlkit.data.images.image_file import SWAPPED
 from tlkit.data.images.source import file_of, mask_origin
 from tlkit.data.splits.labels import label_text
-from tlkit.files import by_pattern, find_companions
+from tlkit.files import find_companions
 from tlkit.image_formats import FORMAT_OF_SUFFIX
 
 BAD_NAME = "the name is not in UTF-8"
@@ -28,17 +28,16 @@ def is_encodable(sample: Sample, classes: Sequence[str]) -> bool:
 
 
 def mask_observations(sample_set: SampleSet) -> Iterator[Observation]:
-    """Yield the images that look like masks of other images of the data set, those of one pattern together.
+    """Yield the images that look like masks of other images of the data set.
 
     A word such as "label" may as well be part of a photograph's name: a few are not enough.
     """
     found = [each for each in find_companions(sample.key for sample in sample_set.samples) if each.mask]
     if len(found) < max(2, len(sample_set.samples) / 20):
         return
-    for pattern, companions in by_pattern(found).items():
-        first = companions[0]
-        detail = f"{len(companions)} images, such as {first.key} beside {first.of}"
-        yield Observation("mask_beside", pattern, detail, affected=tuple(each.key for each in companions))
+    for each in found:
+        detail = f'looks like the mask of {each.of}; data.exclude = ["{each.pattern}"] leaves it out'
+        yield Observation("mask_beside", each.key, detail, affected=(each.key,))
 
 
 def sample_observations(

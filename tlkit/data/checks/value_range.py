@@ -18,23 +18,46 @@ ValueRange = tuple[float, float]
 FEW_GRAYS = 64
 """Fewer of the 256 grey levels than this are little to tell pictures apart by."""
 
+_SPREAD = 0.05
+"""Own ranges differ if their ends vary by more than this share of all of them together."""
+
 _OUTLIERS = 0.01
 """Share of the images, at each end, that don't count."""
 
 
+Values = Sequence[float]
+"""What ``Bands.used_range`` returns of one image."""
+
+
 def range_in_use(facts: Iterable[Facts]) -> ValueRange | None:
-    """Return the range of values that images use; None if none of them has more than 8 bits per channel.
+    """Return the range of values that images use; None if none of them has more than 8 bits per channel."""
+    return range_of([each.values for each in facts if each.values])
+
+
+def range_of(deep: Sequence[Values]) -> ValueRange | None:
+    """Return the range of values that images of more than 8 bits use; None if there are none.
 
     Each image counts without the darkest and the brightest thousandth of its pixels; the lowest and the highest
     hundredth of the images don't count.
     """
-    deep = [each.values for each in facts if each.values]
     if not deep:
         return None
     lows, highs = sorted(each[2] for each in deep), sorted(each[3] for each in deep)
     outliers = round(_OUTLIERS * (len(deep) - 1))
     low, high = lows[outliers], highs[-1 - outliers]
     return (low, high) if low < high else (low, low + 1)
+
+
+def lost_by_default(deep: Sequence[Values]) -> str:
+    """Return what is lost of images of more than 8 bits without ``input.value_range``; empty if nothing is."""
+    used = range_of(deep)
+    if used is None:
+        return ""
+    highest = max(each[0] for each in deep)
+    own = [each for each in deep if not each[0]]
+    if not own and _grays(used, 0, highest) < FEW_GRAYS:
+        return f"{shown(used)} of 0 to {highest:g}: {_left(used, 0, highest)}"
+    return f"{shown(used)}, and each is scaled from its own range" if _own_ranges_differ(own) else ""
 
 
 def training_range(
@@ -55,18 +78,25 @@ def training_range(
     return range_in_use(facts.images.values())
 
 
-def range_note(setting: ValueRange | Literal["auto"] | None, used: ValueRange | None) -> tuple[str, ...]:
+def range_note(
+    setting: ValueRange | Literal["auto"] | None, used: ValueRange | None, deep: Sequence[Values] = ()
+) -> tuple[str, ...]:
     """Return what the user should know about ``input.value_range``.
 
     Args:
         setting: ``input.value_range``.
         used: the range that the training images use; None if none has more than 8 bits per channel.
+        deep: the values of these images, if they are known.
     """
     if setting is None:
         return ()
     if used is None:
         return ("input.value_range has no effect: no training image has more than 8 bits per channel",)
-    return (f'input.value_range = "auto": {shown(used)}',) if setting == "auto" else ()
+    if setting != "auto":
+        return ()
+    lost = lost_by_default(deep)
+    without = f"; without it they use {lost}" if lost else ""
+    return (f'input.value_range = "auto": the training images use {shown(used)}{without}',)
 
 
 def range_observations(
@@ -81,27 +111,24 @@ def range_observations(
     """
     if setting == "auto":
         return
-    deep = [facts[each.key] for each in samples if facts[each.key].values]
-    used = range_in_use(deep)
+    deep = [facts[each.key].values for each in samples if facts[each.key].values]
+    used = range_of(deep)
     if used is None:
         return
-    kinds = sorted({each.values[0] for each in deep})
     count = f"{len(deep)} of {len(samples)} images" if len(deep) < len(samples) else f"all {len(deep)} images"
-    advice = f'set input.value_range = "auto" or {bracketed(used)}'
-    if setting is not None:
+    remedy = f'set input.value_range = "auto" or {bracketed(used)}'
+    text = ""
+    if setting is None:
+        lost = lost_by_default(deep)
+        text = f"{count} use {lost}; {remedy}" if lost else ""
+    else:
         low, high = setting
-        beyond = sum(each.values[2] < low or each.values[3] > high for each in deep)
+        beyond = sum(each[2] < low or each[3] > high for each in deep)
         if beyond > _OUTLIERS * len(deep):
             text = f"{beyond} of {len(deep)} images have values beyond {bracketed(setting)}; they use {shown(used)}"
-            yield Observation("value_range", "input.value_range", text)
         elif _grays(used, low, high) < FEW_GRAYS:
-            text = f"{count} use {shown(used)} of {bracketed(setting)}: {_left(used, low, high)}; {advice}"
-            yield Observation("value_range", "input.value_range", text)
-    elif 0 not in kinds and _grays(used, 0, kinds[-1]) < FEW_GRAYS:
-        text = f"{count} use {shown(used)} of 0 to {kinds[-1]:g}: {_left(used, 0, kinds[-1])}; {advice}"
-        yield Observation("value_range", "input.value_range", text)
-    elif 0 in kinds and _own_ranges_differ(deep):
-        text = f"{count} use {shown(used)}, and each is scaled from its own range; {advice} to scale all alike"
+            text = f"{count} use {shown(used)} of {bracketed(setting)}: {_left(used, low, high)}; {remedy}"
+    if text:
         yield Observation("value_range", "input.value_range", text)
 
 
@@ -115,15 +142,14 @@ def _left(used: ValueRange, low: float, high: float) -> str:
     return f"{count} of 256 grey levels {'is' if count == 1 else 'are'} left"
 
 
-def _own_ranges_differ(deep: Sequence[Facts]) -> bool:
+def _own_ranges_differ(own: Sequence[Values]) -> bool:
     """Return whether images without a fixed range are scaled, and not all alike."""
-    ranges = [(each.values[1], each.values[4]) for each in deep if not each.values[0]]
-    scaled = [each for each in ranges if each[0] < 0 or each[1] > 255 or each[1] <= 1]
-    lows, highs = [each[0] for each in scaled], [each[1] for each in scaled]
+    scaled = [(each[1], each[4]) for each in own if each[1] < 0 or each[4] > 255 or each[4] <= 1]
     if not scaled:
         return False
+    lows, highs = zip(*scaled, strict=True)
     spread = max(max(lows) - min(lows), max(highs) - min(highs))
-    return spread > 0.05 * (max(highs) - min(lows))
+    return bool(spread > _SPREAD * (max(highs) - min(lows)))
 
 
 def shown(values: ValueRange) -> str:

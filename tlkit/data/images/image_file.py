@@ -162,7 +162,7 @@ def _unidentified(path: Path, content: bytes) -> BadImageError:
 
 def load_plugins(content: bytes) -> None:
     """Load the Pillow plugin that a file needs by its first bytes, if it is installed."""
-    promised = format_of(content[:64])
+    promised = format_of(content[:64]) if content[4:8] == b"ftyp" else None
     if promised is not None and "HEIF" in promised.pillow_names:
         _reads_heif()
 

@@ -71,8 +71,8 @@ class MaskClasses:
 def mask_classes(seen: MaskPixels, named: Collection[Value] = ()) -> MaskClasses:
     """Divide the values of masks into classes, ignored values and others.
 
-    Values that have a name are classes. NaN counts as unlabelled, and so do negative values beside two others, and 255 or the greatest value of 16 or 32 bits
-    if the other values are 0 to n or 1 to n.
+    Values that have a name are classes. NaN counts as unlabelled, and so do negative values beside two others, and 255
+    or the greatest value of 16 or 32 bits if the other values are 0 to n or 1 to n.
 
     Args:
         seen: the values.

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from tlkit.contracts import MaskChannel, MaskTable
-from tlkit.data.images.image_file import BROKEN, BadImageError, open_image, undecodable
+from tlkit.data.images.image_file import BROKEN, BadImageError, undecodable
+from tlkit.data.images.picture import Picture
 from tlkit.data.images.reading import PLAIN, Reading
 
 _PHOTOMETRIC = 262
@@ -41,7 +42,7 @@ class RawMask:
         return self.values.ndim == 3 and not bool((self.values == self.values[..., :1]).all())
 
     def numbers(self) -> np.ndarray | None:
-        """Return grey values or palette indices, int64 or, of a floating-point mask, float64 (H, W); None of colours."""
+        """Return grey values or palette indices, int64 or, of decimals, float64 (H, W); None for colours."""
         if self.values.ndim == 3:
             return None if self.colored else self.values[..., 0].astype(np.int64)
         return self.values.astype(np.float64 if self.values.dtype.kind == "f" else np.int64)
@@ -87,7 +88,7 @@ def reading_key(table: MaskTable) -> str:
 
 
 def read_mask(path: Path, data: bytes | None = None, reading: Reading = PLAIN) -> RawMask:
-    """Decode a mask file; the EXIF orientation is applied.
+    """Decode a mask file; the EXIF orientation is applied, unless ``reading`` says otherwise.
 
     Args:
         path: the file.
@@ -97,14 +98,28 @@ def read_mask(path: Path, data: bytes | None = None, reading: Reading = PLAIN) -
     Raises:
         BadImageError: the file can't be decoded.
     """
-    with open_image(path, data, reading) as image:
+    with Picture(path, data, replace(reading, bands=())) as picture:
         try:
-            raw = _raw(ImageOps.exif_transpose(image), image.format or "")
-            return replace(raw, inverted=_white_is_0(image))
-        except BadImageError:
-            raise
+            if picture.image is None:
+                values, inverted = picture.stored_values()
+                return RawMask(_grays_or_colors(path, values), format=picture.format, inverted=inverted)
+            raw = _raw(picture.upright(), picture.format)
+            return replace(raw, inverted=_white_is_0(picture.image))
         except BROKEN as error:
             raise undecodable(path, error) from error
+
+
+def _grays_or_colors(path: Path, values: np.ndarray) -> np.ndarray:
+    """Return the values of a TIFF, (H, W, C), that Pillow doesn't read as grey values or colours."""
+    first = values[..., 0]
+    if values.shape[2] < 3 or (values == values[..., :1]).all():
+        return np.asarray(first)
+    if values.shape[2] > 4 or values.dtype not in (np.uint8, np.uint16):
+        kind = f"{values.shape[2]} bands of {values.dtype}"
+        raise BadImageError(
+            "unsupported", f"{path}: a mask with {kind}; expected one band of class numbers, or colours"
+        )
+    return (values[..., :3] >> (8 if values.dtype == np.uint16 else 0)).astype(np.uint8)
 
 
 def _white_is_0(image: Image.Image) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image, ImageChops, ImageOps
 
 from tlkit.contracts import ImageSize
 from tlkit.data.images.bands import Bands, check_bands, turned, turned_back
+from tlkit.data.images.deep_values import OTHER_BYTES, jpeg2000_bits, of_16_bit_colors, of_pnm, with_clear_color
 from tlkit.data.images.image_file import (
     BROKEN,
     SWAPPED,
@@ -25,7 +25,7 @@ from tlkit.data.images.image_file import (
     undecodable,
 )
 from tlkit.data.images.reading import PLAIN, Reading
-from tlkit.data.images.tiff import TiffPage, bits_of, pillow_is_right, unused_samples
+from tlkit.data.images.tiff import TiffPage, bands_as_width, bits_of, pillow_is_right, unused_samples
 from tlkit.image_formats import format_of
 
 _TURNED_BACK = {
@@ -37,19 +37,10 @@ _TURNED_BACK = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-_OTHER_BYTES = {
-    "RGB;16B": "RGB;16L",
-    "RGB;16L": "RGB;16B",
-    "RGBA;16B": "RGBA;16L",
-    "RGBA;16L": "RGBA;16B",
-    "RGBX;16B": "RGBX;16L",
-    "RGBX;16L": "RGBX;16B",
-    "RGB;16N": "RGB;16B" if sys.byteorder == "little" else "RGB;16L",
-    "RGBA;16N": "RGBA;16B" if sys.byteorder == "little" else "RGBA;16L",
-    "RGBX;16N": "RGBX;16B" if sys.byteorder == "little" else "RGBX;16L",
-    "LA;16B": "RGBA",
-}
-"""Pillow's layout of 16-bit samples, of which it keeps the upper byte → the layout by which it keeps the lower one."""
+
+
+_GRAY_FACTORS = {"L;2": 85, "L;4": 17}
+"""Pillow scales the grey values of a PNG of 2 or 4 bits to 8, but not the one that the file makes transparent."""
 
 
 class Picture:
@@ -68,14 +59,17 @@ class Picture:
         self._path = path
         self._reading = reading
         self._content = read_file(path, reading.max_pixels) if data is None else data
-        self._image, self.page = self._opened()
+        self.image, self.page = self._opened()
         # Kept, because asking a PNG for its EXIF data decodes it, after which Pillow has forgotten how it was stored.
-        self._tiles: list[Any] = list(getattr(self._image, "tile", ()))
-        if self._image is not None:
-            self.format: str = self._image.format or ""
-            self.orientation = orientation_of(path, self._image)
-            stored = self._image.size
-            if tagged_orientation(self._image) in SWAPPED:
+        self._tiles: list[Any] = list(getattr(self.image, "tile", ()))
+        if self.image is not None:
+            clear, factor = self.image.info.get("transparency"), _GRAY_FACTORS.get(self._rawmode())
+            if isinstance(clear, int) and factor is not None:
+                self.image.info["transparency"] = clear * factor
+            self.format: str = self.image.format or ""
+            self.orientation = orientation_of(path, self.image)
+            stored = self.image.size
+            if tagged_orientation(self.image) in SWAPPED:
                 stored = stored[::-1]
         else:
             assert self.page is not None
@@ -94,6 +88,9 @@ class Picture:
             if error.kind != "undecodable" or promised is None or promised.name != "TIFF":
                 raise
         else:
+            wrong = bands_as_width(image) if image.format == "TIFF" else ""
+            if wrong:
+                raise BadImageError("unsupported", f"{self._path}: {wrong}")
             if image.format != "TIFF" or self._pillow_reads(image):
                 return image, None
         return None, TiffPage(self._path, self._content, self._reading)
@@ -109,38 +106,43 @@ class Picture:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._image is not None:
-            self._image.close()
+        if self.image is not None:
+            self.image.close()
         if self.page is not None:
             self.page.close()
 
     @cached_property
     def mode(self) -> str:
         """What its pixels are, in Pillow's words or as ``5 x uint16``; with what of it is not used."""
-        if self._image is None:
+        if self.image is None:
             assert self.page is not None
             text, unused = self.page.mode, self.page.left_out
         else:
             layout = self._rawmode().rpartition(";16")[0]
-            text = self._image.mode + (" of 16 bits" if layout in ("RGB", "RGBA", "RGBX", "LA") else "")
-            text += " transparency" if "transparency" in self._image.info else ""
-            unused = unused_samples(self._image) if self.format == "TIFF" and not self._reading.bands else 0
+            text = self.image.mode + (" of 16 bits" if layout in ("RGB", "RGBA", "RGBX", "LA") else "")
+            text += " transparency" if "transparency" in self.image.info else ""
+            unused = unused_samples(self.image) if self.format == "TIFF" and not self._reading.bands else 0
         return text + (f", {unused} more band{'s' * (unused > 1)} left out" if unused else "")
+
+    @property
+    def unexplained_bands(self) -> int:
+        """The number of bands if nothing says which of them are colours; otherwise 0."""
+        return 0 if self.page is None else self.page.unexplained_bands
 
     @property
     def animated(self) -> bool:
         """Whether it has several frames or pages; pages that ``Reading.bands`` takes as bands don't count."""
-        if self._image is None:
+        if self.image is None:
             assert self.page is not None
             return self.page.pages > 1 and not self._reading.bands
-        return is_animated(self._image)
+        return is_animated(self.image)
 
     @property
     def deep(self) -> bool:
         """Whether ``bands`` has more than the 8-bit RGB of ``decoded``."""
-        if self._image is None:
+        if self.image is None:
             return True
-        return self._image.mode[0] in "IF" or self._rawmode() in _OTHER_BYTES or self._pnm_maximum() > 255
+        return self.image.mode[0] in "IF" or self._rawmode() in OTHER_BYTES or self._pnm_maximum() > 255
 
     def _rawmode(self) -> str:
         args = self._tiles[0].args if self._tiles else ""
@@ -160,12 +162,12 @@ class Picture:
         Returns:
             whether this changes its mode.
         """
-        if self._image is None or self.deep:
+        if self.image is None or self.deep:
             return False
-        before = self._image.mode
+        before = self.image.mode
         swapped = self.turned and self.orientation in SWAPPED
-        self._image.draft(mode, size[::-1] if swapped else size)
-        return self._image.mode != before
+        self.image.draft(mode, size[::-1] if swapped else size)
+        return self.image.mode != before
 
     def rgb(self, *, gray: bool = False) -> Image.Image:
         """Decode the image to 8-bit RGB, turned; with ``gray``, leave an 8-bit grey image as it is.
@@ -175,17 +177,37 @@ class Picture:
         """
         if self.deep:
             return self.bands().rgb(self._reading)
-        assert self._image is not None
+        assert self.image is not None
         try:
-            image = self._upright(self._image)
+            image = self.upright()
             if self._reading.bands:
                 return self._selected(image)
             return image if gray and image.mode == "L" and "transparency" not in image.info else _to_rgb(image)
         except BROKEN as error:
             raise undecodable(self._path, error) from error
 
-    def _upright(self, image: Image.Image) -> Image.Image:
-        """Decode, and turn as asked for."""
+    def stored_values(self) -> tuple[np.ndarray, bool]:
+        """Decode the values of a TIFF that Pillow doesn't read, as they are stored, for masks.
+
+        Returns:
+            (H, W, C), of a palette the indices, turned as asked for; and whether 0 is white, so that unsigned values
+            were turned round.
+
+        Raises:
+            BadImageError: the file can't be decoded.
+        """
+        assert self.page is not None
+        values, inverted = self.page.indices()
+        return turned(values, self.orientation) if self.turned else values, inverted
+
+    def upright(self) -> Image.Image:
+        """Decode what Pillow reads, and turn it as asked for.
+
+        Raises:
+            the exceptions of ``BROKEN``: the image can't be decoded.
+        """
+        image = self.image
+        assert image is not None
         image.load()
         if image.format == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
             # Pillow inverts every CMYK JPEG, but only programs that write Adobe's marker store the inks inverted.
@@ -220,13 +242,14 @@ class Picture:
 
     def _of_pillow(self) -> Bands:
         """Return the deep bands of an image that Pillow reads, not turned."""
-        image, maximum, rawmode = self._image, self._pnm_maximum(), self._rawmode()
+        image, maximum, rawmode = self.image, self._pnm_maximum(), self._rawmode()
         assert image is not None
         if maximum > 255:
-            return _of_pnm(self._content, image, self._tiles[0], maximum)
+            return of_pnm(self._content, image, self._tiles[0], maximum)
         clear = image.info.get("transparency")
-        if rawmode in _OTHER_BYTES:
-            bands = self._of_16_bit_colors(image, rawmode)
+        if rawmode in OTHER_BYTES:
+            with open_image(self._path, self._content, self._reading) as again:
+                bands = of_16_bit_colors(image, again, rawmode)
         else:
             image.load()
             highest = 2 ** (bits_of(image) if self.format == "TIFF" else 16) - 1 if image.mode.startswith("I;16") else 0
@@ -234,77 +257,9 @@ class Picture:
         if self.format == "TIFF":
             return replace(bands, values=turned_back(bands.values, self.orientation))
         if self.format == "JPEG2000" and bands.highest:
-            bits = _jpeg2000_bits(self._content)
+            bits = jpeg2000_bits(self._content)
             return Bands(bands.values >> (16 - bits), 2**bits - 1, 1)  # Pillow shifted them to 16 bits
-        return bands if clear is None else _with_clear_color(bands, clear)
-
-    def _of_16_bit_colors(self, image: Image.Image, rawmode: str) -> Bands:
-        """Decode twice: Pillow keeps one of the two bytes of each sample."""
-        with open_image(self._path, self._content, self._reading) as again:
-            tiles: Any = again.tile  # type: ignore[attr-defined]
-            other = _OTHER_BYTES[rawmode]
-            again.tile = [  # type: ignore[attr-defined]
-                tile._replace(args=other if isinstance(tile.args, str) else (other, *tile.args[1:])) for tile in tiles
-            ]
-            for each in (image, again):
-                each.load()
-            high, low = (np.asarray(each).astype(np.uint16) for each in (image, again))
-        if rawmode == "LA;16B":
-            return Bands(np.stack([low[..., 0] << 8 | low[..., 1], low[..., 2] << 8 | low[..., 3]], -1), 65535, 1, 1)
-        return Bands(high << 8 | low, 65535, 3, 3 if high.shape[2] == 4 else None)
-
-
-def stored_values(path: Path, data: bytes | None = None, reading: Reading = PLAIN) -> np.ndarray | None:
-    """Return the values of a mask that Pillow doesn't read, or reads wrong; None for all others.
-
-    Args:
-        path: the file, of any format.
-        data: its bytes, if they were read already.
-        reading: how files are read; the bands of images are no concern of masks.
-
-    Returns:
-        (H, W, C): unsigned or signed integers, or floating point, turned; of a palette the indices. None if the file
-        is for Pillow.
-
-    Raises:
-        BadImageError: the file can't be read or decoded.
-    """
-    with Picture(path, data, replace(reading, bands=())) as picture:
-        page = picture.page
-        if page is None:
-            return None
-        values = page.indices()
-        return turned(values, picture.orientation) if picture.turned else values
-
-
-def _with_clear_color(bands: Bands, clear: int | tuple[int, ...]) -> Bands:
-    """Make the one colour of a 16-bit PNG transparent that its header names."""
-    opaque = (bands.values != np.array(clear, np.uint16)).any(-1, keepdims=True)
-    values = np.concatenate([bands.values, np.where(opaque, 65535, 0).astype(np.uint16)], -1)
-    return replace(bands, values=values, alpha=bands.colors)
-
-
-def _of_pnm(content: bytes, image: Image.Image, tile: Any, maximum: int) -> Bands:
-    """Return the values of a PGM or PPM file, which Pillow scales to 8 or 16 bits."""
-    if tile.codec_name == "ppm_plain":
-        image.load()
-        values = np.asarray(image).astype(np.float64)
-        scaled = np.rint(values * maximum / (65535 if values.ndim == 2 else 255)).astype(np.uint16)
-        return Bands(scaled.reshape(*scaled.shape[:2], -1), maximum, 1 if values.ndim == 2 else 3)
-    colors = 3 if content.startswith(b"P6") else 1
-    width, height = image.size
-    count = width * height * colors
-    if len(content) < tile.offset + 2 * count:
-        raise EOFError("image file is truncated")
-    values = np.frombuffer(content, ">u2", count, tile.offset).reshape(height, width, colors)
-    return Bands(np.minimum(values, maximum).astype(np.uint16), maximum, colors)
-
-
-def _jpeg2000_bits(content: bytes) -> int:
-    """Return the number of bits per sample of a JPEG 2000 image (ISO/IEC 15444-1, A.5.1: Ssiz)."""
-    place = content.find(b"\xff\x4f\xff\x51") + 42
-    bits = content[place] + 1 if 42 <= place < len(content) else 16
-    return bits if 8 < bits <= 16 else 16
+        return bands if clear is None else with_clear_color(bands, clear)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

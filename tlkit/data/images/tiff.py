@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -38,6 +39,7 @@ _OTHER_COLORS = {
 }
 _ALPHA = (1, 2)
 _MAX_BANDS = 10_000
+_FEW_BANDS = 16
 _PIP = 'pip install "tlkit[tiff]"'
 
 
@@ -69,6 +71,19 @@ def pillow_is_right(image: Image.Image) -> bool:
         return set(bits) == {16} and set(formats) == {1} and (samples == 3 or bool(extra))
     kind = (max(bits), formats[0])
     return photometric == _BLACK_IS_0 and samples == 1 and kind in ((12, 1), (16, 1), (16, 2), (32, 2), (32, 3))
+
+
+def bands_as_width(image: Image.Image) -> str:
+    """Return what went wrong if tifffile wrote an array (H, W, C) as H pages of the size (W, C); otherwise nothing."""
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    shape = re.match(r'\{"shape": \[(\d+), (\d+), (\d+)\]', str(tags.get(270, "")))
+    if shape is None or not 1 < tags.get(256, 0) == int(shape[3]) <= _FEW_BANDS < int(shape[1]):
+        return ""
+    pages = f"{shape[1]} pages of {shape[3]} x {shape[2]} pixels"
+    return (
+        f"an array of the shape ({shape[1]}, {shape[2]}, {shape[3]}) written as {pages}; write its bands as such: "
+        'tifffile.imwrite(file, array, photometric="minisblack", planarconfig="contig")'
+    )
 
 
 def bits_of(image: Image.Image) -> int:
@@ -150,6 +165,11 @@ class TiffPage:
         if self._reading.bands or self._photometric not in (_RGB, _PALETTE, _YCBCR, _CMYK):
             return 0
         return max(0, self._samples - self._color_samples() - (self._alpha() is not None))
+
+    @property
+    def unexplained_bands(self) -> int:
+        """The number of bands if nothing says which of them are colours; otherwise 0."""
+        return 0 if self._colors() else self._samples
 
     def _color_samples(self) -> int:
         return 1 if self._photometric == _PALETTE else _COLORS.get(self._photometric, 4)
@@ -243,8 +263,8 @@ class TiffPage:
             inverted=self._photometric == _WHITE_IS_0,
         )
 
-    def indices(self) -> np.ndarray:
-        """Return the values as they are stored, (H, W, C): of a palette the indices, for masks.
+    def indices(self) -> tuple[np.ndarray, bool]:
+        """Return the stored values, (H, W, C), of a palette the indices; and whether they were turned round.
 
         Raises:
             BadImageError: the page can't be decoded.
@@ -253,8 +273,8 @@ class TiffPage:
         if values.dtype.kind == "b":
             values = values.astype(np.uint8)
         if self._photometric == _WHITE_IS_0 and values.dtype.kind == "u":
-            values = 2 ** int(self._page.bitspersample) - 1 - values
-        return values
+            return np.asarray(2 ** int(self._page.bitspersample) - 1 - values), True
+        return values, False
 
 
 def _through_palette(values: np.ndarray, palette: np.ndarray) -> np.ndarray:

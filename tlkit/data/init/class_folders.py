@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +13,21 @@ from tlkit.data.init.contents import IMAGE_FOLDERS, LAYOUTS, MASK_FOLDERS, FewCl
 from tlkit.data.init.same_stems import check_stems
 from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
-from tlkit.files import NO_IMAGES, ClassFolders, images_in, key_of, own_images, read_class_folders, subfolders
+from tlkit.files import (
+    EXCLUDED,
+    NO_IMAGES,
+    ClassFolders,
+    images_in,
+    key_of,
+    own_images,
+    read_class_folders,
+    subfolders,
+    walk,
+)
 from tlkit.image_formats import format_names
 from tlkit.system.text import listed
 
+_ANNOTATIONS = (".txt", ".xml", ".json")
 _SPLITS = ("", "train", "validation", "test")
 
 
@@ -64,7 +76,7 @@ def _counts(found: ClassFolders) -> dict[str, dict[str, int]]:
 def _left_out(root: Path, found: ClassFolders) -> list[str]:
     """Return notes about folders and images that are not read."""
     notes = []
-    excluded = {key for key, reason in found.set_aside.items() if reason.startswith("left out by data.exclude")}
+    excluded = {key for key, reason in found.set_aside.items() if reason.startswith(EXCLUDED)}
     beside = [folder.name for folder in found.sides.beside]
     if beside:
         notes.append(
@@ -83,19 +95,34 @@ def _left_out(root: Path, found: ClassFolders) -> list[str]:
     return notes
 
 
+def _hint(root: Path, found: ClassFolders) -> str:
+    """Return what else the folder may be, as a sentence; empty if nothing is known."""
+    for table in sorted(file for file in root.iterdir() if file.suffix.lower() in (".csv", ".tsv")):
+        return f"If {table} has the labels: tlkit init {table}. "
+    stems = {image.file.stem for image in found.images}
+    for folder in subfolders(root):
+        same = Counter(file.suffix for file in walk(folder) if file.stem in stems and file.suffix in _ANNOTATIONS)
+        if same:
+            return (
+                f"{folder.name} has {min(same)} files of the same names: they look like annotations in a form that no "
+                "data set here reads (tlkit plugins), not like classes. "
+            )
+    return ""
+
+
 def _check_classes(root: Path, counts: Mapping[str, Mapping[str, int]], found: ClassFolders) -> None:
     """Check that the class folders have something to learn from."""
     names = found.classes
     if not names:
         total = sum(1 for _ in images_in(root))
         if total:
-            raise NoClassesError(f"{root}: {images_text(total)}, but no class folders. {LAYOUTS}")
+            raise NoClassesError(f"{root}: {images_text(total)}, but no class folders. {_hint(root, found)}{LAYOUTS}")
         none = f"{root}: no images ({format_names()}). {LAYOUTS}"
         raise FewClassesError(none) if subfolders(root) else DataError(none)
     if len(names) < 2:
         raise FewClassesError(
             f"{root}: only one class folder with images ({names[0]}); at least two are needed to learn a "
-            f"difference. {LAYOUTS}"
+            f"difference. {_hint(root, found)}{LAYOUTS}"
         )
     if found.sides.by == "folders" and not counts.get("train"):
         folders = found.sides.folders

@@ -20,6 +20,7 @@ from tlkit.files import (
     Tree,
     by_pattern,
     find_companions,
+    find_name_list,
     find_sides,
     find_split_lists,
     images_in,
@@ -98,11 +99,23 @@ def guess_reading(root: Path, outer: Path) -> Guesses:
         _leave_out_unlabelled(root, found, guesses)
     elif sides.by == "none" and found.images and "splits" not in guesses.options:
         _read_lists(root, outer, found, guesses)
+    for folder in dict.fromkeys((root, outer)) if found.images else ():
+        file = find_name_list(folder, found.classes)
+        if file is not None:
+            guesses.set(
+                "names",
+                file,
+                "class names of the folders",
+                f"the folders are called by a code; their names are read from {file.name}. Remove data.names to keep "
+                "the folders' names",
+            )
+            break
     return guesses
 
 
 def _leave_out_companions(keys: Sequence[str], guesses: Guesses) -> None:
     """Leave out masks and previews beside the images, unless they are so few that their names may mean nothing."""
+    _leave_out_mask_folders(keys, guesses)
     found = find_companions(keys)
     if len(found) < max(2, len(keys) / 20):
         return
@@ -116,6 +129,22 @@ def _leave_out_companions(keys: Sequence[str], guesses: Guesses) -> None:
         if first.mask:
             note += '; to learn the masks, use the data set "masks" with mask_suffix'
         guesses.exclude([pattern], f"{what} of other images", note)
+
+
+def _leave_out_mask_folders(keys: Sequence[str], guesses: Guesses) -> None:
+    """Leave out folders of masks beside the class folders, such as ``benign_mask`` beside ``benign``."""
+    stems: dict[str, set[str]] = {}
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        stems.setdefault(folder, set()).add(name.rpartition(".")[0])
+    for each in find_companions(stems):
+        if each.mask and 2 * len(stems[each.key] & stems[each.of]) > len(stems[each.key]):
+            guesses.exclude(
+                [each.key],
+                "masks of other images",
+                f"{each.key} left out: its files are called like those of {each.of}, so they look like their masks. If "
+                "it is a class, take it out of data.exclude",
+            )
 
 
 def _settle_splits(root: Path, guesses: Guesses) -> Sides:

@@ -68,7 +68,7 @@ _OPTION_COMMENTS = {
     "image_suffix": "what images' names end with",
     "mask_prefix": "what masks' names begin with",
     "mask_suffix": "what a mask's name adds to its image's name",
-    "lists": "its train.txt, val.txt and test.txt are the splits",
+    "splits": "or none, and tlkit draws the splits",
     "channel": "the channel of the masks that has the values",
     "nearest": "values between count as the nearest class: these masks are JPEG or smoothed",
 }
@@ -110,7 +110,7 @@ def _class_names(masks: MaskSurvey, keys: Sequence[str]) -> dict[str, str]:
         return {"1": "pet", "2": "background", "3": "border"}
     if len(keys) == 2 and keys[0] in ("0", "#000000"):
         return {keys[0]: "background", keys[1]: "object"}
-    names = {key: f"class_{key.lstrip('#')}" for key in keys}
+    names = {key: f"class_{key.lstrip('#').replace('-', 'minus_')}" for key in keys}
     if "0" in names:
         names["0"] = "background"
     return names

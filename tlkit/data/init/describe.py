@@ -65,9 +65,10 @@ def _mask_lines(survey: Survey, masks: MaskSurvey) -> Iterator[str]:
     order = sorted(shares.items(), key=lambda each: not each[1])
     for value, share in order[:_SHOWN_VALUES]:
         what = "colour" if isinstance(value, tuple) else "value"
-        name = masks.names.get(value_text(value))
+        text = value_text(value)
+        text += f" ({masks.names[text]})" if text in masks.names else ""
         ignored = ", ignored" if value in values.ignored else ""
-        yield f"    mask {what} {value_text(value)}{f' ({name})' if name else ''}: {percent(share)} of the pixels{ignored}"
+        yield f"    mask {what} {text}: {percent(share)} of the pixels{ignored}"
     yield from _rest(len(shares), _SHOWN_VALUES)
     if others := values.others:
         what = "1 other value" if len(others) == 1 else f"{len(others)} other values"
@@ -90,10 +91,14 @@ def _header_lines(headers: Headers) -> Iterator[str]:
                 f"median {median(widths):.0f} x {median(heights):.0f} (width x height)"
             )
         if headers.formats:
-            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items())
+            opened = len(headers.sizes) + headers.unreadable
+            of = f" (of {opened} files opened of {headers.total})" if headers.total > opened else ""
+            yield "  formats: " + ", ".join(f"{name} {count}" for name, count in headers.formats.items()) + of
     if headers.unreadable:
-        opened = len(headers.sizes) + headers.unreadable
-        yield f"  note: not images: {headers.unreadable} of {opened} files that were opened; a run sets them aside"
+        what = f"{headers.unreadable} of {headers.opened} files that were opened"
+        yield f"  note: not images: {what}; a run sets them aside"
+    for problem, count in headers.problems.items():
+        yield f"  note: {count} of {headers.opened} files that were opened can't be read: {problem}"
 
 
 def percent(share: float) -> str:

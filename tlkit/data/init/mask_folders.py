@@ -13,6 +13,7 @@ from tlkit.data.images.mask_classes import MAX_CLASSES, MaskClasses, Value, mask
 from tlkit.data.images.source import file_of
 from tlkit.data.init.class_names import ClassNames, find_class_names, is_ignored
 from tlkit.data.init.contents import MaskSurvey, Survey
+from tlkit.data.init.exif_masks import with_turned
 from tlkit.data.init.mask_layout import (
     MaskLayout,
     Tree,
@@ -26,12 +27,15 @@ from tlkit.data.init.mask_names import differs
 from tlkit.data.init.mask_values import MaskReading, mask_reading
 from tlkit.data.init.sample_files import evenly, read_headers
 from tlkit.errors import DataError
+from tlkit.files import find_split_lists
 from tlkit.system.text import listed
 
 _MAX_MASKS = 100
 """Maximum number of masks to open."""
 _MAX_TRIED = 4
 """Maximum number of ways to pair images with masks whose masks are opened."""
+_MAX_NOISE = 0.5
+"""Files are no masks if a greater share of their pixels has values that are no classes."""
 _MAX_NAMED = 254
 """Maximum number of classes if a file names them."""
 _SHOWN = 6
@@ -93,8 +97,8 @@ def _layouts(tree: Tree, task: Task | None) -> tuple[list[MaskLayout], bool]:
         stem = Path(example).stem
         hint = differs(stem, [Path(each).stem for each in tree.folders_below(masks)])
         raise DataError(
-            f"{tree.root / masks}: none of {count} masks is named after an image in {tree.root / images}; for the image "
-            f"{example}, expected a mask {stem}.png, or with a suffix such as {stem}_mask.png{hint}"
+            f"{tree.root / masks}: none of {count} masks is named after an image in {tree.root / images}; for the "
+            f"image {example}, expected a mask {stem}.png, or with a suffix such as {stem}_mask.png{hint}"
         )
     layouts = [each for each in find_by_suffix(tree) if each.images != "." or not nested or task == "segmentation"]
     return layouts, False
@@ -125,12 +129,15 @@ class _Pairs:
         pairs = cls(options, _open(dataset, options))
         if any(each.split is not None for each in pairs.sample_set.samples):
             return pairs
-        for folder in _list_folders(root, options["images"], options["masks"]):
+        for folder in dict.fromkeys([root, options["images"].parent, options["masks"].parent, options["images"]]):
+            files = find_split_lists(folder, ("Segmentation",)) if folder.is_dir() else ()
+            if not files:
+                continue
+            listed_options = {**options, "splits": "lists", "lists": files[0].parent}
             try:
-                listed_set = _open(dataset, {**options, "lists": folder})
+                return cls(listed_options, _open(dataset, listed_options))
             except DataError:
                 continue  # These lists name other files.
-            return cls({**options, "lists": folder}, listed_set)
         return pairs
 
     @property
@@ -149,15 +156,6 @@ def _open(dataset: Dataset, options: Mapping[str, Any]) -> SampleSet:
     return dataset.open(DatasetContext("segmentation", 0), chosen)
 
 
-def _list_folders(root: Path, images: Path, masks: Path) -> list[Path]:
-    """Return the folders that have lists of splits."""
-    sets = root / "ImageSets"
-    inner = sorted(each for each in sets.iterdir() if each.is_dir()) if sets.is_dir() else []
-    inner.sort(key=lambda each: each.name != "Segmentation")
-    folders = [*inner, root, images.parent, masks.parent, images, masks]
-    return [each for each in dict.fromkeys(folders) if (each / "train.txt").is_file()]
-
-
 def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
     """Return the survey of paired images and masks.
 
@@ -171,7 +169,8 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
     named = {value for value, name in by_value.items() if not is_ignored(name)}
     values = mask_classes(reading.pixels, by_value)
     classes = {**{value: 0.0 for value in by_value if value in named}, **values.classes}
-    if not 2 <= len(classes) <= (_MAX_NAMED if by_value else MAX_CLASSES):
+    most = _MAX_NAMED if by_value else MAX_CLASSES
+    if not 2 <= len(classes) <= most or sum(values.others.values()) > _MAX_NOISE:
         raise DataError(_no_classes(root / layouts[0].masks, reading, len(opened), values))
     ignored = {value: values.classes.get(value, 0.0) for value in by_value if value not in named} | {**values.ignored}
     if names is not None and names.file.name.startswith("objectInfo") and 0 in classes:
@@ -189,13 +188,15 @@ def _survey(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> Survey:
     notes = [*values.notes, *_name_notes(found, names, by_value, values), *pairs.sample_set.notes]
     notes += _left_notes(tree, pairs, layouts)
     options = {**pairs.options, **({} if reading.channel == "auto" else {"channel": reading.channel})}
+    if reading.inverted and set(classes) == {0, 255} and not by_value:
+        by_value = {0: "object", 255: "background"}
     masks = MaskSurvey(
         options,
         values,
         {value_text(key): name for key, name in by_value.items()},
         None if names is None else names.file,
     )
-    headers = read_headers(pairs.images)
+    headers = with_turned(read_headers(pairs.images), pairs.sample_set.samples)
     return Survey(root, "masks", dict(sorted(counts.items())), headers, masks=masks, notes=tuple(notes))
 
 
@@ -253,7 +254,8 @@ def _left_notes(tree: Tree, pairs: _Pairs, layouts: Sequence[MaskLayout]) -> lis
     without = sum(each.reason.startswith("mask without") for each in aside)
     unlisted = len(aside) - alone - without
     if alone:
-        notes.append(f"images without a mask: {alone}; a run sets them aside")
+        hint = next((each.reason.split("; ", 1)[1] for each in aside if " differs in " in each.reason), "")
+        notes.append(f"images without a mask: {alone}; a run sets them aside" + (f". {hint}" if hint else ""))
     if without:
         notes.append(f"masks without an image: {without}; a run sets them aside")
     if unlisted:
@@ -270,8 +272,8 @@ def _no_classes(masks: Path, reading: MaskReading, opened: int, values: MaskClas
     if reading.pixels.read and distinct == 1:
         only = value_text(next(iter(reading.pixels.shares)))
         return (
-            f"{masks}: every pixel of the {opened} masks that were opened is {only}, and they have no alpha channel that "
-            "varies; expected 2 or more values, at least one per class"
+            f"{masks}: every pixel of the {opened} masks that were opened is {only}, and they have no alpha channel "
+            "that varies; expected 2 or more values, at least one per class"
         )
     what = f"{distinct} different values" if distinct else "no readable mask"
     message = (

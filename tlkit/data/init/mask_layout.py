@@ -13,13 +13,11 @@ from typing import Any
 
 from tlkit.data.init.contents import IMAGE_FOLDERS
 from tlkit.data.init.mask_names import Affixes, Name, best_affixes, likelihood, names_masks, words
+from tlkit.data.init.split_template import SPLIT, Parts, template
 from tlkit.errors import DataError
-from tlkit.files import images_in, split_named
+from tlkit.files import images_in, split_of_folder
 from tlkit.system.text import listed
 
-SPLIT = "{split}"
-_SHORT = ("Tr", "Ts")
-"""Splits as nnU-Net names them, in ``imagesTr`` and ``labelsTs``."""
 _MAX_ROOTS = 4
 """With more folders than this that have a folder of masks each, they are no parts of one data set."""
 _MAX_SIBLINGS = 12
@@ -28,9 +26,6 @@ _READINGS = 6
 """Maximum number of ways to pair the names of two folders."""
 _LOSSLESS = (".png", ".gif", ".bmp", ".tif", ".tiff")
 """Suffixes of files that may be masks, the likeliest first."""
-
-Parts = tuple[str, ...]
-"""A path relative to the folder that is surveyed, as its parts."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +134,8 @@ class Tree:
             return []
         shown = [f"{'/'.join(parts) or '.'} ({count})" for parts, count in left.items()]
         return [
-            f"folders with images that are not used: {listed(shown, 5)}; if their images have no masks, predict these with "
-            "tlkit predict RUN FOLDER"
+            f"folders with images that are not used: {listed(shown, 5)}; if their images have no masks, predict these "
+            "with tlkit predict RUN FOLDER"
         ]
 
     def roots(self, folders: Mapping[Parts, Sequence[Parts]]) -> list[_Root]:
@@ -252,7 +247,7 @@ def _rank(layout: MaskLayout) -> tuple[Any, ...]:
 
 def _paired(image_root: _Root, mask_root: _Root) -> list[tuple[int, Affixes]]:
     shared = [word for word in image_root.names if word in mask_root.names]
-    if not any(word in ("", "Tr") or split_named(word) == "train" for word in shared):
+    if not any(word in ("", "Tr") or split_of_folder(word) == "train" for word in shared):
         return []
     images, masks = (
         _stems((f"{word}/{folder}", _without(word, name)) for word in shared for folder, name in root.names[word])
@@ -280,38 +275,12 @@ def _refuse_folder_per_image(tree: Tree) -> None:
     if several:
         raise DataError(
             f"{tree.root}: each image has a folder of its own, with several masks in {len(several)} of them, one per "
-            f"object, such as {tree.root.joinpath(*several[0])}. tlkit reads one mask per image: draw those of a folder "
-            "into one, such as the maximum of their values, and save it under the image's name in a folder masks "
-            "beside a folder images"
+            f"object, such as {tree.root.joinpath(*several[0])}. tlkit reads one mask per image: draw those of a "
+            "folder into one, such as the maximum of their values, and save it under the image's name in a folder "
+            "masks beside a folder images"
         )
     raise DataError(
         f"{tree.root}: {len(inner)} folders have images and masks of their own, such as "
         f"{tree.root.joinpath(*inner[0])}. Move all images into one folder images and all masks into one folder masks, "
         'or list the pairs in a CSV file and use the data set "csv"'
     )
-
-
-def template(parts: Parts) -> tuple[str, str]:
-    """Return a path with ``{split}`` in the place of the first name of a split, and that name; "" without one."""
-    for place, part in enumerate(parts):
-        word = _split_word(part)
-        if word:
-            inner = (each.replace(word, SPLIT, 1) if _split_word(each) == word else each for each in parts[place:])
-            return "/".join((*parts[:place], *inner)), word
-    return "/".join(parts) or ".", ""
-
-
-def _split_word(part: str) -> str:
-    if split_named(part):
-        return part
-    short = next((each for each in _SHORT if part.endswith(each) and part[: -len(each)].islower()), "")
-    if short:
-        return short
-    pieces = re.split(r"[_\-. ]", part)
-    whole = next((each for each in pieces if split_named(each)), "")
-    if whole:
-        return whole
-    for size in range(len(part) - 1, 2, -1):
-        if split_named(part[:size]) and names_masks(part):
-            return part[:size]
-    return ""

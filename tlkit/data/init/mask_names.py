@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 MASK_WORDS = [
     "mask",
@@ -82,7 +82,7 @@ def words(name: str) -> list[str]:
 
 
 def _joined(camel: Sequence[str]) -> Iterator[str]:
-    return (one + other for one, other in zip(camel, camel[1:], strict=False))
+    return (one + other for one, other in pairwise(camel))
 
 
 def names_masks(name: str) -> bool:
@@ -119,18 +119,19 @@ def best_affixes(images: Sequence[Name], masks: Sequence[Name], *, together: boo
         masks: the masks; the same names as ``images`` if both are in one folder.
         together: whether both are in one folder.
     """
-    step = max(1, len(images) // _SAMPLE)
+    step = 1 if together else max(1, len(images) // _SAMPLE)
     some = images[::step]
-    stems = [stem for _, stem in some]
-    image_suffixes, image_prefixes = _endings(stems, len(stems)), _beginnings(stems, len(stems))
-    mask_stems = [stem for _, stem in masks]
-    mask_suffixes, mask_prefixes = _endings(mask_stems, len(images)), _beginnings(mask_stems, len(images))
     if together:
-        half = max(1, len(images) // 3)
-        image_suffixes, mask_suffixes = (_endings(stems, half) for _ in range(2))
-        image_prefixes, mask_prefixes = (_beginnings(stems, half) for _ in range(2))
+        # Half of the files, or fewer, are masks.
+        affixes = _affixes(images, 1 / 3)
+        image_prefixes, image_suffixes = mask_prefixes, mask_suffixes = affixes
         mask_suffixes = [each for each in mask_suffixes if not each or names_masks(each) or each in ("_L", "-L")]
         mask_prefixes = [each for each in mask_prefixes if not each or names_masks(each)]
+        if len(mask_prefixes) == len(mask_suffixes) == 1:
+            return []
+    else:
+        image_prefixes, image_suffixes = _affixes(images, 1)
+        mask_prefixes, mask_suffixes = _affixes(masks, min(1.0, len(images) / max(len(masks), 1)))
     image_cores = {each: _cores(some, *each) for each in product(image_prefixes, image_suffixes)}
     mask_cores = {each: _cores(masks, *each) for each in product(mask_prefixes, mask_suffixes)}
     found = []
@@ -151,28 +152,41 @@ def _cores(names: Iterable[Name], prefix: str, suffix: str) -> set[Name]:
     }
 
 
-def _endings(stems: Sequence[str], images: int) -> list[str]:
-    """Return "", and the endings from a separator on that many names have, the shortest first."""
+def _affixes(names: Sequence[Name], share: float) -> tuple[list[str], list[str]]:
+    """Return the prefixes and the suffixes that many names have, each with "" as the first.
+
+    Args:
+        names: the names.
+        share: the share of them that belongs together.
+    """
+    # Neighbours, because of files in one folder every second may be a mask.
+    some = names if len(names) <= 2 * _SAMPLE else [*names[:_SAMPLE], *names[-_SAMPLE:]]
+    stems = [stem for _, stem in some]
+    return _beginnings(stems, share * len(stems)), _endings(stems, share * len(stems))
+
+
+def _endings(stems: Sequence[str], least: float) -> list[str]:
+    """Return "", and the endings from a separator on that many names have, the most frequent first."""
     counts: Counter[str] = Counter()
     for stem in stems:
         starts = [match.start() for match in re.finditer(r"[^0-9A-Za-z]", stem) if match.start()]
         counts.update(stem[start:] for start in starts[-4:])
         counts[stem] += not starts and not any(each.isdigit() for each in stem)
-    return ["", *_common(counts, images, len(stems))]
+    return ["", *_common(counts, least, len(stems))]
 
 
-def _beginnings(stems: Sequence[str], images: int) -> list[str]:
-    """Return "", and the beginnings up to a separator or a digit that many names have, the shortest first."""
+def _beginnings(stems: Sequence[str], least: float) -> list[str]:
+    """Return "", and the beginnings up to a separator or a digit that many names have, the most frequent first."""
     counts: Counter[str] = Counter()
     for stem in stems:
         ends = [match.end() for match in re.finditer(r"[^0-9A-Za-z]+", stem)][:2]
         letters = re.match(r"[A-Za-z]+(?=\d)", stem)
         counts.update({stem[:end] for end in (*ends, *([letters.end()] if letters else []))})
-    return ["", *_common(counts, images, len(stems))]
+    return ["", *_common(counts, least, len(stems))]
 
 
-def _common(counts: Counter[str], images: int, total: int) -> list[str]:
-    least = max(1, _SHARE * images)
+def _common(counts: Counter[str], together: float, total: int) -> list[str]:
+    least = max(1, _SHARE * together)
     wanted = [
         each
         for each, count in counts.items()

@@ -29,11 +29,13 @@ class MaskReading:
         pixels: their values.
         channel: the channel that has them.
         notes: messages for the user.
+        inverted: whether 0 is white in their files, so that 0 is true and 255 false.
     """
 
     pixels: MaskPixels
     channel: MaskChannel = "auto"
     notes: tuple[str, ...] = ()
+    inverted: bool = False
 
 
 @dataclass
@@ -124,12 +126,13 @@ def mask_reading(files: Sequence[Path], *, by_color: bool = False) -> MaskReadin
         )
     if seen.inverted:
         notes.append(
-            f"{seen.inverted} of {seen.read} masks that were opened are TIFF files in which 0 is white, as some programs "
-            "save arrays of true and false: true is read as 0, false as 255. Look at the masks with tlkit check --html"
+            f"{seen.inverted} of {seen.read} masks that were opened are TIFF files in which 0 is white, as some "
+            "programs save arrays of true and false: true is read as 0, false as 255. Look at the masks with "
+            "tlkit check --html"
         )
     colored = any(not _is_grey(int(color)) for color in seen.colors.pixels)
     reading = _by_color(seen) if colored or (by_color and seen.palettes) else _by_number(seen)
-    return MaskReading(reading.pixels, reading.channel, (*notes, *reading.notes))
+    return MaskReading(reading.pixels, reading.channel, (*notes, *reading.notes), 2 * seen.inverted > seen.read)
 
 
 def _by_number(seen: _Seen) -> MaskReading:
@@ -156,15 +159,15 @@ def _by_number(seen: _Seen) -> MaskReading:
         return MaskReading(reading.pixels, reading.channel, (*notes, *reading.notes))
     if tinted:
         notes.append(
-            f"{len(tinted)} of {len(seen.palettes)} palettes have other colours for the same indices; masks are read by "
-            "their indices. If the colours decide, write colours as keys of data.values"
+            f"{len(tinted)} of {len(seen.palettes)} palettes have other colours for the same indices; masks are read "
+            "by their indices. If the colours decide, write colours as keys of data.values"
         )
     total = seen.plain.plus(seen.indices).plus(seen.colors, lambda color: int(color) & 255)
     instances = [value for value in total.pixels if value >= _INSTANCES]
     if len({value // _INSTANCES for value in instances}) < len(instances):
         notes.append(
-            f"values such as {int(max(instances))} look like numbers of instances, as class * 1000 + number; tlkit learns "
-            "classes: if there are masks of class numbers as well, use those"
+            f"values such as {int(max(instances))} look like numbers of instances, as class * 1000 + number; tlkit "
+            "learns classes: if there are masks of class numbers as well, use those"
         )
     return MaskReading(total.shown(seen.read, seen.jpeg), notes=tuple(notes))
 
@@ -189,8 +192,9 @@ def _by_color(seen: _Seen) -> MaskReading:
         else (f"the {len(total.pixels)} colours differ in green and blue as numbers of instances do")
     )
     note = (
-        f"the red channel has the class numbers {listed([str(each) for each in counts], 8)}, and {what}: the red channel "
-        "is read as the mask. If each colour is a class, remove data.channel and write colours as keys of data.values"
+        f"the red channel has the class numbers {listed([str(each) for each in counts], 8)}, and {what}: the red "
+        "channel is read as the mask. If each colour is a class, remove data.channel and write colours as keys of "
+        "data.values"
     )
     return MaskReading(channel.shown(seen.read, seen.jpeg), "red", (note,))
 

@@ -31,6 +31,8 @@ _VIEWS = frozenset(
         *("segmentation", "semantic", "instance", "edge", "edges", "normals", "input", "inputs", "target", "targets"),
     )
 )
+_MAX_FOLDERS = 8
+"""More folders than this are hardly views of the same scenes."""
 _NUMBERED = re.compile(r"(\D*)(\d+)(\D*)")
 
 
@@ -46,9 +48,10 @@ def check_stems(root: Path, found: ClassFolders) -> None:
     for by_class in stems.values():
         sets = list(by_class.values())
         common = set.intersection(*sets)
-        if len(sets) < 2 or len(common) < max(3, 0.8 * max(map(len, sets))):
+        views = all(_is_view(name) for name in by_class)
+        if not 2 <= len(sets) <= _MAX_FOLDERS or len(common) < max(3 if views else 5, 0.8 * max(map(len, sets))):
             continue
-        if _says_nothing(sets, common) and not all(_is_view(name) for name in by_class):
+        if _says_nothing(sets, common) and not views:
             continue
         names = sorted(by_class)
         raise DataError(
@@ -61,6 +64,8 @@ def check_stems(root: Path, found: ClassFolders) -> None:
 
 def _says_nothing(sets: list[set[str]], common: set[str]) -> bool:
     """Return whether the same names in all folders mean nothing, because they just count the files of each."""
+    if all(len(stem) <= 2 for stem in common):
+        return True
     matches = [_NUMBERED.fullmatch(stem) for stem in common]
     if not all(matches) or len({(match[1], match[3]) for match in matches if match}) > 1:
         return False

@@ -9,6 +9,7 @@ from statistics import median
 
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.data_table import Choices, beside, check_name, data_table, is_segmentation
+from tlkit.data.init.pixel_lines import pixel_lines
 
 FEW = 2000
 """With fewer training images than this, only the head is trained."""
@@ -82,6 +83,7 @@ def _input(survey: Survey, images: int, segmentation: bool) -> str:
         lines.append(beside('resize = "stretch"', 'or "crop" (the centre), "pad" (black borders)'))
     else:
         lines.append(beside('resize = "pad"', 'these images are far from square; or "stretch", "crop" (the centre)'))
+    lines += pixel_lines(survey.headers)
     lines.append(beside(f"batch_size = {batch}", f"for {images} training images; halve it if memory runs out"))
     if "validation" not in survey.splits and survey.layout != "oxford_pets":
         share = 0.1 if 400 <= images < FEW else 0.2
@@ -122,31 +124,49 @@ def _augment(few: bool) -> str:
 
 
 def _schedule(images: int, segmentation: bool, pretrained: bool) -> str:
-    curve = beside('curve = "cosine"', "the learning rate falls to 0 over the epochs")
+    """Return the schedule that fits, and the other one for pretrained weights as comments."""
     if not pretrained:
-        lines = [
-            beside('name = "full"', "trains everything, because no weights are pretrained"),
-            "epochs = 30",
-            "learning_rate = 1e-3",
-            curve,
-        ]
-    elif segmentation or images < FEW:
-        lines = [
-            beside('name = "frozen"', 'trains the head only, fast; "two_phase" then fine-tunes the backbone'),
-            beside("epochs = 20", "passes over the training images"),
-            f"learning_rate = {'1e-3' if segmentation else '3e-3'}",
-            curve,
-        ]
+        name = beside('name = "full"', "trains everything, because no weights are pretrained")
+        return "\n".join(["[schedule]", name, "epochs = 30", "learning_rate = 1e-3", _COSINE])
+    frozen, two_phase = _frozen(segmentation), _two_phase()
+    if segmentation or images < FEW:
+        why = "Or fine-tune the backbone as well"
+        chosen, other = frozen, two_phase
     else:
-        lines = [
-            beside('name = "two_phase"', f'{images} images are enough to fine-tune; "frozen" is faster'),
-            beside("head_epochs = 5", "first the head, while the backbone is frozen"),
-            beside("finetune_epochs = 10", "then also the upper blocks of the backbone"),
-            beside('unfreeze_from = "last"', 'the last stage; or the name of a block, or "all"'),
-            "learning_rate = 1e-3",
-            beside("finetune_learning_rate = 1e-5", "low, to preserve what the backbone has learnt"),
+        why = "Or train the head only, which is faster"
+        chosen, other = two_phase, frozen
+    return "\n".join(
+        [
+            "[schedule]",
+            *chosen,
+            "",
+            f'# {why}: put a "#" before each line of [schedule] above, and remove it from these.',
+            *(f"# {line}" for line in ("[schedule]", *other)),
         ]
-    return "\n".join(["[schedule]", *lines])
+    )
+
+
+_COSINE = beside('curve = "cosine"', "the learning rate falls to 0 over the epochs")
+
+
+def _frozen(segmentation: bool) -> list[str]:
+    return [
+        beside('name = "frozen"', "trains the head only, fast; the backbone stays as it is"),
+        beside("epochs = 20", "passes over the training images"),
+        f"learning_rate = {'1e-3' if segmentation else '3e-3'}",
+        _COSINE,
+    ]
+
+
+def _two_phase() -> list[str]:
+    return [
+        beside('name = "two_phase"', "trains the head, then also the backbone with a low learning rate"),
+        beside("head_epochs = 5", "first the head, while the backbone is frozen"),
+        beside("finetune_epochs = 10", "then also the upper blocks of the backbone"),
+        beside('unfreeze_from = "last"', 'the last stage; or the name of a block, or "all"'),
+        "learning_rate = 1e-3",
+        beside("finetune_learning_rate = 1e-5", "low, to preserve what the backbone has learnt"),
+    ]
 
 
 def _train(counts: dict[str, int], segmentation: bool) -> str:

@@ -10,9 +10,9 @@ from tlkit.contracts import Dataset, Detected, Task
 from tlkit.data.init.class_folders import survey_classes
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.mask_folders import survey_masks
-from tlkit.data.init.sample_files import Headers, read_headers
+from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
-from tlkit.files import images_in, is_junk, own_images, split_of_folder, subfolders
+from tlkit.files import find_split_lists, images_in, is_junk, own_images, split_of_folder, subfolders
 from tlkit.system.text import listed
 
 
@@ -39,7 +39,9 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
         result = result or _survey(_unpacked(root), datasets, task, root)
     except OSError as error:
         raise DataError(f"{error.filename}: can't be read: {error.strerror}") from error
-    beside = _names_beside(root, result.root)
+    lists = find_split_lists(result.options["lists"]) if "lists" in result.options else ()
+    used = {part for file in lists for part in file.relative_to(root).parts}
+    beside = [name for name in _names_beside(root, result.root) if name not in used]
     if not beside:
         return result
     note = f"only the folder {result.root.name} is used; ignored: {listed(beside, 5)}"
@@ -56,6 +58,9 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
     if not found:
         return None
     dataset, detected = max(found, key=lambda each: len(each[1].images))
+    headers = read_headers(detected.images)
+    if detected.sizes:
+        headers = replace(headers, sizes=detected.sizes)
     others = [
         f'also readable as data.name = "{other.name}": {each.title}' for other, each in found if other is not dataset
     ]
@@ -63,7 +68,7 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         root,
         "detected",
         {split: dict(classes) for split, classes in detected.counts.items()},
-        Headers(detected.sizes) if detected.sizes else read_headers(detected.images),
+        headers,
         notes=(*detected.notes, *others),
         dataset=dataset.name,
         detected=detected,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tlkit.data.splits.units import Unit, shuffled, totals
 
@@ -26,15 +26,10 @@ def leave_all_trained(units: Sequence[Unit], held: Collection[int], wanted: int,
     if all(trained[label] for label in holders):
         return set(held)
     rank = {number: place for place, number in enumerate(shuffled(units, seed))}
-    chosen, back = set(held), set[int]()
-    while untrained := {label for label in holders if not trained[label]}:
-        needed = [number for number in chosen if untrained & units[number].labels.keys()]
-        best = min(
-            needed, key=lambda each: (-len(untrained & units[each].labels.keys()), units[each].images, rank[each])
-        )
-        chosen.discard(best)
-        back.add(best)
-        trained.update(units[best].labels.keys())
+    untrained = {label for label in holders if not trained[label]}
+    back = _needed({number: units[number] for number in sorted(held)}, untrained, rank)
+    chosen = set(held) - back
+    trained.update(label for number in back for label in units[number].labels)
     lacking = wanted - sum(units[number].images for number in chosen)
     share = wanted / images
 
@@ -57,3 +52,21 @@ def leave_all_trained(units: Sequence[Unit], held: Collection[int], wanted: int,
         others = list(spare(dict.fromkeys(holders, 1.0))) or list(held)
         return {min(others, key=lambda each: (units[each].images, rank[each]))}
     return chosen
+
+
+def _needed(held: Mapping[int, Unit], untrained: Collection[int], rank: Mapping[int, int]) -> set[int]:
+    """Return held units that together have every untrained class: of each, the one with most of the others."""
+    of_class: dict[int, list[int]] = {label: [] for label in sorted(untrained)}
+    for number, unit in held.items():
+        for label in unit.labels.keys() & of_class.keys():
+            of_class[label].append(number)
+    needed, missing = set[int](), set(untrained)
+    for label, numbers in of_class.items():
+        if label in missing:
+            best = min(
+                numbers,
+                key=lambda each: (-len(missing & held[each].labels.keys()), held[each].images, rank[each]),
+            )
+            needed.add(best)
+            missing -= held[best].labels.keys()
+    return needed

@@ -136,7 +136,8 @@ def with_all_trained(
     The arguments are those of ``hold_out_labels``, with the samples that were chosen.
     """
     units = units_of(rest, strata, groups, files)
-    before = {number for number, unit in enumerate(units) if not set(unit.places).isdisjoint(held.places)}
+    places = set(held.places)
+    before = {number for number, unit in enumerate(units) if places.intersection(unit.places)}
     size = sum(units[number].images for number in before)
     after = leave_all_trained(units, before, size, part.seed)
     lacking = totals(units)[2].keys() - totals(units[number] for number in after)[2].keys()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ class Unit:
 
     places: tuple[int, ...]
     images: int
-    labels: Counter[int]
+    labels: Mapping[int, int]
 
 
 def units_of(
@@ -49,9 +49,10 @@ def units_of(
         members.setdefault(place if group is None else group, []).append(place)
     units = []
     for each in members.values():
-        labels = Counter[int]()
+        labels: dict[int, int] = {}
         for place in each:
-            labels.update(dict.fromkeys(_numbers(strata, place), 1 if files is None else files[place]))
+            for number in _numbers(strata, place):
+                labels[number] = labels.get(number, 0) + (1 if files is None else files[place])
         images = len(each) if files is None else sum(files[place] for place in each)
         units.append(Unit(tuple(each), images, labels))
     return units
@@ -74,6 +75,7 @@ def totals(units: Iterable[Unit]) -> tuple[int, Counter[int], Counter[int]]:
     images, of_class, holders = 0, Counter[int](), Counter[int]()
     for unit in units:
         images += unit.images
-        of_class.update(unit.labels)
-        holders.update(unit.labels.keys())
+        for number, count in unit.labels.items():
+            of_class[number] += count
+            holders[number] += 1
     return images, of_class, holders

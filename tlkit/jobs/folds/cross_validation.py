@@ -6,12 +6,14 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.jobs import from_recipe
+from tlkit.jobs.folds.display import FoldsDisplay
 from tlkit.jobs.folds.processes import FoldProcesses, run_fold
 from tlkit.jobs.folds.results import FoldsResult, write_results
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
@@ -22,6 +24,7 @@ from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import create_run_folder
+from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.system.disk import write_atomically
 from tlkit.system.signals import Interrupted, Signals
@@ -62,41 +65,58 @@ def cross_validate(
     checked = load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
     if checked.input.samples is not None:
         raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
-    started = out is not None and (Path(out) / "folds.toml").is_file()
-    folder = Path(out) if started and out is not None else _new_folder(checked.name, out)
-    with locked(folder), explain_disk_errors(folder):
+    started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
+    path = Path(out) if started and out is not None else _new_folder(checked.name, out)
+    folder = FoldsFolder(path)
+    with locked(path), explain_disk_errors(path):
         text = f"# tlkit run --folds {count}\n{portable_text(checked)}"
-        if started and (folder / "folds.toml").read_text(encoding="utf-8") != text:
-            raise RunError(
-                f"{folder}: its folds are of another recipe or another number; give another folder with --out"
-            )
+        if started and folder.recipe.read_text(encoding="utf-8") != text:
+            raise RunError(f"{path}: its folds are of another recipe or another number; give another folder with --out")
         if not started:
             _write_folds(checked, count, folder, console)
             # Written last: the folder has all folds.
-            write_atomically(folder / "folds.toml", text)
+            write_atomically(folder.recipe, text)
         plugins = [each.plugin for each in registry.sources.values() if each.digest is not None]
         _run_folds(folder, count, plugins, jobs, console)
-        result = write_results(folder, count)
-    console.print(result.table())
-    predictions = folder / "predictions.csv"
-    if predictions.is_file():
-        console.print(f"Predictions of each image by the model that did not train on it: {predictions}", markup=False)
+        result = write_results(path)
+    for table in result.tables():
+        console.print(table)
+    _say_what_came_of_it(folder, result, console)
     return result
 
 
-def _write_folds(recipe: Recipe, count: int, folder: Path, console: Console) -> None:
+def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Console) -> None:
+    validated, tested = result.counts["validation"], result.counts["test"]
+    if folder.predictions.is_file():
+        without = f"; the {tested} test images are in none of the folds, and not in this table" if tested else ""
+        whom = f"{validated} images" if tested else f"all {validated} images"
+        console.print(
+            f"Predictions of {whom}, each by the model that did not train on it: {folder.predictions}{without}",
+            markup=False,
+        )
+    together = f"The models of all folds together: tlkit predict {folder.path} …"
+    if result.apart:
+        together = (
+            f"The models of the folds can't be used together: their {result.apart} differs. For value_range, set "
+            "input.value_range to two numbers"
+        )
+    console.print(together, markup=False)
+    console.print(f"Open {folder.together.report} in a browser.", markup=False)
+
+
+def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Console) -> None:
     """Split the data into folds, and write each as ``fold-<n>.csv``."""
-    console.print(f"Folds: {folder}", markup=False)
-    with tempfile.TemporaryDirectory(prefix=".data-", dir=folder) as store:
+    console.print(f"Folds: {folder.path}", markup=False)
+    with tempfile.TemporaryDirectory(prefix=".data-", dir=folder.path) as store:
         data = from_recipe.open_data(recipe, Path(store))
         folds = fold_splits(data, count, recipe.seed)
         for note in fold_notes(data, folds):
             console.print(f"  note: {note}", markup=False)
         for number, splits in enumerate(folds, 1):
-            replace(data, splits=splits).write_samples_csv(folder / f"fold-{number}.csv")
+            replace(data, splits=splits).write_samples_csv(folder.splits(number))
 
 
-def _run_folds(folder: Path, count: int, plugins: Sequence[str], jobs: int, console: Console) -> None:
+def _run_folds(folder: FoldsFolder, count: int, plugins: Sequence[str], jobs: int, console: Console) -> None:
     """Run all folds, ``jobs`` at a time, each in a process of its own.
 
     Raises:
@@ -106,22 +126,24 @@ def _run_folds(folder: Path, count: int, plugins: Sequence[str], jobs: int, cons
     processes = FoldProcesses()
 
     def run(number: int) -> int:
-        console.print(f"  fold {number} of {count}: {folder / f'fold-{number}'}", markup=False)
-        return run_fold(folder, number, plugins, processes)
+        display.started(number, str(folder.fold(number).path))
+        code = run_fold(folder, number, plugins, processes, partial(display.said, number))
+        display.ended(number, code)
+        return code
 
-    with Signals().handled(), ThreadPoolExecutor(max(1, jobs)) as pool:
+    with FoldsDisplay(console, count) as display, Signals().handled(), ThreadPoolExecutor(max(1, jobs)) as pool:
         try:
             codes = list(pool.map(run, range(1, count + 1)))
         except Interrupted as stopped:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.stop()
-            stopped.args = (f"{stopped} To continue: the same command with --out {folder}",)
+            stopped.args = (f"{stopped} To continue: the same command with --out {folder.path}",)
             raise
-    failed = [str(folder / f"fold-{number}.log") for number, code in enumerate(codes, 1) if code]
+    failed = [str(folder.log(number)) for number, code in enumerate(codes, 1) if code]
     if failed:
         raise RunError(
             f"{len(failed)} of {count} folds failed; the others are finished. The reasons are in {', '.join(failed)}. "
-            f"The same command with --out {folder} continues with the folds that are missing"
+            f"The same command with --out {folder.path} continues with the folds that are missing"
         )
 
 

@@ -1,0 +1,48 @@
+"""The model of a run, or of a cross-validation: the mean of the probabilities of its folds' models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tlkit.errors import RunError
+from tlkit.evaluation.predictor import Predictor
+from tlkit.models.mean_probabilities import mean_model
+from tlkit.models.tasks import task_of_card
+from tlkit.runs.card import Card
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.folds import FoldsFolder, difference
+
+
+def open_predictor(run: Path, **options: Any) -> Predictor:
+    """Load the model of a run folder, or the models of all folds of a cross-validation.
+
+    Args:
+        run: the folder of a run or of a cross-validation.
+        options: those of ``Predictor.open``.
+
+    Raises:
+        RunError: the folder is not that of a finished run or cross-validation, a model is damaged, or the folds don't
+            match the card that lists them.
+    """
+    card = RunFolder(run).read_card()
+    if not card.folds:
+        return Predictor.open(run, **options)
+    members = FoldsFolder(run).members(card.folds)
+    for member in members:
+        _check_member(member, card)
+    models = [Predictor.open(member.path, **options).model for member in members]
+    if len(models) == 1:
+        return Predictor(card, models[0])
+    return Predictor(card, mean_model(models, exclusive=not task_of_card(card).independent_logits))
+
+
+def _check_member(member: RunFolder, card: Card) -> None:
+    own = member.read_card()
+    if own.folds:
+        raise RunError(f"{member.card}: lists folds; expected the model of a single run")
+    if name := difference(own, card):
+        raise RunError(
+            f"{member.card}: its {name} is {getattr(own, name)!r}; expected {getattr(card, name)!r}, as in the "
+            f"model.json of the folder above, which takes the mean of its folds"
+        )
