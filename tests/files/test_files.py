@@ -139,6 +139,13 @@ def test_a_key_is_the_path_below_the_root(tmp_path):
     assert files.key_of(tmp_path / "a" / "b.png", tmp_path) == "a/b.png"
 
 
+def test_keys_of_many_files_are_those_of_each(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for root in (folder, Path(), Path("b"), Path("../") / folder.name):
+        found = list(files.images_in(root))
+        assert [*map(files.keys_below(root), found)] == [files.key_of(file, root) for file in found]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_named_pipes_are_left_out(folder):
     os.mkfifo(folder / "pipe.jpg")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError
-from tlkit.files.listing import is_image, key_of
+from tlkit.files.listing import is_image, key_of, keys_below
 from tlkit.files.name_lists import named_classes
 from tlkit.files.split_lists import find_split_lists, missing_note, read_split_lists
 from tlkit.files.split_names import split_of_folder
@@ -110,6 +110,7 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
     tree = Tree(root, reading.exclude)
     sides = find_sides(tree, "none" if reading.splits == "lists" else reading.splits)
     set_aside = {key_of(each, root): "folder beside train, validation and test; not used" for each in sides.beside}
+    key = keys_below(root)
     images: list[ClassImage] = []
     names: set[str] = set()
     for split, folder in sides.folders.items():
@@ -118,7 +119,7 @@ def read_class_folders(root: Path, reading: Reading) -> ClassFolders:
             if sides.by == "classes":
                 inside = split_of_folder(file.relative_to(folder).parts[1])
             names.add(name)
-            images.append(ClassImage(key_of(file, root), file, class_name(name), inside))
+            images.append(ClassImage(key(file), file, class_name(name), inside))
     set_aside |= _without_images(tree, sides, reading, {image.name for image in images})
     notes = [f'data.exclude: nothing matches "{pattern}"' for pattern in tree.unmatched]
     notes += _two_forms(names)
@@ -151,14 +152,18 @@ def _named(
         yield from _named_by_file(tree, side, reading, set_aside)
         return
     for top in tree.all_folders(side):
+        folder, name = None, ""
         for file in tree.files(top):
             if not is_image(file):
                 set_aside[key_of(file, tree.root)] = "not an image by its name"
                 continue
-            parts = list(file.relative_to(side).parent.parts)
-            if sides.by == "classes":
-                del parts[1]
-            yield file, {"top": top.name, "leaf": parts[-1]}.get(reading.classes, "/".join(parts))
+            if file.parent != folder:
+                folder = file.parent
+                parts = list(folder.relative_to(side).parts)
+                if sides.by == "classes":
+                    del parts[1]
+                name = {"top": top.name, "leaf": parts[-1]}.get(reading.classes, "/".join(parts))
+            yield file, name
 
 
 def _named_by_file(tree: Tree, side: Path, reading: Reading, set_aside: dict[str, str]) -> Iterator[tuple[Path, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tlkit.errors import DataError
@@ -28,6 +29,12 @@ def is_image(file: Path) -> bool:
 def key_of(file: Path, root: Path) -> str:
     """Return the key of a sample: the file's path relative to the data set's root, with ``/`` between its parts."""
     return file.relative_to(root).as_posix()
+
+
+def keys_below(root: Path) -> Callable[[Path], str]:
+    """Return ``key_of`` for many files that were listed from ``root``, which is faster than ``key_of`` itself."""
+    start = len(str(root / "x")) - 1
+    return lambda file: str(file)[start:].replace(os.sep, "/")
 
 
 def expanded(path: Path) -> Path:
@@ -128,10 +135,13 @@ def _entries(folder: Path) -> list[tuple[Path, bool]]:
     Sockets, dangling links and links to a folder above are left out.
     """
     try:
-        paths = sorted(entry for entry in folder.iterdir() if not is_junk(entry.name))
-        entries = [(entry, entry.is_dir()) for entry in paths if entry.is_dir() or entry.is_file()]
+        with os.scandir(folder) as found:
+            entries = sorted((each for each in found if not is_junk(each.name)), key=lambda each: each.name)
+        kinds = [(each, each.is_dir()) for each in entries if each.is_dir() or each.is_file()]
         return [
-            (entry, is_dir) for entry, is_dir in entries if not (is_dir and entry.is_symlink() and leads_above(entry))
+            (folder / each.name, is_dir)
+            for each, is_dir in kinds
+            if not (is_dir and each.is_symlink() and leads_above(folder / each.name))
         ]
     except OSError as error:
         raise _cannot_list(folder, error) from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from tlkit.files.listing import images_in, is_image, key_of, own_images, subfolders, walk
+from tlkit.files.listing import images_in, is_image, keys_below, own_images, subfolders, walk
 
 
 class Tree:
@@ -21,6 +21,7 @@ class Tree:
     def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
         self.root = root
         self._patterns = [pattern.strip("/") for pattern in exclude]
+        self._key = keys_below(root)
         self._folders: dict[Path, list[Path]] = {}
         self.excluded: dict[str, str] = {}
         """Key of each excluded file or folder that was come across → the pattern."""
@@ -61,7 +62,7 @@ class Tree:
     def _is_excluded(self, path: Path) -> bool:
         if not self._patterns:
             return False
-        parts = key_of(path, self.root).split("/")
+        parts = self._key(path).split("/")
         for end in range(1, len(parts) + 1):
             key = "/".join(parts[:end])
             for pattern in self._patterns:

@@ -27,6 +27,7 @@ from tlkit.files import (
     images_in,
     is_unlabelled_name,
     key_of,
+    keys_below,
     read_class_folders,
     read_split_lists,
     split_of_folder,
@@ -90,7 +91,7 @@ def guess_reading(root: Path, outer: Path) -> Guesses:
         DataError: its splits contradict each other.
     """
     guesses = Guesses()
-    keys = [key_of(file, root) for file in images_in(root)]
+    keys = list(map(keys_below(root), images_in(root)))
     _leave_out_companions(keys, guesses)
     sides = _settle_splits(root, guesses)
     found = read_class_folders(root, guesses.reading)
