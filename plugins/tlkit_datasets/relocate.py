@@ -56,7 +56,7 @@ def relocate_masks(options: MasksOptions, path: Path) -> MasksOptions:
             lists = root / own_lists.relative_to(above)
     for pair in pairs:
         if all(_is_there(root, each) for each in pair):
-            update = {"images": root / pair[0], "masks": root / pair[1], "lists": lists}
+            update: dict[str, object] = {"images": root / pair[0], "masks": root / pair[1], "lists": lists}
             if lists is None and options.splits == "lists":
                 update["splits"] = "folders"
             return options.model_copy(update=update)
