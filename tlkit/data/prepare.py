@@ -17,6 +17,7 @@ from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
 from tlkit.data.checks.value_range import range_note, training_range
 from tlkit.data.class_names import with_composed_names
 from tlkit.data.full_size import FullSize
+from tlkit.data.images.reading import Reading
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -110,7 +111,7 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
         splits, usable = checked.splits, checked.samples
         aside = (*sample_set.set_aside, *checked.set_aside)
     samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
-    return FullSize(replace(sample_set, samples=samples), splits, aside, settings.reading)
+    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input))
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
@@ -160,11 +161,10 @@ def _with_range(
     setting = settings.input.value_range
     if setting is None:
         return settings, ()
-    plain = replace(settings, input=settings.input.model_copy(update={"value_range": None}))
     if checked is not None:
         used = checked.value_range
     elif setting == "auto":
-        used = training_range(sample_set, samples, plain.reading)
+        used = training_range(sample_set, samples, Reading.without_range(settings.input))
     else:
         return settings, ()
     table = settings.input.model_copy(update={"value_range": used if setting == "auto" else setting})
