@@ -155,7 +155,8 @@ def _with_range(
     Args:
         settings: what the recipe says about its data.
         sample_set: the samples of the data set.
-        samples: those that are used; without a check, all that no split keeps from training count as training images.
+        samples: those that are used; without a check, all that no split of the data set, or of ``input.samples``, keeps
+            from training count as training images.
         checked: the result of the check of the files; None if they were not checked.
     """
     setting = settings.input.value_range
@@ -164,6 +165,10 @@ def _with_range(
     if checked is not None:
         used = checked.value_range
     elif setting == "auto":
+        if settings.input.samples is not None:
+            rows = SamplesFile(settings.input.samples).read_used()
+            samples = [each for each in samples if each.key in rows and rows[each.key].split == "train"]
+            samples = [replace(each, split="train") for each in samples]
         used = training_range(sample_set, samples, Reading.without_range(settings.input))
     else:
         return settings, ()
