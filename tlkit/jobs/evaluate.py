@@ -54,8 +54,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure the model of a finished run on a split of its own data, or on other labelled data.
 
-    Nothing is written, except to the cache of decoded images. Of the plugins that the run used, only the one with its
-    data set is needed.
+    Nothing is written but the cache of decoded images. Of the run's plugins only the one with its data set is needed.
 
     Args:
         run: the run folder.

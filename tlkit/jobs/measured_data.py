@@ -270,7 +270,8 @@ def _relocated(part: DataPart, path: Path) -> Options:
     if "path" not in fields:
         raise DataError(
             f'--data: the data set "{record.name}" of this run is not read from a path (its options: '
-            f"{listed(list(fields)) or 'none'}); for a folder of class folders, also give --set data.name=folder"
+            f"{listed(list(fields)) or 'none'}); name another one with --set, such as --set data.name=folder for class "
+            "folders"
         )
     defaults = {
         key: info.get_default(call_default_factory=True)
