@@ -46,7 +46,10 @@ def relocate_masks(options: MasksOptions, path: Path) -> MasksOptions:
             lists = root / own_lists.relative_to(above)
     for pair in pairs:
         if all(_is_there(root, each) for each in pair):
-            return options.model_copy(update={"images": root / pair[0], "masks": root / pair[1], "lists": lists})
+            update: dict[str, object] = {"images": root / pair[0], "masks": root / pair[1], "lists": lists}
+            if lists is None and options.splits == "lists":
+                update["splits"] = "folders"
+            return options.model_copy(update=update)
     expected = ", or ".join(dict.fromkeys(f"{image} and {mask}" for image, mask in pairs))
     raise tlkit.DataError(
         f"--data {path}: expected the folders {expected} in it; or name them with --set data.images=FOLDER and "

@@ -18,6 +18,7 @@ from tlkit.data.checks.check import Checked
 from tlkit.data.checks.value_range import lost_by_default, range_of
 from tlkit.data.images.decode import decode_image
 from tlkit.data.images.reading import Reading, reading_of
+from tlkit.data.prepare import open_full_size
 from tlkit.data.store.decoding import Decoding
 from tlkit.errors import DataError, RecipeError
 from tlkit.jobs import from_recipe
@@ -142,6 +143,30 @@ def test_a_run_decodes_with_the_range_of_its_training_images(
     assert note.startswith('input.value_range = "auto": the training images use 1000 to 1255')
     row = next(row for row, sample in enumerate(data.samples) if sample.key.endswith("train/cat/0.png"))
     np.testing.assert_array_equal(data.store.images[row][..., 0], deep(0) - 1000)
+
+
+def test_unchecked_images_of_an_earlier_split_give_the_range_of_its_training_images(
+    tmp_path: Path, registry: Registry
+) -> None:
+    for number in range(20):
+        for name in ("cat", "dog"):
+            write(tmp_path / "photos" / name / f"{number}.png", deep(number, 1000 + 40 * number))
+    keys: dict[str, Any] = {"image_size": 40, "validation": 0.5, "value_range": "auto"}
+    text = recipe_text(data={"name": "folder", "path": tmp_path / "photos"}, input=keys)
+    first = open_data(parse_recipe(text, registry), tmp_path)
+    first.write_samples_csv(tmp_path / "samples.csv")
+    again = recipe_text(
+        data={"name": "folder", "path": tmp_path / "photos"},
+        input={**keys, "samples": tmp_path / "samples.csv"},
+        check={"before_run": False},
+    )
+    assert open_data(parse_recipe(again, registry), tmp_path).value_range == first.value_range
+
+
+def test_masks_at_full_size_need_no_range(tmp_path: Path, registry: Registry) -> None:
+    recipe = masks_recipe(pairs(tmp_path / "scans", (40, 24), 6), registry, orientation="stored", value_range="auto")
+    full = open_full_size(from_recipe._data_settings(recipe))
+    assert full.mask(full.sample_set.samples[0]).shape == (24, 40)
 
 
 def test_cached_images_of_one_range_are_not_used_for_another(narrow: Path, make: Make, tmp_path: Path) -> None:

@@ -223,3 +223,15 @@ def test_masks_of_a_table_take_the_same_options(tmp_path):
     chosen = record.options.model_validate({"path": tmp_path / "t.csv", **options})
     found = record.open(tlkit.DatasetContext("segmentation", 0), chosen)
     assert found.mask_table == tlkit.MaskTable({0: 0, 255: 1}, channel="alpha", nearest=True)
+
+
+def test_other_data_without_lists_is_read_without_them(tmp_path):
+    put(tmp_path, "old/images/a.jpg", "old/masks/a.png", "new/images/b.jpg", "new/masks/b.png")
+    (tmp_path / "old" / "train.txt").write_text("a\n")
+    record = make_registry(environ={}).find(tlkit.Dataset, "masks")
+    folders = {"images": tmp_path / "old" / "images", "masks": tmp_path / "old" / "masks"}
+    lists = {"splits": "lists", "lists": tmp_path / "lists-elsewhere"}
+    chosen = record.options.model_validate({**folders, **lists, "values": {"0": "ground", "1": "thing"}})
+    moved = record.relocate(chosen, tmp_path / "new")
+    found = record.open(tlkit.DatasetContext("segmentation", 0), moved)
+    assert pairs(found) == {"b.jpg": ("b.png", None)}

@@ -17,6 +17,7 @@ from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
 from tlkit.data.checks.value_range import range_note, training_range
 from tlkit.data.class_names import with_composed_names
 from tlkit.data.full_size import FullSize
+from tlkit.data.images.reading import Reading
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -110,7 +111,7 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
         splits, usable = checked.splits, checked.samples
         aside = (*sample_set.set_aside, *checked.set_aside)
     samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
-    return FullSize(replace(sample_set, samples=samples), splits, aside, settings.reading)
+    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input))
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
@@ -154,17 +155,21 @@ def _with_range(
     Args:
         settings: what the recipe says about its data.
         sample_set: the samples of the data set.
-        samples: those that are used; without a check, all that no split keeps from training count as training images.
+        samples: those that are used; without a check, all that no split of the data set, or of ``input.samples``, keeps
+            from training count as training images.
         checked: the result of the check of the files; None if they were not checked.
     """
     setting = settings.input.value_range
     if setting is None:
         return settings, ()
-    plain = replace(settings, input=settings.input.model_copy(update={"value_range": None}))
     if checked is not None:
         used = checked.value_range
     elif setting == "auto":
-        used = training_range(sample_set, samples, plain.reading)
+        if settings.input.samples is not None:
+            rows = SamplesFile(settings.input.samples).read_used()
+            samples = [each for each in samples if each.key in rows and rows[each.key].split == "train"]
+            samples = [replace(each, split="train") for each in samples]
+        used = training_range(sample_set, samples, Reading.without_range(settings.input))
     else:
         return settings, ()
     table = settings.input.model_copy(update={"value_range": used if setting == "auto" else setting})

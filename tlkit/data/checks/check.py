@@ -142,9 +142,11 @@ def check_samples(
     notes += range_note(table.value_range, value_range, [each.values for each in training if each.values])
     classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
-    shown = mask_previews(sample_set, tally.left, splits, facts.images, facts.masks)
+    chosen = value_range if table.value_range == "auto" else table.value_range
+    reading = replace(settings.reading, value_range=chosen)
+    shown = mask_previews(sample_set, tally.left, splits, facts.images, facts.masks, reading)
     checked = _checked(name, outcome, shown, repeated=table.samples is not None, seconds=time.monotonic() - began)
-    report = replace(checked.report, reading=settings.reading)
+    report = replace(checked.report, reading=reading)
     return replace(checked, report=report, value_range=value_range)
 
 

@@ -9,6 +9,7 @@ from typing import get_args
 
 from tlkit.contracts import Sample, SampleSet, Split
 from tlkit.data.checks.file_facts import Facts
+from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import AnnotatedMask, FileImage, FileMask, RowImage, RowMask, image_of, mask_of
 
 _PER_CLASS = 2
@@ -57,6 +58,7 @@ def mask_previews(
     splits: Mapping[str, str],
     images: Mapping[str, Facts],
     masks: Mapping[str, Facts],
+    reading: Reading,
 ) -> MaskPreviews | None:
     """Choose samples of each class and split; no file is read. None where there are no masks.
 
@@ -66,16 +68,18 @@ def mask_previews(
         splits: sample key → split; empty where the split can't be made.
         images: sample key → facts of its image.
         masks: sample key → facts of its mask.
+        reading: how files are read.
     """
     chosen = [each for each in _choose(sample_set, samples, splits, masks) if each.mask is not None]
     if not chosen:
         return None
     previews = []
     for sample in chosen:
-        mask = mask_of(sample, sample_set)
+        mask = mask_of(sample, sample_set, reading)
         assert mask is not None
         size = images[sample.key].height, images[sample.key].width
-        previews.append(MaskPreview(sample.key, splits.get(sample.key, ""), image_of(sample, sample_set), mask, size))
+        image = image_of(sample, sample_set, reading)
+        previews.append(MaskPreview(sample.key, splits.get(sample.key, ""), image, mask, size))
     order = [*get_args(Split), ""]
     previews.sort(key=lambda each: order.index(each.split) if each.split in order else len(order))
     return MaskPreviews(tuple(previews), sample_set.classes, sample_set.colors)

@@ -33,7 +33,7 @@ class CheckSettings:
     @property
     def reading(self) -> Reading:
         """How files are read to find facts, which do not depend on the range of values."""
-        return Reading.of_recipe(self.input.model_copy(update={"value_range": None}))
+        return Reading.without_range(self.input)
 
 
 @dataclass(frozen=True)

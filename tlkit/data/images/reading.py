@@ -36,6 +36,11 @@ class Reading:
             raise ValueError('input.value_range = "auto" has not been replaced by the range of the training images')
         return cls(table.max_pixels, table.value_range, table.bands, table.orientation)
 
+    @classmethod
+    def without_range(cls, table: InputTable) -> Reading:
+        """Return how ``[input]`` has files read whose range of values is not known yet, or does not matter."""
+        return cls.of_recipe(table.model_copy(update={"value_range": None}))
+
     @property
     def layout(self) -> str:
         """What decides size and bands of a decoded image, as text for a cache key; empty for the defaults."""
