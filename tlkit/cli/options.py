@@ -78,6 +78,17 @@ set_option = click.option(
 )
 """``--set KEY=VALUE``, for verbs that read a recipe."""
 
+set_data_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    expose_value=False,
+    callback=_set("overrides"),
+    metavar="KEY=VALUE",
+    help="Change how other data is read, such as data.label=species. Repeatable.",
+)
+"""``--set data.KEY=VALUE``, for verbs that read other data."""
+
 trust_option = _flag(
     "--trust",
     "trust",
