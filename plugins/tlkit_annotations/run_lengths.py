@@ -16,7 +16,12 @@ def run_lengths(text: str | bytes) -> np.ndarray:
     Raises:
         DataError: this is not such a text.
     """
-    codes = np.frombuffer(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, np.uint8).astype(np.int64) - 48
+    codes = (
+        np.frombuffer(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, np.uint8).astype(
+            np.int64
+        )
+        - 48
+    )
     if not codes.size or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
         raise tlkit.DataError("run lengths that are not COCO's text")
     last = np.flatnonzero(codes & 32 == 0)

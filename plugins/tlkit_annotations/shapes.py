@@ -7,6 +7,7 @@ import math
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import tlkit
@@ -18,8 +19,9 @@ MAX_PIXELS = 178_956_970
 MAX_SHAPES = 100_000
 """Maximum number of shapes in one image."""
 MAX_LENGTH = 20_000_000
-"""Maximum length in pixels of all outlines in one image: drawing takes memory for each of their pixels."""
-
+"""Maximum length in pixels of all outlines in one image: drawing takes time for each of their pixels."""
+MAX_OUTLINE = 2_000_000
+"""Maximum length in pixels of one shape's outlines: drawing takes 40 bytes and more for each of their pixels."""
 _FURTHEST = 1e7
 """Coordinates further from 0 than this many pixels can't be right."""
 
@@ -100,8 +102,7 @@ def drawing_text(size: tuple[int, int], shapes: Sequence[Shape], rules: Rules) -
             under.append([tlkit.IGNORE, shape.kind, shape.value, *([shape.holes] if shape.holes else [])])
         else:
             over.append([number, shape.kind, shape.value, *([shape.holes] if shape.holes else [])])
-    if sum(_length(value) for _, kind, value, *_ in [*under, *over] if kind not in ("rle", "png", "rows")) > MAX_LENGTH:
-        raise tlkit.DataError(f"its outlines are longer than {MAX_LENGTH} pixels; their coordinates can't be right")
+    _check_lengths([shape for _, *shape in (*under, *over)])
     content = {
         "drawing": VERSION,
         "size": list(size),
@@ -111,6 +112,17 @@ def drawing_text(size: tuple[int, int], shapes: Sequence[Shape], rules: Rules) -
         "shapes": over,
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _check_lengths(shapes: Sequence[Sequence[Any]]) -> None:
+    lengths = [
+        sum(_length(each) for each in (value, *chain.from_iterable(holes)))
+        for kind, value, *holes in shapes
+        if kind not in ("rle", "png", "rows")
+    ]
+    for length, most in ((max(lengths, default=0), MAX_OUTLINE), (sum(lengths), MAX_LENGTH)):
+        if length > most:
+            raise tlkit.DataError(f"outlines that are {length:.0f} pixels long; expected at most {most}")
 
 
 def is_path(value: Any, points: int = 1) -> bool:

@@ -12,6 +12,7 @@ _DATASETS = (
         options=options.FolderOptions,
         open=tlkit.lazy("tlkit_datasets.folder:open_folder"),
         tasks=("classification",),
+        relocate=tlkit.lazy("tlkit_datasets.folder:relocate_folder"),
     ),
     tlkit.Dataset(
         name="masks",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +104,17 @@ def _counts(found: tlkit.SampleSet) -> tuple[dict[str, dict[str, int]], dict[str
     for sample in found.samples:
         split = sample.split or ("train" if official else "")
         splits[split] += 1
-        numbers = sample.label if isinstance(sample.label, tuple) else (sample.label,)
         of_split = counts.setdefault(split, {})
-        for name in ("" if number is None else found.classes[number] for number in numbers):
+        for name in (found.classes[number] for number in _numbers(sample, found)):
             of_split[name] = of_split.get(name, 0) + 1
     return counts, dict(splits)
+
+
+def _numbers(sample: tlkit.Sample, found: tlkit.SampleSet) -> Sequence[int]:
+    """Return the class numbers of an image, or those in its mask."""
+    if isinstance(sample.mask, int) and found.masks is not None:
+        return [int(number) for number in np.unique(found.masks[sample.mask]) if number != tlkit.IGNORE]
+    return sample.label if isinstance(sample.label, tuple) else [sample.label or 0]
 
 
 def _values(masks: np.ndarray) -> dict[str, str]:

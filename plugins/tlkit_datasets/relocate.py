@@ -8,7 +8,7 @@ from pathlib import Path
 import tlkit
 from tlkit_datasets.mask_pairs import SPLIT
 from tlkit_datasets.options import CatsVsDogsOptions, CsvOptions, MasksOptions
-from tlkit_datasets.table_text import read_table
+from tlkit_datasets.table_elsewhere import elsewhere
 
 
 def relocate_csv(options: CsvOptions, path: Path) -> CsvOptions:
@@ -22,17 +22,7 @@ def relocate_csv(options: CsvOptions, path: Path) -> CsvOptions:
             f"--data {path}: is a folder; the run's data is a CSV table, so expected a CSV file. For a folder of class "
             "folders, also give --set data.name=folder"
         )
-    split = options.split if options.split in _columns(path, options) else None
-    own = {"root": None, "group": None, "validation_path": None, "test_path": None}
-    return options.model_copy(update={**own, "path": path.resolve(), "split": split})
-
-
-def _columns(path: Path, options: CsvOptions) -> tuple[str, ...]:
-    """Return the names of a table's columns; none if it can't be read, which is told when it is opened."""
-    try:
-        return read_table(path, options.delimiter, options.encoding, header=options.header).columns
-    except tlkit.DataError:
-        return ()
+    return elsewhere(options, path)
 
 
 def relocate_masks(options: MasksOptions, path: Path) -> MasksOptions:

@@ -190,7 +190,7 @@ def _detected(file: Path, found: Guess, others: dict[str, Path]) -> tlkit.Detect
     for row in rows.images:
         split = row.split or ("train" if official & {"validation", "test"} else "")
         splits[split] += 1
-        counts.setdefault(split, Counter()).update(row.labels or ([""] if found.is_segmentation else []))
+        counts.setdefault(split, Counter()).update(row.labels)
     order = [split for split in ("", "train", "validation", "test") if split in splits]
     used: dict[str, Any] = {key: options[key] for key in ("image", "label", "mask", "split") if key in options}
     if "labels" in options:

@@ -19,9 +19,6 @@ def elsewhere(options: CsvOptions, path: Path) -> CsvOptions:
     Args:
         options: the options of the first table.
         path: the other table.
-
-    Raises:
-        DataError: the other table can't be read as text.
     """
     names = [options.image, *(options.labels or [options.mask or options.label or ""])]
     fresh = {"delimiter": "auto", "encoding": "auto", "header": options.header}
@@ -33,9 +30,7 @@ def elsewhere(options: CsvOptions, path: Path) -> CsvOptions:
         try:
             table = read_table(path, delimiter, encoding, header=options.header, wanted=names)
         except tlkit.DataError:
-            if choice is given:
-                raise
-            continue
+            continue  # told when the table is opened
         columns, chosen = [name.casefold() for name in table.columns], choice
         if {name.casefold() for name in names if name} <= set(columns):
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 import unicodedata
 from pathlib import Path
@@ -124,6 +125,15 @@ def test_names_that_differ_only_in_spelling_are_refused_with_both(photos, tlkit,
     assert "[similar_classes]" in out
 
 
+def test_labels_of_a_table_that_differ_only_in_spelling_are_refused_with_both(photos, tlkit):
+    photos(all=4)
+    rows = [f"all/{number}.png,{name}" for number, name in enumerate(("cat", "Cat", "dog", "dog"))]
+    Path("photos/labels.csv").write_text("\n".join(["image,label", *rows]), encoding="utf-8")
+    code, out = tlkit("init", "photos/labels.csv")
+    assert code == 2
+    assert "the class names Cat and cat differ only in upper and lower case" in out
+
+
 def test_letters_in_upper_and_lower_case_are_classes(photos, init):
     photos(A=4, a=4, b=4)
     assert "12 images in 3 class folders" in init()[1]
@@ -216,6 +226,15 @@ def test_a_class_of_files_that_cannot_be_read_is_not_lost_silently(photos, tlkit
     code, out = tlkit("check", "photos")
     assert code == 1
     assert f"fox: none of its 3 files is an image by its name ({suffix} 3)" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file names of Windows have no such characters")
+def test_odd_characters_in_names_of_folders_are_kept_out_of_patterns_and_comments(photos, init):
+    photos(**{"train/a\nx = 1/b": 4, "train/c/d": 4, "test/[12]*": 2, "test/c/d": 2, "test/a\nx = 1/b": 1})
+    data, out = init()
+    assert data["exclude"] == ["test/[[]12][*]"]
+    assert data["classes"] == "top"
+    assert "11 images in 2 class folders" in out
 
 
 def test_a_folder_of_texts_or_an_empty_one_is_only_noted(photos, init):

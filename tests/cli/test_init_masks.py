@@ -395,6 +395,13 @@ def test_void_is_ignored(tlkit_run, registry):
     assert (data["values"], data["ignore"]) == ({"1": "leaf", "2": "stem"}, ["0"])
 
 
+def test_a_list_of_files_is_no_list_of_classes(tlkit_run, registry):
+    pairs("images/{}.jpg", "masks/{}.png")
+    Path("scenes/labels.txt").write_text("\n".join(f"{number}.jpg leaf" for number in range(8)))
+    tlkit_run("init", "scenes")
+    assert read(registry)[0]["values"] == {"0": "background", "1": "class_1", "2": "class_2"}
+
+
 def test_names_that_do_not_fit_are_said_and_not_used(tlkit_run, registry):
     pairs("images/{}.jpg", "masks/{}.png", lambda v, n: v * 50)
     Path("scenes/classes.txt").write_text("leaf\nstem\n")
@@ -412,3 +419,11 @@ def test_the_150_classes_of_ade20k_have_their_names(tlkit_run, registry):
     assert len(data["values"]) == 150
     assert data["values"]["75"] == "thing 75"
     assert data["ignore"] == ["0"]
+
+
+def test_other_pictures_beside_images_and_masks_do_not_hide_them(tlkit_run, registry):
+    pairs("{}_sat.jpg", "{}_mask.png")
+    save(picture(0), "previews/overview.jpg")
+    assert tlkit_run("init", "scenes")[0] == 0
+    data, found, _ = read(registry)
+    assert (data["image_suffix"], len(found.samples)) == ("_sat", 8)

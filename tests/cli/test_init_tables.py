@@ -238,7 +238,8 @@ def test_a_table_of_masks_becomes_a_segmentation(init, tmp_path):
     for n in range(2):
         Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(tmp_path / f"m{n}.png")
     (tmp_path / "t.csv").write_text("image,mask\n0.jpg,m0.png\n1.jpg,m1.png\n")
-    _, data, found = init("t.csv")
+    out, data, found = init("t.csv")
+    assert "all: 2 images\n  size" in out
     assert data["values"] == {"0": "background", "255": "class_255"}
     assert found.samples[1].mask == Path("m1.png")
 
@@ -279,6 +280,16 @@ def test_an_npz_file_becomes_a_recipe(init, tmp_path):
     assert "  train: 8 images\n  test: 4 images\n    0: 3 train, 1 test" in out
     assert counts(found) == {"0": 4, "1": 4, "2": 4}
     assert "image_size = 96" in Path("x.toml").read_text()
+
+
+def test_masks_of_an_npz_file(init, tmp_path):
+    masks = np.zeros((4, 8, 8), np.uint8)
+    masks[:3, 2:4] = 200
+    np.savez(tmp_path / "a.npz", images=np.arange(256, dtype=np.uint8).reshape(4, 8, 8), masks=masks)
+    out, data, found = init("a.npz")
+    assert data["values"] == {"0": "background", "200": "class_200"}
+    assert "    background: 4\n    class_200: 3\n" in out
+    assert found.masks.sum() == 3 * 16
 
 
 def test_floats_columns_and_names_of_an_npz_file_are_written_down(init, tmp_path):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "page_file",
     type=PATH,
     metavar="FILE",
-    help="Write a web page with pictures of them.",
+    help="Write a web page with pictures of them, and some masks over their images.",
 )
 @overwrite_option
 @click.pass_obj

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from glob import escape
 from pathlib import PurePosixPath
 
 _MASKS = "mask|masks|seg|segmentation|label|labels|gt|groundtruth|ground_truth|annotation|annotations|annot|matte"
@@ -45,7 +46,7 @@ def find_companions(keys: Iterable[str]) -> list[Companion]:
         other = by_stem.get((str(path.parent), match[1]))
         if other is not None:
             number = f"{re.sub('[0-9]+$', '', match[4])}[0-9]*" if match[4] else ""
-            found.append(Companion(key, other, f"*{match[2]}{number}.*", match[3] is not None))
+            found.append(Companion(key, other, f"*{escape(match[2])}{number}.*", match[3] is not None))
     return found
 
 

@@ -61,8 +61,7 @@ def evaluate(
         data: a folder or file of other data in the form of the run's own; or a table as a recipe's ``[data]``, whose
             keys replace those of the run, such as ``{"path": "new.csv", "label": "species"}``. Classes are matched by
             name. The splits, groups and folders of the run's own data don't apply. None for the run's own data.
-        split: the split to measure. Of the run's own data, None means ``test``, or ``validation`` where there are no
-            test images; of other data, it means all images.
+        split: the split; None means ``test``, or ``validation`` if there are no test images; all of other data.
         batch_size: images per batch, at least 1; None for the run's own.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
         registry: the plugins; None for the installed ones.

@@ -165,9 +165,14 @@ def test_holes_are_not_part_of_a_shape():
 def test_what_is_too_much_to_draw_is_refused(monkeypatch):
     with pytest.raises(tlkit.DataError, match="expected at most"):
         drawing_text((20_000, 20_000), [], RULES)
-    monkeypatch.setattr(shapes, "MAX_LENGTH", 1000)
-    with pytest.raises(tlkit.DataError, match="outlines are longer than 1000 pixels"):
+    monkeypatch.setattr(shapes, "MAX_OUTLINE", 1000)
+    with pytest.raises(tlkit.DataError, match="outlines that are 1205 pixels long; expected at most 1000"):
         drawing_text((9, 9), [Shape("cat", "polygons", [[0, 0, 600, 0, 600, 5]])], RULES)
+    with pytest.raises(tlkit.DataError, match="expected at most 1000"):
+        drawing_text((9, 9), [Shape("cat", "outline", [0, 0, 6, 0, 6, 5], ([0, 0, 600, 0, 600, 5],))], RULES)
+    monkeypatch.setattr(shapes, "MAX_LENGTH", 30)
+    with pytest.raises(tlkit.DataError, match="outlines that are 34 pixels long; expected at most 30"):
+        drawing_text((9, 9), [Shape("cat", "polygons", [[0, 0, 6, 0, 6, 5]])] * 2, RULES)
     monkeypatch.setattr(shapes, "MAX_SHAPES", 1)
     with pytest.raises(tlkit.DataError, match="2 shapes in one image"):
         drawing_text((9, 9), [Shape("cat", "disc", [1, 1])] * 2, RULES)

@@ -233,13 +233,12 @@ def _cache_in(folder: Path | None) -> FactsCache:
 def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading) -> Facts:
     try:
         with Picture(path, data, reading.files) as picture:
-            height, width = picture.size
             facts = Facts(
                 digest=digest,
                 format=picture.format,
                 mode=picture.mode,
-                width=width,
-                height=height,
+                width=picture.size[1],
+                height=picture.size[0],
                 animated=picture.animated,
                 orientation=picture.orientation,
             )

@@ -53,7 +53,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "mask_missing": (
         "images and masks without a partner",
-        "give image and mask the same name, or set data.mask_suffix; with annotations, see data.unannotated",
+        "give image and mask the same name, or set data.mask_suffix and image_suffix; with annotations, see data.unannotated",
     ),
     "mask_size": (
         "masks that differ in size from their image",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +53,19 @@ def with_clear_color(bands: Bands, clear: int | tuple[int, ...]) -> Bands:
     opaque = (bands.values != np.array(clear, np.uint16)).any(-1, keepdims=True)
     values = np.concatenate([bands.values, np.where(opaque, 65535, 0).astype(np.uint16)], -1)
     return replace(bands, values=values, alpha=bands.colors)
+
+
+def pnm_maximum(name: str, tiles: Sequence[Any]) -> int:
+    """Return the largest value that the header of a PGM or PPM file names; 0 for other files.
+
+    Args:
+        name: Pillow's name of the format.
+        tiles: Pillow's ``tile`` of the opened file.
+    """
+    if name != "PPM" or not tiles:
+        return 0
+    codec, args = tiles[0].codec_name, tiles[0].args
+    return int(args[1]) if codec.startswith("ppm") and args[0] != "1" else 65535 * (args == "I;16B")
 
 
 def of_pnm(content: bytes, image: Image.Image, tile: Any, maximum: int) -> Bands:

@@ -12,7 +12,14 @@ from PIL import Image, ImageChops, ImageOps
 
 from tlkit.contracts import ImageSize
 from tlkit.data.images.bands import Bands, check_bands, turned, turned_back
-from tlkit.data.images.deep_values import OTHER_BYTES, jpeg2000_bits, of_16_bit_colors, of_pnm, with_clear_color
+from tlkit.data.images.deep_values import (
+    OTHER_BYTES,
+    jpeg2000_bits,
+    of_16_bit_colors,
+    of_pnm,
+    pnm_maximum,
+    with_clear_color,
+)
 from tlkit.data.images.image_file import (
     BROKEN,
     SWAPPED,
@@ -91,16 +98,9 @@ class Picture:
             wrong = bands_as_width(image) if image.format == "TIFF" else ""
             if wrong:
                 raise BadImageError("unsupported", f"{self._path}: {wrong}")
-            if image.format != "TIFF" or self._pillow_reads(image):
+            if image.format != "TIFF" or _pillow_reads(image, self._path, self._reading):
                 return image, None
         return None, TiffPage(self._path, self._content, self._reading)
-
-    def _pillow_reads(self, image: Image.Image) -> bool:
-        try:
-            plain = not self._reading.bands or (image.mode in ("L", "RGB") and not is_animated(image))
-            return pillow_is_right(image) and plain and not (self._reading.bands and unused_samples(image))
-        except BROKEN as error:
-            raise undecodable(self._path, error) from error
 
     def __enter__(self) -> Picture:
         return self
@@ -142,19 +142,14 @@ class Picture:
         """Whether ``bands`` has more than the 8-bit RGB of ``decoded``."""
         if self.image is None:
             return True
-        return self.image.mode[0] in "IF" or self._rawmode() in OTHER_BYTES or self._pnm_maximum() > 255
+        return (
+            self.image.mode[0] in "IF" or self._rawmode() in OTHER_BYTES or pnm_maximum(self.format, self._tiles) > 255
+        )
 
     def _rawmode(self) -> str:
         args = self._tiles[0].args if self._tiles else ""
         rawmode = args if isinstance(args, str) else args[0] if args else ""
         return rawmode if isinstance(rawmode, str) else ""
-
-    def _pnm_maximum(self) -> int:
-        """Return the largest value that the header of a PGM or PPM file names; 0 for other files."""
-        if self.format != "PPM" or not self._tiles:
-            return 0
-        codec, args = self._tiles[0].codec_name, self._tiles[0].args
-        return int(args[1]) if codec.startswith("ppm") and args[0] != "1" else 65535 * (args == "I;16B")
 
     def draft(self, mode: str | None, size: tuple[int, int]) -> bool:
         """Have a JPEG decoded at a part of its size, but at least (width, height), and to a mode of Pillow.
@@ -181,7 +176,7 @@ class Picture:
         try:
             image = self.upright()
             if self._reading.bands:
-                return self._selected(image)
+                return _selected(image, self._path, self._reading)
             return image if gray and image.mode == "L" and "transparency" not in image.info else _to_rgb(image)
         except BROKEN as error:
             raise undecodable(self._path, error) from error
@@ -219,14 +214,6 @@ class Picture:
             return image.transpose(_TURNED_BACK[self.orientation])
         return image
 
-    def _selected(self, image: Image.Image) -> Image.Image:
-        """Return the bands that ``Reading.bands`` names as RGB."""
-        if image.mode not in ("L", "LA", "RGB", "RGBA"):
-            image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
-        bands = image.split()
-        chosen = [bands[band] for band in check_bands(self._path, len(bands), self._reading)]
-        return Image.merge("RGB", chosen if len(chosen) == 3 else chosen * 3)
-
     def bands(self) -> Bands:
         """Decode the bands that are used as they are stored, turned.
 
@@ -242,7 +229,7 @@ class Picture:
 
     def _of_pillow(self) -> Bands:
         """Return the deep bands of an image that Pillow reads, not turned."""
-        image, maximum, rawmode = self.image, self._pnm_maximum(), self._rawmode()
+        image, maximum, rawmode = self.image, pnm_maximum(self.format, self._tiles), self._rawmode()
         assert image is not None
         if maximum > 255:
             return of_pnm(self._content, image, self._tiles[0], maximum)
@@ -260,6 +247,24 @@ class Picture:
             bits = jpeg2000_bits(self._content)
             return Bands(bands.values >> (16 - bits), 2**bits - 1, 1)  # Pillow shifted them to 16 bits
         return bands if clear is None else with_clear_color(bands, clear)
+
+
+def _pillow_reads(image: Image.Image, path: Path, reading: Reading) -> bool:
+    """Return whether Pillow reads a TIFF that it opened as asked for."""
+    try:
+        plain = not reading.bands or (image.mode in ("L", "RGB") and not is_animated(image))
+        return pillow_is_right(image) and plain and not (reading.bands and unused_samples(image))
+    except BROKEN as error:
+        raise undecodable(path, error) from error
+
+
+def _selected(image: Image.Image, path: Path, reading: Reading) -> Image.Image:
+    """Return the bands that ``Reading.bands`` names as RGB."""
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
+    bands = image.split()
+    chosen = [bands[band] for band in check_bands(path, len(bands), reading)]
+    return Image.merge("RGB", chosen if len(chosen) == 3 else chosen * 3)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

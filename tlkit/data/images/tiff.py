@@ -186,13 +186,11 @@ class TiffPage:
         Raises:
             BadImageError: they are not, or nothing says which of them are colours.
         """
+        count = self.pages if self._samples == 1 and self.pages > 1 else self._samples
         if self._reading.bands:
-            check_bands(self._path, self._count(), self._reading)
+            check_bands(self._path, count, self._reading)
         elif not self._colors():
-            raise unexplained(self._path, self._count())
-
-    def _count(self) -> int:
-        return self.pages if self._samples == 1 and self.pages > 1 else self._samples
+            raise unexplained(self._path, count)
 
     def _colors(self) -> int:
         """Return how many bands, from the first, are colours; 0 if nothing says so."""

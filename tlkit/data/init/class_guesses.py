@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def _leave_out_mask_folders(keys: Sequence[str], guesses: Guesses) -> None:
     for each in find_companions(stems):
         if each.mask and 2 * len(stems[each.key] & stems[each.of]) > len(stems[each.key]):
             guesses.exclude(
-                [each.key],
+                [escape(each.key)],
                 "masks of other images",
                 f"{each.key} left out: its files are called like those of {each.of}, so they look like their masks. If "
                 "it is a class, take it out of data.exclude",
@@ -158,7 +159,7 @@ def _settle_splits(root: Path, guesses: Guesses) -> Sides:
             raise
         count = sum(len(list(images_in(folder))) for folder in doubt.folders)
         guesses.exclude(
-            names,
+            [escape(name) for name in names],
             f'images without labels; or splits = "none", if {" and ".join(names)} is a class',
             f"{images_text(count)} in {listed(names)} left out, as images without labels: "
             f"{predict_hint(root, doubt.folders[0])}. If it is a class, remove data.exclude and set "
@@ -200,7 +201,7 @@ def _leave_out_unlabelled(root: Path, found: ClassFolders, guesses: Guesses) -> 
     for folder in found.sides.beside:
         if is_unlabelled_name(folder.name) and tree.has_images(folder):
             count = len(list(tree.images(folder)))
-            guesses.exclude([folder.name], "images without labels", _unlabelled_note(root, folder, count))
+            guesses.exclude([escape(folder.name)], "images without labels", _unlabelled_note(root, folder, count))
 
 
 def _leave_out_untrained(root: Path, split: Split, folder: Path, found: ClassFolders, guesses: Guesses) -> None:
@@ -213,13 +214,13 @@ def _leave_out_untrained(root: Path, split: Split, folder: Path, found: ClassFol
         if not count:
             return
         why = f" (no class of the training images is called {listed(new, 3)})" if new else ""
-        guesses.exclude([top.name], "images without labels", _unlabelled_note(root, top, count, why))
+        guesses.exclude([escape(top.name)], "images without labels", _unlabelled_note(root, top, count, why))
         return
     for name in new:
         inner = next(image.file for image in found.images if image.name == name and image.split == split)
         below = folder / inner.relative_to(folder).parts[0]
         guesses.exclude(
-            [key_of(below, root)],
+            [escape(key_of(below, root))],
             f"the training images have no class {name}",
             f"{images_text(of_split[name])} in {below} left out, because no training image has the class {name}: "
             f"{predict_hint(root, below)}. If it is a class, put training images of it into "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.data.images.mask_classes import Value
+from tlkit.files import is_image
 
 FILES = (
     "_classes.csv",
@@ -32,6 +33,8 @@ FILES = (
 _VALUE_COLUMNS = ("pixel value", "value", "id", "idx", "index", "class id", "class_id", "label_id", "class_index")
 _NAME_COLUMNS = ("class", "name", "class name", "class_name", "label", "label_name", "label name")
 _IGNORED = ("void", "ignore", "ignored", "__ignore__", "don't care", "dontcare", "dont care")
+_MAX_LINES = 255
+"""Masks have at most this many classes."""
 _MAX_BYTES = 1_000_000
 
 
@@ -109,7 +112,8 @@ def _read(file: Path) -> ClassNames | None:
     entries = [_entry(line) for line in lines]
     if entries and all(value is not None for value, _ in entries):
         return _of_values(file, entries)
-    if len(set(lines)) != len(lines) or len(lines) < 2:
+    lists_files = any(is_image(Path(line.split()[0])) for line in lines)
+    if lists_files or len(set(lines)) != len(lines) or not 2 <= len(lines) <= _MAX_LINES:
         return None
     return ClassNames(file, lines=tuple(lines))
 

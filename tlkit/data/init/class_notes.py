@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from tlkit.data.checks.findings import encodable
 from tlkit.data.class_names import difference, similar_names
 from tlkit.data.init.class_guesses import Guesses
 from tlkit.data.init.contents import IMAGE_FOLDERS
@@ -50,6 +51,11 @@ def class_problems(root: Path, found: ClassFolders) -> tuple[str, ...]:
         }
         shown = " and ".join(f'"{name}" ({listed(folders[name], 3)})' for name in group)
         problems.append(f"{shown} differ only in {difference(group)}; expected one name for one class: rename one")
+    problems += [
+        f"{encodable(name)}: the name is not in UTF-8, so its images can't be used; rename the folder"
+        for name in found.classes
+        if encodable(name) != name
+    ]
     for name, reason in found.set_aside.items():
         if reason == NO_IMAGES:
             folder = next(each / name for each in found.sides.folders.values() if (each / name).is_dir())

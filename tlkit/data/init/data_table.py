@@ -11,6 +11,7 @@ from typing import Any
 import tomlkit
 
 from tlkit.contracts import Detected
+from tlkit.data.checks.findings import one_line
 from tlkit.data.images.mask_classes import value_text
 from tlkit.data.init.contents import MaskSurvey, Survey
 from tlkit.data.init.describe import percent
@@ -37,7 +38,7 @@ class Choices:
 
 def beside(text: str, comment: str) -> str:
     """Return a line with a comment, in the same column as all other comments."""
-    return f"{text:<27} # {comment}"
+    return f"{text:<27} # {one_line(comment)}"
 
 
 def is_segmentation(survey: Survey, choices: Choices) -> bool:
@@ -140,6 +141,7 @@ def _value_text(value: Any) -> str:
     if isinstance(value, Path):
         return path_text(value)
     if isinstance(value, str):
+        check_name(value)
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value_text, value))}]"

@@ -26,6 +26,7 @@ from tlkit.data.init.mask_layout import (
 from tlkit.data.init.mask_names import differs
 from tlkit.data.init.mask_values import MaskReading, mask_reading
 from tlkit.data.init.sample_files import evenly, read_headers
+from tlkit.data.init.split_template import template
 from tlkit.errors import DataError
 from tlkit.files import find_split_lists
 from tlkit.system.text import listed
@@ -82,12 +83,8 @@ def _layouts(tree: Tree, task: Task | None) -> tuple[list[MaskLayout], bool]:
     if layouts:
         return layouts, named_pair(layouts[0]) or task == "segmentation"
     # In class folders, masks beside images don't show that someone wants to learn the masks.
-    nested = len({parts for parts in tree.folders if parts}) > 1
-    layouts = [
-        each
-        for each in find_beside(tree)
-        if each.images != "." or not nested or task == "segmentation" or tree.pairs_per_folder(each) == 1
-    ]
+    nested = task != "segmentation" and len({template(parts)[0] for parts in tree.folders if parts}) > 1
+    layouts = [each for each in find_beside(tree) if not nested or tree.pairs_per_folder(each) == 1]
     if layouts:
         return layouts, True
     pair = tree.unpaired()
@@ -100,8 +97,7 @@ def _layouts(tree: Tree, task: Task | None) -> tuple[list[MaskLayout], bool]:
             f"{tree.root / masks}: none of {count} masks is named after an image in {tree.root / images}; for the "
             f"image {example}, expected a mask {stem}.png, or with a suffix such as {stem}_mask.png{hint}"
         )
-    layouts = [each for each in find_by_suffix(tree) if each.images != "." or not nested or task == "segmentation"]
-    return layouts, False
+    return [] if nested else find_by_suffix(tree), False
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tlkit.contracts import Dataset, Detected, Task
+from tlkit.data.class_names import difference, similar_names
 from tlkit.data.init.class_folders import survey_classes
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.mask_folders import survey_masks
 from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
-from tlkit.files import find_split_lists, images_in, is_junk, own_images, split_of_folder, subfolders
+from tlkit.files import class_name, find_split_lists, images_in, is_junk, own_images, split_of_folder, subfolders
 from tlkit.system.text import listed
 
 
@@ -58,6 +59,12 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
     if not found:
         return None
     dataset, detected = max(found, key=lambda each: len(each[1].images))
+    classes = sorted({name for counts in detected.counts.values() for name in counts})
+    problems = [
+        f"the class names {' and '.join(group)} differ only in {difference(group)}; expected one name for one class: "
+        "correct the labels"
+        for group in similar_names({class_name(name) for name in classes})
+    ]
     headers = read_headers(detected.images)
     if detected.sizes:
         headers = replace(headers, sizes=detected.sizes)
@@ -72,6 +79,7 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         notes=(*detected.notes, *others),
         dataset=dataset.name,
         detected=detected,
+        problems=tuple(problems),
     )
 
 
