@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import FILE, PATH, overwrite_option, run_argument, set_option, trust_option
+from tlkit.cli.options import FILE, PATH, overwrite_option, run_argument, set_data_option, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     help="Use this labelled data instead, in the form of the run's own. Classes are matched by name. Nothing of the "
     "run's own splits, groups and folders applies.",
 )
-@set_option
+@set_data_option
 @click.option(
     "--split",
     type=click.Choice(["test", "validation", "train"]),

@@ -67,16 +67,25 @@ allow_plugins_option = _flag(
 )
 """``--allow-plugins``: every verb of tlkit's own takes it."""
 
-set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    expose_value=False,
-    callback=_set("overrides"),
-    metavar="KEY=VALUE",
-    help="Override a key of the recipe, such as head.dropout=0.3. Repeatable.",
-)
+
+def _set_values(text: str) -> Decorator:
+    """Return ``--set``, which sets the overrides of the session."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        expose_value=False,
+        callback=_set("overrides"),
+        metavar="KEY=VALUE",
+        help=text,
+    )
+
+
+set_option = _set_values("Override a key of the recipe, such as head.dropout=0.3. Repeatable.")
 """``--set KEY=VALUE``, for verbs that read a recipe."""
+
+set_data_option = _set_values("Change how other data is read, such as data.label=species. Repeatable.")
+"""``--set data.KEY=VALUE``, for verbs that read other data."""
 
 trust_option = _flag(
     "--trust",
