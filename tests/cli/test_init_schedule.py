@@ -48,5 +48,5 @@ def test_a_schedule_without_pretrained_weights_has_no_other(photos, registry):
 
 def test_formats_say_how_many_files_were_opened(photos):
     assert "  formats: PNG 4" in describe(photos)
-    sampled = Survey(photos.root, photos.layout, photos.counts, Headers(((64, 48),) * 400, {"JPEG": 400}, 0, 1470))
+    sampled = Survey(photos.root, photos.layout, photos.counts, Headers(((64, 48),) * 400, {"JPEG": 400}, total=1470))
     assert "  formats: JPEG 400 (of 400 files opened of 1470)" in describe(sampled)
