@@ -52,9 +52,10 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def formats(session: nox.Session) -> None:
-    """Compare the masks of annotation formats with those of datumaro, labelme and Label Studio, in their own environment."""
+    """Compare masks of annotations with those of datumaro, labelme and Label Studio, in an environment of theirs."""
     session.install("datumaro>=1.13,<1.14")
-    session.install("--no-deps", "labelme>=6.3,<8", "label-studio-converter==0.0.59", "label-studio-tools==0.0.4")
+    alone = ("labelme>=6.3,<8", "label-studio-converter==0.0.59", "label-studio-tools==0.0.4")
+    session.install("--no-deps", *alone)
     python = str(Path(session.virtualenv.bin) / "python")
     arguments = ("-m", "pytest", "-m", "outside", "tests/outside", *session.posargs)
     session.run(sys.executable, *arguments, external=True, env={"TLKIT_OUTSIDE_PYTHON": python})

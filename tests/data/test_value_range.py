@@ -284,8 +284,8 @@ def test_a_mask_of_the_stored_size_names_exif_and_the_key(tmp_path: Path, regist
     text = finding(check_data(masks_recipe(root, registry)), "mask_size")
     assert "EXIF orientation 6" in text
     assert 'set input.orientation = "stored"' in text
-    with pytest.raises(DataError, match='input.orientation = "stored" reads it unturned'):
-        unchecked = masks_recipe(root, registry)
+    unchecked = masks_recipe(root, registry)
+    with pytest.raises(DataError, match=r'input\.orientation = "stored" reads it unturned'):
         open_data(replaced(unchecked), tmp_path)
 
 

@@ -43,8 +43,8 @@ def run(session: Session, recipe: Path, out: Path | None, folds: int | None, job
 
     Ctrl-C saves the state of the run; tlkit resume continues it.
 
-    With --folds, each image that is not a test image validates in one of the folds. The folder has a run per fold, their
-    results together, and is a model of its own: tlkit predict takes the mean of the folds' probabilities.
+    With --folds, each image that is not a test image validates in one of the folds. The folder has a run per fold,
+    their results together, and is a model of its own: tlkit predict takes the mean of the folds' probabilities.
 
     \b
     Examples:
