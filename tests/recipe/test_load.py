@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tlkit_datasets import tlkit_datasets
+import tlkit_annotations
+import tlkit_datasets
 from tlkit_heads import tlkit_heads
 
 import tlkit
@@ -45,7 +46,14 @@ HEADS, DECODERS, CLASSIFIERS = (
     ", ".join(sorted(head.name for head in tlkit_heads() if head.task in tasks))
     for tasks in (("classification", "segmentation"), ("segmentation",), ("classification",))
 )
-DATASETS = ", ".join(sorted(each.name for each in tlkit_datasets() if "classification" in each.tasks))
+DATASETS = ", ".join(
+    sorted(
+        each.name
+        for offered in (tlkit_annotations.tlkit_datasets(), tlkit_datasets.tlkit_datasets())
+        for each in offered
+        if "classification" in each.tasks
+    )
+)
 
 
 @pytest.fixture
