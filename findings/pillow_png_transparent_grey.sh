@@ -1,5 +1,5 @@
 #!/bin/sh
-# A grey PNG file of 2 or 4 bits per pixel may name one grey value that is transparent (tRNS, PNG specification 11.3.1.1).
+# A grey PNG file of 2 or 4 bits per pixel may name one grey value that is transparent (the chunk tRNS).
 # Pillow scales the pixels to 8 bits, by 85 or 17, but not that value: it compares the scaled pixels with the unscaled value,
 # so the transparent pixels come out opaque, and without a warning. With 1 and 8 bits they are transparent. Seen with Pillow
 # 12.3 and 13.0; not reported as far as we know.
