@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench_check import check
 from bench_line import Goal, Line
 from bench_scale import growth, memory, overhead
 from bench_session import LAST_BLOCK, Session
@@ -173,6 +174,7 @@ ROWS: Mapping[str, Callable[[Session], list[Line]]] = {
     "growth": growth,
     "overhead": overhead,
     "trust": trust,
+    "check": check,
 }
 """The names that ``--only`` accepts."""
 
