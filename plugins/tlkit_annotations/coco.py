@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tlkit
+from tlkit_annotations.class_table import some
 from tlkit_annotations.coco_records import Segment, Skipped, id_of, packed
 from tlkit_annotations.detection import detected, root_of
 from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
@@ -63,6 +65,10 @@ def detect_coco(path: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
     found = _found(path, files, options)
     if not found.images and any(tlkit.files.images_in(found.root)):
         return None  # the folder's images are not these
+    beside = sorted(file.name for file in annotation_files(path.parent) if file != path) if path.is_file() else []
+    if beside:
+        note = f"other annotations beside it are not used: {some(beside, 3)}; give the folder to use all of them"
+        found = replace(found, notes=(*found.notes, note))
     return detected(found, task, options, {"path": path})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit_annotations.class_table import ClassTable
+from tlkit_annotations.class_table import ClassTable, some
 from tlkit_annotations.found import AnnotatedImage, Found
 from tlkit_annotations.options import AnnotationOptions
 from tlkit_annotations.samples import classes_of, label_of, why_no_mask
@@ -76,6 +76,14 @@ def _have_several(found: Found, table: ClassTable) -> bool:
     return any(len(each) > 1 for each in numbers)
 
 
+_UNANNOTATED = {
+    "background": "they are taken to show none of the classes; if they are not annotated yet, set "
+    'data.unannotated = "leave_out"',
+    "ignore": 'their pixels are ignored (data.unannotated = "ignore")',
+    "leave_out": 'they are left out; if they show none of the classes, set data.unannotated = "background"',
+}
+
+
 def _counts(
     found: Found, task: tlkit.Task, options: AnnotationOptions, table: ClassTable
 ) -> tuple[dict[str, dict[str, int]], dict[str, int], tuple[Path, ...]]:
@@ -114,7 +122,8 @@ def _notes(found: Found, options: AnnotationOptions) -> list[str]:
     notes = []
     empty = sum(1 for image in found.images if not image.annotated)
     if empty:
-        notes.append(f'images without annotations, "{options.unannotated}" (data.unannotated): {empty}')
+        names = some([image.key for image in found.images if not image.annotated], 3)
+        notes.append(f"images without annotations: {empty}, such as {names}; {_UNANNOTATED[options.unannotated]}")
     if found.set_aside:
         shown = "; ".join(f"{each.key}: {each.reason}" for each in found.set_aside[:3])
         rest = f"; and {len(found.set_aside) - 3} more" if len(found.set_aside) > 3 else ""

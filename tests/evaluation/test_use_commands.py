@@ -18,6 +18,7 @@ from tlkit.cli import cli
 from tlkit.errors import DataError, RunError
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.samples import SampleRow, SamplesFile
 
 COLORS = {"red": RED, "green": GREEN, "blue": BLUE}
 
@@ -193,6 +194,24 @@ def test_predict_says_what_it_left_out_and_what_looks_like_a_mask(run: Path, tmp
     assert printed.code == 0
     assert "note: left out, because their names are not those of images: 1 .txt" in printed.err
     assert "1 of the images look like masks of others by their names, and are predicted: red/0_mask.png" in printed.err
+
+
+def test_predict_says_that_images_are_those_that_the_run_trained_on(run: Path, tmp_path: Path) -> None:
+    printed = tlkit_command("predict", run, tmp_path / "data")
+    assert printed.code == 0
+    assert "the run trained on 9 of the 15 images, so their predictions are too good" in printed.err
+    Image.fromarray(plain_image(RED)).save(tmp_path / "new.png")
+    assert "trained on" not in tlkit_command("predict", run, tmp_path / "new.png").err
+
+
+def test_predict_says_that_images_are_masks_of_the_run_and_needs_no_samples_csv(run: Path, tmp_path: Path) -> None:
+    folder = RunFolder(run)
+    mask = tmp_path / "data" / "red" / "0.png"
+    rows = [SampleRow("a", path="elsewhere.png", mask=str(mask), split="validation", status="used")]
+    SamplesFile(folder.samples).write(rows)
+    assert "1 of the images are masks of the run's own data" in tlkit_command("predict", run, mask.parent).err
+    folder.samples.write_text("damaged")
+    assert tlkit_command("predict", run, mask).code == 0
 
 
 def test_evaluate_reads_what_set_says_about_other_data(run: Path, tmp_path: Path) -> None:

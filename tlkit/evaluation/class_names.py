@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tlkit.contracts import SampleSet
@@ -13,8 +15,11 @@ from tlkit.system.text import did_you_mean, listed
 SEVERAL_LABELS = "the data has several labels per image; the model was trained to predict one"
 
 
-def check_classes(sample_set: SampleSet, card: Card) -> None:
+def fitting_samples(sample_set: SampleSet, card: Card) -> SampleSet:
     """Check that a model can be measured on samples, before they are decoded.
+
+    Annotations and tables may be read as several labels per image although each image has one: for a model that
+    predicts one, such samples get single labels.
 
     Args:
         sample_set: the samples.
@@ -25,8 +30,13 @@ def check_classes(sample_set: SampleSet, card: Card) -> None:
             predicts one.
     """
     class_map(sample_set.classes, card)
-    if sample_set.multi_label and card.label_kind != "multi":
+    if not sample_set.multi_label or card.label_kind == "multi":
+        return sample_set
+    labels = [each.label for each in sample_set.samples]
+    if not all(isinstance(label, tuple) and len(label) == 1 for label in labels):
         raise DataError(SEVERAL_LABELS)
+    samples = (replace(each, label=each.label[0]) for each in sample_set.samples if isinstance(each.label, tuple))
+    return replace(sample_set, samples=tuple(samples), multi_label=False)
 
 
 def class_map(data_classes: tuple[str, ...], card: Card) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,9 @@ def evaluate(
     source, split = run_with_data(folder, card), split_to_measure(card, split) if data is None else split
     registry = registry_for_recipe(registry, allow_plugins=False)
     listed = own_data(source, registry, split) if data is None else other_data(source, registry, data, split)
-    from tlkit.evaluation.class_names import check_classes
+    from tlkit.evaluation.class_names import fitting_samples
 
-    check_classes(listed.sample_set, card)
+    listed = replace(listed, sample_set=fitting_samples(listed.sample_set, card))
     predictor = load(folder.path, trust=trust, registry=registry)
     from tlkit.evaluation.evaluator import evaluate as measure
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.discovery import make_registry
+from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data
 from tlkit.runs.plugins import load_plugins_of
+from tlkit.runs.samples import SamplesFile
 from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
 
@@ -72,12 +75,13 @@ def images_to_predict(
     return images
 
 
-def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path]) -> list[str]:
-    """Return remarks about the images that were found: files that were left out, and images that look like masks.
+def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path], run: Path) -> list[str]:
+    """Return remarks about the images that were found: what was left out, what are masks, what the run trained on.
 
     Args:
         images: as ``images_to_predict`` returns them.
         paths: the files and folders that were searched.
+        run: the run folder.
     """
     notes = []
     others = left_out(paths)
@@ -87,7 +91,22 @@ def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path]) -> list
     if masks:
         names = listed([each.name for each in masks], 3)
         notes.append(f"{len(masks)} of the images look like masks of others by their names, and are predicted: {names}")
-    return notes
+    return [*notes, *_notes_on_own_data(images, run)]
+
+
+def _notes_on_own_data(images: Sequence[FoundImage], run: Path) -> Iterator[str]:
+    """Yield remarks about masks and training images of the run itself, by the paths in its ``samples.csv``."""
+    try:
+        rows = SamplesFile(RunFolder(run).samples).read_used().values()
+    except DataError:  # it is missing or damaged, which matters to nothing else here
+        return
+    paths = {os.path.abspath(each.path) for each in images}  # noqa: PTH100 - resolve() asks the disk for each part
+    masks = paths & {os.path.abspath(row.mask) for row in rows if row.mask}  # noqa: PTH100
+    if masks:
+        yield f"{len(masks)} of the images are masks of the run's own data, and are predicted as photographs"
+    trained = paths & {os.path.abspath(row.path) for row in rows if row.path and row.split == "train"}  # noqa: PTH100
+    if trained:
+        yield f"the run trained on {len(trained)} of the {len(images)} images, so their predictions are too good"
 
 
 def predict_each(

@@ -410,7 +410,8 @@ def test_init_is_told_classes_counts_and_what_cannot_be_used(tmp_path):
         "unannotated": "background",
         "classes": ["cat", "dog"],
     }
-    assert 'images without annotations, "background" (data.unannotated): 1' in found.notes
+    (note,) = [each for each in found.notes if each.startswith("images without annotations: 1, such as ")]
+    assert 'if they are not annotated yet, set data.unannotated = "leave_out"' in note
     assert detect_coco(tmp_path / "instances.json", None).counts == found.counts
     assert detect_coco(tmp_path / "images", None) is None
 

@@ -35,6 +35,9 @@ LAYOUTS = (
     "tlkit init recognises these layouts:\n"
     "  one folder per class:  cats/*.jpg  dogs/*.jpg     (or train/cats/*.jpg, with val/ and test/ beside train/)\n"
     "  images and masks:      images/a.jpg  masks/a.png  (or images/train/a.jpg  masks/train/a.png)\n"
+    "  CamVid:                train/a.png  trainannot/a.png  (and many other layouts of images and masks)\n"
+    "  annotations:           COCO, LabelMe, CVAT, Pascal VOC, Roboflow, Label Studio, Supervisely, Hugging Face\n"
+    "  tables and arrays:     photos.csv  cells.npz\n"
     'For any other layout, list the images in a CSV file and write a recipe with the data set "csv"; see '
     "tlkit plugins show dataset csv"
 )

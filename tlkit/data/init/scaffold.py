@@ -46,7 +46,7 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
 
 
 def _opening(survey: Survey, file_name: str, segmentation: bool) -> str:
-    name = survey.root.stem if survey.root.is_file() else survey.root.resolve().name
+    name = Path(file_name).stem
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
     task = "segmentation" if segmentation else "classification"
     return "\n".join(

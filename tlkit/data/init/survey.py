@@ -9,8 +9,9 @@ from pathlib import Path
 from tlkit.contracts import Dataset, Detected, Task
 from tlkit.data.class_names import difference, similar_names
 from tlkit.data.init.class_folders import survey_classes
-from tlkit.data.init.contents import Survey
+from tlkit.data.init.contents import LAYOUTS, FewClassesError, NoClassesError, Survey
 from tlkit.data.init.mask_folders import survey_masks
+from tlkit.data.init.neighbours import hint_above, refuse_several
 from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
 from tlkit.files import class_name, find_split_lists, images_in, is_junk, own_images, split_of_folder, subfolders
@@ -37,7 +38,12 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
                 f"{root.absolute()}: this is a file that no data set recognises; expected a folder of images, a table "
                 "of images, or annotations"
             )
+        if root.is_dir():
+            refuse_several(root, result, lambda folder: _recognised(folder, datasets, task))
         result = result or _survey(_unpacked(root), datasets, task, root)
+    except (FewClassesError, NoClassesError) as error:
+        hint = hint_above(root, lambda folder: _recognised(folder, datasets, task))
+        raise type(error)(hint + (str(error).removesuffix(f" {LAYOUTS}") if hint else str(error))) from error
     except OSError as error:
         raise DataError(f"{error.filename}: can't be read: {error.strerror}") from error
     lists = find_split_lists(result.options["lists"]) if "lists" in result.options else ()
@@ -81,6 +87,11 @@ def _detected(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Sur
         detected=detected,
         problems=tuple(problems),
     )
+
+
+def _recognised(root: Path, datasets: Sequence[Dataset], task: Task | None) -> Survey | None:
+    """Return what a data set, or the layout of images and masks, recognises in a folder; None if neither does."""
+    return _detected(root, datasets, task) or survey_masks(root, datasets, task)
 
 
 def _survey(root: Path, datasets: Sequence[Dataset], task: Task | None, outer: Path) -> Survey:
