@@ -12,12 +12,16 @@ from tlkit.jobs.job import Job
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.plugins import parts_of
 from tlkit.system.disk import write_atomically
+from tlkit.system.text import and_more
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
     from tlkit.data.checks.check import Checked
     from tlkit.data.run_data import Data
     from tlkit.models.assemble import Network
+
+_SHOWN = 5
+"""Files that are set aside of which the reason is printed."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,10 @@ def describe_data(job: Job, data: Data) -> None:
         job.say(f"  {EXCLUDED}: {excluded} files and folders, listed in {job.folder.samples}")
     if set_aside:
         job.say(f"  set aside: {len(set_aside)} files, listed in {job.folder.samples}")
-        for each in set_aside[:5]:
+        for each in set_aside[:_SHOWN]:
             job.say(f"    {each.key}: {each.reason}")
+        if rest := and_more(len(set_aside), _SHOWN):
+            job.say(f"   {rest}")
 
 
 def build_network(job: Job, data: Data) -> Network:
