@@ -85,6 +85,9 @@ def _found(root: Path, options: VocOptions) -> Found:
             else:
                 images.append(_labelled(place, sources[0], finder, dict.fromkeys(classes, 1.0), split))
     once, repeats = without_repeats(images, "merge")
+    notes = [*lists.notes, *repeats]
+    if any(mentions(file, "<polygon>", limit=MAX_IMAGE_FILE) for file in files[:_LOOKED_AT]):
+        notes.append("the polygons in the XML files (LabelMe's older format) are not read, only the classes")
     return Found(
         title=f"Pascal VOC labels: {len(sources)} files",
         images=tuple(once),
@@ -92,7 +95,7 @@ def _found(root: Path, options: VocOptions) -> Found:
         root=folder,
         sources=(*sources, *lists.files),
         set_aside=tuple(aside),
-        notes=(*lists.notes, *repeats),
+        notes=tuple(notes),
     )
 
 

@@ -75,6 +75,15 @@ def test_a_part_of_a_data_set_names_the_whole(part):
     assert "tlkit init recognises" not in outcome.err
 
 
+def test_a_folder_beside_a_data_set_is_not_a_part_of_it():
+    labelme("farm/summer")
+    for name in "xyz":
+        picture(f"farm/new/{name}.png")
+    outcome = tlkit_command("init", "farm/new")
+    assert outcome.code == 2
+    assert "is a part of" not in outcome.err
+
+
 def test_one_of_several_annotation_files_says_that_others_lie_beside_it():
     coco("zoo", "a_train.json")
     coco("zoo", "b_val.json")

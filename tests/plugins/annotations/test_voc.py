@@ -227,6 +227,15 @@ def test_labels_are_read_from_lists_of_each_class_if_there_is_no_xml(tmp_path):
     assert {each.key: each.label for each in found.samples} == {"JPEGImages/a.png": 0, "JPEGImages/b c.png": 1}
 
 
+def test_polygons_of_the_older_labelme_are_said_not_to_be_read(tmp_path):
+    polygon = "<object><name>cat</name><polygon><pt><x>1</x><y>1</y></pt></polygon></object>"
+    for name in "ab":
+        write_image(tmp_path / f"{name}.png")
+        text = f"<annotation><filename>{name}.png</filename>{polygon}</annotation>"
+        write_text(tmp_path / f"Annotations/{name}.xml", text)
+    assert any("(LabelMe's older format) are not read" in note for note in detect_voc(tmp_path, None).notes)
+
+
 def test_masks_alone_are_no_labels(tmp_path):
     with pytest.raises(tlkit.DataError, match="no labels: neither XML files in Annotations nor lists"):
         opened(export(tmp_path), CLASSIFY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,9 +49,20 @@ def hint_above(root: Path, recognise: Recognise) -> str:
         above = recognise(parent)
     except DataError:
         return ""
-    if above is None:
+    if above is None or not _has(above, root.absolute()):
         return ""
     return f"{root.name} is a part of the data set in the folder above ({_title(above)}): tlkit init {root.parent}. "
+
+
+def _has(survey: Survey, folder: Path) -> bool:
+    """Return whether a folder is, or is in, one of those with the images or masks of a data set."""
+    if survey.detected is not None:
+        return any(folder in image.absolute().parents for image in survey.detected.images)
+    options = survey.masks.options if survey.masks is not None else {}
+    patterns = (re.escape(str(Path(options[key]).absolute())) for key in ("images", "masks") if key in options)
+    return any(
+        re.fullmatch(f"{pattern.replace(re.escape('{split}'), '[^/]*')}(/.*)?", str(folder)) for pattern in patterns
+    )
 
 
 def _recognised(root: Path, recognise: Recognise) -> Iterator[tuple[Path, Survey]]:
