@@ -18,24 +18,28 @@ Recognise = Callable[[Path], Survey | None]
 """Return what a data set or a layout of masks recognises in a folder; None if none does."""
 
 
-def refuse_several(root: Path, seen: Survey | None, recognise: Recognise) -> None:
+def refuse_several(root: Path, seen: Survey | None, *, annotated: Recognise, masked: Recognise) -> None:
     """Check that a folder is not one that holds several data sets of different kinds.
 
     Args:
         root: the folder.
         seen: what was recognised in the folder itself.
-        recognise: what to ask about its subfolders.
+        annotated: asks the data sets about a subfolder, which opens no masks.
+        masked: asks whether a subfolder has images and masks, only if a data set recognises another.
 
     Raises:
         DataError: it holds several; the message lists them.
     """
-    below = list(_recognised(root, recognise))
-    kinds = {_kind(each) for _, each in below} | ({_kind(seen)} if seen is not None else set())
-    annotated = [each for _, each in below if each.detected is not None]
-    if len(below) < 2 or not annotated or (len(kinds) < 2 and (seen is not None or len(annotated) < 2)):
+    below = dict(_recognised(root, annotated))
+    if not below:
         return
-    lines = "".join(f"\n    tlkit init {folder}    ({_title(each)})" for folder, each in below)
-    others = [each.name for each in subfolders(root) if each not in [folder for folder, _ in below]]
+    own, detected = {_kind(seen)} if seen is not None else set(), len(below)
+    below |= {folder: each for folder, each in _recognised(root, masked) if folder not in below}
+    kinds = {_kind(each) for each in below.values()} | own
+    if len(below) < 2 or (len(kinds) < 2 and (seen is not None or detected < 2)):
+        return
+    lines = "".join(f"\n    tlkit init {folder}    ({_title(each)})" for folder, each in sorted(below.items()))
+    others = [each.name for each in subfolders(root) if each not in below]
     rest = f"\nOther folders in it: {listed(others, 5)}" if others else ""
     raise DataError(f"{root}: this folder holds several data sets; name one of them:{lines}{rest}")
 

@@ -39,7 +39,12 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
                 "of images, or annotations"
             )
         if root.is_dir():
-            refuse_several(root, result, lambda folder: _recognised(folder, datasets, task))
+            refuse_several(
+                root,
+                result,
+                annotated=lambda folder: _detected(folder, datasets, task),
+                masked=lambda folder: survey_masks(folder, datasets, task),
+            )
         result = result or _survey(_unpacked(root), datasets, task, root)
     except (FewClassesError, NoClassesError) as error:
         hint = hint_above(root, lambda folder: _recognised(folder, datasets, task))
@@ -98,7 +103,7 @@ def _survey(root: Path, datasets: Sequence[Dataset], task: Task | None, outer: P
     if (root / "annotations" / "trimaps").is_dir() and (root / "annotations" / "test.txt").is_file():
         images = list(images_in(root / "images"))
         return Survey(root, "oxford_pets", {"": {"": len(images)}}, read_headers(images))
-    detected = _detected(root, datasets, task)
+    detected = None if root == outer else _detected(root, datasets, task)
     if detected is not None:
         return detected
     masks = survey_masks(root, datasets, task)
