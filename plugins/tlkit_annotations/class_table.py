@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
+from typing import Any
 
 import tlkit
 from tlkit_annotations.options import ClassOptions
@@ -27,6 +28,14 @@ class ClassTable:
     numbers: dict[str, int]
     background: int
     notes: tuple[str, ...] = ()
+
+    def of_values(self, names: Mapping[Any, str]) -> dict[tlkit.MaskValue, int]:
+        """Return value of a mask → class number, from value → class name; classes that are not used are background."""
+        return {value: self.numbers.get(name, self.background) for value, name in names.items()}
+
+    def labels(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Return the class numbers of an image's class names, ascending; ignored and unused names have none."""
+        return tuple(sorted({self.numbers[name] for name in names if name in self.numbers} - {tlkit.IGNORE}))
 
     def number(self, name: str) -> int | None:
         """Return the number of a class name of the annotations, or ``IGNORE``; None: it is not used."""

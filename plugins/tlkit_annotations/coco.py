@@ -16,7 +16,7 @@ from tlkit_annotations.coco_records import Segment, Skipped, id_of, packed
 from tlkit_annotations.detection import detected, root_of
 from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
 from tlkit_annotations.options import CocoOptions
-from tlkit_annotations.places import ImageFinder, below, photo_of
+from tlkit_annotations.places import ImageFinder, below, existing, photo_of
 from tlkit_annotations.reading import (
     fields_of,
     items_of,
@@ -40,9 +40,7 @@ def open_coco(ctx: tlkit.DatasetContext, options: CocoOptions) -> tlkit.SampleSe
     Raises:
         DataError: a file can't be read, is not COCO, or no image can be used.
     """
-    path = tlkit.files.expanded(options.path)
-    if not path.is_file():
-        path = tlkit.files.existing_folder(path, "data.path")
+    path = existing(options.path)
     files = _named_files(path, options) if options.files else annotation_files(path)
     if not files:
         raise tlkit.DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from functools import partial
 from itertools import chain, islice
@@ -12,9 +11,9 @@ from xml.etree.ElementTree import Element
 import tlkit
 from tlkit_annotations.cvat_shapes import area_of, shape_of
 from tlkit_annotations.detection import detected, root_of
-from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
-from tlkit_annotations.places import ImageFinder
-from tlkit_annotations.reading import files_with, mentions, name_of, number_of, read_xml, side_of
+from tlkit_annotations.found import AnnotatedImage, Found, same, without_repeats
+from tlkit_annotations.places import ImageFinder, existing
+from tlkit_annotations.reading import color_of, files_with, mentions, name_of, number_of, read_xml, side_of
 from tlkit_annotations.samples import sample_set
 from tlkit_annotations.shapes import Shape
 from tlkit_annotations.tool_options import CvatOptions
@@ -29,9 +28,7 @@ def open_cvat(ctx: tlkit.DatasetContext, options: CvatOptions) -> tlkit.SampleSe
     Raises:
         DataError: a file can't be read, is a video's, or no image can be used.
     """
-    path = tlkit.files.expanded(options.path)
-    if not path.is_file():
-        path = tlkit.files.existing_folder(path, "data.path")
+    path = existing(options.path)
     files = cvat_files(path)
     if not files:
         raise tlkit.DataError(
@@ -90,7 +87,7 @@ def _found(path: Path, files: list[Path], options: CvatOptions) -> Found:
         for label in content.iterfind("meta//labels/label"):
             if name := name_of(label.findtext("name")):
                 names.setdefault(name)
-                if (color := _color(label.findtext("color") or "")) is not None:
+                if (color := color_of(label.findtext("color"))) is not None:
                     colors[name] = color
         for element in content.iterfind("image"):
             name = element.get("name") or ""
@@ -143,18 +140,8 @@ def _annotated(key: str, place: Path, file: Path, image: Element, found: list[Sh
         size=None if height is None or width is None else (height, width),
         areas=areas,
         drawn=frozenset(shape.name for shape in shapes),
-        load=partial(_same, shapes),
+        load=partial(same, shapes),
         undrawn=sum(1 for each in found if isinstance(each, str)),
         annotated=bool(areas),
         split=tlkit.files.split_named(image.get("subset") or file.stem),
     )
-
-
-def _same(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    return shapes
-
-
-def _color(text: str) -> tuple[int, int, int] | None:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        return None
-    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)

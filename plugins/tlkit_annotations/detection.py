@@ -8,7 +8,7 @@ from typing import Any
 
 import tlkit
 from tlkit_annotations.class_table import ClassTable, some
-from tlkit_annotations.found import AnnotatedImage, Found
+from tlkit_annotations.found import AnnotatedImage, Found, in_split_order
 from tlkit_annotations.options import AnnotationOptions
 from tlkit_annotations.samples import classes_of, label_of, why_no_mask
 
@@ -101,7 +101,7 @@ def _counts(
         each = counts.setdefault(split, {})
         for number in sorted(numbers):
             each[table.classes[number]] = each.get(table.classes[number], 0) + 1
-    order = [split for split in ("", "train", "validation", "test") if split in splits]
+    order = in_split_order(splits)
     return {split: counts[split] for split in order}, {split: splits[split] for split in order}, tuple(images)
 
 

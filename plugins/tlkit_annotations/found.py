@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,25 @@ class AnnotatedImage:
     annotated: bool = True
     split: tlkit.Split | None = None
     group: str | None = None
+
+
+def unannotated(key: str, file: Path, source: Path) -> AnnotatedImage:
+    """Return an image that nobody annotated; the arguments are those of ``AnnotatedImage``."""
+    return AnnotatedImage(key, file, source, None, {}, frozenset(), tuple, annotated=False)
+
+
+def same(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Return shapes that are in memory already, for ``AnnotatedImage.load``."""
+    return shapes
+
+
+SPLITS = ("", "train", "validation", "test")
+
+
+def in_split_order(splits: Iterable[str]) -> list[str]:
+    """Return the splits that there are, each once, in their order; ``""`` is none."""
+    found = set(splits)
+    return [split for split in SPLITS if split in found]
 
 
 @dataclass(frozen=True, kw_only=True)

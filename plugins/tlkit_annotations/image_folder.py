@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tlkit
 from tlkit_annotations.class_table import ClassTable, class_table, some
+from tlkit_annotations.found import in_split_order
 from tlkit_annotations.image_folder_rows import Row, column_of, labels_in, metadata_files, read_rows
 from tlkit_annotations.mask_counts import values_in
 from tlkit_annotations.places import below
@@ -78,9 +79,9 @@ def _with_labels(root: Path, rows: Sequence[Row], column: str, options: ImageFol
     table, multi = _label_table(found, column, options)
     samples, aside = [], [tlkit.SetAside(_key(root, row), f"no such image ({row.file.name})") for row in missing]
     for row, image in found:
-        numbers = sorted({table.numbers[n] for n in labels_in(row, column) if n in table.numbers} - {tlkit.IGNORE})
+        numbers = table.labels(labels_in(row, column))
         if multi or len(numbers) == 1:
-            label = tuple(numbers) if multi else numbers[0]
+            label = numbers if multi else numbers[0]
             samples.append(tlkit.Sample(tlkit.files.key_of(image, root), image, label=label, split=row.split))
         else:
             aside.append(tlkit.SetAside(tlkit.files.key_of(image, root), f"{len(numbers)} labels; expected one"))
@@ -132,9 +133,7 @@ def _with_masks(root: Path, rows: Sequence[Row], column: str, options: ImageFold
             samples.append(tlkit.Sample(key, image, mask=mask, split=row.split))
     if not samples:
         raise tlkit.DataError(f"{root}: no image has a mask in the column {column}; see data.mask")
-    numbers: dict[tlkit.MaskValue, int] = {
-        value: table.numbers.get(name, table.background) for value, name in values.items()
-    }
+    numbers = table.of_values(values)
     numbers |= {int(value): tlkit.IGNORE for value in options.ignore if value.isdecimal()}
     return tlkit.SampleSet(
         samples=tuple(samples),
@@ -165,7 +164,7 @@ def _detected(path: Path, rows: Sequence[Row], column: str, kind: str) -> tlkit.
     if not found:
         raise tlkit.DataError(f"{rows[0].file}: none of the {len(rows)} images that it names exists beside it")
     splits: Counter[str] = Counter(row.split or "" for row, _ in found)
-    order = [split for split in ("", "train", "validation", "test") if splits[split]]
+    order = in_split_order(splits)
     notes = [f"images that don't exist: {len(missing)}, such as {missing[0].name}"] if missing else []
     others = [each for each in dict.fromkeys(name for row in rows for name in row.values) if each != column]
     if others:

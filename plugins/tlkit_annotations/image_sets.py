@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tlkit
+from tlkit_annotations.reading import files_with, read_text
 
 _MAX_BYTES = 100 * 10**6
 _LATER = ("train", "validation", "test")
@@ -41,13 +42,9 @@ def read_image_lists(folder: Path, *, only_splits: bool = False) -> ImageLists:
     Raises:
         DataError: a list can't be read.
     """
-    files = sorted(
-        file
-        for file in tlkit.files.walk(folder)
-        if file.suffix.lower() == ".txt"
-        and file.parent == folder
-        and not (only_splits and tlkit.files.split_named(file.stem) is None)
-    )
+    files = [
+        file for file in files_with(folder, ".txt") if not (only_splits and tlkit.files.split_named(file.stem) is None)
+    ]
     splits: dict[str, tlkit.Split | None] = {}
     several: dict[str, set[str]] = {}
     for file in files:
@@ -70,14 +67,7 @@ def read_image_lists(folder: Path, *, only_splits: bool = False) -> ImageLists:
 
 
 def _names(file: Path) -> list[str]:
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise tlkit.DataError(f"{file}: larger than {_MAX_BYTES} bytes; expected a list with one image per line")
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise tlkit.DataError(f"{file}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise tlkit.DataError(f"{file}: not a text in UTF-8: {error}") from error
+    lines = read_text(file, _MAX_BYTES).splitlines()
     names = (line.strip().replace("\\", "/").removeprefix("./") for line in lines)
     return [_without_suffix(name) for name in names if name]
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import tlkit
+from tlkit_annotations.reading import read_text
 
 Color = tuple[int, int, int]
 
@@ -94,15 +95,7 @@ def read_label_map(file: Path) -> dict[str, Color]:
 
 
 def _lines(file: Path) -> list[tuple[int, str]]:
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise tlkit.DataError(f"{file}: larger than {_MAX_BYTES} bytes; expected one line per class")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise tlkit.DataError(f"{file}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise tlkit.DataError(f"{file}: not a text in UTF-8: {error}") from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line.strip()) for number, line in enumerate(read_text(file, _MAX_BYTES).splitlines(), 1)]
     return [(number, line) for number, line in lines if line and not line.startswith("#")]
 
 

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import tlkit
 from tlkit_annotations.detection import detected, root_of
-from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
+from tlkit_annotations.found import AnnotatedImage, Found, same, unannotated, without_repeats
 from tlkit_annotations.label_studio_shapes import area_of, choices_of, shape_of
-from tlkit_annotations.places import ImageFinder
+from tlkit_annotations.places import ImageFinder, existing
 from tlkit_annotations.reading import fields_of, files_with, items_of, mentions, name_of, read_json, side_of
 from tlkit_annotations.samples import sample_set
 from tlkit_annotations.shapes import Shape
@@ -31,9 +31,7 @@ def open_label_studio(ctx: tlkit.DatasetContext, options: LabelStudioOptions) ->
     Raises:
         DataError: a file can't be read, is another export, or no image can be used.
     """
-    path = tlkit.files.expanded(options.path)
-    if not path.is_file():
-        path = tlkit.files.existing_folder(path, "data.path")
+    path = existing(options.path)
     files = label_studio_files(path)
     if not files:
         raise tlkit.DataError(
@@ -118,7 +116,7 @@ def _found(path: Path, files: list[Path], options: LabelStudioOptions, *, choice
             for each in annotations:
                 unusable += each.unusable
             key = tlkit.files.key_of(place, root)
-            images += [_annotated(key, place, file, each) for each in annotations] or [_unannotated(key, place, file)]
+            images += [_annotated(key, place, file, each) for each in annotations] or [unannotated(key, place, file)]
     once, repeats = without_repeats(images, options.twice)
     return Found(
         title=f"Label Studio: {len(files)} file{'s' if len(files) > 1 else ''}",
@@ -197,14 +195,6 @@ def _annotated(key: str, place: Path, file: Path, annotation: _Annotation) -> An
         size=annotation.size,
         areas=annotation.areas,
         drawn=frozenset(shape.name for shape in annotation.shapes),
-        load=partial(_same, annotation.shapes),
+        load=partial(same, annotation.shapes),
         undrawn=annotation.unusable.total(),
     )
-
-
-def _same(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    return shapes
-
-
-def _unannotated(key: str, place: Path, file: Path) -> AnnotatedImage:
-    return AnnotatedImage(key, place, file, None, {}, frozenset(), lambda: (), annotated=False)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import tlkit
 from tlkit_annotations.detection import detected, root_of
-from tlkit_annotations.found import AnnotatedImage, Found, without_repeats
+from tlkit_annotations.found import AnnotatedImage, Found, unannotated, without_repeats
 from tlkit_annotations.labelme_shapes import area_of, shape_of
 from tlkit_annotations.options import LabelmeOptions
 from tlkit_annotations.places import ImageFinder
@@ -133,7 +133,7 @@ def _found(path: Path, files: list[Path], options: LabelmeOptions, *, flags: boo
             images.append(_annotated(place, root, file, content, flags))
     once, repeats = without_repeats(images, options.twice)
     listed = {image.file for image in once}
-    once += [_unannotated(file, root) for file in finder.images if file not in listed]
+    once += [unannotated(tlkit.files.key_of(file, root), file, file) for file in finder.images if file not in listed]
     return Found(
         title=f"LabelMe annotations: {len(files)} files",
         images=tuple(once),
@@ -169,12 +169,6 @@ def _annotated(place: Path, root: Path, file: Path, content: _File, flags: bool)
         drawn=frozenset(shape.name for shape in content.shapes),
         load=partial(_shapes, file),
         undrawn=content.unusable.total(),
-    )
-
-
-def _unannotated(file: Path, root: Path) -> AnnotatedImage:
-    return AnnotatedImage(
-        tlkit.files.key_of(file, root), file, file, None, {}, frozenset(), lambda: (), annotated=False
     )
 
 

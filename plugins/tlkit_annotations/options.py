@@ -8,6 +8,12 @@ from typing import Literal
 from pydantic import Field
 
 import tlkit
+from tlkit_annotations.shapes import Overlap
+
+LABELS = (
+    "classification: labels of an image: all its classes (multi-label), the class with the largest area, or its only "
+    "class, leaving out images with several"
+)
 
 
 class ClassOptions(tlkit.Options):
@@ -36,7 +42,7 @@ class ClassOptions(tlkit.Options):
 class AnnotationOptions(ClassOptions):
     """Options of every format with shapes or labels."""
 
-    overlap: Literal["smaller", "later", "earlier", "ignore"] = Field(
+    overlap: Overlap = Field(
         "smaller",
         description="segmentation: which of two shapes has the pixels in both: the one with fewer pixels, the later or "
         'the earlier one in the file; "ignore": they are ignored if the classes differ',
@@ -46,11 +52,7 @@ class AnnotationOptions(ClassOptions):
         description="images without annotations are: all background (in classification: without a label, or of the "
         "class that background names), ignored pixels, or left out",
     )
-    labels: Literal["multi", "largest", "only"] = Field(
-        "multi",
-        description="classification: labels of an image: all its classes (multi-label), the class with the largest "
-        "area, or its only class, leaving out images with several",
-    )
+    labels: Literal["multi", "largest", "only"] = Field("multi", description=LABELS)
     twice: Literal["merge", "first", "last"] = Field(
         "merge", description="of an image annotated twice, in two files or entries: use both, the first or the last"
     )
@@ -73,7 +75,7 @@ class CocoOptions(AnnotationOptions):
 class LabelmeOptions(AnnotationOptions):
     """Options of ``labelme``."""
 
-    overlap: Literal["smaller", "later", "earlier", "ignore"] = Field(
+    overlap: Overlap = Field(
         "later",
         description="segmentation: which of two shapes has the pixels in both: the later one, as in labelme, or the "
         'earlier one, or the one with fewer pixels; "ignore": they are ignored if the classes differ',

@@ -90,6 +90,16 @@ class ImageFinder:
         return file
 
 
+def existing(path: Path) -> Path:
+    """Return the file or folder that ``data.path`` names.
+
+    Raises:
+        DataError: there is none; the message names a similar one.
+    """
+    path = tlkit.files.expanded(path)
+    return path if path.is_file() else tlkit.files.existing_folder(path, "data.path")
+
+
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the folders and the file name of a path of any system, without drive, root, ``.`` and ``..``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,6 +163,13 @@ def items_of(value: Any) -> list[Any]:
 def fields_of(value: Any) -> dict[str, Any]:
     """Return an object, or an empty one for anything else."""
     return value if isinstance(value, dict) else {}
+
+
+def color_of(value: Any) -> tuple[int, int, int] | None:
+    """Return (red, green, blue) of a text such as ``#ff0000``; None for anything else."""
+    if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        return None
+    return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
 
 
 def number_of(value: Any) -> float | None:

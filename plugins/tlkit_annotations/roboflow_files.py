@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tlkit
+from tlkit_annotations.found import in_split_order
 from tlkit_annotations.reading import read_text
 
 TABLE = "_classes.csv"
@@ -56,8 +57,8 @@ def rows_of(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def split_counts(splits: Iterable[tlkit.Split | None]) -> dict[str, int]:
-    counts = Counter(split or "" for split in splits)
-    return {split: counts[split] for split in ("", "train", "validation", "test") if counts[split]}
+    counts: Counter[str] = Counter(split or "" for split in splits)
+    return {split: counts[split] for split in in_split_order(counts)}
 
 
 def version_notes(groups: list[str | None]) -> list[str]:

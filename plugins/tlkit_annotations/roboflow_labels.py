@@ -91,9 +91,9 @@ def with_labels(root: Path, found: _Labels, options: RoboflowOptions) -> tlkit.S
     samples, aside = [], [tlkit.SetAside(key, "no such image") for key in found.missing]
     for each in found.images:
         key = tlkit.files.key_of(each.image, root)
-        numbers = sorted({table.numbers[name] for name in each.labels if name in table.numbers} - {tlkit.IGNORE})
+        numbers = table.labels(each.labels)
         if multi or len(numbers) == 1:
-            label = tuple(numbers) if multi else numbers[0]
+            label = numbers if multi else numbers[0]
             samples.append(tlkit.Sample(key, each.image, label=label, split=each.split, group=source_of(each.image)))
         else:
             aside.append(tlkit.SetAside(key, f"{len(numbers)} classes; expected one"))

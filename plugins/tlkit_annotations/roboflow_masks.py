@@ -62,9 +62,7 @@ def has_masks(parts: list[Part]) -> bool:
 
 def with_masks(root: Path, parts: list[Part], values: Mapping[int, str], options: RoboflowOptions) -> tlkit.SampleSet:
     table = _mask_classes(values, options)
-    numbers: dict[tlkit.MaskValue, int] = {
-        value: table.numbers.get(name, table.background) for value, name in values.items()
-    }
+    numbers = table.of_values(values)
     samples, aside = [], []
     for part, image, mask in _pairs(parts):
         key = tlkit.files.key_of(image, root)

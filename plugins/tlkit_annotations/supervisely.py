@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import zlib
 from collections import Counter
 from functools import partial
@@ -14,9 +13,10 @@ from typing import Any
 
 import tlkit
 from tlkit_annotations.detection import detected
-from tlkit_annotations.found import AnnotatedImage, Found
+from tlkit_annotations.found import AnnotatedImage, Found, unannotated
 from tlkit_annotations.reading import (
     MAX_IMAGE_FILE,
+    color_of,
     fields_of,
     files_with,
     items_of,
@@ -102,12 +102,7 @@ def _found(path: Path, folders: list[Path], *, tags: bool) -> Found:
             by_name.pop(image.name, None)
             sources.append(file)
             images.append(_annotated(path, image, file, folder, tags=tags, unusable=unusable))
-        images += [
-            AnnotatedImage(
-                tlkit.files.key_of(image, path), image, image, None, {}, frozenset(), lambda: (), annotated=False
-            )
-            for image in by_name.values()
-        ]
+        images += [unannotated(tlkit.files.key_of(image, path), image, image) for image in by_name.values()]
     return Found(
         title=f"Supervisely: {len(folders)} data set{'s' if len(folders) > 1 else ''}",
         images=tuple(images),
@@ -126,9 +121,8 @@ def _classes(meta: Path) -> tuple[list[str], dict[str, tuple[int, int, int]]]:
     for each in map(fields_of, items_of(read_json_object(meta).get("classes"))):
         if name := name_of(each.get("title")):
             names.append(name)
-            text = str(each.get("color"))
-            if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-                colors[name] = (int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16))
+            if (color := color_of(each.get("color"))) is not None:
+                colors[name] = color
     return names, colors
 
 

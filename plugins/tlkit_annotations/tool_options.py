@@ -6,18 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from tlkit_annotations.options import AnnotationOptions, ClassOptions
-
-_LABELS = (
-    "classification: labels of an image: all its classes (multi-label), the class with the largest area, or its only "
-    "class, leaving out images with several"
-)
+from tlkit_annotations.options import LABELS, AnnotationOptions, ClassOptions
+from tlkit_annotations.shapes import Overlap
 
 
 class VocOptions(ClassOptions):
     """Options of ``voc``."""
 
-    labels: Literal["multi", "largest", "only"] = Field("multi", description=_LABELS)
+    labels: Literal["multi", "largest", "only"] = Field("multi", description=LABELS)
     unannotated: Literal["background", "leave_out"] = Field(
         "background",
         description="classification: images without an object in their XML file have no label (in a multi-label data "
@@ -38,7 +34,7 @@ class RoboflowOptions(ClassOptions):
 class CvatOptions(AnnotationOptions):
     """Options of ``cvat``."""
 
-    overlap: Literal["smaller", "later", "earlier", "ignore"] = Field(
+    overlap: Overlap = Field(
         "later",
         description="segmentation: which of two shapes has the pixels in both: the one of the higher z order, or the "
         'later one, as in CVAT; the earlier one; the one with fewer pixels; "ignore": they are ignored if the classes '
@@ -50,7 +46,7 @@ class CvatOptions(AnnotationOptions):
 class TaggedOptions(AnnotationOptions):
     """Options of ``supervisely``."""
 
-    overlap: Literal["smaller", "later", "earlier", "ignore"] = Field(
+    overlap: Overlap = Field(
         "later",
         description="segmentation: which of two objects has the pixels in both: the later one in the file, as in "
         'Supervisely; the earlier one; the one with fewer pixels; "ignore": they are ignored if the classes differ',
@@ -63,7 +59,7 @@ class TaggedOptions(AnnotationOptions):
 class LabelStudioOptions(AnnotationOptions):
     """Options of ``label_studio``."""
 
-    overlap: Literal["smaller", "later", "earlier", "ignore"] = Field(
+    overlap: Overlap = Field(
         "later",
         description="segmentation: which of two regions has the pixels in both: the later one in the file, the earlier "
         'one, or the one with fewer pixels; "ignore": they are ignored if the classes differ',

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tlkit
 from tlkit_annotations.class_table import ClassTable, class_table
+from tlkit_annotations.found import in_split_order
 from tlkit_annotations.image_sets import ImageLists, read_image_lists
 from tlkit_annotations.label_map import VOID, Color, read_label_map, standard_colors
 from tlkit_annotations.mask_counts import colors_in
@@ -106,9 +107,9 @@ def detect_voc(path: Path, task: tlkit.Task | None) -> tlkit.Detected | None:
         task="segmentation",
         options={"path": path, "classes": names},
         comments={"classes": "remove those that are not to be learnt"},
-        counts={split: dict(counts.get(split, {})) for split in ("", "train", "validation", "test") if splits[split]},
+        counts={split: dict(counts.get(split, {})) for split in in_split_order(splits)},
         images=tuple(image for _, image, _ in pairs),
-        splits={split: splits[split] for split in ("", "train", "validation", "test") if splits[split]},
+        splits={split: splits[split] for split in in_split_order(splits)},
         tasks=("segmentation", "classification") if has_labels(path) else ("segmentation",),
         notes=tuple(notes),
     )
@@ -189,7 +190,7 @@ def _table(layout: _Layout, options: VocOptions) -> ClassTable:
 
 def _mask_table(layout: _Layout, table: ClassTable) -> tlkit.MaskTable:
     values: dict[tlkit.MaskValue, int] = {VOID: tlkit.IGNORE}
-    values |= {color: table.numbers.get(name, table.background) for name, color in layout.colors.items()}
+    values |= table.of_values({color: name for name, color in layout.colors.items()})
     return tlkit.MaskTable(values)
 
 

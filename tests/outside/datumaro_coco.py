@@ -13,6 +13,7 @@ import numpy as np
 from datumaro.components.annotation import AnnotationType, LabelCategories, Mask, Polygon
 from datumaro.components.media import Image
 from datumaro.util.mask_tools import rles_to_mask
+from datumaro_items import items
 
 NAMES = ("cat", "ünï cörn", "dog")
 
@@ -26,19 +27,6 @@ def annotations(random, height, width):
         else:
             crowd = {"is_crowd": bool(random.random() < 0.5)}
             yield Mask(random.random((height, width)) < 0.3, attributes=crowd, **keys)
-
-
-def items():
-    random = np.random.default_rng(0)
-    for number in range(60):
-        height, width = random.integers(12, 90, 2).tolist()
-        pixels = random.integers(0, 255, (height, width, 3)).astype(np.uint8)
-        yield dm.DatasetItem(
-            id=f"d{number % 3}/image {number}",
-            subset="val" if number % 5 == 4 else "train",
-            media=Image.from_numpy(pixels),
-            annotations=list(annotations(random, height, width)),
-        )
 
 
 def drawn(item):
@@ -62,7 +50,7 @@ def main(folder: Path, existing: Path | None = None) -> None:
         np.savez(folder / "masks.npz", **{item.id: drawn(item) for item in read})
         return
     categories = {AnnotationType.label: LabelCategories.from_iterable(NAMES)}
-    made = dm.Dataset.from_iterable(list(items()), categories=categories, media_type=Image)
+    made = dm.Dataset.from_iterable(list(items(60, annotations)), categories=categories, media_type=Image)
     made.export(str(folder / "coco"), "coco_instances", save_media=True)
     read = dm.Dataset.import_from(str(folder / "coco"), "coco_instances")
     masks = {f"images/{item.subset}/{item.id}.jpg": drawn(item) for item in read}

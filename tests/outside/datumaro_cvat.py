@@ -12,6 +12,7 @@ import datumaro as dm
 import numpy as np
 from datumaro.components.annotation import AnnotationType, LabelCategories, Mask, Polygon
 from datumaro.components.media import Image
+from datumaro_items import items
 
 NAMES = ("cat", "dog: small", "tree")
 
@@ -32,22 +33,9 @@ def annotations(random, height, width):
             yield Mask(random.random((height, width)) < 0.3, **keys)
 
 
-def items():
-    random = np.random.default_rng(0)
-    for number in range(40):
-        height, width = random.integers(12, 90, 2).tolist()
-        pixels = random.integers(0, 255, (height, width, 3)).astype(np.uint8)
-        yield dm.DatasetItem(
-            id=f"d{number % 3}/image {number}",
-            subset="val" if number % 5 == 4 else "train",
-            media=Image.from_numpy(pixels),
-            annotations=list(annotations(random, height, width)),
-        )
-
-
 def main(folder: Path) -> None:
     categories = {AnnotationType.label: LabelCategories.from_iterable(NAMES)}
-    made = dm.Dataset.from_iterable(list(items()), categories=categories, media_type=Image)
+    made = dm.Dataset.from_iterable(list(items(40, annotations)), categories=categories, media_type=Image)
     made.export(str(folder / "cvat"), "cvat", save_media=True)
     made.transform("polygons_to_masks").export(str(folder / "voc"), "voc_segmentation", save_media=True)
 
