@@ -92,6 +92,14 @@ def test_one_of_several_annotation_files_says_that_others_lie_beside_it():
     assert "other annotations beside it are not used: b_val.json; give the folder to use all of them" in outcome.out
 
 
+def test_a_misspelt_folder_or_file_names_the_similar_one():
+    coco("zoo")
+    for wrong, right in (("zooo", "zoo"), ("zoo/instance.json", "zoo/instances.json")):
+        outcome = tlkit_command("init", wrong)
+        assert outcome.code == 2
+        assert f'no such folder or file; did you mean "{Path(right).absolute()}"?' in outcome.err
+
+
 def test_a_recipe_is_called_as_its_file():
     camvid("streets")
     assert tlkit_command("init", "streets", "--out", "my roads.toml").code == 0

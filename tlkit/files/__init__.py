@@ -25,6 +25,7 @@ from tlkit.files.listing import (
     leads_above,
     own_images,
     shortened,
+    similar_path,
     subfolders,
     walk,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "read_class_folders",
     "read_split_lists",
     "shortened",
+    "similar_path",
     "split_folders",
     "split_named",
     "split_of_folder",

@@ -61,10 +61,20 @@ def existing_folder(path: Path, option: str) -> Path:
     absolute = path.absolute()
     if path.exists():
         raise DataError(f"{option}: {absolute} is a file, expected a folder")
-    parent = next(each for each in absolute.parents if each.is_dir())
-    similar = nearest(absolute.relative_to(parent).parts[0], (each.name for each in parent.iterdir() if each.is_dir()))
-    hint = f'; did you mean "{parent / similar}"?' if similar else f"; {parent} is the nearest folder that exists"
-    raise DataError(f"{option}: no such folder: {absolute}{hint}")
+    raise DataError(f"{option}: no such folder: {absolute}{similar_path(absolute)}")
+
+
+def similar_path(path: Path, *, files: bool = False) -> str:
+    """Return the end of a message about an absolute path that doesn't exist: a similar one, or the nearest folder.
+
+    Args:
+        path: the path.
+        files: whether it may also be a file.
+    """
+    parent = next(each for each in path.parents if each.is_dir())
+    names = (each.name for each in parent.iterdir() if files or each.is_dir())
+    similar = nearest(path.relative_to(parent).parts[0], names)
+    return f'; did you mean "{parent / similar}"?' if similar else f"; {parent} is the nearest folder that exists"
 
 
 def shortened(path: Path, limit: int = 300) -> str:

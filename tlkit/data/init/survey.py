@@ -14,7 +14,16 @@ from tlkit.data.init.mask_folders import survey_masks
 from tlkit.data.init.neighbours import hint_above, refuse_several
 from tlkit.data.init.sample_files import read_headers
 from tlkit.errors import DataError
-from tlkit.files import class_name, find_split_lists, images_in, is_junk, own_images, split_of_folder, subfolders
+from tlkit.files import (
+    class_name,
+    find_split_lists,
+    images_in,
+    is_junk,
+    own_images,
+    similar_path,
+    split_of_folder,
+    subfolders,
+)
 from tlkit.system.text import listed
 
 
@@ -30,7 +39,7 @@ def survey(root: Path, datasets: Sequence[Dataset] = (), task: Task | None = Non
         DataError: there is no such folder, it has no images, or its layout is unknown.
     """
     if not root.exists():
-        raise DataError(f"{root.absolute()}: no such folder or file")
+        raise DataError(f"{root.absolute()}: no such folder or file{similar_path(root.absolute(), files=True)}")
     try:
         result = _detected(root, datasets, task)
         if result is None and not root.is_dir():
