@@ -97,7 +97,7 @@ class _Checker:
     def _config(self, config: dict[str, Any], options: Options, name: str, depth: int) -> dict[str, Any]:
         checked = {}
         for option, value in config.items():
-            where = f"{name}.{option[:80]}"
+            where = f"{name}.{option if option.isidentifier() else repr(option)}"[:160]
             if option not in options:
                 raise NotAllowed(f"{where} is not an option of a {name} that tlkit knows{_because(name, option)}")
             checked[option] = self._value(options[option], value, where, depth)
