@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from tlkit.contracts import SampleSet
 from tlkit.data.checks.drawn_facts import read_drawn_facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import Facts, FactsReading, read_facts
+from tlkit.data.checks.file_facts import FactsReading, read_facts
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
 from tlkit.data.store.store import Progress

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tlkit.contracts import Sample, SampleSet
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.policy import Observation
 from tlkit.data.checks.sample_facts import read_sample_facts
 from tlkit.data.images.reading import Reading
