@@ -69,7 +69,7 @@ class Facts:
 
     @staticmethod
     def of_text(text: bytes) -> Facts | None:
-        """Return the facts that ``text`` wrote; None if a field is missing, unknown, of another type or out of range."""
+        """Return the facts that ``text`` wrote; None if a field is missing, unknown or has another kind of value."""
         try:
             facts = _adapter().validate_json(text)
         except ValidationError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -62,35 +62,35 @@ class FactsCache:
 
     Args:
         folder: the folder of the database; None caches nothing.
-        doubted: files to read even if they seem unchanged; None for all files.
+        reread: whether to read files even if they seem unchanged; they are not decoded again if their bytes are known.
     """
 
-    def __init__(self, folder: Path | None, *, doubted: Collection[Path] | None = ()) -> None:
+    def __init__(self, folder: Path | None, *, reread: bool = False) -> None:
         self.folder = folder
-        self._doubted = doubted
+        self._reread = reread
         self._lock = Lock()
         self._database = None if folder is None else FactsDatabase(folder)
         self._files: list[tuple[bytes, bytes, bytes]] = []
         self._facts: dict[tuple[bytes, bytes], bytes] = {}
 
     @classmethod
-    def of_user(cls, *, doubted: Collection[Path] | None = ()) -> FactsCache:
+    def of_user(cls, *, reread: bool = False) -> FactsCache:
         """Return the cache in the user's cache folder; one that caches nothing after ``tlkit cache limit 0``."""
         try:
-            return cls(checks_folder() / "facts" if limit() else None, doubted=doubted)
+            return cls(checks_folder() / "facts" if limit() else None, reread=reread)
         except DataError:
             return cls(None)
 
     def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, Facts]:
-        """Return the facts of the files whose versions match the cache, other than those that are doubted.
+        """Return the facts of the files whose versions match the cache.
 
         Args:
             files: file → its version now; a few files only, since each is a variable of one query.
             settings: what the facts depend on besides the files' bytes.
         """
-        if self._database is None or self._doubted is None:
+        if self._database is None or self._reread:
             return {}
-        by_path = {os.fsencode(path.absolute()): path for path in files if path not in self._doubted}
+        by_path = {os.fsencode(path.absolute()): path for path in files}
         with self._lock:
             rows = self._database.select_files(list(by_path), settings.encode())
         found = {}

@@ -16,7 +16,8 @@ from tlkit.system.disk import write_atomically
 
 FILE = "facts.sqlite"
 _SCHEMA = (
-    "CREATE TABLE facts (digest BLOB, settings BLOB, facts BLOB, sum BLOB, PRIMARY KEY (digest, settings)) WITHOUT ROWID",
+    "CREATE TABLE facts (digest BLOB, settings BLOB, facts BLOB, sum BLOB, PRIMARY KEY (digest, settings)) "
+    "WITHOUT ROWID",
     "CREATE TABLE files (path BLOB PRIMARY KEY, version BLOB, digest BLOB, sum BLOB) WITHOUT ROWID",
 )
 """Each row has a checksum of its other columns, and is ignored where it does not match."""
@@ -84,7 +85,7 @@ class FactsDatabase:
         query = "SELECT digest, settings, facts, sum FROM facts WHERE digest = ? AND settings = ?"
         for of_digest, of_settings, facts, its_sum in self._select(query, (digest, settings)):
             if (of_digest, of_settings) == (digest, settings) and its_sum == _sum(digest, settings, facts):
-                return facts  # type: ignore[no-any-return]
+                return facts
         return None
 
     def insert(self, files: Iterable[FileRow], facts: Iterable[FactsRow]) -> None:

@@ -23,12 +23,14 @@ class SampleFacts:
     Args:
         images: sample key → facts of its image.
         masks: sample key → facts of its mask, for masks that are files or are drawn.
-        read: the number of files that were read; the facts of the others come from an earlier check.
+        read: the number of files that were read.
+        kept: the number of files whose facts come from an earlier check.
     """
 
     images: Mapping[str, Facts]
     masks: Mapping[str, Facts]
     read: int
+    kept: int
 
 
 def read_sample_facts(
@@ -62,6 +64,7 @@ def read_sample_facts(
         },
         masks={key: of_file[file, True] for key, file in masks.items()} | dict(drawn),
         read=read,
+        kept=len(wanted) - read,
     )
 
 
