@@ -13,7 +13,7 @@ from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_o
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
 from tlkit.errors import RecipeError, TlkitError
-from tlkit.system.signals import Interrupted, stop_with_parent
+from tlkit.system.signals import Interrupted
 
 
 class _Group(click.Group):
@@ -91,7 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
-    stop_with_parent()
     try:
         code = cli.main(None if arguments is None else list(arguments), prog_name="tlkit", standalone_mode=False)
     except RecipeError as error:
