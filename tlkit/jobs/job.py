@@ -46,10 +46,10 @@ class Job:
     signals: Signals
     started: float = field(default_factory=time.monotonic)
 
-    def say(self, text: str) -> None:
-        """Print a line, and log it."""
-        self.reporter.say(text)
-        self.log.info(text.strip())
+    def say(self, text: str, *, gap: bool = False) -> None:
+        """Print a message, after an empty line if there is to be a gap, and log it."""
+        self.reporter.say(text, gap=gap)
+        self.log.info("%s", text.strip())
 
     def note(self, text: str) -> None:
         """Print a note, and log it."""
