@@ -12,7 +12,7 @@ import click
 from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_option, plugin_option
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
-from tlkit.errors import RecipeError, TlkitError
+from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.system.signals import Interrupted, stop_with_parent
 
 
@@ -99,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             click.echo(f"Error: {problem}", err=True)
         sys.exit(error.exit_code)
     except TlkitError as error:
+        if isinstance(error, PluginError) and error.details:
+            click.echo(error.details, err=True)  # for the author of the plugin
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:

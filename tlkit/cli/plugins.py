@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from tlkit.boundary.guard import options_code
 from tlkit.cli.option_texts import recipe_table, toml_value, type_names
 from tlkit.cli.session import Session
-from tlkit.contracts import Head
+from tlkit.contracts import Head, Options
 from tlkit.errors import PluginError
 from tlkit.recipe.schema import PLUGIN_TABLES
 from tlkit.registry import KINDS
@@ -111,9 +112,14 @@ def show(session: Session, kind: str, name: str) -> None:
     tasks = (record.task,) if isinstance(record, Head) else getattr(record, "tasks", ())
     if tasks:
         click.echo(f"for {' and '.join(tasks)}")
-    click.echo("\nOptions:" if record.options.model_fields else "\nNo options.")
-    schema = record.options.model_json_schema()
-    for key, info in record.options.model_fields.items():
+    with options_code(record):
+        _show_options(record.options, wanted, record.name)
+
+
+def _show_options(options: type[Options], kind: type, name: str) -> None:
+    click.echo("\nOptions:" if options.model_fields else "\nNo options.")
+    schema = options.model_json_schema()
+    for key, info in options.model_fields.items():
         default = f"default {toml_value(info.get_default(call_default_factory=True))}"
         if info.is_required():
             default = "required"
@@ -122,4 +128,4 @@ def show(session: Session, kind: str, name: str) -> None:
             click.echo(f"      {alternative}")
         if info.description:
             click.echo(click.wrap_text(f"— {info.description}", 100, "      ", "        "))
-    click.echo(f"\nIn a recipe:\n\n{recipe_table(record.options, _TABLES[wanted], record.name)}")
+    click.echo(f"\nIn a recipe:\n\n{recipe_table(options, _TABLES[kind], name)}")

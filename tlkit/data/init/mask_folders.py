@@ -148,7 +148,8 @@ class _Pairs:
 
 
 def _open(dataset: Dataset, options: Mapping[str, Any]) -> SampleSet:
-    chosen = dataset.options.model_validate({**options, "values": {"0": "0"}})
+    with options_code(dataset):
+        chosen = dataset.options.model_validate({**options, "values": {"0": "0"}})
     return dataset.open(DatasetContext("segmentation", 0), chosen)
 
 
