@@ -186,7 +186,7 @@ def test_a_schedule_that_breaks_its_contract_is_refused(phases, reason):
 def test_phases_without_end_are_refused():
     phases = (tlkit.Phase(name=str(number), epochs=1) for number in itertools.count())
     record = tlkit.Schedule(name="mine", summary="", options=tlkit.Options, plan=lambda outline, options: phases)
-    with pytest.raises(tlkit.PluginError, match='Schedule.plan of "mine": returned more than 10,000 items'):
+    with pytest.raises(tlkit.PluginError, match=r'Schedule\.plan of "mine": returned more than 10,000 items'):
         check_schedule(record)
 
 

@@ -74,9 +74,9 @@ class PluginCode:
             return
         if isinstance(error, self._passes):
             return
-        if isinstance(error, TlkitError):
-            if isinstance(error.exit_code, int) and 0 < error.exit_code < 256:
-                return
+        # An error of a plugin's own with the exit code of success would end tlkit as a success.
+        if isinstance(error, TlkitError) and error.exit_code in range(1, 256):
+            return
         raise self._plugin_error(error, trace) from error
 
     def _plugin_error(self, error: BaseException, trace: TracebackType | None) -> PluginError:

@@ -67,8 +67,7 @@ class Guard:
             self.plugin, self.what, _PASSES.get(self.kind, ()), file=file_of_function(self), watch=self._watch
         ):
             given = [fresh(each) for each in args] if self._copies else args
-            result = self._finished(self.function(*given, **kwargs))
-        return result
+            return self._finished(self.function(*given, **kwargs))
 
     def _finished(self, returned: Any) -> Any:
         """Return what the function returned: generators as tuples, lists in records as tuples, functions guarded."""

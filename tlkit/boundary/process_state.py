@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 
@@ -49,9 +50,9 @@ def _same(before: Any, now: Any) -> bool:
 def _parts() -> Iterator[_Part]:
     yield _Part("the working folder", _working_folder(), os.chdir)
     for number in (signal.SIGINT, signal.SIGTERM):
-        yield _Part(f"the handler of {number.name}", signal.getsignal(number), _handler_of(number))
+        yield _Part(f"the handler of {number.name}", signal.getsignal(number), partial(signal.signal, number))
     for name in ("stdout", "stderr"):
-        yield _Part(f"sys.{name}", getattr(sys, name), lambda value, name=name: setattr(sys, name, value))
+        yield _Part(f"sys.{name}", getattr(sys, name), partial(setattr, sys, name))
     yield _Part("environment variables", _variables(), _set_variables)
     yield _Part("the number of warnings that are errors", _error_filters(), _without_error_filters)
     keras, tensorflow = (_started(name) for name in ("keras", "tensorflow"))
@@ -81,10 +82,6 @@ def _working_folder() -> str:
         return ""
 
 
-def _handler_of(number: signal.Signals) -> Callable[[Any], object]:
-    return lambda handler: signal.signal(number, handler)
-
-
 def _variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("TLKIT_")}
 
@@ -101,7 +98,7 @@ def _error_filters() -> int:
 
 
 def _without_error_filters(count: int) -> None:
-    """Remove the newest filters that make warnings errors, until ``count`` are left; filters are sorted newest first."""
+    """Remove the newest filters that make warnings errors, until ``count`` are left."""
     for each in [each for each in warnings.filters if each[0] == "error"][: _error_filters() - count]:
         warnings.filters.remove(each)  # type: ignore[attr-defined]
     warnings._filters_mutated()  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,14 +47,12 @@ def check_sample_set(sample_set: SampleSet, task: Task, name: str, minimum_class
             "at least two are needed to learn a difference"
         )
     for sample in sample_set.samples:
-        problem = _type_problem(sample)
-        if problem:
+        if problem := _type_problem(sample):
             raise PluginError(f'dataset "{name}": sample {getattr(sample, "key", sample)!r}: {problem}')
     _check_names(sample_set, name)
     _check_arrays(sample_set, name)
     for sample in sample_set.samples:
-        problem = _sample_problem(sample, sample_set, task)
-        if problem:
+        if problem := _sample_problem(sample, sample_set, task):
             raise PluginError(f'dataset "{name}": sample {sample.key}: {problem}')
     if task == "segmentation" and len(sample_set.classes) > MASK_CLASSES:
         raise DataError(f'dataset "{name}": {len(sample_set.classes)} classes; masks can have at most {MASK_CLASSES}')
@@ -66,7 +65,7 @@ def _check_names(sample_set: SampleSet, name: str) -> None:
             raise PluginError(f'dataset "{name}": expected unique {what}; repeated: {listed(repeated, 5)}')
 
 
-def _fields_problem(sample_set: SampleSet) -> str:
+def _fields_problem(sample_set: Any) -> str:
     if not isinstance(sample_set.samples, tuple):
         return f"expected a tuple of samples, received {type(sample_set.samples).__name__}"
     fields = ("classes", "multi_label", "mask_table", "set_aside", "root", "sources", "notes")
@@ -79,8 +78,8 @@ def _fields_problem(sample_set: SampleSet) -> str:
     return f"expected class numbers and {IGNORE} in the mask table, received {sorted(wrong)}" if wrong else ""
 
 
-def _type_problem(sample: Sample) -> str | None:
-    """Return which part of a sample has a type that its contract does not allow; None if none has."""
+def _type_problem(sample: Any) -> str:
+    """Return which part of a sample has a type that its contract does not allow; an empty string if none has."""
     if not isinstance(sample, Sample):
         return f"expected a Sample, received {sample!r}"
     if type(sample.key) is not str or not sample.key:  # a class of its own could say that it equals another key
@@ -96,7 +95,7 @@ def _type_problem(sample: Sample) -> str | None:
         return f"expected train, validation, test or None as split, received {sample.split!r}"
     if not (sample.group is None or type(sample.group) is str):
         return f"expected a string or None as group, received {sample.group!r}"
-    return None
+    return ""
 
 
 def _is_place(value: object) -> bool:
@@ -123,7 +122,7 @@ def _check_arrays(sample_set: SampleSet, name: str) -> None:
         raise PluginError(f'dataset "{name}": masks have values that are neither a class number nor {IGNORE}')
 
 
-def _sample_problem(sample: Sample, sample_set: SampleSet, task: Task) -> str | None:
+def _sample_problem(sample: Sample, sample_set: SampleSet, task: Task) -> str:
     if task == "segmentation":
         if sample.mask is None:
             return "expected a mask for the task segmentation"
@@ -139,7 +138,7 @@ def _sample_problem(sample: Sample, sample_set: SampleSet, task: Task) -> str | 
         row = row_of(place)
         if row is not None and (array is None or not 0 <= row < len(array)):
             return f"its {what} is row {row}, but the sample set has {0 if array is None else len(array)} {what}s"
-    return None
+    return ""
 
 
 def set_aside_lines(set_aside: Sequence[SetAside], limit: int = 20) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlkit.boundary.guard import options_code
 from tlkit.contracts import Dataset, DatasetContext, SampleSet, Task
 from tlkit.data.images.mask_classes import MAX_CLASSES, MaskClasses, Value, mask_classes, value_text
 from tlkit.data.images.source import file_of
