@@ -13,7 +13,7 @@ from tlkit.cli.console import say, say_text
 from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_option, plugin_option
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
-from tlkit.errors import RecipeError, TlkitError
+from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.system.output import Output, check_working_folder
 from tlkit.system.signals import Interrupted
 from tlkit.system.visible import visible
@@ -106,6 +106,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             say(f"Error: {problem}", err=True)
         return error.exit_code
     except TlkitError as error:
+        if isinstance(error, PluginError) and error.details:
+            say_text(error.details, err=True)  # for the author of the plugin
         say(f"Error: {error}", err=True)
         return error.exit_code
     except click.ClickException as error:
