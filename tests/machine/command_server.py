@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -43,8 +44,8 @@ class CommandServer:
 
         Args:
             request: ``arguments``, ``environment``, ``output`` (a file), ``root``, and ``signal`` with ``at``, the
-                number of the change before which the process gets it, or ``after``, in seconds. Or ``proceed`` or
-                ``kill`` with the number of a stopped process.
+                number of the change before which the process gets it, or ``after``, in seconds; ``file_size``, the
+                largest size of a file in bytes. Or ``proceed`` or ``kill`` with the number of a stopped process.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -94,6 +95,8 @@ def _become_command(request: dict[str, Any], modules: int) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.update(request["environment"])
         os.chdir(request["root"])
+        if "file_size" in request:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"], resource.RLIM_INFINITY))
         if "at" in request:
             _watch_changes(request["root"], request["at"], request["signal"])
         elif "after" in request:

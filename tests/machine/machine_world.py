@@ -41,6 +41,7 @@ class Run:
         epochs: the numbers of epochs that its recipe may say.
         tainted: a byte of a file was changed that has no checksum, and that a user may edit.
         busy: the stopped process that works in it.
+        moved: it was moved while that process worked in it.
         torn: it was copied while a process wrote it.
     """
 
@@ -49,6 +50,7 @@ class Run:
     epochs: set[int]
     tainted: bool = False
     busy: int | None = None
+    moved: bool = False
     torn: bool = False
 
 
@@ -61,14 +63,14 @@ class World:
         root: the folder; empty.
         variant: which of its contents the changing image has.
         runs: the run folders.
-        signal_next: what the next command gets: ``at`` or ``after``, and ``signal``.
+        disturb_next: what the next command gets: ``signal`` with ``at`` or ``after``, or ``file_size``.
     """
 
     server: CommandServer
     root: Path
     variant: int = 0
     runs: list[Run] = field(default_factory=list)
-    signal_next: dict[str, float] = field(default_factory=dict)
+    disturb_next: dict[str, float] = field(default_factory=dict)
     _made: int = 0
 
     def __post_init__(self) -> None:
@@ -87,13 +89,13 @@ class World:
         return self.root / folder / f"{self._made}{suffix}"
 
     def command(self, *arguments: object, run: Run | None = None) -> Ended:
-        """Run a command, with the signal that was asked for, and check what must hold after every command.
+        """Run a command, with the disturbance that was asked for, and check what must hold after every command.
 
         Args:
             arguments: the verb, and so on.
             run: the run folder that it may change.
         """
-        how, self.signal_next = self.signal_next, {}
+        how, self.disturb_next = self.disturb_next, {}
         busy = {each.path for each in self.runs if each.busy}
         before = self.contents(but=busy | ({run.path} if run else set()))
         output = self.root / "output.txt"
