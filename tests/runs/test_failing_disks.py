@@ -21,9 +21,9 @@ def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch, name):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(tlkit.RunError, match=rf"metrics\.json: can't be written: {os.strerror(number)}"):
-        with explain_disk_errors(tmp_path):
-            write_atomically(tmp_path / "metrics.json", "{}")
+    told = rf"metrics\.json: can't be written: {os.strerror(number)}"
+    with pytest.raises(tlkit.RunError, match=told), explain_disk_errors(tmp_path):
+        write_atomically(tmp_path / "metrics.json", "{}")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -39,7 +39,7 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
             table.samples,
             samples,
             digests,
-            image_digest=lambda row: image_digest(samples[row], digests[row], checked),
+            image_digest=lambda row: image_digest(samples[row], filled.store, checked),
             classes=sample_set.classes,
             set_aside=(*sample_set.set_aside, *filled.set_aside),
         )

@@ -182,7 +182,7 @@ def training_images(folder: RunFolder, data: Data, rows: np.ndarray) -> str:
     counts = {"train": 0, "validation": 0}
     for row in rows.tolist():
         digest = data.store.digests[row]
-        digests = (digest, image_digest(data.samples[row], digest, data.checked))
+        digests = (digest, image_digest(data.samples[row], data.store, data.checked))
         split = next((split_of[f"sha256:{each}"] for each in digests if f"sha256:{each}" in split_of), "")
         if split in counts:
             counts[split] += 1

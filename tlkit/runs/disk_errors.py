@@ -61,8 +61,8 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
                 ) from error
             if error.errno in _DISK_FAILED:
                 raise RunError(
-                    f"{path}: can't be written: {error.strerror}. The files that were written before are kept; when the "
-                    f"disk works again: {_next_command(folder)}"
+                    f"{path}: can't be written: {error.strerror}. The files that were written before are kept; when "
+                    f"the disk works again: {_next_command(folder)}"
                 ) from error
         raise
 

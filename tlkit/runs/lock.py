@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tlkit.errors import RunError
 from tlkit.system.disk import FullDiskError, is_disk_full
 
 LOCK = ".lock"
+_EVERY = 0.2
+"""Seconds between two looks at a lock that is waited for."""
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -52,3 +55,26 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         with suppress(OSError):
             lock.release()
+
+
+def wait_until_free(folder: Path, seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
+    """Wait until no process holds the lock of a run folder.
+
+    Args:
+        folder: the run folder.
+        seconds: how long to wait at most; 0 to look once.
+        given_up: asked while waiting; True ends it.
+
+    Returns:
+        whether the folder is free.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with locked(folder):
+                return True
+        except BusyError:
+            left = end - time.monotonic()
+            if left <= 0 or given_up():
+                return False
+            time.sleep(min(_EVERY, left))

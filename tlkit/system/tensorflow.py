@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tlkit.system.signals import process_signals
+
 _deterministic = False
 
 
@@ -23,7 +25,8 @@ def start_tensorflow(*, deterministic: bool = False) -> None:
         deterministic: use deterministic operations only, from now on in this process; TensorFlow can't undo it.
     """
     global _deterministic
-    _import_quietly()
+    with process_signals.not_lost():
+        _import_quietly()
     if deterministic and not _deterministic:
         import tensorflow as tf
 
@@ -52,13 +55,15 @@ def _import_quietly() -> None:
 
 @contextmanager
 def _hold_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2, also by C++; write it if an exception is raised."""
+    """Hold back what is written to file descriptor 2, also by C++; write it if the import fails."""
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
             yield
+        except KeyboardInterrupt:
+            raise
         except BaseException:
             os.dup2(original, 2)
             file.seek(0)
