@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data, split_to_measure
+from tlkit.system.disk import temporary_folder
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def evaluate(
     predictor = load(folder.path, trust=trust, registry=registry)
     from tlkit.evaluation.evaluator import evaluate as measure
 
-    with tempfile.TemporaryDirectory(prefix="tlkit-") as cache:
-        opened = listed.decode(Path(cache), partial(progress, "reading images"))
+    with temporary_folder() as cache:
+        opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
         overlap = training_images(source, opened, rows) if listed.other else ""
         outcome = measure(

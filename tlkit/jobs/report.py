@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
+from tlkit.system.disk import temporary_folder
 
 if TYPE_CHECKING:
     from tlkit.recipe.data_part import DataPart
@@ -53,7 +53,7 @@ def rewrite_report(
     with (
         locked(folder.path),
         explain_disk_errors(folder.path),
-        tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
+        temporary_folder() as cache,
     ):
         listed = own_data(folder, registry)
         predictor = load(run, trust=trust, registry=registry)
@@ -62,7 +62,7 @@ def rewrite_report(
         write_results(
             folder,
             predictor,
-            listed.decode(Path(cache), partial(progress, "reading images")),
+            listed.decode(cache, partial(progress, "reading images")),
             recipe=listed.part,
             sections=plugin_sections(registry, folder),
             progress=partial(progress, "evaluating"),

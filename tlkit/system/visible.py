@@ -18,6 +18,8 @@ _JOINERS = "\u200c\u200d"
 """They shape Persian and Indic words and join emoji; between Latin letters they only hide."""
 _TAGGED_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 _LATIN = 0x0300
+MAX_LINE = 10_000
+"""Number of characters of the longest line of a message."""
 
 
 def visible(text: str) -> str:
@@ -52,7 +54,15 @@ def visible_line(text: str) -> str:
 def visible_message(text: str) -> str:
     """Return a message as ``visible`` does; lines after its first are indented, so that none passes for another one.
 
-    A name with a newline in it would otherwise write a line that looks like one of tlkit's own.
+    A name with a newline in it would otherwise write a line that looks like one of tlkit's own. A line that is longer
+    than any that tlkit writes loses its middle.
     """
-    first, *more = visible(text).split("\n")
+    first, *more = map(_shortened, visible(text).split("\n"))
     return "\n".join([first, *(each if each[:1] in ("", " ") else f"  {each}" for each in more)])
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= MAX_LINE:
+        return line
+    half = MAX_LINE // 2
+    return f"{line[:half]} … {len(line) - 2 * half} more characters … {line[-half:]}"
