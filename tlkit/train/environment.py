@@ -7,6 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,20 @@ PACKAGES = (
     "pluggy",
 )
 
+_COMPUTING = ("processor", "processors", "intra_op_threads", "inter_op_threads", "op_determinism", "devices")
+_NOT_COMPUTING = frozenset(
+    {"PYTHONHASHSEED", "TLKIT_PLUGINS"} | {f"{name}_VISIBLE_DEVICES" for name in ("CUDA", "HIP", "NVIDIA", "ROCR")}
+)
+"""Known variables that no bit depends on, or only through the devices."""
+_INSTRUCTIONS = ("avx", "fma", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+"""Names in /proc/cpuinfo of the instructions that TensorFlow chooses its code by."""
+
 
 def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
     """Return the versions, devices, threads, determinism and plugins of this process, as plain values.
 
     Of the environment variables only those that are known to matter are among them, and no secret of the recipe is.
     """
-    import tensorflow as tf
-
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -46,16 +53,31 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
             | ({"digest": s.digest} if s.digest else {})
             for s in registry.sources.values()
         ],
-        "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
-        "processors": os.cpu_count(),
-        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
-        "op_determinism": is_deterministic(),
-        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        **computing(),
         "variables": known_variables(os.environ),
         "working_directory": Path.cwd().as_posix(),
         "recipe": None if recipe.file is None else recipe.file.as_posix(),
         "settings": without_secrets(recipe.values),
     }
+
+
+def computing() -> dict[str, Any]:
+    """Return what the last bits of a computation depend on in this process besides versions, as plain values."""
+    import tensorflow as tf
+
+    return {
+        "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
+        "processor": _processor(),
+        "processors": _usable_processors(),
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        "op_determinism": is_deterministic(),
+    }
+
+
+def computing_variables() -> dict[str, str]:
+    """Return the environment variables that the last bits of a computation may depend on, devices left out."""
+    return {name: value for name, value in known_variables(os.environ).items() if name not in _NOT_COMPUTING}
 
 
 def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
@@ -78,9 +100,15 @@ def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         now: the environment of this process, from ``describe_environment``.
     """
     phrases = []
-    for key in ("python", "processors", "intra_op_threads", "inter_op_threads", "op_determinism", "devices"):
+    for key in ("python", *_COMPUTING):
         if key in original and original[key] != now[key]:
             phrases.append(f"{key} {original[key]} before, {now[key]} now")
+    variables = original.get("variables")
+    if isinstance(variables, dict):
+        for name in sorted(({*variables} | {*now["variables"]}) - _NOT_COMPUTING):
+            values = [each.get(name, "not set") for each in (variables, now["variables"])]
+            if values[0] != values[1]:
+                phrases.append(f"{name} {values[0]} before, {values[1]} now")
     versions = original.get("packages")
     for name, before in versions.items() if isinstance(versions, dict) else ():
         current = now["packages"].get(name)
@@ -100,6 +128,34 @@ def _changed_plugins(original: Mapping[str, Any], now: Mapping[str, Any]) -> lis
         digests.append({Path(str(each.get("plugin"))).name: str(each["digest"]) for each in files})
     before, after = digests
     return [name for name, digest in after.items() if before.get(name, digest) != digest]
+
+
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name and instructions, and the names of the GPUs."""
+    import tensorflow as tf
+
+    gpus = (tf.config.experimental.get_device_details(each) for each in tf.config.list_physical_devices("GPU"))
+    return ", ".join([_cpu(cpuinfo), *(str(each.get("device_name", "GPU")) for each in gpus)])
+
+
+@cache
+def _cpu(cpuinfo: Path) -> str:
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}".strip()
+    name = re.search(r"^model name\s*:(.*)$", text, re.MULTILINE)
+    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    known = {*flags[1].split()} if flags else set()
+    parts = (name[1].strip() if name else platform.machine(), *(each for each in _INSTRUCTIONS if each in known))
+    return " ".join(parts)
+
+
+def _usable_processors() -> int | None:
+    """Return the number of processors that this process may use: as many threads TensorFlow starts by itself."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _version(name: str) -> str | None:
