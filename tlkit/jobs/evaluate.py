@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ from tlkit.jobs.run_images import changed_images, training_images
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data, split_to_measure
+from tlkit.system.disk import temporary_folder
 from tlkit.system.text import listed as shown
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def evaluate(
     predictor = load(folder.path, trust=trust, registry=registry)
     from tlkit.evaluation.evaluator import evaluate as measure
 
-    with tempfile.TemporaryDirectory(prefix="tlkit-") as cache:
-        opened = listed.decode(Path(cache), partial(progress, "reading images"))
+    with temporary_folder() as cache:
+        opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
         remark = training_images(source, opened, rows) if listed.other else _changed_note(source, opened, rows)
         outcome = measure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_
 from tlkit.recipe.schema import Recipe, Selection
 from tlkit.report.figures import shorten
 from tlkit.runs.folder import RunFolder
+from tlkit.system.disk import temporary_folder
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
@@ -88,10 +88,10 @@ def inspect(recipe: Recipe, run: RunFolder | None = None, image: Path | None = N
     Raises:
         DataError, PluginError, RecipeError, RunError: as ``inspect_recipe`` and ``inspect_run``.
     """
-    with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
+    with temporary_folder() as folder:
         if run is None:
-            return inspect_recipe(recipe, Path(folder), image)
-        return inspect_run(run, recipe, Path(folder), image)
+            return inspect_recipe(recipe, folder, image)
+        return inspect_run(run, recipe, folder, image)
 
 
 def inspect_recipe(recipe: Recipe, folder: Path, image: Path | None = None) -> Inspection:

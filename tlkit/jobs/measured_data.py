@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.boundary.guard import options_code
 from tlkit.contracts import Dataset, Options, Split
 from tlkit.errors import DataError, PluginError, RunError
 from tlkit.jobs.from_recipe import with_range_of
@@ -237,10 +238,11 @@ def _relocated(part: DataPart, path: Path) -> Options:
             f"{listed(list(fields)) or 'none'}); name another one with --set, such as --set data.name=folder for class "
             "folders"
         )
-    defaults = {
-        key: info.get_default(call_default_factory=True)
-        for key, info in fields.items()
-        if isinstance(getattr(options, key), Path) and key != "path" and not info.is_required()
-    }
+    with options_code(record):
+        defaults = {
+            key: info.get_default(call_default_factory=True)
+            for key, info in fields.items()
+            if isinstance(getattr(options, key), Path) and key != "path" and not info.is_required()
+        }
     moved: Options = options.model_copy(update={**defaults, "path": path.resolve()})
     return moved

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
+from tlkit.system.disk import temporary_folder
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def rewrite_report(
     with (
         locked(folder.path),
         explain_disk_errors(folder.path),
-        tempfile.TemporaryDirectory(prefix="tlkit-") as cache,
+        temporary_folder() as cache,
     ):
         own = own_data(folder, registry)
         predictor = load(run, trust=trust, registry=registry)
         from tlkit.report.write_results import plugin_sections, write_results
 
-        data = own.decode(Path(cache), partial(progress, "reading images"))
+        data = own.decode(cache, partial(progress, "reading images"))
         _refuse_other_images(folder, data)
         write_results(
             folder,

@@ -29,6 +29,18 @@ PACKAGES = (
     "pluggy",
 )
 
+_COMPARED = (
+    "python",
+    "processors",
+    "usable_processors",
+    "intra_op_threads",
+    "inter_op_threads",
+    "op_determinism",
+    "devices",
+)
+_WITHOUT_EFFECT = ("PYTHONHASHSEED", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "TLKIT_PLUGINS")
+"""Variables that are written, but that change no number; plugins are compared themselves."""
+
 
 def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
     """Return the versions, devices, threads, determinism and plugins of this process, as plain values.
@@ -48,6 +60,7 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
         ],
         "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
         "processors": os.cpu_count(),
+        "usable_processors": _usable_processors(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "op_determinism": is_deterministic(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
@@ -78,9 +91,10 @@ def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         now: the environment of this process, from ``describe_environment``.
     """
     phrases = []
-    for key in ("python", "processors", "intra_op_threads", "inter_op_threads", "op_determinism", "devices"):
-        if key in original and original[key] != now[key]:
+    for key in _COMPARED:
+        if key in original and key in now and original[key] != now[key]:
             phrases.append(f"{key} {original[key]} before, {now[key]} now")
+    phrases += _changed_variables(original, now)
     versions = original.get("packages")
     for name, before in versions.items() if isinstance(versions, dict) else ():
         current = now["packages"].get(name)
@@ -88,6 +102,24 @@ def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
             phrases.append(f"{name} {before} before, {current} now")
     phrases += [f"the plugin {name} has changed" for name in _changed_plugins(original, now)]
     return phrases
+
+
+def _changed_variables(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a phrase for each environment variable, such as a number of threads, that is another than before."""
+    before, after = original.get("variables"), now.get("variables")
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return []
+    pairs = {name: (before.get(name, "unset"), after.get(name, "unset")) for name in sorted({*before, *after})}
+    changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1] and name not in _WITHOUT_EFFECT}
+    return [f"{name} {was} before, {is_now} now" for name, (was, is_now) in changed.items()]
+
+
+def _usable_processors() -> int | None:
+    """Return how many processors this process may use, which ``taskset`` and schedulers limit; it sets the threads."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # on Windows and macOS
+        return os.cpu_count()
 
 
 def _changed_plugins(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
