@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from tlkit.contracts import Sample
 from tlkit.data.store.store import Store
 from tlkit.system.text import listed
@@ -24,9 +26,7 @@ def copies_notes(samples: Sequence[Sample], splits: Sequence[str], store: Store)
     for row, sample in enumerate(samples):
         if splits[row] != "left out":
             rows[store.read[sample.key].image].append(row)
-    copies = [
-        each for each in rows.values() if len(each) > 1 and store.images[each[0]].min() < store.images[each[0]].max()
-    ]
+    copies = [each for each in rows.values() if len(each) > 1 and not _is_constant(store.images[each[0]])]
     notes = []
     for what, several in (
         ("splits, which makes metrics too good", [each for each in copies if len({splits[row] for row in each}) > 1]),
@@ -36,3 +36,7 @@ def copies_notes(samples: Sequence[Sample], splits: Sequence[str], store: Store)
             shown = listed([" and ".join(samples[row].key for row in each[:3]) for each in several], 3)
             notes.append(f"copies in several {what}: {len(several)} images, such as {shown}; tlkit check finds them")
     return notes
+
+
+def _is_constant(image: np.ndarray) -> bool:
+    return not (image != image[0, 0]).any()
