@@ -167,6 +167,25 @@ def test_tlkits_own_errors_pass_as_they_are(tmp_path):
     assert (outcome.code, outcome.err.splitlines()[-1]) == (2, "Error: recipe.toml:11: schedule.units: no")
 
 
+@pytest.mark.parametrize("code", ["raise SystemExit(0)", "raise click.exceptions.Exit(0)", "raise KeyboardInterrupt"])
+def test_a_layer_of_a_plugin_does_not_end_a_run_as_a_success(code, tmp_path):
+    text = failed("Layer.call", code, tmp_path)
+    assert names_both(text, "in the run"), text
+    assert "ERROR PluginError" in (tmp_path / "out" / "events.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(0)", "raise StopIteration"])
+def test_python_code_that_tensorflow_calls_does_not_end_a_run_as_a_success(code, tmp_path):
+    import tensorflow as tf
+
+    file = write_plugin(tmp_path, "py_function", code)
+    with pytest.raises(tf.errors.OpError) as caught:
+        tlkit_command("--plugin", file, *RUN)
+    assert 'the augmentation "mine" runs' in caught.value.__notes__[0]
+    assert "ERROR" in (tmp_path / "out" / "events.log").read_text(encoding="utf-8")
+    assert not (tmp_path / "out" / "model.keras").exists()
+
+
 def test_a_run_that_a_plugin_ended_can_be_resumed(tmp_path):
     failed("tlkit_phase_finished", "raise SystemExit(0)", tmp_path)
     assert not (tmp_path / "out" / "model.keras").exists()

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tlkit.errors import RunError
+
 _deterministic = False
 
 
@@ -21,14 +23,30 @@ def start_tensorflow(*, deterministic: bool = False) -> None:
 
     Args:
         deterministic: use deterministic operations only, from now on in this process; TensorFlow can't undo it.
+
+    Raises:
+        RunError: Keras is set up for another type or layout of tensors, by its file keras.json or by other code.
     """
     global _deterministic
     _import_quietly()
+    _check_keras()
     if deterministic and not _deterministic:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
         _deterministic = True
+
+
+def _check_keras() -> None:
+    import keras
+
+    settings = {"floatx": keras.config.floatx(), "image_data_format": keras.config.image_data_format()}
+    for name, expected in (("floatx", "float32"), ("image_data_format", "channels_last")):
+        if settings[name] != expected:
+            raise RunError(
+                f'keras.config.{name} is "{settings[name]}"; tlkit expects "{expected}". Set it back in keras.json (in '
+                f"$KERAS_HOME, by default ~/.keras), or in the code that changed it"
+            )
 
 
 def _import_quietly() -> None:
