@@ -13,6 +13,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -33,6 +34,7 @@ _PREFIX = struct.Struct("<8sQ32s")
 """What a file begins with: ``_MAGIC``, the length of the header in bytes, and the header's SHA-256."""
 _ALIGNMENT = 64
 _TRIES = 3
+_MAPPED = count()
 
 
 class UnusableShardError(Exception):
@@ -237,7 +239,7 @@ def _shard(file: Path, stream: BinaryIO, of: str) -> Shard:
 
 
 def _mapped(stream: BinaryIO, size: int) -> mmap.mmap:
-    allow_open_files(stream.fileno())
+    allow_open_files(next(_MAPPED))
     try:
         return mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
     except ValueError as error:  # The file became shorter just now.
