@@ -169,9 +169,7 @@ def open_shard(file: Path, of: str) -> Shard | None:
         UnusableShardError: the file is damaged, incomplete, no file, of something else, or can't be read.
     """
     try:
-        # A pipe in the place of the file must not make the run wait.
-        handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(handle, "rb") as stream:
+        with open(file, "rb", opener=_opened) as stream:
             return _shard(file, stream, of)
     except FileNotFoundError:
         return None
@@ -212,6 +210,11 @@ def _release(mapped: mmap.mmap) -> None:
     advice = getattr(mmap, "MADV_DONTNEED", None)
     if advice is not None:
         mapped.madvise(advice)
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a file; a pipe in its place must not make the run wait."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _shard(file: Path, stream: BinaryIO, of: str) -> Shard:
