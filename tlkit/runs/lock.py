@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from tlkit.errors import RunError
 from tlkit.system.disk import FullDiskError, is_disk_full
 
 LOCK = ".lock"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class BusyError(RunError):
@@ -27,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         BusyError: another process holds it.
         FullDiskError: the disk has no room for the lock file.
-        RunError: the lock file can't be created.
+        RunError: the lock file can't be created, or the file system has no locks.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -35,6 +37,11 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise BusyError(f"{folder}: another process works in this run folder; nothing was changed") from error
     except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise RunError(
+                f"{folder / LOCK}: can't be locked: {error.strerror or error}; the file system has no locks. Choose a "
+                "run folder on another one with --out"
+            ) from error
         kind = FullDiskError if is_disk_full(error) else RunError
         raise kind(f"{folder / LOCK}: can't be created: {error.strerror or error}") from error
     try:
