@@ -29,6 +29,17 @@ def test_each_difference_is_reported_with_both_values():
     assert differences(original, now) == ["processors 2 before, 8 now", "keras 3.14.0 before, 3.15.1 now"]
 
 
+def test_other_threads_are_reported():
+    original = {"usable_processors": 2, "variables": {"OMP_NUM_THREADS": "1", "TLKIT_PLUGINS": "a.py"}}
+    now = {"usable_processors": 1, "variables": {"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "1"}, "packages": {}}
+    assert differences(original, now) == [
+        "usable_processors 2 before, 1 now",
+        "OMP_NUM_THREADS 1 before, 2 now",
+        "TF_NUM_INTRAOP_THREADS unset before, 1 now",
+    ]
+    assert differences({"variables": ["odd"]}, now) == []
+
+
 def test_another_processor_number_of_threads_or_variable_is_a_difference():
     now = {
         "python": "3.11.1",
@@ -46,8 +57,8 @@ def test_another_processor_number_of_threads_or_variable_is_a_difference():
     assert differences(before, now) == [
         "processor A processor avx2 before, An old processor avx2 now",
         "intra_op_threads 2 before, 4 now",
-        "OMP_NUM_THREADS not set before, 4 now",
-        "TF_ENABLE_ONEDNN_OPTS 0 before, not set now",
+        "OMP_NUM_THREADS unset before, 4 now",
+        "TF_ENABLE_ONEDNN_OPTS 0 before, unset now",
     ]
     assert differences({**now, "variables": None}, now) == []
     assert differences({"python": "3.11.1"}, now) == []
@@ -65,7 +76,7 @@ def test_the_processor_is_named_with_the_instructions_that_code_is_chosen_by(tmp
 
 def test_only_the_processors_that_the_process_may_use_count(monkeypatch):
     monkeypatch.setattr(environment.os, "sched_getaffinity", lambda _process: {1, 5, 6}, raising=False)
-    assert computing()["processors"] == 3
+    assert computing()["usable_processors"] == 3
 
 
 def test_variables_that_only_choose_devices_or_plugins_do_not_count(monkeypatch):

@@ -123,7 +123,7 @@ def test_features_computed_with_another_batch_size_are_used_and_give_the_same_we
     ("name", "value"),
     [
         ("intra_op_threads", 7),
-        ("processors", 96),
+        ("usable_processors", 96),
         ("processor", "another processor"),
         ("op_determinism", "another"),
         ("devices", [{"type": "GPU", "name": "a GPU"}]),

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import DataError
-from tlkit.system.disk import write_atomically
+from tlkit.system.disk import own_folder, write_atomically
 
 ABOUT = "about.txt"
 """The file that describes a cached folder; it is written last, so a folder without it is unfinished."""
 DEFAULT_LIMIT = 20e9
 """Bytes."""
+
+MAX_LIMIT = 1e9
+"""Gigabytes; no disk is larger."""
 
 _IMAGES, _FEATURES, _CHECKS = "images", "features", "checks"
 _LIMIT = "limit.txt"
@@ -41,11 +44,14 @@ class CacheEntry:
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: ``$TLKIT_CACHE``, by default in the user's cache folder."""
+    """Return the cache folder: ``$TLKIT_CACHE``, by default in the user's cache folder.
+
+    Raises:
+        DataError: it can't be a folder, or the user has no home folder.
+    """
     from platformdirs import user_cache_path
 
-    root = os.environ.get("TLKIT_CACHE")
-    return Path(root) if root else user_cache_path("tlkit", appauthor=False)
+    return own_folder("TLKIT_CACHE", lambda: user_cache_path("tlkit", appauthor=False))
 
 
 def features_folder() -> Path:
@@ -156,8 +162,11 @@ def limit() -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not value >= 0:
-        raise DataError(f"{file}: expected gigabytes, 0 or more, received {text!r}; tlkit cache limit GB rewrites it")
+    if not 0 <= value <= MAX_LIMIT:
+        raise DataError(
+            f"{file}: expected gigabytes, from 0 to {MAX_LIMIT:g}, received {text[:40]!r}; "
+            "tlkit cache limit GB rewrites it"
+        )
     return value * 1e9
 
 

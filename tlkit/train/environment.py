@@ -30,11 +30,21 @@ PACKAGES = (
     "pluggy",
 )
 
-_COMPUTING = ("processor", "processors", "intra_op_threads", "inter_op_threads", "op_determinism", "devices")
-_NOT_COMPUTING = frozenset(
-    {"PYTHONHASHSEED", "TLKIT_PLUGINS"} | {f"{name}_VISIBLE_DEVICES" for name in ("CUDA", "HIP", "NVIDIA", "ROCR")}
+_COMPARED = (
+    "python",
+    "processor",
+    "processors",
+    "usable_processors",
+    "intra_op_threads",
+    "inter_op_threads",
+    "op_determinism",
+    "devices",
 )
-"""Known variables that no bit depends on, or only through the devices."""
+_NOT_COMPUTING = frozenset(
+    {"PYTHONHASHSEED", "TLKIT_PLUGINS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR"}
+    | {f"{name}_VISIBLE_DEVICES" for name in ("CUDA", "HIP", "NVIDIA", "ROCR")}
+)
+"""Known variables that no bit depends on, or only through the devices; plugins are compared themselves."""
 _INSTRUCTIONS = ("avx", "fma", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 """Names in /proc/cpuinfo of the instructions that TensorFlow chooses its code by."""
 
@@ -53,6 +63,7 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
             | ({"digest": s.digest} if s.digest else {})
             for s in registry.sources.values()
         ],
+        "processors": os.cpu_count(),
         **computing(),
         "variables": known_variables(os.environ),
         "working_directory": Path.cwd().as_posix(),
@@ -68,7 +79,7 @@ def computing() -> dict[str, Any]:
     return {
         "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
         "processor": _processor(),
-        "processors": _usable_processors(),
+        "usable_processors": _usable_processors(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "op_determinism": is_deterministic(),
@@ -100,15 +111,10 @@ def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         now: the environment of this process, from ``describe_environment``.
     """
     phrases = []
-    for key in ("python", *_COMPUTING):
-        if key in original and original[key] != now[key]:
+    for key in _COMPARED:
+        if key in original and key in now and original[key] != now[key]:
             phrases.append(f"{key} {original[key]} before, {now[key]} now")
-    variables = original.get("variables")
-    if isinstance(variables, dict):
-        for name in sorted(({*variables} | {*now["variables"]}) - _NOT_COMPUTING):
-            values = [each.get(name, "not set") for each in (variables, now["variables"])]
-            if values[0] != values[1]:
-                phrases.append(f"{name} {values[0]} before, {values[1]} now")
+    phrases += _changed_variables(original, now)
     versions = original.get("packages")
     for name, before in versions.items() if isinstance(versions, dict) else ():
         current = now["packages"].get(name)
@@ -116,6 +122,16 @@ def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
             phrases.append(f"{name} {before} before, {current} now")
     phrases += [f"the plugin {name} has changed" for name in _changed_plugins(original, now)]
     return phrases
+
+
+def _changed_variables(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a phrase for each environment variable, such as a number of threads, that is another than before."""
+    before, after = original.get("variables"), now.get("variables")
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return []
+    names = sorted({*before, *after} - _NOT_COMPUTING)
+    pairs = {name: (before.get(name, "unset"), after.get(name, "unset")) for name in names}
+    return [f"{name} {was} before, {is_now} now" for name, (was, is_now) in pairs.items() if was != is_now]
 
 
 def _changed_plugins(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
