@@ -44,7 +44,7 @@ def test_the_least_recently_used_go_first(cache_folder):
 
 def test_a_limit_that_is_not_a_number_is_reported(cache_folder):
     (cache_folder / "limit.txt").write_text("much")
-    with pytest.raises(tlkit.DataError, match=r"limit\.txt: expected gigabytes, 0 or more, received 'much'"):
+    with pytest.raises(tlkit.DataError, match=r"limit\.txt: expected gigabytes, from 0 to 1e\+09, received 'much'"):
         disk_cache.limit()
 
 
