@@ -55,7 +55,9 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
         groups = [checked.groups[sample.key] for sample in samples]
     used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
     if checked is None and table.samples is None and settings.minimum_classes > 1:
-        splits = replace(splits, notes=(*splits.notes, *copies_notes(samples, splits.splits.tolist(), filled.store)))
+        images = {key: each.image for key, each in filled.store.read.items()}
+        notes = copies_notes(samples, splits.splits.tolist(), images, lambda row: filled.store.images[row])
+        splits = replace(splits, notes=(*splits.notes, *notes))
     data = make_data(settings, with_classes(decoded, classes_left(sample_set, used)), filled, splits, groups, checked)
     _check_training_images(settings, data)
     return data

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from tlkit.contracts import Sample
-from tlkit.data.store.store import Store
 from tlkit.system.text import listed
 
 
-def copies_notes(samples: Sequence[Sample], splits: Sequence[str], store: Store) -> list[str]:
+def copies_notes(
+    samples: Sequence[Sample], splits: Sequence[str], digests: Mapping[str, str], pixels: Callable[[int], np.ndarray]
+) -> list[str]:
     """Return notes about images of the same bytes that stand in several splits or have several labels.
 
     Images of one colour are often alike without being copies, and don't count.
 
     Args:
-        samples: the decoded samples, in the store's order.
+        samples: the samples.
         splits: the split of each sample.
-        store: the decoded samples.
+        digests: sample key → SHA-256 of the bytes of its image.
+        pixels: place in ``samples`` → uint8 (H, W, 3).
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, sample in enumerate(samples):
         if splits[row] != "left out":
-            rows[store.read[sample.key].image].append(row)
-    copies = [each for each in rows.values() if len(each) > 1 and not _is_constant(store.images[each[0]])]
+            rows[digests[sample.key]].append(row)
+    copies = [each for each in rows.values() if len(each) > 1 and not _is_constant(pixels(each[0]))]
     notes = []
     for what, several in (
         ("splits, which makes metrics too good", [each for each in copies if len({splits[row] for row in each}) > 1]),
