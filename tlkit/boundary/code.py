@@ -34,7 +34,8 @@ class PluginCode:
     Args:
         plugin: the plugin, for messages.
         what: the function of the plugin, for messages, such as ``tlkit_heads`` or ``Head.build of "pooled"``.
-        passes: classes of exceptions that the function may raise.
+        passes: classes of exceptions that the function may raise; with ``Exception``, those of click pass only if they
+            are named, too.
         file: the file that the function is in; of the lines in a traceback, the last one in it is named.
         watch: whether to watch the state of the process, which takes 0.2 ms; not where a step of training waits for it.
 
@@ -72,7 +73,9 @@ class PluginCode:
             if changed:
                 raise PluginError(f"{self._plugin}: {self._what}: {changed}")
             return
-        if isinstance(error, self._passes):
+        # click's exceptions end a command, perhaps as a success: they pass only by name.
+        names_click = type(error).__module__.partition(".")[0] == "click"
+        if isinstance(error, tuple(each for each in self._passes if not (names_click and each is Exception))):
             return
         # An error of a plugin's own with the exit code of success would end tlkit as a success.
         if isinstance(error, TlkitError) and error.exit_code in range(1, 256):
@@ -135,7 +138,7 @@ class _Stop:
 
 def _text(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = " ".join(str(error).split())
     except Exception:
         text = "<its text can't be read>"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
