@@ -23,13 +23,9 @@ def start_tensorflow(*, deterministic: bool = False) -> None:
 
     Args:
         deterministic: use deterministic operations only, from now on in this process; TensorFlow can't undo it.
-
-    Raises:
-        RunError: Keras is set up for another type or layout of tensors, by its file keras.json or by other code.
     """
     global _deterministic
     _import_quietly()
-    _check_keras()
     if deterministic and not _deterministic:
         import tensorflow as tf
 
@@ -37,7 +33,12 @@ def start_tensorflow(*, deterministic: bool = False) -> None:
         _deterministic = True
 
 
-def _check_keras() -> None:
+def check_keras() -> None:
+    """Check that Keras builds layers for the tensors that tlkit feeds them.
+
+    Raises:
+        RunError: it is set up for another type or layout, by its file keras.json or by other code.
+    """
     import keras
 
     settings = {"floatx": keras.config.floatx(), "image_data_format": keras.config.image_data_format()}
