@@ -24,6 +24,10 @@ from tlkit.system.code_files import CodeFile, read_code_file
 
 GROUP = "tlkit"
 """Entry-point group of plugins."""
+OWN_DISTRIBUTION = "tlkit"
+"""The distribution of the plugins that come with tlkit."""
+OWN_PLUGINS = f"{OWN_DISTRIBUTION}:"
+"""Selects these, and not an entry point of another distribution that is named ``tlkit``."""
 
 
 def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.environ) -> Registry:
@@ -34,7 +38,8 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
     Args:
         files: Python files to load as plugins, as given with ``--plugin``.
         environ: environment variables. If ``TLKIT_PLUGINS`` is among them, a comma-separated list of entry-point or
-            distribution names, no other installed plugin is loaded.
+            distribution names, no other installed plugin is loaded. ``distribution:`` and ``distribution:name`` are
+            exact.
 
     Raises:
         PluginError: one of ``files`` can't be loaded.
@@ -43,7 +48,7 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
     selected = _selected(environ)
     matched: set[str] = set()
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, _distribution(point))):
-        names = {_normalized(point.name), _normalized(_distribution(point))}
+        names = _names(point)
         if selected is None or names & selected:
             matched |= names
             _load(registry, point)
@@ -162,6 +167,20 @@ def _selected(environ: Mapping[str, str]) -> set[str] | None:
 def _normalized(name: str) -> str:
     """Normalize a name as packaging tools do: ``My_Plugin`` and ``my-plugin`` are the same."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _names(point: EntryPoint) -> set[str]:
+    """Return the names in ``TLKIT_PLUGINS`` that select an entry point."""
+    distribution = _distribution(point)
+    names = {distribution, f"{distribution}:", f"{distribution}:{point.name}"}
+    if ":" not in point.name:
+        names.add(point.name)
+    return {_normalized(name) for name in names}
+
+
+def exact_name(source: Source) -> str:
+    """Return the name in ``TLKIT_PLUGINS`` that selects an installed plugin and no other."""
+    return f"{source.distribution}:{source.plugin}"
 
 
 def _distribution(point: EntryPoint) -> str:

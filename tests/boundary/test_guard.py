@@ -171,22 +171,6 @@ def test_the_settings_that_a_run_records_are_those_that_it_trains_with():
         parse_recipe(recipe_text(), plugins(tlkit.hookimpl(tlkit_check_recipe)))
 
 
-@pytest.mark.parametrize(("name", "value"), [("floatx", "float16"), ("image_data_format", "channels_first")])
-def test_a_network_is_not_built_with_a_keras_that_is_set_up_for_other_tensors(name, value):
-    import keras
-
-    from tlkit.system.tensorflow import check_keras
-
-    before = getattr(keras.config, name)()
-    check_keras()
-    getattr(keras.config, f"set_{name}")(value)
-    try:
-        with pytest.raises(tlkit.RunError, match=rf'keras.config.{name} is "{value}"; tlkit expects "{before}"'):
-            check_keras()
-    finally:
-        getattr(keras.config, f"set_{name}")(before)
-
-
 @pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), RuntimeError("no licence")], ids=repr)
 def test_an_installed_plugin_that_raises_when_it_is_imported_is_a_failure(monkeypatch, error):
     class Point:

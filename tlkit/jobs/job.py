@@ -35,7 +35,7 @@ class Job:
         folder: the run folder; this process holds its lock.
         reporter: the console.
         log: ``events.log`` of the run folder.
-        signals: SIGINT and SIGTERM, which end the run after its state is saved.
+        signals: SIGINT, SIGTERM and SIGHUP, which end the run after its state is saved.
         started: when the run started, by ``time.monotonic()``.
     """
 
@@ -47,10 +47,10 @@ class Job:
     signals: Signals
     started: float = field(default_factory=time.monotonic)
 
-    def say(self, text: str) -> None:
-        """Print a line, and log it."""
-        self.reporter.say(text)
-        self.log.info(text.strip())
+    def say(self, text: str, *, gap: bool = False) -> None:
+        """Print a message, after an empty line if there is to be a gap, and log it."""
+        self.reporter.say(text, gap=gap)
+        self.log.info("%s", text.strip())
 
     def note(self, text: str) -> None:
         """Print a note, and log it."""
@@ -84,7 +84,7 @@ def open_job(
     Raises:
         RecipeError: each problem has its line of the recipe, or its override.
         FullDiskError, RunError: an operating-system error about a file of the run folder, explained.
-        Interrupted: its message names the command that continues.
+        Interrupted: its message names the command that continues, if there is something to continue.
     """
     from tlkit.system.progress import Reporter
 
@@ -111,7 +111,8 @@ def open_job(
             raise
         except Interrupted as stopped:
             log.warning("%s", stopped)
-            stopped.args = (f"{stopped} To continue: tlkit resume {folder.path}",)
+            if folder.recipe.is_file():
+                stopped.args = (f"{stopped} To continue: tlkit resume {folder.path}",)
             raise
         except BaseException as error:
             log.error("%s: %s", type(error).__name__, error, exc_info=True)

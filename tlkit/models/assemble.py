@@ -24,7 +24,6 @@ from tlkit.errors import PluginError
 from tlkit.models.graph import name_layers, operations
 from tlkit.models.weights import load_backbone_weights
 from tlkit.recipe.schema import Selection
-from tlkit.system.tensorflow import check_keras
 from tlkit.system.text import listed
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -99,10 +98,8 @@ def build_network(
     Raises:
         DataError: the images are too small, or the weights don't fit.
         PluginError: the backbone or the head returned something that its contract does not allow.
-        RunError: Keras is set up for another type or layout of tensors.
     """
     image_size, segmentation = context.image_size, context.task == "segmentation"
-    check_keras()
     keras.utils.set_random_seed(context.seed)
     with _policy(precision):
         images = keras.Input((*image_size, 3), name="images", dtype="float32")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.secrets import without_logins
+from tlkit.system.visible import visible_message
 
 
 class _LogFile(logging.FileHandler):
@@ -28,8 +29,8 @@ class _WithoutLogins(logging.Formatter):
     converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record; an error may quote an address with a password."""
-        return without_logins(super().format(record))
+        """Return the line of a record; an error may quote an address with a password, or names with newlines."""
+        return visible_message(without_logins(super().format(record)))
 
 
 @contextmanager

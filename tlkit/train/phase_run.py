@@ -14,7 +14,7 @@ from tlkit.boundary.guard import owners
 from tlkit.contracts import Phase, Plateau
 from tlkit.errors import PluginError, RunError
 from tlkit.models.freeze import FreezeError, digests, expected_changes, keyed_variables, prove
-from tlkit.system.disk import full_disk_context
+from tlkit.system.disk import full_disk_context, reserve
 from tlkit.system.signals import Interrupted
 from tlkit.system.text import listed
 from tlkit.train.best_weights import BestWeights
@@ -26,6 +26,9 @@ from tlkit.train.passes import Passes
 from tlkit.train.setting import Setting
 from tlkit.train.state import PhaseState, WatchState
 from tlkit.train.watch import Watch
+
+_HDF5_BYTES = 8_000
+"""More than HDF5 takes for the name and the place of a variable."""
 
 
 class PhaseRun:
@@ -262,6 +265,8 @@ class PhaseRun:
         folder.mkdir(exist_ok=True)
         target = folder / f"{self.index + 1}-{self.phase.name}.weights.h5"
         temporary = target.with_name(f".tmp-{target.name}")
-        with full_disk_context(target, 4 * self.model.count_params()):
+        size = 4 * self.model.count_params()
+        reserve(temporary, size + 50_000 + _HDF5_BYTES * len(self.model.weights))
+        with full_disk_context(target, size):
             self.model.save_weights(temporary)
         temporary.replace(target)
