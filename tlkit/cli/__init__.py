@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from tlkit.cli.verbs import SECTIONS, VERBS
 from tlkit.errors import RecipeError, TlkitError
 from tlkit.system.output import Output, check_working_folder
 from tlkit.system.signals import Interrupted, stop_with_parent
+from tlkit.system.text import shorten
 from tlkit.system.visible import visible
 
 
@@ -109,6 +111,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except TlkitError as error:
         say(f"Error: {error}", err=True)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        say(f"Error: {shorten(str(error.filename))}: no such file or folder: {error.strerror}", err=True)
+        return 2
     except click.ClickException as error:
         shown = StringIO()
         error.show(shown)
