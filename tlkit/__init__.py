@@ -4,7 +4,13 @@ The public names are listed once, in the stub ``__init__.pyi``: type checkers re
 name from the module given there when the name is first used (Scientific Python SPEC 1, "lazy loading").
 """
 
-from __future__ import annotations
+# Without "from __future__ import annotations": it would be imported from the current folder, as everything before this.
+import sys
+
+if sys.argv[:1] == ["-m"] and "tlkit" in sys.orig_argv:  # python -m tlkit
+    from tlkit.system.import_path import leave_out_current_folder
+
+    leave_out_current_folder()
 
 import ast
 from importlib import import_module

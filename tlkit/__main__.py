@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
+
+from tlkit.system.import_path import leave_out_current_folder
+from tlkit.system.signals import Interrupted, process_signals, stop_with_parent
+
+# Kept to the end of the process: what comes after the command is no place for a traceback either.
+_handling = process_signals.handled()
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C during its import ends it without a traceback as well."""
+    """Run the command line. A signal ends it with a line and its exit code at any time, also during an import."""
+    leave_out_current_folder()
     try:
-        from tlkit.cli import main as command_line
-
+        _handling.__enter__()
+        stop_with_parent()
+        with process_signals.not_lost():
+            from tlkit.cli import main as command_line
         command_line()
-    except KeyboardInterrupt:
-        sys.stderr.write("\nStopped by Ctrl-C.\n")
-        sys.exit(130)
+    except KeyboardInterrupt as stopped:
+        sys.stderr.write(f"\n{stopped if isinstance(stopped, Interrupted) else 'Stopped by Ctrl-C.'}\n")
+        _end_at_once(getattr(stopped, "exit_code", 130))
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+        if process_signals.asked:
+            _end_at_once(code)
+        process_signals.done(code)
+        raise
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End a stopped process without Python's own end, which waits for threads and fails in half-imported libraries."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

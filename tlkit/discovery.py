@@ -16,13 +16,18 @@ from pathlib import Path
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
-from tlkit.errors import PluginError
+from tlkit.boundary.code import PluginCode
+from tlkit.errors import PluginError, TlkitError
 from tlkit.hookspecs import hookimpl
 from tlkit.registry import KINDS, VARIABLE, Failure, Registry, Source
 from tlkit.system.code_files import CodeFile, read_code_file
 
 GROUP = "tlkit"
 """Entry-point group of plugins."""
+OWN_DISTRIBUTION = "tlkit"
+"""The distribution of the plugins that come with tlkit."""
+OWN_PLUGINS = f"{OWN_DISTRIBUTION}:"
+"""Selects these, and not an entry point of another distribution that is named ``tlkit``."""
 
 
 def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.environ) -> Registry:
@@ -33,7 +38,8 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
     Args:
         files: Python files to load as plugins, as given with ``--plugin``.
         environ: environment variables. If ``TLKIT_PLUGINS`` is among them, a comma-separated list of entry-point or
-            distribution names, no other installed plugin is loaded.
+            distribution names, no other installed plugin is loaded. ``distribution:`` and ``distribution:name`` are
+            exact.
 
     Raises:
         PluginError: one of ``files`` can't be loaded.
@@ -42,7 +48,7 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
     selected = _selected(environ)
     matched: set[str] = set()
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, _distribution(point))):
-        names = {_normalized(point.name), _normalized(_distribution(point))}
+        names = _names(point)
         if selected is None or names & selected:
             matched |= names
             _load(registry, point)
@@ -163,6 +169,20 @@ def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _names(point: EntryPoint) -> set[str]:
+    """Return the names in ``TLKIT_PLUGINS`` that select an entry point."""
+    distribution = _distribution(point)
+    names = {distribution, f"{distribution}:", f"{distribution}:{point.name}"}
+    if ":" not in point.name:
+        names.add(point.name)
+    return {_normalized(name) for name in names}
+
+
+def exact_name(source: Source) -> str:
+    """Return the name in ``TLKIT_PLUGINS`` that selects an installed plugin and no other."""
+    return f"{source.distribution}:{source.plugin}"
+
+
 def _distribution(point: EntryPoint) -> str:
     return (point.dist.name if point.dist is not None else None) or "unknown"
 
@@ -171,9 +191,12 @@ def _load(registry: Registry, point: EntryPoint) -> None:
     version = point.dist.version if point.dist is not None else "unknown"
     source = Source(point.name, _distribution(point), version)
     try:
-        module = point.load()
-    except (Exception, SystemExit) as error:  # importing runs the plugin's code, which can raise anything
-        registry.failures.append(Failure(source, f"{type(error).__name__}: {error}", traceback.format_exc()))
+        with PluginCode(source.title, "its import"):
+            module = point.load()
+    except TlkitError as error:
+        registry.failures.append(
+            Failure(source, str(error).removeprefix(f"{source.title}: "), getattr(error, "details", ""))
+        )
         return
     registry.add(module, source, f"{source.distribution}:{point.name}")
 
@@ -199,11 +222,17 @@ def _import_file(file: CodeFile) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the plugin's own code
+        with PluginCode(str(path), "its import", file=str(path)):
+            spec.loader.exec_module(module)
+    except BaseException as error:
         del sys.modules[name]
-        message = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise PluginError(f"{_raised_at(error, path)}: {type(error).__name__}: {message}") from error
+        cause = error.__cause__
+        if not isinstance(error, PluginError) or cause is None:
+            raise
+        message = cause.msg if isinstance(cause, SyntaxError) else str(cause)
+        raised = PluginError(f"{_raised_at(cause, path)}: {type(cause).__name__}: {message}")
+        raised.details = error.details
+        raise raised from cause
     return module
 
 

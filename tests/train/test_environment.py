@@ -26,3 +26,14 @@ def test_each_difference_is_reported_with_both_values():
     original = {"python": "3.11.1", "processors": 2, "packages": {"keras": "3.14.0", "numpy": "2.0.0"}}
     now = {"python": "3.11.1", "processors": 8, "packages": {"keras": "3.15.1", "numpy": "2.0.0"}}
     assert differences(original, now) == ["processors 2 before, 8 now", "keras 3.14.0 before, 3.15.1 now"]
+
+
+def test_other_threads_are_reported():
+    original = {"usable_processors": 2, "variables": {"OMP_NUM_THREADS": "1", "TLKIT_PLUGINS": "a.py"}}
+    now = {"usable_processors": 1, "variables": {"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "1"}, "packages": {}}
+    assert differences(original, now) == [
+        "usable_processors 2 before, 1 now",
+        "OMP_NUM_THREADS 1 before, 2 now",
+        "TF_NUM_INTRAOP_THREADS unset before, 1 now",
+    ]
+    assert differences({"variables": ["odd"]}, now) == []

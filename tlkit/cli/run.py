@@ -53,11 +53,10 @@ def run(session: Session, recipe: Path, out: Path | None, folds: int | None, job
       tlkit run photos.toml --folds 5 --jobs 2
     """
     if folds is not None:
-        if deterministic:
-            raise click.UsageError("--deterministic is not passed on to folds; it can't be combined with --folds")
-        from tlkit.jobs.folds.cross_validation import cross_validate
+        from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
-        cross_validate(recipe, folds, session.overrides, out, registry=session.registry, jobs=jobs)
+        options = FoldOptions(jobs, deterministic)
+        cross_validate(recipe, folds, session.overrides, out, registry=session.registry, options=options)
         return
     from tlkit.jobs import api
 

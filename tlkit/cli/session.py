@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tlkit.cli.console import say
+from tlkit.system.from_parent import ALLOWED_BY_PARENT
+from tlkit.system.signals import process_signals
 
 if TYPE_CHECKING:
     from tlkit.recipe.schema import Recipe
@@ -38,18 +40,20 @@ class Session:
         self.overrides: tuple[str, ...] = ()
         self.overwrite = False
         self.trust = False
-        self._allowed: set[str] = set()
+        self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))
 
     @cached_property
     def registry(self) -> Registry:
         """The installed plugins and those of ``--plugin``, loaded when first needed."""
-        from tlkit.discovery import make_registry
+        from tlkit.discovery import OWN_PLUGINS, make_registry
+        from tlkit.registry import VARIABLE
 
         if self.no_plugins and self.plugin_files:
             raise click.UsageError("--no-plugins and --plugin contradict each other")
         if self.no_plugins and self.allow_plugins:
             raise click.UsageError("--no-plugins and --allow-plugins contradict each other")
-        made = make_registry(self.plugin_files, {"TLKIT_PLUGINS": "tlkit"} if self.no_plugins else os.environ)
+        with process_signals.not_lost():
+            made = make_registry(self.plugin_files, {VARIABLE: OWN_PLUGINS} if self.no_plugins else os.environ)
         made.permit = self._permit
         return made
 

@@ -19,6 +19,7 @@ from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
 from tlkit.system.disk import FullDiskError, write_atomically
+from tlkit.system.signals import Interrupted
 from tlkit.system.tensorflow import start_tensorflow
 
 
@@ -53,7 +54,7 @@ def run(
         RunError: the run folder can't be used, or training failed.
         BusyError: another process works in the run folder.
         FullDiskError: the disk has no room for a file of the run folder.
-        Interrupted: by SIGINT or SIGTERM, which are handled during the run; a checkpoint was written.
+        Interrupted: by SIGINT, SIGTERM or SIGHUP, which are handled during the run; a checkpoint was written.
     """
     registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
     checked = read_recipe(recipe, registry, overrides)
@@ -86,9 +87,17 @@ def _run(job: Job) -> RunResult:
 
 @contextmanager
 def _removed_if_untrained(folder: RunFolder) -> Iterator[None]:
-    """Remove a new run folder if the run fails before training: it holds nothing that the user had or could use."""
+    """Remove a new run folder if the run fails before training: it holds nothing that the user had or could use.
+
+    One that is interrupted stays if it can be resumed.
+    """
     try:
         yield
+    except Interrupted as stopped:
+        if not folder.recipe.exists():
+            shutil.rmtree(folder.path, ignore_errors=True)
+            stopped.args = (f"{stopped} The run had not begun; {folder.path} was removed",)
+        raise
     except FullDiskError:
         raise
     except TlkitError:

@@ -41,7 +41,7 @@ class NoRoomError(OSError):
 
 @contextmanager
 def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
-    """Add the file that was being written, and its size in bytes, to errors about a full disk.
+    """Add the file that was being written, and its size in bytes, to errors about a full disk; to others the file.
 
     Raises:
         NoRoomError: the disk, or the user's quota, is full.
@@ -49,9 +49,32 @@ def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not is_disk_full(error):
-            raise
-        raise NoRoomError(error, path, needed) from error
+        if is_disk_full(error):
+            raise NoRoomError(error, path, needed) from error
+        if error.errno is not None and error.filename is None:
+            # Writing to an open file raises an error that doesn't name it.
+            error.filename = str(path)
+        raise
+
+
+def reserve(path: Path, size: int) -> None:
+    """Check that there is room for a file, by making it with ``size`` bytes of no meaning.
+
+    For files that HDF5 writes: where the disk fails it in the middle, it can end the process by a segmentation fault.
+
+    Raises:
+        NoRoomError: the disk, or the user's quota, is full.
+        OSError: a file of this size can't be written for another reason.
+    """
+    with full_disk_context(path, size), path.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except AttributeError:  # on Windows and macOS
+            file.write(bytes(size))
+        except OSError as error:
+            # Not every file system can reserve room.
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+                raise
 
 
 def path_of_error(error: OSError) -> Path | None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from tlkit.system.children import start_python
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -93,14 +95,7 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            process_group=0,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
-        )
+        self._process = start_python(["-c", f"from {__name__} import serve; serve()"], subprocess.PIPE)
 
     def send(self, message: object) -> None:
         """Send the work, or a part, to the process."""

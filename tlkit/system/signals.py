@@ -1,19 +1,30 @@
-"""Stop a run on SIGINT or SIGTERM after its state is saved; the exit code says which signal it was."""
+"""Stop a process on SIGINT, SIGTERM or SIGHUP after its state is saved; the exit code says which signal it was."""
 
 from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-STOP_AT_END_OF_INPUT = "TLKIT_STOP_AT_END_OF_INPUT"
-"""The environment variable by which a process asks those that it starts to end when it does. They read their standard
-input, whose other end is closed by the system when their parent ends, even by SIGKILL."""
+from tlkit.system.from_parent import STOP_AT_END_OF_INPUT
+
+_AGAIN = 1.0
+"""Seconds after a signal within which another is part of the same request: ``timeout`` sends two, and so do a terminal
+that is closed and its shell."""
+
+
+def stopping_signals() -> list[signal.Signals]:
+    """Return the signals that ask a process to stop, without those that it was started to ignore, as by ``nohup``."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def stop_with_parent() -> None:
@@ -23,34 +34,38 @@ def stop_with_parent() -> None:
     source = sys.stdin.fileno()
 
     def wait() -> None:
-        while os.read(source, 1024):
-            pass
+        with suppress(OSError):
+            while os.read(source, 1024):
+                pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="tlkit-parent", daemon=True).start()
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the run to stop.
+    """A signal asked the process to stop.
 
     Attributes:
-        exit_code: 130 after SIGINT, 143 after SIGTERM.
+        exit_code: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
     """
 
     def __init__(self, number: int) -> None:
         self.exit_code = 128 + number
-        super().__init__(f"Stopped by {signal.Signals(number).name}.")
+        what = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        super().__init__(f"Stopped by {what}.")
 
 
 class Signals:
-    """Turns SIGINT and SIGTERM into ``Interrupted``: at once or, within ``deferred``, when ``stop`` is called.
+    """Turns SIGINT, SIGTERM and SIGHUP into ``Interrupted``: at once or, within ``deferred``, when ``stop`` is called.
 
-    A second signal ends the process at once.
+    A second signal, more than a second after the first, ends the process at once.
     """
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._at = 0.0
         self._deferred = 0
+        self._code: int | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -59,13 +74,22 @@ class Signals:
             yield
             return
         before: dict[signal.Signals, Any] = {}
+        hook = sys.unraisablehook
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stopping_signals():
                 before[number] = signal.signal(number, self._handle)
             yield
         finally:
+            sys.unraisablehook = hook
             for each, handler in before.items():
+                outer = getattr(handler, "__self__", None)
+                if isinstance(outer, Signals) and self._received is not None:
+                    outer._received, outer._at = self._received, self._at
                 signal.signal(each, handler)
+
+    def done(self, code: int) -> None:
+        """Have a signal from now on end the process at once with this exit code: its work is done."""
+        self._code = code
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -76,23 +100,76 @@ class Signals:
         finally:
             self._deferred -= 1
 
+    @contextmanager
+    def not_lost(self) -> Iterator[None]:
+        """Raise ``Interrupted`` at the end of the context if it was lost there.
+
+        The import of a large library may catch the exception, or turn it into one of its own.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        try:
+            yield
+        except Interrupted:
+            raise
+        except BaseException:
+            self.stop()
+            raise
+        self.stop()
+
     @property
     def asked(self) -> bool:
         """Whether a signal came."""
         return self._received is not None
 
     def stop(self) -> None:
-        """Stop the run if a signal came.
+        """Stop if a signal came.
 
         Raises:
             Interrupted: a signal came.
         """
         if self._received is not None:
-            raise Interrupted(self._received)
+            raise Interrupted(self._received) from None
+
+    def stop_unless_deferred(self, cause: BaseException | None = None) -> None:
+        """Stop the run if a signal came, as ``stop`` does, but not within ``deferred``.
+
+        Args:
+            cause: an exception that is left behind, perhaps the one that the signal raised and that code swallowed.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        if self._received is not None and not self._deferred:
+            raise Interrupted(self._received) from cause
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._code is not None:
+            os._exit(self._code)
+        now = time.monotonic()
+        if number == getattr(signal, "SIGHUP", None):
+            _leave_terminal()
         if self._received is not None:
-            os._exit(128 + number)
-        self._received = number
+            if now - self._at > _AGAIN:
+                os._exit(128 + number)
+            return
+        self._received, self._at = number, now
+        # An exception in a destructor or a callback is printed and lost; the process ends anyway.
+        sys.unraisablehook = lambda _unraisable: None
         if not self._deferred:
             raise Interrupted(number)
+
+
+def _leave_terminal() -> None:
+    """Write nothing more to a terminal: it was closed, and an error about that would end the process unsaved."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for each in (1, 2):
+            if stat.S_ISCHR(os.fstat(each).st_mode):
+                os.dup2(nowhere, each)
+        os.close(nowhere)
+
+
+process_signals = Signals()
+"""Those of the whole process where the command line runs in it, from its start; ``Signals`` of a run take over."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from tlkit.discovery import copied
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.jobs import from_recipe
+from tlkit.jobs.folds.commands import FoldCommand, fold_command
 from tlkit.jobs.folds.display import FoldsDisplay
 from tlkit.jobs.folds.processes import FoldProcesses, run_fold
 from tlkit.jobs.folds.results import FoldsResult, write_results
@@ -23,10 +26,24 @@ from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import create_run_folder
 from tlkit.runs.folds import FoldsFolder
-from tlkit.runs.lock import locked
+from tlkit.runs.lock import BusyError, locked
 from tlkit.system.disk import write_atomically
 from tlkit.system.signals import Interrupted, Signals
 from tlkit.system.terminal import Terminal
+from tlkit.system.text import listed
+
+
+@dataclass(frozen=True)
+class FoldOptions:
+    """How the folds are run.
+
+    Args:
+        jobs: the number of folds to run at the same time.
+        deterministic: use deterministic operations only; slower.
+    """
+
+    jobs: int = 1
+    deterministic: bool = False
 
 
 def cross_validate(
@@ -36,7 +53,7 @@ def cross_validate(
     out: str | Path | None = None,
     *,
     registry: Registry,
-    jobs: int = 1,
+    options: FoldOptions = FoldOptions(),
     quiet: bool = False,
 ) -> FoldsResult:
     """Train a recipe ``count`` times, each time validating on another part of the images that are not test images.
@@ -50,38 +67,66 @@ def cross_validate(
         count: the number of folds, at least 2.
         overrides: ``key=value`` as ``tlkit run --set`` takes them.
         out: the folder; None for ``runs/<recipe>-folds-<n>``.
-        registry: the plugins.
-        jobs: the number of folds to run at the same time.
+        registry: the plugins, which each fold loads as well.
+        options: how the folds are run.
         quiet: print nothing.
 
     Raises:
         RecipeError: the recipe is not valid, or takes its splits from ``input.samples``.
         DataError: the data can't be used, or a fold would have no training image of a class.
+        PluginError: a plugin exists only in this process.
         RunError: the folder can't be used, or a fold failed; the other folds are finished.
-        Interrupted: by SIGINT or SIGTERM; the folds in progress have saved their state.
+        BusyError: another process works in the folder or in one of the folds, and went on for two minutes.
+        Interrupted: by SIGINT, SIGTERM or SIGHUP; the folds in progress have saved their state.
     """
     console = Terminal(quiet=quiet)
-    checked = load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
+    used = copied(registry)
+    checked = load_recipe(catalog.resolve(Path(recipe)), used, overrides)
     if checked.input.samples is not None:
         raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
+    command = fold_command(registry, used, deterministic=options.deterministic)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
     folder = FoldsFolder(path)
-    with locked(path), explain_disk_errors(path):
-        text = f"# tlkit run --folds {count}\n{portable_text(checked)}"
-        if started and folder.recipe.read_text(encoding="utf-8") != text:
-            raise RunError(f"{path}: its folds are of another recipe or another number; give another folder with --out")
-        if not started:
+    with _interruptible(path), locked(path), explain_disk_errors(path):
+        text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{portable_text(checked)}"
+        if started:
+            _check_same(folder, text)
+        else:
             _write_folds(checked, count, folder, console)
             # Written last: the folder has all folds.
             write_atomically(folder.recipe, text)
-        plugins = [each.plugin for each in registry.sources.values() if each.digest is not None]
-        _run_folds(folder, count, plugins, jobs, console)
+        _run_folds(folder, count, command, options.jobs, console)
         result = write_results(path)
     for table in result.tables():
         console.print(table)
     _say_what_came_of_it(folder, result, console)
     return result
+
+
+@contextmanager
+def _interruptible(path: Path) -> Iterator[None]:
+    """Handle signals, and say how an interrupted cross-validation continues."""
+    with Signals().handled():
+        try:
+            yield
+        except Interrupted as stopped:
+            stopped.args = (f"{stopped} To continue: the same command with --out {path}",)
+            raise
+
+
+def _check_same(folder: FoldsFolder, text: str) -> None:
+    """Check that the folds in a folder are those of the same command.
+
+    Raises:
+        RunError: they are of another recipe, another number, or with or without deterministic operations.
+    """
+    before = folder.recipe.read_text(encoding="utf-8")
+    if before == text:
+        return
+    command, other = (each.partition("\n")[0].removeprefix("# ") for each in (before, text))
+    what = "another recipe or another number" if command == other else f'"{command}", not of "{other}"'
+    raise RunError(f"{folder.path}: its folds are of {what}; give another folder with --out")
 
 
 def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Terminal) -> None:
@@ -114,35 +159,40 @@ def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Termi
             replace(data, splits=splits).write_samples_csv(folder.splits(number))
 
 
-def _run_folds(folder: FoldsFolder, count: int, plugins: Sequence[str], jobs: int, console: Terminal) -> None:
+def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int, console: Terminal) -> None:
     """Run all folds, ``jobs`` at a time, each in a process of its own.
 
     Raises:
         RunError: a fold failed.
-        Interrupted: by SIGINT or SIGTERM.
+        BusyError: no fold failed, but another process works in one of them.
+        Interrupted: by SIGINT, SIGTERM or SIGHUP.
     """
     processes = FoldProcesses()
 
     def run(number: int) -> int:
         display.started(number, str(folder.fold(number).path))
-        code = run_fold(folder, number, plugins, processes, partial(display.said, number))
+        code = run_fold(folder, number, command, processes, partial(display.said, number))
         display.ended(number, code)
         return code
 
-    with FoldsDisplay(console, count) as display, Signals().handled(), ThreadPoolExecutor(max(1, jobs)) as pool:
+    with FoldsDisplay(console, count) as display, ThreadPoolExecutor(max(1, jobs)) as pool:
         try:
             codes = list(pool.map(run, range(1, count + 1)))
-        except Interrupted as stopped:
+        except Interrupted:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.stop()
-            stopped.args = (f"{stopped} To continue: the same command with --out {folder.path}",)
             raise
-    failed = [str(folder.log(number)) for number, code in enumerate(codes, 1) if code]
+    busy = [number for number, code in enumerate(codes, 1) if code == BusyError.exit_code]
+    failed = [str(folder.log(number)) for number, code in enumerate(codes, 1) if code and number not in busy]
+    again = f"The same command with --out {folder.path} continues with the folds that are missing"
+    aside = f"; another process works in {listed([f'fold-{number}' for number in busy])}" if busy else ""
     if failed:
         raise RunError(
-            f"{len(failed)} of {count} folds failed; the others are finished. The reasons are in {', '.join(failed)}. "
-            f"The same command with --out {folder.path} continues with the folds that are missing"
+            f"{len(failed)} of {count} folds failed{aside}; the others are finished. The reasons are in "
+            f"{', '.join(failed)}. {again}"
         )
+    if busy:
+        raise BusyError(f"{folder.path}{aside.replace(';', ':')}; the others are finished. {again}")
 
 
 def _new_folder(name: str, out: str | Path | None) -> Path:

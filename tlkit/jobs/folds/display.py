@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from tlkit.system.terminal import Terminal
 
+BUSY = "busy"
+"""Said of a fold in which another process works, such as one whose parent was killed and that saves its state."""
 _EPOCH = re.compile(r"\s*epoch (\d+)/(\d+)\s+(.*)")
 _PHASE = re.compile(r"Phase ([^:]+): (\d+) epochs")
 _RESULT = re.compile(r"(validation|test): \S")
@@ -59,7 +61,9 @@ class FoldsDisplay:
 
     def said(self, number: int, line: str) -> None:
         """Show a line that the process of a fold printed, if it says how far the fold is or what came of it."""
-        if phase := _PHASE.match(line):
+        if line == BUSY:
+            self._say(f"  fold {number}: another process still works in it, and is waited for")
+        elif phase := _PHASE.match(line):
             self._phases[number] = phase[1]
             self._show(number, 0, int(phase[2]), "")
         elif epoch := _EPOCH.match(line):

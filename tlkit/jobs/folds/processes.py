@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from tlkit.jobs.folds.commands import FoldCommand
+from tlkit.jobs.folds.display import BUSY
 from tlkit.runs.folds import FoldsFolder
-from tlkit.system.signals import STOP_AT_END_OF_INPUT
+from tlkit.runs.lock import LOCK, BusyError, wait_until_free
+from tlkit.system.children import start_python
+from tlkit.system.from_parent import STOP_AT_END_OF_INPUT
 
+STOPPED = 128 + signal.SIGTERM
+"""The exit code of a process that was stopped, or not started for that reason."""
+PATIENCE = 120.0
+"""Seconds to wait for another process that works in a fold, such as one whose parent was killed and that saves."""
 _EVERY = 0.3
 """Seconds between two looks at what a process has printed."""
 
@@ -36,39 +42,42 @@ class _NewLines:
 
 
 class FoldProcesses:
-    """The processes of the folds that are running."""
+    """The processes of the folds that are running.
+
+    Attributes:
+        stopped: whether ``stop`` was called.
+    """
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []
-        self._stopped = False
+        self.stopped = False
         self._lock = Lock()
 
-    def run(self, command: Sequence[str], log: Path, said: Callable[[str], None] = lambda _line: None) -> int:
-        """Run a command to its end; after ``stop``, start none.
+    def run(
+        self,
+        command: Sequence[str],
+        log: Path,
+        said: Callable[[str], None] = lambda _line: None,
+        environment: Mapping[str, str | None] | None = None,
+    ) -> int:
+        """Run a process of Python to its end; after ``stop``, start none.
 
         Args:
-            command: the program and its arguments.
+            command: the arguments of the interpreter.
             log: the file to append its output to.
             said: called with each line of its output.
+            environment: variables that it gets besides those of this process, as ``start_python`` takes them.
 
         Returns:
             the exit code.
         """
         with self._lock, log.open("ab") as output:
-            if self._stopped:
-                return 128 + signal.SIGTERM
+            if self.stopped:
+                return STOPPED
             written = _NewLines(log)
-            # In a process group of its own: this process passes Ctrl-C on; from the terminal it would arrive twice,
-            # and the second signal ends a run at once.
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,  # held open until this process ends, however it ends
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, STOP_AT_END_OF_INPUT: "1"},
-                process_group=0,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
-            )
+            # From the terminal, Ctrl-C does not reach it: this process passes it on.
+            variables = {**(environment or {}), STOP_AT_END_OF_INPUT: "1"}
+            process = start_python(command, output, subprocess.STDOUT, variables)
             self._running.append(process)
         code = None
         while code is None:
@@ -83,7 +92,7 @@ class FoldProcesses:
     def stop(self) -> None:
         """Have each process save its state and end, and wait for it."""
         with self._lock:
-            self._stopped = True
+            self.stopped = True
             for process in self._running:
                 if process.poll() is None:
                     process.terminate()
@@ -94,31 +103,33 @@ class FoldProcesses:
 def run_fold(
     folder: FoldsFolder,
     number: int,
-    plugins: Sequence[str],
+    command: FoldCommand,
     processes: FoldProcesses,
     said: Callable[[str], None] = lambda _line: None,
 ) -> int:
     """Run a fold, resume it if it was interrupted, or do nothing if it is finished.
 
+    The process of a cross-validation that was killed may still save the state of the fold: that is waited for.
+
     Args:
         folder: the folder of the cross-validation.
         number: the number of the fold, from 1.
-        plugins: the plugin files to load.
+        command: how its process is started.
         processes: the processes of all folds.
-        said: called with each line that the process prints.
+        said: called with each line that the process prints, and with ``BUSY`` if the fold is waited for.
 
     Returns:
         the exit code of the fold's process; 0 if the fold is finished.
     """
     run = folder.fold(number)
-    if run.report.is_file() and run.metrics.is_file():
-        return 0
-    command = [sys.executable, "-m", "tlkit"]
-    for plugin in plugins:
-        command += ["--plugin", str(Path(plugin).resolve())]
-    if run.recipe.is_file():
-        command += ["resume", str(run.path)]
-    else:
-        samples = json.dumps(folder.splits(number).resolve().as_posix(), ensure_ascii=False)
-        command += ["run", str(folder.recipe), "--out", str(run.path), "--set", f"input.samples={samples}"]
-    return processes.run(command, folder.log(number), said)
+    end = time.monotonic() + PATIENCE
+    while True:
+        if (run.path / LOCK).is_file() and not wait_until_free(run.path, 0):
+            said(BUSY)
+            if not wait_until_free(run.path, max(0.0, end - time.monotonic()), lambda: processes.stopped):
+                return STOPPED if processes.stopped else BusyError.exit_code
+        if run.report.is_file() and run.metrics.is_file():
+            return 0
+        code = processes.run(command.of_fold(folder, number), folder.log(number), said, command.environment)
+        if code != BusyError.exit_code or time.monotonic() >= end:
+            return code
