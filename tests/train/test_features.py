@@ -130,7 +130,8 @@ class Parts:
         self.rows = self.data.indices("train")
 
     def features(self, folder, seeds=None, **arguments):
-        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, **{"with_targets": False, **arguments})
+        arguments = {"with_targets": False, "key": "a key", **arguments}
+        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, **arguments)
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_half_a_cache_is_completed_and_a_damaged_shard_is_computed_again(parts, 
     whole = parts.features(tmp_path / "set")
     whole.fill()
     expected = whole.batch(parts.rows)["feature0"]
-    files = sorted((tmp_path / "set").glob("*.npy"))
+    files = sorted((tmp_path / "set").glob("*.shard"))
     assert len(files) > 1
     files[0].write_bytes(files[0].read_bytes()[:200])
     unchanged = files[1].stat().st_mtime_ns
@@ -156,23 +157,22 @@ def test_half_a_cache_is_completed_and_a_damaged_shard_is_computed_again(parts, 
 def test_a_kill_while_features_are_written_leaves_only_whole_shards(parts, tmp_path, monkeypatch):
     written = []
 
-    def killed(folder, name, arrays, note):
+    def killed(folder, name, *rest):
         if written:
-            # Without its note, a shard's arrays count for nothing.
-            np.save(folder / f"{name}-feature0.npy", np.zeros_like(arrays["feature0"]))
+            (folder / f".{name}.shard-abc").write_bytes(b"half")
             raise KeyboardInterrupt
         written.append(name)
-        write_shard(folder, name, arrays, note)
+        return write_shard(folder, name, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(feature_set, "write_shard", killed)
         with pytest.raises(KeyboardInterrupt):
             parts.features(tmp_path / "set").fill()
     whole = parts.features(tmp_path / "set")
-    first = (tmp_path / "set" / f"{written[0]}-feature0.npy").stat().st_mtime_ns
+    first = (tmp_path / "set" / f"{written[0]}.shard").stat().st_mtime_ns
     assert 0 < whole.missing < len(parts.rows)
     whole.fill()
-    assert (tmp_path / "set" / f"{written[0]}-feature0.npy").stat().st_mtime_ns == first
+    assert (tmp_path / "set" / f"{written[0]}.shard").stat().st_mtime_ns == first
     other = parts.features(tmp_path / "other")
     other.fill()
     np.testing.assert_allclose(
@@ -184,7 +184,7 @@ def test_a_flipped_bit_in_the_features_of_an_earlier_run_is_found(parts, tmp_pat
     whole = parts.features(tmp_path / "set")
     whole.fill()
     expected = whole.batch(parts.rows)["feature0"]
-    file = sorted((tmp_path / "set").glob("*.npy"))[1]
+    file = sorted((tmp_path / "set").glob("*.shard"))[1]
     content = bytearray(file.read_bytes())
     content[-100] ^= 64
     file.write_bytes(content)
@@ -192,21 +192,6 @@ def test_a_flipped_bit_in_the_features_of_an_earlier_run_is_found(parts, tmp_pat
     assert again.missing == 0
     again.fill()
     np.testing.assert_allclose(again.batch(parts.rows)["feature0"], expected, rtol=1e-5, atol=1e-6)
-
-
-def test_the_batches_of_the_trial_are_computed_once(parts, tmp_path, monkeypatch):
-    calls = []
-    computing = FrozenPart.__call__
-    monkeypatch.setattr(
-        FrozenPart, "__call__", lambda part, images: calls.append(len(images)) or computing(part, images)
-    )
-    tried = parts.features(tmp_path / "tried")
-    tried.try_some()
-    tried.fill()
-    assert sum(calls) == len(parts.rows)
-    straight = parts.features(tmp_path / "straight")
-    straight.fill()
-    np.testing.assert_array_equal(tried.batch(parts.rows)["feature0"], straight.batch(parts.rows)["feature0"])
 
 
 def test_each_view_follows_its_seeds_and_epochs_take_the_views_in_turn(tmp_path, registry):
@@ -270,8 +255,8 @@ def test_a_run_whose_budget_is_too_small_trains_without_the_cache(run):
 
 
 def test_a_run_on_a_full_disk_trains_without_the_cache_and_says_so(run, monkeypatch):
-    def full(folder, name, arrays, note):
-        np.save(folder / f"{name}-feature0.npy", arrays["feature0"][:2])
+    def full(folder, name, *_):
+        (folder / f".{name}.shard-abc").write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device", str(folder / name))
 
     with monkeypatch.context() as patch:

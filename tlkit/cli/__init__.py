@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
+from typing import Any
 
 import click
 
@@ -13,7 +14,7 @@ from tlkit.cli.console import say, say_text
 from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_option, plugin_option
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
-from tlkit.errors import RecipeError, TlkitError
+from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.system.output import Output, check_working_folder
 from tlkit.system.signals import Interrupted
 from tlkit.system.visible import visible
@@ -29,6 +30,7 @@ class _Group(click.Group):
         if name in VERBS:
             command: click.Command = getattr(importlib.import_module(f"tlkit.cli.{name}"), name)
             accept_plugins(command)
+            command.invoke = _never_ended(command)  # type: ignore[method-assign, assignment]
             return command
         return ctx.ensure_object(Session).commands.get(name)
 
@@ -54,6 +56,20 @@ class _Group(click.Group):
                 formatter.write_dl(
                     [(name.ljust(width), visible(each.get_short_help_str(80))) for name, each in added.items()]
                 )
+
+
+def _never_ended(command: click.Command) -> Callable[[click.Context], Any]:
+    """Return the ``invoke`` of a verb of tlkit's own, which no code of a plugin or a model ends as a success."""
+    # Of the class: a command that is imported once may be invoked several times.
+    invoke, may_raise = type(command).invoke, (Exception, click.ClickException, click.exceptions.Exit, click.Abort)
+
+    def invoke_to_its_end(context: click.Context) -> Any:
+        from tlkit.boundary.code import PluginCode
+
+        with PluginCode("code of a plugin or a model", f"tlkit {command.name}", may_raise, watch=False):
+            return invoke(command, context)
+
+    return invoke_to_its_end
 
 
 @click.group(
@@ -106,6 +122,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             say(f"Error: {problem}", err=True)
         return error.exit_code
     except TlkitError as error:
+        if isinstance(error, PluginError) and error.details:
+            say_text(error.details, err=True)  # for the author of the plugin
         say(f"Error: {error}", err=True)
         return error.exit_code
     except click.ClickException as error:

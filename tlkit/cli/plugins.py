@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from tlkit.boundary.guard import options_code
 from tlkit.cli.console import Bold, say, say_json, say_text
 from tlkit.cli.option_texts import recipe_table, toml_value, type_names
 from tlkit.cli.session import Session
-from tlkit.contracts import Head
+from tlkit.contracts import Head, Options
 from tlkit.errors import PluginError
 from tlkit.recipe.schema import PLUGIN_TABLES
 from tlkit.registry import KINDS
@@ -111,10 +112,15 @@ def show(session: Session, kind: str, name: str) -> None:
     tasks = (record.task,) if isinstance(record, Head) else getattr(record, "tasks", ())
     if tasks:
         say(f"for {' and '.join(tasks)}")
+    with options_code(record):
+        _show_options(record.options, wanted, record.name)
+
+
+def _show_options(options: type[Options], kind: type, name: str) -> None:
     say()
-    say("Options:" if record.options.model_fields else "No options.")
-    schema = record.options.model_json_schema()
-    for key, info in record.options.model_fields.items():
+    say("Options:" if options.model_fields else "No options.")
+    schema = options.model_json_schema()
+    for key, info in options.model_fields.items():
         default = f"default {toml_value(info.get_default(call_default_factory=True))}"
         if info.is_required():
             default = "required"
@@ -123,4 +129,4 @@ def show(session: Session, kind: str, name: str) -> None:
             say(f"      {alternative}")
         if info.description:
             say(click.wrap_text(f"— {info.description}", 100, "      ", "        "))
-    say_text(f"\nIn a recipe:\n\n{recipe_table(record.options, _TABLES[wanted], record.name)}")
+    say_text(f"\nIn a recipe:\n\n{recipe_table(options, _TABLES[kind], name)}")

@@ -13,6 +13,7 @@ from tlkit.data.checks.findings import encodable
 from tlkit.data.run_data import Data, image_digest
 from tlkit.data.settings import DataSettings
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
+from tlkit.data.splits.copies import copies_notes
 from tlkit.data.splits.labels import classes_left, strata_of, with_classes
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.data.store.store import Filled
@@ -53,6 +54,8 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
     else:
         groups = [checked.groups[sample.key] for sample in samples]
     used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
+    if checked is None and table.samples is None and settings.minimum_classes > 1:
+        splits = replace(splits, notes=(*splits.notes, *copies_notes(samples, splits.splits.tolist(), filled.store)))
     data = make_data(settings, with_classes(decoded, classes_left(sample_set, used)), filled, splits, groups, checked)
     _check_training_images(settings, data)
     return data

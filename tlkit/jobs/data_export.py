@@ -23,6 +23,7 @@ from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.system.disk import check_new_file, is_disk_full, write_atomically
+from tlkit.system.text import toml_string
 
 if TYPE_CHECKING:
     import numpy as np
@@ -250,9 +251,9 @@ def _table(keys: Mapping[str, object]) -> str:
     """Return the table ``[data]`` of a recipe."""
     lines = ["[data]"]
     for key, value in keys.items():
-        text = json.dumps(value, ensure_ascii=False)
+        text = toml_string(value) if isinstance(value, str) else json.dumps(value)
         if isinstance(value, dict):
-            pairs = (f"{json.dumps(name)} = {json.dumps(each, ensure_ascii=False)}" for name, each in value.items())
+            pairs = (f"{toml_string(name)} = {toml_string(each)}" for name, each in value.items())
             text = f"{{ {', '.join(pairs)} }}"
         lines.append(f"{key} = {text}")
     return "\n".join(lines)

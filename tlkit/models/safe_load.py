@@ -20,7 +20,7 @@ from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.bounded import build_bounded, first_line
 from tlkit.models.safe_config import checked_config
-from tlkit.models.safe_weights import check_self_contained, count_elements
+from tlkit.models.safe_weights import count_elements
 from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full
 from tlkit.system.text import size_text
 
@@ -72,19 +72,6 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
         raise RunError(f"{path}: can't be loaded: {first_line(error)}; the file is damaged, or not a model") from error
     except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
         raise RunError(f"{path}: can't be loaded: {type(error).__name__}; tlkit did not write this file") from error
-
-
-def refuse_links(path: Path) -> None:
-    """Check that reading an HDF5 file of weights reads no other file.
-
-    Raises:
-        NotAllowedError: it has links, or arrays that are stored in another file.
-        OSError: it can't be read.
-    """
-    try:
-        check_self_contained(path)
-    except NotAllowed as error:
-        raise NotAllowedError(f"{path}: not loaded: {error}") from error
 
 
 def _load_trusted(path: Path) -> Any:

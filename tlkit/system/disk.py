@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -134,6 +134,40 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise
+
+
+def own_folder(variable: str, default: Callable[[], Path]) -> Path:
+    """Return a folder of tlkit's own: the value of an environment variable, or the user's folder for such things.
+
+    Raises:
+        DataError: it can't be a folder, or the user has no home folder.
+    """
+    given = os.environ.get(variable)
+    folder = Path(given) if given else default()
+    if not given and folder.parts[:1] == ("~",):
+        raise DataError(f"this user has no home folder; set {variable} to a folder")
+    try:
+        nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    except OSError as error:
+        raise DataError(f"{str(folder)[:200]}: can't be used: {error.strerror}; set {variable} to a folder") from error
+    if not nearest.is_dir():
+        raise DataError(f"{folder}: can't be used: {nearest} is not a folder; set {variable} to a folder")
+    return folder
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Create an empty folder for temporary files, and remove it at the end.
+
+    Raises:
+        DataError: there is no place for it.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise DataError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to a folder") from error
+    with folder as path:
+        yield Path(path)
 
 
 def check_new_file(out: Path, *, overwrite: bool) -> None:

@@ -65,6 +65,7 @@ class Signals:
         self._received: int | None = None
         self._at = 0.0
         self._deferred = 0
+        self._code: int | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -85,6 +86,10 @@ class Signals:
                 if isinstance(outer, Signals) and self._received is not None:
                     outer._received, outer._at = self._received, self._at
                 signal.signal(each, handler)
+
+    def done(self, code: int) -> None:
+        """Have a signal from now on end the process at once with this exit code: its work is done."""
+        self._code = code
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -127,7 +132,21 @@ class Signals:
         if self._received is not None:
             raise Interrupted(self._received) from None
 
+    def stop_unless_deferred(self, cause: BaseException | None = None) -> None:
+        """Stop the run if a signal came, as ``stop`` does, but not within ``deferred``.
+
+        Args:
+            cause: an exception that is left behind, perhaps the one that the signal raised and that code swallowed.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        if self._received is not None and not self._deferred:
+            raise Interrupted(self._received) from cause
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._code is not None:
+            os._exit(self._code)
         now = time.monotonic()
         if number == getattr(signal, "SIGHUP", None):
             _leave_terminal()

@@ -8,9 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tlkit.errors import RunError
 from tlkit.system.signals import process_signals
 
 _deterministic = False
+_BACKEND = "KERAS_BACKEND"
 
 
 def is_deterministic() -> bool:
@@ -21,17 +23,39 @@ def is_deterministic() -> bool:
 def start_tensorflow(*, deterministic: bool = False) -> None:
     """Import TensorFlow and Keras and find the devices, quietly unless ``TF_CPP_MIN_LOG_LEVEL`` is set.
 
+    What ``~/.keras/keras.json`` says does not count, unless other code has imported Keras before: the numbers of a run
+    are to depend on its recipe.
+
     Args:
         deterministic: use deterministic operations only, from now on in this process; TensorFlow can't undo it.
+
+    Raises:
+        RunError: Keras was set up by other code for another backend, or another type or layout of tensors.
     """
     global _deterministic
+    is_new = "keras" not in sys.modules
     with process_signals.not_lost():
         _import_quietly()
+    if is_new:
+        _forget_settings_file()
+    _check_keras()
     if deterministic and not _deterministic:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
         _deterministic = True
+
+
+def _check_keras() -> None:
+    import keras
+
+    settings = {"floatx": keras.config.floatx(), "image_data_format": keras.config.image_data_format()}
+    for name, expected in (("floatx", "float32"), ("image_data_format", "channels_last")):
+        if settings[name] != expected:
+            raise RunError(
+                f'keras.config.{name} is "{settings[name]}"; tlkit expects "{expected}". Set it back in keras.json (in '
+                f"$KERAS_HOME, by default ~/.keras), or in the code that changed it"
+            )
 
 
 def _import_quietly() -> None:
@@ -40,17 +64,42 @@ def _import_quietly() -> None:
     Its C++ parts write a dozen lines about CUDA and processor flags before they obey any log level.
     """
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        import keras
-
+        _import_keras()
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     with _hold_stderr():
-        import keras  # noqa: F401
+        _import_keras()
         import tensorflow as tf
 
         tf.config.list_physical_devices()
         # TensorFlow warns against compiling a step again; each phase has a new optimizer and needs it.
         tf.get_logger().setLevel("ERROR")
+
+
+def _import_keras() -> None:
+    """Import Keras with TensorFlow as its backend, whatever the environment or its settings file says."""
+    before = os.environ.get(_BACKEND)
+    os.environ[_BACKEND] = "tensorflow"
+    try:
+        import keras
+    finally:
+        del os.environ[_BACKEND]
+        if before is not None:
+            os.environ[_BACKEND] = before
+    if keras.config.backend() != "tensorflow":
+        raise RunError(
+            f"this process has imported Keras with the backend {keras.config.backend()}; tlkit needs tensorflow: start "
+            f"Python again with {_BACKEND}=tensorflow"
+        )
+
+
+def _forget_settings_file() -> None:
+    """Set what Keras has read from its settings file to Keras's own defaults."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from PIL import Image
 from tlkit import DataError, MaskTable, Sample, SampleSet
 from tlkit.data.images import source
 from tlkit.data.images.decode import decode_image, fit_image
-from tlkit.data.store import pool, shards
+from tlkit.data.store import pool, rows
 from tlkit.data.store.decoding import Decoding
+from tlkit.data.store.shards import release, write_shard
 from tlkit.data.store.store import fill_store
 from tlkit.system import cache as disk_cache
 
@@ -113,7 +114,7 @@ def test_a_changed_mask_is_decoded_again(photos, tmp_path, decoded):
 def test_a_shard_with_a_flipped_bit_is_decoded_again(photos, tmp_path, cache, decoded):
     found = photos(3)
     fill(found, tmp_path / "run")
-    (file,) = (cache / "images").rglob("*.npy")
+    (file,) = (cache / "images").rglob("*.shard")
     content = bytearray(file.read_bytes())
     content[-10] ^= 1
     file.write_bytes(content)
@@ -131,7 +132,7 @@ def test_a_killed_run_leaves_whole_shards_that_the_next_run_uses(photos, tmp_pat
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(arguments)
-        write(*arguments)
+        return write(*arguments)
 
     write = pool.write_shard
     with monkeypatch.context() as patch:
@@ -153,7 +154,7 @@ def test_a_limit_that_is_too_small_is_noted_and_nothing_is_cached(photos, tmp_pa
         "decoded images are not cached for later runs: they take 4.0 kB, but tlkit cache limit allows 1.0 kB",
     )
     assert disk_cache.cache_entries() == []
-    assert list((tmp_path / "run").glob("*/*.npy"))
+    assert list((tmp_path / "run").glob("*/*.shard"))
 
 
 def test_a_full_disk_of_the_cache_is_noted_and_the_run_continues(photos, tmp_path, cache, monkeypatch):
@@ -162,7 +163,7 @@ def test_a_full_disk_of_the_cache_is_noted_and_the_run_continues(photos, tmp_pat
     def full(folder, *rest):
         if cache in folder.parents:
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
-        write(folder, *rest)
+        return write(folder, *rest)
 
     monkeypatch.setattr(pool, "write_shard", full)
     found = photos()
@@ -199,17 +200,15 @@ def test_files_that_can_not_be_decoded_are_set_aside_in_every_run(photos, tmp_pa
 
 
 def test_mapped_pages_are_released_and_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "MAPPED_BYTES", 100)
-    monkeypatch.setattr(shards, "AROUND_BYTES", 0)
+    monkeypatch.setattr(rows, "MAPPED_BYTES", 100)
+    monkeypatch.setattr(rows, "AROUND_BYTES", 0)
     released = []
-    release = shards.release
-    monkeypatch.setattr(shards, "release", lambda values: released.append(values) or release(values))
+    monkeypatch.setattr(rows, "release", lambda values: released.append(values) or release(values))
     values = np.arange(400, dtype=np.uint8).reshape(20, 20)
-    shards.write_shard(tmp_path, "0000", {"images": values}, {})
-    arrays, _ = shards.read_shard(tmp_path, "0000", check=False)
-    rows = shards.Rows([arrays["images"]], np.stack([np.zeros(20, np.int64), np.arange(20)], 1))
-    row = rows[3]
+    shard = write_shard(tmp_path, "0000", "a test", {"images": values}, {})
+    found = rows.Rows([shard.arrays["images"]], np.stack([np.zeros(20, np.int64), np.arange(20)], 1))
+    row = found[3]
     for _ in range(3):
-        np.testing.assert_array_equal(rows[np.arange(6)], values[:6])
+        np.testing.assert_array_equal(found[np.arange(6)], values[:6])
     assert len(released) == 3
     np.testing.assert_array_equal(row, values[3])
