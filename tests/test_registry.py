@@ -45,8 +45,8 @@ def empty() -> Registry:
 def test_a_record_is_found_with_its_source(empty):
     mine = head()
     empty.add(offering(mine), MINE, "mine")
-    assert empty.find_with_source(Head, "my_head") == (mine, MINE)
-    assert empty.find(Head, "my_head") is mine
+    found, source = empty.find_with_source(Head, "my_head")
+    assert (found.name, found.build.function, source) == ("my_head", mine.build, MINE)
     assert empty.failures == []
 
 
@@ -125,7 +125,7 @@ def test_the_same_name_in_two_kinds_is_no_conflict(empty):
     backbone = tlkit.Backbone(name="x", summary="s", options=tlkit.BackboneOptions, build=lambda *_: None)
     empty.add(plugin(tlkit_heads=lambda: [head("x")], tlkit_backbones=lambda: [backbone]), MINE, "mine")
     assert empty.conflicts() == []
-    assert empty.find(Backbone, "x") is backbone
+    assert empty.find(Backbone, "x").build.function is backbone.build
 
 
 def test_a_hook_that_raises_is_a_failure_and_the_plugins_other_hooks_are_used(empty):
@@ -136,7 +136,7 @@ def test_a_hook_that_raises_is_a_failure_and_the_plugins_other_hooks_are_used(em
     empty.add(module, MINE, "mine")
     (failure,) = empty.failures
     assert failure.source == MINE
-    assert failure.reason == "tlkit_augmentations: RuntimeError: no licence"
+    assert failure.reason.startswith("tlkit_augmentations: RuntimeError: no licence (")
     assert "Traceback" in failure.details
     assert empty.names(Head) == ["my_head"]
 
@@ -148,7 +148,7 @@ def test_a_generator_that_raises_midway_offers_nothing(empty):
 
     empty.add(plugin(tlkit_heads=heads), MINE, "mine")
     assert empty.names(Head) == []
-    assert reasons(empty) == ["tlkit_heads: RuntimeError: half way"]
+    assert reasons(empty)[0].startswith("tlkit_heads: RuntimeError: half way (")
 
 
 def test_looking_up_a_missing_name_lists_the_plugins_that_failed(empty):

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
-from tlkit.errors import PluginError
+from tlkit.boundary.code import PluginCode
+from tlkit.errors import PluginError, TlkitError
 from tlkit.hookspecs import hookimpl
 from tlkit.registry import KINDS, VARIABLE, Failure, Registry, Source
 from tlkit.system.code_files import CodeFile, read_code_file
@@ -190,9 +191,12 @@ def _load(registry: Registry, point: EntryPoint) -> None:
     version = point.dist.version if point.dist is not None else "unknown"
     source = Source(point.name, _distribution(point), version)
     try:
-        module = point.load()
-    except (Exception, SystemExit) as error:  # importing runs the plugin's code, which can raise anything
-        registry.failures.append(Failure(source, f"{type(error).__name__}: {error}", traceback.format_exc()))
+        with PluginCode(source.title, "its import"):
+            module = point.load()
+    except TlkitError as error:
+        registry.failures.append(
+            Failure(source, str(error).removeprefix(f"{source.title}: "), getattr(error, "details", ""))
+        )
         return
     registry.add(module, source, f"{source.distribution}:{point.name}")
 
@@ -218,11 +222,17 @@ def _import_file(file: CodeFile) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the plugin's own code
+        with PluginCode(str(path), "its import", file=str(path)):
+            spec.loader.exec_module(module)
+    except BaseException as error:
         del sys.modules[name]
-        message = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise PluginError(f"{_raised_at(error, path)}: {type(error).__name__}: {message}") from error
+        cause = error.__cause__
+        if not isinstance(error, PluginError) or cause is None:
+            raise
+        message = cause.msg if isinstance(cause, SyntaxError) else str(cause)
+        raised = PluginError(f"{_raised_at(cause, path)}: {type(cause).__name__}: {message}")
+        raised.details = error.details
+        raise raised from cause
     return module
 
 

@@ -38,6 +38,7 @@ class TlkitError(Exception):
     """
 
     exit_code = 2
+    ag_pass_through = True  # AutoGraph, which TensorFlow runs on augmentation, passes such errors on as they are.
 
 
 class RecipeError(TlkitError):
@@ -53,7 +54,13 @@ class RecipeError(TlkitError):
 
 
 class PluginError(TlkitError):
-    """A plugin can't be loaded, conflicts with another, or breaks its contract."""
+    """A plugin can't be loaded, conflicts with another, breaks its contract, or raises an exception.
+
+    Attributes:
+        details: the traceback of the exception that the plugin raised, which is also the ``__cause__``; else empty.
+    """
+
+    details = ""
 
 
 class DataError(TlkitError):

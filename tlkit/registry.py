@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -11,10 +10,14 @@ from typing import Any, NamedTuple, TypeVar
 import pluggy
 
 from tlkit import hookspecs
-from tlkit.contracts import Augmentation, Backbone, BackboneOptions, Dataset, Head, Options, Record, Schedule
-from tlkit.errors import PluginError, Problem
+from tlkit.boundary.code import PluginCode
+from tlkit.boundary.guard import file_of_function, fresh, guarded, guarded_callback, items
+from tlkit.boundary.offers import hook_mistakes, record_problem
+from tlkit.boundary.results import part_problem, settled
+from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Record, Schedule
+from tlkit.errors import PluginError, Problem, TlkitError
 from tlkit.system.code_files import CodeFile
-from tlkit.system.text import did_you_mean, listed, nearest
+from tlkit.system.text import did_you_mean, listed
 
 VARIABLE = "TLKIT_PLUGINS"
 """Environment variable that restricts which installed plugins are loaded."""
@@ -115,16 +118,20 @@ class Registry:
             source: where it comes from.
             key: a name unique in this registry.
         """
-        for mistake in _hook_mistakes(module, self.manager):
-            self._fail(source, mistake)
         try:
-            self.manager.register(module, name=key)
+            with PluginCode(source.title, "its hooks", (pluggy.PluginValidationError, ValueError)):
+                for mistake in hook_mistakes(module, self.manager):
+                    self._fail(source, mistake)
+                self.manager.register(module, name=key)
         except pluggy.PluginValidationError as error:
             self.manager.unregister(name=key)  # pluggy keeps the hooks that it validated before the invalid one
             self._fail(source, " ".join(str(error).split()))
             return
         except ValueError:
             self._fail(source, f"{key} is registered twice; it is used once")
+            return
+        except PluginError as error:
+            self._fail_with(source, error)
             return
         self.sources[key] = source
         for record_type, kind in KINDS.items():
@@ -133,33 +140,55 @@ class Registry:
                     self._collect_records(record_type, kind.hook, implementation.function, source)
 
     def _collect_records(self, record_type: type, hook: str, function: Any, source: Source) -> None:
-        for record in self._call(hook, function, source):
-            problem = _record_problem(record, record_type)
+        def kept(record: Any) -> Any:
+            problem = record_problem(record, record_type)
             if problem:
                 self._fail(source, f"{hook}: {problem}")
-            else:
-                self._records[record_type].setdefault(record.name, []).append((record, source))
+            return None if problem else guarded(record, source.title, record.name)
 
-    def _call(self, hook: str, function: Any, source: Source) -> list[Any]:
+        for record in self._call(hook, function, source, kept):
+            self._records[record_type].setdefault(record.name, []).append((record, source))
+
+    def _call(self, hook: str, function: Any, source: Source, kept: Callable[[Any], Any]) -> list[Any]:
+        """Return what ``kept`` makes of each item of a plugin, without None; a plugin that raises offers nothing."""
         try:
-            return list(function() or ())
-        except (Exception, SystemExit) as error:  # the plugin's code, which can raise anything
-            self._fail(source, f"{hook}: {type(error).__name__}: {error}", traceback.format_exc())
+            with PluginCode(source.title, hook, file=file_of_function(function)):
+                made = [kept(item) for item in items(function(), source.title, hook)]
+                return [each for each in made if each is not None]
+        except TlkitError as error:
+            self._fail_with(source, error, hook)
             return []
 
     def _fail(self, source: Source, reason: str, details: str = "") -> None:
         self.failures.append(Failure(source, reason, details))
 
-    def collect(self, hook: str) -> list[tuple[Any, Source]]:
+    def _fail_with(self, source: Source, error: TlkitError, hook: str = "") -> None:
+        """Add an error to the failures: one of ``PluginCode``, or one that the plugin raised itself."""
+        details = getattr(error, "details", "")
+        text = str(error).removeprefix(f"{source.title}: ")
+        self._fail(source, text if text.startswith(hook) else f"{hook}: {type(error).__name__}: {text}", details)
+
+    def collect(self, hook: str, problem: Callable[[Any], str] = lambda _item: "") -> list[tuple[Any, Source]]:
         """Return what all plugins offer through a hook without arguments, each item with its source.
 
-        A plugin that raises offers nothing and is added to ``failures``.
+        A plugin that raises offers nothing and is added to ``failures``, as is each item with a problem.
+
+        Args:
+            hook: name of the hook.
+            problem: returns what is wrong with an item; an empty string if nothing is.
         """
-        return [
-            (item, self.sources[implementation.plugin_name])
-            for implementation in getattr(self.manager.hook, hook).get_hookimpls()
-            for item in self._call(hook, implementation.function, self.sources[implementation.plugin_name])
-        ]
+        collected = []
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            source = self.sources[implementation.plugin_name]
+
+            def kept(item: Any, source: Source = source) -> Any:
+                wrong = problem(item)
+                if wrong:
+                    self._fail(source, f"{hook}: {wrong}")
+                return None if wrong else item
+
+            collected += [(item, source) for item in self._call(hook, implementation.function, source, kept)]
+        return collected
 
     def records(self, kind: type[R]) -> Iterator[tuple[R, Source]]:
         """Yield all records of a kind sorted by name, including those with conflicting names."""
@@ -220,69 +249,47 @@ class Registry:
         Raises:
             PluginError: a hook raised, or returned something that is not a problem.
         """
-        return self.ask("tlkit_check_recipe", Problem, recipe=values)
+        before = copy.deepcopy(dict(values))
+        return self.ask("tlkit_check_recipe", Problem, unchanged=("recipe",), recipe=before)
 
-    def ask(self, hook: str, expected: type[T], **arguments: Any) -> list[T]:
+    def ask(self, hook: str, expected: type[T], *, unchanged: Sequence[str] = (), **arguments: Any) -> list[T]:
         """Call a hook of all plugins, in the order in which they were loaded, and return their items.
 
         Args:
             hook: name of the hook.
             expected: type of the items; a plugin returns an iterable of them, or None.
+            unchanged: names of arguments that a plugin must not change; it can change only its own copy of any.
             arguments: arguments of the hook; a plugin may accept fewer of them.
 
         Raises:
-            PluginError: a plugin raised (the message has the line), or returned something else.
+            PluginError: a plugin raised (the message has the line), returned something else, or changed an argument.
         """
         answers: list[T] = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             title = self.sources[implementation.plugin_name].title
             function: Any = implementation.function
-            try:
-                items = list(function(*(arguments[name] for name in implementation.argnames)) or ())
-            except Exception as error:  # the plugin's own code
-                raised = traceback.extract_tb(error.__traceback__)[-1]
-                raise PluginError(
-                    f"{title}: {hook}: {type(error).__name__}: {error} ({raised.filename}:{raised.lineno})"
-                ) from error
-            for item in items:
-                if not isinstance(item, expected):
-                    name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
-                    raise PluginError(f"{title}: {hook}: expected {name}, received {item!r}")
-            answers += items
+            with PluginCode(title, hook, file=file_of_function(function)):
+                given = {name: fresh(arguments[name]) for name in implementation.argnames}
+                answers += self._checked(title, hook, expected, items(function(*given.values()), title, hook))
+                for name in unchanged:
+                    if name in given and given[name] != arguments[name]:
+                        raise PluginError(
+                            f"{title}: {hook}: changed {name}, which is a copy: nothing would come of it; expected "
+                            "the problems to be returned"
+                        )
         return answers
 
-
-def _hook_mistakes(module: object, manager: pluggy.PluginManager) -> Iterator[str]:
-    """Yield a sentence per function that is marked as an unknown hook, or named like a hook but not marked."""
-    known = [name for name in vars(hookspecs) if name.startswith("tlkit_")]
-    for name in dir(module):
-        if manager.parse_hookimpl_opts(module, name) is not None:
-            if name not in known:
-                yield f'there is no hook "{name}"' + did_you_mean(name, known, f"; the hooks are {', '.join(known)}")
-        elif name.startswith("tlkit_") and inspect.isroutine(getattr(module, name)):
-            near = nearest(name, known)
-            if near == name:
-                yield f'"{name}" is not marked as a hook; write @tlkit.hookimpl above it'
-            elif near:
-                yield (
-                    f'"{name}" is not marked as a hook; did you mean "{near}"? '
-                    "If so, rename it and write @tlkit.hookimpl above it"
-                )
-
-
-def _record_problem(record: Any, kind: type) -> str:
-    """Return what is wrong with a record that a plugin offers; an empty string if nothing is."""
-    if not isinstance(record, kind):
-        return f"expected {kind.__name__} records, received {record!r}"
-    name, options = record.name, record.options  # type: ignore[attr-defined]
-    base = BackboneOptions if kind is Backbone else Options
-    if not (isinstance(name, str) and name):
-        return f"expected a name that is a string, received {name!r}"
-    if not (isinstance(options, type) and issubclass(options, base)):
-        return f'the options of "{name}" are not a subclass of tlkit.{base.__name__}'
-    if "name" in options.model_fields:
-        return f'the options of "{name}" have a field "name", but in a recipe this key selects the plugin'
-    return ""
+    def _checked(self, title: str, hook: str, expected: type[T], answers: Sequence[Any]) -> list[T]:
+        checked = []
+        for each in answers:
+            if not isinstance(each, expected):
+                name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
+                raise PluginError(f"{title}: {hook}: expected {name}, received {each!r}")
+            item = settled(each)
+            if problem := part_problem(item):
+                raise PluginError(f"{title}: {hook}: {problem}")
+            checked.append(guarded_callback(item, title) if hook == "tlkit_callbacks" else item)
+        return checked
 
 
 def _conflict(kind: type, name: str, same_name: Sequence[tuple[Any, Source]]) -> str:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
+from tlkit.boundary.guard import guarded
+from tlkit.boundary.phases import phases_problem
 from tlkit.contracts import (
     IGNORE,
     Augmentation,
@@ -35,6 +37,8 @@ from tlkit.contracts import (
 )
 from tlkit.recipe.schema import Selection
 
+R = TypeVar("R", Augmentation, Backbone, Dataset, Head, Schedule)
+
 
 def check_head(head: Head, *, image_size: tuple[int, int] = (64, 64), **options: Any) -> None:
     """Check a head: build it on a small backbone, train a step, save the model, reload it and compare predictions.
@@ -48,7 +52,7 @@ def check_head(head: Head, *, image_size: tuple[int, int] = (64, 64), **options:
         AssertionError: the head breaks its contract; the message says how.
         PluginError: ``build`` returned something that is not logits of the right shape.
     """
-    _check_network(_small_encoder(), Selection(head, _options(head.options, options)), image_size)
+    _check_network(_small_encoder(), Selection(_guarded(head), _options(head.options, options)), image_size)
 
 
 def check_backbone(backbone: Backbone, *, image_size: tuple[int, int] = (64, 64), **options: Any) -> None:
@@ -65,7 +69,7 @@ def check_backbone(backbone: Backbone, *, image_size: tuple[int, int] = (64, 64)
     """
     head = Head(name="check", summary="", task="classification", options=Options, build=_pooled)
     chosen = _options(backbone.options, {"weights": "none", **options})
-    _check_network(Selection(backbone, chosen), Selection(head, Options()), image_size)
+    _check_network(Selection(_guarded(backbone), chosen), Selection(head, Options()), image_size)
 
 
 def check_schedule(schedule: Schedule, **options: Any) -> tuple[Phase, ...]:
@@ -82,15 +86,10 @@ def check_schedule(schedule: Schedule, **options: Any) -> tuple[Phase, ...]:
         AssertionError: the schedule breaks its contract; the message says how.
     """
     blocks = tuple(Block(f"block{n}", (f"layer{n}",), 2**n) for n in range(1, 5))
-    phases = tuple(schedule.plan(Outline(blocks, pretrained=True), _options(schedule.options, options)))
-    assert phases, "expected at least one phase"
-    assert all(isinstance(phase, Phase) for phase in phases), f"expected Phases, received {phases!r}"
-    names = [phase.name for phase in phases]
-    assert len(set(names)) == len(names), f"phases have the same name: {names}"
-    for phase in phases:
-        known = {block.name for block in blocks}
-        assert set(phase.blocks) <= known, f"phase {phase.name} names unknown blocks: {phase.blocks}"
-        assert phase.epochs >= 1, f"phase {phase.name} has {phase.epochs} epochs"
+    schedule = _guarded(schedule)
+    phases: tuple[Phase, ...] = schedule.plan(Outline(blocks, pretrained=True), _options(schedule.options, options))
+    problem = phases_problem(phases, [block.name for block in blocks])
+    assert not problem, problem
     return phases
 
 
@@ -114,7 +113,7 @@ def check_augmentation(augmentation: Augmentation, *, image_size: tuple[int, int
     images = random.integers(0, 256, (4, *image_size, 3)).astype(np.float32)
     for task in augmentation.tasks:
         context = AugmentContext(task, image_size, 3)
-        function = augmentation.build(context, _options(augmentation.options, options))
+        function = _guarded(augmentation).build(context, _options(augmentation.options, options))
         if function is None:
             continue
         batch: dict[str, Any] = {"images": tf.constant(images)}
@@ -166,7 +165,8 @@ def check_dataset(dataset: Dataset, *, task: Task | None = None, decode: int = 5
     task = task or dataset.tasks[0]
     assert task in dataset.tasks, f"expected a task among {dataset.tasks}, received {task!r}"
     chosen = _options(dataset.options, options)
-    first, second = (dataset.open(DatasetContext(task, 0), chosen) for _ in range(2))
+    opened = _guarded(dataset)
+    first, second = (opened.open(DatasetContext(task, 0), chosen) for _ in range(2))
     check_sample_set(first, task, dataset.name)
     for sample in first.samples:
         _check_sample(sample)
@@ -213,6 +213,11 @@ def _check_pixels(sample: Sample, sample_set: SampleSet, numbers: set[int]) -> N
     assert mask.shape == image.shape[:2], f"{sample.key}: mask {mask.shape} and image {image.shape[:2]} differ in size"
     seen = set(np.unique(mask).tolist())
     assert seen <= numbers, f"{sample.key}: expected class numbers and {IGNORE} in the mask, received {sorted(seen)}"
+
+
+def _guarded(record: R) -> R:
+    """Return a record whose functions are called as tlkit calls them: inside the boundary."""
+    return guarded(record, f"the tested {type(record).__name__.lower()}", record.name)
 
 
 def _options(model: type[Options], values: dict[str, Any]) -> Any:

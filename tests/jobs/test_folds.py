@@ -22,6 +22,7 @@ from rich.console import Console
 
 import tlkit
 from tlkit import Sample
+from tlkit.data.store.decoding import Digests
 from tlkit.jobs.folds import cross_validation, processes
 from tlkit.jobs.folds.commands import FoldCommand
 from tlkit.jobs.folds.cross_validation import cross_validate
@@ -36,12 +37,14 @@ from tlkit.runs.lock import LOCK, BusyError, locked
 def made(labels, groups=None, splits=None):
     """Return the part of ``Data`` that the splits of the folds need."""
     count = len(labels)
+    digests = {f"{row:03d}": Digests(f"{row}", f"{row}", "") for row in range(count)}
     return SimpleNamespace(
         samples=[Sample(f"{row:03d}", row, label=int(label)) for row, label in enumerate(labels)],
         labels=np.array(labels, np.int32),
-        splits=np.array(splits if splits is not None else ["train"] * count, dtype="<U10"),
+        splits=np.array(splits if splits is not None else ["train"] * count),
         groups=groups or [None] * count,
         classes=tuple("abc"),
+        store=SimpleNamespace(read=digests, images=np.eye(8, dtype=np.uint8)[None, :, :, None].repeat(count, 0)),
     )
 
 
@@ -94,6 +97,23 @@ def test_a_class_with_fewer_groups_than_folds_trains_in_each_fold_and_is_noted_w
     held = [{data.groups[row] for row in range(12, 18) if fold[row] == "validation"} for fold in folds]
     assert sorted(map(sorted, held)) == [[], ["g"], ["h"]]
     assert fold_notes(data, folds) == [f"fold {held.index(set()) + 1} validates on no image of b"]
+
+
+def test_folds_divide_data_of_which_all_images_train():
+    """An array of strings holds no longer ones than it was made with."""
+    folds = fold_splits(made([0, 1, 2] * 4), 2, seed=0)
+    assert [sorted(set(fold.tolist())) for fold in folds] == [["train", "validation"]] * 2
+
+
+def test_copies_in_several_folds_are_noted():
+    data = made([0, 1, 2] * 4)
+    data.store.read |= {f"{row:03d}": Digests("same", "same", "") for row in range(0, 12, 3)}
+    folds = fold_splits(data, 2, seed=0)
+    assert fold_notes(data, folds) == [
+        "copies in several folds, which makes metrics too good: 1 image, such as 000 and 003 and 006"
+    ]
+    data.store.images = np.zeros((12, 8, 8, 3), np.uint8)
+    assert fold_notes(data, folds) == []
 
 
 def test_folds_that_have_all_classes_have_no_note():

@@ -15,9 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import pytest
-from recipe_text import recipe_text
+from everything import EVERYTHING, PLATEAU, everything
+from same_runs import assert_same
 
 import tlkit
 from tlkit.jobs import finish, stages
@@ -30,30 +30,6 @@ from tlkit.train import checkpoint as checkpoint_module
 from tlkit.train.checkpoint import Checkpoints, read_checkpoints
 from tlkit.train.passes import Passes
 from tlkit.train.phase_run import PhaseRun
-
-PLATEAU = {"name": "plateau", "patience": 1, "factor": 0.5}
-EVERYTHING = {
-    "name": "everything",
-    "seed": 4,
-    "input": {"image_size": 16, "batch_size": 128, "test": 0.1},
-    "backbone": {"name": "resnet", "depth": 18, "units": [1, 1, 1], "filters": [4, 4, 8], "bias": False},
-    "head": {"name": "mlp", "units": [8], "dropout": 0.3},
-    "augment": [{"name": "shift_flip"}, {"name": "mixup"}],
-    "train": {"ema": 0.9, "cache": "on", "views": 2, "early_stop": 3, "checkpoint_steps": 4},
-}
-
-
-def everything(epochs=2, unfreeze_to="conv4", **changes):
-    """Return a recipe that uses every part of the state of a run; each phase has ``epochs`` epochs."""
-    schedule = {
-        "name": "gradual_unfreeze",
-        "head_epochs": epochs,
-        "step_epochs": epochs,
-        "unfreeze_to": unfreeze_to,
-        "learning_rate": 0.02,
-        "curve": PLATEAU,
-    }
-    return recipe_text(**{**EVERYTHING, "schedule": schedule, **changes})
 
 
 class Killed(BaseException):
@@ -71,25 +47,6 @@ def recipe(tmp_path_factory):
 def whole(recipe, registry):
     """The uninterrupted run."""
     return tlkit.run(recipe, out=recipe.parent / "whole", registry=registry, quiet=True).folder
-
-
-def weights(folder):
-    """Return every byte of the model's weights, by name."""
-    found = {}
-    archive = folder.parent / f"{folder.name}-weights"
-    shutil.unpack_archive(folder / "model.keras", archive, "zip")
-    with h5py.File(archive / "model.weights.h5") as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None
-        )
-    shutil.rmtree(archive)
-    return found
-
-
-def assert_same(folder, other):
-    assert weights(folder) == weights(other)
-    for name in ("metrics.csv", "freeze.csv", "samples.csv", "metrics.json", "predictions.csv"):
-        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def kill(monkeypatch, owner, name, times):
@@ -569,44 +526,6 @@ def test_a_signal_while_the_best_weights_are_restored_is_not_lost(recipe, whole,
     assert stopped.value.exit_code == 143
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
     assert_same(tmp_path / "run", whole)
-
-
-@pytest.mark.slow
-def test_twenty_random_kills_end_with_the_same_bytes(registry, tmp_path):
-    """A run of three phases, killed by SIGKILL, also during start-up and while a checkpoint is written."""
-    recipe = tmp_path / "everything.toml"
-    recipe.write_text(everything(unfreeze_to="conv3"))
-    whole = tlkit.run(recipe, out=tmp_path / "whole", registry=registry, quiet=True).folder
-    folder = tmp_path / "run"
-    seed = int(os.environ.get("TLKIT_KILL_SEED", "0"))
-    moments = random.Random(seed)
-    tlkit_command = [sys.executable, "-m", "tlkit"]
-    reached = []
-
-    def newest():
-        return max((int(file.stem) for file in (folder / "checkpoints").glob("[0-9]*.json")), default=0)
-
-    for _ in range(20):
-        verb = (
-            ["resume", str(folder)]
-            if (folder / "recipe.toml").is_file()
-            else ["run", str(recipe), "--out", str(folder)]
-        )
-        process = subprocess.Popen([*tlkit_command, *verb], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if moments.random() < 0.4:
-            time.sleep(moments.uniform(0.2, 10))
-        else:
-            before = newest()
-            while newest() == before and process.poll() is None:
-                time.sleep(0.005)
-            time.sleep(moments.uniform(0, 0.3))
-        process.kill()
-        process.wait()
-        reached.append(newest())
-    print(f"checkpoints after each kill: {reached}")
-    ended = subprocess.run([*tlkit_command, "resume", str(folder)], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert_same(folder, whole)
 
 
 @pytest.fixture

@@ -270,7 +270,7 @@ class Plugin:
 @pytest.mark.parametrize("plugin", [HEAD, tlkit_heads, Plugin, Plugin(), MODULE], ids=lambda each: "x")
 def test_a_record_a_function_a_class_an_object_and_a_module_are_plugins(plugin):
     registry = tlkit.plugins(plugin)
-    assert registry.find(tlkit.Head, "mine") is HEAD
+    assert registry.find(tlkit.Head, "mine").build.function is HEAD.build
     assert registry.find(tlkit.Head, "linear").name == "linear"
 
 

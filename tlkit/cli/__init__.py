@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import StringIO
 from typing import Any
 
 import click
 
+from tlkit.cli.console import say, say_text
 from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_option, plugin_option
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
-from tlkit.errors import RecipeError, TlkitError
+from tlkit.errors import PluginError, RecipeError, TlkitError
+from tlkit.system.output import Output, check_working_folder
 from tlkit.system.signals import Interrupted
+from tlkit.system.text import shorten
+from tlkit.system.visible import visible
 
 
 class _Group(click.Group):
@@ -26,6 +32,7 @@ class _Group(click.Group):
         if name in VERBS:
             command: click.Command = getattr(importlib.import_module(f"tlkit.cli.{name}"), name)
             accept_plugins(command)
+            command.invoke = _never_ended(command)  # type: ignore[method-assign, assignment]
             return command
         return ctx.ensure_object(Session).commands.get(name)
 
@@ -48,7 +55,23 @@ class _Group(click.Group):
         added = ctx.ensure_object(Session).commands
         if added:
             with formatter.section("Added by plugins"):
-                formatter.write_dl([(name.ljust(width), each.get_short_help_str(80)) for name, each in added.items()])
+                formatter.write_dl(
+                    [(name.ljust(width), visible(each.get_short_help_str(80))) for name, each in added.items()]
+                )
+
+
+def _never_ended(command: click.Command) -> Callable[[click.Context], Any]:
+    """Return the ``invoke`` of a verb of tlkit's own, which no code of a plugin or a model ends as a success."""
+    # Of the class: a command that is imported once may be invoked several times.
+    invoke, may_raise = type(command).invoke, (Exception, click.ClickException, click.exceptions.Exit, click.Abort)
+
+    def invoke_to_its_end(context: click.Context) -> Any:
+        from tlkit.boundary.code import PluginCode
+
+        with PluginCode("code of a plugin or a model", f"tlkit {command.name}", may_raise, watch=False):
+            return invoke(command, context)
+
+    return invoke_to_its_end
 
 
 @click.group(
@@ -87,29 +110,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Only tlkit's own errors become messages. Anything else is a bug, and keeps its traceback.
     """
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure: Any = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
+    output = Output()
+    sys.exit(output.exit_code(_run(arguments)))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command line, say what went wrong, and return the exit code."""
     try:
+        check_working_folder()
         code = cli.main(None if arguments is None else list(arguments), prog_name="tlkit", standalone_mode=False)
     except RecipeError as error:
         for problem in error.problems:
-            click.echo(f"Error: {problem}", err=True)
-        sys.exit(error.exit_code)
+            say(f"Error: {problem}", err=True)
+        return error.exit_code
     except TlkitError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        if isinstance(error, PluginError) and error.details:
+            say_text(error.details, err=True)  # for the author of the plugin
+        say(f"Error: {error}", err=True)
+        return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        say(f"Error: {shorten(str(error.filename))}: no such file or folder: {error.strerror}", err=True)
+        return 2
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        shown = StringIO()
+        error.show(shown)
+        say_text(shown.getvalue(), err=True)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         # click raises Abort from the KeyboardInterrupt that it caught.
         stopped = error if isinstance(error, Interrupted) else error.__cause__ or error.__context__
         text = str(stopped) if isinstance(stopped, Interrupted) else "Stopped by Ctrl-C."
-        click.echo(f"\n{text}", err=True)
-        sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
-    sys.exit(code if isinstance(code, int) else 0)
+        say(err=True)
+        say(text, err=True)
+        return stopped.exit_code if isinstance(stopped, Interrupted) else 130
+    return code if isinstance(code, int) else 0

@@ -28,7 +28,7 @@ def augment(session: Session, recipe: Path, out: Path | None, images: int, views
     Use it to see whether the augmentation keeps what matters in the images. Only a few images are read, and nothing is
     trained.
     """
-    from tlkit.cli.console import writing
+    from tlkit.cli.console import say, writing
     from tlkit.system.disk import write_atomically
 
     checked = session.load_recipe(recipe)
@@ -39,6 +39,6 @@ def augment(session: Session, recipe: Path, out: Path | None, images: int, views
     sheet = augmentation_sheet(checked, images=images, views=views)
     with writing(target):
         write_atomically(target, sheet.png)
-    click.echo(f"{sheet.images} images, augmented by {' → '.join(sheet.policies)}: {target}")
+    say(f"{sheet.images} images, augmented by {' → '.join(sheet.policies)}: {target}")
     if not sheet.augments:
-        click.echo("The recipe augments nothing. Add [augment] name = …; tlkit plugins lists the policies.")
+        say("The recipe augments nothing. Add [augment] name = …; tlkit plugins lists the policies.")

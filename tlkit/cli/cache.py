@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from tlkit.cli.console import say
+from tlkit.system.cache import MAX_LIMIT
+
 
 @click.group()
 def cache() -> None:
@@ -25,13 +28,13 @@ def list_entries() -> None:
     for each in entries:
         used = datetime.fromtimestamp(each.used).strftime("%Y-%m-%d %H:%M")
         kind = each.folder.parent.name
-        click.echo(f"{kind:8}  {size_text(each.size):>10}  {used}  {each.about}  ({each.folder.name[:12]})")
+        say(f"{kind:8}  {size_text(each.size):>10}  {used}  {each.about}  ({each.folder.name[:12]})")
     total = size_text(sum(each.size for each in entries))
-    click.echo(f"{total} of at most {size_text(disk_cache.limit())}, in {disk_cache.cache_folder()}")
+    say(f"{total} of at most {size_text(disk_cache.limit())}, in {disk_cache.cache_folder()}")
 
 
 @cache.command()
-@click.argument("gigabytes", type=click.FloatRange(min=0), required=False)
+@click.argument("gigabytes", type=click.FloatRange(min=0, max=MAX_LIMIT), required=False)
 def limit(gigabytes: float | None) -> None:
     """Show or set the size of the cache in GIGABYTES.
 
@@ -42,7 +45,7 @@ def limit(gigabytes: float | None) -> None:
 
     if gigabytes is not None:
         disk_cache.set_limit(gigabytes)
-    click.echo(f"at most {size_text(disk_cache.limit())} are cached, in {disk_cache.cache_folder()}")
+    say(f"at most {size_text(disk_cache.limit())} are cached, in {disk_cache.cache_folder()}")
 
 
 @cache.command()
@@ -52,4 +55,4 @@ def clear() -> None:
     from tlkit.system.text import size_text
 
     count, size = disk_cache.clear()
-    click.echo(f"{count} folder{'' if count == 1 else 's'} removed, {size_text(size)}")
+    say(f"{count} folder{'' if count == 1 else 's'} removed, {size_text(size)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tlkit.cli.console import say
 from tlkit.cli.options import PATH, overwrite_option, set_option
 from tlkit.cli.session import Session
 
@@ -61,29 +62,29 @@ def check(session: Session, target: Path, json_file: Path | None, page_file: Pat
     if json_file is not None:
         with writing(json_file):
             write_atomically(json_file, result.report.json_text())
-        click.echo(f"{json_file}: written")
+        say(f"{json_file}: written")
     if page_file is not None:
         from tlkit.report.check_page import check_page
 
         with writing(page_file):
             write_atomically(page_file, check_page(result.report))
-        click.echo(f"{page_file}: written; open it in a browser")
+        say(f"{page_file}: written; open it in a browser")
     if result.report.of("error"):
         click.get_current_context().exit(1)
 
 
 def _print(result: CheckResult) -> None:
     report = result.report
-    click.echo(f"{report.name}: {report.counts()}")
+    say(f"{report.name}: {report.counts()}")
     splits = ", ".join(f"{count} {split}" for split, count in report.splits.items())
     read = f"{report.read} files read in {report.seconds:.1f} s"
-    click.echo(f"  {splits or 'no splits'}; {len(report.classes)} classes; {read}")
+    say(f"  {splits or 'no splits'}; {len(report.classes)} classes; {read}")
     for line in report.lines():
-        click.echo(line)
+        say(line)
     if result.task == "segmentation":
         shares = ", ".join(f"{name} {values['pixels']:.1%}" for name, values in report.classes.items())
-        click.echo(f"share of the pixels: {shares}")
+        say(f"share of the pixels: {shares}")
     for note in result.notes:
-        click.echo(f"note     {note}")
+        say(f"note     {note}")
     if not report.findings:
-        click.echo("nothing found")
+        say("nothing found")

@@ -58,7 +58,7 @@ def compare(
       tlkit compare runs/photos-1 runs/photos-2 --out compare.png
     """
     from tlkit.cli.comparison_tables import difference_columns, metric_columns, short_titles, tables
-    from tlkit.cli.console import tables_console, writing
+    from tlkit.cli.console import say, tables_console, writing
     from tlkit.jobs import api
     from tlkit.report.comparison import check_targets
     from tlkit.system.disk import write_atomically
@@ -85,6 +85,6 @@ def compare(
     for what, file, content in files:
         with writing(file):
             write_atomically(file, content)
-        click.echo(f"{what}: {file}")
+        say(f"{what}: {file}")
     if kept:
-        click.echo(f"{picture}: exists and was not changed; --overwrite draws it again, --out draws another file")
+        say(f"{picture}: exists and was not changed; --overwrite draws it again, --out draws another file")

@@ -88,8 +88,8 @@ def difference_columns(comparison: Comparison, titles: Sequence[str]) -> list[Co
 def tables(columns: Sequence[Column], width: int) -> Iterator[Any]:
     """Split columns into tables that are no wider than ``width``, with the first column in each of them."""
     from rich.cells import cell_len
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     first, *rest = columns
     needed = [max(cell_len(text) for text in (title, *cells)) + 3 for title, cells in columns]
@@ -99,8 +99,8 @@ def tables(columns: Sequence[Column], width: int) -> Iterator[Any]:
         table = Table()
         for title, cells in (first, *rest[:count]):
             number = all(cell[:1] in "–+-0123456789" for cell in cells)
-            table.add_column(escape(title), justify="right" if number else "left", overflow="fold")
+            table.add_column(title, justify="right" if number else "left", overflow="fold")
         for row in zip(first[1], *(cells for _, cells in rest[:count]), strict=True):
-            table.add_row(*[f"[bold green]{escape(cell)}[/]" if cell.endswith(" *") else escape(cell) for cell in row])
+            table.add_row(*[Text(cell, "bold green") if cell.endswith(" *") else cell for cell in row])
         yield table
         rest = rest[count:]

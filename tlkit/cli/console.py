@@ -1,43 +1,80 @@
-"""Progress bars, tables and files of the verbs."""
+"""What the verbs print: messages, tables, progress bars; and the files that they write.
+
+Names of files, classes and plugins may be somebody else's. Everything here shows their control characters instead of
+sending them to the terminal, so verbs print through nothing else.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from tlkit.errors import DataError
+from tlkit.system.visible import visible, visible_message
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tlkit.jobs.progress import StageProgress
+    from tlkit.system.terminal import Terminal
 
 
-def messages_console() -> Console:
+class Bold(str):
+    """A part of a line that ``say`` prints in bold."""
+
+    __slots__ = ()
+
+
+def say(*parts: str, err: bool = False, color: str | None = None) -> None:
+    """Print a message, whose first line alone begins at the margin.
+
+    Args:
+        parts: the parts of the message; those that are ``Bold`` are printed in bold.
+        err: whether to print to standard error.
+        color: the colour of the text on a terminal.
+    """
+    shown = [(visible_message(each), isinstance(each, Bold)) for each in parts]
+    text = "".join(click.style(each, bold=bold or None, fg=color) if bold or color else each for each, bold in shown)
+    click.echo(text, file=sys.stderr if err else sys.stdout)
+
+
+def say_text(text: str, *, err: bool = False) -> None:
+    """Print a text of several lines in which each newline is tlkit's own, such as a recipe."""
+    click.echo(visible(text).removesuffix("\n"), file=sys.stderr if err else sys.stdout)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON in ASCII, which every terminal, file and locale takes."""
+    click.echo(json.dumps(value, indent=2), file=sys.stdout)
+
+
+def messages_console() -> Terminal:
     """Return the console for messages, which go to standard error."""
-    from rich.console import Console
+    from tlkit.system.terminal import Terminal
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Terminal(stderr=True)
 
 
-def tables_console(width: int | None = None) -> Console:
+def tables_console(width: int | None = None) -> Terminal:
     """Return the console for tables, which go to standard output.
 
     Args:
         width: width in characters if the output goes to a file or a pipe; None for rich's default.
     """
-    from rich.console import Console
+    from tlkit.system.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal(soft_wrap=False)
     if width is not None and not console.is_terminal:
         console.width = width
     return console
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[StageProgress]:
+def progress_bars(console: Terminal) -> Iterator[StageProgress]:
     """Show how far a job is: a bar on a terminal; elsewhere a line when a stage begins and every 30 seconds."""
     from tlkit.system.progress import Reporter
 

@@ -61,7 +61,7 @@ def export(
       tlkit data export runs/cells-1 --format masks
       tlkit data export cells.toml --format coco --split validation --out cells-coco
     """
-    from tlkit.cli.console import messages_console, progress_bars
+    from tlkit.cli.console import messages_console, progress_bars, say, say_text
     from tlkit.errors import DataError
     from tlkit.jobs.data_export import Request, export_data
 
@@ -72,11 +72,11 @@ def export(
     with progress_bars(messages) as progress:
         result = export_data(request, session.registry, progress)
     for each in result.set_aside[:_SHOWN]:
-        messages.print(f"set aside: {each.key}: {each.reason}", markup=False, style="yellow")
+        messages.print(f"set aside: {each.key}: {each.reason}", style="yellow")
     if len(result.set_aside) > _SHOWN:
-        messages.print(f"set aside: and {len(result.set_aside) - _SHOWN} more", markup=False, style="yellow")
+        messages.print(f"set aside: and {len(result.set_aside) - _SHOWN} more", style="yellow")
     counts = ", ".join(f"{count} {split}" for split, count in result.counts.items())
-    click.echo(f"{folder}: written: {sum(result.counts.values())} masks ({counts or 'none'})")
+    say(f"{folder}: written: {sum(result.counts.values())} masks ({counts or 'none'})")
     if not result.counts:
         raise DataError("no mask could be read")
-    click.echo(f"\nA recipe reads it with\n\n{result.recipe}")
+    say_text(f"\nA recipe reads it with\n\n{result.recipe}")

@@ -50,7 +50,7 @@ def evaluate(
       tlkit evaluate runs/photos-1 --data other_photos --out metrics.json
       tlkit evaluate runs/photos-1 --data new.csv --set data.label=species
     """
-    from tlkit.cli.console import messages_console, progress_bars, tables_console, writing
+    from tlkit.cli.console import messages_console, progress_bars, say, tables_console, writing
     from tlkit.files import EXCLUDED
     from tlkit.jobs import api
     from tlkit.runs.folder import RunFolder
@@ -72,16 +72,16 @@ def evaluate(
     for each in result.set_aside:
         if each.reason.startswith(EXCLUDED):
             continue
-        messages.print(f"set aside: {each.key}: {each.reason}", markup=False, style="yellow")
+        messages.print(f"set aside: {each.key}: {each.reason}", style="yellow")
     for note in result.notes:
-        messages.print(f"note: {note}", markup=False, style="yellow")
+        messages.print(f"note: {note}", style="yellow")
     _print_tables(tables_console(), f"{result.split}: {result.count} images", result.metrics)
     if out is not None:
         from tlkit.report.write_results import write_metrics
 
         with writing(out):
             write_metrics(out, {result.split: result.metrics})
-        click.echo(f"Metrics: {out}")
+        say(f"Metrics: {out}")
 
 
 def _data_table(overrides: Sequence[str], data: Path | None) -> Mapping[str, Any] | None:
@@ -105,10 +105,9 @@ def _data_table(overrides: Sequence[str], data: Path | None) -> Mapping[str, Any
 
 
 def _print_tables(console: Any, title: str, metrics: Mapping[str, Any]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("metric", "value", title=escape(title), title_justify="left")
+    table = Table("metric", "value", title=title, title_justify="left")
     for name, value in metrics.items():
         if isinstance(value, float | int):
             table.add_row(name, f"{value:.4f}" if isinstance(value, float) else f"{value:,}")
@@ -123,7 +122,7 @@ def _print_tables(console: Any, title: str, metrics: Mapping[str, Any]) -> None:
     for column in columns:
         classes.add_column(column, justify="right")
     for name, values in rows.items():
-        classes.add_row(escape(name), *[_cell(value) for value in values])
+        classes.add_row(name, *[_cell(value) for value in values])
     console.print(classes)
 
 

@@ -53,7 +53,7 @@ def init(
 
     The recipe explains its settings; read it before you run it.
     """
-    from tlkit.cli.console import writing
+    from tlkit.cli.console import say, writing
     from tlkit.contracts import Dataset
     from tlkit.data.init.describe import describe
     from tlkit.data.init.survey import survey
@@ -67,8 +67,11 @@ def init(
         raise DataError(f"{file.parent}: no such folder for the recipe")
     seen = survey(folder, [dataset for dataset, _ in session.registry.records(Dataset)], task)
     for line in describe(seen):
-        click.echo(line)
+        say(line)
     text = recipe_for(seen, Request(backbone, task, target), file, session.registry)
     with writing(file):
         write_atomically(file, text)
-    click.echo(f"\n{file}: written. Read it, then:\n\n    tlkit run {file}")
+    say()
+    say(f"{file}: written. Read it, then:")
+    say()
+    say(f"    tlkit run {file}")

@@ -42,7 +42,7 @@ def inspect(
     network, its first kernels, histograms of weights and feature maps, and a page with all of them. A run is shown
     trained and before training.
     """
-    from tlkit.cli.console import tables_console, writing
+    from tlkit.cli.console import say, tables_console, writing
     from tlkit.runs.folder import RunFolder
     from tlkit.runs.plugins import load_run_recipe
     from tlkit.system.disk import write_atomically
@@ -67,14 +67,14 @@ def inspect(
     console = tables_console(width=200)
     console.print(_layer_table(inspection) if layers else _block_table(inspection))
     for text in inspection.totals:
-        console.print(text, markup=False)
+        console.print(text)
     for note in inspection.notes:
-        console.print(f"note: {note}", markup=False, style="yellow")
+        console.print(f"note: {note}", style="yellow")
     files: dict[str, bytes | str] = {**drawn, "index.html": page(inspection, drawn)}
     for name, content in files.items():
         with writing(folder / name):
             write_atomically(folder / name, content)
-    click.echo(f"Pictures: {', '.join(drawn)} and index.html in {folder}")
+    say(f"Pictures: {', '.join(drawn)} and index.html in {folder}")
 
 
 def _block_table(inspection: Inspection) -> Any:
@@ -104,10 +104,9 @@ def _stride(stride: int | None) -> str:
 
 
 def _table(title: str, *columns: str) -> Any:
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, justify="right" if column in ("stride", "layers", "weights") else "left")
     return table

@@ -40,7 +40,7 @@ def lr(
     """
     if low >= high:
         raise click.UsageError(f"--from {low:g} is not below --to {high:g}")
-    from tlkit.cli.console import writing
+    from tlkit.cli.console import say, writing
     from tlkit.system.disk import write_atomically
     from tlkit.system.progress import Reporter
 
@@ -57,9 +57,9 @@ def lr(
     with writing(target):
         plot = learning_rate_plot(result.rates, result.losses, result.smoothed, result.suggestion, title)
         write_atomically(target, plot)
-    click.echo(f"Plot: {target}")
+    say(f"Plot: {target}")
     if result.suggestion is None:
-        click.echo("No suggestion: the loss does not fall at any of these rates; see the plot.")
+        say("No suggestion: the loss does not fall at any of these rates; see the plot.")
         return
     own = f"the recipe has {result.own:g}"
-    click.echo(f"Suggested learning rate of phase {result.phase}: {result.suggestion:.1e} ({own})")
+    say(f"Suggested learning rate of phase {result.phase}: {result.suggestion:.1e} ({own})")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
+from tlkit.boundary.guard import options_code
+from tlkit.cli.console import Bold, say, say_json, say_text
 from tlkit.cli.option_texts import recipe_table, toml_value, type_names
 from tlkit.cli.session import Session
-from tlkit.contracts import Head
+from tlkit.contracts import Head, Options
 from tlkit.errors import PluginError
 from tlkit.recipe.schema import PLUGIN_TABLES
 from tlkit.registry import KINDS
@@ -41,20 +42,20 @@ def plugins(ctx: click.Context, as_json: bool, verbose: bool) -> None:
     session = ctx.ensure_object(Session)
     data = _as_data(session)
     if as_json:
-        click.echo(json.dumps(data, indent=2))
+        say_json(data)
         return
     for plugin in data["plugins"]:
         owner = f"{plugin['distribution']} {plugin['version']}" if plugin["distribution"] else "a single file"
-        click.echo(f"{click.style(plugin['plugin'], bold=True)}  ({owner})")
+        say(Bold(plugin["plugin"]), f"  ({owner})")
         for kind, names in plugin["offers"].items():
-            click.echo(click.wrap_text(f"{kind}: {', '.join(names)}", 100, "  ", "      "))
+            say(click.wrap_text(f"{kind}: {', '.join(names)}", 100, "  ", "      "))
     for failure in data["failed"]:
         owner = f" ({failure['distribution']} {failure['version']})" if failure["distribution"] else ""
-        click.echo(click.style(f"failed: {failure['plugin']}{owner}: {failure['reason']}", fg="red"))
+        say(f"failed: {failure['plugin']}{owner}: {failure['reason']}", color="red")
         if verbose and failure["details"]:
-            click.echo(failure["details"])
+            say_text(failure["details"])
     for conflict in data["conflicts"]:
-        click.echo(click.style(f"conflict: {conflict}", fg="red"))
+        say(f"conflict: {conflict}", color="red")
 
 
 def _as_data(session: Session) -> dict[str, Any]:
@@ -106,20 +107,26 @@ def show(session: Session, kind: str, name: str) -> None:
         raise PluginError(f'no kind of plugin "{kind}"{hint}')
     record, source = session.registry.find_with_source(wanted, name)
     title = KINDS[wanted][0]
-    click.echo(f"{title} {click.style(record.name, bold=True)}: {record.summary}")
-    click.echo(f"from {source.plugin} ({source})")
+    say(f"{title} ", Bold(record.name), f": {record.summary}")
+    say(f"from {source.plugin} ({source})")
     tasks = (record.task,) if isinstance(record, Head) else getattr(record, "tasks", ())
     if tasks:
-        click.echo(f"for {' and '.join(tasks)}")
-    click.echo("\nOptions:" if record.options.model_fields else "\nNo options.")
-    schema = record.options.model_json_schema()
-    for key, info in record.options.model_fields.items():
+        say(f"for {' and '.join(tasks)}")
+    with options_code(record):
+        _show_options(record.options, wanted, record.name)
+
+
+def _show_options(options: type[Options], kind: type, name: str) -> None:
+    say()
+    say("Options:" if options.model_fields else "No options.")
+    schema = options.model_json_schema()
+    for key, info in options.model_fields.items():
         default = f"default {toml_value(info.get_default(call_default_factory=True))}"
         if info.is_required():
             default = "required"
-        click.echo(f"  {click.style(key, bold=True)}  ({default})")
+        say("  ", Bold(key), f"  ({default})")
         for alternative in type_names(schema["properties"][key], schema.get("$defs", {})):
-            click.echo(f"      {alternative}")
+            say(f"      {alternative}")
         if info.description:
-            click.echo(click.wrap_text(f"— {info.description}", 100, "      ", "        "))
-    click.echo(f"\nIn a recipe:\n\n{recipe_table(record.options, _TABLES[wanted], record.name)}")
+            say(click.wrap_text(f"— {info.description}", 100, "      ", "        "))
+    say_text(f"\nIn a recipe:\n\n{recipe_table(options, _TABLES[kind], name)}")

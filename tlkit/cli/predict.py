@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tlkit.cli.console import say, say_json
 from tlkit.cli.options import PATH, overwrite_option, run_argument, trust_option
 from tlkit.cli.session import Session
 
@@ -75,7 +75,7 @@ def predict(
     predictor = load(run, trust=session.trust, registry=session.registry if session.trust else None)
     shown = _Shown(run, predictor, images, batch_size)
     for note in notes_on_images(images, paths, run):
-        messages_console().print(f"note: {note}", markup=False, style="yellow")
+        messages_console().print(f"note: {note}", style="yellow")
     if out is not None:
         shown.write(out, overwrite=session.overwrite)
     elif as_json:
@@ -128,11 +128,11 @@ class _Shown:
 
         card = self.predictor.card
         values = [prediction_values(each.path, prediction, card, top) for each, prediction in self._predictions()]
-        click.echo(json.dumps(predictions_document(self.run, card, values), indent=2, ensure_ascii=False))
+        say_json(predictions_document(self.run, card, values))
 
     def print_table(self, top: int | None) -> None:
         """Print a table of the predictions."""
-        from rich.markup import escape
+        from rich.text import Text
 
         from tlkit.cli.console import tables_console
         from tlkit.cli.prediction_texts import prediction_row, prediction_table
@@ -140,7 +140,7 @@ class _Shown:
         table = prediction_table(self.predictor.card)
         for each, prediction in self._predictions():
             if prediction.error is None:
-                table.add_row(*map(escape, prediction_row(each.path, prediction, top)))
+                table.add_row(*map(Text, prediction_row(each.path, prediction, top)))
         if table.row_count:
             tables_console(width=10_000).print(table)
 
@@ -166,9 +166,9 @@ class _Shown:
         count = len(self.images) - self.failed
         aside = f"; {self.failed} could not be decoded" if self.failed else ""
         if out is not None:
-            click.echo(f"{count} image{'' if count == 1 else 's'} predicted{aside}: {out}")
+            say(f"{count} image{'' if count == 1 else 's'} predicted{aside}: {out}")
         elif aside and count:
-            click.echo(f"{count} image{'' if count == 1 else 's'} predicted{aside}", err=True)
+            say(f"{count} image{'' if count == 1 else 's'} predicted{aside}", err=True)
         if not count:
             raise DataError("no image could be decoded")
 
@@ -181,7 +181,7 @@ def _progress() -> Iterator[tuple[StageProgress, Any]]:
     messages = messages_console()
 
     def say(prediction: Prediction) -> None:
-        messages.print(f"set aside: {prediction.error}", markup=False, style="yellow")
+        messages.print(f"set aside: {prediction.error}", style="yellow")
 
     with progress_bars(messages) as progress:
         yield progress, say

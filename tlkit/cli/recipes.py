@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from tlkit.cli.console import say, say_json, say_text
 from tlkit.cli.options import PATH, force_option, overwrite_option
 from tlkit.cli.session import Session
 
@@ -24,7 +24,7 @@ def list_recipes() -> None:
     shipped_recipes = shipped()
     width = max((len(recipe.name) for recipe in shipped_recipes), default=0)
     for recipe in shipped_recipes:
-        click.echo(f"{recipe.name:<{width}}  {recipe.summary}")
+        say(f"{recipe.name:<{width}}  {recipe.summary}")
 
 
 @recipes.command()
@@ -33,7 +33,7 @@ def cat(name: str) -> None:
     """Print a recipe."""
     from tlkit.recipe.catalog import find
 
-    click.echo(find(name).text, nl=False)
+    say_text(find(name).text)
 
 
 @recipes.command()
@@ -59,7 +59,7 @@ def cp(session: Session, name: str, destination: Path) -> None:
         raise RecipeError(f"{target.parent}: no such folder to copy to")
     with writing(target):
         write_atomically(target, recipe.text)
-    click.echo(f"{target}: written; run it with  tlkit run {target}")
+    say(f"{target}: written; run it with  tlkit run {target}")
 
 
 @recipes.command()
@@ -71,4 +71,4 @@ def schema(session: Session) -> None:
     """
     from tlkit.recipe.jsonschema import recipe_schema
 
-    click.echo(json.dumps(recipe_schema(session.registry), indent=2))
+    say_json(recipe_schema(session.registry))

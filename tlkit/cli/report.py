@@ -22,9 +22,9 @@ def report(session: Session, run: Path) -> None:
     of its folds. The report.html in a run folder from someone else is a web page that they made: this command replaces
     it with one that tlkit made.
     """
-    from tlkit.cli.console import messages_console, progress_bars
+    from tlkit.cli.console import messages_console, progress_bars, say
     from tlkit.jobs.report import rewrite_report
 
     with progress_bars(messages_console()) as progress:
         folder = rewrite_report(run, registry=session.registry, trust=session.trust, progress=progress)
-    click.echo(f"{folder.report}: written. Open it in a browser.")
+    say(f"{folder.report}: written. Open it in a browser.")

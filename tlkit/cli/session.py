@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tlkit.cli.console import say
 from tlkit.system.from_parent import ALLOWED_BY_PARENT
 from tlkit.system.signals import process_signals
 
@@ -69,12 +70,10 @@ class Session:
         if file.digest in self._allowed or file.is_allowed():
             return True
         allowed = self.allow_plugins
-        if not allowed and sys.stdin.isatty() and sys.stderr.isatty():
-            click.echo(
-                "The recipe names a plugin: code that runs with your rights. Load it only if you trust it:\n"
-                f"  {file.path.absolute()}\n  {file.digest}",
-                err=True,
-            )
+        if not allowed and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+            say("The recipe names a plugin: code that runs with your rights. Load it only if you trust it:", err=True)
+            say(f"  {file.path.absolute()}", err=True)
+            say(f"  {file.digest}", err=True)
             allowed = click.confirm("Load it, now and whenever its bytes are these?", default=False, err=True)
         if allowed:
             self._allowed.add(file.digest)

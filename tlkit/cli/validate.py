@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tlkit.cli.console import say
 from tlkit.cli.options import PATH, set_option
 from tlkit.cli.session import Session
 
@@ -32,9 +33,9 @@ def validate(session: Session, recipes: tuple[Path, ...]) -> None:
             count += len(error.problems)
             for problem in error.problems:
                 prefix = f"{file}: " if problem.file is None and len(recipes) > 1 else ""
-                click.echo(f"{prefix}{problem}", err=True)
+                say(f"{prefix}{problem}", err=True)
         else:
-            click.echo(f"{file}: ok")
+            say(f"{file}: ok")
     if count:
-        click.echo(f"{count} problem{'s' if count > 1 else ''} found", err=True)
+        say(f"{count} problem{'s' if count > 1 else ''} found", err=True)
         raise click.exceptions.Exit(2)

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.contracts import DatasetContext, Sample, SampleSet, SetAside
+from tlkit.data.checks.changed_files import changed_samples
 from tlkit.data.checks.check import Checked, check_samples
+from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
@@ -27,7 +29,10 @@ from tlkit.data.splits.repeat import within_samples_csv
 from tlkit.data.store.store import Filled, Progress, fill_store
 from tlkit.errors import DataError
 from tlkit.runs.samples import SamplesFile
+from tlkit.system.text import listed
 
+_ATTEMPTS = 3
+"""Checks of the files, where some change between their check and their decoding."""
 _LOOKED_AT = 200
 """Images that give the range of values for a look at the data."""
 
@@ -56,12 +61,23 @@ def open_data(
         PluginError: the data set broke its contract.
     """
     sample_set = open_samples(settings) if sample_set is None else sample_set
-    usable = _check(settings, sample_set, checking)
-    settings, notes = _with_range(settings, sample_set, usable.samples, usable.checked)
-    filled = _fill(settings, sample_set, usable, folder, cache, progress)
-    data = split_data(settings, sample_set, filled, usable.checked)
-    known = any(note.startswith("input.value_range") for note in data.notes)
-    return data if known else replace(data, notes=(*data.notes, *notes))
+    notes: list[str] = []
+    for _ in range(_ATTEMPTS):
+        usable = _check(settings, sample_set, checking, reread=bool(notes))
+        ranged, range_notes = _with_range(settings, sample_set, usable.samples, usable.checked)
+        filled = _fill(ranged, sample_set, usable, folder, cache, progress)
+        changed = (
+            changed_samples(sample_set, usable.checked, filled.store.read, ranged.reading) if usable.checked else []
+        )
+        if not changed:
+            break
+        notes = [f"all files were checked again, because these were not those that had been checked: {listed(changed)}"]
+    else:
+        raise DataError(f"{settings.title}: files change while they are read: {listed(changed)}. Wait until they stay")
+    data = split_data(ranged, sample_set, filled, usable.checked)
+    if not any(note.startswith("input.value_range") for note in data.notes):
+        notes += range_notes
+    return replace(data, notes=(*data.notes, *notes))
 
 
 def open_few(settings: DataSettings, count: int, folder: Path, progress: Progress | None = None) -> Data:
@@ -102,16 +118,18 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
     """
     sample_set = open_samples(replace(settings, minimum_classes=0))
     splits: Mapping[str, str]
+    digests: Mapping[str, str] = {}
     if settings.input.samples is not None:
-        splits = {key: row.split for key, row in SamplesFile(settings.input.samples).read_used().items()}
+        rows = SamplesFile(settings.input.samples).read_used()
+        splits, digests = ({key: getattr(row, name) for key, row in rows.items()} for name in ("split", "digest"))
         usable, aside = sample_set.samples, sample_set.set_aside
     else:
-        checked = _checked(settings, sample_set, progress)
+        checked = _checked(settings, sample_set, progress, reread=True)  # Nothing compares the files afterwards.
         checked.raise_errors()
         splits, usable = checked.splits, checked.samples
         aside = (*sample_set.set_aside, *checked.set_aside)
     samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
-    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input))
+    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input), digests)
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
@@ -197,22 +215,42 @@ def open_samples(settings: DataSettings) -> SampleSet:
     return sample_set if settings.input.samples is None else within_samples_csv(sample_set, settings.input.samples)
 
 
-def _check(settings: DataSettings, sample_set: SampleSet, progress: Progress | None) -> _Usable:
+def _check(
+    settings: DataSettings, sample_set: SampleSet, progress: Progress | None, *, reread: bool = False
+) -> _Usable:
+    """Check the files, and set those aside that can't be used.
+
+    Args:
+        settings: what the recipe says about its data.
+        sample_set: the samples of the data set.
+        progress: called with (done, total) files.
+        reread: whether to read files even if they seem unchanged since an earlier check.
+    """
     if settings.check is None:
         usable = tuple(each for each in sample_set.samples if is_encodable(each, sample_set.classes))
         keys = {sample.key for sample in usable}
         unnamed = tuple(SetAside(each.key, BAD_NAME) for each in sample_set.samples if each.key not in keys)
         return _Usable(usable, unnamed, len(unnamed))
-    checked = _checked(settings, sample_set, progress)
-    _limit_bad(settings, sample_set, checked.set_aside, checked.bad, any_left=bool(checked.samples))
-    checked.raise_errors()
+    checked = _checked(settings, sample_set, progress, reread=reread)
+    try:
+        _limit_bad(settings, sample_set, checked.set_aside, checked.bad, any_left=bool(checked.samples))
+        checked.raise_errors()
+    except DataError:
+        if reread or not checked.kept:
+            raise
+        # The errors may be those of files that were replaced since an earlier check.
+        return _check(settings, sample_set, progress, reread=True)
     return _Usable(checked.samples, checked.set_aside, checked.bad, checked)
 
 
-def _checked(settings: DataSettings, sample_set: SampleSet, progress: Progress | None) -> Checked:
+def _checked(
+    settings: DataSettings, sample_set: SampleSet, progress: Progress | None, *, reread: bool = False
+) -> Checked:
     assert settings.check is not None
     check = CheckSettings(settings.input, settings.check, settings.task, settings.seed, settings.minimum_classes)
-    return check_samples(settings.title, sample_set, check, progress=progress)
+    return check_samples(
+        settings.title, sample_set, check, facts_cache=FactsCache.of_user(reread=reread), progress=progress
+    )
 
 
 def _fill(

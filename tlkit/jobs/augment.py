@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from tlkit.jobs import from_recipe
 from tlkit.recipe.schema import Recipe
+from tlkit.system.disk import temporary_folder
 from tlkit.system.tensorflow import start_tensorflow
 
 
@@ -44,8 +43,8 @@ def augmentation_sheet(recipe: Recipe, *, images: int, views: int) -> Augmentati
     from tlkit.report.augment_sheet import augment_sheet
 
     names = tuple(each.record.name for each in recipe.augment)
-    with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
-        data = from_recipe.open_few(recipe, images, Path(folder))
+    with temporary_folder() as folder:
+        data = from_recipe.open_few(recipe, images, folder)
         policies = from_recipe.build_policies(recipe, data)
         title = f"{recipe.name}: {' → '.join(names)}"
         png = augment_sheet(data, policies, views=views if policies else 1, seed=recipe.seed, title=title)

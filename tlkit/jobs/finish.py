@@ -102,7 +102,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     metrics = evaluate(job, plan, card, best)
     minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    job.say(f"\nDone in {took}. Open {job.folder.report} in a browser.")
+    job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
     return RunResult(job.folder.path, metrics)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tlkit.boundary.phases import phases_problem
 from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.recipe.data_part import DataPart
@@ -155,12 +156,8 @@ def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:
     except ValueError as error:
         option, message = error.args if len(error.args) == 2 else ("", str(error))
         raise RecipeError([Problem(f"schedule.{option}".rstrip("."), str(message))]) from error
-    names = [phase.name for phase in phases if isinstance(phase, Phase) and phase.epochs > 0]
-    if not phases or len(names) != len(phases) or len(set(names)) != len(names):
-        raise PluginError(
-            f'schedule "{schedule.record.name}": expected a tuple of Phases with unique names and at least one '
-            f"epoch each, received {phases!r}"
-        )
+    if problem := phases_problem(phases, network.outline.names):
+        raise PluginError(f'schedule "{schedule.record.name}": {problem}')
     return phases
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlkit.errors import RecipeError, TlkitError
+from tlkit.boundary.code import PluginCode
+from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.recipe.load import locate
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
@@ -46,10 +47,10 @@ class Job:
     signals: Signals
     started: float = field(default_factory=time.monotonic)
 
-    def say(self, text: str) -> None:
-        """Print a line, and log it."""
-        self.reporter.say(text)
-        self.log.info(text.strip())
+    def say(self, text: str, *, gap: bool = False) -> None:
+        """Print a message, after an empty line if there is to be a gap, and log it."""
+        self.reporter.say(text, gap=gap)
+        self.log.info("%s", text.strip())
 
     def note(self, text: str) -> None:
         """Print a note, and log it."""
@@ -95,10 +96,16 @@ def open_job(
         signals.handled(),
     ):
         try:
-            with explain_disk_errors(folder.path):
+            # Layers, losses and optimizers of plugins run as parts of the network, whose calls are not the core's own.
+            with (
+                explain_disk_errors(folder.path),
+                PluginCode("code of a plugin", "in the run", (Exception,), watch=False),
+            ):
                 yield Job(recipe, registry, folder, reporter, log, signals)
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)
+            if isinstance(error, PluginError) and error.details:
+                log.error("%s", error.details)
             if isinstance(error, RecipeError):
                 raise RecipeError(locate(error.problems, recipe.file, overrides)) from error
             raise
@@ -106,4 +113,7 @@ def open_job(
             log.warning("%s", stopped)
             if folder.recipe.is_file():
                 stopped.args = (f"{stopped} To continue: tlkit resume {folder.path}",)
+            raise
+        except BaseException as error:
+            log.error("%s: %s", type(error).__name__, error, exc_info=True)
             raise

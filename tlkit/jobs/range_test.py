@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from tlkit.jobs import from_recipe
 from tlkit.jobs.rate_curve import diverged, geometric_rates, smooth, suggest
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.folder import RunFolder
+from tlkit.system.disk import temporary_folder
 from tlkit.system.progress import Reporter
 from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import did_you_mean
@@ -61,8 +60,7 @@ def range_test(
         DataError, PluginError: as for a run.
     """
     start_tensorflow()
-    with tempfile.TemporaryDirectory(prefix="tlkit-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         reporter.begin("reading images", 1)
         data = from_recipe.open_few(
             recipe,

@@ -110,7 +110,7 @@ def _resume(job: Job, original: Recipe) -> RunResult:
             stages.plan_phases(original, network), plan.phases, checkpoints, job.recipe, job.note
         )
         if checkpoint is not None and _is_finished(job, plan, checkpoint):
-            job.say(f"\nThe run is already finished; nothing to do. Open {folder.report} in a browser.")
+            job.say(f"The run is already finished; nothing to do. Open {folder.report} in a browser.", gap=True)
             return RunResult(folder.path, folder.read_json(folder.metrics))
         training = finish.prepare_training(job, plan, new=False)
         _mark_unfinished(job)
@@ -156,7 +156,7 @@ def _leave_finished(job: Job, original: Recipe) -> RunResult:
     reason = f"{folder.checkpoints}: no checkpoint to continue from, and the run is finished"
     if job.recipe.values != original.values:
         raise RunError(f"{reason}; it can't be changed any more. Start a new run: tlkit run {folder.recipe}")
-    job.say(f"\n{reason}; nothing to do. tlkit report {folder.path} rewrites its report.")
+    job.say(f"{reason}; nothing to do. tlkit report {folder.path} rewrites its report.", gap=True)
     return RunResult(folder.path, folder.read_json(folder.metrics))
 
 

@@ -80,6 +80,7 @@ def _run(job: Job) -> RunResult:
         stages.describe_data(job, data)
         network = stages.build_network(job, data)
         plan = stages.Plan(data, network, stages.plan_phases(job.recipe, network))
+        stages.note_long_warmups(job, plan.phases)
         training = finish.prepare_training(job, plan)
         return finish.train_and_finish(job, plan, training)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,20 @@ import keras
 from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
 from tlkit.errors import DataError, RunError
 from tlkit.files import expanded
+from tlkit.models.allowed import NotAllowed
+from tlkit.models.bounded import first_line
 from tlkit.models.graph import snake_case
-from tlkit.models.safe_load import load_model_file, refuse_links
+from tlkit.models.safe_load import load_model_file
+from tlkit.models.safe_weights import HDF5_ERRORS, arrays, check_expansion
+from tlkit.models.text_heaps import largest_text
 from tlkit.system.fetch import download
 from tlkit.system.text import and_more
 
 Tensors = list[tuple[str, Any]]
+_MAX_SEED = 64
+"""Values in the state of a random generator, which Keras reads whatever its size; it has 2."""
+_MAX_NAMES = 2**30
+"""Bytes of the names in an attribute."""
 
 
 def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions) -> bool:
@@ -88,36 +97,60 @@ def _load_file(model: Any, path: Path, name: str) -> None:
             readable.read(1)
         if not h5py.is_hdf5(path):
             raise DataError(f"backbone.weights: {path}: not an HDF5 file; expected a .weights.h5 or .h5 file of Keras")
-        refuse_links(path)
-        _load_hdf5(model, path, name)
+        with h5py.File(path, "r") as file:
+            legacy = _check_file(model, file, path, name)
+            if legacy is not None:
+                with _told(path):
+                    _load_legacy(model, legacy)
+                return
+        if not path.name.endswith(".weights.h5"):
+            raise DataError(
+                f"backbone.weights: {path}: Keras 3 loads weights of this format only from a file named ….weights.h5; "
+                "rename it"
+            )
+        with _told(path):
+            model.load_weights(path)
     except OSError as error:
         raise DataError(f"backbone.weights: {path}: can't be read: {error.strerror or error}") from error
-    except RunError as error:
-        raise DataError(f"backbone.weights: {error}") from error
 
 
-def _load_hdf5(model: Any, path: Path, name: str) -> None:
-    with h5py.File(path, "r") as file:
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what h5py, and Keras on top of it, raise for a damaged or refused file into an error that names it."""
+    try:
+        yield
+    except NotAllowed as error:
+        raise DataError(f"backbone.weights: {path}: not loaded: {error}") from error
+    except HDF5_ERRORS as error:
+        reason = first_line(error)
+        raise DataError(f"backbone.weights: {path}: can't be read: {reason}; the file is damaged") from error
+
+
+def _check_file(model: Any, file: Any, path: Path, name: str) -> Tensors | None:
+    """Check a file before any array of it is read: what it consists of, and that it has the arrays of the model.
+
+    Returns:
+        the arrays of a legacy file, in the order of the model's variables; None for a file of Keras 3.
+    """
+    size = path.stat().st_size
+    with _told(path):
+        longest = largest_text(path)
+        held = dict(arrays(file, size))
         root = _legacy_root(file)
-        if root is not None:
-            differences = _differences_by_order(_legacy_order(model), _legacy_tensors(root))
-        else:
-            differences = _differences_by_key(_keras3_variables(model.layers), _keras3_tensors(file))
-        _refuse_differences(differences, f"{path} does not fit {name} (without its top, with this recipe's options)")
-        if root is not None:
-            _load_legacy(model, root)
-            return
-    if not path.name.endswith(".weights.h5"):
-        raise DataError(
-            f"backbone.weights: {path}: Keras 3 loads weights of this format only from a file named ….weights.h5; "
-            "rename it"
-        )
-    model.load_weights(path)
+        found = _keras3_tensors(held) if root is None else _legacy_tensors(root, len(held), longest)
+    if root is None:
+        differences = _differences_by_key(_keras3_variables(model.layers), dict(found))
+    else:
+        differences = _differences_by_order(_legacy_order(model), found)
+    _refuse_differences(differences, f"{path} does not fit {name} (without its top, with this recipe's options)")
+    with _told(path):
+        check_expansion([*found, *_seeds(held)], size)
+    return None if root is None else found
 
 
-def _load_legacy(model: Any, root: Any) -> None:
+def _load_legacy(model: Any, tensors: Tensors) -> None:
     """Load the tensors in the order of the layers, as Keras reads its published files."""
-    for (_, variable), (_, tensor) in zip(_legacy_order(model), _legacy_tensors(root), strict=True):
+    for (_, variable), (_, tensor) in zip(_legacy_order(model), tensors, strict=True):
         variable.assign(tensor[()])
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
@@ -170,31 +203,45 @@ def _legacy_root(file: Any) -> Any | None:
     return None
 
 
-def _names(group: Any, key: str) -> list[str]:
-    """Return the names in an attribute; Keras splits long lists into ``key0``, ``key1``, …"""
-    pieces = [group.attrs[key]] if key in group.attrs else []
-    while f"{key}{len(pieces)}" in group.attrs:
-        pieces.append(group.attrs[f"{key}{len(pieces)}"])
+def _names(group: Any, key: str, longest: int) -> list[str]:
+    """Return the names in an attribute; Keras splits long lists into ``key0``, ``key1``, …
+
+    Args:
+        group: the group.
+        key: the attribute.
+        longest: the size of the largest text of variable length in the file, in bytes.
+    """
+    keys = [key] if key in group.attrs else []
+    while f"{key}{len(keys)}" in group.attrs:
+        keys.append(f"{key}{len(keys)}")
+    if any(group.attrs.get_id(each).get_space().get_simple_extent_npoints() * longest > _MAX_NAMES for each in keys):
+        raise NotAllowed(f"the weights' attribute {key} may be larger than {_MAX_NAMES} bytes")
+    pieces = [group.attrs[each] for each in keys]
     return [name.decode() if isinstance(name, bytes) else str(name) for piece in pieces for name in piece]
 
 
-def _legacy_tensors(root: Any) -> Tensors:
-    return [
-        (weight, root[layer][weight])
-        for layer in _names(root, "layer_names")
-        for weight in _names(root[layer], "weight_names")
-    ]
-
-
-def _keras3_tensors(file: Any) -> dict[str, Any]:
-    tensors: dict[str, Any] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and "/vars/" in name and "seed_generator" not in name:
-            tensors[name] = item
-
-    file.visititems(visit)
+def _legacy_tensors(root: Any, most: int, longest: int) -> Tensors:
+    """Return the arrays that a legacy file lists, at most as many as it has: a name may be listed many times."""
+    tensors: Tensors = []
+    for layer in _names(root, "layer_names", longest):
+        for weight in _names(root[layer], "weight_names", longest):
+            tensor = root[layer][weight]
+            if not isinstance(tensor, h5py.Dataset) or len(tensors) >= most:
+                problem = "is one too many" if isinstance(tensor, h5py.Dataset) else "is not an array"
+                raise NotAllowed(f"the weights list {layer[:80]}/{weight[:80]}, which {problem}")
+            tensors.append((weight, tensor))
     return tensors
+
+
+def _keras3_tensors(held: Mapping[str, Any]) -> Tensors:
+    for name, tensor in _seeds(held):
+        if tensor.size > _MAX_SEED:
+            raise NotAllowed(f"the weights' {name[:120]} is larger than the state of a random generator")
+    return [(name, tensor) for name, tensor in held.items() if "/vars/" in name and "seed_generator" not in name]
+
+
+def _seeds(held: Mapping[str, Any]) -> Tensors:
+    return [(name, tensor) for name, tensor in held.items() if "seed_generator" in name]
 
 
 def _keras3_variables(layers: Sequence[Any], prefix: str = "") -> dict[str, tuple[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tlkit.boundary.guard import options_code
 from tlkit.contracts import Options
 from tlkit.errors import PluginError, Problem
 from tlkit.recipe.data_part import DataPart
@@ -167,7 +168,8 @@ class RecipeChecker:
         rest = {key: value for key, value in values.items() if key != "name"}
         owner = f'option of {KINDS[kind][0]} "{name}" ({source})'
         place = Place(path, owner, list(record.options.model_fields), self.elsewhere)
-        options = self._options(record.options, rest, place)
+        with options_code(record):
+            options = self._options(record.options, rest, place)
         return None if options is None else Selection(record, options)
 
     def _core_place(self, table: str) -> Place:
@@ -184,4 +186,5 @@ class RecipeChecker:
 
 
 def _plain(selection: Selection[Any]) -> Values:
-    return {"name": selection.record.name, **selection.options.model_dump(mode="json")}
+    with options_code(selection.record):
+        return {"name": selection.record.name, **selection.options.model_dump(mode="json")}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tlkit.boundary.guard import options_code
 from tlkit.contracts import Dataset, Task
 from tlkit.recipe.input_table import InputTable
 from tlkit.recipe.schema import Selection, TrainTable
@@ -34,4 +35,5 @@ class DataPart:
     @property
     def values(self) -> Mapping[str, Any]:
         """The table ``[data]`` as plain values, with all defaults."""
-        return {"name": self.data.record.name, **self.data.options.model_dump(mode="json")}
+        with options_code(self.data.record):
+            return {"name": self.data.record.name, **self.data.options.model_dump(mode="json")}

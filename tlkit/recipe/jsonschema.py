@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tlkit.boundary.guard import options_code
 from tlkit.contracts import Augmentation, Options
 from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, TopKeys
 from tlkit.registry import KINDS, Registry
@@ -36,7 +37,8 @@ def _plugin_table(table: str, registry: Registry, definitions: dict[str, Any]) -
     branches = []
     summaries = []
     for record, _ in registry.records(kind):
-        schema = _hoisted(record.options, f"{table}.{record.name}", definitions)
+        with options_code(record):
+            schema = _hoisted(record.options, f"{table}.{record.name}", definitions)
         schema["properties"] = {
             "name": {"const": record.name, "description": record.summary},
             **schema.get("properties", {}),

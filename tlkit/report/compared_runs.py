@@ -222,22 +222,24 @@ def _count_weights(model: Path) -> int | None:
     """Count the weights in a ``.keras`` file, without TensorFlow; None if there is no file."""
     import h5py
 
+    from tlkit.models.allowed import NotAllowed
+    from tlkit.models.safe_weights import HDF5_ERRORS, arrays
+
     if not model.is_file():
         return None
-    count = 0
-
-    def visit(name: str, item: Any) -> None:
-        nonlocal count
-        if isinstance(item, h5py.Dataset) and name.startswith("layers/") and "seed_generator" not in name:
-            count += item.size
-
     try:
         with zipfile.ZipFile(model) as archive:
-            if archive.getinfo("model.weights.h5").compress_type != zipfile.ZIP_STORED:
+            entry = archive.getinfo("model.weights.h5")
+            if entry.compress_type != zipfile.ZIP_STORED:
                 # Each seek in a compressed member would decompress it again.
                 raise RunError(f"{model}: its weights are compressed; tlkit writes them uncompressed")
-            with archive.open("model.weights.h5") as file, h5py.File(file) as weights:
-                weights.visititems(visit)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
+            with archive.open(entry) as file, h5py.File(file) as weights:
+                return sum(
+                    int(array.size)
+                    for name, array in arrays(weights, entry.file_size, max_texts=1)
+                    if name.startswith("layers/") and "seed_generator" not in name
+                )
+    except NotAllowed as error:
+        raise RunError(f"{model}: {error}; tlkit did not write this file") from error
+    except (OSError, zipfile.BadZipFile, *HDF5_ERRORS) as error:
         raise RunError(f"{model}: can't be read: {error}; the file is damaged or not a model") from error
-    return count

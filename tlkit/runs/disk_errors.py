@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ from tlkit.system.disk import (
     path_of_error,
 )
 
+_FAILURES = ("EIO", "EFBIG", "ESTALE", "ETIMEDOUT", "ENXIO", "ENODEV", "EHOSTDOWN", "EREMOTEIO", "ENOTCONN")
+_DISK_FAILED = tuple(getattr(errno, name) for name in _FAILURES if hasattr(errno, name))
+"""Error numbers of disks and network drives that fail, and of file systems with a largest file size."""
+
 
 @contextmanager
 def explain_disk_errors(folder: Path) -> Iterator[None]:
@@ -27,7 +32,8 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
 
     Raises:
         FullDiskError: the disk, or the user's quota, is full.
-        RunError: a file of the folder is not writable, or a folder has its name.
+        RunError: a file of the folder is not writable, a folder has its name, the folder was moved or removed, or the
+            disk failed.
         OSError: any other error, as it came.
     """
     try:
@@ -47,6 +53,16 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
                 raise RunError(
                     f"{path}: can't be written: {kind} is in its place ({error.strerror}), which tlkit did not create. "
                     f"Remove it or move it away, then: {_next_command(folder)}"
+                ) from error
+            if error.errno == errno.ENOENT and not folder.is_dir():
+                raise RunError(
+                    f"{folder}: was moved or removed while the run was in progress ({path.name} can't be written). If "
+                    "it was moved, continue in its new place: tlkit resume NEW_PLACE"
+                ) from error
+            if error.errno in _DISK_FAILED:
+                raise RunError(
+                    f"{path}: can't be written: {error.strerror}. The files that were written before are kept; when "
+                    f"the disk works again: {_next_command(folder)}"
                 ) from error
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from tlkit.system.disk import FullDiskError, is_disk_full
 LOCK = ".lock"
 _EVERY = 0.2
 """Seconds between two looks at a lock that is waited for."""
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class BusyError(RunError):
@@ -30,7 +33,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         BusyError: another process holds it.
         FullDiskError: the disk has no room for the lock file.
-        RunError: the lock file can't be created.
+        RunError: the lock file can't be created, or the file system has no locks.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -38,8 +41,15 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise BusyError(f"{folder}: another process works in this run folder; nothing was changed") from error
     except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _NO_LOCKS:
+            raise RunError(
+                f"{folder / LOCK}: can't be locked: {reason}. The file system of this folder has no locks (as a "
+                "network drive without a lock service), so two processes could work in one run folder; choose a folder "
+                "on another disk, and copy the run folder when the run has finished"
+            ) from error
         kind = FullDiskError if is_disk_full(error) else RunError
-        raise kind(f"{folder / LOCK}: can't be created: {error.strerror or error}") from error
+        raise kind(f"{folder / LOCK}: can't be created: {reason}") from error
     try:
         yield
     finally:

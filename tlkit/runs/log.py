@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.secrets import without_logins
+from tlkit.system.visible import visible_message
 
 
 class _LogFile(logging.FileHandler):
@@ -16,12 +17,20 @@ class _LogFile(logging.FileHandler):
         """Ignore the error: on a full disk, the next file that the run needs to write ends it with a message."""
 
 
+class _Log(logging.Logger):
+    """A logger that other code can't switch off: neither ``logging.disable`` nor a configuration of its own does."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        """Return whether messages of a level are written."""
+        return level >= self.level
+
+
 class _WithoutLogins(logging.Formatter):
     converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record; an error may quote an address with a password."""
-        return without_logins(super().format(record))
+        """Return the line of a record; an error may quote an address with a password, or names with newlines."""
+        return visible_message(without_logins(super().format(record)))
 
 
 @contextmanager
@@ -31,9 +40,7 @@ def event_log(folder: RunFolder) -> Iterator[logging.Logger]:
     Raises:
         OSError: the file can't be opened.
     """
-    log = logging.getLogger(f"tlkit.run.{folder.path.resolve()}")
-    log.setLevel(logging.INFO)
-    log.propagate = False
+    log = _Log(f"tlkit.run.{folder.path.resolve()}", logging.INFO)
     handler = _LogFile(folder.log, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(_WithoutLogins("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     log.addHandler(handler)

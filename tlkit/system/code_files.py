@@ -6,13 +6,12 @@ The SHA-256 of each allowed file is kept in ``plugins-allowed.txt`` in the user'
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import PluginError
-from tlkit.system.disk import write_atomically
+from tlkit.system.disk import own_folder, write_atomically
 from tlkit.system.text import size_text
 
 MAX_BYTES = 4_000_000
@@ -77,11 +76,14 @@ def read_code_file(path: Path) -> CodeFile:
 
 
 def config_folder() -> Path:
-    """Return the folder of the user's settings: ``$TLKIT_CONFIG``, by default in the user's configuration folder."""
+    """Return the folder of the user's settings: ``$TLKIT_CONFIG``, by default in the user's configuration folder.
+
+    Raises:
+        DataError: it can't be a folder, or the user has no home folder.
+    """
     from platformdirs import user_config_path
 
-    root = os.environ.get("TLKIT_CONFIG")
-    return Path(root) if root else user_config_path("tlkit", appauthor=False)
+    return own_folder("TLKIT_CONFIG", lambda: user_config_path("tlkit", appauthor=False))
 
 
 def _list_file() -> Path:

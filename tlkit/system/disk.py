@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class NoRoomError(OSError):
 
 @contextmanager
 def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
-    """Add the file that was being written, and its size in bytes, to errors about a full disk.
+    """Add the file that was being written, and its size in bytes, to errors about a full disk; to others the file.
 
     Raises:
         NoRoomError: the disk, or the user's quota, is full.
@@ -49,9 +49,32 @@ def full_disk_context(path: Path, needed: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not is_disk_full(error):
-            raise
-        raise NoRoomError(error, path, needed) from error
+        if is_disk_full(error):
+            raise NoRoomError(error, path, needed) from error
+        if error.errno is not None and error.filename is None:
+            # Writing to an open file raises an error that doesn't name it.
+            error.filename = str(path)
+        raise
+
+
+def reserve(path: Path, size: int) -> None:
+    """Check that there is room for a file, by making it with ``size`` bytes of no meaning.
+
+    For files that HDF5 writes: where the disk fails it in the middle, it can end the process by a segmentation fault.
+
+    Raises:
+        NoRoomError: the disk, or the user's quota, is full.
+        OSError: a file of this size can't be written for another reason.
+    """
+    with full_disk_context(path, size), path.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except AttributeError:  # on Windows and macOS
+            file.write(bytes(size))
+        except OSError as error:
+            # Not every file system can reserve room.
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+                raise
 
 
 def path_of_error(error: OSError) -> Path | None:
@@ -111,6 +134,40 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise
+
+
+def own_folder(variable: str, default: Callable[[], Path]) -> Path:
+    """Return a folder of tlkit's own: the value of an environment variable, or the user's folder for such things.
+
+    Raises:
+        DataError: it can't be a folder, or the user has no home folder.
+    """
+    given = os.environ.get(variable)
+    folder = Path(given) if given else default()
+    if not given and folder.parts[:1] == ("~",):
+        raise DataError(f"this user has no home folder; set {variable} to a folder")
+    try:
+        nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    except OSError as error:
+        raise DataError(f"{str(folder)[:200]}: can't be used: {error.strerror}; set {variable} to a folder") from error
+    if not nearest.is_dir():
+        raise DataError(f"{folder}: can't be used: {nearest} is not a folder; set {variable} to a folder")
+    return folder
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Create an empty folder for temporary files, and remove it at the end.
+
+    Raises:
+        DataError: there is no place for it.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise DataError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to a folder") from error
+    with folder as path:
+        yield Path(path)
 
 
 def check_new_file(out: Path, *, overwrite: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -138,17 +137,31 @@ class _ResumingDownloader:
         Returns:
             the size of the file in bytes.
         """
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
-        console = Console(stderr=True)
+        from tlkit.system.terminal import Terminal
+
+        console = Terminal(stderr=True)
         if not console.is_terminal:
             size = "" if total is None else f", {size_text(total)}"
             verb = "resuming" if have else "downloading"
-            print(f"{verb} {self.what}: {url}{size}", file=sys.stderr, flush=True)
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+            console.print(f"{verb} {self.what}: {url}{size}")
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
         with (
-            Progress("{task.description}", *columns, console=console, disable=not console.is_terminal) as progress,
+            Progress(*columns, console=console, disable=not console.is_terminal) as progress,
             self.part.open("ab" if have else "wb") as file,
         ):
             task = progress.add_task(self.what, total=total, completed=have)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from tlkit.contracts import Phase
+from tlkit.system.terminal import Terminal
 
 
 class _Rate(ProgressColumn):
@@ -39,8 +39,8 @@ class Reporter:
         quiet: write nothing to standard output.
     """
 
-    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        self.console = console or Console(quiet=quiet, highlight=False, soft_wrap=True)
+    def __init__(self, console: Terminal | None = None, *, quiet: bool = False) -> None:
+        self.console = console or Terminal(quiet=quiet)
         self._bar: Progress | None = None
         self._task: object = None
         self._started = 0.0
@@ -54,9 +54,16 @@ class Reporter:
     ) -> None:
         self.end()
 
-    def say(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(text, markup=False)
+    def say(self, text: str, *, gap: bool = False) -> None:
+        """Print a message.
+
+        Args:
+            text: the message.
+            gap: whether to leave an empty line before it.
+        """
+        if gap:
+            self.console.print()
+        self.console.print(text)
 
     def begin(self, title: str, total: int, unit: str = "images") -> None:
         """Start a bar; it is only drawn on a terminal.
@@ -71,12 +78,12 @@ class Reporter:
         if self.console.is_terminal:
             self._bar = Progress(
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 _Rate(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[status]}"),
+                TextColumn("{task.fields[status]}", markup=False),
                 console=self.console,
                 transient=True,
             )
@@ -118,7 +125,7 @@ class Reporter:
         """
         what = f"{backbone} frozen" if not phase.blocks else f"{backbone} trains from {phase.blocks[0]}"
         share = f"{trainable:,} of {total:,} weights train"
-        self.say(f"\nPhase {phase.name}: {phase.epochs} epochs, {what}, {share}")
+        self.say(f"Phase {phase.name}: {phase.epochs} epochs, {what}, {share}", gap=True)
 
     def epoch(self, number: int, epochs: int, row: Mapping[str, float], seconds: float, best: bool) -> None:
         """Print the metrics of an epoch.

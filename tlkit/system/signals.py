@@ -132,6 +132,18 @@ class Signals:
         if self._received is not None:
             raise Interrupted(self._received) from None
 
+    def stop_unless_deferred(self, cause: BaseException | None = None) -> None:
+        """Stop the run if a signal came, as ``stop`` does, but not within ``deferred``.
+
+        Args:
+            cause: an exception that is left behind, perhaps the one that the signal raised and that code swallowed.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        if self._received is not None and not self._deferred:
+            raise Interrupted(self._received) from cause
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._code is not None:
             os._exit(self._code)

@@ -11,7 +11,7 @@ from PIL import Image
 from recipe_text import recipe_text
 
 from tlkit.contracts import Sample
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.findings import Finding, text_of
 from tlkit.data.checks.format_checks import lone_formats
 from tlkit.data.checks.frames import frame_runs, proposed_pattern

@@ -49,7 +49,9 @@ class Checked:
         bad: the number of samples set aside that no policy allows, such as damaged images.
         splits: sample key → split, of the samples to use; empty where an earlier run's ``samples.csv`` decides.
         groups: sample key → group, of the samples to use.
-        digests: sample key → SHA-256 of the image's bytes, in hexadecimal.
+        digests: sample key → SHA-256 of the image's bytes, in hexadecimal, of all samples; empty if it can't be read.
+        mask_digests: the same for masks that are files or are drawn.
+        kept: the number of files that were not read, because an earlier check had read them.
         notes: what the user should know about the split, and about the range of values.
         value_range: the range that the training images use; None if none has more than 8 bits per channel.
     """
@@ -61,6 +63,8 @@ class Checked:
     splits: Mapping[str, str]
     groups: Mapping[str, str | None]
     digests: Mapping[str, str]
+    mask_digests: Mapping[str, str]
+    kept: int
     notes: tuple[str, ...]
     value_range: ValueRange | None = None
 
@@ -198,6 +202,8 @@ def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeat
         bad=tally.unusable,
         splits={} if repeated or not assignment.splits else {each.key: assignment.splits[each.key] for each in left},
         groups={each.key: assignment.groups.get(each.key) for each in left},
-        digests={each.key: outcome.facts.images[each.key].digest for each in left},
+        digests={key: facts.digest for key, facts in outcome.facts.images.items()},
+        mask_digests={key: facts.digest for key, facts in outcome.facts.masks.items()},
+        kept=outcome.facts.kept,
         notes=outcome.notes,
     )

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 
 from tlkit.contracts import Sample, SampleSet, Split, Task
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.policy import CheckSettings, Observation
 from tlkit.data.class_names import difference, similar_names
 from tlkit.data.images.source import RowMask, mask_of

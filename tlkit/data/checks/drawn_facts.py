@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from tlkit.contracts import DrawnMask, Sample, SampleSet
+from tlkit.data.checks.facts import FACTS, Facts
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import FACTS, Facts
 from tlkit.data.images.source import AnnotatedMask, mask_of
 from tlkit.data.store.store import Progress
 from tlkit.errors import DataError
@@ -53,7 +53,7 @@ def _facts(sample: Sample, sample_set: SampleSet, facts_cache: FactsCache) -> Fa
         digest = hashlib.sha256(content).hexdigest()
         known = facts_cache.same_bytes(digest, _SETTINGS)
         if known is not None:
-            return Facts(**known)
+            return known
         classes = mask.decode(content)
     except DataError as error:
         return Facts(problem="undecodable", reason=str(error).removeprefix(f"{mask.drawn.source}: "))
@@ -64,5 +64,5 @@ def _facts(sample: Sample, sample_set: SampleSet, facts_cache: FactsCache) -> Fa
         height=classes.shape[0],
         classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
     )
-    facts_cache.add_content(_SETTINGS, digest, {key: getattr(facts, key) for key in Facts.__slots__})
+    facts_cache.add_content(_SETTINGS, facts)
     return facts

@@ -1,111 +1,138 @@
-"""Cache the facts of files in an SQLite database, by path, size and modification time, and by digest."""
+"""Cache the facts of files in an SQLite database, by path and version of the file, and by digest."""
 
 from __future__ import annotations
 
-import json
 import os
-import sqlite3
+import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import NamedTuple
 
+from tlkit.data.checks.facts import Facts
+from tlkit.data.checks.facts_database import FactsDatabase
 from tlkit.errors import DataError
-from tlkit.system.cache import ABOUT, checks_folder, limit
-from tlkit.system.disk import write_atomically
+from tlkit.system.cache import checks_folder, limit
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, digest TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (digest TEXT, settings TEXT, facts TEXT, PRIMARY KEY (digest, settings)) WITHOUT ROWID;
-"""
 _BATCH = 5000
 """Files per transaction. An interrupted check continues from the last one; smaller batches would rewrite the same pages
 of the database again and again."""
 
-Version = tuple[int, int]
-"""A file's size in bytes and its modification time in nanoseconds."""
+RACY = 3_000_000_000
+"""Nanoseconds. A file that changed less than this before it is looked at may change once more without getting another
+time: FAT keeps times of 2 seconds."""
+
+
+class Version(NamedTuple):
+    """What changes when a file is written to or replaced, as git's index compares it.
+
+    The number of the device is left out, as in git: networks and containers give another one at each start.
+
+    Args:
+        size: its size in bytes.
+        modified: its modification time in nanoseconds, which programs can set.
+        changed: the time at which its content or its times were changed last, in nanoseconds, which only the system
+            sets; on Windows the time at which it was made.
+        inode: its number on its disk.
+    """
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+def version_of(path: Path) -> Version | None:
+    """Return the version of a file; None if it changed just now, so that the same version may get another content.
+
+    Raises:
+        OSError, ValueError: there is no such file.
+    """
+    now = time.time_ns()
+    status = path.stat()
+    version = Version(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    racy = version.changed > now - RACY or abs(now - version.modified) < RACY
+    return None if racy else version
 
 
 class FactsCache:
     """The facts of files that earlier checks read. Safe to use from several threads.
 
-    A cache whose folder can't be written is empty and stays empty.
+    A cache whose folder can't be written stays empty.
 
     Args:
         folder: the folder of the database; None caches nothing.
+        reread: whether to read files even if they seem unchanged; they are not decoded again if their bytes are known.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, reread: bool = False) -> None:
         self.folder = folder
+        self._reread = reread
         self._lock = Lock()
-        self._database: sqlite3.Connection | None = None
-        self._files: list[tuple[bytes, int, int, str]] = []
-        self._facts: dict[tuple[str, str], str] = {}
-        if folder is not None:
-            try:
-                self._database = _open_database(folder)
-            except (OSError, sqlite3.Error):
-                self._database = None
+        self._database = None if folder is None else FactsDatabase(folder)
+        self._files: list[tuple[bytes, bytes, bytes]] = []
+        self._facts: dict[tuple[bytes, bytes], bytes] = {}
 
     @classmethod
-    def of_user(cls) -> FactsCache:
+    def of_user(cls, *, reread: bool = False) -> FactsCache:
         """Return the cache in the user's cache folder; one that caches nothing after ``tlkit cache limit 0``."""
         try:
-            return cls(checks_folder() / "files" if limit() else None)
+            return cls(checks_folder() / "facts" if limit() else None, reread=reread)
         except DataError:
             return cls(None)
 
-    def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, dict[str, Any]]:
-        """Return the facts of the files whose size and modification time match the cache.
+    def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, Facts]:
+        """Return the facts of the files whose versions match the cache.
 
         Args:
             files: file → its version now; a few files only, since each is a variable of one query.
             settings: what the facts depend on besides the files' bytes.
         """
+        if self._database is None or self._reread:
+            return {}
         by_path = {os.fsencode(path.absolute()): path for path in files}
-        rows = self._select(
-            "SELECT path, size, changed, facts FROM files JOIN facts USING (digest) "
-            f"WHERE settings = ? AND path IN ({', '.join('?' * len(by_path))})",
-            (settings, *by_path),
-        )
-        facts = {}
-        for name, size, changed, text in rows:
-            path = by_path[name]
-            if (size, changed) == files[path]:
-                with suppress(ValueError):
-                    facts[path] = json.loads(text)
-        return facts
+        with self._lock:
+            rows = self._database.select_files(list(by_path), settings.encode())
+        found = {}
+        for name, version, text in rows:
+            path = by_path.get(name)
+            facts = Facts.of_text(text) if path is not None and version == _text(files[path]) else None
+            if path is not None and facts is not None:
+                found[path] = facts
+        return found
 
-    def same_bytes(self, digest: str, settings: str) -> dict[str, Any] | None:
+    def same_bytes(self, digest: str, settings: str) -> Facts | None:
         """Return the facts of a file with the same bytes; None if there are none."""
+        if self._database is None:
+            return None
+        key = bytes.fromhex(digest), settings.encode()
         with self._lock:
-            waiting = self._facts.get((digest, settings))
-        texts = [(waiting,)] if waiting is not None else []
-        texts = texts or self._select("SELECT facts FROM facts WHERE digest = ? AND settings = ?", (digest, settings))
-        facts: dict[str, Any] | None = None
-        with suppress(ValueError):
-            facts = json.loads(texts[0][0]) if texts else None
-        return facts
+            text = self._facts.get(key) or self._database.select_facts(*key)
+        facts = None if text is None else Facts.of_text(text)
+        return facts if facts is not None and facts.digest == digest else None
 
-    def add(self, path: Path, version: Version, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
-        """Add the facts of a file; they are written in batches, and by ``close``."""
+    def add(self, path: Path, version: Version | None, settings: str, facts: Facts) -> None:
+        """Add the facts of a file; they are written in batches, and by ``close``.
+
+        Args:
+            path: the file.
+            version: its version before it was read; None keeps the facts by their digest only.
+            settings: what the facts depend on besides the file's bytes.
+            facts: the facts, with a digest.
+        """
         with self._lock:
+            digest = bytes.fromhex(facts.digest)
             if self._database is None:
                 return
-            self._files.append((os.fsencode(path.absolute()), *version, digest))
-            self._facts[digest, settings] = json.dumps(facts)
-            if len(self._files) >= _BATCH:
+            if version is not None:
+                self._files.append((os.fsencode(path.absolute()), _text(version), digest))
+            self._facts[digest, settings.encode()] = facts.text()
+            if max(len(self._files), len(self._facts)) >= _BATCH:
                 self._write()
 
-    def add_content(self, settings: str, digest: str, facts: Mapping[str, Any]) -> None:
+    def add_content(self, settings: str, facts: Facts) -> None:
         """Add the facts of content that is not a file; they are written as those of files are."""
-        with self._lock:
-            if self._database is None:
-                return
-            self._facts[digest, settings] = json.dumps(facts)
-            if len(self._facts) >= _BATCH:
-                self._write()
+        self.add(Path(), None, settings, facts)
 
     def close(self) -> None:
         """Write the pending facts, and close the database."""
@@ -116,45 +143,11 @@ class FactsCache:
             self._database = None
 
     def _write(self) -> None:
-        """Write in one short transaction, so that checks that run at the same time don't wait for each other."""
         files, self._files = self._files, []
         facts, self._facts = self._facts, {}
-        if self._database is None:
-            return
-        with suppress(sqlite3.Error), self._database:
-            rows = [(*key, text) for key, text in facts.items()]
-            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
-            self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", files)
-
-    def _select(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._lock:
-            if self._database is None:
-                return []
-            try:
-                return self._database.execute(query, values).fetchall()
-            except sqlite3.Error:
-                return []
+        if self._database is not None and (files or facts):
+            self._database.insert(files, [(*key, text) for key, text in facts.items()])
 
 
-def _open_database(folder: Path) -> sqlite3.Connection:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "files.sqlite"
-    try:
-        return _connect(file)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        file.unlink()  # The file is damaged; all facts in it can be read again.
-        return _connect(file)
-    finally:
-        write_atomically(folder / ABOUT, "results of tlkit check\n")
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(file, timeout=5, check_same_thread=False)
-    try:
-        database.executescript(_TABLES)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
+def _text(version: Version) -> bytes:
+    return " ".join(map(str, version)).encode()

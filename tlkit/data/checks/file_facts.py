@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import groupby, islice
 from operator import itemgetter
@@ -15,16 +15,14 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import MaskTable
-from tlkit.data.checks.facts_cache import FactsCache, Version
+from tlkit.data.checks.facts import FACTS, Facts
+from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
 from tlkit.data.images.image_file import BadImageError, read_file
 from tlkit.data.images.mask_decode import classes_of
 from tlkit.data.images.mask_file import read_mask, reading_key
 from tlkit.data.images.picture import Picture
 from tlkit.data.images.reading import Reading
 from tlkit.system.parallel import in_processes, in_threads
-
-FACTS = 4
-"""The version of ``Facts``. Raise it when the facts of the same bytes change, so that cached facts are not used."""
 
 FOR_PROCESSES = 4000
 """The number of files from which it pays to start processes. Half of the work needs Python's lock, so two
@@ -40,47 +38,6 @@ _HASHED_SIDE = 32
 _HASH_SIZE = 16
 _FLAT = 2.0
 """Standard deviation in grey levels below which an image shows too little to be recognised by its hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The facts of one file.
-
-    Args:
-        digest: SHA-256 of its bytes, in hexadecimal; empty if it can't be read.
-        problem: an ``image_file.BadKind`` if it can't be decoded; otherwise empty.
-        reason: what the problem is, without the file's name.
-        format: Pillow's name of the format.
-        mode: Pillow's name of the mode; followed by " transparency" if the file has a transparent colour.
-        width: width in pixels, after the rotation that the EXIF orientation asks for.
-        height: height in pixels, likewise.
-        animated: whether it has several frames.
-        constant: whether all pixels are the same.
-        nan: whether it has values that are NaN or infinite.
-        orientation: the EXIF orientation, 1 to 8.
-        values: what ``Bands.used_range`` returns of an image with more than 8 bits per channel; otherwise empty.
-        picture: the perceptual hash, 64 hexadecimal digits; empty for masks, small images and flat images.
-        classes: class number, as text → number of pixels; of masks only.
-        between: the number of pixels whose value is not in the table and counts as the nearest one; of masks only.
-        palette: palette index, as text → its colour as ``#rrggbb``, of the indices that pixels have; of masks only.
-    """
-
-    digest: str = ""
-    problem: str = ""
-    reason: str = ""
-    format: str = ""
-    mode: str = ""
-    width: int = 0
-    height: int = 0
-    animated: bool = False
-    constant: bool = False
-    nan: bool = False
-    orientation: int = 1
-    values: Sequence[float] = ()
-    picture: str = ""
-    classes: Mapping[str, int] = field(default_factory=dict)
-    between: int = 0
-    palette: Mapping[str, str] = field(default_factory=dict)
 
 
 WantedFile = tuple[Path, bool]
@@ -137,10 +94,8 @@ def read_facts(
             progress(len(facts_of), len(wanted))
     for file, facts in _read_all(list(changed), reading, keys, facts_cache):
         facts_of[file] = facts
-        version = changed[file]
-        if facts.digest and version is not None:
-            values = {key: getattr(facts, key) for key in Facts.__slots__}
-            facts_cache.add(file[0], version, keys[file[1]], facts.digest, values)
+        if facts.digest:
+            facts_cache.add(file[0], changed[file], keys[file[1]], facts)
         if progress is not None:
             progress(len(facts_of), len(wanted))
     facts_cache.close()
@@ -162,14 +117,13 @@ def _look_up(
     versions: dict[Path, Version | None] = {}
     for path in paths:
         try:
-            status = path.stat()
-            versions[path] = status.st_size, status.st_mtime_ns
+            versions[path] = version_of(path)
         except (OSError, ValueError):
             versions[path] = None  # Reading the file will show why.
     existing = {path: version for path, version in versions.items() if version is not None}
     known = facts_cache.unchanged(existing, keys[is_mask])
     return (
-        {(path, is_mask): Facts(**each) for path, each in known.items()},
+        {(path, is_mask): facts for path, facts in known.items()},
         {(path, is_mask): version for path, version in versions.items() if path not in known},
     )
 
@@ -220,7 +174,7 @@ def _read_group(
         digest = hashlib.sha256(data).hexdigest()
         if digest not in by_digest:
             same = cached.same_bytes(digest, keys[is_mask])
-            by_digest[digest] = Facts(**same) if same is not None else _facts(path, data, digest, is_mask, reading)
+            by_digest[digest] = same or _facts(path, data, digest, is_mask, reading)
         facts.append(by_digest[digest])
     return facts
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from tlkit.contracts import Sample
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.policy import Observation
 from tlkit.data.splits.labels import numbers_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from tlkit.contracts import Sample, SampleSet, Split
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import AnnotatedMask, FileImage, FileMask, RowImage, RowMask, image_of, mask_of
 

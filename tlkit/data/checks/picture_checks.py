@@ -10,7 +10,7 @@ import numpy as np
 
 from tlkit.contracts import Sample, SampleSet, Split
 from tlkit.data.checks.duplicates import same_pictures
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.findings import NEAR_COPIES
 from tlkit.data.checks.policy import Observation
 from tlkit.data.images.reading import Reading

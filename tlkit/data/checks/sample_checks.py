@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tlkit.contracts import IGNORE, Sample, SampleSet
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import Observation
 from tlkit.data.checks.sample_facts import SampleFacts

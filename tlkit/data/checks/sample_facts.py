@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from tlkit.contracts import SampleSet
 from tlkit.data.checks.drawn_facts import read_drawn_facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import Facts, FactsReading, read_facts
+from tlkit.data.checks.file_facts import FactsReading, read_facts
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
 from tlkit.data.store.store import Progress
@@ -22,12 +23,14 @@ class SampleFacts:
     Args:
         images: sample key → facts of its image.
         masks: sample key → facts of its mask, for masks that are files or are drawn.
-        read: the number of files that were read; the facts of the others come from an earlier check.
+        read: the number of files that were read.
+        kept: the number of files whose facts come from an earlier check.
     """
 
     images: Mapping[str, Facts]
     masks: Mapping[str, Facts]
     read: int
+    kept: int
 
 
 def read_sample_facts(
@@ -61,6 +64,7 @@ def read_sample_facts(
         },
         masks={key: of_file[file, True] for key, file in masks.items()} | dict(drawn),
         read=read,
+        kept=len(wanted) - read,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tlkit.contracts import Sample, SampleSet, SetAside
 from tlkit.data.checks.class_checks import remaining_classes
-from tlkit.data.checks.file_facts import Facts
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.policy import CheckSettings, Observation, Tally
 from tlkit.data.images.source import RowMask, file_of, mask_of
 from tlkit.data.splits.assign import groups_of

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Literal
 
 from tlkit.contracts import Sample, SampleSet
+from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import Facts
 from tlkit.data.checks.policy import Observation
 from tlkit.data.checks.sample_facts import read_sample_facts
 from tlkit.data.images.reading import Reading
@@ -73,7 +73,11 @@ def training_range(
     """
     training = tuple(each for each in samples if each.split in (None, "train"))
     facts = read_sample_facts(
-        replace(sample_set, samples=training), reading, facts_cache or FactsCache.of_user(), None, with_masks=False
+        replace(sample_set, samples=training),
+        reading,
+        facts_cache or FactsCache.of_user(reread=True),
+        None,
+        with_masks=False,
     )
     return range_in_use(facts.images.values())
 

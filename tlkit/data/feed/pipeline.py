@@ -13,6 +13,7 @@ from tlkit.data.feed.policies import Policy
 from tlkit.data.run_data import Data
 from tlkit.errors import PluginError
 from tlkit.system.parallel import in_threads
+from tlkit.system.text import listed
 
 AHEAD = 2
 """Batches that are made in advance."""
@@ -97,7 +98,13 @@ class Feed:
         else:
             assert data.store.masks is not None
             batch["segmentation_masks"] = tf.constant(data.store.masks[index][..., None])
-        finished: dict[str, Any] = self._compiled(batch, tf.constant(seed, tf.int32))
+        try:
+            finished: dict[str, Any] = self._compiled(batch, tf.constant(seed, tf.int32))
+        except tf.errors.OpError as error:  # perhaps of Python code that TensorFlow called for a policy
+            if self._policies:
+                names = listed([f'"{policy.name}"' for policy in self._policies])
+                error.add_note(f"Raised in the input pipeline, where the augmentation {names} runs.")
+            raise
         return finished
 
     def _signature(self) -> dict[str, Any]:

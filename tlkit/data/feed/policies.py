@@ -11,6 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from tlkit.boundary.guard import options_code
 from tlkit.contracts import Augmentation, AugmentContext
 from tlkit.recipe.schema import Selection
 
@@ -48,7 +49,9 @@ def _key(chosen: Selection[Augmentation], ctx: AugmentContext) -> str | None:
     code = code_digest(chosen.record.build)
     if code is None:
         return None
-    text = [chosen.record.name, chosen.options.model_dump(mode="json"), repr(ctx), code, _installed()]
+    with options_code(chosen.record):
+        options = chosen.options.model_dump(mode="json")
+    text = [chosen.record.name, options, repr(ctx), code, _installed()]
     return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
 
 

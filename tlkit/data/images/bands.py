@@ -75,7 +75,7 @@ class Bands:
             return ()
         few = np.sort(values[:: -(-len(values) // _SAMPLED)])
         low, high = (few[round(share * (len(few) - 1))] for share in _QUANTILES)
-        return (self.highest, *(float(each) for each in (values.min(), low, high, values.max())))
+        return (float(self.highest), *(float(each) for each in (values.min(), low, high, values.max())))
 
     def stretched(self) -> np.ndarray:
         """Return the colours with their own range scaled to 0-255, uint8 (H, W, 1 or 3): all detail that there is."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlkit.boundary.guard import options_code
 from tlkit.contracts import Dataset, DatasetContext, SampleSet, Task
 from tlkit.data.images.mask_classes import MAX_CLASSES, MaskClasses, Value, mask_classes, value_text
 from tlkit.data.images.source import file_of
@@ -148,7 +149,8 @@ class _Pairs:
 
 
 def _open(dataset: Dataset, options: Mapping[str, Any]) -> SampleSet:
-    chosen = dataset.options.model_validate({**options, "values": {"0": "0"}})
+    with options_code(dataset):
+        chosen = dataset.options.model_validate({**options, "values": {"0": "0"}})
     return dataset.open(DatasetContext("segmentation", 0), chosen)
 
 

@@ -14,6 +14,7 @@ from tlkit.data.images.decode import DECODING, Resize, fit_mask
 from tlkit.data.images.mask_file import reading_key
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.source import image_of, mask_of, mask_origin
+from tlkit.data.store.shards import FORMAT
 from tlkit.errors import DataError
 from tlkit.system.parallel import in_threads
 
@@ -40,7 +41,7 @@ class Decoding:
         """
         values = None if table is None else (sorted(table.values.items(), key=str), table.default)
         further = "" if table is None else reading_key(table)
-        text = f"{DECODING} {self.size} {self.resize} {values}{further} {self.reading.key}".rstrip()
+        text = f"{FORMAT} {DECODING} {self.size} {self.resize} {values}{further} {self.reading.key}".rstrip()
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -76,17 +77,42 @@ class Cached:
     size: ImageSize
 
 
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What the bytes of a sample were when it was decoded, as SHA-256 in hexadecimal.
+
+    Args:
+        whole: of the image and its mask together.
+        image: of the image alone.
+        mask: of the mask alone; empty where there is none.
+    """
+
+    whole: str
+    image: str
+    mask: str
+
+
 Find = Callable[[str], Cached | None]
 """Look up a digest among the cached samples; called from several threads."""
 
 
 def decode_all(
     sample_set: SampleSet, decoding: Decoding, find: Find
-) -> Iterator[tuple[Sample, Decoded | Cached | DataError]]:
-    """Decode samples in parallel and yield them in their order; at most a few batches of results wait in memory."""
+) -> Iterator[tuple[Sample, Decoded | Cached | DataError, Digests | None]]:
+    """Decode samples in parallel and yield them in their order; at most a few batches of results wait in memory.
 
-    def decode(sample: Sample) -> tuple[Sample, Decoded | Cached | DataError]:
-        return sample, _decode(sample, sample_set, decoding, find)
+    The digests are None where a file can't be read.
+    """
+
+    def decode(sample: Sample) -> tuple[Sample, Decoded | Cached | DataError, Digests | None]:
+        image = image_of(sample, sample_set, decoding.reading)
+        mask = mask_of(sample, sample_set, decoding.reading)
+        try:
+            content = image.read(), b"" if mask is None else mask.read()
+        except DataError as error:
+            return sample, error, None
+        digests = digests_of(content[0], None if mask is None else content[1])
+        return sample, find(digests.whole) or _decode(sample, sample_set, decoding, content, digests.whole), digests
 
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings():
@@ -94,17 +120,15 @@ def decode_all(
         yield from in_threads(decode, sample_set.samples, name="tlkit-decode", ahead=8)
 
 
-def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Find) -> Decoded | Cached | DataError:
+def _decode(
+    sample: Sample, sample_set: SampleSet, decoding: Decoding, content: tuple[bytes, bytes], digest: str
+) -> Decoded | DataError:
+    """Decode the bytes of an image and of its mask."""
     image = image_of(sample, sample_set, decoding.reading)
     mask = mask_of(sample, sample_set, decoding.reading)
     try:
-        image_bytes, mask_bytes = image.read(), b"" if mask is None else mask.read()
-        digest = _digest(image_bytes, mask_bytes)
-        cached = find(digest)
-        if cached is not None:
-            return cached
-        pixels, original = image.decode(image_bytes, decoding.size, decoding.resize)
-        classes = None if mask is None else mask.decode(mask_bytes)
+        pixels, original = image.decode(content[0], decoding.size, decoding.resize)
+        classes = None if mask is None else mask.decode(content[1])
     except DataError as error:
         return error
     if classes is not None:
@@ -119,7 +143,12 @@ def _decode(sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Fin
     return Decoded(pixels, classes, digest, original)
 
 
-def _digest(image: bytes, mask: bytes) -> str:
-    digest = hashlib.sha256(image)
-    digest.update(mask)
-    return digest.hexdigest()
+def digests_of(image: bytes, mask: bytes | None) -> Digests:
+    """Return the digests of the bytes of a sample; ``mask`` is None where it has none."""
+    of_image = hashlib.sha256(image)
+    if mask is None:
+        digest = of_image.hexdigest()
+        return Digests(digest, digest, "")
+    whole = of_image.copy()
+    whole.update(mask)
+    return Digests(whole.hexdigest(), of_image.hexdigest(), hashlib.sha256(mask).hexdigest())

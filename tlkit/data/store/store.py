@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from tlkit.contracts import ImageSize, Sample, SampleSet, SetAside
 from tlkit.data.images.source import file_of
-from tlkit.data.store.decoding import Cached, Decoding, decode_all
+from tlkit.data.store.decoding import Cached, Decoding, Digests, decode_all
 from tlkit.data.store.pool import Pool
-from tlkit.data.store.shards import Rows
+from tlkit.data.store.rows import Rows
+from tlkit.data.store.shards import unusable_note
 from tlkit.errors import DataError
 from tlkit.system.cache import images_folder, limit, make_room
 from tlkit.system.disk import FullDiskError, free_bytes, full_disk_text, is_disk_full
@@ -32,12 +33,14 @@ class Store:
         masks: uint8 (N, H, W) class numbers and ``IGNORE``, on disk; None for classification.
         digests: SHA-256 of each sample's bytes, its mask's included.
         sizes: int32 (N, 2), (height, width) of each original.
+        read: sample key → what the bytes of its files were, also of samples that can't be decoded.
     """
 
     images: np.ndarray | Rows
     masks: np.ndarray | Rows | None
     digests: tuple[str, ...]
     sizes: np.ndarray
+    read: Mapping[str, Digests] = field(default_factory=dict)
 
 
 class Filled(NamedTuple):
@@ -90,7 +93,8 @@ def fill_store(
     _check_room(folder, needed)
     try:
         pool = Pool(folder, decoding.size, with_masks=with_masks)
-        return _fill(sample_set, decoding, pool, progress)._replace(notes=notes)
+        filled = _fill(sample_set, decoding, pool, progress)
+        return filled._replace(notes=(*notes, *filled.notes))
     except OSError as error:
         if is_disk_full(error):
             _check_room(folder, needed)
@@ -121,16 +125,17 @@ def _fill_cache(sample_set: SampleSet, decoding: Decoding, needed: int, progress
 def _fill(sample_set: SampleSet, decoding: Decoding, pool: Pool, progress: Progress | None) -> Filled:
     used: list[Sample] = []
     places: list[tuple[int, int]] = []
-    digests: list[str] = []
+    read: dict[str, Digests] = {}
     sizes: list[ImageSize] = []
     set_aside: list[SetAside] = []
-    for done, (sample, result) in enumerate(decode_all(sample_set, decoding, pool.find), 1):
+    for done, (sample, result, digests) in enumerate(decode_all(sample_set, decoding, pool.find), 1):
+        if digests is not None:
+            read[sample.key] = digests
         if isinstance(result, DataError):
             set_aside.append(SetAside(sample.key, str(result)))
         else:
             places.append(result.place if isinstance(result, Cached) else pool.add(result))
             used.append(sample)
-            digests.append(result.digest)
             sizes.append(result.size)
         if progress is not None:
             progress(done, len(sample_set.samples))
@@ -138,9 +143,15 @@ def _fill(sample_set: SampleSet, decoding: Decoding, pool: Pool, progress: Progr
     where = np.array(places, np.int64).reshape(-1, 2)
     none = np.zeros((0, *pool.size, 3), np.uint8)
     masks = Rows(pool.masks or [none[..., 0]], where) if pool.with_masks else None
-    store = Store(Rows(pool.images or [none], where), masks, tuple(digests), np.array(sizes, np.int32).reshape(-1, 2))
+    store = Store(
+        Rows(pool.images or [none], where),
+        masks,
+        tuple(read[each.key].whole for each in used),
+        np.array(sizes, np.int32).reshape(-1, 2),
+        read,
+    )
     pool.mark_used(np.unique(where[:, 0]).tolist())
-    return Filled(store, tuple(used), tuple(set_aside))
+    return Filled(store, tuple(used), tuple(set_aside), unusable_note("cached images", "decoded", pool.unusable))
 
 
 def _no_room_to_cache(root: Path, needed: int) -> str:

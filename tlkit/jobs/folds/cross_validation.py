@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from tlkit.discovery import copied
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.jobs import from_recipe
@@ -31,6 +29,7 @@ from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import BusyError, locked
 from tlkit.system.disk import write_atomically
 from tlkit.system.signals import Interrupted, Signals
+from tlkit.system.terminal import Terminal
 from tlkit.system.text import listed
 
 
@@ -80,7 +79,7 @@ def cross_validate(
         BusyError: another process works in the folder or in one of the folds, and went on for two minutes.
         Interrupted: by SIGINT, SIGTERM or SIGHUP; the folds in progress have saved their state.
     """
-    console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+    console = Terminal(quiet=quiet)
     used = copied(registry)
     checked = load_recipe(catalog.resolve(Path(recipe)), used, overrides)
     if checked.input.samples is not None:
@@ -130,14 +129,13 @@ def _check_same(folder: FoldsFolder, text: str) -> None:
     raise RunError(f"{folder.path}: its folds are of {what}; give another folder with --out")
 
 
-def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Console) -> None:
+def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Terminal) -> None:
     validated, tested = result.counts["validation"], result.counts["test"]
     if folder.predictions.is_file():
         without = f"; the {tested} test images are in none of the folds, and not in this table" if tested else ""
         whom = f"{validated} images" if tested else f"all {validated} images"
         console.print(
             f"Predictions of {whom}, each by the model that did not train on it: {folder.predictions}{without}",
-            markup=False,
         )
     together = f"The models of all folds together: tlkit predict {folder.path} …"
     if result.apart:
@@ -145,23 +143,23 @@ def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Cons
             f"The models of the folds can't be used together: their {result.apart} differs. For value_range, set "
             "input.value_range to two numbers"
         )
-    console.print(together, markup=False)
-    console.print(f"Open {folder.together.report} in a browser.", markup=False)
+    console.print(together)
+    console.print(f"Open {folder.together.report} in a browser.")
 
 
-def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Console) -> None:
+def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Terminal) -> None:
     """Split the data into folds, and write each as ``fold-<n>.csv``."""
-    console.print(f"Folds: {folder.path}", markup=False)
+    console.print(f"Folds: {folder.path}")
     with tempfile.TemporaryDirectory(prefix=".data-", dir=folder.path) as store:
         data = from_recipe.open_data(recipe, Path(store))
         folds = fold_splits(data, count, recipe.seed)
         for note in fold_notes(data, folds):
-            console.print(f"  note: {note}", markup=False)
+            console.print(f"  note: {note}")
         for number, splits in enumerate(folds, 1):
             replace(data, splits=splits).write_samples_csv(folder.splits(number))
 
 
-def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int, console: Console) -> None:
+def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int, console: Terminal) -> None:
     """Run all folds, ``jobs`` at a time, each in a process of its own.
 
     Raises:

@@ -7,8 +7,9 @@ from contextlib import nullcontext
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from tlkit.system.terminal import Terminal
 
 BUSY = "busy"
 """Said of a fold in which another process works, such as one whose parent was killed and that saves its state."""
@@ -25,16 +26,16 @@ class FoldsDisplay:
         count: the number of folds.
     """
 
-    def __init__(self, console: Console, count: int) -> None:
+    def __init__(self, console: Terminal, count: int) -> None:
         self._console = console
         self._count = count
         self._phases: dict[int, str] = {}
         self._bars: Progress | None = None
         self._tasks: dict[int, TaskID] = {}
         if console.is_terminal:
-            columns = (TextColumn("  {task.description}"), BarColumn(20), MofNCompleteColumn())
+            columns = (TextColumn("  {task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
             self._bars = Progress(
-                *columns, TextColumn("epochs  {task.fields[status]}"), console=console, transient=True
+                *columns, TextColumn("epochs  {task.fields[status]}", markup=False), console=console, transient=True
             )
 
     def __enter__(self) -> Self:
@@ -83,4 +84,4 @@ class FoldsDisplay:
         )
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text)

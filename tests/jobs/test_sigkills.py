@@ -1,0 +1,236 @@
+"""Commands killed by SIGKILL at moments of their whole life, and started again, end with the uninterrupted bytes.
+
+Set TLKIT_KILL_SEED for other moments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from everything import everything
+from PIL import Image
+from recipe_text import recipe_text
+from same_runs import assert_same
+
+STAGES = (
+    ("importing", ()),
+    ("checking", (".lock",)),
+    ("decoding", ("recipe.toml", "events.log")),
+    ("caching features", ("samples.csv", "cache/*")),
+    ("training", ("checkpoints/[0-9]*.json",)),
+    ("training", ("checkpoints/[0-9]*.json",)),
+    ("ending a phase", ("checkpoints/*.weights.h5",)),
+    ("saving", ("model.keras", "checkpoints/[0-9]*.json")),
+    ("evaluating", ("model.json", "model.keras")),
+    ("reporting", ("metrics.json", "pictures/*")),
+)
+"""What a run does, and the files by which that is seen from outside."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")]
+
+
+class Moments:
+    """When to kill: each stage in turn, some time after its first sign.
+
+    Args:
+        name: of the chain of kills; its moments are drawn from it and ``TLKIT_KILL_SEED``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._random = random.Random(f"{name} {os.environ.get('TLKIT_KILL_SEED', '0')}")
+        self.killed: Counter[str] = Counter()
+        """How many kills hit a living process, by stage."""
+
+    def wait(self, process: subprocess.Popen[bytes], folder: Path, signs: Sequence[str]) -> None:
+        """Wait until a stage has been seen, and some time more."""
+        before = _stamps(folder, signs)
+        while signs and _stamps(folder, signs) == before and process.poll() is None:
+            time.sleep(0.003)
+        time.sleep(self._random.uniform(0, 0.4 if signs else 5))
+
+    def kill(self, process: subprocess.Popen[bytes], stage: str, victim: int | None = None) -> None:
+        """Kill a process, or another in its place, and count it if it was alive."""
+        if process.poll() is None:
+            try:
+                os.kill(victim or process.pid, signal.SIGKILL)
+                self.killed[stage] += 1
+            except ProcessLookupError:
+                process.kill()
+
+    def chance(self) -> bool:
+        """Return one of two values, drawn."""
+        return self._random.random() < 0.5
+
+
+def _stamps(folder: Path, signs: Sequence[str]) -> set[tuple[Path, int]]:
+    found = set()
+    for sign in signs:
+        for file in folder.glob(sign):
+            try:
+                found.add((file, file.stat().st_mtime_ns))
+            except FileNotFoundError:
+                continue
+    return found
+
+
+def started(*arguments: object) -> subprocess.Popen[bytes]:
+    """Start a tlkit command."""
+    command = [sys.executable, "-m", "tlkit", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def finished(*arguments: object) -> None:
+    """Run a tlkit command, which must succeed."""
+    command = [sys.executable, "-m", "tlkit", *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def killed_at_each_stage(moments: Moments, folder: Path, command: Callable[[], Sequence[object]]) -> None:
+    """Start a command and kill it, once at each stage.
+
+    Args:
+        moments: when to kill.
+        folder: the run folder.
+        command: returns the arguments of the command, which may depend on what the folder has.
+    """
+    for stage, signs in STAGES:
+        process = started(*command())
+        moments.wait(process, folder, signs)
+        moments.kill(process, stage)
+        process.wait()
+
+
+def run_or_resume(recipe: Path, folder: Path) -> Sequence[object]:
+    """Return the command that begins or continues a run."""
+    if (folder / "recipe.toml").is_file():
+        return ["resume", folder]
+    return ["run", recipe, "--out", folder]
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    """Write images with masks, and return the recipe of a segmentation."""
+    random_values = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for number in range(48):
+        mask = np.zeros((40, 48), np.uint8)
+        mask[number % 20 : number % 20 + 16, number % 16 : number % 16 + 20] = 1 + number % 2
+        pixels = random_values.integers(0, 120, (40, 48, 3), dtype=np.uint8)
+        pixels[..., 0] += mask * 60
+        Image.fromarray(pixels).save(tmp_path / f"images/{number:02d}.png")
+        Image.fromarray(mask).save(tmp_path / f"masks/{number:02d}.png")
+    values = {"0": "ground", "1": "wall", "2": "roof"}
+    data = {"name": "masks", "images": tmp_path / "images", "masks": tmp_path / "masks", "values": values}
+    recipe = tmp_path / "scenes.toml"
+    recipe.write_text(
+        recipe_text(
+            name="scenes",
+            task="segmentation",
+            data=data,
+            input={"image_size": 32, "batch_size": 8, "test": 0.2},
+            head={"name": "linear_seg"},
+            augment=[{"name": "flip"}],
+            schedule={"name": "two_phase", "head_epochs": 3, "finetune_epochs": 3},
+            train={"cache": "on", "views": 2, "checkpoint_steps": 2},
+        )
+    )
+    return recipe
+
+
+def test_a_killed_classification_ends_with_the_same_bytes(tmp_path):
+    """A run of three phases, with every part of the state of a run."""
+    recipe = tmp_path / "everything.toml"
+    recipe.write_text(everything(unfreeze_to="conv3"))
+    finished("run", recipe, "--out", tmp_path / "whole")
+    folder, moments = tmp_path / "run", Moments("classification")
+    for _ in range(2):
+        killed_at_each_stage(moments, folder, lambda: run_or_resume(recipe, folder))
+        shutil.rmtree(os.environ["TLKIT_CACHE"], ignore_errors=True)
+    finished("resume", folder)
+    assert_same(folder, tmp_path / "whole")
+    print(f"classification: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
+    assert moments.killed.total() >= 16
+
+
+def test_a_killed_segmentation_ends_with_the_same_bytes(scenes, tmp_path):
+    finished("run", scenes, "--out", tmp_path / "whole")
+    shutil.rmtree(os.environ["TLKIT_CACHE"], ignore_errors=True)
+    folder, moments = tmp_path / "run", Moments("segmentation")
+    killed_at_each_stage(moments, folder, lambda: run_or_resume(scenes, folder))
+    finished("resume", folder)
+    assert_same(folder, tmp_path / "whole")
+    print(f"segmentation: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
+    assert moments.killed.total() >= 8
+
+
+def test_a_killed_extension_ends_with_the_same_bytes(tmp_path):
+    """``resume --set schedule.epochs``, started again with or, once it has begun, without that."""
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(everything(schedule={"learning_rate": 0.02}, train={"ema": 0.9, "checkpoint_steps": 3}))
+    finished("run", recipe, "--out", tmp_path / "whole", "--set", "schedule.epochs=5")
+    folder, moments = tmp_path / "run", Moments("extension")
+    finished("run", recipe, "--out", folder, "--set", "schedule.epochs=2")
+    longer = ["resume", folder, "--set", "schedule.epochs=5"]
+
+    def command() -> Sequence[object]:
+        begun = "epochs = 5" in (folder / "recipe.toml").read_text()
+        return ["resume", folder] if begun and moments.chance() else longer
+
+    killed_at_each_stage(moments, folder, command)
+    finished(*longer)
+    assert_same(folder, tmp_path / "whole")
+    print(f"resume --set: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
+    assert moments.killed.total() >= 8
+
+
+def _children(process: int) -> list[int]:
+    """Return the processes that a process has started; Linux only."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after = file.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(after[1]) == process and after[0] != "Z":
+            found.append(int(file.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="finds the children in /proc")
+def test_killed_folds_end_with_the_same_bytes(tmp_path):
+    """The parent or the child is killed, and the same command started again at once."""
+    recipe = tmp_path / "everything.toml"
+    recipe.write_text(everything(epochs=1))
+    finished("run", recipe, "--folds", 2, "--out", tmp_path / "whole")
+    out, moments = tmp_path / "folds", Moments("folds")
+    command = ["run", recipe, "--folds", 2, "--out", out]
+    for number in (1, 2):
+        for stage, signs in STAGES:
+            process = started(*command)
+            moments.wait(process, out / f"fold-{number}", signs)
+            children = _children(process.pid)
+            child = children[0] if children and moments.chance() else None
+            moments.kill(process, f"{stage}, {'child' if child else 'parent'}", child)
+            process.wait()
+    finished(*command)
+    for number in (1, 2):
+        assert_same(out / f"fold-{number}", tmp_path / "whole" / f"fold-{number}")
+    for name in ("folds.json", "predictions.csv", "fold-1.csv", "fold-2.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert json.loads((out / "model.json").read_text())["folds"] == ["fold-1", "fold-2"]
+    print(f"folds: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
+    assert moments.killed.total() >= 16
