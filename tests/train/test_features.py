@@ -164,7 +164,11 @@ def test_augmented_features_of_changed_labels_are_computed_again(run, write_reci
             disk_cache.clear()
         rows = (f"{file},{label}" for file, label in zip(files, labels, strict=True))
         (tmp_path / "labels.csv").write_text("\n".join(["image,label", *rows]))
-        data = ('data={name="csv", path="labels.csv"}', "input.batch_size=4", "input.validation=0.25")
+        data = (
+            'data={name="csv", path="PATH"}'.replace("PATH", str(tmp_path / "labels.csv")),
+            "input.batch_size=4",
+            "input.validation=0.25",
+        )
         options = ("train.cache=on", "train.views=1", "augment.name=flip", "schedule.epochs=2")
         weights.append(run("classification", name, *data, *options)[0])
     for ours, theirs in zip(weights[1], weights[2], strict=True):
