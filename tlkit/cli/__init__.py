@@ -63,7 +63,8 @@ class _Group(click.Group):
 def _never_ended(command: click.Command) -> Callable[[click.Context], Any]:
     """Return the ``invoke`` of a verb of tlkit's own, which no code of a plugin or a model ends as a success."""
     # Of the class: a command that is imported once may be invoked several times.
-    invoke, may_raise = type(command).invoke, (Exception, click.ClickException, click.exceptions.Exit, click.Abort)
+    invoke = type(command).invoke
+    may_raise = (Exception, KeyboardInterrupt, click.ClickException, click.exceptions.Exit, click.Abort)
 
     def invoke_to_its_end(context: click.Context) -> Any:
         from tlkit.boundary.code import PluginCode
