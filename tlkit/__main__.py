@@ -10,7 +10,6 @@ from typing import NoReturn
 from tlkit.system.import_path import leave_out_current_folder
 from tlkit.system.signals import Interrupted, process_signals, stop_with_parent
 
-
 # Kept to the end of the process: what comes after the command is no place for a traceback either.
 _handling = process_signals.handled()
 

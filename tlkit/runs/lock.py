@@ -14,6 +14,7 @@ from tlkit.errors import RunError
 from tlkit.system.disk import FullDiskError, is_disk_full
 
 LOCK = ".lock"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 _EVERY = 0.2
 """Seconds between two looks at a lock that is waited for."""
 
