@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from tlkit.cli.verbs import SECTIONS, VERBS
 from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.system.output import Output, check_working_folder
 from tlkit.system.signals import Interrupted
+from tlkit.system.text import shorten
 from tlkit.system.visible import visible
 
 
@@ -126,6 +128,11 @@ def _run(arguments: Sequence[str] | None) -> int:
             say_text(error.details, err=True)  # for the author of the plugin
         say(f"Error: {error}", err=True)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        say(f"Error: {shorten(str(error.filename))}: no such file or folder: {error.strerror}", err=True)
+        return 2
     except click.ClickException as error:
         shown = StringIO()
         error.show(shown)

@@ -118,8 +118,10 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
     """
     sample_set = open_samples(replace(settings, minimum_classes=0))
     splits: Mapping[str, str]
+    digests: Mapping[str, str] = {}
     if settings.input.samples is not None:
-        splits = {key: row.split for key, row in SamplesFile(settings.input.samples).read_used().items()}
+        rows = SamplesFile(settings.input.samples).read_used()
+        splits, digests = ({key: getattr(row, name) for key, row in rows.items()} for name in ("split", "digest"))
         usable, aside = sample_set.samples, sample_set.set_aside
     else:
         checked = _checked(settings, sample_set, progress, reread=True)  # Nothing compares the files afterwards.
@@ -127,7 +129,7 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
         splits, usable = checked.splits, checked.samples
         aside = (*sample_set.set_aside, *checked.set_aside)
     samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
-    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input))
+    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input), digests)
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:

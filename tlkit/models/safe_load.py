@@ -1,20 +1,25 @@
 """Loading a model file from an untrusted source: nothing in it is executed, and nothing is believed unchecked.
 
 Keras's safe mode lists what is forbidden, and functions that plugins registered are not on its list. Here what a file
-may contain is listed instead: layer classes without code of their own, bounded numbers, stored (not compressed)
-entries, plain arrays. Memory for weights is allocated for no more than the file has bytes for.
+may contain is listed instead (``allowed.toml``): layer classes without code of their own, their options and the values
+of these, stored (not compressed) entries, plain arrays. Memory for weights is allocated for no more than the file has
+bytes for, and the model has a variable for each array of the file and no other. An entry is read to its end, and so
+compared with its checksum, before anything is made of it.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
@@ -26,6 +31,10 @@ from tlkit.system.text import size_text
 
 _ENTRIES = {"metadata.json": 1_000_000, "config.json": 64_000_000, "model.weights.h5": 16_000_000_000}
 """What a ``.keras`` file consists of, and how many bytes each entry may have."""
+
+
+_DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, ValueError, TypeError, KeyError)
+"""What reading a damaged file raises."""
 
 
 class NotAllowedError(RunError):
@@ -62,7 +71,9 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
                 return build_bounded(config, weights, count_elements(weights))
     except NotAllowed as error:
         raise NotAllowedError(f"{path}: not loaded: {error}") from error
-    except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (MemoryError, tf.errors.OpError) as error:
+        raise RunError(_tensorflow_failed(path, error)) from error
+    except (*_DAMAGED, AttributeError, IndexError) as error:
         if isinstance(error, OSError) and is_disk_full(error):
             temporary = Path(tempfile.gettempdir())
             raise FullDiskError(
@@ -70,16 +81,35 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
                 f"({size_text(free_bytes(temporary))} free). Make room, or name another folder with TMPDIR"
             ) from error
         raise RunError(f"{path}: can't be loaded: {first_line(error)}; the file is damaged, or not a model") from error
-    except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
+    except (ArithmeticError, AssertionError, RecursionError, RuntimeError) as error:
         raise RunError(f"{path}: can't be loaded: {type(error).__name__}; tlkit did not write this file") from error
 
 
 def _load_trusted(path: Path) -> Any:
     try:
+        with zipfile.ZipFile(path) as archive:
+            _check_sums(archive)  # where they don't match, Keras reads the weights all the same
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError) as error:
+    except (MemoryError, tf.errors.OpError) as error:
+        raise RunError(_tensorflow_failed(path, error)) from error
+    except (*_DAMAGED, NotAllowed) as error:
         reason = first_line(error)
         raise NotAllowedError(f"{path}: can't be loaded, even with --trust: {reason}") from error
+
+
+def _tensorflow_failed(path: Path, error: Exception) -> str:
+    if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError | tf.errors.InternalError):
+        return f"{path}: can't be loaded: {first_line(error)}; tlkit did not write this file"
+    return (  # TensorFlow reports a failed allocation on a GPU as an InternalError
+        f"{path}: can't be loaded: the model and its weights, {size_text(path.stat().st_size)}, need more memory than "
+        f"there is; use a machine with more memory, or end other programs ({first_line(error)[:200]})"
+    )
+
+
+def _check_sums(archive: zipfile.ZipFile) -> None:
+    damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"the checksum of {damaged!r} does not match")
 
 
 def _check_entries(archive: zipfile.ZipFile) -> None:
