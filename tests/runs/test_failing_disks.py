@@ -1,4 +1,4 @@
-"""Disks and network drives that fail, or lose the run folder: an error of tlkit's own says so."""
+"""Disks and network drives that fail, have no locks, or lose the run folder: an error of tlkit's own says so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 import tlkit
 from tlkit.runs.disk_errors import explain_disk_errors
-from tlkit.system.disk import FullDiskError, reserve, write_atomically
+from tlkit.runs.lock import locked
+from tlkit.system.disk import FailedDiskError, FullDiskError, reserve, write_atomically
 
 
 @pytest.mark.parametrize("name", ["EIO", "EFBIG", "ESTALE", "ETIMEDOUT"])
@@ -21,7 +22,7 @@ def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch, name):
 
     monkeypatch.setattr(os, "fsync", fail)
     told = rf"metrics\.json: can't be written: {os.strerror(number)}"
-    with pytest.raises(tlkit.RunError, match=told), explain_disk_errors(tmp_path):
+    with pytest.raises(FailedDiskError, match=told), explain_disk_errors(tmp_path):
         write_atomically(tmp_path / "metrics.json", "{}")
     assert list(tmp_path.iterdir()) == []
 
@@ -38,6 +39,19 @@ def test_a_run_folder_that_was_moved_while_it_was_written_is_told(tmp_path):
 def test_a_file_that_is_missing_in_a_folder_that_is_there_stays_a_bug(tmp_path):
     with pytest.raises(FileNotFoundError), explain_disk_errors(tmp_path):
         (tmp_path / "nothing").read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is of POSIX systems")
+@pytest.mark.parametrize("name", ["ENOLCK", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, name):
+    import fcntl
+
+    def fail(_handle, _operation):
+        raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(tlkit.RunError, match=r"\.lock: can't be locked: .*two processes could work"), locked(tmp_path):
+        pass
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room is reserved by writing")
