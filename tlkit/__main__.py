@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from tlkit.system import memory_limit
 from tlkit.system.import_path import leave_out_current_folder
 from tlkit.system.signals import Interrupted, process_signals, stop_with_parent
 
@@ -14,6 +15,7 @@ from tlkit.system.signals import Interrupted, process_signals, stop_with_parent
 def main() -> None:
     """Run the command line. A signal ends it with a line and its exit code at any time, also during an import."""
     leave_out_current_folder()
+    memory_limit.is_command = True
     # To the end of the process: what comes after the command is no place for a traceback either.
     handling = process_signals.handled()
     try:

@@ -70,7 +70,7 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
                 f"({size_text(free_bytes(temporary))} free). Make room, or name another folder with TMPDIR"
             ) from error
         raise RunError(f"{path}: can't be loaded: {first_line(error)}; the file is damaged, or not a model") from error
-    except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
+    except (RecursionError, OverflowError, NotImplementedError, RuntimeError) as error:
         raise RunError(f"{path}: can't be loaded: {type(error).__name__}; tlkit did not write this file") from error
 
 
