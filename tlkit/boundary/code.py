@@ -47,7 +47,7 @@ class PluginCode:
         self,
         plugin: str,
         what: str,
-        passes: tuple[type[Exception], ...] = (),
+        passes: tuple[type[BaseException], ...] = (),
         *,
         file: str | None = None,
         watch: bool = True,

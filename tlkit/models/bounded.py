@@ -161,10 +161,10 @@ def _inner_elements(operation: Any, node: Any) -> int:
     """Return how many numbers a layer has at once between its inputs and its outputs, where those can be more."""
     shapes = [tuple(tensor.shape) for tensor in node.input_tensors]
     if isinstance(operation, keras.layers.SeparableConv2D):
-        return _elements(shapes[0]) * operation.depth_multiplier
+        return _elements(shapes[0]) * int(operation.depth_multiplier)
     if isinstance(operation, keras.layers.MultiHeadAttention):
         positions = [_elements(shape[1:-1]) for shape in shapes]
-        heads, width = operation.num_heads, max(operation.key_dim, operation.value_dim)
+        heads, width = int(operation.num_heads), int(max(operation.key_dim, operation.value_dim))
         return heads * max(max(positions) ** 2, sum(positions) * width)
     return 0
 
