@@ -16,7 +16,6 @@ from tlkit.cli import cli
 from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
 from tlkit.report.compared_runs import open_runs
-from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.reading import MAX_BYTES, MAX_TABLE_BYTES, read_run_file, read_run_table
@@ -195,31 +194,3 @@ def test_the_files_of_a_failed_start_are_not_in_the_way_but_folders_of_these_nam
     with pytest.raises(RunError):
         create_run_folder("run", tmp_path / "folders")
     assert (tmp_path / "folders" / name).is_dir()
-
-
-@pytest.mark.parametrize("folds", [(), ("fold-1", "fold-2")])
-def test_every_flipped_bit_of_a_model_card_is_found_or_changes_nothing(tmp_path, folds):
-    folder = RunFolder(tmp_path)
-    written = Card.model_validate({**MODEL_CARD, "value_range": [0.1, 4095], "folds": folds})
-    folder.write_json(folder.card, written.as_json())
-    whole, card = folder.card.read_bytes(), folder.read_card()
-    assert card.model_copy(update={"digest": None}) == written
-    for bit in range(8 * len(whole)):
-        changed = bytearray(whole)
-        changed[bit // 8] ^= 1 << bit % 8
-        folder.card.write_bytes(changed)
-        try:
-            assert folder.read_card() == card
-        except RunError as error:
-            assert "model.json" in str(error)
-
-
-def test_a_model_card_may_have_no_digest(tmp_path):
-    folder = RunFolder(tmp_path)
-    content = {**Card.model_validate(MODEL_CARD).as_json(), "name": "other"}
-    folder.write_json(folder.card, content)
-    with pytest.raises(RunError, match=r"model\.json: its content does not match its digest, .*remove the line"):
-        folder.read_card()
-    del content["digest"]
-    folder.write_json(folder.card, content)
-    assert folder.read_card().name == "other"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import Counter
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -57,8 +54,6 @@ class Card(BaseModel):
         head: the head.
         folds: for the folder of a cross-validation, the run folders in it whose models are used together: a prediction
             is the mean of their probabilities. Empty for a single model.
-        digest: ``sha256:`` and the SHA-256 of everything else, which finds a damaged file; None in files of tlkit until
-            0.2.0, and in those whose owner removed it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -79,17 +74,6 @@ class Card(BaseModel):
     backbone: Part
     head: Part
     folds: Annotated[tuple[_Fold, ...], Field(max_length=1000)] = ()
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the content of the file, with its digest."""
-        content = self.model_dump(mode="json", exclude={"digest"} if self.folds else {"digest", "folds"})
-        return {"digest": _digest(content), **content}  # first: removing its line leaves valid JSON
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether a card that was read from a file is the one that was written, as far as its digest tells."""
-        return self.digest in (None, _digest(self.model_dump(mode="json", exclude={"digest"}, exclude_unset=True)))
 
     @model_validator(mode="after")
     def _classes_fit(self) -> Self:
@@ -107,8 +91,3 @@ class Card(BaseModel):
         if self.task == "segmentation" and (self.label_kind != "single" or len(self.classes) > IGNORE):
             raise ValueError(f'task: "segmentation" needs label_kind "single" and at most {IGNORE} classes')
         return self
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
