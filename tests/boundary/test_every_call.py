@@ -13,7 +13,9 @@ from command_line import Outcome, tlkit_command
 from failing_plugin import functions_of_records, hooks, write_plugin
 
 import tlkit
+from tlkit.boundary.guard import Guard
 from tlkit.contracts import Backbone, Dataset
+from tlkit.registry import KINDS
 
 RUN = ("run", "recipe.toml", "--out", "out")
 BY_RUN = {
@@ -103,6 +105,22 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_function_of_the_contracts_and_every_hook_has_a_case():
     assert functions_of_records() | hooks() <= BY_RUN | set(OTHERS) | LISTED
+
+
+def test_every_function_of_every_record_of_a_registry_is_guarded(tmp_path):
+    registry = tlkit.plugins(write_plugin(tmp_path))
+    for kind in KINDS:
+        for record, _ in registry.records(kind):
+            functions = {name for name in functions_of_records() if name.startswith(f"{kind.__name__}.")}
+            values = [getattr(record, name.partition(".")[2]) for name in functions]
+            assert all(value is None or isinstance(value, Guard) for value in values), record
+
+
+def test_only_the_registry_calls_hooks():
+    root = Path(tlkit.__file__).parent
+    using = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if "manager.hook" in path.read_text()}
+    assert using == {"registry.py", "cli/plugins.py"}
+    assert ".function(" not in (root / "cli/plugins.py").read_text()
 
 
 def test_the_plugin_works_if_nothing_fails(tmp_path):

@@ -1,7 +1,7 @@
-"""Run commands with an output that fails, and print what came of each as JSON to file descriptor 3.
+"""Run commands with an output that fails, and write what came of each to a file of JSON.
 
 Arguments: ``full``, ``pipe``, ``errors`` (standard error is full), ``gone`` (the current folder is removed) or
-``plain``; and a JSON list of commands.
+``plain``; a JSON list of commands; the file.
 """
 
 from __future__ import annotations
@@ -55,4 +55,4 @@ if KIND == "gone":
     os.chdir(folder)
     Path(folder).rmdir()
 results = [run(each) for each in COMMANDS]
-os.write(3, json.dumps(results).encode())
+Path(sys.argv[3]).write_text(json.dumps(results), encoding="utf-8")

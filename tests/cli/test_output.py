@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,22 +47,18 @@ PRINTING = [
 
 def drive(kind, commands, **environment):
     """Run commands in one process, and return the exit code and the other stream's text of each."""
-    reader, writer = os.pipe()
-    # The driver expects its results' descriptor to be 3.
-    shell = f'exec "$@" 3>&{writer}'
-    done = subprocess.run(
-        ["sh", "-c", shell, "sh", sys.executable, DRIVER, kind, json.dumps(commands)],
-        pass_fds=[writer],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    os.close(writer)
-    with os.fdopen(reader) as results:
-        text = results.read()
-    assert text, done.stderr
-    assert done.returncode == 0
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.json"
+        done = subprocess.run(
+            [sys.executable, DRIVER, kind, json.dumps(commands), results],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        text = results.read_text(encoding="utf-8")
     assert "Exception ignored" not in done.stderr
     return json.loads(text)
 

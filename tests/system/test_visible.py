@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tlkit
 from tlkit.system.visible import MAX_LINE, visible, visible_line, visible_message
 
 ORDINARY = [
@@ -57,6 +60,17 @@ def test_a_message_loses_the_middle_of_an_endless_line():
     assert len(shown) < MAX_LINE + 100
     assert "990000 more characters" in shown
     assert shown.endswith("\n  end")
+
+
+def test_nothing_prints_past_the_functions_that_show_hidden_characters():
+    package = Path(tlkit.__file__).parent
+    allowed = {package / "cli/console.py", package / "system/terminal.py"}
+    for file in package.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for call in (each for each in ast.walk(tree) if isinstance(each, ast.Call)):
+            name = ast.unparse(call.func)
+            own_help = name == "click.echo" and ast.unparse(call.args[0]) == "ctx.get_help()"
+            assert file in allowed or own_help or name not in ("print", "click.echo", "click.secho", "Console"), file
 
 
 @given(st.text())

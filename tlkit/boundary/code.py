@@ -12,7 +12,7 @@ from typing import Any
 
 from tlkit.boundary.process_state import ProcessState
 from tlkit.errors import PluginError, TlkitError
-from tlkit.system.signals import Interrupted, Signals
+from tlkit.system.signals import Interrupted, Signals, stopping_signals
 
 _OWN = (str(Path(__file__).parent), str(Path("tlkit", "contracts", "lazy.py")))
 """Parts of the names of the files whose lines a plugin's author does not need."""
@@ -47,7 +47,7 @@ class PluginCode:
         self,
         plugin: str,
         what: str,
-        passes: tuple[type[Exception], ...] = (),
+        passes: tuple[type[BaseException], ...] = (),
         *,
         file: str | None = None,
         watch: bool = True,
@@ -106,10 +106,13 @@ class PluginCode:
 
 
 class _Stop:
-    """Knows whether SIGINT or SIGTERM came while code of a plugin ran in the main thread."""
+    """Knows whether a signal that stops tlkit came while code of a plugin ran in the main thread."""
 
     def __init__(self) -> None:
         self._handler: Any = signal.getsignal(signal.SIGINT)
+        handlers = [self._handler, *(signal.getsignal(number) for number in stopping_signals())]
+        owners = [getattr(handler, "__self__", None) for handler in handlers]
+        self._signals = next((owner for owner in owners if isinstance(owner, Signals)), None)
         self._seen = False
         if self._handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note)
@@ -129,10 +132,13 @@ class _Stop:
             if self._seen:
                 raise KeyboardInterrupt from error
             return
-        signals = getattr(self._handler, "__self__", None)
-        if isinstance(signals, Signals):
-            signals.stop_unless_deferred(error)
-        elif isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
+        if self._signals is not None:
+            self._signals.stop_unless_deferred(error)
+        elif (
+            self._handler is not signal.SIG_IGN
+            and isinstance(error, KeyboardInterrupt)
+            and not isinstance(error, Interrupted)
+        ):
             raise error  # The handler of the program that uses tlkit may have raised it.
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import PATH, overwrite_option, set_option
+from tlkit.cli.options import PATH, memory_option, overwrite_option, set_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Draw the feature maps of this image.  [default: an image of the data set]",
 )
+@memory_option
 @overwrite_option
 @click.pass_obj
 def inspect(

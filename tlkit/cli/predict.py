@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.console import say, say_json
-from tlkit.cli.options import PATH, overwrite_option, run_argument, trust_option
+from tlkit.cli.options import PATH, memory_option, overwrite_option, run_argument, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Images per batch."
 )
+@memory_option
 @overwrite_option
 @trust_option
 @click.pass_obj
@@ -132,13 +133,15 @@ class _Shown:
 
     def print_table(self, top: int | None) -> None:
         """Print a table of the predictions."""
+        from rich.text import Text
+
         from tlkit.cli.console import tables_console
         from tlkit.cli.prediction_texts import prediction_row, prediction_table
 
         table = prediction_table(self.predictor.card)
         for each, prediction in self._predictions():
             if prediction.error is None:
-                table.add_row(*prediction_row(each.path, prediction, top))
+                table.add_row(*map(Text, prediction_row(each.path, prediction, top)))
         if table.row_count:
             tables_console(width=10_000).print(table)
 

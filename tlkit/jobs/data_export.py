@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from tlkit.contracts import IGNORE, Sample, SetAside, Split
 from tlkit.errors import DataError
+from tlkit.files import CellWriter
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.recipe import catalog
@@ -239,7 +239,7 @@ def _image_bytes(data: FullSize, sample: Sample) -> bytes:
 
 def _csv_text(rows: Sequence[tuple[str, ...]]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    CellWriter(text).writerows(rows)
     return text.getvalue()
 
 

@@ -13,6 +13,7 @@ from tlkit.report.feature_maps import block_outputs, feature_page
 from tlkit.report.html_page import embedded, render_page
 from tlkit.report.network_drawing import network_drawing
 from tlkit.report.weight_pictures import kernel_grid, weight_histograms
+from tlkit.system.memory import explained_memory
 from tlkit.system.text import did_you_mean
 
 TITLES = {
@@ -23,6 +24,7 @@ TITLES = {
 }
 
 
+@explained_memory("use a machine with more memory")
 def pictures(inspection: Inspection, layer: str | None = None) -> dict[str, bytes]:
     """Draw everything that can be shown of a network.
 

@@ -19,6 +19,7 @@ from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
 from tlkit.system.disk import temporary_folder
+from tlkit.system.memory import explained_memory
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tlkit.recipe.data_part import DataPart
 
 
+@explained_memory("use a machine with more memory")
 def rewrite_report(
     run: Path, *, registry: Registry, trust: bool = False, progress: StageProgress = no_progress
 ) -> RunFolder:

@@ -18,7 +18,7 @@ from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
-from tlkit.system.disk import FullDiskError, write_atomically
+from tlkit.system.disk import FailedDiskError, FullDiskError, write_atomically
 from tlkit.system.signals import Interrupted
 from tlkit.system.tensorflow import start_tensorflow
 
@@ -98,7 +98,7 @@ def _removed_if_untrained(folder: RunFolder) -> Iterator[None]:
             shutil.rmtree(folder.path, ignore_errors=True)
             stopped.args = (f"{stopped} The run had not begun; {folder.path} was removed",)
         raise
-    except FullDiskError:
+    except (FullDiskError, FailedDiskError):
         raise
     except TlkitError:
         if not folder.history.exists():

@@ -11,7 +11,7 @@ from typing import get_args
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError, RunError
-from tlkit.files import class_name
+from tlkit.files import CellWriter, class_name, text_of_cell
 from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_table
 from tlkit.system.disk import write_atomically
 from tlkit.system.text import did_you_mean, listed
@@ -102,7 +102,8 @@ class SamplesFile:
         if missing:
             raise DataError(f"{self.path}: expected the columns {', '.join(_REQUIRED)}; missing: {', '.join(missing)}")
         used: dict[str, SampleRow] = {}
-        for row in reader:
+        for cells in reader:
+            row = {name: text_of_cell(text or "") for name, text in cells.items() if isinstance(name, str)}
             if row["status"] != "used":
                 continue
             line, key, split = f"{self.path}:{reader.line_num}", row["key"] or "", row["split"] or ""
@@ -121,7 +122,7 @@ class SamplesFile:
             RunError: they differ; the message names some of the files that changed.
         """
         before = _compared(read_run_table(self.path))
-        now = _compared(list(csv.DictReader(io.StringIO(_csv_text(rows), newline=""))))
+        now = _compared([dict(zip(COLUMNS, astuple(row), strict=True)) for row in rows])
         if before and "image_digest" not in before[0]:  # written by an earlier tlkit
             now = [{name: text for name, text in row.items() if name != "image_digest"} for row in now]
         if before == now:
@@ -138,7 +139,7 @@ class SamplesFile:
 
 def _csv_text(rows: Iterable[SampleRow]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    writer = CellWriter(text, "\r\n")
     writer.writerow(COLUMNS)
     writer.writerows(astuple(row) for row in rows)
     return text.getvalue()

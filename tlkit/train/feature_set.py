@@ -112,7 +112,7 @@ class FeatureSet:
         return computed
 
     def _describe(self) -> None:
-        with suppress(FileNotFoundError):  # Somebody has cleared the cache: this run has its features.
+        with suppress(OSError):  # Without it, tlkit cache ls calls the folder unfinished; this run has its features.
             if self._about:
                 write_atomically(self.folder / ABOUT, self._about + "\n")
         mark_used(self.folder)
