@@ -152,7 +152,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
         precision=job.recipe.train.precision,
         weights=f"epoch {best.epoch} (best {best.monitor})",
     )
-    job.folder.write_json(job.folder.card, card.model_dump(mode="json", exclude={"folds"}))
+    job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
     if reason is not None:
         job.note(f"loading this model later requires --trust: {reason}")
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")

@@ -27,7 +27,6 @@ from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.samples import SamplesFile
-from tlkit.system.disk import write_atomically
 from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ def _mark_unfinished(job: Job) -> None:
     folder = job.folder
     for file in (folder.card, folder.report, folder.metrics, folder.path / "predictions.csv"):
         file.unlink(missing_ok=True)
-    write_atomically(folder.recipe, portable_text(job.recipe))
+    folder.write_recipe(portable_text(job.recipe))
 
 
 def _position(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:

@@ -52,6 +52,7 @@ class SampleRow:
 
 COLUMNS = tuple(field.name for field in fields(SampleRow))
 _REQUIRED = ("key", "split", "status")
+_STATUSES = ("used", "left out", "set aside")
 _MAY_DIFFER = ("path", "mask", "reason")
 """Columns that name paths: a data set may be moved before a run is resumed."""
 
@@ -103,9 +104,11 @@ class SamplesFile:
             raise DataError(f"{self.path}: expected the columns {', '.join(_REQUIRED)}; missing: {', '.join(missing)}")
         used: dict[str, SampleRow] = {}
         for row in reader:
+            line, key, split = f"{self.path}:{reader.line_num}", row["key"] or "", row["split"] or ""
+            if row["status"] not in _STATUSES:
+                raise DataError(f"{line}: unknown status {row['status']!r}; expected {', '.join(_STATUSES)}")
             if row["status"] != "used":
                 continue
-            line, key, split = f"{self.path}:{reader.line_num}", row["key"] or "", row["split"] or ""
             if split not in get_args(Split):
                 hint = did_you_mean(split, get_args(Split), f"; expected {', '.join(get_args(Split))}")
                 raise DataError(f"{line}: unknown split {split!r}{hint}")

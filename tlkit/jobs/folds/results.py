@@ -90,7 +90,7 @@ def write_results(path: Path) -> FoldsResult:
     card = cards[0] if apart else cards[0].model_copy(update={"folds": tuple(fold.path.name for fold in folds)})
     together = folder.together
     if apart is None:
-        together.write_json(together.card, card.model_dump(mode="json"))
+        together.write_card(card.model_dump(mode="json"))
     write_atomically(together.report, folds_page(folder, card, splits, counts))
     return FoldsResult(path, splits, counts, apart)
 
