@@ -11,6 +11,7 @@ from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.registry import Registry
+from tlkit.runs.checksums import WRITTEN_AGAIN, add_checksums, remove_checksums
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
@@ -61,6 +62,7 @@ def rewrite_report(
         predictor = load(run, trust=trust, registry=registry)
         from tlkit.report.write_results import plugin_sections, write_results
 
+        remove_checksums(run, WRITTEN_AGAIN)
         write_results(
             folder,
             predictor,
@@ -70,6 +72,7 @@ def rewrite_report(
             progress=partial(progress, "evaluating"),
             best=_best(folder, listed.part),
         )
+        add_checksums(run, WRITTEN_AGAIN)
     return folder
 
 

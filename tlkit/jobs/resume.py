@@ -22,6 +22,7 @@ from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.runs.checksums import remove_checksums
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
@@ -126,6 +127,7 @@ def _compare_environment(job: Job) -> None:
 
     folder, now = job.folder, stages.describe_environment(job)
     if not folder.environment.is_file():
+        remove_checksums(folder.path, [folder.environment.name])
         folder.write_json(folder.environment, now)
         return
     before = folder.read_json(folder.environment)
@@ -163,6 +165,7 @@ def _compare_samples(job: Job, data: Data) -> Data:
     """Check that the data is the same as when the run started, and return it with the splits of that time."""
     file = job.folder.samples
     if not file.is_file():
+        remove_checksums(job.folder.path, [file.name])
         data.write_samples_csv(file)
         return data
     drawn = drawn_splits(file, data.samples, data.splits)
@@ -192,6 +195,7 @@ def _mark_unfinished(job: Job) -> None:
     The model stays: until the next one is saved, it is all there is.
     """
     folder = job.folder
+    remove_checksums(folder.path)
     for file in (folder.card, folder.report, folder.metrics, folder.path / "predictions.csv"):
         file.unlink(missing_ok=True)
     folder.write_recipe(portable_text(job.recipe))

@@ -70,6 +70,8 @@ class RunFolder:
     """Curves, confusion matrix, validation images."""
     report = _Entry("report.html")
     """The report."""
+    checksums = _Entry("checksums.txt")
+    """The checksums of the tables."""
     log = _Entry("events.log")
     """What the run did, with times."""
 
