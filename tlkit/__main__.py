@@ -11,15 +11,16 @@ from tlkit.system import memory_limit
 from tlkit.system.import_path import leave_out_current_folder
 from tlkit.system.signals import Interrupted, process_signals, stop_with_parent
 
+# Kept to the end of the process: what comes after the command is no place for a traceback either.
+_handling = process_signals.handled()
+
 
 def main() -> None:
     """Run the command line. A signal ends it with a line and its exit code at any time, also during an import."""
     leave_out_current_folder()
     memory_limit.is_command = True
-    # To the end of the process: what comes after the command is no place for a traceback either.
-    handling = process_signals.handled()
     try:
-        handling.__enter__()
+        _handling.__enter__()
         stop_with_parent()
         with process_signals.not_lost():
             from tlkit.cli import main as command_line
@@ -28,9 +29,11 @@ def main() -> None:
         sys.stderr.write(f"\n{stopped if isinstance(stopped, Interrupted) else 'Stopped by Ctrl-C.'}\n")
         _end_at_once(getattr(stopped, "exit_code", 130))
     except SystemExit as end:
-        if not process_signals.asked:
-            raise
-        _end_at_once(end.code if isinstance(end.code, int) else 1)
+        code = end.code if isinstance(end.code, int) else 1
+        if process_signals.asked:
+            _end_at_once(code)
+        process_signals.done(code)
+        raise
 
 
 def _end_at_once(code: int) -> NoReturn:

@@ -172,7 +172,7 @@ def _rows(file: Path, text: str, delimiter: str) -> Iterator[tuple[int, tuple[st
     try:
         for cells in reader:
             last = reader.line_num - line
-            yield line, tuple(cell.strip() for cell in cells)
+            yield line, tuple(tlkit.files.text_of_cell(cell.strip()) for cell in cells)
             line = reader.line_num + 1
     except csv.Error as error:
         raise tlkit.DataError(

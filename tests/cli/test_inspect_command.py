@@ -143,6 +143,16 @@ def test_a_run_whose_images_are_missing_is_shown_without_feature_maps_and_notes_
     assert inspect_run(RunFolder(run), photos, tmp_path, photo).image.shape == (32, 32, 3)
 
 
+def test_no_other_image_that_a_recipe_names_is_shown_of_a_run(run, registry, tmp_path, class_folders):
+    """The recipe in the folder of a stranger's run may name private pictures of whoever looks at it."""
+    private = class_folders({"a": 3, "b": 3}, name="private")
+    (tmp_path / "store").mkdir()
+    named = load_recipe(run / "recipe.toml", registry, [f'data={{name = "folder", path = "{private}"}}'])
+    found = inspect_run(RunFolder(run), named, tmp_path / "store")
+    assert found.image is None
+    assert f"none of 6 images of {private} is one that {run / 'samples.csv'} records" in found.notes[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

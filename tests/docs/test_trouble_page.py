@@ -195,6 +195,13 @@ def tlkit_heads():
 """
 
 
+def plugin_that_fails(change: str) -> Outcome:
+    """A run whose head comes from a plugin whose ``build`` begins with another line."""
+    text = LAYER.replace("options):\n", f"options):\n    {change}\n")
+    Path("fails.py").write_text(text, encoding="utf-8")
+    return tlkit_command("--plugin", "fails.py", "run", "photos.toml", "--set", 'head={name = "twice"}')
+
+
 def exhausted() -> Outcome:
     """Run with a network that gets no memory."""
 
@@ -270,6 +277,8 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The training diverged": diverging,
     "The memory is not enough": exhausted,
     "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),
+    "A plugin raised an exception": lambda: plugin_that_fails("raise SystemExit(0)"),
+    "A plugin changed the process": lambda: plugin_that_fails("import os; os.chdir('..')"),
     "A recipe names a plugin": named_plugin,
     "A model has layers of a plugin": layer_of_a_plugin,
 }

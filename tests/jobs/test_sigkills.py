@@ -157,13 +157,11 @@ def test_a_killed_classification_ends_with_the_same_bytes(tmp_path):
     recipe.write_text(everything(unfreeze_to="conv3"))
     finished("run", recipe, "--out", tmp_path / "whole")
     folder, moments = tmp_path / "run", Moments("classification")
-    for _ in range(2):
-        killed_at_each_stage(moments, folder, lambda: run_or_resume(recipe, folder))
-        shutil.rmtree(os.environ["TLKIT_CACHE"], ignore_errors=True)
+    killed_at_each_stage(moments, folder, lambda: run_or_resume(recipe, folder))
     finished("resume", folder)
     assert_same(folder, tmp_path / "whole")
     print(f"classification: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
-    assert moments.killed.total() >= 16
+    assert moments.killed.total() >= 8
 
 
 def test_a_killed_segmentation_ends_with_the_same_bytes(scenes, tmp_path):

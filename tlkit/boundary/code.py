@@ -12,7 +12,7 @@ from typing import Any
 
 from tlkit.boundary.process_state import ProcessState
 from tlkit.errors import PluginError, TlkitError
-from tlkit.system.signals import Interrupted, Signals
+from tlkit.system.signals import Interrupted, Signals, stopping_signals
 
 _OWN = (str(Path(__file__).parent), str(Path("tlkit", "contracts", "lazy.py")))
 """Parts of the names of the files whose lines a plugin's author does not need."""
@@ -34,7 +34,8 @@ class PluginCode:
     Args:
         plugin: the plugin, for messages.
         what: the function of the plugin, for messages, such as ``tlkit_heads`` or ``Head.build of "pooled"``.
-        passes: classes of exceptions that the function may raise.
+        passes: classes of exceptions that the function may raise; with ``Exception``, those of click pass only if they
+            are named, too.
         file: the file that the function is in; of the lines in a traceback, the last one in it is named.
         watch: whether to watch the state of the process, which takes 0.2 ms; not where a step of training waits for it.
 
@@ -46,7 +47,7 @@ class PluginCode:
         self,
         plugin: str,
         what: str,
-        passes: tuple[type[Exception], ...] = (),
+        passes: tuple[type[BaseException], ...] = (),
         *,
         file: str | None = None,
         watch: bool = True,
@@ -72,7 +73,9 @@ class PluginCode:
             if changed:
                 raise PluginError(f"{self._plugin}: {self._what}: {changed}")
             return
-        if isinstance(error, self._passes):
+        # click's exceptions end a command, perhaps as a success: they pass only by name.
+        names_click = type(error).__module__.partition(".")[0] == "click"
+        if isinstance(error, tuple(each for each in self._passes if not (names_click and each is Exception))):
             return
         # An error of a plugin's own with the exit code of success would end tlkit as a success.
         if isinstance(error, TlkitError) and error.exit_code in range(1, 256):
@@ -103,10 +106,13 @@ class PluginCode:
 
 
 class _Stop:
-    """Knows whether SIGINT or SIGTERM came while code of a plugin ran in the main thread."""
+    """Knows whether a signal that stops tlkit came while code of a plugin ran in the main thread."""
 
     def __init__(self) -> None:
         self._handler: Any = signal.getsignal(signal.SIGINT)
+        handlers = [self._handler, *(signal.getsignal(number) for number in stopping_signals())]
+        owners = [getattr(handler, "__self__", None) for handler in handlers]
+        self._signals = next((owner for owner in owners if isinstance(owner, Signals)), None)
         self._seen = False
         if self._handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note)
@@ -126,16 +132,19 @@ class _Stop:
             if self._seen:
                 raise KeyboardInterrupt from error
             return
-        signals = getattr(self._handler, "__self__", None)
-        if isinstance(signals, Signals):
-            signals.stop_unless_deferred(error)
-        elif isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
+        if self._signals is not None:
+            self._signals.stop_unless_deferred(error)
+        elif (
+            self._handler is not signal.SIG_IGN
+            and isinstance(error, KeyboardInterrupt)
+            and not isinstance(error, Interrupted)
+        ):
             raise error  # The handler of the program that uses tlkit may have raised it.
 
 
 def _text(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = " ".join(str(error).split())
     except Exception:
         text = "<its text can't be read>"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -13,6 +13,7 @@ from tlkit.boundary.code import PluginCode
 from tlkit.boundary.results import result_problem, settled
 from tlkit.contracts import DrawnMask, Options, SampleSet
 from tlkit.errors import PluginError
+from tlkit.system.text import listed
 
 MOST_ITEMS = 10_000
 """The most records, phases or other items that a function of a plugin may return."""
@@ -128,6 +129,12 @@ def guarded_callback(callback: T, plugin: str) -> T:
             # Callbacks may change the logs for those after them, as Keras's own do; the loop passes a copy of its own.
             own[name] = Guard(method, plugin, title, copies=False, watch="_batch_" not in name)
     return callback
+
+
+def owners(callbacks: Iterable[Any]) -> str:
+    """Return the names of the plugins whose guarded callbacks these are, for messages."""
+    guards = (value for each in callbacks for value in vars(each).values() if isinstance(value, Guard))
+    return listed(list(dict.fromkeys(guard.plugin for guard in guards))) or "none"
 
 
 def options_code(record: Any, passes: tuple[type[Exception], ...] = ()) -> PluginCode:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
 
 class _Part(NamedTuple):
     """A part of the state: what it is, its value, and how to set it."""
@@ -22,8 +24,8 @@ class _Part(NamedTuple):
 class ProcessState:
     """The state of the process before a plugin's code runs.
 
-    It has what would change a run without an error: the working folder, the handlers of SIGINT and SIGTERM, standard
-    output and error, the environment variables of tlkit, warnings as errors, the settings of Keras that the type and
+    It has what would change a run without an error: the working folder, the handlers of signals, standard output and
+    error, the environment variables of tlkit, warnings as errors, the settings of Keras that the type and
     the layout of every tensor depend on, and those of TensorFlow that say how it computes.
     """
 
@@ -37,24 +39,27 @@ class ProcessState:
             before = self._parts.get(now.what)
             if before is not None and not _same(before.value, now.value):
                 before.put_back(before.value)
-                texts.append(f"{now.what} from {before.value!r} to {now.value!r}")
+                values = "" if isinstance(now.value, tuple) else f" from {before.value!r} to {now.value!r}"
+                texts.append(f"{now.what}{values or ', so that more warnings are errors'}")
         if not texts:
             return ""
         return f"changed {' and '.join(texts)}, which the run relies on; expected it to be left as it was"
 
 
 def _same(before: Any, now: Any) -> bool:
+    if isinstance(before, tuple):
+        return before == now or not _more_errors(before, now)
     return before is now or (isinstance(before, str | int | dict) and bool(before == now))
 
 
 def _parts() -> Iterator[_Part]:
     yield _Part("the working folder", _working_folder(), os.chdir)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
         yield _Part(f"the handler of {number.name}", signal.getsignal(number), partial(signal.signal, number))
     for name in ("stdout", "stderr"):
         yield _Part(f"sys.{name}", getattr(sys, name), partial(setattr, sys, name))
     yield _Part("environment variables", _variables(), _set_variables)
-    yield _Part("the number of warnings that are errors", _error_filters(), _without_error_filters)
+    yield _Part("the filters of warnings", tuple(warnings.filters), _set_filters)
     keras, tensorflow = (_started(name) for name in ("keras", "tensorflow"))
     if keras is not None:
         config = keras.config
@@ -93,12 +98,17 @@ def _set_variables(values: dict[str, str]) -> None:
     os.environ.update(values)
 
 
-def _error_filters() -> int:
-    return sum(each[0] == "error" for each in warnings.filters)
-
-
-def _without_error_filters(count: int) -> None:
-    """Remove the newest filters that make warnings errors, until ``count`` are left."""
-    for each in [each for each in warnings.filters if each[0] == "error"][: _error_filters() - count]:
-        warnings.filters.remove(each)  # type: ignore[attr-defined]
+def _set_filters(filters: tuple[Any, ...]) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _more_errors(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
+    """Return whether a filter that makes warnings errors is new, or comes before one that came before it."""
+    places = {each: place for place, each in enumerate(before)}
+    for number, each in enumerate(now):
+        if each[0] == "error":
+            place = places.get(each)
+            if place is None or any(places.get(other, place) < place for other in now[number + 1 :]):
+                return True
+    return False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
+from typing import Any
 
 import click
 
@@ -17,6 +19,7 @@ from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.system.memory import explained_memory
 from tlkit.system.output import Output, check_working_folder
 from tlkit.system.signals import Interrupted
+from tlkit.system.text import shorten
 from tlkit.system.visible import visible
 
 
@@ -30,6 +33,7 @@ class _Group(click.Group):
         if name in VERBS:
             command: click.Command = getattr(importlib.import_module(f"tlkit.cli.{name}"), name)
             accept_plugins(command)
+            command.invoke = _never_ended(command)  # type: ignore[method-assign, assignment]
             return command
         return ctx.ensure_object(Session).commands.get(name)
 
@@ -55,6 +59,21 @@ class _Group(click.Group):
                 formatter.write_dl(
                     [(name.ljust(width), visible(each.get_short_help_str(80))) for name, each in added.items()]
                 )
+
+
+def _never_ended(command: click.Command) -> Callable[[click.Context], Any]:
+    """Return the ``invoke`` of a verb of tlkit's own, which no code of a plugin or a model ends as a success."""
+    # Of the class: a command that is imported once may be invoked several times.
+    invoke = type(command).invoke
+    may_raise = (Exception, KeyboardInterrupt, click.ClickException, click.exceptions.Exit, click.Abort)
+
+    def invoke_to_its_end(context: click.Context) -> Any:
+        from tlkit.boundary.code import PluginCode
+
+        with PluginCode("code of a plugin or a model", f"tlkit {command.name}", may_raise, watch=False):
+            return invoke(command, context)
+
+    return invoke_to_its_end
 
 
 @click.group(
@@ -112,6 +131,11 @@ def _run(arguments: Sequence[str] | None) -> int:
             say_text(error.details, err=True)  # for the author of the plugin
         say(f"Error: {error}", err=True)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        say(f"Error: {shorten(str(error.filename))}: no such file or folder: {error.strerror}", err=True)
+        return 2
     except click.ClickException as error:
         shown = StringIO()
         error.show(shown)

@@ -84,7 +84,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{key} = {toml_value(each)}' for key, each in value.items())} }}" if value else "{}"
     if isinstance(value, float):
-        return f"{value:g}" if value != int(value) else f"{value:.1f}"
+        return f"{value:.1f}" if value.is_integer() else f"{value:g}"
     return json.dumps(value, default=str, ensure_ascii=False)
 
 

@@ -133,13 +133,15 @@ class _Shown:
 
     def print_table(self, top: int | None) -> None:
         """Print a table of the predictions."""
+        from rich.text import Text
+
         from tlkit.cli.console import tables_console
         from tlkit.cli.prediction_texts import prediction_row, prediction_table
 
         table = prediction_table(self.predictor.card)
         for each, prediction in self._predictions():
             if prediction.error is None:
-                table.add_row(*prediction_row(each.path, prediction, top))
+                table.add_row(*map(Text, prediction_row(each.path, prediction, top)))
         if table.row_count:
             tables_console(width=10_000).print(table)
 

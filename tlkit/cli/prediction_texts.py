@@ -31,7 +31,7 @@ def prediction_table(card: Card) -> Table:
 
 
 def prediction_row(name: Path, prediction: Prediction, top: int | None) -> list[str]:
-    """Return the row of a prediction.
+    """Return the row of a prediction, in which each newline separates two classes.
 
     Args:
         name: the file.
@@ -41,7 +41,7 @@ def prediction_row(name: Path, prediction: Prediction, top: int | None) -> list[
     if prediction.mask is not None:
         height, width = prediction.mask.shape
         shown = [f"{visible_line(each)} {share:.1%}" for each, share in _largest(prediction.shares, top) if share]
-        return [str(name), f"{width} × {height}", ", ".join(shown)]
+        return [visible_line(str(name)), f"{width} × {height}", ", ".join(shown)]
     if top is not None:
         largest = _largest(prediction.probabilities, top)
         return [
@@ -50,7 +50,7 @@ def prediction_row(name: Path, prediction: Prediction, top: int | None) -> list[
             "\n".join(f"{share:.4f}" for _, share in largest),
         ]
     shares = [f"{prediction.probabilities[each]:.4f}" for each in prediction.labels]
-    return [str(name), "\n".join(map(visible_line, prediction.labels)) or "–", "\n".join(shares) or "–"]
+    return [visible_line(str(name)), "\n".join(map(visible_line, prediction.labels)) or "–", "\n".join(shares) or "–"]
 
 
 def predictions_document(run: Path, card: Card, predictions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def _fields_problem(sample_set: Any) -> str:
     problem = fields_problem(sample_set, SampleSet, fields)
     if problem:
         return problem
+    if any(type(name) is not str for name in sample_set.classes):
+        return f"expected class names that are strings, received {sample_set.classes!r}"
     numbers = {*range(len(sample_set.classes)), IGNORE}
     table = sample_set.mask_table or MaskTable({})
     wrong = {*table.values.values(), *(() if table.default is None else (table.default,))} - numbers
@@ -89,7 +91,7 @@ def _type_problem(sample: Any) -> str:
     if not (sample.mask is None or isinstance(sample.mask, DrawnMask) or _is_place(sample.mask)):
         return f"expected a path, a row or a DrawnMask as mask, received {sample.mask!r}"
     for label in sample.label if isinstance(sample.label, tuple) else (sample.label,):
-        if not (label is None or type(label) is int or isinstance(label, np.integer)):
+        if not (label is None or type(label) is int or np.issubdtype(type(label), np.integer)):
             return f"expected a class number, received {label!r}"
     if sample.split not in (None, "train", "validation", "test"):
         return f"expected train, validation, test or None as split, received {sample.split!r}"

@@ -13,6 +13,7 @@ from tlkit.data.checks.findings import encodable
 from tlkit.data.run_data import Data, image_digest
 from tlkit.data.settings import DataSettings
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
+from tlkit.data.splits.copies import divided_copies
 from tlkit.data.splits.labels import classes_left, strata_of, with_classes
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.data.store.store import Filled
@@ -53,6 +54,8 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
     else:
         groups = [checked.groups[sample.key] for sample in samples]
     used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
+    if checked is None and table.samples is None and settings.minimum_classes > 1:
+        splits = replace(splits, notes=(*splits.notes, *_copies_notes(filled, splits)))
     data = make_data(settings, with_classes(decoded, classes_left(sample_set, used)), filled, splits, groups, checked)
     _check_training_images(settings, data)
     return data
@@ -122,6 +125,19 @@ def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Seque
     trained = hot[splits.splits == "train"].any(0)
     untrained = [name for name, has_image in zip(classes, trained, strict=True) if not has_image]
     return [f"no training image of {listed(untrained)}"] if untrained else []
+
+
+def _copies_notes(filled: Filled, splits: Splits) -> list[str]:
+    """Return notes about copies that no check has found."""
+    samples, digests = filled.samples, [filled.store.read[each.key].image for each in filled.samples]
+    used = [None if split == "left out" else split for split in splits.splits.tolist()]
+    labels = [None if split is None else (each.label,) for split, each in zip(used, samples, strict=True)]
+    notes = []
+    for what, sides in (("splits, which makes metrics too good", used), ("classes", labels)):
+        copies = divided_copies(samples, sides, digests, lambda row: filled.store.images[row])
+        if copies:
+            notes.append(f"copies in several {what}: {copies}; tlkit check finds them")
+    return notes
 
 
 def _check_training_images(settings: DataSettings, data: Data) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -11,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import DataError
-from tlkit.files import SUFFIXES, images_in, is_image, walk
-from tlkit.system.text import listed
+from tlkit.files import SUFFIXES, images_in, is_image, text_of_cell, walk
+from tlkit.system.text import listed, size_text
+
+MAX_TABLE = 500_000_000
+"""Largest size in bytes of a table of images."""
 
 Paths = str | Path | Iterable[str | Path]
 
@@ -118,12 +123,22 @@ def _of_table(table: Path) -> Iterator[tuple[Path, str]]:
         DataError: the table can't be read, has no column of paths, or names a file that does not exist.
     """
     try:
-        text = table.read_text(encoding="utf-8-sig")
+        with table.open("rb") as stream:
+            content = stream.read(MAX_TABLE + 1)
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table}: can't be read as a table of images in UTF-8: {error}") from error
-    lines = text.splitlines()
-    delimiter = max(",;\t", key=(lines[0] if lines else "").count)
-    reader = csv.DictReader(lines, delimiter=delimiter)
+    if len(content) > MAX_TABLE:
+        raise DataError(f"{table}: is larger than {size_text(MAX_TABLE)}; expected a table of images")
+    try:
+        yield from _rows_of_table(table, text)
+    except csv.Error as error:
+        raise DataError(f"{table}: not a table of images: {error}") from error
+
+
+def _rows_of_table(table: Path, text: str) -> Iterator[tuple[Path, str]]:
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = [name.strip() for name in reader.fieldnames or ()]
     reader.fieldnames = header
     column = next((name for name in header if name.lower() in _COLUMNS), None)
@@ -132,11 +147,12 @@ def _of_table(table: Path) -> Iterator[tuple[Path, str]]:
             f"{table}:1: no column named {', '.join(_COLUMNS)}; the header has {', '.join(header) or 'nothing'}"
         )
     for row in reader:
-        name = (row[column] or "").strip()
+        name = text_of_cell((row[column] or "").strip())
         if not name:
             continue
         file = table.parent / name
-        if not file.is_file():
+        # Unlike Path.is_file, this is False for names that no file can have.
+        if not os.path.isfile(file):  # noqa: PTH113
             raise DataError(
                 f"{table}:{reader.line_num}: {file}: no such file; paths are relative to the table's folder"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tlkit.files.cells import CellWriter, text_of_cell
 from tlkit.files.class_folders import (
     EMPTY_CLASS,
     EXCLUDED,
@@ -40,6 +41,7 @@ __all__ = [
     "EXCLUDED",
     "NO_IMAGES",
     "SUFFIXES",
+    "CellWriter",
     "ClassFolders",
     "ClassImage",
     "Companion",
@@ -74,5 +76,6 @@ __all__ = [
     "split_named",
     "split_of_folder",
     "subfolders",
+    "text_of_cell",
     "walk",
 ]

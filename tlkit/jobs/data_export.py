@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from tlkit.contracts import IGNORE, Sample, SetAside, Split
 from tlkit.errors import DataError
+from tlkit.files import CellWriter
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.recipe import catalog
@@ -23,6 +23,7 @@ from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.system.disk import check_new_file, is_disk_full, write_atomically
+from tlkit.system.text import toml_string
 
 if TYPE_CHECKING:
     import numpy as np
@@ -238,7 +239,7 @@ def _image_bytes(data: FullSize, sample: Sample) -> bytes:
 
 def _csv_text(rows: Sequence[tuple[str, ...]]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    CellWriter(text).writerows(rows)
     return text.getvalue()
 
 
@@ -250,9 +251,9 @@ def _table(keys: Mapping[str, object]) -> str:
     """Return the table ``[data]`` of a recipe."""
     lines = ["[data]"]
     for key, value in keys.items():
-        text = json.dumps(value, ensure_ascii=False)
+        text = toml_string(value) if isinstance(value, str) else json.dumps(value)
         if isinstance(value, dict):
-            pairs = (f"{json.dumps(name)} = {json.dumps(each, ensure_ascii=False)}" for name, each in value.items())
+            pairs = (f"{toml_string(name)} = {toml_string(each)}" for name, each in value.items())
             text = f"{{ {', '.join(pairs)} }}"
         lines.append(f"{key} = {text}")
     return "\n".join(lines)

@@ -6,18 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import SetAside, Split
 from tlkit.discovery import registry_for_recipe
-from tlkit.jobs.measured_data import OtherData, other_data, own_data, training_images
+from tlkit.jobs.measured_data import OtherData, other_data, own_data
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
+from tlkit.jobs.run_images import changed_images, training_images
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data, split_to_measure
 from tlkit.system.disk import temporary_folder
 from tlkit.system.memory import explained_memory
+from tlkit.system.text import listed as shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tlkit.data.run_data import Data
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def evaluate(
     with temporary_folder() as cache:
         opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
-        overlap = training_images(source, opened, rows) if listed.other else ""
+        remark = training_images(source, opened, rows) if listed.other else _changed_note(source, opened, rows)
         outcome = measure(
             predictor.model,
             predictor.card,
@@ -102,5 +109,12 @@ def evaluate(
             loss=listed.part.train.loss,
             progress=partial(progress, "evaluating"),
         )
-    notes = tuple(filter(None, (*listed.notes, overlap)))
+    notes = tuple(filter(None, (*listed.notes, remark)))
     return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes)
+
+
+def _changed_note(folder: RunFolder, data: Data, rows: np.ndarray) -> str:
+    changed = changed_images(folder, data, rows.tolist())
+    if not changed:
+        return ""
+    return f"{len(changed)} of the {len(rows)} images have changed since the run: {shown(changed, 5)}"

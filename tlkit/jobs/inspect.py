@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tlkit.data.images.decode import decode_to_size
 from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError, RunError
 from tlkit.jobs import from_recipe
+from tlkit.jobs.run_images import changed_images
 from tlkit.models.assemble import Network, Normalization
 from tlkit.models.summary import GroupRow, LayerRow, group_rows, kernels, layer_rows
 from tlkit.recipe.schema import Recipe, Selection
@@ -20,6 +21,9 @@ from tlkit.report.figures import shorten
 from tlkit.runs.folder import RunFolder
 from tlkit.system.disk import temporary_folder
 from tlkit.system.memory import explained_memory
+
+if TYPE_CHECKING:
+    from tlkit.data.run_data import Data
 
 UNTRAINED = "untrained"
 FEW = 32
@@ -138,10 +142,22 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
         shown = _decoded(image, recipe, predictor.reading)
     else:
         try:
-            shown = np.array(from_recipe.open_few(from_recipe.with_range_of(recipe, card), 1, folder).store.images[0])
+            shown = _own_image(run, from_recipe.open_few(from_recipe.with_range_of(recipe, card), FEW, folder))
         except DataError as error:
             notes += (f"No feature maps: {error} --image names another image.",)
     return _inspection(recipe, network, predictor.model, shown, notes, run.path.name)
+
+
+def _own_image(run: RunFolder, data: Data) -> np.ndarray:
+    """Return an image that the run has used; the recipe may be someone else's, and name images of this user.
+
+    Raises:
+        DataError: none of the images is one that the run's ``samples.csv`` records.
+    """
+    for row in range(len(data.samples)):
+        if not changed_images(run, data, [row]):
+            return np.array(data.store.images[row])
+    raise DataError(f"none of {len(data.samples)} images of {data.root} is one that {run.samples} records.")
 
 
 def _check_recipe(run: RunFolder, model: Any, trained: Any) -> None:

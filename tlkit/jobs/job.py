@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.boundary.code import PluginCode
 from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.recipe.load import locate
 from tlkit.recipe.schema import Recipe
@@ -96,7 +97,12 @@ def open_job(
         signals.handled(),
     ):
         try:
-            with explain_disk_errors(folder.path), explained_memory(lambda: _with_less_memory(folder)):
+            # Layers, losses and optimizers of plugins run as parts of the network, whose calls are not the core's own.
+            with (
+                explain_disk_errors(folder.path),
+                explained_memory(lambda: _with_less_memory(folder)),
+                PluginCode("code of a plugin", "in the run", (Exception,), watch=False),
+            ):
                 yield Job(recipe, registry, folder, reporter, log, signals)
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)

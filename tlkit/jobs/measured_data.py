@@ -18,7 +18,6 @@ from tlkit.recipe.plain import plain_values
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_data_part
-from tlkit.runs.samples import SamplesFile
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -160,41 +159,6 @@ def run_data_part(folder: RunFolder, registry: Registry) -> DataPart:
     if not folder.recipe.is_file():
         raise RunError(f"{folder.recipe}: no such file; it says how the run's data is read")
     return with_range_of(load_run_data_part(folder, registry), folder.read_card())
-
-
-def training_images(folder: RunFolder, data: Data, rows: np.ndarray) -> str:
-    """Return a sentence about images that the run trained on, or chose its best epoch by; empty if there are none.
-
-    Images are the same if their bytes are.
-
-    Args:
-        folder: the run folder.
-        data: the decoded data.
-        rows: int64 (N,) the rows that are measured.
-    """
-    from tlkit.data.run_data import image_digest
-
-    if not folder.samples.is_file():
-        return ""
-    split_of: dict[str, str] = {}
-    for each in SamplesFile(folder.samples).read_used().values():
-        for digest in filter(None, (each.digest, each.image_digest)):
-            split_of[digest] = "train" if "train" in (each.split, split_of.get(digest)) else each.split
-    counts = {"train": 0, "validation": 0}
-    for row in rows.tolist():
-        digest = data.store.digests[row]
-        digests = (digest, image_digest(data.samples[row], data.store, data.checked))
-        split = next((split_of[f"sha256:{each}"] for each in digests if f"sha256:{each}" in split_of), "")
-        if split in counts:
-            counts[split] += 1
-    uses = {"train": "training", "validation": "validation"}
-    seen = [f"{count} {uses[split]} images" for split, count in counts.items() if count]
-    if not seen:
-        return ""
-    return (
-        f"{' and '.join(seen)} of this run are among the {len(rows)} images measured, so the metrics are better than "
-        "they would be on new images"
-    )
 
 
 def _settings(part: DataPart, update: Mapping[str, Any], minimum_classes: int) -> DataSettings:

@@ -6,9 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.errors import RunError
 from tlkit.jobs.measured_data import own_data
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
+from tlkit.jobs.run_images import changed_images
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.registry import Registry
 from tlkit.runs.checksums import WRITTEN_AGAIN, add_checksums, remove_checksums
@@ -19,8 +21,10 @@ from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
 from tlkit.system.disk import temporary_folder
 from tlkit.system.memory import explained_memory
+from tlkit.system.text import listed
 
 if TYPE_CHECKING:
+    from tlkit.data.run_data import Data
     from tlkit.recipe.data_part import DataPart
 
 
@@ -39,7 +43,7 @@ def rewrite_report(
         progress: called with the stage, and how many of how many images are done.
 
     Raises:
-        RunError: this is not the folder of a finished run, or a file of it is missing or damaged.
+        RunError: this is not the folder of a finished run, a file of it is missing or damaged, or the data has changed.
         DataError: the run's data can't be used.
         BusyError, FullDiskError, PluginError, RecipeError: as for ``run``.
     """
@@ -58,22 +62,41 @@ def rewrite_report(
         explain_disk_errors(folder.path),
         temporary_folder() as cache,
     ):
-        listed = own_data(folder, registry)
+        own = own_data(folder, registry)
         predictor = load(run, trust=trust, registry=registry)
         from tlkit.report.write_results import plugin_sections, write_results
 
+        data = own.decode(cache, partial(progress, "reading images"))
+        _refuse_other_images(folder, data)
         remove_checksums(run, WRITTEN_AGAIN)
         write_results(
             folder,
             predictor,
-            listed.decode(cache, partial(progress, "reading images")),
-            recipe=listed.part,
+            data,
+            recipe=own.part,
             sections=plugin_sections(registry, folder),
             progress=partial(progress, "evaluating"),
-            best=_best(folder, listed.part),
+            best=_best(folder, own.part),
         )
         add_checksums(run, WRITTEN_AGAIN)
     return folder
+
+
+def _refuse_other_images(folder: RunFolder, data: Data) -> None:
+    """Check that all images are those of the run, before any is put into its report.
+
+    The recipe and the ``samples.csv`` may be someone else's, and name images of this user that must not get there.
+
+    Raises:
+        RunError: there are others.
+    """
+    used = (row for row, split in enumerate(data.splits.tolist()) if split != "left out")
+    changed = changed_images(folder, data, used)
+    if changed:
+        raise RunError(
+            f"{folder.samples}: the data has changed since the run: {listed(changed, 5)}. Restore it; tlkit evaluate "
+            "measures the model on the files as they are"
+        )
 
 
 def _best(folder: RunFolder, recipe: DataPart) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
-from tlkit.system.disk import FullDiskError
+from tlkit.system.disk import FailedDiskError, FullDiskError
 from tlkit.system.signals import Interrupted
 from tlkit.system.tensorflow import start_tensorflow
 
@@ -80,6 +80,7 @@ def _run(job: Job) -> RunResult:
         stages.describe_data(job, data)
         network = stages.build_network(job, data)
         plan = stages.Plan(data, network, stages.plan_phases(job.recipe, network))
+        stages.note_long_warmups(job, plan.phases)
         training = finish.prepare_training(job, plan)
         return finish.train_and_finish(job, plan, training)
 
@@ -97,7 +98,7 @@ def _removed_if_untrained(folder: RunFolder) -> Iterator[None]:
             shutil.rmtree(folder.path, ignore_errors=True)
             stopped.args = (f"{stopped} The run had not begun; {folder.path} was removed",)
         raise
-    except FullDiskError:
+    except (FullDiskError, FailedDiskError):
         raise
     except TlkitError:
         if not folder.history.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,17 @@ def build_network(job: Job, data: Data) -> Network:
         f"{recipe.head.record.name}, {network.model.count_params():,} weights"
     )
     return network
+
+
+def note_long_warmups(job: Job, phases: Sequence[Phase]) -> None:
+    """Say which phases end before their learning rate has risen to its value."""
+    for phase in phases:
+        warmup = getattr(phase.curve, "warmup_epochs", 0)
+        if warmup > phase.epochs:
+            job.note(
+                f"phase {phase.name}: warmup_epochs = {warmup:g} is more than its {phase.epochs} epochs; the learning "
+                f"rate only rises to {phase.epochs / warmup:.2g} times its value"
+            )
 
 
 def plan_phases(recipe: Recipe, network: Network) -> tuple[Phase, ...]:

@@ -116,7 +116,7 @@ def class_weights(setting: str | Mapping[str, float], classes: Sequence[str], co
         scikit-learn's ``compute_class_weight``; a class without training samples gets 1.
 
     Raises:
-        RecipeError: the setting names a class that does not exist.
+        RecipeError: the setting names a class that does not exist, or gives all of them weight 0.
     """
     if setting == "none":
         return None
@@ -133,4 +133,7 @@ def class_weights(setting: str | Mapping[str, float], classes: Sequence[str], co
             problems.append(Problem(f"train.class_weights.{name}", f'no class "{name}"{hint}'))
     if problems:
         raise RecipeError(problems)
-    return np.array([setting.get(name, 1.0) for name in classes], np.float32)
+    weights = np.array([setting.get(name, 1.0) for name in classes], np.float32)
+    if not weights.any():
+        raise RecipeError([Problem("train.class_weights", "every class has weight 0, so nothing would be learned")])
+    return weights

@@ -22,11 +22,11 @@ from tlkit.recipe.plain import plain_values
 from tlkit.recipe.plugin_files import load_plugin_files
 from tlkit.recipe.renamed import given_twice, with_current_names
 from tlkit.recipe.schema import Recipe
-from tlkit.recipe.source import parse_toml
+from tlkit.recipe.source import NO_INTEGER, LargeNumberError, parse_toml
 from tlkit.registry import Registry
 from tlkit.system.text import nearest, size_text
 
-_MAX_BYTES = 16_000_000
+_MAX_BYTES = 2_000_000
 
 
 def load_recipe(file: Path, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
@@ -129,6 +129,8 @@ def _parse(text: str, file: Path | None) -> dict[str, Any]:
     try:
         return parse_toml(text)
     except tomllib.TOMLDecodeError as error:
+        if isinstance(error, LargeNumberError) and error.path:
+            raise RecipeError(with_lines([Problem(error.path, NO_INTEGER)], text, file, {})) from error
         raise RecipeError([syntax_problem(error, text, file)]) from error
 
 

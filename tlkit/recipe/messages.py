@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from tlkit.errors import Problem
 from tlkit.recipe.source import syntax_error_line
-from tlkit.system.text import did_you_mean
+from tlkit.system.text import did_you_mean, shorten
 
 _TYPES = {
     "int_type": "a whole number",
@@ -95,7 +95,7 @@ def _either(messages: Sequence[str]) -> str:
 def show(value: Any) -> str:
     """Return a value of a recipe as a message shows it, cut to 80 characters."""
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "…"
+    return shorten(text)
 
 
 def _real_path(loc: Sequence[str | int], kind: str, values: Any) -> tuple[str | int, ...]:
@@ -219,7 +219,7 @@ def syntax_problem(error: tomllib.TOMLDecodeError, text: str, file: Path | None)
     """Return a syntax error with its line, the line's text, and what most likely corrects it."""
     number = syntax_error_line(error, text)
     lines = text.replace("\r\n", "\n").split("\n")
-    line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    line = shorten(lines[number - 1].strip()) if 0 < number <= len(lines) else ""
     reason = re.sub(r" \(at (line \d+, column \d+|end of document)\)$", "", str(error))
     hint = ""
     if "\\" in line and '"' in line:

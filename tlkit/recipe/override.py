@@ -12,7 +12,8 @@ from tomlkit.items import InlineTable
 
 from tlkit.errors import Problem
 from tlkit.recipe.renamed import as_written
-from tlkit.recipe.source import KeyPath, parse_toml
+from tlkit.recipe.source import NO_INTEGER, KeyPath, LargeNumberError, parse_toml
+from tlkit.system.text import shorten
 
 
 def override(
@@ -37,20 +38,25 @@ def override(
         key, equals, raw = each.partition("=")
         parts = _parts(key)
         if not equals or not all(parts):
-            problems.append(Problem("--set", f'expected key=value such as head.dropout=0.3, received "{each}"'))
+            problems.append(
+                Problem("--set", f'expected key=value such as head.dropout=0.3, received "{shorten(each)}"')
+            )
             continue
         try:
             value = _value(raw.strip())
+        except LargeNumberError:
+            problems.append(Problem("--set", f'"{shorten(each)}": {NO_INTEGER}'))
+            continue
         except tomllib.TOMLDecodeError as error:
-            problems.append(Problem("--set", f'"{each}": the value is not TOML: {error}'))
+            problems.append(Problem("--set", f'"{shorten(each)}": the value is not TOML: {error}'))
             continue
         parts = as_written(parts, values)
         obstacle = _put(values, parts, value)
         if obstacle is None:
             _put(document, parts, value if len(parts) == 1 else _inline(value))
-            overridden[parts] = each
+            overridden[parts] = shorten(each)
         else:
-            problems.append(Problem("--set", f'"{each}": {obstacle}'))
+            problems.append(Problem("--set", f'"{shorten(each)}": {obstacle}'))
     edited = tomlkit.dumps(document)
     # tomlkit may write a table between dotted keys, so that it takes in the keys after it; then the comments are lost.
     return edited if _has_values(edited, values) else tomlkit.dumps(values), overridden
@@ -99,6 +105,8 @@ def _value(raw: str) -> Any:
     """Return the value of an override: TOML, or else a bare string."""
     try:
         parsed = parse_toml(f"value = {raw}")
+    except LargeNumberError:
+        raise
     except tomllib.TOMLDecodeError:
         if raw[:1] in ("[", "{", '"', "'"):
             raise

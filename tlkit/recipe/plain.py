@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlkit.errors import Problem, RecipeError
+from tlkit.recipe.source import NO_INTEGER, fits_toml
 
 _MAX_DEPTH = 40
 _AS_THEY_ARE = (bool, int, float, datetime.datetime, datetime.date, datetime.time)
@@ -46,6 +47,9 @@ def _plain(value: Any, path: str, depth: int, problems: list[Problem]) -> Any:
         text = os.fspath(value)
         if isinstance(text, str):
             return str(text) if isinstance(value, str) else text.replace(os.sep, "/")
+    if isinstance(value, int) and not isinstance(value, bool) and not fits_toml(value):
+        problems.append(Problem(path, NO_INTEGER))
+        return None
     if isinstance(value, _AS_THEY_ARE):
         return value
     if hasattr(value, "item") and getattr(value, "shape", None) == ():  # a number of NumPy

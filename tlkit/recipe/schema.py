@@ -34,6 +34,7 @@ class TopKeys(Options):
         description="name of the recipe, of letters, digits, dots, dashes and underscores; by default its runs go to "
         "the folders runs/<name>-1, runs/<name>-2 and so on",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+        max_length=200,
     )
     task: Task = Field(
         description='"classification": find the class, or classes, of an image; "segmentation": find the class of each '
@@ -95,7 +96,8 @@ class TrainTable(Options):
     cache: Literal["auto", "on", "off"] = Field(
         "auto",
         description="cache the features that a frozen backbone computes, instead of computing them in every epoch; "
-        "auto: if it saves time; on: whenever there is room; off: never, and don't cache decoded images either",
+        "auto: if it saves time, by a count of operations and bytes; on: whenever there is room; off: never, and don't "
+        "cache decoded images either",
     )
     views: int = Field(
         4,
@@ -126,7 +128,7 @@ class TrainTable(Options):
         description="momentum of an exponential moving average of the weights, such as 0.999; validation, the best "
         "weights and the weights at the end of each phase are those of the average; default: no averaging",
     )
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = Field(
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0, le=1e9)]] = Field(
         "none",
         description="weight of each class in the loss; balanced: inversely proportional to the number of its training "
         "images or pixels; or a table of class name = weight, 1 for classes that it does not name",

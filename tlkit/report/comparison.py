@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import DataError, RunError
+from tlkit.files import CellWriter
 from tlkit.report.compared_runs import ComparedRun, loss_setting
 from tlkit.system.disk import check_new_file
 from tlkit.system.text import did_you_mean
@@ -98,7 +98,7 @@ def joined_histories(runs: Sequence[ComparedRun]) -> str:
     """
     names = list(dict.fromkeys(name for run in runs for name in run.history.columns))
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = CellWriter(text)
     writer.writerow(["run", "phase", "epoch", *names, "learning_rate", "seconds"])
     for run in runs:
         history = run.history

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import unicodedata
 from collections import Counter
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import IGNORE
+from tlkit.files import CellWriter
 from tlkit.report.colors import GREY, Color
 
 
@@ -41,7 +41,7 @@ def png(image: Image.Image) -> bytes:
 def classes_csv(classes: Sequence[str], colors: Sequence[Color]) -> str:
     """Return a table of class numbers, names and colours as CSV."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = CellWriter(text)
     writer.writerow(["number", "class", "red", "green", "blue"])
     for number, (name, color) in enumerate(zip(classes, colors, strict=True)):
         writer.writerow([number, name, *color])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
+from tlkit.files import CellWriter
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import check_new_file
 
@@ -38,7 +38,7 @@ class PredictionTable(PredictionWriter):
         handle, temporary = tempfile.mkstemp(dir=self.out.parent, prefix=f".{self.out.name}-")
         try:
             with os.fdopen(handle, "w", newline="", encoding="utf-8", errors="replace") as file:
-                count = self._write_rows(csv.writer(file, lineterminator="\n"), predictions, failed)
+                count = self._write_rows(CellWriter(file), predictions, failed)
             Path(temporary).chmod(0o644)
             Path(temporary).replace(self.out)
         except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
 from tlkit.evaluation.predictor import Predictor
+from tlkit.files import CellWriter
 from tlkit.report.html_page import encodable
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class TaskPages(ABC, Generic[OutcomeT]):
         if not self.has_predictions_csv:
             return None
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
+        writer = CellWriter(text)
         writer.writerow(["key", "split", *self.text_columns, *self.number_columns, losses_name(outcomes)])
         for split, outcome in outcomes.items():
             for position in range(len(outcome.rows)):

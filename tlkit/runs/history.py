@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.errors import RunError
+from tlkit.files import CellWriter
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_table
 from tlkit.system.disk import full_disk_context
 
@@ -139,7 +139,7 @@ def write_rows(path: Path, rows: Iterable[Sequence[str]], *, append: bool = Fals
         OSError: the file can't be written for another reason.
     """
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    CellWriter(text, "\r\n").writerows(rows)
     mode = "a" if append else "w"
     with full_disk_context(path, len(text.getvalue())), path.open(mode, newline="", encoding="utf-8") as file:
         file.write(text.getvalue())

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from tlkit.errors import RunError
+from tlkit.files import text_of_cell
 from tlkit.runs.checksums import check_content
 
 MAX_BYTES = 64_000_000
@@ -64,7 +65,7 @@ def read_run_table(path: Path, max_bytes: int = MAX_TABLE_BYTES) -> list[dict[st
     try:
         reader = csv.reader(io.StringIO(read_run_file(path, max_bytes).decode("utf-8"), newline=""))
         rows = (row for row in reader if row)
-        columns = next(rows, [])
+        columns = [text_of_cell(each) for each in next(rows, [])]
         if len(columns) > MAX_COLUMNS:
             raise RunError(f"{path}: has {len(columns)} columns; expected at most {MAX_COLUMNS}")
         table: list[dict[str, str]] = []
@@ -74,7 +75,7 @@ def read_run_table(path: Path, max_bytes: int = MAX_TABLE_BYTES) -> list[dict[st
             if len(row) != len(columns):
                 line = f"{path}:{reader.line_num}"
                 raise RunError(f"{line}: expected {len(columns)} values, received {len(row)}; the file is damaged")
-            table.append(dict(zip(columns, row, strict=True)))
+            table.append(dict(zip(columns, map(text_of_cell, row), strict=True)))
         return table
     except (UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"{path}: not a CSV file in UTF-8 ({error}); the file is damaged") from error

@@ -11,7 +11,7 @@ from typing import get_args
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError, RunError
-from tlkit.files import class_name
+from tlkit.files import CellWriter, class_name, text_of_cell
 from tlkit.runs.checksums import check_content
 from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_table
 from tlkit.system.disk import write_atomically
@@ -53,7 +53,6 @@ class SampleRow:
 
 COLUMNS = tuple(field.name for field in fields(SampleRow))
 _REQUIRED = ("key", "split", "status")
-_STATUSES = ("used", "left out", "set aside")
 _MAY_DIFFER = ("path", "mask", "reason")
 """Columns that name paths: a data set may be moved before a run is resumed."""
 
@@ -106,12 +105,11 @@ class SamplesFile:
         if missing:
             raise DataError(f"{self.path}: expected the columns {', '.join(_REQUIRED)}; missing: {', '.join(missing)}")
         used: dict[str, SampleRow] = {}
-        for row in reader:
-            line, key, split = f"{self.path}:{reader.line_num}", row["key"] or "", row["split"] or ""
-            if row["status"] not in _STATUSES:
-                raise DataError(f"{line}: unknown status {row['status']!r}; expected {', '.join(_STATUSES)}")
+        for cells in reader:
+            row = {name: text_of_cell(text or "") for name, text in cells.items() if isinstance(name, str)}
             if row["status"] != "used":
                 continue
+            line, key, split = f"{self.path}:{reader.line_num}", row["key"] or "", row["split"] or ""
             if split not in get_args(Split):
                 hint = did_you_mean(split, get_args(Split), f"; expected {', '.join(get_args(Split))}")
                 raise DataError(f"{line}: unknown split {split!r}{hint}")
@@ -127,7 +125,7 @@ class SamplesFile:
             RunError: they differ; the message names some of the files that changed.
         """
         before = _compared(read_run_table(self.path))
-        now = _compared(list(csv.DictReader(io.StringIO(_csv_text(rows), newline=""))))
+        now = _compared([dict(zip(COLUMNS, astuple(row), strict=True)) for row in rows])
         if before and "image_digest" not in before[0]:  # written by an earlier tlkit
             now = [{name: text for name, text in row.items() if name != "image_digest"} for row in now]
         if before == now:
@@ -144,7 +142,7 @@ class SamplesFile:
 
 def _csv_text(rows: Iterable[SampleRow]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
+    writer = CellWriter(text, "\r\n")
     writer.writerow(COLUMNS)
     writer.writerows(astuple(row) for row in rows)
     return text.getvalue()

@@ -22,6 +22,8 @@ MAX_LIMIT = 1e9
 
 _IMAGES, _FEATURES, _CHECKS = "images", "features", "checks"
 _LIMIT = "limit.txt"
+_REMOVED = ".removed-"
+_ABOUT_BYTES = 1000
 
 
 @dataclass(frozen=True)
@@ -69,20 +71,41 @@ def checks_folder() -> Path:
 
 def cache_entries() -> list[CacheEntry]:
     """Return all cached folders, the least recently used first."""
-    entries = []
+    found = (_entry(folder) for folder in _folders() if not folder.name.startswith("."))
+    return sorted((each for each in found if each is not None), key=lambda each: each.used)
+
+
+def _folders() -> list[Path]:
+    """Return the folders of the cache, those that are being removed included."""
+    folders: list[Path] = []
     for root in (features_folder(), images_folder(), checks_folder()):
-        for folder in sorted(root.iterdir()) if root.is_dir() else ():
-            if folder.is_dir() and not folder.name.startswith("."):
-                with suppress(FileNotFoundError):
-                    entries.append(_entry(folder))
-    return sorted(entries, key=lambda each: each.used)
+        with suppress(OSError):  # It is missing, or can't be read.
+            folders += sorted(each for each in root.iterdir() if each.is_dir())
+    return folders
 
 
-def _entry(folder: Path) -> CacheEntry:
-    size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-    about = folder / ABOUT
-    text = about.read_text(encoding="utf-8").strip() if about.is_file() else "unfinished"
-    return CacheEntry(folder, text, size, folder.stat().st_mtime)
+def _entry(folder: Path) -> CacheEntry | None:
+    """Return the description of a folder; None if it was removed in the meantime."""
+    try:
+        used = folder.stat().st_mtime
+        size = 0
+        for file in folder.iterdir():
+            with suppress(FileNotFoundError):
+                size += file.stat().st_size if file.is_file() else 0
+        return CacheEntry(folder, _about(folder / ABOUT), size, used)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return CacheEntry(folder, f"can't be read: {error.strerror or error}", 0, 0.0)
+
+
+def _about(file: Path) -> str:
+    """Return a folder's description, which may be damaged, as one line of printable characters."""
+    if not file.is_file():
+        return "unfinished"
+    with file.open("rb") as stream:
+        text = stream.read(_ABOUT_BYTES).decode("utf-8", "replace")
+    return "".join(each if each.isprintable() else " " for each in text).strip()
 
 
 def mark_used(folder: Path) -> None:
@@ -93,30 +116,48 @@ def mark_used(folder: Path) -> None:
 
 def make_room(size: int) -> None:
     """Remove the least recently used folders until ``size`` more bytes are within the limit."""
+    _remove_leftovers()
     entries = cache_entries()
     total, allowed = sum(each.size for each in entries), limit()
     for each in entries:
         if total + size <= allowed:
             return
-        shutil.rmtree(each.folder, ignore_errors=True)
+        with suppress(OSError):
+            _remove(each.folder)
         total -= each.size
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder: first its name, so that no run adds files to it, or takes it for whole, in the meantime."""
+    if folder.is_symlink():
+        folder.unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError):  # Another process has removed it.
+        shutil.rmtree(folder.rename(folder.with_name(f"{_REMOVED}{folder.name}-{os.getpid()}")))
+
+
+def _remove_leftovers() -> None:
+    """Remove what a process that was killed had begun to remove."""
+    for folder in _folders():
+        if folder.name.startswith(_REMOVED):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def limit() -> float:
     """Return how many bytes all cached folders may take together; see ``set_limit``.
 
     Raises:
-        DataError: the file with the limit is damaged.
+        DataError: the file with the limit is damaged, or can't be read.
     """
     file = cache_folder() / _LIMIT
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        if file.exists() and not file.is_file():
+            raise OSError(0, "is not a file")
+        text = file.read_bytes().decode("utf-8", "replace").strip()
     except FileNotFoundError:
         return DEFAULT_LIMIT
     except OSError as error:
-        raise DataError(f"{file}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        text = "something that is not text"
+        raise DataError(f"{file}: can't be read: {error.strerror or error}; remove it to allow 20 GB") from error
     try:
         value = float(text)
     except ValueError:
@@ -153,10 +194,11 @@ def clear() -> tuple[int, int]:
     Raises:
         DataError: a folder can't be removed.
     """
+    _remove_leftovers()
     entries = cache_entries()
     for each in entries:
         try:
-            shutil.rmtree(each.folder)
+            _remove(each.folder)
         except OSError as error:
             raise DataError(f"{each.folder}: can't be removed: {error.strerror or error}") from error
     return len(entries), sum(each.size for each in entries)

@@ -25,6 +25,10 @@ class FullDiskError(RunError):
     exit_code = 74
 
 
+class FailedDiskError(RunError):
+    """A file of the run folder can't be written because the disk failed; what was there before is unchanged."""
+
+
 class NoRoomError(OSError):
     """The operating system's error about a full disk, with the file that there was no room for.
 

@@ -65,6 +65,7 @@ class Signals:
         self._received: int | None = None
         self._at = 0.0
         self._deferred = 0
+        self._code: int | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -85,6 +86,10 @@ class Signals:
                 if isinstance(outer, Signals) and self._received is not None:
                     outer._received, outer._at = self._received, self._at
                 signal.signal(each, handler)
+
+    def done(self, code: int) -> None:
+        """Have a signal from now on end the process at once with this exit code: its work is done."""
+        self._code = code
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -140,6 +145,8 @@ class Signals:
             raise Interrupted(self._received) from cause
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._code is not None:
+            os._exit(self._code)
         now = time.monotonic()
         if number == getattr(signal, "SIGHUP", None):
             _leave_terminal()

@@ -12,7 +12,6 @@ from tlkit.errors import RunError
 from tlkit.system.signals import process_signals
 
 _deterministic = False
-_started = False
 _BACKEND = "KERAS_BACKEND"
 
 
@@ -24,25 +23,39 @@ def is_deterministic() -> bool:
 def start_tensorflow(*, deterministic: bool = False) -> None:
     """Import TensorFlow and Keras and find the devices, quietly unless ``TF_CPP_MIN_LOG_LEVEL`` is set.
 
-    What ``~/.keras/keras.json`` says does not count: the numbers of a run are to depend on its recipe.
+    What ``~/.keras/keras.json`` says does not count, unless other code has imported Keras before: the numbers of a run
+    are to depend on its recipe.
 
     Args:
         deterministic: use deterministic operations only, from now on in this process; TensorFlow can't undo it.
 
     Raises:
-        RunError: this process has imported Keras with another backend.
+        RunError: Keras was set up by other code for another backend, or another type or layout of tensors.
     """
-    global _deterministic, _started
+    global _deterministic
+    is_new = "keras" not in sys.modules
     with process_signals.not_lost():
         _import_quietly()
-    if not _started:
+    if is_new:
         _forget_settings_file()
-        _started = True
+    _check_keras()
     if deterministic and not _deterministic:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
         _deterministic = True
+
+
+def _check_keras() -> None:
+    import keras
+
+    settings = {"floatx": keras.config.floatx(), "image_data_format": keras.config.image_data_format()}
+    for name, expected in (("floatx", "float32"), ("image_data_format", "channels_last")):
+        if settings[name] != expected:
+            raise RunError(
+                f'keras.config.{name} is "{settings[name]}"; tlkit expects "{expected}". Set it back in keras.json (in '
+                f"$KERAS_HOME, by default ~/.keras), or in the code that changed it"
+            )
 
 
 def _import_quietly() -> None:

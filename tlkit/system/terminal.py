@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from tlkit.system.visible import visible, visible_message
+from tlkit.system.visible import visible, visible_line, visible_message
 
 
 class Terminal(Console):
@@ -42,8 +42,8 @@ class Terminal(Console):
         super().print(*shown, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        """Return a string, such as the cell of a table, as rich prints it."""
-        return super().render_str(visible(text), **settings)
+        """Return a string, such as the cell of a table, as rich prints it; it is one line."""
+        return super().render_str(visible_line(text), **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the parts of what is printed; only rich itself may steer the terminal."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
+
+from tlkit.system.visible import HIDDEN
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -36,6 +39,16 @@ def and_more(total: int, shown: int) -> str:
 def listed(items: Sequence[str], max_items: int = 8) -> str:
     """Join the first ``max_items`` items with commas, and say how many more there are: ``a, b and 3 more``."""
     return ", ".join(items[:max_items]) + and_more(len(items), max_items)
+
+
+def shorten(text: str, length: int = 80) -> str:
+    """Return a text, cut off after ``length`` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def toml_string(text: str) -> str:
+    """Return a text as a string of TOML in one line, in which hidden characters are escaped."""
+    return HIDDEN.sub(lambda match: f"\\U{ord(match[0]):08x}", json.dumps(text, ensure_ascii=False))
 
 
 def size_text(size: float) -> str:

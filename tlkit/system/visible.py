@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "["
     "\x00-\x09\x0b-\x1f\x7f-\x9f"  # control characters, of which the newline is left to the functions below
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
@@ -27,7 +27,7 @@ def visible(text: str) -> str:
 
     Newlines stay. Letters of all scripts, marks on them and emoji stay as they are, also those that need a joiner.
     """
-    if _HIDDEN.search(text) is None:
+    if HIDDEN.search(text) is None:
         return text
     kept = {place for match in _TAGGED_FLAG.finditer(text) for place in range(*match.span())}
 
@@ -37,13 +37,13 @@ def visible(text: str) -> str:
             return match[0]
         return match[0].encode("unicode_escape").decode("ascii")
 
-    return _HIDDEN.sub(shown, text)
+    return HIDDEN.sub(shown, text)
 
 
 def _joins(text: str, place: int) -> bool:
     """Return whether the joiner at a place stands between characters of a script that uses joiners."""
     around = (text[place - 1 : place], text[place + 1 : place + 2])
-    return all(each and ord(each) >= _LATIN and _HIDDEN.match(each) is None for each in around)
+    return all(each and ord(each) >= _LATIN and HIDDEN.match(each) is None for each in around)
 
 
 def visible_line(text: str) -> str:

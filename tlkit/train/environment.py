@@ -7,6 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ PACKAGES = (
 
 _COMPARED = (
     "python",
+    "processor",
     "processors",
     "usable_processors",
     "intra_op_threads",
@@ -38,8 +40,13 @@ _COMPARED = (
     "op_determinism",
     "devices",
 )
-_WITHOUT_EFFECT = ("PYTHONHASHSEED", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "TLKIT_PLUGINS")
-"""Variables that are written, but that change no number; plugins are compared themselves."""
+_NOT_COMPUTING = frozenset(
+    {"PYTHONHASHSEED", "TLKIT_PLUGINS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR"}
+    | {f"{name}_VISIBLE_DEVICES" for name in ("CUDA", "HIP", "NVIDIA", "ROCR")}
+)
+"""Known variables that no bit depends on, or only through the devices; plugins are compared themselves."""
+_INSTRUCTIONS = ("avx", "fma", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+"""Names in /proc/cpuinfo of the instructions that TensorFlow chooses its code by."""
 
 
 def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
@@ -47,8 +54,6 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
 
     Of the environment variables only those that are known to matter are among them, and no secret of the recipe is.
     """
-    import tensorflow as tf
-
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -58,17 +63,32 @@ def describe_environment(registry: Registry, recipe: Recipe) -> dict[str, Any]:
             | ({"digest": s.digest} if s.digest else {})
             for s in registry.sources.values()
         ],
-        "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
         "processors": os.cpu_count(),
-        "usable_processors": _usable_processors(),
-        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
-        "op_determinism": is_deterministic(),
-        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        **computing(),
         "variables": known_variables(os.environ),
         "working_directory": Path.cwd().as_posix(),
         "recipe": None if recipe.file is None else recipe.file.as_posix(),
         "settings": without_secrets(recipe.values),
     }
+
+
+def computing() -> dict[str, Any]:
+    """Return what the last bits of a computation depend on in this process besides versions, as plain values."""
+    import tensorflow as tf
+
+    return {
+        "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
+        "processor": _processor(),
+        "usable_processors": _usable_processors(),
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        "op_determinism": is_deterministic(),
+    }
+
+
+def computing_variables() -> dict[str, str]:
+    """Return the environment variables that the last bits of a computation may depend on, devices left out."""
+    return {name: value for name, value in known_variables(os.environ).items() if name not in _NOT_COMPUTING}
 
 
 def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
@@ -109,17 +129,9 @@ def _changed_variables(original: Mapping[str, Any], now: Mapping[str, Any]) -> l
     before, after = original.get("variables"), now.get("variables")
     if not isinstance(before, dict) or not isinstance(after, dict):
         return []
-    pairs = {name: (before.get(name, "unset"), after.get(name, "unset")) for name in sorted({*before, *after})}
-    changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1] and name not in _WITHOUT_EFFECT}
-    return [f"{name} {was} before, {is_now} now" for name, (was, is_now) in changed.items()]
-
-
-def _usable_processors() -> int | None:
-    """Return how many processors this process may use, which ``taskset`` and schedulers limit; it sets the threads."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # on Windows and macOS
-        return os.cpu_count()
+    names = sorted({*before, *after} - _NOT_COMPUTING)
+    pairs = {name: (before.get(name, "unset"), after.get(name, "unset")) for name in names}
+    return [f"{name} {was} before, {is_now} now" for name, (was, is_now) in pairs.items() if was != is_now]
 
 
 def _changed_plugins(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -132,6 +144,34 @@ def _changed_plugins(original: Mapping[str, Any], now: Mapping[str, Any]) -> lis
         digests.append({Path(str(each.get("plugin"))).name: str(each["digest"]) for each in files})
     before, after = digests
     return [name for name, digest in after.items() if before.get(name, digest) != digest]
+
+
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name and instructions, and the names of the GPUs."""
+    import tensorflow as tf
+
+    gpus = (tf.config.experimental.get_device_details(each) for each in tf.config.list_physical_devices("GPU"))
+    return ", ".join([_cpu(cpuinfo), *(str(each.get("device_name", "GPU")) for each in gpus)])
+
+
+@cache
+def _cpu(cpuinfo: Path) -> str:
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}".strip()
+    name = re.search(r"^model name\s*:(.*)$", text, re.MULTILINE)
+    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    known = {*flags[1].split()} if flags else set()
+    parts = (name[1].strip() if name else platform.machine(), *(each for each in _INSTRUCTIONS if each in known))
+    return " ".join(parts)
+
+
+def _usable_processors() -> int | None:
+    """Return the number of processors that this process may use: as many threads TensorFlow starts by itself."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _version(name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.data.feed.pipeline import Feed, batch_seeds
+from tlkit.data.store.shards import unusable_note
 from tlkit.errors import RunError
-from tlkit.system.cache import features_folder, limit, make_room
+from tlkit.system.cache import features_folder, limit, make_room, mark_used
 from tlkit.system.progress import Reporter
 from tlkit.system.text import size_text
 from tlkit.train.cache_plan import make_plan
 from tlkit.train.feature_feed import FeatureFeed
-from tlkit.train.feature_set import FeatureSet, features_key
+from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.setting import Setting
 
@@ -105,16 +107,8 @@ class FeatureCache:
         return self.own_folder
 
     def _pays(self, sets: Sequence[FeatureSet], folder: Path) -> bool:
-        setting = self.setting
-        plan = make_plan(
-            self.part,
-            sets,
-            folder,
-            setting.table,
-            images=len(setting.train_rows) + len(setting.validation_rows),
-            epochs=self.epochs,
-            augmented=bool(setting.policies),
-        )
+        augmented = bool(self.setting.policies)
+        plan = make_plan(self.part, sets, folder, self.setting.table, epochs=self.epochs, augmented=augmented)
         self.reporter.say(f"  {plan.reason}")
         return plan.use
 
@@ -122,17 +116,29 @@ class FeatureCache:
         """Compute what is missing of the sets; remove those that a full disk left unfinished."""
         sets = [*trained, *validated]
         if shared:
+            for each in sets:
+                mark_used(each.folder)
             make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
+        began, computed = time.monotonic(), 0
         for number, each in enumerate(sets):
             title = self._title(number, len(trained))
             self.reporter.begin(title, len(each.rows))
             try:
-                each.fill(lambda done, total, title=title: self.reporter.at(done, total, title))  # type: ignore[misc]
+                computed += each.fill(lambda done, total, title=title: self.reporter.at(done, total, title))  # type: ignore[misc]
             except OSError:
                 for unfinished in sets[number:]:
                     shutil.rmtree(unfinished.folder, ignore_errors=True)
                 raise
             self.reporter.end()
+        for note in unusable_note("cached features", "computed", [each for found in sets for each in found.unusable]):
+            self.reporter.say(f"  {note}")
+        if computed:
+            seconds = time.monotonic() - began
+            passed = self.epochs * (len(self.setting.train_rows) + len(self.setting.validation_rows))
+            self.reporter.say(
+                f"  computed in {_time_text(seconds)}; without the cache, the frozen part would take about "
+                f"{_time_text(seconds * passed / computed)}"
+            )
 
     def _title(self, number: int, trained: int) -> str:
         if number >= trained:
@@ -142,26 +148,43 @@ class FeatureCache:
     def _sets(self, root: Path) -> tuple[list[FeatureSet], list[FeatureSet]]:
         """Return the sets of the training images, one per view, and the set of the validation images, if any."""
         setting = self.setting
-        views = range(self._views) if setting.policies else (None,)
-        validated = [self._set(root, setting.validation_rows, None)] if len(setting.validation_rows) else []
-        return [self._set(root, setting.train_rows, view) for view in views], validated
+        validated = [self._plain_set(root, setting.validation_rows)] if len(setting.validation_rows) else []
+        if not setting.policies:
+            return [self._plain_set(root, setting.train_rows)], validated
+        targets = targets_digest(setting.data, setting.train_rows)
+        return [self._augmented_set(root, view, targets) for view in range(self._views)], validated
 
-    def _set(self, root: Path, rows: np.ndarray, view: int | None) -> FeatureSet:
-        """Return the set of some images as augmented in a view; None: not augmented."""
-        setting, size = self.setting, self.feed.batch_size
+    def _plain_set(self, root: Path, rows: np.ndarray) -> FeatureSet:
+        """Return the set of some images that are not augmented, computed in batches of a fixed size."""
+        setting, size = self.setting, self.part.batch_size
+        key = features_key(self.part, setting.data, rows, {**setting.input_settings, "batch_size": size})
         about = f"{setting.backbone}, {len(rows)} images"
-        if view is None:
-            folder = root / features_key(self.part, setting.data, rows, setting.input_settings)
-            feed = Feed(setting.data, size)
-            return FeatureSet(folder, self.part, feed, rows, None, with_targets=False, about=about)
+        feed = Feed(setting.data, size)
+        return FeatureSet(root / key, self.part, feed, rows, None, with_targets=False, key=key, about=about)
+
+    def _augmented_set(self, root: Path, view: int, targets: str) -> FeatureSet:
+        """Return the set of the training images as augmented in a view.
+
+        Args:
+            root: the folder of all sets.
+            view: the number of the view.
+            targets: the digest of the training images' targets, which are cached with the features.
+        """
+        setting, size, rows = self.setting, self.feed.batch_size, self.setting.train_rows
         seeds = batch_seeds(setting.seed, self.index, view, -(-len(rows) // size))
-        folder = self.own_folder / str(view)
-        if all(policy.key is not None for policy in setting.policies):
-            augmentation = {
-                "policies": [policy.key for policy in setting.policies],
-                "draws": hashlib.sha256(seeds.tobytes()).hexdigest(),
-                "batch_size": size,
-            }
-            folder = root / features_key(self.part, setting.data, rows, {**setting.input_settings, **augmentation})
-        about += f", {', '.join(policy.name for policy in setting.policies)}, view {view + 1}"
-        return FeatureSet(folder, self.part, self.feed, rows, seeds, with_targets=True, about=about)
+        augmentation = {
+            "policies": [policy.key for policy in setting.policies],
+            "draws": hashlib.sha256(seeds.tobytes()).hexdigest(),
+            "batch_size": size,
+            "targets": targets,
+        }
+        key = features_key(self.part, setting.data, rows, {**setting.input_settings, **augmentation})
+        reusable = all(policy.key is not None for policy in setting.policies)
+        folder = root / key if reusable else self.own_folder / str(view)
+        names = ", ".join(policy.name for policy in setting.policies)
+        about = f"{setting.backbone}, {len(rows)} images, {names}, view {view + 1}"
+        return FeatureSet(folder, self.part, self.feed, rows, seeds, with_targets=True, key=key, about=about)
+
+
+def _time_text(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ import tensorflow as tf
 from tlkit.data.feed.pipeline import Feed
 from tlkit.data.images.decode import DECODING
 from tlkit.data.run_data import Data
-from tlkit.data.store.shards import AROUND_BYTES, MAPPED_BYTES, read_shard, release, write_shard
+from tlkit.data.store.rows import AROUND_BYTES, MAPPED_BYTES
+from tlkit.data.store.shards import FORMAT, SUFFIX, Shard, UnusableShardError, open_shard, release, write_shard
 from tlkit.system.cache import ABOUT, mark_used
 from tlkit.system.disk import write_atomically
 from tlkit.system.parallel import in_threads
+from tlkit.train.environment import computing, computing_variables
 from tlkit.train.frozen_part import FrozenPart
 
 Progress = Callable[[int, int], None]
@@ -27,8 +29,7 @@ Progress = Callable[[int, int], None]
 _SHARD_BYTES = 256e6
 _SHARD_BATCHES = 64
 """A shard has whole batches, as many as fit within both limits: it is made in memory, and lost if the run is killed."""
-_TRIAL_BATCHES = 3
-_FORMAT = 2
+_FORMAT = 3
 
 
 class FeatureSet:
@@ -37,11 +38,15 @@ class FeatureSet:
     Args:
         folder: the folder of these features alone; its undamaged shards are used.
         part: the frozen part that computes them.
-        feed: the feed of the images.
+        feed: the feed of the images; its batches are those that the frozen part computes.
         rows: int64 (N,), the images.
         seeds: int32 (batches, 2), the seeds of the augmentation; None without augmentation.
         with_targets: whether the augmentation changes the targets, so that they are cached too.
+        key: what the features depend on, from ``features_key``; shards with another key are not used.
         about: a description for ``tlkit cache ls``.
+
+    Attributes:
+        unusable: the shards of earlier runs that could not be used, and were computed again.
     """
 
     def __init__(
@@ -53,9 +58,12 @@ class FeatureSet:
         seeds: np.ndarray | None,
         *,
         with_targets: bool,
+        key: str = "",
         about: str = "",
     ) -> None:
         self.folder = folder
+        self.unusable: list[UnusableShardError] = []
+        self._key = key
         self._about = about
         self._part = part
         self._feed = feed
@@ -66,7 +74,6 @@ class FeatureSet:
         self._shard = feed.batch_size * max(1, min(batches, _SHARD_BATCHES))
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
-        self._tried: dict[int, dict[str, np.ndarray]] = {}
         self._read = 0
 
     @property
@@ -77,79 +84,52 @@ class FeatureSet:
     def missing(self) -> int:
         """The number of images without features; their files are opened but not read through."""
         sizes = (min(self._shard, len(self.rows) - number * self._shard) for number in self._shards)
-        return sum(
-            size
-            for number, size in enumerate(sizes)
-            if number not in self._arrays and self._opened(number, check=False) is None
-        )
+        return sum(size for number, size in enumerate(sizes) if number not in self._arrays and not self._exists(number))
 
-    def try_some(self) -> tuple[float, list[np.ndarray]]:
-        """Compute a few missing batches; ``fill`` does not compute them again.
-
-        Returns:
-            The seconds per image, compiling left out, and the features of the last batch.
-        """
-        number = next(number for number in self._shards if self._opened(number, check=False) is None)
-        size = self._feed.batch_size
-        first = number * self._shard // size
-        rows = self.rows[: min((number + 1) * self._shard, (first + _TRIAL_BATCHES) * size)]
-        seconds, images = [], []
-        for at, batch in enumerate(self._feed.epoch(rows, self._seeds, start=first), first):
-            began = time.perf_counter()
-            self._tried[at] = self._values(batch)
-            seconds.append(time.perf_counter() - began)
-            images.append(len(batch["index"]))
-        # The first batch includes compiling.
-        start = min(1, len(seconds) - 1)
-        last = [values for name, values in self._tried[at].items() if name.startswith("feature")]
-        return sum(seconds[start:]) / sum(images[start:]), last
-
-    def fill(self, progress: Progress | None = None) -> None:
-        """Compute the shards that are missing or damaged.
+    def fill(self, progress: Progress | None = None) -> int:
+        """Compute the shards that are missing or unusable.
 
         Args:
             progress: called with (done, total) images.
+
+        Returns:
+            The number of images whose features were computed.
 
         Raises:
             OSError: a shard can't be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._about:
-            write_atomically(self.folder / ABOUT, self._about + "\n")
+        computed = 0
         for number in self._shards:
-            arrays = self._opened(number, check=True)
-            if arrays is None:
-                self._write(number, progress)
-                arrays = self._opened(number, check=False)
-            if arrays is None:
-                raise OSError(0, "differs from what was written", str(self.folder / f"{number:04d}"))
-            self._arrays[number] = arrays
+            shard = self._usable(number)
+            if shard is None:
+                shard = self._write(number, progress)
+                computed += len(shard.arrays["feature0"])
+            self._arrays[number] = shard.arrays
             if progress is not None:
                 progress(min((number + 1) * self._shard, len(self.rows)), len(self.rows))
+        self._describe()
+        return computed
+
+    def _describe(self) -> None:
+        with suppress(OSError):  # Without it, tlkit cache ls calls the folder unfinished; this run has its features.
+            if self._about:
+                write_atomically(self.folder / ABOUT, self._about + "\n")
         mark_used(self.folder)
 
-    def _write(self, number: int, progress: Progress | None) -> None:
+    def _write(self, number: int, progress: Progress | None) -> Shard:
         begin, end = number * self._shard, min((number + 1) * self._shard, len(self.rows))
-        size = self._feed.batch_size
         arrays: dict[str, np.ndarray] = {}
         done = 0
-        for values in self._computed(begin // size, end):
+        batches = self._feed.epoch(self.rows[:end], self._seeds, start=begin // self._feed.batch_size)
+        for values in in_threads(self._values, batches, name="tlkit-features", ahead=1, threads=_batches_at_once()):
             for name, part in values.items():
                 whole = arrays.setdefault(name, np.empty((end - begin, *part.shape[1:]), part.dtype))
                 whole[done : done + len(part)] = part
             done += len(part)
             if progress is not None:
                 progress(begin + done, len(self.rows))
-        write_shard(self.folder, f"{number:04d}", arrays, {"images": end - begin})
-
-    def _computed(self, batch: int, end: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the arrays of each batch from number ``batch`` up to row ``end``."""
-        while batch in self._tried and batch * self._feed.batch_size < end:
-            yield self._tried.pop(batch)
-            batch += 1
-        if batch * self._feed.batch_size < end:
-            batches = self._feed.epoch(self.rows[:end], self._seeds, start=batch)
-            yield from in_threads(self._values, batches, name="tlkit-features", ahead=1, threads=_batches_at_once())
+        return write_shard(self.folder, f"{number:04d}", self._of(number), arrays, {})
 
     def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
         values = {f"feature{place}": features for place, features in enumerate(self._part(batch["images"]))}
@@ -157,19 +137,45 @@ class FeatureSet:
             values |= {key: np.asarray(batch[key]) for key in batch if key not in ("images", "index")}
         return values
 
-    def _opened(self, number: int, *, check: bool) -> dict[str, np.ndarray] | None:
-        """Return a shard's arrays, memory-mapped; None when it is missing, damaged or of another shape."""
+    def _of(self, number: int) -> str:
+        return f"{self._key} {number:04d}"
+
+    def _exists(self, number: int) -> bool:
+        try:
+            return self._opened(number) is not None
+        except UnusableShardError:
+            return False
+
+    def _usable(self, number: int) -> Shard | None:
+        """Return a shard that was read through; None when it is missing or unusable."""
+        try:
+            shard = self._opened(number)
+            if shard is not None:
+                shard.check()
+        except UnusableShardError as error:
+            self.unusable.append(error)
+            return None
+        return shard
+
+    def _opened(self, number: int) -> Shard | None:
+        """Return a shard whose arrays were not read through; None when it is missing.
+
+        Raises:
+            UnusableShardError: it is damaged, of other features, or can't be read.
+        """
         count = min(self._shard, len(self.rows) - number * self._shard)
-        shard = read_shard(self.folder, f"{number:04d}", check=check)
+        shard = open_shard(self.folder / f"{number:04d}{SUFFIX}", self._of(number))
         if shard is None:
             return None
-        arrays, _ = shard
+        arrays = shard.arrays
         expected = {f"feature{place}": (count, *shape) for place, shape in enumerate(self._part.shapes)}
         targets = set(self._feed.targets) if self._with_targets else set()
         shapes = {name: values.shape for name, values in arrays.items() if name not in targets}
-        if shapes != expected or not targets <= set(arrays) or any(len(each) != count for each in arrays.values()):
-            return None
-        return arrays
+        types = {values.dtype for name, values in arrays.items() if name not in targets}
+        whole = targets <= set(arrays) and all(len(each) == count for each in arrays.values())
+        if shapes != expected or types != {np.dtype(np.float32)} or not whole:
+            raise UnusableShardError(shard.file, "has arrays of other shapes than expected")
+        return shard
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the cached arrays of some rows: ``feature0``, …, and the targets if they are cached."""
@@ -194,19 +200,33 @@ def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mappi
         part: the frozen part.
         data: the data whose files become the images.
         rows: the images.
-        settings: how files become images, and how the images are augmented.
+        settings: how files become images, how the images are augmented, and the size of a batch.
     """
     files = hashlib.sha256("\n".join(data.store.digests[int(row)] for row in rows).encode()).hexdigest()
     what = {
-        "format": _FORMAT,
+        "format": (_FORMAT, FORMAT),
         "files": files,
         "decoding": DECODING,
         "settings": dict(settings),
         "frozen": part.key,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "computing": computing(),
+        "variables": computing_variables(),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def targets_digest(data: Data, rows: np.ndarray) -> str:
+    """Return the SHA-256 of the labels, or the masks, of some images: cached features may come with targets."""
+    digest = hashlib.sha256(json.dumps([data.label_kind, len(data.classes)]).encode())
+    if data.labels is not None:
+        digest.update(np.ascontiguousarray(data.labels[rows]).tobytes())
+    else:
+        assert data.store.masks is not None
+        for row in rows:
+            digest.update(np.ascontiguousarray(data.store.masks[int(row)]).tobytes())
+    return digest.hexdigest()
 
 
 def _batches_at_once() -> int:

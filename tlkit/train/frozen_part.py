@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.freeze import digests
-from tlkit.models.inference import images_at_once
+from tlkit.models.inference import fixed_batch, images_at_once
 
 
 class FrozenPart:
@@ -24,6 +24,7 @@ class FrozenPart:
 
     Attributes:
         shapes: the shape of each tensor at the cut, without the batch dimension.
+        batch_size: the size of batches to compute features in that later runs reuse, whatever their own batch size.
     """
 
     def __init__(self, model: Any) -> None:
@@ -31,6 +32,7 @@ class FrozenPart:
         self.folded = fold_batch_norm(model)
         self.shapes = [tuple(int(size) for size in tensor.shape[1:]) for tensor in model.outputs]
         self._at_once = images_at_once(model)
+        self.batch_size = fixed_batch(model)
         # Traced once: an epoch's last batch is smaller.
         images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
         self._compiled = tf.function(self.forward, input_signature=[images], autograph=False)
@@ -62,6 +64,6 @@ class FrozenPart:
 
     @cached_property
     def key(self) -> str:
-        """The SHA-256 of the graph, the layers' settings and every weight."""
-        text = self.model.to_json() + json.dumps(digests(self.model), sort_keys=True)
+        """The SHA-256 of the graph, the layers' settings, every weight, and how many images are computed at once."""
+        text = f"{self._at_once} {self.model.to_json()}{json.dumps(digests(self.model), sort_keys=True)}"
         return hashlib.sha256(text.encode()).hexdigest()

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.boundary.guard import owners
 from tlkit.contracts import Phase
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
-from tlkit.errors import RunError
+from tlkit.errors import PluginError, RunError
 from tlkit.system.text import listed
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.feature_feed import FeatureFeed
@@ -45,6 +46,7 @@ class Passes:
         self.steps = Steps(setting, phase)
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
+        self._applied: float | None = None
         self._feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size, setting.policies)
         self._validation_feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size)
 
@@ -97,21 +99,39 @@ class Passes:
         title = f"epoch {epoch + 1}/{self.phase.epochs}"
         reporter.begin(title, len(order))
         last = order[(setting.steps_per_epoch - 1) * setting.batch_size :]
-        rate = applied = self.rate.at(epoch, min(start, setting.steps_per_epoch - 1))
-        self.steps.optimizers.set_rate(rate)
+        rate = self.rate.at(epoch, min(start, setting.steps_per_epoch - 1))
+        self._check_rate()
+        self._set_rate(rate)
         for step, batch in enumerate(self._feed.epoch(order, seeds, start=start, number=epoch), start):
             rate = self.rate.at(epoch, step)
-            if rate != applied:
-                self.steps.optimizers.set_rate(rate)
-                applied = rate
+            if rate != self._applied:
+                self._set_rate(rate)
             self.callbacks.on_train_batch_begin(step)
             loss = float(self.steps.train(batch))
             if not math.isfinite(loss):
                 raise self.diverged(epoch, step + 1, f"the loss is {loss}", rate, np.asarray(batch["index"]))
             self.callbacks.on_train_batch_end(step)
+            self._check_rate()
             reporter.at(min((step + 1) * setting.batch_size, len(order)), len(order), title)
             after_step(epoch, step + 1)
         return rate, last
+
+    def _set_rate(self, rate: float) -> None:
+        self._applied = rate
+        self.steps.optimizers.set_rate(rate)
+
+    def _check_rate(self) -> None:
+        """Check that callbacks left the learning rate as the schedule has it, and as ``metrics.csv`` says."""
+        callbacks = self.callbacks.callbacks
+        if not callbacks or self._applied is None:
+            return
+        for rate in self.steps.optimizers.rates():
+            if rate and not math.isclose(rate, self._applied, rel_tol=1e-5):
+                raise PluginError(
+                    f"phase {self.phase.name}: a callback changed the learning rate from {self._applied:g} to "
+                    f"{rate:g} (callbacks of {owners(callbacks)}). The schedule decides it: offer a tlkit.Schedule "
+                    "whose phases have that rate or curve"
+                )
 
     def validate(self) -> dict[str, float]:
         """Return the metrics of the validation images.

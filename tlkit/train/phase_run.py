@@ -10,11 +10,13 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from tlkit.boundary.guard import owners
 from tlkit.contracts import Phase, Plateau
-from tlkit.errors import RunError
+from tlkit.errors import PluginError, RunError
 from tlkit.models.freeze import FreezeError, digests, expected_changes, keyed_variables, prove
 from tlkit.system.disk import full_disk_context, reserve
 from tlkit.system.signals import Interrupted
+from tlkit.system.text import listed
 from tlkit.train.best_weights import BestWeights
 from tlkit.train.callbacks import callback_states, restore_callbacks
 from tlkit.train.checkpoint import Checkpoint
@@ -98,10 +100,11 @@ class PhaseRun:
             self._use_best_weights()
         outlets.signals.stop()
         passes.callbacks.on_train_end()
-        self._prove(trained)
+        proved = self._prove(trained)
         shutil.rmtree(own_folder, ignore_errors=True)
         self._write_weights()
         outlets.phase_finished(outlets.folder.path, self.phase, self.ledger.best_metrics)
+        self._check_untouched(proved)
 
     def _save(self, epoch: int, step: int, *, stopped: bool = False) -> None:
         watch, passes = self.watch, self.passes
@@ -222,16 +225,20 @@ class PhaseRun:
             ledger.best_epoch = ledger.epochs_done - last + best
             ledger.best_metrics = self.rows[best]
 
-    def _prove(self, trained: Mapping[str, str]) -> None:
+    def _prove(self, trained: Mapping[str, str]) -> Mapping[str, str]:
         """Check that frozen variables did not change, and write the freeze table.
 
         Args:
             trained: the digests of all variables before the best weights were restored.
+
+        Returns:
+            the digests of all variables now.
         """
+        now = digests(self.model)
         freeze = self.ledger.freeze
         # Trained variables are compared as training left them; frozen ones must be unchanged even after the restore.
         changing = self.best_weights.variables
-        after = {key: trained[key] if key in changing else digest for key, digest in digests(self.model).items()}
+        after = {key: trained[key] if key in changing else digest for key, digest in now.items()}
         try:
             rows = prove(self.setting.network, self.phase, self.before, after)
         except FreezeError as error:
@@ -241,6 +248,17 @@ class PhaseRun:
         frozen = sum(not row.should_change for row in rows)
         if frozen:
             self.outlets.reporter.say(f"  proved: {frozen} frozen variables did not change")
+        return now
+
+    def _check_untouched(self, proved: Mapping[str, str]) -> None:
+        """Check that no plugin changed a weight after the phase was proved: nothing of tlkit's own does."""
+        changed = [key for key, digest in digests(self.model).items() if digest != proved[key]]
+        if changed:
+            raise PluginError(
+                f"phase {self.phase.name}: {len(changed)} variables changed after the phase had ended: "
+                f"{listed(changed)}. A plugin with tlkit_callbacks or tlkit_phase_finished did it (callbacks of "
+                f"{owners(self.passes.callbacks.callbacks)}); expected the model to be left as it was trained"
+            )
 
     def _write_weights(self) -> None:
         folder = self.outlets.folder.checkpoints

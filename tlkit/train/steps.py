@@ -44,6 +44,10 @@ class Optimizers:
         for factor, optimizer, _ in self.groups:
             optimizer.learning_rate = rate * factor
 
+    def rates(self) -> list[float]:
+        """Return the learning rate that each group has now, without its factor; 0 for a factor of 0."""
+        return [float(optimizer.learning_rate) / factor if factor else 0.0 for factor, optimizer, _ in self.groups]
+
     def apply(self, gradients: list[Any], variables: tuple[Any, ...]) -> None:
         """Update the variables, each by its group's optimizer."""
         for _, optimizer, members in self.groups:

@@ -295,6 +295,41 @@ def test_files_that_keep_changing_end_the_run(opened: Open, tmp_path: Path, monk
         opened({"name": "folder", "path": root})
 
 
+# No check -------------------------------------------------------------------------------------------------------------
+
+UNCHECKED = "check.before_run=false"
+
+
+def test_copies_among_files_that_were_not_checked_are_told(opened: Open, tmp_path: Path) -> None:
+    recipe = {"name": "folder", "path": photos(tmp_path / "photos")}
+    assert opened(recipe, UNCHECKED).notes == ()
+    copies(tmp_path / "photos")
+    data = opened(recipe, UNCHECKED)
+    assert len(data.notes) == 1
+    assert f"copies in several splits, which makes metrics too good: {len(divided(data))} images" in data.notes[0]
+
+
+def test_a_link_that_leads_out_and_back_into_another_class_is_told(opened: Open, tmp_path: Path) -> None:
+    root, outside = photos(tmp_path / "photos"), tmp_path / "outside"
+    put(outside.parent / "one.bmp", 800)
+    outside.mkdir()
+    (tmp_path / "one.bmp").rename(outside / "one.bmp")
+    (root / "cat" / "link").symlink_to(outside)
+    (outside / "back").symlink_to(root / "dog")
+    data = opened({"name": "folder", "path": root}, UNCHECKED)
+    named = "copies in several classes: 15 images, such as cat/link/back/00.bmp and dog/00.bmp"
+    assert any(named in each for each in data.notes)
+    with pytest.raises(DataError, match="points to dog"):
+        opened({"name": "folder", "path": root})
+
+
+def test_images_of_one_colour_are_not_told_as_copies(opened: Open, tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos")
+    for file in sorted(root.rglob("*.bmp"))[::2]:
+        Image.new("RGB", (40, 40), (200, 20, 60)).save(file)
+    assert opened({"name": "folder", "path": root}, UNCHECKED).notes == ()
+
+
 # Times ---------------------------------------------------------------------------------------------------------------
 
 

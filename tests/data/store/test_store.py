@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -11,8 +14,9 @@ from PIL import Image
 from tlkit import DataError, MaskTable, Sample, SampleSet
 from tlkit.data.images import source
 from tlkit.data.images.decode import decode_image, fit_image
-from tlkit.data.store import pool, shards
+from tlkit.data.store import pool, rows
 from tlkit.data.store.decoding import Decoding
+from tlkit.data.store.shards import release, write_shard
 from tlkit.data.store.store import fill_store
 from tlkit.system import cache as disk_cache
 
@@ -110,17 +114,148 @@ def test_a_changed_mask_is_decoded_again(photos, tmp_path, decoded):
     assert (store.masks[1] == 1).all()
 
 
-def test_a_shard_with_a_flipped_bit_is_decoded_again(photos, tmp_path, cache, decoded):
+def test_a_damaged_shard_is_named_removed_and_decoded_again_once(photos, tmp_path, cache, decoded):
     found = photos(3)
     fill(found, tmp_path / "run")
-    (file,) = (cache / "images").rglob("*.npy")
+    (file,) = (cache / "images").rglob("*.shard")
     content = bytearray(file.read_bytes())
-    content[-10] ^= 1
+    content[-100] ^= 1
     file.write_bytes(content)
     decoded.clear()
-    store, *_ = fill(found, tmp_path / "run")
+    store, _, _, notes = fill(found, tmp_path / "run")
     assert len(decoded) == 3
     np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
+    assert notes == (f"cached images could not be used, so they were decoded again: {file}: its checksum differs",)
+    assert not file.exists()
+    decoded.clear()
+    _, _, _, notes = fill(found, tmp_path / "run")
+    assert (decoded, notes) == ([], ())
+
+
+def test_no_flipped_bit_of_a_header_gives_a_wrong_image_or_size(photos, tmp_path, cache, monkeypatch):
+    found = photos(2, masks=True)
+    whole, *_ = fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    settings, content = file.parent.name.split("-")[0], file.read_bytes()
+    monkeypatch.setattr(pool.Pool, "_drop", lambda self, error: self.unusable.append(error))
+    used = []
+    with file.open("r+b", buffering=0) as stream:
+        for place, byte in enumerate(content[: len(content) - 2 * 16 * 12 * 4]):
+            for bit in range(8):
+                os.pwrite(stream.fileno(), bytes([byte ^ 1 << bit]), place)
+                flipped = pool.Pool(cache / "images", (16, 12), with_masks=True, settings=settings)
+                used += [each for each in whole.digests if flipped.find(each) is not None]
+                assert len(flipped.unusable) == 1
+            os.pwrite(stream.fileno(), bytes([byte]), place)
+    assert used == []
+
+
+def test_an_undamaged_copy_is_used_in_place_of_a_damaged_one(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    settings = file.parent.name.split("-")[0]
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 1
+    for name, damaged in (("-0", content), ("~", content)):
+        other = file.parents[1] / f"{settings}-{name}"
+        other.mkdir()
+        (other / "0000.shard").write_bytes(damaged)
+    decoded.clear()
+    store, *_ = fill(found, tmp_path / "run")
+    assert decoded == []
+    np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+
+
+def test_a_shard_of_other_settings_is_not_used(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    fill(found, tmp_path / "run")
+    (stretched,) = (cache / "images").rglob("*.shard")
+    fill_store(found, Decoding((16, 12), "pad"), tmp_path / "run", cache=True)
+    (padded,) = set((cache / "images").rglob("*.shard")) - {stretched}
+    stretched.write_bytes(padded.read_bytes())
+    decoded.clear()
+    store, _, _, notes = fill(found, tmp_path / "run")
+    assert len(decoded) == 2
+    np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+    assert "belongs to something else" in notes[0]
+
+
+@pytest.mark.parametrize("note", [{}, {"digests": ["ab"]}, {"sizes": [[0, 1]]}, {"sizes": [[30.5, 1]]}, {"sizes": []}])
+def test_a_note_that_is_not_as_expected_is_not_used(photos, tmp_path, cache, decoded, note):
+    found = photos(1)
+    store, *_ = fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    settings = file.parent.name.split("-")[0]
+    whole = {"digests": list(store.digests), "sizes": [[30, 20]]} if note else {}
+    write_shard(file.parent, "0000", settings, {"images": expected(found) + 1}, {**whole, **note})
+    again, _, _, notes = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(again.images[np.arange(1)], expected(found))
+    assert again.sizes.tolist() == [[30, 20]]
+    assert "its header is not as expected" in notes[0] or "other shapes" in notes[0]
+
+
+def test_a_folder_or_pipe_in_the_place_of_a_shard_is_named_and_left_alone(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    file.unlink()
+    for make in (file.mkdir, lambda: os.mkfifo(file)):
+        make()
+        decoded.clear()
+        store, _, _, notes = fill(found, tmp_path / "run")
+        np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+        assert "Is a directory" in notes[0] or "is not a file" in notes[0]
+        (file.rmdir if file.is_dir() else file.unlink)()
+        assert len(decoded) in (0, 2)
+
+
+@pytest.mark.parametrize("act", [disk_cache.clear, lambda: disk_cache.set_limit(0)], ids=["clear", "limit 0"])
+def test_a_cache_that_is_cleared_while_images_are_decoded_changes_nothing(
+    photos, tmp_path, cache, decoded, monkeypatch, act
+):
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 2 * 16 * 12 * 3)
+    add = pool.Pool.add
+
+    def cleared(each, image):
+        act()
+        return add(each, image)
+
+    monkeypatch.setattr(pool.Pool, "add", cleared)
+    found = photos(7)
+    store, _, _, notes = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
+    assert (len(decoded), notes) == (7, ())
+
+
+def test_a_cache_folder_that_is_removed_while_images_are_decoded_changes_nothing(photos, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 2 * 16 * 12 * 3)
+    add = pool.Pool.add
+
+    def removed(each, image):
+        shutil.rmtree(cache, ignore_errors=True)
+        return add(each, image)
+
+    monkeypatch.setattr(pool.Pool, "add", removed)
+    found = photos(7)
+    store, *_ = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
+
+
+def test_cached_images_of_an_older_version_are_neither_used_nor_touched(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    store, *_ = fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    file.unlink()
+    older = file.with_name("0000-images.npy")
+    np.save(older, expected(found) + 1)
+    note = {"digests": list(store.digests), "sizes": store.sizes.tolist(), "crc32": {"images": 0}}
+    file.with_name("0000.json").write_text(json.dumps(note))
+    decoded.clear()
+    store, _, _, notes = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+    assert (len(decoded), notes) == (2, ())
+    assert older.exists()
 
 
 def test_a_killed_run_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):
@@ -131,7 +266,7 @@ def test_a_killed_run_leaves_whole_shards_that_the_next_run_uses(photos, tmp_pat
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(arguments)
-        write(*arguments)
+        return write(*arguments)
 
     write = pool.write_shard
     with monkeypatch.context() as patch:
@@ -153,7 +288,7 @@ def test_a_limit_that_is_too_small_is_noted_and_nothing_is_cached(photos, tmp_pa
         "decoded images are not cached for later runs: they take 4.0 kB, but tlkit cache limit allows 1.0 kB",
     )
     assert disk_cache.cache_entries() == []
-    assert list((tmp_path / "run").glob("*/*.npy"))
+    assert list((tmp_path / "run").glob("*/*.shard"))
 
 
 def test_a_full_disk_of_the_cache_is_noted_and_the_run_continues(photos, tmp_path, cache, monkeypatch):
@@ -162,7 +297,7 @@ def test_a_full_disk_of_the_cache_is_noted_and_the_run_continues(photos, tmp_pat
     def full(folder, *rest):
         if cache in folder.parents:
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
-        write(folder, *rest)
+        return write(folder, *rest)
 
     monkeypatch.setattr(pool, "write_shard", full)
     found = photos()
@@ -199,17 +334,15 @@ def test_files_that_can_not_be_decoded_are_set_aside_in_every_run(photos, tmp_pa
 
 
 def test_mapped_pages_are_released_and_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "MAPPED_BYTES", 100)
-    monkeypatch.setattr(shards, "AROUND_BYTES", 0)
+    monkeypatch.setattr(rows, "MAPPED_BYTES", 100)
+    monkeypatch.setattr(rows, "AROUND_BYTES", 0)
     released = []
-    release = shards.release
-    monkeypatch.setattr(shards, "release", lambda values: released.append(values) or release(values))
+    monkeypatch.setattr(rows, "release", lambda values: released.append(values) or release(values))
     values = np.arange(400, dtype=np.uint8).reshape(20, 20)
-    shards.write_shard(tmp_path, "0000", {"images": values}, {})
-    arrays, _ = shards.read_shard(tmp_path, "0000", check=False)
-    rows = shards.Rows([arrays["images"]], np.stack([np.zeros(20, np.int64), np.arange(20)], 1))
-    row = rows[3]
+    shard = write_shard(tmp_path, "0000", "a test", {"images": values}, {})
+    found = rows.Rows([shard.arrays["images"]], np.stack([np.zeros(20, np.int64), np.arange(20)], 1))
+    row = found[3]
     for _ in range(3):
-        np.testing.assert_array_equal(rows[np.arange(6)], values[:6])
+        np.testing.assert_array_equal(found[np.arange(6)], values[:6])
     assert len(released) == 3
     np.testing.assert_array_equal(row, values[3])

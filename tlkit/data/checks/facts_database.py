@@ -20,7 +20,8 @@ _SCHEMA = (
     "WITHOUT ROWID",
     "CREATE TABLE files (path BLOB PRIMARY KEY, version BLOB, digest BLOB, sum BLOB) WITHOUT ROWID",
 )
-"""Each row has a checksum of its other columns, and is ignored where it does not match."""
+"""Each row has a checksum of its other columns, and is ignored where it does not match. With other tables ``FILE`` must
+have another name, so that two versions of tlkit that are used in turn don't remove each other's database."""
 _BESIDE = ("-journal", "-wal", "-shm")
 """What SQLite appends to the name of a database for the files that it keeps beside it."""
 _WAIT = 5
@@ -39,6 +40,10 @@ _NOT_DAMAGE = (
     sqlite3.SQLITE_AUTH,
 )
 """Errors about locks, rights and room; after any other, the database is made anew."""
+
+_Failure = sqlite3.Error | UnicodeDecodeError
+_FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged database raises: also where the message has a damaged name in it, which is not UTF-8."""
 
 FileRow = tuple[bytes, bytes, bytes]
 """A path, the version of the file, and the digest of its bytes."""
@@ -99,13 +104,13 @@ class FactsDatabase:
                     database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", of_facts)
                     database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", of_files)
                 return
-            except sqlite3.Error as error:
+            except _FAILURES as error:
                 self._renew(error)
 
     def close(self) -> None:
         """Close the database; it returns nothing from then on."""
         if self._connection is not None:
-            with suppress(sqlite3.Error):
+            with suppress(*_FAILURES):
                 self._connection.close()
         self._connection = None
 
@@ -114,7 +119,7 @@ class FactsDatabase:
             return []
         try:
             return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             self._renew(error)
             return []
 
@@ -133,10 +138,10 @@ class FactsDatabase:
             self._connection = _connect(file)
             self._opened = self._opened or _identity(file)
             _check_schema(self._connection)
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             self._renew(error)
 
-    def _renew(self, error: sqlite3.Error) -> None:
+    def _renew(self, error: _Failure) -> None:
         """Close the database; make it anew if the error is about damage, once.
 
         Raises:
@@ -156,7 +161,7 @@ class FactsDatabase:
                     each.unlink(missing_ok=True)
         self._open()
 
-    def _is_damage(self, error: sqlite3.Error) -> bool:
+    def _is_damage(self, error: _Failure) -> bool:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         if code & 0xFF == sqlite3.SQLITE_READONLY:  # A damaged header can say so, too.
             return os.access(self._folder, os.W_OK) and os.access(self._folder / FILE, os.W_OK)
@@ -169,7 +174,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     """Open a database and make its tables, if they are missing.
 
     Raises:
-        sqlite3.Error: that is not possible.
+        sqlite3.Error, UnicodeDecodeError: that is not possible.
     """
     database = sqlite3.connect(file, timeout=_WAIT, check_same_thread=False)
     try:
@@ -179,7 +184,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         database.execute("PRAGMA cell_size_check = ON")
         for each in _SCHEMA:
             database.execute(each.replace("TABLE", "TABLE IF NOT EXISTS", 1))
-    except sqlite3.Error:
+    except _FAILURES:
         database.close()
         raise
     return database

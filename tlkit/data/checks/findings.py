@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from tlkit.data.checks.mask_previews import MaskPreviews
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.system.text import and_more
+from tlkit.system.visible import visible_line
 
 Level = Literal["error", "skip", "keep"]
 SHOWN = 3
@@ -145,8 +145,6 @@ UNUSABLE = (
 NEAR_COPIES = "near-copies"
 """How the detail of a finding begins whose files show nearly the same picture."""
 
-_ESCAPED = ("Cc", "Cs", "Zl", "Zp")
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -277,14 +275,7 @@ def text_of(finding: Finding) -> str:
     """Return a finding as one line of text."""
     others = "".join(f" {finding.sign} {other}" for other in finding.others[:4]) + and_more(len(finding.others), 4)
     detail = f": {finding.detail}" if finding.detail else ""
-    return one_line(f"{finding.key}{others}{detail}")
-
-
-def one_line(text: str) -> str:
-    """Escape control characters, line ends and bytes that are not UTF-8, all of which a file name can contain."""
-    return "".join(
-        each if unicodedata.category(each) not in _ESCAPED else each.encode("unicode_escape").decode() for each in text
-    )
+    return visible_line(f"{finding.key}{others}{detail}")
 
 
 def encodable(text: str) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 import tomlkit
 
 from tlkit.contracts import Detected
-from tlkit.data.checks.findings import one_line
 from tlkit.data.images.mask_classes import value_text
 from tlkit.data.init.contents import MaskSurvey, Survey
 from tlkit.data.init.describe import percent
 from tlkit.errors import DataError
+from tlkit.system.text import toml_string
+from tlkit.system.visible import visible_line
 
 TARGETS = ("trimap", "pet", "species", "breed")
 """What can be learnt from the Oxford-IIIT Pet data set."""
@@ -38,7 +39,12 @@ class Choices:
 
 def beside(text: str, comment: str) -> str:
     """Return a line with a comment, in the same column as all other comments."""
-    return f"{text:<27} # {one_line(comment)}"
+    return f"{text:<27} {comment_line(comment)}"
+
+
+def comment_line(text: str) -> str:
+    """Return a comment of a recipe, whatever names are in it."""
+    return f"# {visible_line(text)}"
 
 
 def is_segmentation(survey: Survey, choices: Choices) -> bool:
@@ -96,11 +102,11 @@ def _mask_lines(masks: MaskSurvey) -> Iterator[str]:
     if masks.names_file is None:
         yield "# Mask value = class name. Replace these names with the real ones."
     else:
-        yield f"# Mask value = class name, from {' '.join(masks.names_file.as_posix().split())}."
+        yield comment_line(f"Mask value = class name, from {masks.names_file.as_posix()}.")
     yield "[data.values]"
     for key, name in _class_names(masks, list(shares)).items():
         share = f"{percent(shares[key])} of the pixels" if shares[key] else "in none of the masks that init opened"
-        yield beside(f"{json.dumps(key)} = {json.dumps(name, ensure_ascii=False)}", share)
+        yield beside(f"{toml_string(key)} = {toml_string(name)}", share)
 
 
 def _class_names(masks: MaskSurvey, keys: Sequence[str]) -> dict[str, str]:
@@ -129,12 +135,12 @@ def _option_lines(options: Mapping[str, Any], comments: Mapping[str, str]) -> It
         if key not in tables:
             line = f"{key} = {_value_text(value)}"
             yield beside(line, comments[key]) if key in comments else line
-    yield from (f"# {line}" for key, line in comments.items() if key not in options)
+    yield from (comment_line(line) for key, line in comments.items() if key not in options)
     for key, table in tables.items():
         if key in comments:
-            yield f"# {comments[key]}"
+            yield comment_line(comments[key])
         yield f"[data.{key}]"
-        yield from (f"{json.dumps(name, ensure_ascii=False)} = {_value_text(each)}" for name, each in table.items())
+        yield from (f"{toml_string(name)} = {_value_text(each)}" for name, each in table.items())
 
 
 def _value_text(value: Any) -> str:
@@ -142,7 +148,7 @@ def _value_text(value: Any) -> str:
         return path_text(value)
     if isinstance(value, str):
         check_name(value)
-        return json.dumps(value, ensure_ascii=False)
+        return toml_string(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value_text, value))}]"
     return str(tomlkit.item(value).as_string())
@@ -165,4 +171,4 @@ def path_text(path: Path) -> str:
     """
     for name in path.parts:
         check_name(name)
-    return json.dumps(path.as_posix(), ensure_ascii=False)
+    return toml_string(path.as_posix())

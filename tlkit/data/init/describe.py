@@ -10,6 +10,7 @@ from tlkit.data.images.mask_classes import value_text
 from tlkit.data.init.contents import MaskSurvey, Survey
 from tlkit.data.init.sample_files import Headers
 from tlkit.system.text import and_more
+from tlkit.system.visible import visible_line
 
 _SHOWN_CLASSES = 40
 _SHOWN_VALUES = 12
@@ -25,7 +26,8 @@ def describe(survey: Survey) -> list[str]:
         lines = [*_detected_lines(survey, survey.detected)]
     else:
         lines = [f"{survey.root}: the Oxford-IIIT Pet data set, {survey.total} images with trimaps"]
-    return [*lines, *_header_lines(survey.headers), *(f"  note: {note}" for note in survey.notes)]
+    notes = (f"  note: {note}" for note in survey.notes)
+    return [visible_line(line) for line in (*lines, *_header_lines(survey.headers), *notes)]
 
 
 def _class_lines(survey: Survey) -> Iterator[str]:

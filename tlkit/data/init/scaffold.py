@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from tlkit.data.init.contents import Survey
-from tlkit.data.init.data_table import Choices, beside, check_name, data_table, is_segmentation
+from tlkit.data.init.data_table import Choices, beside, check_name, comment_line, data_table, is_segmentation
 from tlkit.data.init.pixel_lines import pixel_lines
 
 FEW = 2000
@@ -51,9 +51,9 @@ def _opening(survey: Survey, file_name: str, segmentation: bool) -> str:
     task = "segmentation" if segmentation else "classification"
     return "\n".join(
         [
-            f"# Written by tlkit init for {' '.join(survey.root.as_posix().split())}: {survey.total} images.",
+            comment_line(f"Written by tlkit init for {survey.root.as_posix()}: {survey.total} images."),
             "#",
-            f"#     tlkit run {' '.join(file_name.split())}",
+            comment_line(f"    tlkit run {file_name}"),
             "#",
             "# Change any value here; or for a single run with --set, such as --set input.batch_size=16.",
             *(() if survey.root.is_absolute() else ("# Relative paths start at the folder in which tlkit is run.",)),

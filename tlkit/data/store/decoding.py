@@ -14,6 +14,7 @@ from tlkit.data.images.decode import DECODING, Resize, fit_mask
 from tlkit.data.images.mask_file import reading_key
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.source import image_of, mask_of, mask_origin
+from tlkit.data.store.shards import FORMAT
 from tlkit.errors import DataError
 from tlkit.system.parallel import in_threads
 
@@ -40,7 +41,7 @@ class Decoding:
         """
         values = None if table is None else (sorted(table.values.items(), key=str), table.default)
         further = "" if table is None else reading_key(table)
-        text = f"{DECODING} {self.size} {self.resize} {values}{further} {self.reading.key}".rstrip()
+        text = f"{FORMAT} {DECODING} {self.size} {self.resize} {values}{further} {self.reading.key}".rstrip()
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

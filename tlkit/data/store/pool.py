@@ -6,18 +6,33 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tlkit.contracts import ImageSize
 from tlkit.data.store.decoding import Cached, Decoded
-from tlkit.data.store.shards import read_shard, shard_names, write_shard
+from tlkit.data.store.shards import SUFFIX, Shard, UnusableShardError, open_shard, shard_names, write_shard
 from tlkit.system.cache import ABOUT, mark_used
 from tlkit.system.disk import write_atomically
 
 _SHARD_BYTES = 32e6
+
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Pixels = Annotated[int, Field(strict=True, ge=1, lt=1 << 31)]
+
+
+class _Note(BaseModel):
+    """What is noted of the images of a shard: the digest of each one's bytes, and its original (height, width)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digests: list[_Digest]
+    sizes: list[tuple[_Pixels, _Pixels]]
 
 
 class Pool:
@@ -30,6 +45,9 @@ class Pool:
         size: (height, width) of the images.
         with_masks: whether each image has a mask.
         settings: digest of all that a decoded image depends on besides its file; empty: use no earlier run's images.
+
+    Attributes:
+        unusable: the shards of earlier runs that can't be used; those that are damaged are removed.
     """
 
     def __init__(self, root: Path, size: ImageSize, *, with_masks: bool, settings: str = "") -> None:
@@ -37,12 +55,14 @@ class Pool:
         self.with_masks = with_masks
         self.images: list[np.ndarray] = []
         self.masks: list[np.ndarray] = []
-        self._shards: list[tuple[Path, str]] = []
+        self.unusable: list[UnusableShardError] = []
+        self._shards: list[Shard] = []
         self._cached: dict[str, Cached] = {}
+        self._further: dict[str, list[Cached]] = {}
         self._intact: dict[int, bool] = {}
         self._lock = Lock()
         self._root = root
-        self._prefix = f"{settings}-"
+        self._settings = settings
         self._own_folder: Path | None = None
         self._count = 0
         self._shard_rows = max(1, int(_SHARD_BYTES / (size[0] * size[1] * 3)))
@@ -50,45 +70,76 @@ class Pool:
         self._writer = ThreadPoolExecutor(1, "tlkit-store")
         self._writing: Future[None] | None = None
         if settings:
-            for folder in sorted(root.glob(f"{self._prefix}*")):
+            for folder in sorted(root.glob(f"{settings}-*")):
                 for name in shard_names(folder):
-                    for row, (digest, original) in enumerate(self._open_shard(folder, name)):
-                        self._cached[digest] = Cached((len(self.images) - 1, row), digest, original)
+                    self._open(folder / f"{name}{SUFFIX}")
         self._next_shard = len(self.images)
 
     def find(self, digest: str) -> Cached | None:
-        """Return an image that an earlier run decoded; None if there is none, or its shard is damaged.
+        """Return an image that an earlier run decoded; None if there is none in an undamaged shard.
 
-        The first use of a shard reads it whole and compares its checksum. Safe to call from several threads. Images
+        The first use of a shard reads it whole and compares its checksums. Safe to call from several threads. Images
         that this run adds are not found.
         """
         cached = self._cached.get(digest)
-        if cached is None:
-            return None
-        number = cached.place[0]
+        if cached is None or self._is_intact(cached.place[0]):
+            return cached
+        further = self._further.get(digest, [])
+        return next((each for each in further if self._is_intact(each.place[0])), None)
+
+    def _is_intact(self, number: int) -> bool:
         with self._lock:
             if number not in self._intact:
-                self._intact[number] = read_shard(*self._shards[number], check=True) is not None
-        return cached if self._intact[number] else None
+                try:
+                    self._shards[number].check()
+                    self._intact[number] = True
+                except UnusableShardError as error:
+                    self._drop(error)
+                    self._intact[number] = False
+            return self._intact[number]
 
-    def _open_shard(self, folder: Path, name: str) -> list[tuple[str, ImageSize]]:
-        """Add a shard to the pool and return the digest and original size of each image; nothing if it is unusable."""
-        opened = read_shard(folder, name, check=False)
-        if opened is None:
-            return []
-        arrays, note = opened
-        digests, sizes = note.get("digests", ()), note.get("sizes", ())
-        expected: dict[str, tuple[int, ...]] = {"images": (len(digests), *self.size, 3)}
+    def _open(self, file: Path) -> None:
+        """Add a shard of an earlier run to the pool, unless it is unusable."""
+        try:
+            shard = open_shard(file, self._settings)
+            note = None if shard is None else self._add_shard(shard)
+        except UnusableShardError as error:
+            self._drop(error)
+            return
+        for row, (digest, size) in enumerate(zip(note.digests, note.sizes, strict=True) if note else ()):
+            cached = Cached((len(self.images) - 1, row), digest, size)
+            if digest in self._cached:
+                self._further.setdefault(digest, []).append(cached)
+            else:
+                self._cached[digest] = cached
+
+    def _add_shard(self, shard: Shard) -> _Note:
+        """Add the arrays of a shard to the pool, and return what is noted of them."""
+        try:
+            note = _Note.model_validate(shard.note)
+        except ValidationError as error:
+            raise UnusableShardError(
+                shard.file, f"its header is not as expected: {error.errors()[0]['msg']}"
+            ) from error
+        count = len(note.digests)
+        expected: dict[str, tuple[int, ...]] = {"images": (count, *self.size, 3)}
         if self.with_masks:
-            expected["masks"] = (len(digests), *self.size)
-        shapes = {key: values.shape for key, values in arrays.items() if values.dtype == np.uint8}
-        if shapes != expected or len(sizes) != len(digests):
-            return []
-        self.images.append(arrays["images"])
-        self._shards.append((folder, name))
+            expected["masks"] = (count, *self.size)
+        shapes = {name: values.shape for name, values in shard.arrays.items() if values.dtype == np.uint8}
+        if shapes != expected or len(shard.arrays) != len(expected) or len(note.sizes) != count:
+            raise UnusableShardError(shard.file, "has arrays of other shapes than expected")
+        self.images.append(shard.arrays["images"])
         if self.with_masks:
-            self.masks.append(arrays["masks"])
-        return [(str(digest), (int(size[0]), int(size[1]))) for digest, size in zip(digests, sizes, strict=True)]
+            self.masks.append(shard.arrays["masks"])
+        self._shards.append(shard)
+        return note
+
+    def _drop(self, error: UnusableShardError) -> None:
+        """Note that a shard of an earlier run is unusable, and remove it if it is damaged: no run writes it again."""
+        self.unusable.append(error)
+        if error.damaged:
+            with suppress(OSError):
+                error.file.unlink()
 
     def add(self, decoded: Decoded) -> tuple[int, int]:
         """Add an image and return its shard and row, which are valid once the pool is closed.
@@ -105,7 +156,8 @@ class Pool:
         """Start writing the waiting images while decoding continues; at most one shard in memory is being written."""
         self._finish_writing()
         if self._own_folder is None:
-            self._own_folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._root))
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._own_folder = Path(tempfile.mkdtemp(prefix=f"{self._settings}-", dir=self._root))
         waiting, self._waiting = self._waiting, []
         self._writing = self._writer.submit(self._write, self._own_folder, waiting)
         self._next_shard += 1
@@ -122,9 +174,7 @@ class Pool:
         name = f"{self._count // self._shard_rows:04d}"
         self._count += len(waiting)
         note = {"digests": [each.digest for each in waiting], "sizes": [each.size for each in waiting]}
-        write_shard(folder, name, arrays, note)
-        if not self._open_shard(folder, name):
-            raise OSError(0, "does not read back as it was written", str(folder / name))
+        self._add_shard(write_shard(folder, name, self._settings, arrays, note))
 
     def close(self) -> None:
         """Write the waiting images and stop the writer.
@@ -138,7 +188,8 @@ class Pool:
         self._writer.shutdown()
         if self._own_folder is not None:
             about = f"{self._count} images, {self.size[1]} x {self.size[0]}{', masks' if self.with_masks else ''}"
-            write_atomically(self._own_folder / ABOUT, about + "\n")
+            with suppress(FileNotFoundError):  # Somebody has cleared the cache: this run has its images.
+                write_atomically(self._own_folder / ABOUT, about + "\n")
 
     def abandon(self) -> None:
         """Remove what this run has written."""
@@ -149,4 +200,4 @@ class Pool:
     def mark_used(self, shards: Iterable[int]) -> None:
         """Note that the folders of these shards are in use, so that the cache removes them last."""
         for number in shards:
-            mark_used(self._shards[number][0])
+            mark_used(self._shards[number].file.parent)

@@ -13,7 +13,8 @@ from tlkit.contracts import ImageSize, Sample, SampleSet, SetAside
 from tlkit.data.images.source import file_of
 from tlkit.data.store.decoding import Cached, Decoding, Digests, decode_all
 from tlkit.data.store.pool import Pool
-from tlkit.data.store.shards import Rows
+from tlkit.data.store.rows import Rows
+from tlkit.data.store.shards import unusable_note
 from tlkit.errors import DataError
 from tlkit.system.cache import images_folder, limit, make_room
 from tlkit.system.disk import FullDiskError, free_bytes, full_disk_text, is_disk_full
@@ -92,7 +93,8 @@ def fill_store(
     _check_room(folder, needed)
     try:
         pool = Pool(folder, decoding.size, with_masks=with_masks)
-        return _fill(sample_set, decoding, pool, progress)._replace(notes=notes)
+        filled = _fill(sample_set, decoding, pool, progress)
+        return filled._replace(notes=(*notes, *filled.notes))
     except OSError as error:
         if is_disk_full(error):
             _check_room(folder, needed)
@@ -149,7 +151,7 @@ def _fill(sample_set: SampleSet, decoding: Decoding, pool: Pool, progress: Progr
         read,
     )
     pool.mark_used(np.unique(where[:, 0]).tolist())
-    return Filled(store, tuple(used), tuple(set_aside))
+    return Filled(store, tuple(used), tuple(set_aside), unusable_note("cached images", "decoded", pool.unusable))
 
 
 def _no_room_to_cache(root: Path, needed: int) -> str:

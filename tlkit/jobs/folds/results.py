@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections import Counter
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import RunError
+from tlkit.files import CellWriter
 from tlkit.report.fold_metrics import FoldMetrics, fold_metrics
 from tlkit.runs.checksums import OF_FOLDS, add_checksums, remove_checksums
 from tlkit.runs.folds import FoldsFolder, difference
@@ -107,14 +107,14 @@ def _counts(folder: FoldsFolder) -> dict[str, int]:
 def _write_predictions(folder: FoldsFolder) -> None:
     """Join the predictions of the validation images of all folds; only classification has any."""
     text = io.StringIO(newline="")
-    writer: Any = None
+    writer: CellWriter | None = None
     for number, fold in enumerate(folder.folds(), 1):
         predictions = fold.path / "predictions.csv"
         for row in read_run_table(predictions) if predictions.is_file() else ():
             if row.pop("split") == "validation":
                 if writer is None:
-                    writer = csv.DictWriter(text, ["fold", *row])
-                    writer.writeheader()
-                writer.writerow({"fold": number, **row})
+                    writer = CellWriter(text, "\r\n")
+                    writer.writerow(["fold", *row])
+                writer.writerow([number, *row.values()])
     if writer is not None:
         write_atomically(folder.predictions, text.getvalue().encode())
