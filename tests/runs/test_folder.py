@@ -174,7 +174,7 @@ def test_a_run_recipe_that_is_missing_or_not_text_is_reported(folder, registry):
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
 def test_an_endless_recipe_is_refused(registry):
-    with pytest.raises(RecipeError, match=r"is larger than 16\.0 MB; expected a recipe"):
+    with pytest.raises(RecipeError, match=r"is larger than 2\.0 MB; expected a recipe"):
         load_recipe(Path("/dev/zero"), registry)
 
 
