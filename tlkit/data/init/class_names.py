@@ -144,7 +144,9 @@ def _rgb(parts: Sequence[str]) -> Value:
 
 
 def _table_entries(text: str, delimiter: str) -> list[tuple[Value | None, str]]:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+    rows = [
+        [cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row
+    ]
     header = [cell.lower() for cell in rows[0]] if rows else []
     name = next((header.index(each) for each in _NAME_COLUMNS if each in header), None)
     if name is None:
