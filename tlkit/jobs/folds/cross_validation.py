@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +90,9 @@ def cross_validate(
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
     folder = FoldsFolder(path)
     with _interruptible(path), locked(path), explain_disk_errors(path):
+        for left in path.glob(".data-*"):
+            # By a process that was killed while it decoded the images.
+            shutil.rmtree(left, ignore_errors=True)
         text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{portable_text(checked)}"
         if started:
             _check_same(folder, text)
