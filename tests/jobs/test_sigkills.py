@@ -253,6 +253,7 @@ def test_killed_folds_end_with_the_same_bytes(tmp_path):
         assert_same(out / f"fold-{number}", tmp_path / "whole" / f"fold-{number}")
     for name in ("folds.json", "predictions.csv", "fold-1.csv", "fold-2.csv"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert not list(out.glob(".data-*"))
     assert json.loads((out / "model.json").read_text())["folds"] == ["fold-1", "fold-2"]
     print(f"folds: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
     assert moments.killed.total() >= 8
