@@ -18,7 +18,7 @@ from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
-from tlkit.system.disk import FailedDiskError, FullDiskError, write_atomically
+from tlkit.system.disk import FailedDiskError, FullDiskError
 from tlkit.system.signals import Interrupted
 from tlkit.system.tensorflow import start_tensorflow
 
@@ -72,7 +72,7 @@ def _run(job: Job) -> RunResult:
     job.say(f"Run folder: {folder.path}")
     folder.write_json(folder.environment, stages.describe_environment(job))
     # Written last: a folder with a recipe can be resumed, which needs to know the environment that it started in.
-    write_atomically(folder.recipe, portable_text(job.recipe))
+    folder.write_recipe(portable_text(job.recipe))
     with job.scratch_folder() as scratch:
         data = stages.read_data(job, scratch)
         data.write_samples_csv(folder.samples)

@@ -92,6 +92,7 @@ def cross_validate(
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
     folder = FoldsFolder(path)
     with _interruptible(path), locked(path), explain_disk_errors(path):
+        _remove_leftovers(path)
         text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{portable_text(checked)}"
         if started:
             _check_same(folder, text)
@@ -143,6 +144,12 @@ def _check_same(folder: FoldsFolder, text: str) -> None:
     command, other = (each.partition("\n")[0].removeprefix("# ") for each in (before, text))
     what = "another recipe or another number" if command == other else f'"{command}", not of "{other}"'
     raise RunError(f"{folder.path}: its folds are of {what}; give another folder with --out")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the images that a process had decoded when it was killed."""
+    for left in path.glob(".data-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Terminal) -> None:
