@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import tlkit_command
 from everything import EVERYTHING, PLATEAU, everything
 from same_runs import assert_same
 
@@ -25,7 +26,7 @@ from tlkit.jobs import run as run_module
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.models.losses import BatchLoss
 from tlkit.runs.folder import RunFolder, create_run_folder
-from tlkit.system.signals import Interrupted
+from tlkit.system.signals import Interrupted, Signals
 from tlkit.train import checkpoint as checkpoint_module
 from tlkit.train.checkpoint import Checkpoints, read_checkpoints
 from tlkit.train.passes import Passes
@@ -118,6 +119,20 @@ def test_a_signal_saves_and_stops_after_the_current_step(recipe, whole, registry
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
     assert_same(tmp_path / "run", whole)
+
+
+def test_the_command_says_how_a_stopped_run_continues(recipe, tmp_path, monkeypatch):
+    pause = PhaseRun._pause
+
+    def signalled(phase_run, epoch, step):
+        os.kill(os.getpid(), signal.SIGTERM)
+        pause(phase_run, epoch, step)
+
+    monkeypatch.setattr(PhaseRun, "_pause", signalled)
+    with Signals().handled():
+        outcome = tlkit_command("run", recipe, "--out", tmp_path / "run")
+    assert outcome.code == 143
+    assert outcome.err.endswith(f"\nStopped by SIGTERM. To continue: tlkit resume {tmp_path / 'run'}\n")
 
 
 def test_a_signal_while_validating_loses_no_step(recipe, whole, registry, tmp_path, monkeypatch):

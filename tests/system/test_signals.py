@@ -87,6 +87,18 @@ def test_a_signal_that_an_import_swallows_is_not_lost(error):
         import_library()
 
 
+def test_a_stop_that_comes_already_keeps_its_message():
+    handled, coming = Signals(), Interrupted(15)
+    with handled.handled(), handled.deferred():
+        send("SIGTERM")
+    with pytest.raises(Interrupted) as stopped:
+        handled.stop_unless_deferred(coming)
+    assert stopped.value is coming
+    with pytest.raises(Interrupted) as stopped:
+        handled.stop_unless_deferred(ValueError())
+    assert stopped.value is not coming
+
+
 def test_after_the_work_is_done_a_signal_ends_the_process_with_its_code(monkeypatch):
     def leave(code):
         raise SystemExit(code)

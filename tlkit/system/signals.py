@@ -136,12 +136,15 @@ class Signals:
         """Stop the run if a signal came, as ``stop`` does, but not within ``deferred``.
 
         Args:
-            cause: an exception that is left behind, perhaps the one that the signal raised and that code swallowed.
+            cause: an exception that is left behind, perhaps the one that the signal raised and that code swallowed;
+                an ``Interrupted`` is raised again as it is.
 
         Raises:
             Interrupted: a signal came.
         """
         if self._received is not None and not self._deferred:
+            if isinstance(cause, Interrupted):
+                raise cause  # Its message may name the command that continues.
             raise Interrupted(self._received) from cause
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
