@@ -127,6 +127,8 @@ class _Stop:
         handlers = [self._handler, *(signal.getsignal(number) for number in stopping_signals())]
         owners = [getattr(handler, "__self__", None) for handler in handlers]
         self._signals = next((owner for owner in owners if isinstance(owner, Signals)), None)
+        # Within another call: the handler of that one is in place, and knows whether Ctrl-C came.
+        self._noted_by = owners[0] if isinstance(owners[0], _Stop) else self
         self._seen = False
         if self._handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note)
@@ -143,8 +145,9 @@ class _Stop:
         """
         if self._handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._handler)
-            if self._seen:
-                raise KeyboardInterrupt from error
+        if self._noted_by._seen:
+            raise KeyboardInterrupt from error
+        if self._handler is signal.default_int_handler or self._noted_by is not self:
             return
         if self._signals is not None:
             self._signals.stop_unless_deferred(error)
