@@ -127,8 +127,7 @@ class _Stop:
         handlers = [self._handler, *(signal.getsignal(number) for number in stopping_signals())]
         owners = [getattr(handler, "__self__", None) for handler in handlers]
         self._signals = next((owner for owner in owners if isinstance(owner, Signals)), None)
-        # Within another call: the handler of that one is in place, and knows whether Ctrl-C came.
-        self._noted_by = owners[0] if isinstance(owners[0], _Stop) else self
+        self._outer = owners[0] if isinstance(owners[0], _Stop) else None
         self._seen = False
         if self._handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note)
@@ -145,11 +144,13 @@ class _Stop:
         """
         if self._handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._handler)
-        if self._noted_by._seen:
-            raise KeyboardInterrupt from error
-        if self._handler is signal.default_int_handler or self._noted_by is not self:
+            if self._seen:
+                raise KeyboardInterrupt from error
             return
-        if self._signals is not None:
+        if self._outer is not None:
+            if self._outer._seen:
+                raise KeyboardInterrupt from error
+        elif self._signals is not None:
             self._signals.stop_unless_deferred(error)
         elif (
             self._handler is not signal.SIG_IGN
