@@ -16,6 +16,7 @@ from tlkit.errors import DataError, RunError
 from tlkit.files import expanded
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.bounded import first_line
+from tlkit.models.finite import without_finite_weights
 from tlkit.models.graph import snake_case
 from tlkit.models.safe_load import load_model_file
 from tlkit.models.safe_weights import HDF5_ERRORS, arrays, check_expansion
@@ -57,7 +58,7 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
         path = expanded(Path(options.weights))
         if path.is_dir():
             _load_run(model, path, record.name)
-            return True
+            return True  # its weights were checked
         if not path.is_file():
             what = "is neither a file nor a folder" if path.exists() else "no such file or folder"
             raise DataError(
@@ -65,6 +66,11 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
                 "a .weights.h5 or .h5 file, or the folder of an earlier run"
             )
         _load_file(model, path, record.name)
+        if variable := without_finite_weights(model):
+            raise DataError(
+                f"backbone.weights: {path}: {variable} has weights that are NaN or infinite; expected the weights of a "
+                "training that did not diverge"
+            )
     if record.loaded is not None:
         record.loaded({layer.name: layer for layer in model.layers}, options)
     return True
