@@ -12,12 +12,13 @@ from recipe_text import recipe_text
 
 import tlkit
 from tlkit.boundary.guard import Guard
-from tlkit.discovery import plugins
+from tlkit.discovery import make_registry, plugins
 from tlkit.recipe.load import parse_recipe, read_recipe
 from tlkit.recipe.source import parse_toml
 from tlkit.registry import Registry, Source
 
 MINE = Source("mine", "my-plugin", "1.2")
+DETECTED = tlkit.Detected(title="mine", task="classification", options={"path": [1, None]}, counts={}, images=())
 PHASE = tlkit.Phase(name="a", epochs=1, block_factors={"stem": 0.5})
 
 
@@ -107,6 +108,7 @@ def test_a_function_of_a_record_gets_copies_of_its_options():
         ),
         ("Augmentation.build", 3, "expected a function or None, received 3"),
         ("Dataset.detect", "coco", "expected tlkit.Detected or None, received 'coco'"),
+        ("Dataset.detect", DETECTED, r"tlkit.Detected.options\['path'\]: expected plain values .* received \[1, None"),
         ("DrawnMask.read", "text", "expected bytes, received 'text'"),
     ],
 )
@@ -169,3 +171,30 @@ def test_the_settings_that_a_run_records_are_those_that_it_trains_with():
 
     with pytest.raises(tlkit.PluginError, match="changed recipe"):
         parse_recipe(recipe_text(), plugins(tlkit.hookimpl(tlkit_check_recipe)))
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), RuntimeError("no licence")], ids=repr)
+def test_an_installed_plugin_that_raises_when_it_is_imported_is_a_failure(monkeypatch, error):
+    class Point:
+        name, dist = "mine", types.SimpleNamespace(name="my-plugin", version="1.2")
+
+        def load(self):
+            raise error
+
+    monkeypatch.setattr("tlkit.discovery.entry_points", lambda group: [Point()])
+    (failure,) = make_registry(environ={}).failures
+    assert failure.source == MINE
+    assert failure.reason.startswith(f"its import: {type(error).__name__}")
+    assert "Traceback" in failure.details
+
+
+def test_an_object_whose_attributes_can_not_be_read_is_a_failure():
+    class Odd:
+        @property
+        def tlkit_heads(self):
+            raise SystemExit(0)
+
+    registry = Registry()
+    registry.add(Odd(), MINE, "mine")
+    assert "its hooks: SystemExit" in registry.failures[0].reason
+    assert registry.sources == {}

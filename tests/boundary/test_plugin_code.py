@@ -60,7 +60,7 @@ def replace_error() -> None:
         GeneratorExit(),
         asyncio.CancelledError(),
         StopIteration(),
-        OSError(28, "full"),
+        OSError(5, "failed"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -122,6 +122,17 @@ def test_a_plugin_can_not_pretend_that_the_user_stopped_the_run(error):
         run(raising(error))
 
 
+def test_where_ctrl_c_is_ignored_a_keyboard_interrupt_is_the_plugins():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(tlkit.PluginError, match="KeyboardInterrupt"):
+            run(raising(KeyboardInterrupt()))
+        with Signals().handled(), pytest.raises(Interrupted):
+            run(lambda: signal.raise_signal(signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_in_a_call_within_a_call_stays_ctrl_c():
     with pytest.raises(KeyboardInterrupt):
         run(lambda: run(interrupt))
@@ -156,6 +167,7 @@ def test_the_handler_of_a_program_that_uses_tlkit_decides_what_ctrl_c_is():
 CHANGES: dict[str, Callable[[], object]] = {
     "the working folder": lambda: os.chdir("/"),
     "the handler of SIGINT": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "the handler of SIGHUP": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     "the handler of SIGTERM": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "sys.stdout": lambda: setattr(sys, "stdout", sys.__stdout__),
     "sys.stderr": lambda: setattr(sys, "stderr", None),
@@ -174,7 +186,7 @@ def state() -> list[Any]:
     config = tf.config
     return [
         os.getcwd(),  # noqa: PTH109
-        *(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)),
+        *(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)),
         *(sys.stdout, sys.stderr, dict(os.environ), list(warnings.filters)),
         *(keras.config.floatx(), keras.config.image_data_format(), keras.config.dtype_policy()),
         *(config.functions_run_eagerly(), str(config.optimizer.get_jit())),

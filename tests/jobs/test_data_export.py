@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import shutil
 import tomllib
@@ -160,6 +161,23 @@ def test_the_splits_of_a_run_are_those_of_its_samples_csv(masks, tmp_path, regis
         ["train/deep/0.png", "validation"],
         ["val/deep/1.png", "train"],
     ]
+
+
+def test_images_and_masks_that_changed_since_the_run_are_set_aside(masks, tmp_path, registry):
+    recipe = masks("background", "cell", "debris")
+    run, cells = tmp_path / "run", tmp_path / "cells"
+    run.mkdir()
+    (run / "recipe.toml").write_text(recipe.read_text())
+    keys = [f"train/deep/{number}.png" for number in range(3)]
+    bytes_of = {key: (cells / "images" / key).read_bytes() + (cells / "masks" / key).read_bytes() for key in keys}
+    digests = {key: f"sha256:{hashlib.sha256(content).hexdigest()}" for key, content in bytes_of.items()}
+    SamplesFile(run / "samples.csv").write(SampleRow(key, split="train", digest=digests[key]) for key in keys)
+    Image.fromarray(np.zeros((*SIZES[1], 3), np.uint8)).save(cells / "images" / keys[1])
+    Image.fromarray(np.zeros(SIZES[2], np.uint8)).save(cells / "masks" / keys[2])
+    result = export_data(Request(run, "masks", tmp_path / "out"), registry)
+    assert result.counts == {"train": 1}
+    assert [each.key for each in result.set_aside] == keys[1:]
+    assert all("has changed since the run" in each.reason for each in result.set_aside)
 
 
 def test_only_some_splits(masks, tmp_path, registry):

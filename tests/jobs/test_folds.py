@@ -22,23 +22,29 @@ from rich.console import Console
 
 import tlkit
 from tlkit import Sample
-from tlkit.jobs.folds import cross_validation
+from tlkit.data.store.decoding import Digests
+from tlkit.jobs.folds import cross_validation, processes
+from tlkit.jobs.folds.commands import FoldCommand
 from tlkit.jobs.folds.cross_validation import cross_validate
 from tlkit.jobs.folds.display import FoldsDisplay
-from tlkit.jobs.folds.processes import FoldProcesses
+from tlkit.jobs.folds.processes import FoldProcesses, run_fold
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.load import load_recipe
+from tlkit.runs.folds import FoldsFolder
+from tlkit.runs.lock import LOCK, BusyError, locked
 
 
 def made(labels, groups=None, splits=None):
     """Return the part of ``Data`` that the splits of the folds need."""
     count = len(labels)
+    digests = {f"{row:03d}": Digests(f"{row}", f"{row}", "") for row in range(count)}
     return SimpleNamespace(
         samples=[Sample(f"{row:03d}", row, label=int(label)) for row, label in enumerate(labels)],
         labels=np.array(labels, np.int32),
-        splits=np.array(splits if splits is not None else ["train"] * count, dtype="<U10"),
+        splits=np.array(splits if splits is not None else ["train"] * count),
         groups=groups or [None] * count,
         classes=tuple("abc"),
+        store=SimpleNamespace(read=digests, images=np.eye(8, dtype=np.uint8)[None, :, :, None].repeat(count, 0)),
     )
 
 
@@ -91,6 +97,23 @@ def test_a_class_with_fewer_groups_than_folds_trains_in_each_fold_and_is_noted_w
     held = [{data.groups[row] for row in range(12, 18) if fold[row] == "validation"} for fold in folds]
     assert sorted(map(sorted, held)) == [[], ["g"], ["h"]]
     assert fold_notes(data, folds) == [f"fold {held.index(set()) + 1} validates on no image of b"]
+
+
+def test_folds_divide_data_of_which_all_images_train():
+    """An array of strings holds no longer ones than it was made with."""
+    folds = fold_splits(made([0, 1, 2] * 4), 2, seed=0)
+    assert [sorted(set(fold.tolist())) for fold in folds] == [["train", "validation"]] * 2
+
+
+def test_copies_in_several_folds_are_noted():
+    data = made([0, 1, 2] * 4)
+    data.store.read |= {f"{row:03d}": Digests("same", "same", "") for row in range(0, 12, 3)}
+    folds = fold_splits(data, 2, seed=0)
+    assert fold_notes(data, folds) == [
+        "copies in several folds, which makes metrics too good: 1 image, such as 000 and 003 and 006"
+    ]
+    data.store.images = np.zeros((12, 8, 8, 3), np.uint8)
+    assert fold_notes(data, folds) == []
 
 
 def test_folds_that_have_all_classes_have_no_note():
@@ -185,8 +208,19 @@ def test_a_cross_validation_predicts_each_image_once_and_continues_where_it_fail
     (out / "report.html").unlink()
     assert tlkit_command("report", str(out)).code == 0
     assert (out / "report.html").read_text() == report
-    with pytest.raises(tlkit.RunError, match="its folds are of another recipe or another number"):
+    with pytest.raises(tlkit.RunError, match='its folds are of "tlkit run --folds 3", not of "tlkit run --folds 4"'):
         cross_validate(recipe, 4, out=out, registry=registry)
+    with pytest.raises(tlkit.RunError, match="its folds are of another recipe"):
+        cross_validate(recipe, 3, ["seed=9"], out, registry=registry)
+
+
+def test_a_folder_with_tables_of_the_users_own_is_refused(recipe, registry, tmp_path):
+    own = tmp_path / "folds"
+    own.mkdir()
+    (own / "fold-1.csv").write_text("mine")
+    with pytest.raises(tlkit.RunError, match="not an empty folder"):
+        cross_validate(recipe, 3, out=own, registry=registry)
+    assert (own / "fold-1.csv").read_text() == "mine"
 
 
 def test_folds_can_not_be_combined_with_given_splits(recipe, registry):
@@ -259,7 +293,7 @@ def test_stopping_ends_the_processes_of_the_folds_and_starts_no_other(tmp_path, 
 
     monkeypatch.setattr(subprocess, "Popen", Told)
     processes = FoldProcesses()
-    waits = [sys.executable, "-c", "import signal; signal.pause()"]
+    waits = ["-c", "import signal; signal.pause()"]
     with ThreadPoolExecutor(1) as pool:
         code = pool.submit(processes.run, waits, tmp_path / "log")
         started.wait()
@@ -271,10 +305,61 @@ def test_stopping_ends_the_processes_of_the_folds_and_starts_no_other(tmp_path, 
 def test_the_lines_of_a_process_are_passed_on_and_kept(tmp_path):
     log, lines = tmp_path / "log", []
     log.write_text("of an earlier attempt\n")
-    prints = [sys.executable, "-c", "print('one', flush=True); print('two'); print('no end', end='')"]
+    prints = ["-c", "print('one', flush=True); print('two'); print('no end', end='')"]
     assert FoldProcesses().run(prints, log, lines.append) == 0
     assert lines == ["one", "two"]
     assert log.read_text() == "of an earlier attempt\none\ntwo\nno end"
+
+
+@pytest.fixture
+def waiting_fold(tmp_path, monkeypatch):
+    """Return the folder of a cross-validation, and a function that runs its fold 1 by a program instead of tlkit."""
+    folder = FoldsFolder(tmp_path)
+    folder.fold(1).path.mkdir()
+    (folder.fold(1).path / LOCK).touch()
+
+    def run(program):
+        said = []
+        monkeypatch.setattr(FoldCommand, "of_fold", lambda *_: ["-c", program])
+        return run_fold(folder, 1, FoldCommand(), FoldProcesses(), said.append), said
+
+    return folder.fold(1).path, run
+
+
+def test_a_fold_in_which_another_process_still_saves_is_waited_for(waiting_fold, monkeypatch):
+    path, run = waiting_fold
+    looked, wait = threading.Event(), processes.wait_until_free
+
+    def free(*arguments):
+        found = wait(*arguments)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(processes, "wait_until_free", free)
+    with ThreadPoolExecutor(1) as pool:
+        with locked(path):
+            ended = pool.submit(run, "print('mine')")
+            assert looked.wait(30)
+        assert ended.result() == (0, ["busy", "mine"])
+
+
+def test_a_fold_in_which_another_process_goes_on_is_busy_and_not_failed(waiting_fold, monkeypatch):
+    path, run = waiting_fold
+    monkeypatch.setattr(processes, "PATIENCE", 0.1)
+    with locked(path):
+        assert run("print('mine')") == (75, ["busy"])
+    assert run("raise SystemExit(75)") == (75, [])
+
+
+def test_folds_in_use_are_told_as_busy(tmp_path, monkeypatch):
+    codes = iter([0, 75, 1])
+    monkeypatch.setattr(cross_validation, "run_fold", lambda *_: next(codes))
+    arguments = FoldsFolder(tmp_path), FoldCommand(), 1, Console(quiet=True)
+    with pytest.raises(BusyError, match=r"another process works in fold-2; the others are finished"):
+        cross_validation._run_folds(arguments[0], 2, *arguments[1:])
+    codes = iter([0, 75, 1])
+    with pytest.raises(tlkit.RunError, match=r"1 of 3 folds failed; another process works in fold-2;.*fold-3\.log"):
+        cross_validation._run_folds(arguments[0], 3, *arguments[1:])
 
 
 def wait_until_gone(process):
@@ -293,7 +378,7 @@ def wait_until_gone(process):
 def test_a_fold_ends_when_the_process_that_started_it_is_killed(tmp_path):
     program = (
         "import sys; from pathlib import Path; from tlkit.jobs.folds.processes import FoldProcesses;"
-        "FoldProcesses().run([sys.executable, '-c', sys.argv[1]], Path(sys.argv[2]))"
+        "FoldProcesses().run(['-c', sys.argv[1]], Path(sys.argv[2]))"
     )
     child = (
         "import os, signal; from tlkit.system.signals import stop_with_parent;"

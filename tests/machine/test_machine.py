@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -42,6 +43,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.world = World(self.server, Path(mkdtemp(dir=_SHARED["root"])).resolve())
         self.damaged: set[str] = set()
+        self.kinds: list[str] = []
 
     def teardown(self) -> None:
         """Kill what is stopped, and remove the world."""
@@ -54,6 +56,11 @@ class Machine(RuleBasedStateMachine):
     @property
     def _any_busy(self) -> bool:
         return any(run.busy for run in self.world.runs)
+
+    @initialize(kinds=st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=2))
+    def choose(self, kinds: list[str]) -> None:
+        """Choose one or two recipes, so that what one run has cached is used by the next."""
+        self.kinds = kinds
 
     @precondition(lambda self: not self._any_busy)
     @rule(at=st.integers(1, 150), stop=st.booleans())
@@ -74,9 +81,10 @@ class Machine(RuleBasedStateMachine):
         self.world.disturb_next = {"file_size": size}
 
     @precondition(lambda self: len(self.world.runs) < 4)
-    @rule(kind=st.sampled_from(sorted(KINDS)), epochs=st.integers(1, 3))
-    def run(self, kind: str, epochs: int) -> None:
+    @rule(number=st.integers(0, 1), epochs=st.integers(1, 3))
+    def run(self, number: int, epochs: int) -> None:
         """Start a run."""
+        kind = self.kinds[number % len(self.kinds)]
         run = Run(self.world.new_path("runs"), kind, {epochs})
         self.world.runs.append(run)
         recipe = write_recipe(self.world.root, kind, epochs)
@@ -231,7 +239,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         where=st.sampled_from([CACHED, CACHED, CHECKPOINTS, REST]),
         number=st.integers(0, 10**6),
-        bit=st.integers(0, 10**9),
+        bit=st.integers(0, 1023) | st.integers(0, 10**9),
     )
     def flip(self, where: str, number: int, bit: int) -> None:
         """Flip a bit of a file of the cache or of a run folder."""

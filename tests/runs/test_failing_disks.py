@@ -10,7 +10,7 @@ import pytest
 import tlkit
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.lock import locked
-from tlkit.system.disk import FullDiskError, reserve, write_atomically
+from tlkit.system.disk import FailedDiskError, FullDiskError, reserve, write_atomically
 
 
 @pytest.mark.parametrize("name", ["EIO", "EFBIG", "ESTALE", "ETIMEDOUT"])
@@ -22,7 +22,7 @@ def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch, name):
 
     monkeypatch.setattr(os, "fsync", fail)
     told = rf"metrics\.json: can't be written: {os.strerror(number)}"
-    with pytest.raises(tlkit.RunError, match=told), explain_disk_errors(tmp_path):
+    with pytest.raises(FailedDiskError, match=told), explain_disk_errors(tmp_path):
         write_atomically(tmp_path / "metrics.json", "{}")
     assert list(tmp_path.iterdir()) == []
 

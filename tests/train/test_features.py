@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import keras
@@ -20,10 +21,10 @@ from tlkit.jobs import from_recipe
 from tlkit.models.freeze import prepare
 from tlkit.recipe.load import parse_recipe
 from tlkit.system import cache as disk_cache
-from tlkit.system.cache import cache_entries, make_room
-from tlkit.train import feature_set
+from tlkit.system.cache import cache_entries
+from tlkit.train import feature_cache, feature_set
 from tlkit.train.feature_feed import FeatureFeed
-from tlkit.train.feature_set import FeatureSet, features_key
+from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
 from tlkit.train.frozen_part import FrozenPart
 
 FROZEN = {
@@ -107,6 +108,103 @@ def test_another_run_on_the_same_images_computes_nothing(run, cache, monkeypatch
     assert len(cached_features()) == 2
 
 
+def test_features_computed_with_another_batch_size_are_used_and_give_the_same_weights(run, monkeypatch):
+    options = ("train.cache=on", "schedule.epochs=2", "input.batch_size=40")
+    alone, _ = run("classification", "alone", *options)
+    disk_cache.clear()
+    run("classification", "other", *options, "input.batch_size=5")
+    after, output = run("classification", "after", *options)
+    assert "an earlier run left them all" in output
+    for ours, theirs in zip(alone, after, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("intra_op_threads", 7),
+        ("usable_processors", 96),
+        ("processor", "another processor"),
+        ("op_determinism", "another"),
+        ("devices", [{"type": "GPU", "name": "a GPU"}]),
+    ],
+)
+def test_features_of_another_device_or_number_of_threads_have_another_key(parts, monkeypatch, name, value):
+    key = features_key(parts.part, parts.data, parts.rows, {})
+    before = feature_set.computing()
+    assert name in before
+    monkeypatch.setattr(feature_set, "computing", lambda: {**before, name: value})
+    assert features_key(parts.part, parts.data, parts.rows, {}) != key
+
+
+def test_features_computed_under_other_variables_have_another_key(parts, monkeypatch):
+    key = features_key(parts.part, parts.data, parts.rows, {})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    assert features_key(parts.part, parts.data, parts.rows, {}) == key
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "another")
+    assert features_key(parts.part, parts.data, parts.rows, {}) != key
+
+
+def test_augmented_features_of_other_labels_are_not_used(parts):
+    digest = targets_digest(parts.data, parts.rows)
+    assert targets_digest(parts.data, parts.rows) == digest
+    other = replace(parts.data, labels=(parts.data.labels + 1) % len(parts.data.classes))
+    assert targets_digest(other, parts.rows) != digest
+    fewer = replace(parts.data, classes=parts.data.classes[:-1])
+    assert targets_digest(fewer, parts.rows) != digest
+
+
+def test_augmented_features_of_other_masks_are_not_used(parts):
+    masks = np.zeros((len(parts.data.samples), 4, 4), np.uint8)
+    data = replace(parts.data, labels=None, store=replace(parts.data.store, masks=masks))
+    digest = targets_digest(data, parts.rows)
+    masks[parts.rows[-1], 3, 3] = 1  # as another mask table would make it of the same file
+    assert targets_digest(data, parts.rows) != digest
+
+
+def test_augmented_features_of_changed_labels_are_computed_again(run, class_folders, tmp_path):
+    root = class_folders({"a": 6, "b": 6})
+    files = sorted(root.rglob("*.png"))
+    table = tmp_path / "labels.csv"
+    data = (f'data={{name="csv", path="{table}", split="split"}}', "input.batch_size=4", "input.image_size=16")
+    options = ("train.cache=on", "train.views=1", "augment.name=flip", "schedule.epochs=2")
+    weights = []
+    for name, labels in (("first", "ab"), ("second", "ba"), ("cold", "ba")):
+        if name == "cold":
+            disk_cache.clear()
+        splits = ("train", "train", "train", "val") * 3
+        rows = [f"{file},{labels[at % 2]},{splits[at]}" for at, file in enumerate(files)]
+        table.write_text("\n".join(["image,label,split", *rows]))
+        weights.append(run("classification", name, *data, *options)[0])
+    for ours, theirs in zip(weights[1], weights[2], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("ticks", [0.0, 1e-9, 1e4])
+def test_the_decision_to_cache_does_not_depend_on_the_clock(run, monkeypatch, ticks):
+    clock = count()
+    for name in ("monotonic", "perf_counter", "time"):
+        monkeypatch.setattr(feature_cache.time, name, lambda: next(clock) * ticks)
+    _, output = run("classification", "heavy", "backbone.filters=[32, 64, 64]", "schedule.epochs=2")
+    assert "features are cached: 1 pass through the frozen part instead of 2" in output
+    _, output = run("classification", "again", "backbone.filters=[32, 64, 64]", "schedule.epochs=1")
+    assert "features are not cached: there is only one epoch" in output
+
+
+def test_damaged_features_are_named_in_a_run(run):
+    weights, _ = run("classification", "first", "train.cache=on")
+    damaged = sorted(file for each in cached_features() for file in each.folder.glob("*.shard"))
+    for file in damaged:
+        content = bytearray(file.read_bytes())
+        content[20] ^= 1
+        file.write_bytes(content)
+    again, output = run("classification", "second", "train.cache=on")
+    assert "cached features could not be used, so they were computed again: " in output.replace("\n", " ")
+    for ours, theirs in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_another_network_has_its_own_features(run):
     run("classification", "first", "train.cache=on", "schedule.epochs=2")
     run("classification", "second", "train.cache=on", "schedule.epochs=2", "seed=5")
@@ -129,9 +227,8 @@ class Parts:
         self.feed = Feed(self.data, 32, self.policies)
         self.rows = self.data.indices("train")
 
-    def features(self, folder, seeds=None, **arguments):
-        arguments = {"with_targets": False, "key": "a key", **arguments}
-        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, **arguments)
+    def features(self, folder, seeds=None):
+        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, key="a key")
 
 
 @pytest.fixture
@@ -199,7 +296,7 @@ def test_each_view_follows_its_seeds_and_epochs_take_the_views_in_turn(tmp_path,
     views = []
     for view in range(2):
         seeds = batch_seeds(0, 0, view, -(-len(parts.rows) // 32))
-        views.append(parts.features(tmp_path / str(view), seeds, with_targets=True))
+        views.append(parts.features(tmp_path / str(view), seeds))
         views[-1].fill()
     feed = FeatureFeed(parts.data, 32, views)
     first, second, third = (list(feed.epoch(parts.rows, number=number)) for number in range(3))
@@ -287,27 +384,6 @@ def test_above_the_limit_features_are_cached_for_the_run_alone(run, tmp_path, op
     assert "features are cached: " in output
     assert cache_entries() == []
     assert not (tmp_path / "run" / "cache").exists()
-
-
-def test_the_least_recently_used_go_first(cache):
-    images = cache.parent / "images"
-    for age, folder in enumerate((cache / "new", images / "middle", cache / "old")):
-        folder.mkdir(parents=True)
-        (folder / "0000-feature0.npy").write_bytes(b"x" * 100)
-        os.utime(folder, (1e9 - age, 1e9 - age))
-    disk_cache.set_limit(260e-9)
-    assert [each.folder.name for each in cache_entries()] == ["middle", "new"]
-    make_room(50)
-    assert len(cache_entries()) == 2
-    make_room(100)
-    assert [each.folder.name for each in cache_entries()] == ["new"]
-
-
-def test_a_limit_that_is_not_a_number_is_reported(cache):
-    cache.mkdir(parents=True)
-    (cache.parent / "limit.txt").write_text("much")
-    with pytest.raises(tlkit.DataError, match=r"limit\.txt: expected gigabytes, 0 or more, received 'much'"):
-        disk_cache.limit()
 
 
 def test_the_key_depends_on_files_settings_and_weights(parts):

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
 
 class _Part(NamedTuple):
     """A part of the state: what it is, its value, and how to set it."""
@@ -22,8 +24,8 @@ class _Part(NamedTuple):
 class ProcessState:
     """The state of the process before a plugin's code runs.
 
-    It has what would change a run without an error: the working folder, the handlers of SIGINT and SIGTERM, standard
-    output and error, the environment variables of tlkit, warnings as errors, the settings of Keras that the type and
+    It has what would change a run without an error: the working folder, the handlers of signals, standard output and
+    error, the environment variables of tlkit, warnings as errors, the settings of Keras that the type and
     the layout of every tensor depend on, and those of TensorFlow that say how it computes.
     """
 
@@ -52,7 +54,7 @@ def _same(before: Any, now: Any) -> bool:
 
 def _parts() -> Iterator[_Part]:
     yield _Part("the working folder", _working_folder(), os.chdir)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
         yield _Part(f"the handler of {number.name}", signal.getsignal(number), partial(signal.signal, number))
     for name in ("stdout", "stderr"):
         yield _Part(f"sys.{name}", getattr(sys, name), partial(setattr, sys, name))

@@ -20,6 +20,7 @@ from tlkit.data.checks.value_range import range_note, training_range
 from tlkit.data.class_names import with_composed_names
 from tlkit.data.full_size import FullSize
 from tlkit.data.images.reading import Reading
+from tlkit.data.outside import with_outside_note
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -118,8 +119,10 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
     """
     sample_set = open_samples(replace(settings, minimum_classes=0))
     splits: Mapping[str, str]
+    digests: Mapping[str, str] = {}
     if settings.input.samples is not None:
-        splits = {key: row.split for key, row in SamplesFile(settings.input.samples).read_used().items()}
+        rows = SamplesFile(settings.input.samples).read_used()
+        splits, digests = ({key: getattr(row, name) for key, row in rows.items()} for name in ("split", "digest"))
         usable, aside = sample_set.samples, sample_set.set_aside
     else:
         checked = _checked(settings, sample_set, progress, reread=True)  # Nothing compares the files afterwards.
@@ -127,7 +130,7 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
         splits, usable = checked.splits, checked.samples
         aside = (*sample_set.set_aside, *checked.set_aside)
     samples = tuple(each for each in usable if splits.get(each.key, "left out") != "left out")
-    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input))
+    return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input), digests)
 
 
 def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
@@ -196,7 +199,7 @@ def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
     sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
     check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
-    return with_composed_names(sample_set, dataset.record.name)
+    return with_outside_note(with_composed_names(sample_set, dataset.record.name))
 
 
 def open_samples(settings: DataSettings) -> SampleSet:

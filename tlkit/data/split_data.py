@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from tlkit.contracts import LabelKind, SampleSet, SetAside, Task
+from tlkit.contracts import IGNORE, LabelKind, SampleSet, SetAside, Task
 from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
 from tlkit.data.run_data import Data, image_digest
 from tlkit.data.settings import DataSettings
 from tlkit.data.splits.assign import Splits, assign_splits, groups_of
-from tlkit.data.splits.copies import copies_notes
+from tlkit.data.splits.copies import divided_copies
 from tlkit.data.splits.labels import classes_left, strata_of, with_classes
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.data.store.store import Filled
@@ -55,7 +55,7 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
         groups = [checked.groups[sample.key] for sample in samples]
     used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
     if checked is None and table.samples is None and settings.minimum_classes > 1:
-        splits = replace(splits, notes=(*splits.notes, *copies_notes(samples, splits.splits.tolist(), filled.store)))
+        splits = replace(splits, notes=(*splits.notes, *_copies_notes(filled, splits)))
     data = make_data(settings, with_classes(decoded, classes_left(sample_set, used)), filled, splits, groups, checked)
     _check_training_images(settings, data)
     return data
@@ -127,11 +127,24 @@ def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Seque
     return [f"no training image of {listed(untrained)}"] if untrained else []
 
 
+def _copies_notes(filled: Filled, splits: Splits) -> list[str]:
+    """Return notes about copies that no check has found."""
+    samples, digests = filled.samples, [filled.store.read[each.key].image for each in filled.samples]
+    used = [None if split == "left out" else split for split in splits.splits.tolist()]
+    labels = [None if split is None else (each.label,) for split, each in zip(used, samples, strict=True)]
+    notes = []
+    for what, sides in (("splits, which makes metrics too good", used), ("classes", labels)):
+        copies = divided_copies(samples, sides, digests, lambda row: filled.store.images[row])
+        if copies:
+            notes.append(f"copies in several {what}: {copies}; tlkit check finds them")
+    return notes
+
+
 def _check_training_images(settings: DataSettings, data: Data) -> None:
     """Check that enough is left to train on.
 
     Raises:
-        DataError: no training image is left, or all are of one class.
+        DataError: no training image is left, all are of one class, or every pixel of their masks is ignored.
     """
     if len(data.classes) < settings.minimum_classes:
         raise DataError(f"{settings.title}: only one class is left: {', '.join(data.classes)}")
@@ -140,6 +153,9 @@ def _check_training_images(settings: DataSettings, data: Data) -> None:
     trained = data.splits == "train"
     if not trained.any():
         raise DataError(f"{settings.title}: no image is left to train on")
+    masks = data.store.masks
+    if masks is not None and data.labels is None and all((masks[row] == IGNORE).all() for row in data.indices("train")):
+        raise DataError(f"{settings.title}: every pixel of the training masks is ignored, so there is nothing to learn")
     if data.labels is not None and data.labels.ndim == 1 and len(set(data.labels[trained].tolist())) < 2:
         only = data.classes[int(data.labels[trained][0])]
         raise DataError(f"{settings.title}: all training images are of one class: {only}; at least two are needed")

@@ -17,10 +17,10 @@ import keras
 from keras.src.applications.convnext import LayerScale
 
 from tlkit.models.allowed import NotAllowed
+from tlkit.models.same_variables import check_same_variables
 
 MAX_ELEMENTS = 2**28
 """Limit for the numbers that an operation takes per image, and for those that it outputs."""
-MAX_CHANNELS = 2**16
 _SPARE_ELEMENTS = 1_000_000
 
 BOUNDED_ZEROS = {"module": "tlkit", "class_name": "BoundedZeros", "config": {}, "registered_name": "BoundedZeros"}
@@ -69,10 +69,12 @@ class BoundedLayerScale(LayerScale):  # type: ignore[misc]
         super().build(input_shape)
 
 
-BOUNDED_CLASSES = {"Normalization": BoundedNormalization, "LayerScale": BoundedLayerScale}
-"""Class name → the class that is built instead, ``Bounded…``."""
-BOUNDED_MODULES = ("keras.layers", "keras.src.applications.convnext")
-_CUSTOM_OBJECTS = {f"Bounded{name}": bounded for name, bounded in BOUNDED_CLASSES.items()} | {
+BOUNDED_CLASSES = {
+    ("keras.layers", "Normalization"): BoundedNormalization,
+    ("keras.src.applications.convnext", "LayerScale"): BoundedLayerScale,
+}
+"""(module, class name) → the class that is built instead, ``Bounded…``."""
+_CUSTOM_OBJECTS = {f"Bounded{name}": bounded for (_, name), bounded in BOUNDED_CLASSES.items()} | {
     "BoundedZeros": BoundedZeros
 }
 
@@ -98,6 +100,7 @@ def build_bounded(config: dict[str, Any], weights: Path, elements: int) -> Any:
         for name, value in list(vars(operation).items()):
             if isinstance(value, BoundedZeros):
                 setattr(operation, name, keras.initializers.Zeros())
+    check_same_variables(model, weights)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         model.load_weights(weights)
@@ -138,6 +141,7 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 
 def _check_size(operation: Any) -> None:
+    _check_shape(operation)
     for node in operation._inbound_nodes:  # one per call: a shared layer is called on several sizes
         for verb, tensors in (("takes", node.input_tensors), ("outputs", node.output_tensors)):
             shapes = [tuple(tensor.shape) for tensor in tensors]
@@ -145,6 +149,41 @@ def _check_size(operation: Any) -> None:
             unknown = next((shape for shape in shapes if None in shape[1:]), None)
             if unknown is not None:
                 raise NotAllowed(f"the layer {operation.name} {verb} {unknown}, whose size is not known")
-            elements = sum(math.prod(int(size or 1) for size in shape) for shape in shapes)
-            if elements > MAX_ELEMENTS:
-                raise NotAllowed(f"the layer {operation.name} {verb} {elements} numbers, more than {MAX_ELEMENTS}")
+            _check_elements(operation, verb, sum(map(_elements, shapes)))
+        _check_elements(operation, "computes", _inner_elements(operation, node))
+
+
+def _check_shape(operation: Any) -> None:
+    """Check options that Keras believes when it computes the shape of the output, and TensorFlow does not."""
+    shapes = [tuple(node.input_tensors[0].shape) for node in operation._inbound_nodes if node.input_tensors]
+    if isinstance(operation, keras.layers.Rescaling):
+        lengths = {len(each) for each in (operation.scale, operation.offset) if isinstance(each, list | tuple)}
+        wrong = any(length not in (1, shape[-1]) for length in lengths for shape in shapes)
+    elif isinstance(operation, keras.layers.Softmax):
+        axes = operation.axis if isinstance(operation.axis, list | tuple) else [operation.axis or 0]
+        wrong = any(not -len(shape) <= axis < len(shape) for axis in axes for shape in shapes)
+    else:
+        return
+    if wrong:
+        raise NotAllowed(f"the options of the layer {operation.name} do not fit its input")
+
+
+def _check_elements(operation: Any, verb: str, elements: int) -> None:
+    if elements > MAX_ELEMENTS:
+        raise NotAllowed(f"the layer {operation.name} {verb} {elements} numbers, more than {MAX_ELEMENTS}")
+
+
+def _inner_elements(operation: Any, node: Any) -> int:
+    """Return how many numbers a layer has at once between its inputs and its outputs, where those can be more."""
+    shapes = [tuple(tensor.shape) for tensor in node.input_tensors]
+    if isinstance(operation, keras.layers.SeparableConv2D):
+        return _elements(shapes[0]) * int(operation.depth_multiplier)
+    if isinstance(operation, keras.layers.MultiHeadAttention):
+        positions = [_elements(shape[1:-1]) for shape in shapes]
+        heads, width = int(operation.num_heads), int(max(operation.key_dim, operation.value_dim))
+        return heads * max(max(positions) ** 2, sum(positions) * width)
+    return 0
+
+
+def _elements(shape: Iterable[Any]) -> int:
+    return math.prod(int(size or 1) for size in shape)

@@ -1,8 +1,10 @@
 """Loading a model file from an untrusted source: nothing in it is executed, and nothing is believed unchecked.
 
 Keras's safe mode lists what is forbidden, and functions that plugins registered are not on its list. Here what a file
-may contain is listed instead: layer classes without code of their own, bounded numbers, stored (not compressed)
-entries, plain arrays. Memory for weights is allocated for no more than the file has bytes for.
+may contain is listed instead (``allowed.toml``): layer classes without code of their own, their options and the values
+of these, stored (not compressed) entries, plain arrays. Memory for weights is allocated for no more than the file has
+bytes for, and the model has a variable for each array of the file and no other. An entry is read to its end, and so
+compared with its checksum, before anything is made of it.
 """
 
 from __future__ import annotations
@@ -11,22 +13,23 @@ import json
 import shutil
 import tempfile
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
+from tlkit.models.archive import DAMAGED, check_entries, check_sums
 from tlkit.models.bounded import build_bounded, first_line
 from tlkit.models.finite import without_finite_weights
 from tlkit.models.safe_config import checked_config
 from tlkit.models.safe_weights import count_elements
 from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full
+from tlkit.system.memory import explained_memory
 from tlkit.system.text import size_text
-
-_ENTRIES = {"metadata.json": 1_000_000, "config.json": 64_000_000, "model.weights.h5": 16_000_000_000}
-"""What a ``.keras`` file consists of, and how many bytes each entry may have."""
 
 
 class NotAllowedError(RunError):
@@ -61,8 +64,8 @@ def _load(path: Path, trust: bool) -> Any:
     if path.is_symlink():
         raise RunError(f"{path}: is a link; a model is only read from the run folder itself")
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check_entries(archive)
+        with _explained_memory(path), zipfile.ZipFile(path) as archive:
+            check_entries(archive)
             config = checked_config(json.loads(archive.read("config.json")))
             with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
                 weights = Path(folder) / "model.weights.h5"
@@ -71,7 +74,7 @@ def _load(path: Path, trust: bool) -> Any:
                 return build_bounded(config, weights, count_elements(weights))
     except NotAllowed as error:
         raise NotAllowedError(f"{path}: not loaded: {error}") from error
-    except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (*DAMAGED, AttributeError, IndexError) as error:
         if isinstance(error, OSError) and is_disk_full(error):
             temporary = Path(tempfile.gettempdir())
             raise FullDiskError(
@@ -79,27 +82,23 @@ def _load(path: Path, trust: bool) -> Any:
                 f"({size_text(free_bytes(temporary))} free). Make room, or name another folder with TMPDIR"
             ) from error
         raise RunError(f"{path}: can't be loaded: {first_line(error)}; the file is damaged, or not a model") from error
-    except (RecursionError, MemoryError, OverflowError, NotImplementedError, RuntimeError) as error:
+    except (ArithmeticError, AssertionError, RecursionError, RuntimeError, tf.errors.OpError) as error:
         raise RunError(f"{path}: can't be loaded: {type(error).__name__}; tlkit did not write this file") from error
 
 
 def _load_trusted(path: Path) -> Any:
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError) as error:
+        with _explained_memory(path):
+            with zipfile.ZipFile(path) as archive:
+                check_sums(archive)  # where they don't match, Keras reads the weights all the same
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (*DAMAGED, NotAllowed) as error:
         reason = first_line(error)
         raise NotAllowedError(f"{path}: can't be loaded, even with --trust: {reason}") from error
 
 
-def _check_entries(archive: zipfile.ZipFile) -> None:
-    entries = archive.infolist()
-    if sorted(entry.filename for entry in entries) != sorted(_ENTRIES):
-        names = ", ".join(repr(entry.filename) for entry in entries[:8])
-        raise NotAllowed(f"expected the entries {', '.join(_ENTRIES)}, received {names}")
-    for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size or entry.flag_bits & 1:
-            raise NotAllowed(f"{entry.filename} is compressed or encrypted; expected it stored uncompressed")
-        if entry.file_size > _ENTRIES[entry.filename]:
-            raise NotAllowed(
-                f"{entry.filename} has {entry.file_size} bytes; expected at most {_ENTRIES[entry.filename]}"
-            )
+def _explained_memory(path: Path) -> AbstractContextManager[None]:
+    return explained_memory(
+        "use a machine with more memory, or end other programs",
+        f"{path}: can't be loaded: the model and its weights need more memory than there is",
+    )

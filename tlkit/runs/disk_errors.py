@@ -11,6 +11,7 @@ from tlkit.errors import RunError
 from tlkit.system.disk import (
     IN_THE_WAY,
     NOT_PERMITTED,
+    FailedDiskError,
     FullDiskError,
     NoRoomError,
     full_disk_text,
@@ -32,8 +33,8 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
 
     Raises:
         FullDiskError: the disk, or the user's quota, is full.
-        RunError: a file of the folder is not writable, a folder has its name, the folder was moved or removed, or the
-            disk failed.
+        FailedDiskError: the disk failed.
+        RunError: a file of the folder is not writable, a folder has its name, or the folder was moved or removed.
         OSError: any other error, as it came.
     """
     try:
@@ -60,7 +61,7 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
                     "it was moved, continue in its new place: tlkit resume NEW_PLACE"
                 ) from error
             if error.errno in _DISK_FAILED:
-                raise RunError(
+                raise FailedDiskError(
                     f"{path}: can't be written: {error.strerror}. The files that were written before are kept; when "
                     f"the disk works again: {_next_command(folder)}"
                 ) from error

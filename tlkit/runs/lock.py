@@ -46,7 +46,7 @@ def locked(folder: Path) -> Iterator[None]:
             raise RunError(
                 f"{folder / LOCK}: can't be locked: {reason}. The file system of this folder has no locks (as a "
                 "network drive without a lock service), so two processes could work in one run folder; choose a folder "
-                "on another disk, and copy the run folder when the run has finished"
+                "on another disk with --out"
             ) from error
         kind = FullDiskError if is_disk_full(error) else RunError
         raise kind(f"{folder / LOCK}: can't be created: {reason}") from error

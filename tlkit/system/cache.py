@@ -151,6 +151,8 @@ def limit() -> float:
     """
     file = cache_folder() / _LIMIT
     try:
+        if file.exists() and not file.is_file():
+            raise OSError(0, "is not a file")
         text = file.read_bytes().decode("utf-8", "replace").strip()
     except FileNotFoundError:
         return DEFAULT_LIMIT

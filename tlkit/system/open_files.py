@@ -7,20 +7,20 @@ from contextlib import suppress
 _MOST = 1 << 20
 
 
-def allow_open_files(highest: int) -> None:
+def allow_open_files(opened: int) -> None:
     """Raise the process's limit of open files towards what the system allows, where half of it is used up.
 
     Each mapped file counts as open, and many systems begin with 1,024.
 
     Args:
-        highest: the highest number of an open file.
+        opened: the number of files that are open.
     """
     try:
         import resource
     except ImportError:  # Windows has no such limit.
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if highest < soft // 2 or soft == resource.RLIM_INFINITY:
+    if opened < soft // 2 or soft == resource.RLIM_INFINITY:
         return
     most = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
     if soft < most:

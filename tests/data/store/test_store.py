@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -111,17 +114,148 @@ def test_a_changed_mask_is_decoded_again(photos, tmp_path, decoded):
     assert (store.masks[1] == 1).all()
 
 
-def test_a_shard_with_a_flipped_bit_is_decoded_again(photos, tmp_path, cache, decoded):
+def test_a_damaged_shard_is_named_removed_and_decoded_again_once(photos, tmp_path, cache, decoded):
     found = photos(3)
     fill(found, tmp_path / "run")
     (file,) = (cache / "images").rglob("*.shard")
     content = bytearray(file.read_bytes())
-    content[-10] ^= 1
+    content[-100] ^= 1
     file.write_bytes(content)
     decoded.clear()
-    store, *_ = fill(found, tmp_path / "run")
+    store, _, _, notes = fill(found, tmp_path / "run")
     assert len(decoded) == 3
     np.testing.assert_array_equal(store.images[np.arange(3)], expected(found))
+    assert notes == (f"cached images could not be used, so they were decoded again: {file}: its checksum differs",)
+    assert not file.exists()
+    decoded.clear()
+    _, _, _, notes = fill(found, tmp_path / "run")
+    assert (decoded, notes) == ([], ())
+
+
+def test_no_flipped_bit_of_a_header_gives_a_wrong_image_or_size(photos, tmp_path, cache, monkeypatch):
+    found = photos(2, masks=True)
+    whole, *_ = fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    settings, content = file.parent.name.split("-")[0], file.read_bytes()
+    monkeypatch.setattr(pool.Pool, "_drop", lambda self, error: self.unusable.append(error))
+    used = []
+    with file.open("r+b", buffering=0) as stream:
+        for place, byte in enumerate(content[: len(content) - 2 * 16 * 12 * 4]):
+            for bit in range(8):
+                os.pwrite(stream.fileno(), bytes([byte ^ 1 << bit]), place)
+                flipped = pool.Pool(cache / "images", (16, 12), with_masks=True, settings=settings)
+                used += [each for each in whole.digests if flipped.find(each) is not None]
+                assert len(flipped.unusable) == 1
+            os.pwrite(stream.fileno(), bytes([byte]), place)
+    assert used == []
+
+
+def test_an_undamaged_copy_is_used_in_place_of_a_damaged_one(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    settings = file.parent.name.split("-")[0]
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 1
+    for name, damaged in (("-0", content), ("~", content)):
+        other = file.parents[1] / f"{settings}-{name}"
+        other.mkdir()
+        (other / "0000.shard").write_bytes(damaged)
+    decoded.clear()
+    store, *_ = fill(found, tmp_path / "run")
+    assert decoded == []
+    np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+
+
+def test_a_shard_of_other_settings_is_not_used(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    fill(found, tmp_path / "run")
+    (stretched,) = (cache / "images").rglob("*.shard")
+    fill_store(found, Decoding((16, 12), "pad"), tmp_path / "run", cache=True)
+    (padded,) = set((cache / "images").rglob("*.shard")) - {stretched}
+    stretched.write_bytes(padded.read_bytes())
+    decoded.clear()
+    store, _, _, notes = fill(found, tmp_path / "run")
+    assert len(decoded) == 2
+    np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+    assert "belongs to something else" in notes[0]
+
+
+@pytest.mark.parametrize("note", [{}, {"digests": ["ab"]}, {"sizes": [[0, 1]]}, {"sizes": [[30.5, 1]]}, {"sizes": []}])
+def test_a_note_that_is_not_as_expected_is_not_used(photos, tmp_path, cache, decoded, note):
+    found = photos(1)
+    store, *_ = fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    settings = file.parent.name.split("-")[0]
+    whole = {"digests": list(store.digests), "sizes": [[30, 20]]} if note else {}
+    write_shard(file.parent, "0000", settings, {"images": expected(found) + 1}, {**whole, **note})
+    again, _, _, notes = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(again.images[np.arange(1)], expected(found))
+    assert again.sizes.tolist() == [[30, 20]]
+    assert "its header is not as expected" in notes[0] or "other shapes" in notes[0]
+
+
+def test_a_folder_or_pipe_in_the_place_of_a_shard_is_named_and_left_alone(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    file.unlink()
+    for make in (file.mkdir, lambda: os.mkfifo(file)):
+        make()
+        decoded.clear()
+        store, _, _, notes = fill(found, tmp_path / "run")
+        np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+        assert "Is a directory" in notes[0] or "is not a file" in notes[0]
+        (file.rmdir if file.is_dir() else file.unlink)()
+        assert len(decoded) in (0, 2)
+
+
+@pytest.mark.parametrize("act", [disk_cache.clear, lambda: disk_cache.set_limit(0)], ids=["clear", "limit 0"])
+def test_a_cache_that_is_cleared_while_images_are_decoded_changes_nothing(
+    photos, tmp_path, cache, decoded, monkeypatch, act
+):
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 2 * 16 * 12 * 3)
+    add = pool.Pool.add
+
+    def cleared(each, image):
+        act()
+        return add(each, image)
+
+    monkeypatch.setattr(pool.Pool, "add", cleared)
+    found = photos(7)
+    store, _, _, notes = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
+    assert (len(decoded), notes) == (7, ())
+
+
+def test_a_cache_folder_that_is_removed_while_images_are_decoded_changes_nothing(photos, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(pool, "_SHARD_BYTES", 2 * 16 * 12 * 3)
+    add = pool.Pool.add
+
+    def removed(each, image):
+        shutil.rmtree(cache, ignore_errors=True)
+        return add(each, image)
+
+    monkeypatch.setattr(pool.Pool, "add", removed)
+    found = photos(7)
+    store, *_ = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(store.images[np.arange(7)], expected(found))
+
+
+def test_cached_images_of_an_older_version_are_neither_used_nor_touched(photos, tmp_path, cache, decoded):
+    found = photos(2)
+    store, *_ = fill(found, tmp_path / "run")
+    (file,) = (cache / "images").rglob("*.shard")
+    file.unlink()
+    older = file.with_name("0000-images.npy")
+    np.save(older, expected(found) + 1)
+    note = {"digests": list(store.digests), "sizes": store.sizes.tolist(), "crc32": {"images": 0}}
+    file.with_name("0000.json").write_text(json.dumps(note))
+    decoded.clear()
+    store, _, _, notes = fill(found, tmp_path / "run")
+    np.testing.assert_array_equal(store.images[np.arange(2)], expected(found))
+    assert (len(decoded), notes) == (2, ())
+    assert older.exists()
 
 
 def test_a_killed_run_leaves_whole_shards_that_the_next_run_uses(photos, tmp_path, decoded, monkeypatch):

@@ -20,7 +20,8 @@ _SCHEMA = (
     "WITHOUT ROWID",
     "CREATE TABLE files (path BLOB PRIMARY KEY, version BLOB, digest BLOB, sum BLOB) WITHOUT ROWID",
 )
-"""Each row has a checksum of its other columns, and is ignored where it does not match."""
+"""Each row has a checksum of its other columns, and is ignored where it does not match. With other tables ``FILE`` must
+have another name, so that two versions of tlkit that are used in turn don't remove each other's database."""
 _BESIDE = ("-journal", "-wal", "-shm")
 """What SQLite appends to the name of a database for the files that it keeps beside it."""
 _WAIT = 5

@@ -1,42 +1,43 @@
-"""Name the copies among images whose files were not checked."""
+"""Name the copies that stand on several sides of a division, by the digests of the decoded images."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tlkit.contracts import Sample
-from tlkit.data.store.store import Store
 from tlkit.system.text import listed
 
+_SHOWN = 3
 
-def copies_notes(samples: Sequence[Sample], splits: Sequence[str], store: Store) -> list[str]:
-    """Return notes about images of the same bytes that stand in several splits or have several labels.
+
+def divided_copies(
+    samples: Sequence[Sample], sides: Sequence[object], digests: Sequence[str], pixels: Callable[[int], np.ndarray]
+) -> str:
+    """Return how many images stand with copies of the same bytes on several sides, and which; empty if none do.
 
     Images of one colour are often alike without being copies, and don't count.
 
     Args:
-        samples: the decoded samples, in the store's order.
-        splits: the split of each sample.
-        store: the decoded samples.
+        samples: the samples.
+        sides: the side of each sample, such as its split; None for those that don't count.
+        digests: SHA-256 of the bytes of each image.
+        pixels: place in ``samples`` → uint8 (H, W, 3).
     """
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, sample in enumerate(samples):
-        if splits[row] != "left out":
-            rows[store.read[sample.key].image].append(row)
-    copies = [each for each in rows.values() if len(each) > 1 and not _is_constant(store.images[each[0]])]
-    notes = []
-    for what, several in (
-        ("splits, which makes metrics too good", [each for each in copies if len({splits[row] for row in each}) > 1]),
-        ("classes", [each for each in copies if len({samples[row].label for row in each}) > 1]),
-    ):
-        if several:
-            shown = listed([" and ".join(samples[row].key for row in each[:3]) for each in several], 3)
-            notes.append(f"copies in several {what}: {len(several)} images, such as {shown}; tlkit check finds them")
-    return notes
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, (side, digest) in enumerate(zip(sides, digests, strict=True)):
+        if side is not None:
+            places[digest].append(place)
+    divided = [
+        each for each in places.values() if len({sides[place] for place in each}) > 1 and _is_picture(pixels(each[0]))
+    ]
+    if not divided:
+        return ""
+    shown = listed([" and ".join(samples[place].key for place in each[:_SHOWN]) for each in divided], _SHOWN)
+    return f"{len(divided)} {'image' if len(divided) == 1 else 'images'}, such as {shown}"
 
 
-def _is_constant(image: np.ndarray) -> bool:
-    return not (image != image[0, 0]).any()
+def _is_picture(image: np.ndarray) -> bool:
+    return bool((image != image[0, 0]).any())

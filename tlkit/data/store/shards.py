@@ -13,6 +13,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -33,6 +34,7 @@ _PREFIX = struct.Struct("<8sQ32s")
 """What a file begins with: ``_MAGIC``, the length of the header in bytes, and the header's SHA-256."""
 _ALIGNMENT = 64
 _TRIES = 3
+_MAPPED = count()
 
 
 class UnusableShardError(Exception):
@@ -167,9 +169,7 @@ def open_shard(file: Path, of: str) -> Shard | None:
         UnusableShardError: the file is damaged, incomplete, no file, of something else, or can't be read.
     """
     try:
-        # A pipe in the place of the file must not make the run wait.
-        handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(handle, "rb") as stream:
+        with open(file, "rb", opener=_opened) as stream:
             return _shard(file, stream, of)
     except FileNotFoundError:
         return None
@@ -212,6 +212,11 @@ def _release(mapped: mmap.mmap) -> None:
         mapped.madvise(advice)
 
 
+def _opened(path: str, flags: int) -> int:
+    """Open a file; a pipe in its place must not make the run wait."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _shard(file: Path, stream: BinaryIO, of: str) -> Shard:
     status = os.fstat(stream.fileno())
     if not stat.S_ISREG(status.st_mode):
@@ -237,7 +242,7 @@ def _shard(file: Path, stream: BinaryIO, of: str) -> Shard:
 
 
 def _mapped(stream: BinaryIO, size: int) -> mmap.mmap:
-    allow_open_files(stream.fileno())
+    allow_open_files(next(_MAPPED))
     try:
         return mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
     except ValueError as error:  # The file became shorter just now.

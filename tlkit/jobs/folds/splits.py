@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tlkit.data.splits.copies import divided_copies
 from tlkit.data.splits.iterative import deal_folds
 from tlkit.errors import DataError
 from tlkit.system.text import listed
@@ -50,7 +51,7 @@ def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
         parts = [held_out for _, held_out in splitter.split(rows, labels, groups if grouped else None)]
     folds = []
     for held_out in parts:
-        splits = data.splits.copy()
+        splits = data.splits.astype("U10")  # wide enough for "validation" also where all images train
         splits[rows] = "train"
         splits[rows[held_out]] = "validation"
         folds.append(splits)
@@ -101,7 +102,7 @@ def _check_classes(classes: Sequence[str], labels: np.ndarray, groups: Sequence[
 
 
 def fold_notes(data: Data, folds: Sequence[np.ndarray]) -> list[str]:
-    """Return a note for each fold that lacks a class in training or in validation.
+    """Return a note for each fold that lacks a class in training or in validation, and about copies in several folds.
 
     Args:
         data: the images that were divided.
@@ -112,6 +113,13 @@ def fold_notes(data: Data, folds: Sequence[np.ndarray]) -> list[str]:
         for number, splits in enumerate(folds, 1):
             if missing := _missing_classes(data, splits, split):
                 notes.append(f"fold {number} {verb} image of {listed(missing)}")
+    validates: list[int | None] = [None] * len(data.samples)
+    for number, splits in enumerate(folds):
+        for row in (splits == "validation").nonzero()[0].tolist():
+            validates[row] = number
+    digests = [data.store.read[each.key].image for each in data.samples]
+    if copies := divided_copies(data.samples, validates, digests, lambda row: data.store.images[row]):
+        notes.append(f"copies in several folds, which makes metrics too good: {copies}")
     return notes
 
 
