@@ -31,7 +31,7 @@ def test_a_user_without_a_home_folder_is_told(monkeypatch):
 def test_no_place_for_temporary_files_is_told(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
     with (
-        pytest.raises(DataError, match="no temporary folder can be made: .*; set TMPDIR to a folder"),
+        pytest.raises(DataError, match=r"no temporary folder can be made: .*; set TMPDIR to a folder"),
         temporary_folder(),
     ):
         pass
