@@ -28,6 +28,7 @@ from tlkit_datasets.table import open_csv
 from tlkit_datasets.table_detect import detect_csv
 
 import tlkit
+from tlkit.models import bounded, option_kinds
 from tlkit.models.safe_load import load_model_file
 from tlkit.recipe.load import parse_recipe
 from tlkit.runs.folder import RunFolder
@@ -55,10 +56,6 @@ SAMPLES = "key,path,mask,split,label,group,width,height,digest,status,reason\na,
 
 texts = st.text(max_size=20) | st.sampled_from(["name", "digits", "none", "auto", "\0", "relu", "[[", "1e999", "../x"])
 numbers = st.integers() | st.floats() | st.sampled_from([0, -1, 2**31, 2**63, 10**30])
-plain = st.none() | st.booleans() | numbers | texts
-values = st.recursive(
-    plain, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=8
-)
 
 
 def paths(value, prefix=()):
@@ -69,8 +66,20 @@ def paths(value, prefix=()):
         yield from paths(each, (*prefix, key))
 
 
+def values_of(numbers):
+    """Return nested values of these numbers, texts and the like."""
+    return st.recursive(
+        st.none() | st.booleans() | numbers | texts,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+        max_leaves=8,
+    )
+
+
+any_values = values_of(numbers)
+
+
 @st.composite
-def changed(draw, original):
+def changed(draw, original, values=any_values):
     """Change, remove or add a few parts of a nested value."""
     value = json.loads(json.dumps(original))
     for _ in range(draw(st.integers(1, 4))):
@@ -229,19 +238,34 @@ def garbled_part(name):
     return garbled(model_parts()[name]).map(lambda content: (name, content))
 
 
+small = values_of(st.integers(-3, 300) | st.floats(-10, 10) | st.sampled_from([float("nan"), float("inf")]))
+"""Values for a configuration: its numbers are over the limits that ``check_model_file`` lowers, and small for Keras."""
+
+
 def check_model_file(file, changes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounded, "_SPARE_ELEMENTS", 20)
+        patch.setattr(bounded, "MAX_ELEMENTS", 2000)
+        patch.setattr(option_kinds, "MAX_COUNT", 100)
+        patch.setattr(option_kinds, "MAX_SIDE", 100)
+        load_changed_model_file(file, changes)
+
+
+def load_changed_model_file(file, changes):
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in {**model_parts(), **changes}.items():
             archive.writestr(name, content)
     try:
-        load_model_file(file)
+        model = load_model_file(file)
     except tlkit.TlkitError as error:
         assert "model.keras" in str(error)
+    else:
+        model([np.zeros([size or 1 for size in tensor.shape], np.float32) for tensor in model.inputs])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Keras warns of odd but harmless configurations
 @settings(fuzzed, max_examples=max(COUNT // 2, 1))
-@given(config=st.deferred(lambda: changed(json.loads(model_parts()["config.json"]))))
+@given(config=st.deferred(lambda: changed(json.loads(model_parts()["config.json"]), small)))
 def test_a_model_file_of_any_configuration(tmp_path, config):
     check_model_file(tmp_path / "model.keras", {"config.json": json.dumps(config).encode()})
 

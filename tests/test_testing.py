@@ -92,6 +92,7 @@ def test_a_data_set_that_breaks_its_contract_is_refused(changed, reason):
         (dataclasses.replace(LABELS, samples=iter(LABELS.samples)), "expected a tuple of samples, received"),
         (dataclasses.replace(LABELS, samples=("a/0",)), "expected a Sample, received 'a/0'"),
         (dataclasses.replace(LABELS, classes=("a", 1)), r"tlkit.SampleSet.classes\[1\]: .*valid string"),
+        (dataclasses.replace(LABELS, classes=("a", Text("b"))), "expected class names that are strings"),
         (dataclasses.replace(LABELS, root="photos"), "tlkit.SampleSet.root: .*Path"),
         (dataclasses.replace(LABELS, set_aside=("a.png",)), r"tlkit.SampleSet.set_aside\[0\]"),
         (

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from tlkit.system import memory_limit
 from tlkit.system.import_path import leave_out_current_folder
 from tlkit.system.signals import Interrupted, process_signals, stop_with_parent
 
@@ -17,6 +18,7 @@ _handling = process_signals.handled()
 def main() -> None:
     """Run the command line. A signal ends it with a line and its exit code at any time, also during an import."""
     leave_out_current_folder()
+    memory_limit.is_command = True
     try:
         _handling.__enter__()
         stop_with_parent()

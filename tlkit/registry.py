@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -249,8 +248,7 @@ class Registry:
         Raises:
             PluginError: a hook raised, or returned something that is not a problem.
         """
-        before = copy.deepcopy(dict(values))
-        return self.ask("tlkit_check_recipe", Problem, unchanged=("recipe",), recipe=before)
+        return self.ask("tlkit_check_recipe", Problem, unchanged=("recipe",), recipe=dict(values))
 
     def ask(self, hook: str, expected: type[T], *, unchanged: Sequence[str] = (), **arguments: Any) -> list[T]:
         """Call a hook of all plugins, in the order in which they were loaded, and return their items.

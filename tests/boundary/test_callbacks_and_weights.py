@@ -101,7 +101,26 @@ def test_a_callback_that_changes_the_learning_rate_ends_the_run(tmp_path, when):
         run(tmp_path, hook)
 
 
-def test_a_callback_that_changes_nothing_changes_no_bit(tmp_path):
-    with_callback = run(tmp_path / "a", callback_that(lambda model: None))
-    plain = tlkit.run(RECIPE, [], tmp_path / "b", quiet=True)
-    assert with_callback.metrics == plain.metrics
+def test_a_callback_that_seeds_the_generators_of_the_process_changes_no_bit(tmp_path):
+    def tlkit_callbacks(run, phase):
+        import random
+
+        import keras
+        import numpy as np
+
+        class Seeds(keras.callbacks.Callback):
+            def on_train_batch_begin(self, batch, logs=None):
+                keras.utils.set_random_seed(batch)
+
+            def on_epoch_begin(self, epoch, logs=None):
+                random.random()
+                np.random.default_rng()
+
+        np.random.seed(7)
+        return [Seeds()]
+
+    overrides = ["augment.name=basic", "schedule.name=full", "schedule.epochs=1", "head.dropout=0.5"]
+    seeded = run(tmp_path / "a", tlkit_callbacks, *overrides)
+    plain = tlkit.run(RECIPE, overrides, tmp_path / "b", quiet=True)
+    for name in ("metrics.csv", "freeze.csv"):
+        assert (seeded.folder / name).read_bytes() == (plain.folder / name).read_bytes()

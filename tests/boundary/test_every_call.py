@@ -13,7 +13,9 @@ from command_line import Outcome, tlkit_command
 from failing_plugin import functions_of_records, hooks, write_plugin
 
 import tlkit
+from tlkit.boundary.guard import Guard
 from tlkit.contracts import Backbone, Dataset
+from tlkit.registry import KINDS
 
 RUN = ("run", "recipe.toml", "--out", "out")
 BY_RUN = {
@@ -68,7 +70,7 @@ RAISED = [
     "raise click.Abort",
     "raise EOFError",
     "raise BrokenPipeError(32, 'Broken pipe')",
-    "raise OSError(28, 'No space left on device')",
+    "raise OSError(5, 'Input/output error')",
     "raise RuntimeError('a bug')",
 ]
 """What a plugin raises that means something to those who called tlkit: an end, a success, a stop, a closed pipe."""
@@ -103,6 +105,22 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_function_of_the_contracts_and_every_hook_has_a_case():
     assert functions_of_records() | hooks() <= BY_RUN | set(OTHERS) | LISTED
+
+
+def test_every_function_of_every_record_of_a_registry_is_guarded(tmp_path):
+    registry = tlkit.plugins(write_plugin(tmp_path))
+    for kind in KINDS:
+        for record, _ in registry.records(kind):
+            functions = {name for name in functions_of_records() if name.startswith(f"{kind.__name__}.")}
+            values = [getattr(record, name.partition(".")[2]) for name in functions]
+            assert all(value is None or isinstance(value, Guard) for value in values), record
+
+
+def test_only_the_registry_calls_hooks():
+    root = Path(tlkit.__file__).parent
+    using = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if "manager.hook" in path.read_text()}
+    assert using == {"registry.py", "cli/plugins.py"}
+    assert ".function(" not in (root / "cli/plugins.py").read_text()
 
 
 def test_the_plugin_works_if_nothing_fails(tmp_path):
@@ -184,6 +202,22 @@ def test_python_code_that_tensorflow_calls_does_not_end_a_run_as_a_success(code,
     assert 'the augmentation "mine" runs' in caught.value.__notes__[0]
     assert "ERROR" in (tmp_path / "out" / "events.log").read_text(encoding="utf-8")
     assert not (tmp_path / "out" / "model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "says"),
+    [
+        ("raise OSError(28, 'No space left on device', str(run / 'log.txt'))", 74, "free some space"),
+        ("raise MemoryError", 1, "the memory is exhausted"),
+    ],
+)
+def test_a_full_disk_or_memory_is_no_mistake_of_the_plugin(code, expected, says, tmp_path):
+    file = write_plugin(tmp_path, "tlkit_phase_finished")
+    text = file.read_text(encoding="utf-8").replace('    maybe("tlkit_phase_finished")', f"    {code}")
+    file.write_text(text, encoding="utf-8")
+    outcome = tlkit_command("--plugin", file, *RUN)
+    assert outcome.code == expected
+    assert says in outcome.err
 
 
 def test_a_run_that_a_plugin_ended_can_be_resumed(tmp_path):

@@ -18,6 +18,7 @@ from tlkit.recipe.source import parse_toml
 from tlkit.registry import Registry, Source
 
 MINE = Source("mine", "my-plugin", "1.2")
+DETECTED = tlkit.Detected(title="mine", task="classification", options={"path": [1, None]}, counts={}, images=())
 PHASE = tlkit.Phase(name="a", epochs=1, block_factors={"stem": 0.5})
 
 
@@ -107,6 +108,7 @@ def test_a_function_of_a_record_gets_copies_of_its_options():
         ),
         ("Augmentation.build", 3, "expected a function or None, received 3"),
         ("Dataset.detect", "coco", "expected tlkit.Detected or None, received 'coco'"),
+        ("Dataset.detect", DETECTED, r"tlkit.Detected.options\['path'\]: expected plain values .* received \[1, None"),
         ("DrawnMask.read", "text", "expected bytes, received 'text'"),
     ],
 )

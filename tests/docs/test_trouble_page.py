@@ -16,6 +16,7 @@ from doc_bench import RECIPE, save_image
 from doc_blocks import PAGES
 from PIL import Image
 
+from tlkit.jobs import stages
 from tlkit.runs.lock import locked
 
 PAGE = PAGES["docs/trouble.md"]
@@ -201,6 +202,17 @@ def plugin_that_fails(change: str) -> Outcome:
     return tlkit_command("--plugin", "fails.py", "run", "photos.toml", "--set", 'head={name = "twice"}')
 
 
+def exhausted() -> Outcome:
+    """Run with a network that gets no memory."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "build_network", refuse)
+        return run()
+
+
 def named_plugin() -> Outcome:
     Path("twice.py").write_text(LAYER, encoding="utf-8")
     return tlkit_command("validate", changed('name = "photos"', 'name = "photos"\nplugins = ["twice.py"]'))
@@ -263,6 +275,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The data changed since the run began": resumed_on_other_images,
     "Another process uses the run folder": busy,
     "The training diverged": diverging,
+    "The memory is not enough": exhausted,
     "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),
     "A plugin raised an exception": lambda: plugin_that_fails("raise SystemExit(0)"),
     "A plugin changed the process": lambda: plugin_that_fails("import os; os.chdir('..')"),
@@ -297,6 +310,6 @@ def test_the_page_has_every_exit_code_of_tlkit():
 
     errors = (tlkit.TlkitError, tlkit.RecipeError, tlkit.DataError, tlkit.PluginError, tlkit.RunError)
     codes = {each.exit_code for each in (*errors, BusyError, FullDiskError)}
-    codes |= {0, 141, Interrupted(2).exit_code, Interrupted(15).exit_code}
+    codes |= {0, 141, *(Interrupted(number).exit_code for number in (1, 2, 15))}
     on_page = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
     assert on_page == codes | {137}

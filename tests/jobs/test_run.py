@@ -52,6 +52,7 @@ def test_a_run_learns_and_writes_everything(trained):
         "recipe.toml",
         "environment.json",
         "samples.csv",
+        "checksums.txt",
         "metrics.csv",
         "times.csv",
         ".lock",

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 import tlkit
 from tlkit.contracts import Backbone, Head, HeadContext
-from tlkit.models import bounded, option_kinds, safe_config, safe_load
+from tlkit.models import archive, bounded, option_kinds, safe_config, safe_load
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.assemble import build_network
 from tlkit.models.families import APPLICATIONS
@@ -353,7 +353,7 @@ def test_a_compressed_entry_is_refused_before_it_is_unpacked(file, monkeypatch):
 
 
 def test_a_huge_configuration_is_refused_before_it_is_read(file, monkeypatch):
-    monkeypatch.setitem(safe_load._ENTRIES, "config.json", 1000)
+    monkeypatch.setitem(archive.ENTRIES, "config.json", 1000)
     with pytest.raises(tlkit.RunError, match=r"config\.json has \d+ bytes; expected at most 1000"):
         load_model_file(file)
 

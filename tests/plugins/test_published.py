@@ -193,13 +193,13 @@ def test_a_damaged_file_of_fashion_mnist_is_named(tmp_path, damage, message):
 
 
 def test_arrays_larger_than_any_data_set_are_refused(tmp_path, monkeypatch):
-    file = tmp_path / "bomb.npz"
+    file = tmp_path / "large.npz"
     np.savez_compressed(file, **{name: np.zeros(30_000, np.uint8) for name in arrays((28, 28))})
     assert file.stat().st_size < 3000
     fashion_files(tmp_path)
     for module in (published, fashion):
         monkeypatch.setattr(module, "MAX_ARRAYS", 1000)
-    with pytest.raises(DataError, match=r"bomb\.npz: its arrays take 120512 bytes; expected at most 1000"):
+    with pytest.raises(DataError, match=r"large\.npz: its arrays take 120512 bytes; expected at most 1000"):
         open_("cifar10", path=file)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz: unpacks to more than 1000 bytes"):
         open_("fashion_mnist", path=tmp_path)
@@ -492,7 +492,7 @@ def tar_of(tmp_path, name, kind=tarfile.REGTYPE):
     file = tmp_path / "a.tar.gz"
     with tarfile.open(file, "w:gz") as made:
         member = tarfile.TarInfo(name)
-        member.type, member.linkname = kind, "/etc/passwd"
+        member.type, member.linkname = kind, "/no-such-file"
         made.addfile(member)
     return file
 

@@ -134,11 +134,16 @@ def weights_of(change) -> bytes:
     return content.getvalue()
 
 
-def test_a_null_dataset_in_a_model_is_reported_as_damage(tmp_path, registry):
-    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
+def write_model(folder, weights: bytes) -> None:
     with zipfile.ZipFile(folder.model, "w") as archive:
-        archive.writestr("model.weights.h5", weights_of(lambda file: file.create_dataset("layers/x", dtype="f4")))
-    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*; the file is damaged or not a model"):
+        for name, content in (("metadata.json", b"{}"), ("config.json", b"{}"), ("model.weights.h5", weights)):
+            archive.writestr(name, content)
+
+
+def test_a_null_dataset_in_a_model_is_refused(tmp_path, registry):
+    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
+    write_model(folder, weights_of(lambda file: file.create_dataset("layers/x", dtype="f4")))
+    with pytest.raises(RunError, match=r"model\.keras: .* is not a plain array; tlkit did not write this file"):
         open_runs([folder.path])
 
 
@@ -146,8 +151,7 @@ def test_a_model_with_damaged_bytes_is_counted_or_named(tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
     whole, damaged = weights_of(lambda file: None), 0
     for start in range(0, len(whole), 200):
-        with zipfile.ZipFile(folder.model, "w") as archive:
-            archive.writestr("model.weights.h5", whole[:start] + b"\xff" * 24 + whole[start + 24 :])
+        write_model(folder, whole[:start] + b"\xff" * 24 + whole[start + 24 :])
         try:
             open_runs([folder.path])
         except RunError as error:
@@ -155,15 +159,24 @@ def test_a_model_with_damaged_bytes_is_counted_or_named(tmp_path, registry):
     assert damaged > 10
 
 
+def test_a_flipped_bit_in_the_weights_of_a_model_is_found(tmp_path, registry):
+    folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
+    write_model(folder, weights_of(lambda file: None))
+    content = bytearray(folder.model.read_bytes())
+    content[content.index(np.ones(4, np.float32).tobytes())] ^= 1
+    folder.model.write_bytes(content)
+    with pytest.raises(RunError, match=r"model\.keras: can't be read: the checksum of 'model\.weights\.h5'"):
+        open_runs([folder.path])
+
+
 def test_an_encrypted_model_is_named(tmp_path, registry):
     folder = write_run(tmp_path / "a", registry, {"full": losses(1.0)})
-    with zipfile.ZipFile(folder.model, "w") as archive:
-        archive.writestr("model.weights.h5", weights_of(lambda file: None))
+    write_model(folder, weights_of(lambda file: None))
     content = bytearray(folder.model.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     content[6] |= 1
     folder.model.write_bytes(content)
-    with pytest.raises(RunError, match=r"model\.keras: can't be read: .*encrypted"):
+    with pytest.raises(RunError, match=r"model\.keras: metadata\.json is compressed or encrypted"):
         open_runs([folder.path])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -125,3 +126,55 @@ def test_a_missing_connection_is_reported(server, tmp_path):
     url = server.url.replace(str(server.server_port), "1")
     with pytest.raises(DataError, match="no connection"):
         download(f"{url}/a", tmp_path, "a.bin", DIGEST, what="a file")
+
+
+def test_a_damaged_file_is_downloaded_again(server, tmp_path):
+    file = download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file")
+    for place in (0, len(BODY) // 2, len(BODY) - 1):
+        file.write_bytes(BODY[:place] + bytes([BODY[place] ^ 1]) + BODY[place + 1 :])
+        assert download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file").read_bytes() == BODY
+    file.write_bytes(BODY[:-1])
+    assert download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file").read_bytes() == BODY
+
+
+def test_without_a_connection_a_damaged_file_is_named(server, tmp_path):
+    (tmp_path / "a.bin").write_bytes(BODY[:-1])
+    url = server.url.replace(str(server.server_port), "1")
+    with pytest.raises(DataError, match=r"the file at .*a\.bin does not have the digest .* no connection.*\n.*replace"):
+        download(f"{url}/a", tmp_path, "a.bin", DIGEST, what="a file")
+    assert (tmp_path / "a.bin").read_bytes() == BODY[:-1]
+
+
+def test_a_folder_or_pipe_in_the_place_of_the_file_is_named(server, tmp_path):
+    target = tmp_path / "a.bin"
+    os.mkfifo(target)
+    with pytest.raises(DataError, match=r"a\.bin is not a file"):
+        download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file")
+    target.unlink()
+    target.mkdir()
+    with pytest.raises(DataError, match=r"a\.bin is not a file"):
+        download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file")
+
+
+def test_no_flipped_bit_of_the_noted_version_of_a_part_gives_a_wrong_file(server, tmp_path):
+    server.version = '"one"'
+    for place in range(len(server.version)):
+        for bit in range(8):
+            interrupt(server, tmp_path)
+            noted = bytearray((tmp_path / "a.bin.part.version").read_bytes())
+            noted[place] ^= 1 << bit
+            (tmp_path / "a.bin.part.version").write_bytes(noted)
+            file = download(f"{server.url}/a", tmp_path, "a.bin", None, what="a file")
+            assert file.read_bytes() == BODY
+            file.unlink()
+
+
+def test_a_damaged_part_of_a_file_with_a_digest_is_not_used(server, tmp_path):
+    server.cut_at = 100_000
+    with pytest.raises(DataError, match=r"the connection ended"):
+        download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file")
+    part = tmp_path / "a.bin.part"
+    part.write_bytes(b"x" + part.read_bytes()[1:])
+    with pytest.raises(DataError, match="does not have the expected digest"):
+        download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file")
+    assert download(f"{server.url}/a", tmp_path, "a.bin", DIGEST, what="a file").read_bytes() == BODY

@@ -155,17 +155,27 @@ def test_augmented_features_of_other_labels_are_not_used(parts):
     assert targets_digest(fewer, parts.rows) != digest
 
 
-def test_augmented_features_of_changed_labels_are_computed_again(run, write_recipe, class_folders, tmp_path):
+def test_augmented_features_of_other_masks_are_not_used(parts):
+    masks = np.zeros((len(parts.data.samples), 4, 4), np.uint8)
+    data = replace(parts.data, labels=None, store=replace(parts.data.store, masks=masks))
+    digest = targets_digest(data, parts.rows)
+    masks[parts.rows[-1], 3, 3] = 1  # as another mask table would make it of the same file
+    assert targets_digest(data, parts.rows) != digest
+
+
+def test_augmented_features_of_changed_labels_are_computed_again(run, class_folders, tmp_path):
     root = class_folders({"a": 6, "b": 6})
     files = sorted(root.rglob("*.png"))
+    table = tmp_path / "labels.csv"
+    data = (f'data={{name="csv", path="{table}", split="split"}}', "input.batch_size=4", "input.image_size=16")
+    options = ("train.cache=on", "train.views=1", "augment.name=flip", "schedule.epochs=2")
     weights = []
-    for name, labels in (("first", "ab" * 6), ("second", "ba" * 6), ("cold", "ba" * 6)):
+    for name, labels in (("first", "ab"), ("second", "ba"), ("cold", "ba")):
         if name == "cold":
             disk_cache.clear()
-        rows = (f"{file},{label}" for file, label in zip(files, labels, strict=True))
-        (tmp_path / "labels.csv").write_text("\n".join(["image,label", *rows]))
-        data = ('data={name="csv", path="labels.csv"}', "input.batch_size=4", "input.validation=0.25")
-        options = ("train.cache=on", "train.views=1", "augment.name=flip", "schedule.epochs=2")
+        splits = ("train", "train", "train", "val") * 3
+        rows = [f"{file},{labels[at % 2]},{splits[at]}" for at, file in enumerate(files)]
+        table.write_text("\n".join(["image,label,split", *rows]))
         weights.append(run("classification", name, *data, *options)[0])
     for ours, theirs in zip(weights[1], weights[2], strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -217,9 +227,8 @@ class Parts:
         self.feed = Feed(self.data, 32, self.policies)
         self.rows = self.data.indices("train")
 
-    def features(self, folder, seeds=None, **arguments):
-        arguments = {"with_targets": False, "key": "a key", **arguments}
-        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, **arguments)
+    def features(self, folder, seeds=None):
+        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, key="a key")
 
 
 @pytest.fixture
@@ -287,7 +296,7 @@ def test_each_view_follows_its_seeds_and_epochs_take_the_views_in_turn(tmp_path,
     views = []
     for view in range(2):
         seeds = batch_seeds(0, 0, view, -(-len(parts.rows) // 32))
-        views.append(parts.features(tmp_path / str(view), seeds, with_targets=True))
+        views.append(parts.features(tmp_path / str(view), seeds))
         views[-1].fill()
     feed = FeatureFeed(parts.data, 32, views)
     first, second, third = (list(feed.epoch(parts.rows, number=number)) for number in range(3))

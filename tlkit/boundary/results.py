@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
@@ -52,7 +54,21 @@ def part_problem(record: Any) -> str:
     kind = next((each for each in _CHECKED if isinstance(record, each)), None)
     if kind is None:
         return ""
-    return fields_problem(record, kind, [field.name for field in dataclasses.fields(kind)])
+    problem = fields_problem(record, kind, [field.name for field in dataclasses.fields(kind)])
+    if not problem and isinstance(record, Detected):
+        wrong = next((key for key, value in record.options.items() if not _is_plain(value)), None)
+        if wrong is not None:
+            problem = f"tlkit.Detected.options[{wrong!r}]: expected plain values as TOML has them, received "
+            problem += reprlib.repr(record.options[wrong])
+    return problem
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(each) for each in value)
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(each) for key, each in value.items())
+    return isinstance(value, str | int | float | Path | date | time)
 
 
 def fields_problem(record: Any, kind: type, names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from tlkit.cli.options import accept_plugins, allow_plugins_option, no_plugins_o
 from tlkit.cli.session import Session
 from tlkit.cli.verbs import SECTIONS, VERBS
 from tlkit.errors import PluginError, RecipeError, TlkitError
+from tlkit.system.memory import explained_memory
 from tlkit.system.output import Output, check_working_folder
 from tlkit.system.signals import Interrupted
 from tlkit.system.text import shorten
@@ -63,7 +64,8 @@ class _Group(click.Group):
 def _never_ended(command: click.Command) -> Callable[[click.Context], Any]:
     """Return the ``invoke`` of a verb of tlkit's own, which no code of a plugin or a model ends as a success."""
     # Of the class: a command that is imported once may be invoked several times.
-    invoke, may_raise = type(command).invoke, (Exception, click.ClickException, click.exceptions.Exit, click.Abort)
+    invoke = type(command).invoke
+    may_raise = (Exception, KeyboardInterrupt, click.ClickException, click.exceptions.Exit, click.Abort)
 
     def invoke_to_its_end(context: click.Context) -> Any:
         from tlkit.boundary.code import PluginCode
@@ -118,7 +120,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     """Run the command line, say what went wrong, and return the exit code."""
     try:
         check_working_folder()
-        code = cli.main(None if arguments is None else list(arguments), prog_name="tlkit", standalone_mode=False)
+        with explained_memory("use a machine with more memory"):
+            code = cli.main(None if arguments is None else list(arguments), prog_name="tlkit", standalone_mode=False)
     except RecipeError as error:
         for problem in error.problems:
             say(f"Error: {problem}", err=True)
@@ -136,7 +139,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         shown = StringIO()
         error.show(shown)
-        say_text(shown.getvalue(), err=True)
+        usage = shown.getvalue().partition("Error: ")[0]
+        if usage:
+            say_text(usage, err=True)
+        say(f"Error: {error.format_message()}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         # click raises Abort from the KeyboardInterrupt that it caught.

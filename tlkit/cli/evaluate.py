@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import FILE, PATH, overwrite_option, run_argument, set_data_option, trust_option
+from tlkit.cli.options import FILE, PATH, memory_option, overwrite_option, run_argument, set_data_option, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="Images per batch.  [default: as in the run]"
 )
+@memory_option
 @overwrite_option
 @trust_option
 @click.pass_obj

@@ -5,6 +5,7 @@ The options set attributes of the ``Session``, which every verb receives.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from tlkit.cli.session import Session
+from tlkit.system.memory_limit import LEAST, SUPPORTED, default_limit, limited_memory
 
 Decorator = Callable[[Any], Any]
 
@@ -93,6 +95,36 @@ trust_option = _flag(
     "Also load a model with layers from a plugin. This runs the plugin's code on data from the file.",
 )
 """``--trust``, for verbs that load a model."""
+
+
+def _limit_memory(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Limit the memory of the command from now on."""
+    if ctx.resilient_parsing:
+        return
+    limit = default_limit() if value is None else None
+    if value not in (None, "none"):
+        size = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([MGT])B?", str(value).upper())
+        if size is None:
+            raise click.BadParameter(f"expected a size such as 4GB, or none; received {value!r:.40}", ctx, parameter)
+        if not SUPPORTED:
+            raise click.BadParameter("only Linux can limit the memory of a process; use a container", ctx, parameter)
+        limit = round(float(size[1]) * {"M": 10**6, "G": 10**9, "T": 10**12}[size[2]])
+        if limit < LEAST:
+            raise click.BadParameter(f"{value}: expected at least 1GB: TensorFlow alone takes half", ctx, parameter)
+    has_batches = any(each.name == "batch_size" for each in ctx.command.params)
+    fewer = ", or fewer images at a time (--batch-size)" if has_batches else ""
+    ctx.with_resource(limited_memory(limit, f"give it more with --memory, if the machine has more{fewer}"))
+
+
+memory_option = click.option(
+    "--memory",
+    expose_value=False,
+    callback=_limit_memory,
+    metavar="SIZE",
+    help="End with an error if more memory is needed, such as 4GB: someone else's model may need any amount. On Linux "
+    "only.  [default: what the machine has; none where there is a GPU, whose own memory is not counted]",
+)
+"""``--memory SIZE``, for verbs that run a model that may be someone else's."""
 
 overwrite_option = _flag("--overwrite", "overwrite", "Replace files that exist.")
 """``--overwrite``, for verbs that write files."""

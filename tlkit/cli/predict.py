@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.console import say, say_json
-from tlkit.cli.options import PATH, overwrite_option, run_argument, trust_option
+from tlkit.cli.options import PATH, memory_option, overwrite_option, run_argument, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Images per batch."
 )
+@memory_option
 @overwrite_option
 @trust_option
 @click.pass_obj

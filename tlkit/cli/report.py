@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import run_argument, trust_option
+from tlkit.cli.options import memory_option, run_argument, trust_option
 from tlkit.cli.session import Session
 
 
 @click.command()
 @run_argument
+@memory_option
 @trust_option
 @click.pass_obj
 def report(session: Session, run: Path) -> None:

@@ -20,6 +20,7 @@ from tlkit.data.checks.value_range import range_note, training_range
 from tlkit.data.class_names import with_composed_names
 from tlkit.data.full_size import FullSize
 from tlkit.data.images.reading import Reading
+from tlkit.data.outside import with_outside_note
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -198,7 +199,7 @@ def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
     sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
     check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
-    return with_composed_names(sample_set, dataset.record.name)
+    return with_outside_note(with_composed_names(sample_set, dataset.record.name))
 
 
 def open_samples(settings: DataSettings) -> SampleSet:

@@ -72,6 +72,8 @@ def _fields_problem(sample_set: Any) -> str:
     problem = fields_problem(sample_set, SampleSet, fields)
     if problem:
         return problem
+    if any(type(name) is not str for name in sample_set.classes):
+        return f"expected class names that are strings, received {sample_set.classes!r}"
     numbers = {*range(len(sample_set.classes)), IGNORE}
     table = sample_set.mask_table or MaskTable({})
     wrong = {*table.values.values(), *(() if table.default is None else (table.default,))} - numbers

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tlkit.jobs import from_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.system.disk import temporary_folder
+from tlkit.system.memory import explained_memory
 from tlkit.system.tensorflow import start_tensorflow
 
 
@@ -27,6 +28,7 @@ class AugmentationSheet:
     augments: bool
 
 
+@explained_memory("draw fewer images or views, or smaller ones (--set input.image_size=N)")
 def augmentation_sheet(recipe: Recipe, *, images: int, views: int) -> AugmentationSheet:
     """Draw some training images, each with augmented views of it, with their masks or labels.
 
@@ -39,6 +41,7 @@ def augmentation_sheet(recipe: Recipe, *, images: int, views: int) -> Augmentati
         DataError: the data can't be used.
         PluginError: the data set or a policy broke its contract.
     """
+    from_recipe.refuse_missing_files(recipe)
     start_tensorflow()
     from tlkit.report.augment_sheet import augment_sheet
 

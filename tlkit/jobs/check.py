@@ -15,6 +15,7 @@ from tlkit.jobs.progress import Progress, StageProgress, no_progress
 from tlkit.recipe.load import parse_recipe, read_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.system.memory import explained_memory
 
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
@@ -73,6 +74,7 @@ class _Target:
     labelled: bool = True
 
 
+@explained_memory("use a machine with more memory")
 def check(
     target: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.system.memory import explained_memory
+
 if TYPE_CHECKING:
     from tlkit.report.compared_runs import ComparedRun
     from tlkit.report.figures import ImageKind
@@ -48,6 +50,7 @@ class Comparison:
         return joined_histories(self.runs)
 
 
+@explained_memory("compare fewer runs at a time, or use a machine with more memory")
 def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Comparison:
     """Compare run folders: their final metrics, what differs in their recipes, their learning curves.
 

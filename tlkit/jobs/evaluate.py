@@ -18,6 +18,7 @@ from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data, split_to_measure
 from tlkit.system.disk import temporary_folder
+from tlkit.system.memory import explained_memory
 from tlkit.system.text import listed as shown
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
+@explained_memory("use a machine with more memory, or fewer images at a time (--batch-size)")
 def evaluate(
     run: str | Path,
     *,

@@ -15,6 +15,7 @@ from tlkit.jobs.job import Job
 from tlkit.jobs.stages import Plan
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.card import Card, Part
+from tlkit.runs.checksums import TABLES, add_checksums
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
@@ -100,6 +101,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     card = _card(job.recipe, plan.data)
     save_model(job, plan, card, best)
     metrics = evaluate(job, plan, card, best)
+    add_checksums(job.folder.path, TABLES)
     minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
@@ -152,7 +154,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
         precision=job.recipe.train.precision,
         weights=f"epoch {best.epoch} (best {best.monitor})",
     )
-    job.folder.write_json(job.folder.card, card.model_dump(mode="json", exclude={"folds"}))
+    job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
     if reason is not None:
         job.note(f"loading this model later requires --trust: {reason}")
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")

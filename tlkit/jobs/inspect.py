@@ -20,6 +20,7 @@ from tlkit.recipe.schema import Recipe, Selection
 from tlkit.report.figures import shorten
 from tlkit.runs.folder import RunFolder
 from tlkit.system.disk import temporary_folder
+from tlkit.system.memory import explained_memory
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
@@ -77,6 +78,7 @@ class Inspection:
         return tuple(lines)
 
 
+@explained_memory("use a machine with more memory, or for a recipe smaller images (--set input.image_size=N)")
 def inspect(recipe: Recipe, run: RunFolder | None = None, image: Path | None = None) -> Inspection:
     """Inspect the network of a run, or the one that a recipe would start with.
 

@@ -19,6 +19,7 @@ from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.log import event_log
+from tlkit.system.memory import SMALLER, explained_memory
 from tlkit.system.signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def open_job(
             # Layers, losses and optimizers of plugins run as parts of the network, whose calls are not the core's own.
             with (
                 explain_disk_errors(folder.path),
+                explained_memory(lambda: _with_less_memory(folder)),
                 PluginCode("code of a plugin", "in the run", (Exception,), watch=False),
             ):
                 yield Job(recipe, registry, folder, reporter, log, signals)
@@ -117,3 +119,11 @@ def open_job(
         except BaseException as error:
             log.error("%s: %s", type(error).__name__, error, exc_info=True)
             raise
+
+
+def _with_less_memory(folder: RunFolder) -> str:
+    """Return what to do when the memory is exhausted; a run that has begun can't change the size of its batches."""
+    if not any(folder.checkpoints.glob("[0-9]*.json")):
+        return SMALLER
+    resume = f"tlkit resume {folder.path}"
+    return f"the last checkpoint is intact: where there is more memory, {resume} continues. Or, in a new run, {SMALLER}"

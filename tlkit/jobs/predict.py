@@ -15,6 +15,7 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data
 from tlkit.runs.plugins import load_plugins_of
 from tlkit.runs.samples import SamplesFile
+from tlkit.system.memory import explained_memory
 from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tlkit.registry import Registry
 
 
+@explained_memory("use a machine with more memory")
 def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
@@ -68,7 +70,6 @@ def images_to_predict(
     card = RunFolder(run).read_card()
     images = find_images(paths)
     if out is not None:
-        start_tensorflow()
         from tlkit.report.prediction_files import check_target
 
         check_target(images, card, out, overwrite=overwrite)

@@ -14,6 +14,7 @@ from tlkit.jobs.rate_curve import diverged, geometric_rates, smooth, suggest
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.folder import RunFolder
 from tlkit.system.disk import temporary_folder
+from tlkit.system.memory import SMALLER, explained_memory
 from tlkit.system.progress import Reporter
 from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import did_you_mean
@@ -40,6 +41,7 @@ class RangeTest:
     suggestion: float | None
 
 
+@explained_memory(SMALLER)
 def range_test(
     recipe: Recipe, reporter: Reporter, *, phase: str | None, low: float, high: float, steps: int
 ) -> RangeTest:
@@ -59,6 +61,7 @@ def range_test(
         RecipeError: the schedule has no such phase, or as for a run.
         DataError, PluginError: as for a run.
     """
+    from_recipe.refuse_missing_files(recipe)
     start_tensorflow()
     with temporary_folder() as folder:
         reporter.begin("reading images", 1)

@@ -13,12 +13,14 @@ from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.jobs.run_images import changed_images
 from tlkit.recipe.monitor import choose_monitor
 from tlkit.registry import Registry
+from tlkit.runs.checksums import WRITTEN_AGAIN, add_checksums, remove_checksums
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.lock import locked
 from tlkit.system.disk import temporary_folder
+from tlkit.system.memory import explained_memory
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tlkit.recipe.data_part import DataPart
 
 
+@explained_memory("use a machine with more memory")
 def rewrite_report(
     run: Path, *, registry: Registry, trust: bool = False, progress: StageProgress = no_progress
 ) -> RunFolder:
@@ -65,6 +68,7 @@ def rewrite_report(
 
         data = own.decode(cache, partial(progress, "reading images"))
         _refuse_other_images(folder, data)
+        remove_checksums(run, WRITTEN_AGAIN)
         write_results(
             folder,
             predictor,
@@ -74,6 +78,7 @@ def rewrite_report(
             progress=partial(progress, "evaluating"),
             best=_best(folder, own.part),
         )
+        add_checksums(run, WRITTEN_AGAIN)
     return folder
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tlkit.data.splits.repeat import drawn_splits
 from tlkit.discovery import registry_for_recipe
 from tlkit.errors import RecipeError, RunError
-from tlkit.jobs import finish, stages
+from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
@@ -22,12 +22,12 @@ from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.runs.checksums import remove_checksums
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.samples import SamplesFile
-from tlkit.system.disk import write_atomically
 from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def resume(
         except RecipeError as error:
             raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
         recipe = replace(recipe, check=for_resume(recipe.check))
+        from_recipe.refuse_missing_files(recipe)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
         with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:
@@ -127,6 +128,7 @@ def _compare_environment(job: Job) -> None:
 
     folder, now = job.folder, stages.describe_environment(job)
     if not folder.environment.is_file():
+        remove_checksums(folder.path, [folder.environment.name])
         folder.write_json(folder.environment, now)
         return
     before = folder.read_json(folder.environment)
@@ -164,6 +166,7 @@ def _compare_samples(job: Job, data: Data) -> Data:
     """Check that the data is the same as when the run started, and return it with the splits of that time."""
     file = job.folder.samples
     if not file.is_file():
+        remove_checksums(job.folder.path, [file.name])
         data.write_samples_csv(file)
         return data
     drawn = drawn_splits(file, data.samples, data.splits)
@@ -193,9 +196,10 @@ def _mark_unfinished(job: Job) -> None:
     The model stays: until the next one is saved, it is all there is.
     """
     folder = job.folder
+    remove_checksums(folder.path)
     for file in (folder.card, folder.report, folder.metrics, folder.path / "predictions.csv"):
         file.unlink(missing_ok=True)
-    write_atomically(folder.recipe, portable_text(job.recipe))
+    folder.write_recipe(portable_text(job.recipe))
 
 
 def _position(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:

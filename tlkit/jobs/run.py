@@ -10,7 +10,7 @@ from typing import Any
 
 from tlkit.discovery import registry_for_recipe
 from tlkit.errors import TlkitError
-from tlkit.jobs import finish, stages
+from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
 from tlkit.recipe.load import read_recipe
@@ -18,7 +18,7 @@ from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
-from tlkit.system.disk import FailedDiskError, FullDiskError, write_atomically
+from tlkit.system.disk import FailedDiskError, FullDiskError
 from tlkit.system.signals import Interrupted
 from tlkit.system.tensorflow import start_tensorflow
 
@@ -61,6 +61,7 @@ def run(
     # Before TensorFlow starts, which takes seconds: the folder may exist.
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with locked(folder.path), _removed_if_untrained(folder):
+        from_recipe.refuse_missing_files(checked)
         start_tensorflow(deterministic=deterministic)
         with open_job(checked, registry, folder, overrides, quiet=quiet) as job:
             return _run(job)
@@ -71,7 +72,7 @@ def _run(job: Job) -> RunResult:
     job.say(f"Run folder: {folder.path}")
     folder.write_json(folder.environment, stages.describe_environment(job))
     # Written last: a folder with a recipe can be resumed, which needs to know the environment that it started in.
-    write_atomically(folder.recipe, portable_text(job.recipe))
+    folder.write_recipe(portable_text(job.recipe))
     with job.scratch_folder() as scratch:
         data = stages.read_data(job, scratch)
         data.write_samples_csv(folder.samples)

@@ -37,7 +37,7 @@ def classes(group: str | None = None) -> dict[tuple[str, str], Options]:
         (module, class name) → its options, with those that its whole module has.
     """
     common, kinds = table()["common"], table()["kinds"]
-    found = {}
+    found: dict[tuple[str, str], Options] = {}
     for each in _GROUPS if group is None else (group,):
         for module, members in table()[each].items():
             for name, own in members.items():

@@ -72,6 +72,7 @@ class _Checker:
             raise NotAllowed(f"{key} has an entry {str(unknown or 'compile_config')[:80]!r}")
         module, name = entry.get("module"), entry.get("class_name")
         options = self._options(module, name, entry.get("registered_name"), key)
+        name = str(name)
         checked = self._config(entry["config"], options, name, depth)
         _check_initializers(checked, options, name)
         registered = f"Bounded{name}" if (module, name) in BOUNDED_CLASSES else entry.get("registered_name")

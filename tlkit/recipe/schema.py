@@ -96,7 +96,8 @@ class TrainTable(Options):
     cache: Literal["auto", "on", "off"] = Field(
         "auto",
         description="cache the features that a frozen backbone computes, instead of computing them in every epoch; "
-        "auto: if it saves time; on: whenever there is room; off: never, and don't cache decoded images either",
+        "auto: if it saves time, by a count of operations and bytes; on: whenever there is room; off: never, and don't "
+        "cache decoded images either",
     )
     views: int = Field(
         4,

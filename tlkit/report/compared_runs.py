@@ -223,16 +223,16 @@ def _count_weights(model: Path) -> int | None:
     import h5py
 
     from tlkit.models.allowed import NotAllowed
+    from tlkit.models.archive import DAMAGED, check_entries, check_sums
     from tlkit.models.safe_weights import HDF5_ERRORS, arrays
 
     if not model.is_file():
         return None
     try:
         with zipfile.ZipFile(model) as archive:
+            check_entries(archive)
+            check_sums(archive)
             entry = archive.getinfo("model.weights.h5")
-            if entry.compress_type != zipfile.ZIP_STORED:
-                # Each seek in a compressed member would decompress it again.
-                raise RunError(f"{model}: its weights are compressed; tlkit writes them uncompressed")
             with archive.open(entry) as file, h5py.File(file) as weights:
                 return sum(
                     int(array.size)
@@ -241,5 +241,5 @@ def _count_weights(model: Path) -> int | None:
                 )
     except NotAllowed as error:
         raise RunError(f"{model}: {error}; tlkit did not write this file") from error
-    except (OSError, zipfile.BadZipFile, *HDF5_ERRORS) as error:
+    except (*DAMAGED, *HDF5_ERRORS) as error:
         raise RunError(f"{model}: can't be read: {error}; the file is damaged or not a model") from error

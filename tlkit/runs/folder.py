@@ -17,12 +17,17 @@ from tlkit.errors import RunError
 from tlkit.runs.card import Card
 from tlkit.runs.lock import LOCK, locked
 from tlkit.runs.reading import read_run_file
+from tlkit.runs.seal import check_text, sealed_text, sealed_values, unsealed_values
 from tlkit.system.disk import write_atomically
 
 MAX_RECIPE_BYTES = 4_000_000
 """Largest size of ``recipe.toml``."""
 MAX_JSON_PARTS = 2_000_000
 """Largest number of brackets and commas in a JSON file; the metrics of ten thousand classes have 100,000."""
+
+
+_MAX_DIGITS = 20
+"""Number of digits and sign of an integer of 64 bits; tlkit writes no larger ones, and formats none."""
 
 
 class _Entry:
@@ -69,6 +74,8 @@ class RunFolder:
     """Curves, confusion matrix, validation images."""
     report = _Entry("report.html")
     """The report."""
+    checksums = _Entry("checksums.txt")
+    """The checksums of the tables."""
     log = _Entry("events.log")
     """What the run did, with times."""
 
@@ -86,12 +93,27 @@ class RunFolder:
                 hint = f"its folds have not finished, or an earlier tlkit ran them; tlkit report {self.path} writes it"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
-            return Card.model_validate_json(read_run_file(self.card))
+            return Card.model_validate_json(self._card_text())
         except ValidationError as error:
             first = error.errors()[0]
             where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
             what = ": ".join(part for part in (where, first["msg"].removeprefix("Value error, ")) if part)
             raise RunError(f"{self.card}: {what}; the file is damaged") from error
+
+    def _card_text(self) -> str:
+        content = read_run_file(self.card)
+        try:
+            return json.dumps(unsealed_values(self.card, json.loads(content)))
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{self.card}: not JSON ({error}); the file is damaged") from error
+
+    def write_card(self, card: Mapping[str, Any]) -> None:
+        """Write ``model.json`` with its checksum, whole or not at all."""
+        self.write_json(self.card, sealed_values(card))
+
+    def write_recipe(self, text: str) -> None:
+        """Write ``recipe.toml`` with its checksum, whole or not at all."""
+        write_atomically(self.recipe, sealed_text(text))
 
     def refuse_links(self) -> None:
         """Check that the folder contains only files and folders, before its files are read and written.
@@ -117,11 +139,11 @@ class RunFolder:
         """Read ``recipe.toml``.
 
         Raises:
-            RunError: the file is missing, is not UTF-8 text, or is too large.
+            RunError: the file is missing, is not UTF-8 text, is too large, or does not fit its checksum.
             OSError: the file can't be read.
         """
         try:
-            return read_run_file(self.recipe, MAX_RECIPE_BYTES).decode("utf-8-sig")
+            text = read_run_file(self.recipe, MAX_RECIPE_BYTES).decode("utf-8-sig")
         except FileNotFoundError as error:
             hint = "without it tlkit does not know what was run"
             if (self.path / "folds.toml").is_file():
@@ -129,6 +151,8 @@ class RunFolder:
             raise RunError(f"{self.recipe}: no such file; {hint}") from error
         except UnicodeDecodeError as error:
             raise RunError(f"{self.recipe}: not UTF-8 text ({error}); the file is damaged") from error
+        check_text(self.recipe, text)
+        return text
 
     def read_json(self, path: Path) -> Any:
         """Read a JSON file of the folder.
@@ -143,7 +167,7 @@ class RunFolder:
                 raise RunError(
                     f"{path}: has {parts} parts; expected at most {MAX_JSON_PARTS}; tlkit did not write this file"
                 )
-            return json.loads(content)
+            return json.loads(content, parse_int=_integer)
         except FileNotFoundError as error:
             raise RunError(f"{path}: no such file; the run has not finished, or the file was removed") from error
         except (ValueError, RecursionError) as error:
@@ -156,6 +180,12 @@ class RunFolder:
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"an integer of {len(digits)} digits")
+    return int(digits)
 
 
 def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) -> RunFolder:

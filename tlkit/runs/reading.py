@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tlkit.errors import RunError
 from tlkit.files import text_of_cell
+from tlkit.runs.checksums import check_content
 
 MAX_BYTES = 64_000_000
 """Largest size of a file that is read whole."""
@@ -29,7 +30,8 @@ def read_run_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         max_bytes: its largest allowed size.
 
     Raises:
-        RunError: the path is a link, a device or a pipe, or the file is too large.
+        RunError: the path is a link, a device or a pipe, or the file is too large or has another checksum than when it
+            was written.
         OSError: the file can't be read.
     """
     if path.is_symlink():
@@ -41,7 +43,9 @@ def read_run_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         raise RunError(
             f"{path}: has {status.st_size} bytes; expected at most {max_bytes}; tlkit did not write this file"
         )
-    return path.read_bytes()
+    content = path.read_bytes()
+    check_content(path, content)
+    return content
 
 
 def read_run_table(path: Path, max_bytes: int = MAX_TABLE_BYTES) -> list[dict[str, str]]:

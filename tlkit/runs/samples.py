@@ -12,6 +12,7 @@ from typing import get_args
 from tlkit.contracts import Split
 from tlkit.errors import DataError, RunError
 from tlkit.files import CellWriter, class_name, text_of_cell
+from tlkit.runs.checksums import check_content
 from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_table
 from tlkit.system.disk import write_atomically
 from tlkit.system.text import did_you_mean, listed
@@ -79,11 +80,13 @@ class SamplesFile:
 
         Raises:
             DataError: the file is missing or is not a ``samples.csv``; the message names the line.
+            RunError: it is that of a run, and has another checksum than when it was written.
         """
         self._check_file()
         try:
-            with self.path.open(newline="", encoding="utf-8") as text:
-                return self._used_rows(csv.DictReader(text))
+            content = self.path.read_bytes()
+            check_content(self.path, content)
+            return self._used_rows(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
         except OSError as error:
             raise DataError(f"{self.path}: can't be read: {error.strerror}") from error
         except (UnicodeDecodeError, csv.Error) as error:

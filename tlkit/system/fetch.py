@@ -37,6 +37,8 @@ def download(url: str, folder: Path, file_name: str, digest: str | None, *, what
     target = folder / file_name
     by_hand = f"Download it by hand and put it at {target}"
     try:
+        if target.exists() and not target.is_file():
+            raise DataError(f"{what}: {target} is not a file; remove it, or put the file there")
         folder.mkdir(parents=True, exist_ok=True)
         fetched = pooch.retrieve(
             url,
@@ -46,7 +48,11 @@ def download(url: str, folder: Path, file_name: str, digest: str | None, *, what
             downloader=_ResumingDownloader(target, what, checked=digest is not None),
         )
     except (RequestException, _InterruptedDownloadError) as error:
-        raise DataError(f"{what}: can't download {url}: {_reason(error)}.\n{by_hand}") from error
+        damaged = ""
+        if digest is not None and target.exists():  # pooch found another digest, and the file is as it was.
+            damaged = f"the file at {target} does not have the digest {digest}, and "
+            by_hand = f"Download it by hand and replace {target}"
+        raise DataError(f"{what}: {damaged}can't download {url}: {_reason(error)}.\n{by_hand}") from error
     except OSError as error:
         raise DataError(f"{what}: can't write {target}: {error.strerror or error}") from error
     except ValueError as error:
@@ -98,6 +104,7 @@ class _ResumingDownloader:
         import requests
 
         version = self.version.read_text("latin-1") if self.version.exists() else ""
+        version = version if version.isascii() and version.isprintable() and version == version.strip() else ""
         have = self.part.stat().st_size if self.part.exists() and (version or self.checked) else 0
         headers = {"Accept-Encoding": "identity"}
         if have:

@@ -25,8 +25,8 @@ import tlkit
         ("a.png", ("a.png",)),
         ("train\\a.png", ("train", "a.png")),
         ("C:\\x\\a.png", ("x", "a.png")),
-        ("/etc/passwd", ("etc", "passwd")),
-        ("../../etc/passwd", ("etc", "passwd")),
+        ("/x/a.png", ("x", "a.png")),
+        ("../../x/a.png", ("x", "a.png")),
         ("x/../../a.png", ("a.png",)),
         ("https://host/x/a.png", ("x", "a.png")),
         ("./a.png", ("a.png",)),
@@ -96,7 +96,7 @@ def test_xml_with_entities_or_a_document_type_is_refused(tmp_path):
     file = tmp_path / "a.xml"
     file.write_text("<a><b/></a>")
     assert read_xml(file).tag == "a"
-    file.write_text('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>')
+    file.write_text('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///no-such-file">]><a>&x;</a>')
     with pytest.raises(tlkit.DataError, match="has a document type or entities"):
         read_xml(file)
     file.write_text("<a>\n<b></a>")

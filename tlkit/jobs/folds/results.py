@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.errors import RunError
 from tlkit.files import CellWriter
 from tlkit.report.fold_metrics import FoldMetrics, fold_metrics
+from tlkit.runs.checksums import OF_FOLDS, add_checksums, remove_checksums
 from tlkit.runs.folds import FoldsFolder, difference
 from tlkit.runs.reading import read_run_table
 from tlkit.system.disk import write_atomically
@@ -83,14 +84,16 @@ def write_results(path: Path) -> FoldsResult:
     counts = _counts(folder)
     values: dict[str, Any] = splits["validation"].as_json()
     values |= {split: metrics.as_json() for split, metrics in splits.items() if split != "validation"}
+    remove_checksums(path, OF_FOLDS)
     write_atomically(folder.results, json.dumps(values, indent=2) + "\n")
     _write_predictions(folder)
+    add_checksums(path, OF_FOLDS)
     cards = [fold.read_card() for fold in folds]
     apart = next((name for each in cards if (name := difference(cards[0], each))), None)
     card = cards[0] if apart else cards[0].model_copy(update={"folds": tuple(fold.path.name for fold in folds)})
     together = folder.together
     if apart is None:
-        together.write_json(together.card, card.model_dump(mode="json"))
+        together.write_card(card.model_dump(mode="json"))
     write_atomically(together.report, folds_page(folder, card, splits, counts))
     return FoldsResult(path, splits, counts, apart)
 

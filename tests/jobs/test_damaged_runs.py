@@ -1,0 +1,149 @@
+"""One flipped bit in a file of a run folder: its readers refuse the file, skip it or read what was written.
+
+So that no number is another than was written: checkpoints, ``recipe.toml`` and ``model.json`` have checksums of their
+own, and the other files have theirs in ``checksums.txt``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recipe_text import recipe_text
+
+import tlkit
+from tlkit.errors import TlkitError
+from tlkit.jobs.measured_data import own_data
+from tlkit.registry import Registry
+from tlkit.report.compared_runs import open_runs
+from tlkit.runs.folder import RunFolder
+from tlkit.runs.history import read_history
+from tlkit.runs.plugins import load_run_recipe, missing_plugins
+from tlkit.runs.samples import SamplesFile
+from tlkit.train.checkpoint import read_checkpoints
+from tlkit.train.environment import differences
+
+COUNTS = [60, pytest.param(500, marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> RunFolder:
+    """A finished run with an averaged model and two checkpoints."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "r.toml").write_text(
+        recipe_text(
+            input={"image_size": 8, "batch_size": 512},
+            backbone={"filters": [2]},
+            schedule={"name": "full", "epochs": 2},
+            train={"ema": 0.9, "checkpoint_steps": 2},
+        )
+    )
+    return RunFolder(tlkit.run(folder / "r.toml", out=folder / "run", registry=registry, quiet=True).folder)
+
+
+@pytest.fixture
+def run(whole: RunFolder, tmp_path: Path) -> RunFolder:
+    shutil.copytree(whole.path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def flips(file: Path, count: int, seed: int = 0) -> Any:
+    """Yield the number of a flipped bit of a file after flipping it; in the end the file is as before."""
+    content = file.read_bytes()
+    random = np.random.default_rng(seed)
+    for bit in random.integers(0, 8 * len(content), count):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(changed)
+        yield int(bit)
+    file.write_bytes(content)
+
+
+def parts(checkpoint: Any) -> tuple[str, dict[str, bytes]]:
+    return checkpoint.state.text(), {name: array.tobytes() for name, array in checkpoint.arrays.items()}
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+def test_a_checkpoint_is_read_as_it_was_written_or_skipped(run: RunFolder, suffix: str, count: int) -> None:
+    newest, before = read_checkpoints(run.checkpoints, pytest.fail)
+    assert any(name.startswith("best/") for each in (newest, before) for name in each.arrays)
+    assert any(name.startswith("average/") for each in (newest, before) for name in each.arrays)
+    expected = [parts(newest), parts(before)]
+    outcomes: Counter[str] = Counter()
+    for file in (max(run.checkpoints.glob(f"*{suffix}")), min(run.checkpoints.glob(f"*{suffix}"))):
+        other = expected[1] if file.stem == f"{newest.state.number:08d}" else expected[0]
+        for _ in flips(file, count // 2):
+            told: list[str] = []
+            found = [parts(each) for each in read_checkpoints(run.checkpoints, told.append)]
+            assert found == expected or (found == [other] and "is damaged and was skipped" in told[0])
+            outcomes["skipped" if told else "as written"] += 1
+    print(f"checkpoint {suffix}: {dict(outcomes)}")
+    assert outcomes["skipped"] == count // 2 * 2
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_every_bit_of_the_header_of_a_checkpoint_counts(run: RunFolder, count: int) -> None:
+    file = max(run.checkpoints.glob("*.safetensors"))
+    content = file.read_bytes()
+    length = 8 + int.from_bytes(content[:8], "little")
+    for bit in range(0, 8 * length, 1 if count > 100 else max(1, 8 * length // count)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(changed)
+        told: list[str] = []
+        assert len(read_checkpoints(run.checkpoints, told.append)) == 1
+        assert told
+
+
+def of_comparison(folder: RunFolder, _registry: Registry) -> Any:
+    return repr(open_runs([folder.path]))
+
+
+def of_data(folder: RunFolder, registry: Registry) -> Any:
+    listed = own_data(folder, registry)
+    return repr(listed.part), repr(listed.settings)
+
+
+READERS: dict[str, list[Callable[[RunFolder, Registry], Any]]] = {
+    "recipe.toml": [lambda folder, registry: load_run_recipe(folder, registry).values, of_data, of_comparison],
+    "model.json": [lambda folder, _: folder.read_card()],
+    "metrics.csv": [lambda folder, _: read_history(folder.history), of_comparison],
+    "times.csv": [lambda folder, _: read_history(folder.history), of_comparison],
+    "metrics.json": [of_comparison],
+    "samples.csv": [lambda folder, _: SamplesFile(folder.samples).read_used()],
+    "environment.json": [
+        of_comparison,
+        lambda folder, registry: missing_plugins(folder, registry),
+        lambda folder, _: differences(folder.read_json(folder.environment), ENVIRONMENT),
+    ],
+}
+ENVIRONMENT: dict[str, Any] = {"packages": {}, "variables": {}, "plugins": []}
+
+
+def result(read: Callable[[RunFolder, Registry], Any], folder: RunFolder, registry: Registry) -> Any:
+    try:
+        return read(folder, registry)
+    except TlkitError as error:
+        assert str(error)
+        return "refused"
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_of_a_run_is_read_or_refused(run: RunFolder, registry: Registry, name: str, count: int) -> None:
+    expected = [result(read, run, registry) for read in READERS[name]]
+    assert "refused" not in expected
+    outcomes: Counter[str] = Counter()
+    for bit in flips(run.path / name, count):
+        for read, whole in zip(READERS[name], expected, strict=True):
+            found = result(read, run, registry)
+            kind = "refused" if found == "refused" else "as written" if found == whole else "another value"
+            outcomes[kind] += 1
+            assert kind != "another value", bit
+    print(f"{name}: {dict(outcomes)}")

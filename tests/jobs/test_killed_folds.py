@@ -1,0 +1,121 @@
+"""A cross-validation whose process is killed: its folds save and end, and the same command ends with the same bytes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from recipe_text import recipe_text
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+
+FOLD_FILES = ("metrics.csv", "metrics.json", "predictions.csv", "samples.csv", "freeze.csv")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with a recipe for 24 small images."""
+    folder = tmp_path_factory.mktemp("killed")
+    random = np.random.default_rng(0)
+    for number, name in enumerate(("cat", "dog")):
+        (folder / "photos" / name).mkdir(parents=True)
+        for index in range(12):
+            pixels = random.integers(0, 60, (24, 24, 3), np.uint8)
+            pixels[..., number] += 150
+            Image.fromarray(pixels).save(folder / "photos" / name / f"{index:02d}.png")
+    text = recipe_text(
+        data={"name": "folder", "path": folder / "photos"},
+        input={"image_size": 16, "batch_size": 4, "test": 0.2},
+        backbone={"name": "small_cnn", "filters": [8]},
+        schedule={"epochs": 6, "learning_rate": 0.01},
+    )
+    (folder / "r.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def start(root, out, *options):
+    command = [sys.executable, "-m", "tlkit", "run", "r.toml", "--folds", "2", "--out", out, *options]
+    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(root, out, *options):
+    with start(root, out, *options) as process:
+        said = process.communicate()[0].decode()
+    assert process.returncode == 0, said
+    return said
+
+
+def results(folder):
+    """Return what must not depend on interruptions."""
+    files = {f"fold-{number}/{name}" for number in (1, 2) for name in FOLD_FILES} | {"folds.json", "predictions.csv"}
+    found = {name: (folder / name).read_bytes() for name in files}
+    for number in (1, 2):
+        with zipfile.ZipFile(folder / f"fold-{number}" / "model.keras") as model:
+            found[f"weights {number}"] = model.read("model.weights.h5")
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(root):
+    finish(root, "whole")
+    return results(root / "whole")
+
+
+def reached(folder: Path, moment: str) -> bool:
+    log = folder / "fold-1.log"
+    return {
+        "the children import": log.exists,
+        "the first epoch is over": lambda: log.exists() and "epoch 1/" in log.read_text(errors="replace"),
+        "the first fold is evaluated": (folder / "fold-1" / "model.keras").exists,
+        "the first fold is over": (folder / "fold-1" / "report.html").exists,
+        "the results are written": (folder / "folds.json").exists,
+    }[moment]()
+
+
+def interrupt(root, out, moment, number, *options):
+    """Start a cross-validation and send it a signal at a moment; return its exit code and what it said."""
+    with start(root, out, *options) as process:
+        while not reached(root / out, moment):
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.02)
+        process.send_signal(number)
+        said = process.communicate()[0].decode()
+    return process.returncode, said
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        ["the first epoch is over"],
+        pytest.param(["the children import", "the first fold is over"], marks=pytest.mark.slow),
+        pytest.param(["the first fold is evaluated", "the results are written"], marks=pytest.mark.slow),
+    ],
+    ids=", ".join,
+)
+def test_killed_and_started_again_it_ends_with_the_same_bytes(root, undisturbed, moments):
+    out = "-".join(moments).replace(" ", "_")
+    for moment in moments:
+        interrupt(root, out, moment, signal.SIGKILL, "--jobs", "2")
+    finish(root, out, "--jobs", "2")
+    assert results(root / out) == undisturbed
+    logs = "".join(file.read_text(errors="replace") for file in (root / out).glob("fold-*.log"))
+    assert "Traceback" not in logs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_saves_all_folds_and_says_how_to_continue(root, undisturbed, name):
+    number = getattr(signal, name)
+    code, said = interrupt(root, name, "the first epoch is over", number, "--jobs", "2")
+    assert code == 128 + number
+    assert f"To continue: the same command with --out {name}" in said
+    assert "Traceback" not in said
+    finish(root, name)
+    assert results(root / name) == undisturbed

@@ -1,0 +1,70 @@
+"""Say that the memory is exhausted, and what to do about it, whichever library finds out."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tlkit.errors import RunError
+
+_WORDS = ("out of memory", "cannot allocate memory", "failed to allocate", "bad_alloc", "can't start new thread")
+_ONEDNN = "Status: 1, message"
+"""How oneDNN's ``dnnl_out_of_memory`` appears in TensorFlow's ``AbortedError``."""
+
+SMALLER = "train with fewer images at a time (--set input.batch_size=N) or smaller ones (--set input.image_size=N)"
+"""What helps where a recipe is trained."""
+
+limit: int | None = None
+"""The limit of this process in bytes that ``memory_limit`` set; None without one."""
+
+
+@contextmanager
+def explained_memory(advice: str | Callable[[], str], what: str = "") -> Iterator[None]:
+    """Turn an error about exhausted memory into one that says what to do; also a decorator of functions.
+
+    Args:
+        advice: what to do, as a clause without a full stop; or a function that returns it.
+        what: what needs the memory, as the beginning of a sentence; by default nothing is said about it.
+
+    Raises:
+        RunError: the memory of this process, of the machine or of the GPU is exhausted.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_exhausted(error):
+            raise
+        what = what or f"the memory is exhausted ({_reason(error)})"
+        to_do = advice if isinstance(advice, str) else advice()
+        raise RunError(f"{what}{_limit_text()}; {to_do}") from error
+
+
+def _limit_text() -> str:
+    from tlkit.system.text import size_text
+
+    return "" if limit is None else f". The limit is {size_text(limit)} (--memory)"
+
+
+def is_exhausted(error: Exception) -> bool:
+    """Return whether an error says that the memory of this process, of the machine or of the GPU is exhausted."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    words = str(error)
+    if isinstance(error, ImportError | RuntimeError):
+        return any(each in words.lower() for each in _WORDS)
+    errors: Any = sys.modules.get("tensorflow.python.framework.errors_impl")
+    if errors is None or not isinstance(error, errors.OpError):
+        return False
+    if isinstance(error, errors.ResourceExhaustedError):
+        return True
+    return _ONEDNN in words or any(each in words.lower() for each in _WORDS)
+
+
+def _reason(error: Exception) -> str:
+    words = str(error).strip().splitlines()
+    return words[0][:200] if words else type(error).__name__
