@@ -256,9 +256,11 @@ def load_changed_model_file(file, changes):
         for name, content in {**model_parts(), **changes}.items():
             archive.writestr(name, content)
     try:
-        load_model_file(file)
+        model = load_model_file(file)
     except tlkit.TlkitError as error:
         assert "model.keras" in str(error)
+    else:
+        model([np.zeros([size or 1 for size in tensor.shape], np.float32) for tensor in model.inputs])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Keras warns of odd but harmless configurations

@@ -172,3 +172,54 @@ def test_data_of_other_classes_is_refused_before_tensorflow_is_imported(class_fo
     folder.write_json(folder.card, MODEL_CARD)
     check(REFUSED.format(arguments=["evaluate", str(folder.path), "--data", str(photos)], code=2))
     check(REFUSED.format(arguments=["predict", str(folder.path), str(tmp_path / "none.jpg")], code=2))
+
+
+@pytest.fixture
+def refused_files(class_folders, registry, tmp_path):
+    """Make a recipe, a finished run, and files and folders that are in the way of outputs."""
+    photos = class_folders({"cat": 3, "dog": 3})
+    (tmp_path / "r.toml").write_text(recipe_text(name="r", data={"name": "folder", "path": photos}), encoding="utf-8")
+    (tmp_path / "gone.toml").write_text(recipe_text(data={"name": "folder", "path": tmp_path / "gone"}))
+    for name in ("there.png", "there.csv", "there/model.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    run = write_run(
+        tmp_path / "a", registry, {"full": {"loss": [1.0], "val_loss": [1.0]}}, metrics={"test": {"loss": 1.0}}
+    )
+    run.write_json(run.card, MODEL_CARD)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("run gone.toml", 2),
+        ("run r.toml --set input.samples=gone.csv", 2),
+        ("run r.toml --set backbone.weights=gone.h5", 2),
+        ("run r.toml --folds 2 --out there", 1),
+        ("run gone.toml --folds 2", 2),
+        ("run r.toml --folds 20", 2),
+        ("lr r.toml --out there.png", 2),
+        ("lr gone.toml", 2),
+        ("augment r.toml --out there.png", 2),
+        ("augment gone.toml", 2),
+        ("predict a photos --out there.csv", 2),
+        ("predict a gone.png", 2),
+        ("evaluate a --out there.csv", 2),
+        ("evaluate a --data gone", 2),
+        ("compare a --out there.png", 2),
+        ("compare a gone", 1),
+        ("data export gone.toml --format masks", 2),
+        ("inspect r.toml --out there", 2),
+        ("inspect r.toml --image gone.png", 2),
+        ("inspect gone.toml", 2),
+        ("report gone", 1),
+        ("resume gone", 1),
+    ],
+)
+def test_what_is_missing_or_in_the_way_is_refused_before_tensorflow_is_imported(
+    command, code, refused_files, monkeypatch
+):
+    monkeypatch.chdir(refused_files)
+    check(REFUSED.format(arguments=command.split(), code=code))
+    assert not (refused_files / "runs").exists() or not list((refused_files / "runs").iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def _split_in(name: str) -> tlkit.Split | None:
 
 
 def _csv(file: Path) -> Iterator[dict[str, Any]]:
-    reader = csv.DictReader(read_text(file).splitlines(), skipinitialspace=True)
+    reader = csv.DictReader(io.StringIO(read_text(file), newline=""), skipinitialspace=True)
     try:
         names = [name.strip() for name in reader.fieldnames or ()]
         if _FILE not in names:
@@ -83,7 +84,7 @@ def _csv(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(read_text(file).splitlines(), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         if line.strip():
             try:
                 yield fields_of(json.loads(line))

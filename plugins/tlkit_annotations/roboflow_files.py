@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def parts_of(root: Path) -> list[Part]:
 
 def rows_of(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the header of a table, and line and cells of its rows, without the blanks that Roboflow writes."""
-    rows = csv.reader(read_text(file).splitlines())
+    rows = csv.reader(io.StringIO(read_text(file), newline=""))
     try:
         lines = [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
     except csv.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -204,7 +205,7 @@ def _detected(file: Path, found: Guess, others: dict[str, Path]) -> tlkit.Detect
         options=options,
         comments=found.comments,
         counts={split: dict(sorted(counts[split].items())) for split in order},
-        images=tuple(row.path for row in rows.images if row.path.is_file()),
+        images=tuple(row.path for row in rows.images if _is_file(row.path)),
         splits={split: splits[split] for split in order},
         tasks=(its_task,),
         multi_label=not found.is_segmentation and is_multi_label(CsvOptions(**options)),
@@ -220,7 +221,7 @@ def _unlabelled(rows: Rows) -> list[str]:
 def _mask_values(options: dict[str, Any]) -> dict[str, str]:
     """Return the values of some of the masks, with names to replace."""
     rows = read_rows("segmentation", CsvOptions(**options, values={"0": "background"}))
-    masks = [row.mask for row in rows.images if row.mask is not None and row.mask.is_file()]
+    masks = [row.mask for row in rows.images if row.mask is not None and _is_file(row.mask)]
     values: set[int | tuple[int, ...]] = set()
     for mask in masks[:: max(1, len(masks) // _MAX_MASKS)][:_MAX_MASKS]:
         try:
@@ -245,3 +246,8 @@ def _mask_values(options: dict[str, Any]) -> dict[str, str]:
         )
     names = [str(key) if isinstance(key, int) else "#{:02x}{:02x}{:02x}".format(*key) for key in keys]
     return {name: "background" if name in ("0", "#000000") else f"class_{name.lstrip('#')}" for name in names}
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether a path is a file; False for a name that no file can have, for which ``Path.is_file`` raises."""
+    return os.path.isfile(path)  # noqa: PTH113

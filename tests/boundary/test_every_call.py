@@ -70,7 +70,7 @@ RAISED = [
     "raise click.Abort",
     "raise EOFError",
     "raise BrokenPipeError(32, 'Broken pipe')",
-    "raise OSError(28, 'No space left on device')",
+    "raise OSError(5, 'Input/output error')",
     "raise RuntimeError('a bug')",
 ]
 """What a plugin raises that means something to those who called tlkit: an end, a success, a stop, a closed pipe."""
@@ -202,6 +202,22 @@ def test_python_code_that_tensorflow_calls_does_not_end_a_run_as_a_success(code,
     assert 'the augmentation "mine" runs' in caught.value.__notes__[0]
     assert "ERROR" in (tmp_path / "out" / "events.log").read_text(encoding="utf-8")
     assert not (tmp_path / "out" / "model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "says"),
+    [
+        ("raise OSError(28, 'No space left on device', str(run / 'log.txt'))", 74, "free some space"),
+        ("raise MemoryError", 1, "the memory is exhausted"),
+    ],
+)
+def test_a_full_disk_or_memory_is_no_mistake_of_the_plugin(code, expected, says, tmp_path):
+    file = write_plugin(tmp_path, "tlkit_phase_finished")
+    text = file.read_text(encoding="utf-8").replace('    maybe("tlkit_phase_finished")', f"    {code}")
+    file.write_text(text, encoding="utf-8")
+    outcome = tlkit_command("--plugin", file, *RUN)
+    assert outcome.code == expected
+    assert says in outcome.err
 
 
 def test_a_run_that_a_plugin_ended_can_be_resumed(tmp_path):

@@ -60,7 +60,7 @@ def replace_error() -> None:
         GeneratorExit(),
         asyncio.CancelledError(),
         StopIteration(),
-        OSError(28, "full"),
+        OSError(5, "failed"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -214,6 +214,15 @@ def test_a_cross_validation_predicts_each_image_once_and_continues_where_it_fail
         cross_validate(recipe, 3, ["seed=9"], out, registry=registry)
 
 
+def test_a_folder_with_tables_of_the_users_own_is_refused(recipe, registry, tmp_path):
+    own = tmp_path / "folds"
+    own.mkdir()
+    (own / "fold-1.csv").write_text("mine")
+    with pytest.raises(tlkit.RunError, match="not an empty folder"):
+        cross_validate(recipe, 3, out=own, registry=registry)
+    assert (own / "fold-1.csv").read_text() == "mine"
+
+
 def test_folds_can_not_be_combined_with_given_splits(recipe, registry):
     with pytest.raises(tlkit.RecipeError, match=r"input\.samples"):
         cross_validate(recipe, 3, ["input.samples=x.csv"], registry=registry)

@@ -83,3 +83,11 @@ def test_the_search_for_lines_ends(monkeypatch):
 
 def test_a_name_that_is_too_long_for_a_folder_is_told(registry):
     assert "200 characters" in problem(recipe_text(name="x" * 300), registry).message
+
+
+def test_thousands_of_unknown_keys_are_counted(registry):
+    text = "".join(f"key{number} = 1\n" for number in range(1000)) + recipe_text()
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text, registry)
+    assert len(caught.value.problems) == 201
+    assert "800 more problems are not listed" in str(caught.value)

@@ -104,9 +104,9 @@ import os, signal, sys, time
 from tlkit.system.signals import Interrupted, Signals
 handled = Signals()
 with handled.handled():
-    print("ready", flush=True)
     try:
         with handled.deferred():
+            print("ready", flush=True)
             while not handled.asked:
                 time.sleep(0.01)
             print("to a terminal that is gone", flush=True)
@@ -121,6 +121,7 @@ def test_a_terminal_that_is_closed_ends_a_process_with_its_state_saved(tmp_path)
 
     process, terminal = pty.fork()
     if process == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         os.execv(sys.executable, [sys.executable, "-c", STATE, str(tmp_path / "saved")])
     said = b""
     while b"ready" not in said:

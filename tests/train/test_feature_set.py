@@ -54,8 +54,8 @@ def features(tmp_path, monkeypatch):
     folder = disk_cache.features_folder() / "set"
     monkeypatch.setattr(Part, "calls", 0)
 
-    def make(key="a key", *, with_targets=False):
-        return FeatureSet(folder, Part(), Feed(), ROWS, None, with_targets=with_targets, key=key, about="a test")
+    def make(key="a key", seeds=None):
+        return FeatureSet(folder, Part(), Feed(), ROWS, seeds, key=key, about="a test")
 
     return make
 
@@ -110,7 +110,7 @@ def test_arrays_of_other_shapes_or_types_are_computed_again(features):
     ):
         shards.write_shard(folder, "0001", "a key 0001", arrays, {})
         assert len(filled(features()).unusable) == 1
-    assert len(features(with_targets=True)._shards) == features(with_targets=True).missing / 4 + 0.5
+    assert features(seeds=np.zeros((5, 2), np.int32)).missing == len(ROWS)
 
 
 def test_a_folder_or_pipe_in_the_place_of_a_shard_is_an_error_of_the_system_or_replaced(features):

@@ -227,9 +227,8 @@ class Parts:
         self.feed = Feed(self.data, 32, self.policies)
         self.rows = self.data.indices("train")
 
-    def features(self, folder, seeds=None, **arguments):
-        arguments = {"with_targets": False, "key": "a key", **arguments}
-        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, **arguments)
+    def features(self, folder, seeds=None):
+        return FeatureSet(folder, self.part, self.feed, self.rows, seeds, key="a key")
 
 
 @pytest.fixture
@@ -297,7 +296,7 @@ def test_each_view_follows_its_seeds_and_epochs_take_the_views_in_turn(tmp_path,
     views = []
     for view in range(2):
         seeds = batch_seeds(0, 0, view, -(-len(parts.rows) // 32))
-        views.append(parts.features(tmp_path / str(view), seeds, with_targets=True))
+        views.append(parts.features(tmp_path / str(view), seeds))
         views[-1].fill()
     feed = FeatureFeed(parts.data, 32, views)
     first, second, third = (list(feed.epoch(parts.rows, number=number)) for number in range(3))

@@ -12,6 +12,8 @@ from typing import Any
 
 from tlkit.boundary.process_state import ProcessState
 from tlkit.errors import PluginError, TlkitError
+from tlkit.system.disk import is_disk_full
+from tlkit.system.memory import is_exhausted
 from tlkit.system.signals import Interrupted, Signals, stopping_signals
 
 _OWN = (str(Path(__file__).parent), str(Path("tlkit", "contracts", "lazy.py")))
@@ -25,9 +27,10 @@ class PluginCode:
     """A context in which code of a plugin runs.
 
     What the code raises becomes a ``PluginError`` that names the plugin, the function and the line: exceptions of any
-    class, ``SystemExit`` and the ``KeyboardInterrupt`` that code raises by itself included. Three things pass as they
-    are: tlkit's own errors, the exceptions in ``passes``, and a stop that a signal asked for, which no plugin can
-    swallow either. Code that leaves the state of the process changed is an error too; see ``ProcessState``.
+    class, ``SystemExit`` and the ``KeyboardInterrupt`` that code raises by itself included. Four things pass as they
+    are: tlkit's own errors, the exceptions in ``passes``, those that say that the disk or the memory is full, and a
+    stop that a signal asked for, which no plugin can swallow either. Code that leaves the state of the process changed
+    is an error, too; see ``ProcessState``.
 
     Code that ends the process (``os._exit``, a crash) can't be caught: it does what SIGKILL does.
 
@@ -80,6 +83,9 @@ class PluginCode:
         # An error of a plugin's own with the exit code of success would end tlkit as a success.
         if isinstance(error, TlkitError) and error.exit_code in range(1, 256):
             return
+        if isinstance(error, Exception) and _is_out_of_room(error):
+            error.add_note(f"Raised in {self._plugin}: {self._what}.")
+            return
         raise self._plugin_error(error, trace) from error
 
     def _plugin_error(self, error: BaseException, trace: TracebackType | None) -> PluginError:
@@ -105,6 +111,14 @@ class PluginCode:
         return raised
 
 
+def _is_out_of_room(error: Exception) -> bool:
+    """Return whether the disk or the memory is full, which is no mistake of the plugin's: tlkit says what to do."""
+    try:
+        return is_exhausted(error) or (isinstance(error, OSError) and is_disk_full(error))
+    except Exception:  # of a plugin's own class, whose text can't be read
+        return False
+
+
 class _Stop:
     """Knows whether a signal that stops tlkit came while code of a plugin ran in the main thread."""
 
@@ -113,6 +127,7 @@ class _Stop:
         handlers = [self._handler, *(signal.getsignal(number) for number in stopping_signals())]
         owners = [getattr(handler, "__self__", None) for handler in handlers]
         self._signals = next((owner for owner in owners if isinstance(owner, Signals)), None)
+        self._outer = owners[0] if isinstance(owners[0], _Stop) else None
         self._seen = False
         if self._handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._note)
@@ -132,7 +147,10 @@ class _Stop:
             if self._seen:
                 raise KeyboardInterrupt from error
             return
-        if self._signals is not None:
+        if self._outer is not None:
+            if self._outer._seen:
+                raise KeyboardInterrupt from error
+        elif self._signals is not None:
             self._signals.stop_unless_deferred(error)
         elif (
             self._handler is not signal.SIG_IGN

@@ -139,7 +139,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         shown = StringIO()
         error.show(shown)
-        say_text(shown.getvalue(), err=True)
+        usage = shown.getvalue().partition("Error: ")[0]
+        if usage:
+            say_text(usage, err=True)
+        say(f"Error: {error.format_message()}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         # click raises Abort from the KeyboardInterrupt that it caught.

@@ -44,6 +44,9 @@ def inspect(
     trained and before training.
     """
     from tlkit.cli.console import say, tables_console, writing
+    from tlkit.errors import DataError
+    from tlkit.jobs.from_recipe import refuse_missing_files
+    from tlkit.jobs.inspect_files import PAGE, TITLES
     from tlkit.runs.folder import RunFolder
     from tlkit.runs.plugins import load_run_recipe
     from tlkit.system.disk import write_atomically
@@ -58,11 +61,15 @@ def inspect(
             raise click.UsageError("--set is for recipes; a run folder is shown as it is")
         recipe = load_run_recipe(run, session.registry)
     folder = out or (Path(f"{recipe.name}-inspect") if run is None else run.path / "inspect")
+    session.check_new_files(*(folder / name for name in (*TITLES, PAGE)))
+    if image is not None and not image.is_file():
+        raise DataError(f"{image}: no such file; expected an image")
+    if run is None:
+        refuse_missing_files(recipe)
     start_tensorflow()
     from tlkit.jobs import inspect as job
-    from tlkit.jobs.inspect_pictures import TITLES, page, pictures
+    from tlkit.jobs.inspect_pictures import page, pictures
 
-    session.check_new_files(*(folder / name for name in (*TITLES, "index.html")))
     inspection = job.inspect(recipe, run, image)
     drawn = pictures(inspection, layer)
     console = tables_console(width=200)
@@ -71,7 +78,7 @@ def inspect(
         console.print(text)
     for note in inspection.notes:
         console.print(f"note: {note}", style="yellow")
-    files: dict[str, bytes | str] = {**drawn, "index.html": page(inspection, drawn)}
+    files: dict[str, bytes | str] = {**drawn, PAGE: page(inspection, drawn)}
     for name, content in files.items():
         with writing(folder / name):
             write_atomically(folder / name, content)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tlkit.contracts import LabelKind, SampleSet, SetAside, Task
+from tlkit.contracts import IGNORE, LabelKind, SampleSet, SetAside, Task
 from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
 from tlkit.data.run_data import Data, image_digest
@@ -144,7 +144,7 @@ def _check_training_images(settings: DataSettings, data: Data) -> None:
     """Check that enough is left to train on.
 
     Raises:
-        DataError: no training image is left, or all are of one class.
+        DataError: no training image is left, all are of one class, or every pixel of their masks is ignored.
     """
     if len(data.classes) < settings.minimum_classes:
         raise DataError(f"{settings.title}: only one class is left: {', '.join(data.classes)}")
@@ -153,6 +153,9 @@ def _check_training_images(settings: DataSettings, data: Data) -> None:
     trained = data.splits == "train"
     if not trained.any():
         raise DataError(f"{settings.title}: no image is left to train on")
+    masks = data.store.masks
+    if masks is not None and data.labels is None and all((masks[row] == IGNORE).all() for row in data.indices("train")):
+        raise DataError(f"{settings.title}: every pixel of the training masks is ignored, so there is nothing to learn")
     if data.labels is not None and data.labels.ndim == 1 and len(set(data.labels[trained].tolist())) < 2:
         only = data.classes[int(data.labels[trained][0])]
         raise DataError(f"{settings.title}: all training images are of one class: {only}; at least two are needed")

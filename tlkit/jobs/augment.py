@@ -41,6 +41,7 @@ def augmentation_sheet(recipe: Recipe, *, images: int, views: int) -> Augmentati
         DataError: the data can't be used.
         PluginError: the data set or a policy broke its contract.
     """
+    from_recipe.refuse_missing_files(recipe)
     start_tensorflow()
     from tlkit.report.augment_sheet import augment_sheet
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tlkit.boundary.phases import phases_problem
 from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
+from tlkit.files import expanded
 from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.schema import Recipe
 
@@ -27,6 +28,25 @@ if TYPE_CHECKING:
     from tlkit.train.loop import Training
 
 T = TypeVar("T", Recipe, DataPart)
+
+
+def refuse_missing_files(recipe: Recipe) -> None:
+    """Check, before TensorFlow is imported, that the files and folders are there that the recipe names.
+
+    Raises:
+        DataError: one of them is not there.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.models.weights_path import weights_path
+
+    weights_path(recipe.backbone.options)
+    options = recipe.data.options
+    named = [getattr(options, name) for name in type(options).model_fields] + [recipe.input.samples]
+    if any(isinstance(each, Path) and not expanded(each).exists() for each in named):
+        from tlkit.data.prepare import open_samples
+
+        # The data set's own error says what it expected there.
+        open_samples(_data_settings(recipe))
 
 
 def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, checking: Progress | None = None) -> Data:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit.errors import DataError
 from tlkit.jobs.inspect import Inspection
+from tlkit.jobs.inspect_files import TITLES
 from tlkit.models.summary import kernels
 from tlkit.report.feature_maps import block_outputs, feature_page
 from tlkit.report.html_page import embedded, render_page
@@ -15,13 +16,6 @@ from tlkit.report.network_drawing import network_drawing
 from tlkit.report.weight_pictures import kernel_grid, weight_histograms
 from tlkit.system.memory import explained_memory
 from tlkit.system.text import did_you_mean
-
-TITLES = {
-    "model.png": "The network",
-    "kernels.png": "First kernels",
-    "weights.png": "Weights",
-    "features.png": "Feature maps of one image",
-}
 
 
 @explained_memory("use a machine with more memory")

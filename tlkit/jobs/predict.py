@@ -70,7 +70,6 @@ def images_to_predict(
     card = RunFolder(run).read_card()
     images = find_images(paths)
     if out is not None:
-        start_tensorflow()
         from tlkit.report.prediction_files import check_target
 
         check_target(images, card, out, overwrite=overwrite)

@@ -61,6 +61,7 @@ def range_test(
         RecipeError: the schedule has no such phase, or as for a run.
         DataError, PluginError: as for a run.
     """
+    from_recipe.refuse_missing_files(recipe)
     start_tensorflow()
     with temporary_folder() as folder:
         reporter.begin("reading images", 1)

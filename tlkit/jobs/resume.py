@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tlkit.data.splits.repeat import drawn_splits
 from tlkit.discovery import registry_for_recipe
 from tlkit.errors import RecipeError, RunError
-from tlkit.jobs import finish, stages
+from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
@@ -78,6 +78,7 @@ def resume(
         except RecipeError as error:
             raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
         recipe = replace(recipe, check=for_resume(recipe.check))
+        from_recipe.refuse_missing_files(recipe)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
         with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:

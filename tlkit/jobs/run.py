@@ -10,7 +10,7 @@ from typing import Any
 
 from tlkit.discovery import registry_for_recipe
 from tlkit.errors import TlkitError
-from tlkit.jobs import finish, stages
+from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
 from tlkit.recipe.load import read_recipe
@@ -61,6 +61,7 @@ def run(
     # Before TensorFlow starts, which takes seconds: the folder may exist.
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with locked(folder.path), _removed_if_untrained(folder):
+        from_recipe.refuse_missing_files(checked)
         start_tensorflow(deterministic=deterministic)
         with open_job(checked, registry, folder, overrides, quiet=quiet) as job:
             return _run(job)

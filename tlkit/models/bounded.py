@@ -141,6 +141,7 @@ def _leaves(model: Any) -> Iterator[Any]:
 
 
 def _check_size(operation: Any) -> None:
+    _check_shape(operation)
     for node in operation._inbound_nodes:  # one per call: a shared layer is called on several sizes
         for verb, tensors in (("takes", node.input_tensors), ("outputs", node.output_tensors)):
             shapes = [tuple(tensor.shape) for tensor in tensors]
@@ -150,6 +151,21 @@ def _check_size(operation: Any) -> None:
                 raise NotAllowed(f"the layer {operation.name} {verb} {unknown}, whose size is not known")
             _check_elements(operation, verb, sum(map(_elements, shapes)))
         _check_elements(operation, "computes", _inner_elements(operation, node))
+
+
+def _check_shape(operation: Any) -> None:
+    """Check options that Keras believes when it computes the shape of the output, and TensorFlow does not."""
+    shapes = [tuple(node.input_tensors[0].shape) for node in operation._inbound_nodes if node.input_tensors]
+    if isinstance(operation, keras.layers.Rescaling):
+        lengths = {len(each) for each in (operation.scale, operation.offset) if isinstance(each, list | tuple)}
+        wrong = any(length not in (1, shape[-1]) for length in lengths for shape in shapes)
+    elif isinstance(operation, keras.layers.Softmax):
+        axes = operation.axis if isinstance(operation.axis, list | tuple) else [operation.axis or 0]
+        wrong = any(not -len(shape) <= axis < len(shape) for axis in axes for shape in shapes)
+    else:
+        return
+    if wrong:
+        raise NotAllowed(f"the options of the layer {operation.name} do not fit its input")
 
 
 def _check_elements(operation: Any, verb: str, elements: int) -> None:

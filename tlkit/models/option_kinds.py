@@ -114,7 +114,7 @@ KINDS: Mapping[str, tuple[Check, str]] = {
     "seed": (_or_none(lambda value: _is_count(value, 0, _MAX_SEED)), f"null, or an integer up to {_MAX_SEED}"),
     "shape": (_is_shape, "a list of sizes"),
     "share": (lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1"),
-    "side": (_is_side, f"an integer from 0 to {MAX_SIDE}"),
+    "size": (lambda value: _is_count(value, 1, MAX_SIDE), f"an integer from 1 to {MAX_SIDE}"),
     "sides": (_are_sides, f"integers from 0 to {MAX_SIDE}"),
     "sides or none": (_or_none(_are_sides), f"null, or integers from 0 to {MAX_SIDE}"),
     "statistics": (_or_none(_are_statistics), f"null, or numbers up to {MAX_NUMBER}"),

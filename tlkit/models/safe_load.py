@@ -13,6 +13,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tlkit.models.bounded import build_bounded, first_line
 from tlkit.models.safe_config import checked_config
 from tlkit.models.safe_weights import count_elements
 from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full
+from tlkit.system.memory import explained_memory
 from tlkit.system.text import size_text
 
 
@@ -53,7 +55,7 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
     if path.is_symlink():
         raise RunError(f"{path}: is a link; a model is only read from the run folder itself")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _explained_memory(path), zipfile.ZipFile(path) as archive:
             check_entries(archive)
             config = checked_config(json.loads(archive.read("config.json")))
             with tempfile.TemporaryDirectory(prefix="tlkit-") as folder:
@@ -63,8 +65,6 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
                 return build_bounded(config, weights, count_elements(weights))
     except NotAllowed as error:
         raise NotAllowedError(f"{path}: not loaded: {error}") from error
-    except (MemoryError, tf.errors.OpError) as error:
-        raise RunError(_tensorflow_failed(path, error)) from error
     except (*DAMAGED, AttributeError, IndexError) as error:
         if isinstance(error, OSError) and is_disk_full(error):
             temporary = Path(tempfile.gettempdir())
@@ -73,26 +73,23 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
                 f"({size_text(free_bytes(temporary))} free). Make room, or name another folder with TMPDIR"
             ) from error
         raise RunError(f"{path}: can't be loaded: {first_line(error)}; the file is damaged, or not a model") from error
-    except (ArithmeticError, AssertionError, RecursionError, RuntimeError) as error:
+    except (ArithmeticError, AssertionError, RecursionError, RuntimeError, tf.errors.OpError) as error:
         raise RunError(f"{path}: can't be loaded: {type(error).__name__}; tlkit did not write this file") from error
 
 
 def _load_trusted(path: Path) -> Any:
     try:
-        with zipfile.ZipFile(path) as archive:
-            check_sums(archive)  # where they don't match, Keras reads the weights all the same
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (MemoryError, tf.errors.OpError) as error:
-        raise RunError(_tensorflow_failed(path, error)) from error
+        with _explained_memory(path):
+            with zipfile.ZipFile(path) as archive:
+                check_sums(archive)  # where they don't match, Keras reads the weights all the same
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (*DAMAGED, NotAllowed) as error:
         reason = first_line(error)
         raise NotAllowedError(f"{path}: can't be loaded, even with --trust: {reason}") from error
 
 
-def _tensorflow_failed(path: Path, error: Exception) -> str:
-    if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError | tf.errors.InternalError):
-        return f"{path}: can't be loaded: {first_line(error)}; tlkit did not write this file"
-    return (  # TensorFlow reports a failed allocation on a GPU as an InternalError
-        f"{path}: can't be loaded: the model and its weights, {size_text(path.stat().st_size)}, need more memory than "
-        f"there is; use a machine with more memory, or end other programs ({first_line(error)[:200]})"
+def _explained_memory(path: Path) -> AbstractContextManager[None]:
+    return explained_memory(
+        "use a machine with more memory, or end other programs",
+        f"{path}: can't be loaded: the model and its weights need more memory than there is",
     )

@@ -13,13 +13,13 @@ import keras
 
 from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
 from tlkit.errors import DataError, RunError
-from tlkit.files import expanded
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.bounded import first_line
 from tlkit.models.graph import snake_case
 from tlkit.models.safe_load import load_model_file
 from tlkit.models.safe_weights import HDF5_ERRORS, arrays, check_expansion
 from tlkit.models.text_heaps import largest_text
+from tlkit.models.weights_path import weights_path
 from tlkit.system.fetch import download
 from tlkit.system.text import and_more
 
@@ -53,17 +53,10 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
                 "a weights file or the folder of an earlier run"
             )
         _load_file(model, published_file(record.pretrained(options), record.name), record.name)
-    else:
-        path = expanded(Path(options.weights))
+    elif path := weights_path(options):
         if path.is_dir():
             _load_run(model, path, record.name)
             return True
-        if not path.is_file():
-            what = "is neither a file nor a folder" if path.exists() else "no such file or folder"
-            raise DataError(
-                f'backbone.weights: {what}: {path.absolute()}; expected "imagenet", "none", '
-                "a .weights.h5 or .h5 file, or the folder of an earlier run"
-            )
         _load_file(model, path, record.name)
     if record.loaded is not None:
         record.loaded({layer.name: layer for layer in model.layers}, options)

@@ -13,7 +13,7 @@ from tlkit.boundary.guard import options_code
 from tlkit.contracts import Options
 from tlkit.errors import PluginError, Problem
 from tlkit.recipe.data_part import DataPart
-from tlkit.recipe.messages import Place, problems_of, show
+from tlkit.recipe.messages import MAX_PROBLEMS, Place, problems_of, show
 from tlkit.recipe.rules import policies_after_mixing, second_scaling, tasks_of, wrong_tasks
 from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, Recipe, Selection, TopKeys
 from tlkit.registry import KINDS, Registry
@@ -125,7 +125,7 @@ class RecipeChecker:
         value = self.values.get(name)
         if value is None and name not in OPTIONAL_TABLES:
             unknown = [key for key in self.values if key not in (*TopKeys.model_fields, *TABLES)]
-            if not any(nearest(key, TABLES) == name for key in unknown):
+            if not any(nearest(key, TABLES) == name for key in unknown[:MAX_PROBLEMS]):
                 self.problems.append(Problem(name, f"missing; expected a table [{name}] with {self._name_hint(name)}"))
         elif value is not None and not isinstance(value, dict) and name != "augment":
             self.problems.append(Problem(name, f"expected a table [{name}], received {show(value)}"))

@@ -40,6 +40,10 @@ _BOUNDS = {
 _LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 
 
+MAX_PROBLEMS = 200
+"""Number of problems of a table that are described; looking for the names that were meant takes time."""
+
+
 @dataclass(frozen=True)
 class Place:
     """The table that messages are about.
@@ -69,7 +73,8 @@ def problems_of(
         place: the table.
     """
     by_path: dict[tuple[str | int, ...], list[tuple[str, str]]] = {}
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details[:MAX_PROBLEMS]:
         path = _real_path(detail["loc"], detail["type"], values)
         entry = (detail["type"], _message(detail, path, values, model, place))
         if entry not in by_path.setdefault(path, []):
@@ -83,6 +88,8 @@ def problems_of(
         likely = [message for message in messages if "did you mean" in message]
         dotted = ".".join(str(part) for part in ((place.table,) if place.table else ()) + path)
         problems.append(Problem(dotted, likely[0] if likely else _either(messages)))
+    if len(details) > MAX_PROBLEMS:
+        problems.append(Problem(place.table, f"{len(details) - MAX_PROBLEMS} more problems are not listed"))
     return problems
 
 

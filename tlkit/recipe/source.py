@@ -15,8 +15,8 @@ _MAX_KEYS = 100_000
 _LARGEST = 2**63
 _MAX_DIGITS = 4000
 """Python converts integers of up to 4,300 decimal digits."""
-_MAX_PARSED = 20_000_000
-"""Number of characters that are parsed to find the lines of keys; it takes some seconds."""
+_MAX_PARSED = 5_000_000
+"""Number of characters that are parsed to find the lines of keys; it takes a few seconds."""
 
 NO_INTEGER = "expected an integer of at most 64 bits, received one with more"
 """The message about a number that is no integer of TOML."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tlkit.contracts import Task
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
-from tlkit.report.by_task import task_report
+from tlkit.report.prediction_masks import PredictionMasks
+from tlkit.report.prediction_table import PredictionTable
+from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.runs.card import Card
+
+WRITERS: Mapping[Task, type[PredictionWriter]] = {"classification": PredictionTable, "segmentation": PredictionMasks}
+"""Task → what writes its predictions; chosen without the learning tasks, which import TensorFlow."""
 
 
 def check_target(images: Sequence[FoundImage], card: Card, out: Path, *, overwrite: bool) -> None:
@@ -18,7 +24,7 @@ def check_target(images: Sequence[FoundImage], card: Card, out: Path, *, overwri
     Raises:
         DataError: a file exists already, or ``out`` is not what the model's task needs.
     """
-    task_report(card).writer(card, out, overwrite=overwrite).check(images)
+    WRITERS[card.task](card, out, overwrite=overwrite).check(images)
 
 
 def write_predictions(
@@ -47,6 +53,6 @@ def write_predictions(
         DataError: a file exists already, or ``out`` can't be written.
     """
     try:
-        return task_report(card).writer(card, out, overwrite=overwrite).write(predictions, images, failed)
+        return WRITERS[card.task](card, out, overwrite=overwrite).write(predictions, images, failed)
     except OSError as error:
         raise DataError(f"{error.filename or out}: can't be written: {error.strerror or error}") from error

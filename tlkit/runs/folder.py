@@ -26,6 +26,10 @@ MAX_JSON_PARTS = 2_000_000
 """Largest number of brackets and commas in a JSON file; the metrics of ten thousand classes have 100,000."""
 
 
+_MAX_DIGITS = 20
+"""Number of digits and sign of an integer of 64 bits; tlkit writes no larger ones, and formats none."""
+
+
 class _Entry:
     """A file or folder of a run folder: its path as an attribute of a ``RunFolder``, its name as one of the class."""
 
@@ -163,7 +167,7 @@ class RunFolder:
                 raise RunError(
                     f"{path}: has {parts} parts; expected at most {MAX_JSON_PARTS}; tlkit did not write this file"
                 )
-            return json.loads(content)
+            return json.loads(content, parse_int=_integer)
         except FileNotFoundError as error:
             raise RunError(f"{path}: no such file; the run has not finished, or the file was removed") from error
         except (ValueError, RecursionError) as error:
@@ -176,6 +180,12 @@ class RunFolder:
     def write_json(self, path: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON file of the folder, whole or not at all."""
         write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"an integer of {len(digits)} digits")
+    return int(digits)
 
 
 def create_run_folder(name: str, out: Path | None, root: Path = Path("runs")) -> RunFolder:

@@ -154,7 +154,8 @@ def own_folder(variable: str, default: Callable[[], Path]) -> Path:
         nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     except OSError as error:
         raise DataError(f"{str(folder)[:200]}: can't be used: {error.strerror}; set {variable} to a folder") from error
-    if not nearest.is_dir():
+    # Another process may remove it just now, which is no reason not to use it.
+    if not nearest.is_dir() and nearest.exists() and not nearest.is_dir():
         raise DataError(f"{folder}: can't be used: {nearest} is not a folder; set {variable} to a folder")
     return folder
 

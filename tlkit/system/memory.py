@@ -35,7 +35,7 @@ def explained_memory(advice: str | Callable[[], str], what: str = "") -> Iterato
     try:
         yield
     except Exception as error:
-        if not _is_exhausted(error):
+        if not is_exhausted(error):
             raise
         what = what or f"the memory is exhausted ({_reason(error)})"
         to_do = advice if isinstance(advice, str) else advice()
@@ -48,7 +48,8 @@ def _limit_text() -> str:
     return "" if limit is None else f". The limit is {size_text(limit)} (--memory)"
 
 
-def _is_exhausted(error: Exception) -> bool:
+def is_exhausted(error: Exception) -> bool:
+    """Return whether an error says that the memory of this process, of the machine or of the GPU is exhausted."""
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):

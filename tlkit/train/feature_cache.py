@@ -160,7 +160,7 @@ class FeatureCache:
         key = features_key(self.part, setting.data, rows, {**setting.input_settings, "batch_size": size})
         about = f"{setting.backbone}, {len(rows)} images"
         feed = Feed(setting.data, size)
-        return FeatureSet(root / key, self.part, feed, rows, None, with_targets=False, key=key, about=about)
+        return FeatureSet(root / key, self.part, feed, rows, None, key=key, about=about)
 
     def _augmented_set(self, root: Path, view: int, targets: str) -> FeatureSet:
         """Return the set of the training images as augmented in a view.
@@ -183,7 +183,7 @@ class FeatureCache:
         folder = root / key if reusable else self.own_folder / str(view)
         names = ", ".join(policy.name for policy in setting.policies)
         about = f"{setting.backbone}, {len(rows)} images, {names}, view {view + 1}"
-        return FeatureSet(folder, self.part, self.feed, rows, seeds, with_targets=True, key=key, about=about)
+        return FeatureSet(folder, self.part, self.feed, rows, seeds, key=key, about=about)
 
 
 def _time_text(seconds: float) -> str:

@@ -40,8 +40,8 @@ class FeatureSet:
         part: the frozen part that computes them.
         feed: the feed of the images; its batches are those that the frozen part computes.
         rows: int64 (N,), the images.
-        seeds: int32 (batches, 2), the seeds of the augmentation; None without augmentation.
-        with_targets: whether the augmentation changes the targets, so that they are cached too.
+        seeds: int32 (batches, 2), the seeds of the augmentation, which may change targets, so that they are cached too;
+            None without augmentation.
         key: what the features depend on, from ``features_key``; shards with another key are not used.
         about: a description for ``tlkit cache ls``.
 
@@ -57,8 +57,7 @@ class FeatureSet:
         rows: np.ndarray,
         seeds: np.ndarray | None,
         *,
-        with_targets: bool,
-        key: str = "",
+        key: str,
         about: str = "",
     ) -> None:
         self.folder = folder
@@ -69,7 +68,7 @@ class FeatureSet:
         self._feed = feed
         self.rows = rows
         self._seeds = seeds
-        self._with_targets = with_targets
+        self._with_targets = seeds is not None
         batches = int(_SHARD_BYTES / (part.bytes_per_image * feed.batch_size))
         self._shard = feed.batch_size * max(1, min(batches, _SHARD_BATCHES))
         self._place = {int(row): place for place, row in enumerate(rows)}

@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -263,6 +264,29 @@ def test_a_cache_whose_folder_can_not_be_made_stays_empty(files: Files) -> None:
     files.cache.with_name("file").write_text("x", encoding="utf-8")
     for _ in range(2):
         assert files.read(files.cache.with_name("file") / "folder") == len(files.wanted)
+
+
+@pytest.mark.parametrize("rounds", [4, pytest.param(60, marks=pytest.mark.slow)])
+def test_several_writers_without_locks_are_never_believed(
+    files: Files, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    """Network disks may have no locks, or keep them on each machine by itself."""
+    whole = sqlite3.connect
+    monkeypatch.setattr(
+        facts_database.sqlite3, "connect", lambda file, **rest: whole(f"file:{file}?nolock=1", uri=True, **rest)
+    )
+    monkeypatch.setattr(facts_cache, "_BATCH", 2)
+    folder = files.cache.with_name("shared")
+
+    def check(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        for _ in range(rounds):
+            if random.random() < 0.2:
+                (folder / FILE).unlink(missing_ok=True)
+            files.read(folder)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(check, range(4)))
 
 
 def test_a_folder_that_is_removed_during_a_check_does_no_harm(files: Files) -> None:

@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 from tlkit import Sample
 from tlkit.data.splits.assign import assign_splits
 from tlkit.data.splits.iterative import deal_folds
+from tlkit.data.store.decoding import Digests
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.schema import InputTable
 
@@ -149,6 +150,7 @@ def test_a_cross_validation_spreads_each_label():
         groups=[None] * 60,
         labels=labels,
         classes=("a", "b", "c"),
+        store=SimpleNamespace(read={each.key: Digests(each.key, each.key, "") for each in samples(60)}),
     )
     folds = fold_splits(data, 3, 0)
     assert all((splits[:6] == "test").all() for splits in folds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -103,7 +104,7 @@ def _read(file: Path) -> ClassNames | None:
             return _of_values(file, _json_entries(json.loads(text)))
         if file.suffix == ".csv" or file.name.startswith("objectInfo"):
             return _of_values(file, _table_entries(text, "," if file.suffix == ".csv" else "\t"))
-    except (OSError, ValueError, csv.Error):
+    except (OSError, ValueError, csv.Error, RecursionError):
         return None
     lines = [
         line.split("#")[0].strip() if line.lstrip().startswith("#") else line.strip() for line in text.splitlines()
@@ -132,7 +133,7 @@ def _entry(line: str) -> tuple[Value | None, str]:
         return _rgb(match.groups()[:3]), match[4].strip()
     if match := re.fullmatch(rf"(.+?)\s*[\s,;:]\s*{rgb}\s*(?::[^:]*:[^:]*)?", line):
         return _rgb(match.groups()[1:4]), match[1].strip()
-    if match := re.fullmatch(r"(\d+)\s*[\s:,;=]\s*(\S.*)", line):
+    if match := re.fullmatch(r"(\d{1,9})\s*[\s:,;=]\s*(\S.*)", line):
         return int(match[1]), match[2].strip()
     return None, line
 
@@ -143,7 +144,9 @@ def _rgb(parts: Sequence[str]) -> Value:
 
 
 def _table_entries(text: str, delimiter: str) -> list[tuple[Value | None, str]]:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter) if row]
+    rows = [
+        [cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row
+    ]
     header = [cell.lower() for cell in rows[0]] if rows else []
     name = next((header.index(each) for each in _NAME_COLUMNS if each in header), None)
     if name is None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from tlkit.discovery import copied
-from tlkit.errors import Problem, RecipeError, RunError
+from tlkit.errors import Problem, RecipeError, RunError, TlkitError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
 from tlkit.jobs.folds.display import FoldsDisplay
@@ -26,8 +27,8 @@ from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import create_run_folder
 from tlkit.runs.folds import FoldsFolder
-from tlkit.runs.lock import BusyError, locked
-from tlkit.system.disk import write_atomically
+from tlkit.runs.lock import LOCK, BusyError, locked
+from tlkit.system.disk import FullDiskError, write_atomically
 from tlkit.system.signals import Interrupted, Signals
 from tlkit.system.terminal import Terminal
 from tlkit.system.text import listed
@@ -85,15 +86,19 @@ def cross_validate(
     if checked.input.samples is not None:
         raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
     command = fold_command(registry, used, deterministic=options.deterministic)
+    from_recipe.refuse_missing_files(checked)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
+    new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
     folder = FoldsFolder(path)
     with _interruptible(path), locked(path), explain_disk_errors(path):
+        _remove_leftovers(path)
         text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{portable_text(checked)}"
         if started:
             _check_same(folder, text)
         else:
-            _write_folds(checked, count, folder, console)
+            with _removed_if_refused(path) if new else nullcontext():
+                _write_folds(checked, count, folder, console)
             # Written last: the folder has all folds.
             write_atomically(folder.recipe, text)
         _run_folds(folder, count, command, options.jobs, console)
@@ -115,6 +120,18 @@ def _interruptible(path: Path) -> Iterator[None]:
             raise
 
 
+@contextmanager
+def _removed_if_refused(path: Path) -> Iterator[None]:
+    """Remove a new folder if its folds can't be made: it holds nothing that the user had or could use."""
+    try:
+        yield
+    except FullDiskError:
+        raise
+    except TlkitError:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
 def _check_same(folder: FoldsFolder, text: str) -> None:
     """Check that the folds in a folder are those of the same command.
 
@@ -127,6 +144,12 @@ def _check_same(folder: FoldsFolder, text: str) -> None:
     command, other = (each.partition("\n")[0].removeprefix("# ") for each in (before, text))
     what = "another recipe or another number" if command == other else f'"{command}", not of "{other}"'
     raise RunError(f"{folder.path}: its folds are of {what}; give another folder with --out")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the images that a process had decoded when it was killed."""
+    for left in path.glob(".data-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Terminal) -> None:
@@ -197,9 +220,10 @@ def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int,
 
 def _new_folder(name: str, out: str | Path | None) -> Path:
     folder = None if out is None else Path(out)
-    if folder is not None and folder.is_dir():
+    if folder is not None and (folder / LOCK).is_file():
         # A cross-validation that was killed before its folds were written leaves only these.
-        leftovers = {".lock", *(each.name for pattern in (".*", "fold-*.csv") for each in folder.glob(pattern))}
+        patterns = (LOCK, ".data-*", ".fold-*", ".folds.toml-*", "fold-*.csv")
+        leftovers = {each.name for pattern in patterns for each in folder.glob(pattern)}
         if {each.name for each in folder.iterdir()} <= leftovers:
             return folder
     return create_run_folder(f"{name}-folds", folder).path
