@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from command_line import tlkit_command
 
 from tlkit.cli import cli
 
@@ -143,3 +144,27 @@ def test_a_run_without_an_output_trains_to_its_end(write_recipe, tmp_path):
     assert "run folder" not in done.stderr
     assert (tmp_path / "run" / "model.keras").is_file()
     assert "Done in" in (tmp_path / "run" / "events.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "9" * 5000])
+@pytest.mark.parametrize("command", [["lr", "quickstart", "--from"], ["lr", "quickstart", "--to"], ["cache", "limit"]])
+def test_an_option_takes_finite_numbers_only(command, number):
+    outcome = tlkit_command(*command, number)
+    assert outcome.code == 2
+    assert "Error: Invalid value" in outcome.err or "No such option" in outcome.err
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "1e3", "nan"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "x", "y", "--batch-size"],
+        ["evaluate", "x", "--batch-size"],
+        ["lr", "quickstart", "--steps"],
+        ["augment", "quickstart", "--images"],
+    ],
+)
+def test_an_option_takes_whole_numbers_in_a_range_only(command, number):
+    outcome = tlkit_command(*command, number)
+    assert outcome.code == 2
+    assert "Error: Invalid value" in outcome.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tlkit.cli.console import say
+from tlkit.cli.options import FiniteRange
 from tlkit.system.cache import MAX_LIMIT
 
 
@@ -34,7 +35,7 @@ def list_entries() -> None:
 
 
 @cache.command()
-@click.argument("gigabytes", type=click.FloatRange(min=0, max=MAX_LIMIT), required=False)
+@click.argument("gigabytes", type=FiniteRange(min=0, max=MAX_LIMIT), required=False)
 def limit(gigabytes: float | None) -> None:
     """Show or set the size of the cache in GIGABYTES.
 

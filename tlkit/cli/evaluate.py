@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import FILE, PATH, memory_option, overwrite_option, run_argument, set_data_option, trust_option
+from tlkit.cli.options import (
+    BATCH_SIZE,
+    FILE,
+    PATH,
+    memory_option,
+    overwrite_option,
+    run_argument,
+    set_data_option,
+    trust_option,
+)
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -31,9 +40,7 @@ if TYPE_CHECKING:
     help="Use this split.  [default: test, else validation; all images of other data]",
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write the metrics to a JSON file.")
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), metavar="N", help="Images per batch.  [default: as in the run]"
-)
+@click.option("--batch-size", type=BATCH_SIZE, metavar="N", help="Images per batch.  [default: as in the run]")
 @memory_option
 @overwrite_option
 @trust_option

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import overwrite_option, picture_option, recipe_argument, set_option
+from tlkit.cli.options import FiniteRange, overwrite_option, picture_option, recipe_argument, set_option
 from tlkit.cli.session import Session
 
-_RATE = click.FloatRange(min=0, min_open=True)
+_RATE = FiniteRange(min=0, min_open=True)
 
 
 @click.command()
@@ -21,7 +21,7 @@ _RATE = click.FloatRange(min=0, min_open=True)
 @click.option("--to", "high", type=_RATE, default=10.0, show_default=True, metavar="RATE", help="The highest rate.")
 @click.option(
     "--steps",
-    type=click.IntRange(min=20),
+    type=click.IntRange(min=20, max=1_000_000),
     default=100,
     show_default=True,
     metavar="N",

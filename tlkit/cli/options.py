@@ -5,6 +5,7 @@ The options set attributes of the ``Session``, which every verb receives.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,20 @@ Decorator = Callable[[Any], Any]
 
 PATH = click.Path(path_type=Path)
 """A file or folder."""
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers that is without infinities and NaN, which click takes for numbers in every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+BATCH_SIZE = click.IntRange(min=1, max=1_000_000)
+"""Images per batch."""
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 """A file to write."""

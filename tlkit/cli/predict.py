@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.console import say, say_json
-from tlkit.cli.options import PATH, memory_option, overwrite_option, run_argument, trust_option
+from tlkit.cli.options import BATCH_SIZE, PATH, memory_option, overwrite_option, run_argument, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Print the N most probable classes of each image, or those with the most pixels.",
 )
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Images per batch."
-)
+@click.option("--batch-size", type=BATCH_SIZE, default=16, show_default=True, metavar="N", help="Images per batch.")
 @memory_option
 @overwrite_option
 @trust_option

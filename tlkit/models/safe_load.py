@@ -24,6 +24,7 @@ from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.archive import DAMAGED, check_entries, check_sums
 from tlkit.models.bounded import build_bounded, first_line
+from tlkit.models.finite import without_finite_weights
 from tlkit.models.safe_config import checked_config
 from tlkit.models.safe_weights import count_elements
 from tlkit.system.disk import FullDiskError, free_bytes, is_disk_full
@@ -47,9 +48,17 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
         the Keras model.
 
     Raises:
-        RunError: the file can't be read; NotAllowedError: it contains something that is not allowed.
+        RunError: the file can't be read, or a weight is NaN or infinite.
+        NotAllowedError: it contains something that is not allowed.
         FullDiskError: the folder for temporary files has no room for its weights.
     """
+    model = _load(path, trust)
+    if name := without_finite_weights(model):
+        raise RunError(f"{path}: {name} has weights that are NaN or infinite; the file is damaged")
+    return model
+
+
+def _load(path: Path, trust: bool) -> Any:
     if trust:
         return _load_trusted(path)
     if path.is_symlink():

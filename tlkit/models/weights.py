@@ -15,6 +15,7 @@ from tlkit.contracts import Backbone, BackboneOptions, PretrainedFile
 from tlkit.errors import DataError, RunError
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.bounded import first_line
+from tlkit.models.finite import without_finite_weights
 from tlkit.models.graph import snake_case
 from tlkit.models.safe_load import load_model_file
 from tlkit.models.safe_weights import HDF5_ERRORS, arrays, check_expansion
@@ -56,8 +57,13 @@ def load_backbone_weights(model: Any, record: Backbone, options: BackboneOptions
     elif path := weights_path(options):
         if path.is_dir():
             _load_run(model, path, record.name)
-            return True
+            return True  # its weights were checked
         _load_file(model, path, record.name)
+        if variable := without_finite_weights(model):
+            raise DataError(
+                f"backbone.weights: {path}: {variable} has weights that are NaN or infinite; expected the weights of a "
+                "training that did not diverge"
+            )
     if record.loaded is not None:
         record.loaded({layer.name: layer for layer in model.layers}, options)
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -66,19 +66,28 @@ def phase_colors(count: int) -> list[Color]:
 
 
 def _with_hues(known: Sequence[Color], count: int) -> list[Color]:
-    """Return the first ``count`` of the known colours, with as many further hues as that needs."""
+    """Return the first ``count`` of the known colours, with as many further ones as that needs."""
     colors = list(known[:count])
     taken = {*colors, GREY}
-    step = 0
+    further = _further_colors()
     while len(colors) < count:
+        color = next(further)
+        if color not in taken:
+            colors.append(color)
+            taken.add(color)
+    return colors
+
+
+def _further_colors() -> Iterator[Color]:
+    """Yield hues spaced by the golden angle and, as there are only some 3,000 different ones, then every colour."""
+    for step in range(20_000):
         hue = (0.94 + step * 0.618033988749895) % 1.0
         saturation, value = ((0.85, 0.75), (0.45, 0.95), (0.95, 0.45), (0.6, 0.65))[step % 4]
         red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, saturation, value))
-        if (red, green, blue) not in taken:
-            colors.append((red, green, blue))
-            taken.add((red, green, blue))
-        step += 1
-    return colors
+        yield red, green, blue
+    for step in range(2**24):
+        number = step * 10_368_889 % 2**24  # odd, so that each number comes once; near the golden section of 2^24
+        yield number >> 16, number >> 8 & 255, number & 255
 
 
 def line_colors(count: int) -> list[str]:
