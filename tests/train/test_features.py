@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -20,9 +21,11 @@ from tlkit.data.store.shards import write_shard
 from tlkit.jobs import from_recipe
 from tlkit.models.freeze import prepare
 from tlkit.recipe.load import parse_recipe
+from tlkit.recipe.schema import TrainTable
 from tlkit.system import cache as disk_cache
 from tlkit.system.cache import cache_entries
-from tlkit.train import feature_cache, feature_set
+from tlkit.train import feature_set
+from tlkit.train.cache_plan import make_plan
 from tlkit.train.feature_feed import FeatureFeed
 from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
 from tlkit.train.frozen_part import FrozenPart
@@ -181,15 +184,35 @@ def test_augmented_features_of_changed_labels_are_computed_again(run, class_fold
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("ticks", [0.0, 1e-9, 1e4])
-def test_the_decision_to_cache_does_not_depend_on_the_clock(run, monkeypatch, ticks):
-    clock = count()
-    for name in ("monotonic", "perf_counter", "time"):
-        monkeypatch.setattr(feature_cache.time, name, lambda: next(clock) * ticks)
-    _, output = run("classification", "heavy", "backbone.filters=[32, 64, 64]", "schedule.epochs=2")
-    assert "features are cached: 1 pass through the frozen part instead of 2" in output
-    _, output = run("classification", "again", "backbone.filters=[32, 64, 64]", "schedule.epochs=1")
-    assert "features are not cached: there is only one epoch" in output
+@pytest.mark.parametrize("augmented", [False, True])
+def test_the_decision_to_cache_depends_neither_on_the_clock_nor_on_what_is_cached(
+    parts, tmp_path, monkeypatch, augmented
+):
+    def decisions(features):
+        found = []
+        for ticks in (0.0, 1e-9, 1e4):
+            clock = count()
+            with monkeypatch.context() as patch:
+                for name in ("monotonic", "perf_counter", "time", "process_time"):
+                    patch.setattr(time, name, lambda clock=clock, ticks=ticks: next(clock) * ticks)
+                for per_byte in (99, 100):
+                    patch.setattr(FrozenPart, "operations_per_image", per_byte * parts.part.bytes_per_image)
+                    table = TrainTable(views=1)
+                    plan = make_plan(parts.part, [features], tmp_path, table, epochs=2, augmented=augmented)
+                    found.append(plan.use)
+        return found
+
+    features = parts.features(tmp_path / "set")
+    assert decisions(features) == [False, True] * 3
+    features.fill()
+    assert decisions(parts.features(tmp_path / "set")) == [False, True] * 3
+
+
+def test_a_single_epoch_caches_nothing_unless_asked_for(parts, tmp_path):
+    features = parts.features(tmp_path / "set")
+    plan = make_plan(parts.part, [features], tmp_path, TrainTable(), epochs=1, augmented=False)
+    assert (plan.use, plan.reason) == (False, "features are not cached: there is only one epoch")
+    assert make_plan(parts.part, [features], tmp_path, TrainTable(cache="on"), epochs=1, augmented=False).use
 
 
 def test_damaged_features_are_named_in_a_run(run):
