@@ -7,7 +7,7 @@ name from the module given there when the name is first used (Scientific Python 
 # Without "from __future__ import annotations": it would be imported from the current folder, as everything before this.
 import sys
 
-if sys.argv[:1] == ["-m"] and "tlkit" in sys.orig_argv:  # python -m tlkit
+if getattr(sys, "argv", [])[:1] == ["-m"] and "tlkit" in sys.orig_argv:  # python -m tlkit
     from tlkit.system.import_path import leave_out_current_folder
 
     leave_out_current_folder()

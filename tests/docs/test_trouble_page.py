@@ -202,6 +202,13 @@ def plugin_that_fails(change: str) -> Outcome:
     return tlkit_command("--plugin", "fails.py", "run", "photos.toml", "--set", 'head={name = "twice"}')
 
 
+def damaged() -> Outcome:
+    """Resume a run whose recipe has another digit."""
+    file = Path("runs/photos-1/recipe.toml")
+    file.write_text(file.read_text(encoding="utf-8").replace("learning_rate = 0.01", "learning_rate = 0.02"))
+    return tlkit_command("resume", "runs/photos-1")
+
+
 def exhausted() -> Outcome:
     """Run with a network that gets no memory."""
 
@@ -271,6 +278,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The weights do not fit": other_weights,
     "The output already exists": lambda: tlkit_command("predict", "runs/photos-1", "a.jpg", "--out", "photos.toml"),
     "The run folder cannot be used": unfinished,
+    "A file of the run was damaged or changed": damaged,
     "A resumed run cannot change this": lambda: tlkit_command("resume", "runs/photos-1", "--set", "head.dropout=0.5"),
     "The data changed since the run began": resumed_on_other_images,
     "Another process uses the run folder": busy,

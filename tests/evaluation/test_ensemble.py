@@ -85,5 +85,8 @@ def test_a_card_names_only_folds_of_its_own_folder(folds: Path, name: str) -> No
 def test_a_cross_validation_of_an_earlier_tlkit_says_how_to_make_its_card(folds: Path) -> None:
     (folds / "model.json").unlink()
     (folds / "folds.toml").write_text("")
-    with pytest.raises(RunError, match="an earlier tlkit ran them; tlkit report"):
+    with pytest.raises(RunError, match="folds have not finished, or an earlier tlkit ran them; tlkit report"):
+        open_predictor(folds)
+    (folds / "folds.json").write_text("{}")
+    with pytest.raises(RunError, match="can't be used together where their value_range or the like differs"):
         open_predictor(folds)

@@ -21,6 +21,7 @@ from tlkit.errors import TlkitError
 from tlkit.jobs.measured_data import own_data
 from tlkit.registry import Registry
 from tlkit.report.compared_runs import open_runs
+from tlkit.runs.checksums import add_checksums, remove_checksums
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.plugins import load_run_recipe, missing_plugins
@@ -147,3 +148,29 @@ def test_a_file_of_a_run_is_read_or_refused(run: RunFolder, registry: Registry, 
             outcomes[kind] += 1
             assert kind != "another value", bit
     print(f"{name}: {dict(outcomes)}")
+
+
+def test_damaged_tables_are_refused_until_resume_writes_them_again(run: RunFolder, registry: Registry) -> None:
+    before = {name: (run.path / name).read_bytes() for name in ("metrics.json", "metrics.csv", "checksums.txt")}
+    for file in (run.metrics, run.history):
+        content = file.read_bytes()
+        digit = next(index for index in range(len(content) - 1, 0, -1) if content[index : index + 1] in b"12345678")
+        file.write_bytes(content[:digit] + b"9" + content[digit + 1 :])
+        with pytest.raises(tlkit.RunError, match=rf"{file.name}: has another checksum than in checksums\.txt"):
+            open_runs([run.path])
+    tlkit.resume(run.path, registry=registry, quiet=True)
+    open_runs([run.path])
+    after = {name: (run.path / name).read_bytes() for name in before}
+    assert after == before
+
+
+def test_a_killed_command_leaves_no_checksums_of_what_it_changed(run: RunFolder) -> None:
+    remove_checksums(run.path, ["metrics.json"])
+    run.metrics.write_text("{}")
+    open_runs([run.path])
+    add_checksums(run.path, ["metrics.json", "no such file"])
+    run.metrics.write_text('{"a": {}}')
+    with pytest.raises(tlkit.RunError, match=r"metrics\.json: has another checksum"):
+        open_runs([run.path])
+    run.checksums.unlink()
+    open_runs([run.path])

@@ -21,7 +21,6 @@ from same_runs import assert_same
 
 import tlkit
 from tlkit.jobs import finish, stages
-from tlkit.jobs import run as run_module
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.models.losses import BatchLoss
 from tlkit.runs.folder import RunFolder, create_run_folder
@@ -261,7 +260,7 @@ def test_a_finished_run_without_checkpoints_is_not_started_again(plain, registry
 
 def test_the_environment_is_written_before_the_recipe(recipe, registry, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
-        kill(patch, run_module, "write_atomically", 1)
+        kill(patch, RunFolder, "write_recipe", 1)
         tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
     assert (tmp_path / "run" / "environment.json").is_file()
     assert not (tmp_path / "run" / "recipe.toml").exists()

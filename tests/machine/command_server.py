@@ -57,9 +57,7 @@ class CommandServer:
 
     def close(self) -> None:
         """End the server."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        self._process.communicate(timeout=60)
 
 
 def _watch_changes(root: str, at: int, number: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -261,15 +260,12 @@ class Machine(RuleBasedStateMachine):
                 run.tainted = run.tainted or where == REST
 
 
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Machine]]:
+@pytest.fixture
+def machine(server: CommandServer, references: References, tmp_path: Path) -> type[Machine]:
     """Return the machine with a server for its commands."""
-    root = tmp_path_factory.mktemp("machine").resolve()
-    server = CommandServer({"CUDA_VISIBLE_DEVICES": "-1"})
-    _SHARED["root"] = root
-    Machine.server, Machine.references = server, References(server, root / "references")
-    yield Machine
-    server.close()
+    _SHARED["root"] = tmp_path.resolve()
+    Machine.server, Machine.references = server, references
+    return Machine
 
 
 def test_a_few_sequences_of_commands_keep_the_promises(machine: type[Machine]) -> None:

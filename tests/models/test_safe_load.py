@@ -142,6 +142,14 @@ def test_a_refused_option_is_named_with_the_reason_if_there_is_one(file, option)
         load_model_file(rewritten(file, set_config("dense", **{option: None})))
 
 
+def test_a_name_from_a_stranger_is_shown_escaped(file):
+    with pytest.raises(NotAllowedError) as caught:
+        load_model_file(rewritten(file, set_config("dense", **{"\x1b[2J" * 50: None})))
+    assert "'\\x1b[2J" in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 # The limits are lowered here: a small number a little over them stands for one that would fill the memory.
 
 

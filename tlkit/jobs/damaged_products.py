@@ -32,6 +32,8 @@ def damaged_products(folder: RunFolder, checkpoint: Checkpoint, predictions: int
         folder.freeze: lambda path: read_run_file(path, MAX_TABLE_BYTES).decode() == checkpoint.state.freeze,
         folder.report: lambda path: read_run_file(path).rstrip().endswith(b"</html>"),
     }
+    if folder.times.is_file():  # runs of tlkit 0.1.0 may have none
+        tests[folder.times] = lambda path: bool(read_run_file(path))
     if predictions is not None:
         tests[folder.path / "predictions.csv"] = lambda path: (
             read_run_file(path, MAX_TABLE_BYTES).endswith(b"\n") and len(read_run_table(path)) == predictions

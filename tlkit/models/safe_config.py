@@ -21,6 +21,7 @@ _FUNCTIONAL = ("keras.src.models.functional", "Functional")
 _MODELS = (_FUNCTIONAL, ("keras", "Sequential"))
 _ENTRY = frozenset("module class_name config registered_name build_config compile_config name inbound_nodes".split())  # noqa: SIM905
 """The entries of an object. ``build_config`` repeats what building the layer computes, and is not copied."""
+_ADVICE = "If a plugin of yours made it and you trust the file, load it with --trust"
 _TENSOR = {"shape": "shape", "dtype": "type", "keras_history": "tensor name"}
 
 
@@ -83,10 +84,7 @@ class _Checker:
         options = classes().get((module, name)) if known else None
         if options is None:
             shown = f"{module}.{registered or name}"[:120]
-            raise NotAllowed(
-                f"{key} has an object of {shown}, which is not a Keras layer that tlkit knows. If a plugin of "
-                "yours made it and you trust the file, load it with --trust"
-            )
+            raise NotAllowed(f"{key} has an object of {shown}, which is not a Keras layer that tlkit knows. {_ADVICE}")
         # Keras registers its classes outside the public modules under their own names.
         expected = name if module.startswith("keras.src.") else None
         if registered != expected:
@@ -100,7 +98,9 @@ class _Checker:
         for option, value in config.items():
             where = f"{name}.{option if option.isidentifier() else repr(option)}"[:160]
             if option not in options:
-                raise NotAllowed(f"{where} is not an option of a {name} that tlkit knows{_because(name, option)}")
+                raise NotAllowed(
+                    f"{where} is not an option of a {name} that tlkit knows{_because(name, option)}. {_ADVICE}"
+                )
             checked[option] = self._value(options[option], value, where, depth)
         return checked
 

@@ -90,7 +90,10 @@ class RunFolder:
         if not self.card.is_file():
             hint = "its run has not finished" if self.recipe.is_file() else "it is not a run folder of tlkit"
             if (self.path / "folds.toml").is_file():
-                hint = f"its folds have not finished, or an earlier tlkit ran them; tlkit report {self.path} writes it"
+                what = "its folds have not finished"
+                if (self.path / "folds.json").is_file():
+                    what = "the models of its folds can't be used together where their value_range or the like differs"
+                hint = f"{what}, or an earlier tlkit ran them; tlkit report {self.path} writes it then"
             raise RunError(f"{self.path}: has no {self.card.name}: {hint}")
         try:
             return Card.model_validate_json(self._card_text())
