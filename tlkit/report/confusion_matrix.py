@@ -10,7 +10,6 @@ import numpy as np
 
 from tlkit.report.figures import drawing, new_figure, shorten, to_png
 
-
 _MAX_SIDE = 40.0
 """Length in inches of a side of the matrix, which then has a pixel per class up to 3,600 classes."""
 
