@@ -10,6 +10,9 @@ import numpy as np
 
 from tlkit.report.figures import drawing, new_figure, shorten, to_png
 
+_MAX_SIDE = 40.0
+"""Length in inches of a side of the matrix, which then has a pixel per class up to 3,600 classes."""
+
 
 def confusion_matrix(confusion: np.ndarray, classes: Sequence[str], title: str = "") -> bytes:
     """Draw a confusion matrix: truth in rows, prediction in columns; the shade is the share of the row.
@@ -52,7 +55,9 @@ def _matrix(
     label = 28 if height > 15 else 20
     margin = 0.5 + 0.075 * min(label, max(len(name) for name in rows))
     with drawing():
-        figure = new_figure(max(3.6, margin + cell * width + 0.9), max(2.8, margin + cell * height + 0.5))
+        # For thousands of classes, cells of a fixed size would need more memory than there is.
+        across, down = (min(cell * count, _MAX_SIDE) for count in (width, height))
+        figure = new_figure(max(3.6, margin + across + 0.9), max(2.8, margin + down + 0.5))
         panel = figure.subplots()
         image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal" if width == height else "auto")
         if height <= 45:
