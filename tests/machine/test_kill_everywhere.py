@@ -84,7 +84,7 @@ def test_a_run_killed_at_some_changes_ends_like_the_uninterrupted_one(world, ref
 def test_a_run_killed_at_each_change_ends_like_the_uninterrupted_one(world, references, kind):
     count = kill_at_each(world, references, kind, STEP)
     print(f"{kind}: {count} SIGKILLs")
-    assert count >= 5
+    assert count >= 3
 
 
 @pytest.mark.slow
@@ -92,4 +92,4 @@ def test_a_run_killed_at_each_change_ends_like_the_uninterrupted_one(world, refe
 def test_an_extension_killed_at_each_change_ends_like_the_uninterrupted_one(world, references, kind):
     count = kill_extension_at_each(world, references, kind, STEP)
     print(f"resume --set of {kind}: {count} SIGKILLs")
-    assert count >= 5
+    assert count >= 3
