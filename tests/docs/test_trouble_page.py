@@ -16,6 +16,7 @@ from doc_bench import RECIPE, save_image
 from doc_blocks import PAGES
 from PIL import Image
 
+from tlkit.data import prepare
 from tlkit.jobs import stages
 from tlkit.runs.lock import locked
 
@@ -209,6 +210,13 @@ def damaged() -> Outcome:
     return tlkit_command("resume", "runs/photos-1")
 
 
+def changing() -> Outcome:
+    """Run while files are others each time that they are read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare, "changed_samples", lambda *_: ["cat/00.png"])
+        return run()
+
+
 def exhausted() -> Outcome:
     """Run with a network that gets no memory."""
 
@@ -281,6 +289,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "A file of the run was damaged or changed": damaged,
     "A resumed run cannot change this": lambda: tlkit_command("resume", "runs/photos-1", "--set", "head.dropout=0.5"),
     "The data changed since the run began": resumed_on_other_images,
+    "The data changes while it is read": changing,
     "Another process uses the run folder": busy,
     "The training diverged": diverging,
     "The memory is not enough": exhausted,

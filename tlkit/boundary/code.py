@@ -19,6 +19,7 @@ from tlkit.system.signals import Interrupted, Signals, stopping_signals
 _OWN = (str(Path(__file__).parent), str(Path("tlkit", "contracts", "lazy.py")))
 """Parts of the names of the files whose lines a plugin's author does not need."""
 
+_ENDS = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
 _GENERATED = "__autograph_generated_file"
 """Part of the names of files that TensorFlow's AutoGraph writes."""
 
@@ -38,7 +39,7 @@ class PluginCode:
         plugin: the plugin, for messages.
         what: the function of the plugin, for messages, such as ``tlkit_heads`` or ``Head.build of "pooled"``.
         passes: classes of exceptions that the function may raise; with ``Exception``, those of click pass only if they
-            are named, too.
+            are named, too, and of those that are no ``Exception`` only the ones that end a program don't pass.
         file: the file that the function is in; of the lines in a traceback, the last one in it is named.
         watch: whether to watch the state of the process, which takes 0.2 ms; not where a step of training waits for it.
 
@@ -79,6 +80,9 @@ class PluginCode:
         # click's exceptions end a command, perhaps as a success: they pass only by name.
         names_click = type(error).__module__.partition(".")[0] == "click"
         if isinstance(error, tuple(each for each in self._passes if not (names_click and each is Exception))):
+            return
+        # Where bugs pass with their traceback, so does what is neither a bug nor an end: neither looks like a success.
+        if Exception in self._passes and not isinstance(error, _ENDS):
             return
         # An error of a plugin's own with the exit code of success would end tlkit as a success.
         if isinstance(error, TlkitError) and error.exit_code in range(1, 256):
