@@ -80,7 +80,7 @@ def exhausted(*_: object, **__: object) -> Any:
         ("evaluate", "tlkit.jobs.evaluate.run_with_data", "(--batch-size)"),
         ("report", "tlkit.jobs.report.own_data", "use a machine with more memory"),
         ("inspect", "tlkit.cli.inspect.Path.is_dir", "use a machine with more memory"),
-        ("compare", "tlkit.report.compared_runs.open_runs", "compare fewer runs at a time"),
+        ("compare", "tlkit.report.compared_folds.open_runs", "compare fewer runs at a time"),
         ("predict", "tlkit.evaluation.ensemble.open_predictor", "use a machine with more memory"),
         ("check", "tlkit.jobs.check._resolve", "use a machine with more memory"),
     ],

@@ -93,7 +93,11 @@ class PluginCode:
         raise self._plugin_error(error, trace) from error
 
     def _plugin_error(self, error: BaseException, trace: TracebackType | None) -> PluginError:
-        frames = [each for each in traceback.extract_tb(trace) if not any(own in each.filename for own in _OWN)]
+        frames = [
+            each
+            for each in traceback.extract_tb(trace)
+            if not each.filename.startswith("<frozen ") and not any(own in each.filename for own in _OWN)
+        ]
         summary = traceback.TracebackException.from_exception(error)
         summary.stack = traceback.StackSummary.from_list(frames)
         details = "".join(summary.format())
