@@ -268,7 +268,7 @@ class Registry:
             function: Any = implementation.function
             with PluginCode(title, hook, file=file_of_function(function)):
                 given = {name: fresh(arguments[name]) for name in implementation.argnames}
-                answers += self._checked(title, hook, expected, items(function(*given.values()), title, hook))
+                answers += _checked(title, hook, expected, items(function(*given.values()), title, hook))
                 for name in unchanged:
                     if name in given and given[name] != arguments[name]:
                         raise PluginError(
@@ -276,18 +276,6 @@ class Registry:
                             "the problems to be returned"
                         )
         return answers
-
-    def _checked(self, title: str, hook: str, expected: type[T], answers: Sequence[Any]) -> list[T]:
-        checked = []
-        for each in answers:
-            if not isinstance(each, expected):
-                name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
-                raise PluginError(f"{title}: {hook}: expected {name}, received {each!r}")
-            item = settled(each)
-            if problem := part_problem(item):
-                raise PluginError(f"{title}: {hook}: {problem}")
-            checked.append(guarded_callback(item, title) if hook == "tlkit_callbacks" else item)
-        return checked
 
 
 def _conflict(kind: type, name: str, same_name: Sequence[tuple[Any, Source]]) -> str:
@@ -297,3 +285,16 @@ def _conflict(kind: type, name: str, same_name: Sequence[tuple[Any, Source]]) ->
         return f'{title} "{name}" is offered twice by {sources[0]}'
     offered = f'{title} "{name}" is offered by {" and ".join(sources)}'
     return f"{offered}; uninstall one, or list the plugins to load in {VARIABLE}"
+
+
+def _checked(title: str, hook: str, expected: type[T], answers: Sequence[Any]) -> list[T]:
+    checked = []
+    for each in answers:
+        if not isinstance(each, expected):
+            name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
+            raise PluginError(f"{title}: {hook}: expected {name}, received {each!r}")
+        item = settled(each)
+        if problem := part_problem(item):
+            raise PluginError(f"{title}: {hook}: {problem}")
+        checked.append(guarded_callback(item, title) if hook == "tlkit_callbacks" else item)
+    return checked
