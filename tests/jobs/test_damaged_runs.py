@@ -174,3 +174,42 @@ def test_a_killed_command_leaves_no_checksums_of_what_it_changed(run: RunFolder)
         open_runs([run.path])
     run.checksums.unlink()
     open_runs([run.path])
+
+
+def edited(run: RunFolder, before: str, after: str) -> None:
+    """Change the recipe of a run as a person does who removes its checksum, too."""
+    text = run.recipe.read_text(encoding="utf-8")
+    assert before in text
+    lines = text.replace(before, after).splitlines(keepends=True)
+    run.recipe.write_text("".join(line for line in lines if not line.startswith("# sha256: ")), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("batch_size = 512", "batch_size = 256", "input.batch_size is 256, but was 512"),
+        ("image_size = 8", "image_size = 12", r"input.image_size is \[12, 12\], but was \[8, 8\]"),
+        ("ema = 0.9", "ema = 0.8", "train.ema is 0.8, but was 0.9"),
+        ("filters = [2]", "filters = [3]", r"backbone.filters is \[3\], but was \[2\]"),
+    ],
+)
+def test_an_edited_recipe_is_not_what_a_run_continues_with(
+    run: RunFolder, registry: Registry, before: str, after: str, message: str
+) -> None:
+    run.report.unlink()
+    edited(run, before, after)
+    with pytest.raises(tlkit.RunError, match=rf"recipe\.toml: {message} when the run began"):
+        tlkit.resume(run.path, registry=registry, quiet=True)
+
+
+def test_a_recipe_with_another_comment_is_the_same(run: RunFolder, registry: Registry) -> None:
+    edited(run, "[input]", "# by hand\n[input]")
+    tlkit.resume(run.path, registry=registry, quiet=True)
+
+
+def test_an_extended_run_has_one_checksum_and_its_settings(run: RunFolder, registry: Registry) -> None:
+    for epochs in (3, 4):
+        tlkit.resume(run.path, [f"schedule.epochs={epochs}"], registry=registry, quiet=True)
+        assert run.recipe.read_text(encoding="utf-8").count("# sha256: ") == 1
+        assert run.read_json(run.environment)["settings"]["schedule"]["epochs"] == epochs
+        assert open_runs([run.path])[0].settings["schedule"]["epochs"] == epochs

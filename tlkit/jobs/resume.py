@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlkit.data.splits.repeat import drawn_splits
 from tlkit.discovery import registry_for_recipe
@@ -16,11 +16,13 @@ from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
-from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
+from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume, edited_keys, may_change
 from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
+from tlkit.recipe.renamed import with_current_names
 from tlkit.recipe.schema import Recipe
+from tlkit.recipe.source import parse_toml
 from tlkit.registry import Registry
 from tlkit.runs.checksums import remove_checksums
 from tlkit.runs.folder import RunFolder
@@ -28,7 +30,9 @@ from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.samples import SamplesFile
+from tlkit.runs.secrets import without_secrets
 from tlkit.system.tensorflow import start_tensorflow
+from tlkit.system.text import listed
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
@@ -80,9 +84,32 @@ def resume(
         recipe = replace(recipe, check=for_resume(recipe.check))
         from_recipe.refuse_missing_files(recipe)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
+        edited = _edited(folder, original, environment)
         start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
         with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:
+            for key, (before, now) in edited.items():
+                job.note(f"{key} is {now} in {folder.recipe.name}; the run recorded {before} when it began")
             return _resume(job, original)
+
+
+def _edited(folder: RunFolder, original: Recipe, environment: Any) -> dict[str, tuple[Any, Any]]:
+    """Return the keys that a person edited in the recipe of a run, of those that may change.
+
+    Raises:
+        RunError: others were edited, too.
+    """
+    settings = environment.get("settings") if isinstance(environment, dict) else None
+    if not isinstance(settings, dict):
+        return {}
+    written = with_current_names(without_secrets(parse_toml(folder.recipe_text())))
+    edited = edited_keys(original, with_current_names(settings), written)
+    wrong = [f"{key} is {now}, but was {before}" for key, (before, now) in edited.items() if not may_change(key)]
+    if wrong:
+        raise RunError(
+            f"{folder.recipe}: {listed(wrong, 5)} when the run began. Its training so far depends on it: undo the "
+            "edit, or start a new run. To train for longer: tlkit resume … --set schedule.epochs=…"
+        )
+    return edited
 
 
 def _resume(job: Job, original: Recipe) -> RunResult:
@@ -200,6 +227,10 @@ def _mark_unfinished(job: Job) -> None:
     for file in (folder.card, folder.report, folder.metrics, folder.path / "predictions.csv"):
         file.unlink(missing_ok=True)
     folder.write_recipe(portable_text(job.recipe))
+    environment = folder.read_json(folder.environment)
+    settings = without_secrets(job.recipe.values)
+    if isinstance(environment, dict) and environment.get("settings") != settings:
+        folder.write_json(folder.environment, {**environment, "settings": settings})
 
 
 def _position(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -36,10 +37,55 @@ def check_changes(original: Recipe, recipe: Recipe) -> None:
             "can't be changed in a run that has started: its training so far depends on it. Start a new run instead",
         )
         for key in _changed_keys(original.values, recipe.values)
-        if not key.startswith(("schedule.", *_MAY_CHANGE)) or key == "schedule.name"
+        if not may_change(key)
     ]
     if wrong:
         raise RecipeError(wrong)
+
+
+def edited_keys(recipe: Recipe, recorded: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the keys whose values in a run's recipe are no longer those that the run recorded when it began.
+
+    Paths are left out, because data may be moved; the digests of the files show whether they are the same.
+
+    Args:
+        recipe: the recipe in the run folder.
+        recorded: the recipe that the run recorded, as plain values with all defaults.
+        written: what the file of the recipe says, without defaults, which other versions of tlkit may set otherwise.
+
+    Returns:
+        dotted key → the value that was recorded, and the value now.
+    """
+    found = {}
+    current = json.loads(json.dumps(recipe.values, default=str))
+    for key in _keys(written):
+        before, now = _value(recorded, key), _value(current, key)
+        known = before is not None and now is not None and type(before) is type(now)
+        path = isinstance(now, str) and (key.startswith("data.") or "/" in now or "\\" in now)
+        if known and not path and before != now and key not in ("name", "plugins"):
+            found[key] = (before, now)
+    return found
+
+
+def may_change(key: str) -> bool:
+    """Return whether ``tlkit resume --set`` may change a key of a run that has started."""
+    return key.startswith(("schedule.", *_MAY_CHANGE)) and key != "schedule.name"
+
+
+def _keys(values: Mapping[str, Any], table: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        path = f"{table}.{key}".lstrip(".")
+        if isinstance(value, Mapping):
+            yield from _keys(value, path)
+        else:
+            yield path
+
+
+def _value(values: Mapping[str, Any], key: str) -> Any:
+    value: Any = values
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _changed_keys(original: Mapping[str, Any], changed: Mapping[str, Any], table: str = "") -> Iterator[str]:

@@ -70,7 +70,7 @@ class Card(BaseModel):
     bands: tuple[Annotated[int, Field(ge=0)], ...] = ()
     orientation: Literal["exif", "stored"] = "exif"
     colors: tuple[tuple[_Byte, _Byte, _Byte], ...]
-    preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and returns logits"
+    preprocessing: str = "in the model: it takes raw RGB, float32 (N, height, width, 3), 0-255, and gives probabilities"
     backbone: Part
     head: Part
     folds: Annotated[tuple[_Fold, ...], Field(max_length=1000)] = ()

@@ -15,11 +15,13 @@ from typing import Any
 from tlkit.errors import RunError
 
 _LINE = re.compile(r"^# sha256: ([0-9a-f]{64})\s*\Z", re.MULTILINE)
+_ANY_LINE = re.compile(r"^# sha256: [0-9a-f]{64}\r?\n?", re.MULTILINE)
 _KEY = "checksum"
 
 
 def sealed_text(text: str) -> str:
-    """Return a text of whole lines with their SHA-256 as a comment after them."""
+    """Return a text of whole lines with their SHA-256 as a comment after them, in place of an earlier one."""
+    text = _ANY_LINE.sub("", text)
     return f"{text}# sha256: {_digest(text)}\n"
 
 
@@ -32,8 +34,9 @@ def check_text(path: Path, text: str) -> None:
     line = _LINE.search(text)
     if line is not None and line[1] != _digest(text[: line.start()].replace("\r\n", "\n")):
         raise RunError(
-            f"{path}: does not fit the checksum in its last line; it was changed or damaged after tlkit wrote it. "
-            "If you changed it, remove that line"
+            f"{path}: does not fit the checksum in its last line; it was changed or damaged after tlkit wrote it. Undo "
+            "that: what may change in a run is given with tlkit resume RUN --set, such as schedule.epochs=30, and "
+            "anything else takes a new run. If only comments or paths were changed, remove that line"
         )
 
 
