@@ -67,6 +67,7 @@ def run(recipe: str, out: str) -> dict[str, Any]:
     import tlkit.data.prepare
     import tlkit.train.loop  # noqa: F401 - imported first, so that replace finds what they have imported
     from tlkit.cli import main
+    from tlkit.data.checks.changed_files import changed_samples
     from tlkit.data.checks.check import check_samples
     from tlkit.data.store import decoding
     from tlkit.models.freeze import digests
@@ -77,7 +78,8 @@ def run(recipe: str, out: str) -> dict[str, Any]:
 
     clock = Clock()
     clock.time(check_samples, "checking files")
-    clock.time(decoding._digest, "hashing files", threads=max(2, os.cpu_count() or 2))
+    clock.time(decoding.digests_of, "hashing files", threads=max(2, os.cpu_count() or 2))
+    clock.time(changed_samples, "comparing files with their check")
     clock.time(digests, "hashing weights")
 
     trained: list[float] = []
