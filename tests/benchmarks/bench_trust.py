@@ -134,7 +134,7 @@ def trust(session: Session) -> list[Line]:
         Line(
             "checking, hashing and checkpoints: share of a run of an hour",
             repeated + once / HOUR,
-            Goal("≤", 0.03),
+            Goal("≤", 0.02),
             shown=f"{shown}; checkpoints of {ours['checkpoint_bytes'] / 1e6:.0f} MB {repeated:.1%} of the "
             f"{ours['seconds']:.0f} s measured",
             raw={"tlkit": ours},
