@@ -256,4 +256,4 @@ def test_killed_folds_end_with_the_same_bytes(tmp_path):
     assert not list(out.glob(".data-*"))
     assert json.loads((out / "model.json").read_text())["folds"] == ["fold-1", "fold-2"]
     print(f"folds: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
-    assert moments.killed.total() >= 8
+    assert moments.killed.total() >= 4  # of nine: a stage of so small a fold may be over before it is seen
