@@ -49,6 +49,7 @@ class Moments:
     """
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._random = random.Random(f"{name} {os.environ.get('TLKIT_KILL_SEED', '0')}")
         self.killed: Counter[str] = Counter()
         """How many kills hit a living process, by stage."""
@@ -71,6 +72,11 @@ class Moments:
     def chance(self) -> bool:
         """Return one of two values, drawn."""
         return self._random.random() < 0.5
+
+    def report(self, least: int) -> None:
+        """Print how many kills there were, and check that they were enough to mean something."""
+        print(f"{self._name}: {self.killed.total()} SIGKILLs: {dict(self.killed)}")
+        assert self.killed.total() >= least
 
 
 class Signs:
@@ -183,8 +189,7 @@ def test_a_killed_classification_ends_with_the_same_bytes(tmp_path):
     killed_at_each_stage(moments, folder, lambda: run_or_resume(recipe, folder))
     finished("resume", folder)
     assert_same(folder, tmp_path / "whole")
-    print(f"classification: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
-    assert moments.killed.total() >= 8
+    moments.report(least=8)
 
 
 def test_a_killed_segmentation_ends_with_the_same_bytes(scenes, tmp_path):
@@ -194,8 +199,7 @@ def test_a_killed_segmentation_ends_with_the_same_bytes(scenes, tmp_path):
     killed_at_each_stage(moments, folder, lambda: run_or_resume(scenes, folder))
     finished("resume", folder)
     assert_same(folder, tmp_path / "whole")
-    print(f"segmentation: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
-    assert moments.killed.total() >= 8
+    moments.report(least=8)
 
 
 def test_a_killed_extension_ends_with_the_same_bytes(tmp_path):
@@ -214,8 +218,7 @@ def test_a_killed_extension_ends_with_the_same_bytes(tmp_path):
     killed_at_each_stage(moments, folder, command)
     finished(*longer)
     assert_same(folder, tmp_path / "whole")
-    print(f"resume --set: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
-    assert moments.killed.total() >= 8
+    moments.report(least=8)
 
 
 def _children(process: int) -> list[int]:
@@ -255,5 +258,4 @@ def test_killed_folds_end_with_the_same_bytes(tmp_path):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert not list(out.glob(".data-*"))
     assert json.loads((out / "model.json").read_text())["folds"] == ["fold-1", "fold-2"]
-    print(f"folds: {moments.killed.total()} SIGKILLs: {dict(moments.killed)}")
-    assert moments.killed.total() >= 4  # of nine: a stage of so small a fold may be over before it is seen
+    moments.report(least=4)  # of nine: a stage of so small a fold may be over before it is seen

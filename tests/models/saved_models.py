@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from small_builders import SCRATCH
 from tlkit_heads import tlkit_heads
 
 from tlkit.contracts import HeadContext
@@ -32,22 +33,13 @@ HEADS = {record.name: record for record in tlkit_heads()}
 ONE_OF_EACH = list({each.family: each.name for each in reversed(APPLICATIONS)}.values())
 FIXTURES = Path(__file__).parents[1] / "runs" / "fixtures"
 
-SMALL: Mapping[str, Mapping[str, Any]] = {
-    "small_encoder": {"filters": (4, 8)},
-    "small_cnn": {"filters": (4, 8), "batch_norm": True, "dropout": 0.1, "l2": 1e-4},
-    "vgg": {"depth": 11, "filters": (4, 8, 8), "batch_norm": True},
-    "resnet": {"depth": 18, "filters": (8, 16)},
-    "resnet_v2": {"depth": 11, "filters": 4},
-    "senet": {"depth": 18, "filters": (8, 16), "ratio": 4},
-    "xception": {"middle": 1},
-    "mini_xception": {"filters": (8, 8)},
-    "densenet": {"units": (2, 2), "growth": 4},
-    "nasnet": {"penultimate_filters": 96, "repeats": 1, "stem_filters": 8},
-    "efficientnet": {"phi": -3.0},
-    "alexnet": {"filters": (8, 8, 8, 8, 8), "groups": 2},
-    "unet_encoder": {"filters": (4, 8), "batch_norm": True},
-    "strided_encoder": {"filters": (4, 8)},
+_FURTHER: Mapping[str, Mapping[str, Any]] = {
+    "small_cnn": {"batch_norm": True, "dropout": 0.1, "l2": 1e-4},
+    "vgg": {"batch_norm": True},
+    "alexnet": {"groups": 2},
+    "unet_encoder": {"batch_norm": True},
 }
+SMALL = {name: {**options, **_FURTHER.get(name, {})} for name, options in SCRATCH.items()}
 _ENCODER = "small_encoder"
 _HEADS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("linear", {}),

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from small_builders import SCRATCH
 from tlkit_heads import tlkit_heads
 
 from tlkit.contracts import HeadContext
@@ -23,22 +24,6 @@ SMALL_HEAD: dict[str, dict[str, Any]] = {
     "transpose": {"filters": (8,)},
     "fpn": {"pyramid_filters": 8, "filters": 8},
     "deeplabv3plus": {"filters": 8, "low_filters": 4},
-}
-SCRATCH: dict[str, dict[str, Any]] = {
-    "small_encoder": {"filters": (4, 8)},
-    "small_cnn": {"filters": (4, 8)},
-    "vgg": {"depth": 11, "filters": (4, 8, 8)},
-    "resnet": {"depth": 18, "filters": (8, 16)},
-    "resnet_v2": {"depth": 11, "filters": 4},
-    "senet": {"depth": 18, "filters": (8, 16), "ratio": 4},
-    "xception": {"middle": 1},
-    "mini_xception": {"filters": (8, 8)},
-    "densenet": {"units": (2, 2), "growth": 4},
-    "nasnet": {"penultimate_filters": 96, "repeats": 1, "stem_filters": 8},
-    "efficientnet": {"phi": -3.0},
-    "alexnet": {"filters": (8, 8, 8, 8, 8)},
-    "unet_encoder": {"filters": (4, 8)},
-    "strided_encoder": {"filters": (4, 8)},
 }
 QUICK = [
     *((backbone, head) for backbone in ("resnet_v2", "alexnet", "strided_encoder") for head in sorted(HEADS)),

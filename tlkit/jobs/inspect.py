@@ -154,8 +154,9 @@ def _own_image(run: RunFolder, data: Data) -> np.ndarray:
     Raises:
         DataError: none of the images is one that the run's ``samples.csv`` records.
     """
-    for row in range(len(data.samples)):
-        if not changed_images(run, data, [row]):
+    changed = set(changed_images(run, data, range(len(data.samples))))
+    for row, sample in enumerate(data.samples):
+        if sample.key not in changed:
             return np.array(data.store.images[row])
     raise DataError(f"none of {len(data.samples)} images of {data.root} is one that {run.samples} records.")
 

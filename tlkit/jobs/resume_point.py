@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -57,9 +56,8 @@ def edited_keys(recipe: Recipe, recorded: Mapping[str, Any], written: Mapping[st
         dotted key → the value that was recorded, and the value now.
     """
     found = {}
-    current = json.loads(json.dumps(recipe.values, default=str))
     for key in _keys(written):
-        before, now = _value(recorded, key), _value(current, key)
+        before, now = _value(recorded, key), _value(recipe.values, key)
         known = before is not None and now is not None and type(before) is type(now)
         path = isinstance(now, str) and (key.startswith("data.") or "/" in now or "\\" in now)
         if known and not path and before != now and key not in ("name", "plugins"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -155,8 +156,9 @@ def own_folder(variable: str, default: Callable[[], Path]) -> Path:
     except OSError as error:
         raise DataError(f"{str(folder)[:200]}: can't be used: {error.strerror}; set {variable} to a folder") from error
     # Another process may remove it just now, which is no reason not to use it.
-    if not nearest.is_dir() and nearest.exists() and not nearest.is_dir():
-        raise DataError(f"{folder}: can't be used: {nearest} is not a folder; set {variable} to a folder")
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if not stat.S_ISDIR(nearest.stat().st_mode):
+            raise DataError(f"{folder}: can't be used: {nearest} is not a folder; set {variable} to a folder")
     return folder
 
 

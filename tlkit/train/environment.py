@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -96,11 +95,8 @@ def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
 
     Without them ``mixed_bfloat16`` is slower than float32, not faster.
     """
-    try:
-        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
-    except OSError:
-        return None
-    return None if flags is None else bool({"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
+    flags = (_cpu_lines(cpuinfo) or {}).get("flags")
+    return None if flags is None else bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
 
 
 def differences(original: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -156,15 +152,21 @@ def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 @cache
 def _cpu(cpuinfo: Path) -> str:
+    lines = _cpu_lines(cpuinfo)
+    if lines is None:
+        return f"{platform.machine()} {platform.processor()}".strip()
+    known = set(lines.get("flags", "").split())
+    return " ".join([lines.get("model name", platform.machine()), *(each for each in _INSTRUCTIONS if each in known)])
+
+
+def _cpu_lines(cpuinfo: Path) -> dict[str, str] | None:
+    """Return the values that the first processor has in ``/proc/cpuinfo``; None where there is no such file."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return f"{platform.machine()} {platform.processor()}".strip()
-    name = re.search(r"^model name\s*:(.*)$", text, re.MULTILINE)
-    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
-    known = {*flags[1].split()} if flags else set()
-    parts = (name[1].strip() if name else platform.machine(), *(each for each in _INSTRUCTIONS if each in known))
-    return " ".join(parts)
+        return None
+    lines = (line.partition(":") for line in reversed(text.splitlines()))
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def _usable_processors() -> int | None:

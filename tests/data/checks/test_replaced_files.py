@@ -16,6 +16,7 @@ from recipe_text import recipe_text
 
 from tlkit import DataError
 from tlkit.data.checks import facts_cache
+from tlkit.data.checks.check import Checked
 from tlkit.data.run_data import Data
 from tlkit.data.store import decoding
 from tlkit.jobs.from_recipe import check_data, open_data, open_full_size
@@ -107,6 +108,12 @@ def copies(root: Path) -> None:
             put(root / label / f"{place:02d}.bmp", 100 * number + place + 7)
 
 
+def checked(data: Data) -> Checked:
+    """Return the result of the check of the files."""
+    assert data.checked is not None
+    return data.checked
+
+
 def again(data: Data) -> bool:
     return any("checked again" in note for note in data.notes)
 
@@ -117,8 +124,7 @@ def test_replaced_files_of_the_same_length_and_time_are_read_again(opened: Open,
     copies(tmp_path / "photos")
     data = opened(recipe)
     assert (divided(data), again(data)) == ([], False)
-    assert data.checked is not None
-    assert data.checked.kept == 14
+    assert checked(data).kept == 14
 
 
 @pytest.mark.parametrize("how", ["move", "copy", "rewrite"])
@@ -136,8 +142,7 @@ def test_a_file_is_known_by_its_inode_and_the_time_that_the_system_keeps(
     else:
         put(file, 500)
     data = opened(recipe)
-    assert data.checked is not None
-    assert (data.checked.kept, again(data)) == (29, False)
+    assert (checked(data).kept, again(data)) == (29, False)
 
 
 @pytest.mark.usefixtures("only_size_and_time")
@@ -147,12 +152,10 @@ def test_copies_stay_in_one_split_where_only_size_and_time_are_known(opened: Ope
     copies(tmp_path / "photos")
     data = opened(recipe)
     assert (divided(data), again(data)) == ([], True)
-    assert data.checked is not None
-    assert data.checked.digests == {key: each.image for key, each in data.store.read.items()}
+    assert checked(data).digests == {key: each.image for key, each in data.store.read.items()}
     data = opened(recipe)
     assert (divided(data), again(data)) == ([], False)
-    assert data.checked is not None
-    assert data.checked.kept == 30
+    assert checked(data).kept == 30
 
 
 @pytest.mark.usefixtures("only_size_and_time")
@@ -182,8 +185,7 @@ def test_replaced_masks_are_checked_again(opened: Open, tmp_path: Path) -> None:
     os.utime(root / "masks" / "03.bmp", (STAMP, STAMP))
     data = opened(recipe, task="segmentation")
     assert [each.key for each in data.set_aside] == ["03.bmp"]
-    assert data.checked is not None
-    assert [each.kind for each in data.checked.report.findings if each.key == "03.bmp"] == ["mask_values"]
+    assert [each.kind for each in checked(data).report.findings if each.key == "03.bmp"] == ["mask_values"]
 
 
 @pytest.mark.usefixtures("only_size_and_time")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,7 +112,15 @@ def decode_all(
         except DataError as error:
             return sample, error, None
         digests = digests_of(content[0], None if mask is None else content[1])
-        return sample, find(digests.whole) or _decode(sample, sample_set, decoding, content, digests.whole), digests
+        cached = find(digests.whole)
+        if cached is not None:
+            return sample, cached, digests
+        try:
+            pixels, original = image.decode(content[0], decoding.size, decoding.resize)
+            classes = None if mask is None else mask.decode(content[1])
+        except DataError as error:
+            return sample, error, digests
+        return sample, _fitted(sample, decoding, Decoded(pixels, classes, digests.whole, original)), digests
 
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings():
@@ -120,27 +128,19 @@ def decode_all(
         yield from in_threads(decode, sample_set.samples, name="tlkit-decode", ahead=8)
 
 
-def _decode(
-    sample: Sample, sample_set: SampleSet, decoding: Decoding, content: tuple[bytes, bytes], digest: str
-) -> Decoded | DataError:
-    """Decode the bytes of an image and of its mask."""
-    image = image_of(sample, sample_set, decoding.reading)
-    mask = mask_of(sample, sample_set, decoding.reading)
-    try:
-        pixels, original = image.decode(content[0], decoding.size, decoding.resize)
-        classes = None if mask is None else mask.decode(content[1])
-    except DataError as error:
-        return error
-    if classes is not None:
-        if classes.shape != original:
-            turned = classes.shape == original[::-1] and decoding.reading.orientation == "exif"
-            return DataError(
-                f"{mask_origin(sample)}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
-                f"its image {original[1]} x {original[0]}"
-                + ('; if EXIF turned the image, input.orientation = "stored" reads it unturned' if turned else "")
-            )
-        classes = fit_mask(classes, decoding.size, decoding.resize)
-    return Decoded(pixels, classes, digest, original)
+def _fitted(sample: Sample, decoding: Decoding, decoded: Decoded) -> Decoded | DataError:
+    """Return a decoded sample with its mask, which is still of its original size, at the model's size."""
+    classes, original = decoded.mask, decoded.size
+    if classes is None:
+        return decoded
+    if classes.shape != original:
+        turned = classes.shape == original[::-1] and decoding.reading.orientation == "exif"
+        return DataError(
+            f"{mask_origin(sample)}: the mask is {classes.shape[1]} x {classes.shape[0]} pixels, "
+            f"its image {original[1]} x {original[0]}"
+            + ('; if EXIF turned the image, input.orientation = "stored" reads it unturned' if turned else "")
+        )
+    return replace(decoded, mask=fit_mask(classes, decoding.size, decoding.resize))
 
 
 def digests_of(image: bytes, mask: bytes | None) -> Digests:
