@@ -21,6 +21,13 @@ R = TypeVar("R")
 _MAX_PROCESSES = 32
 
 
+def usable_processors() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def in_threads(
     make: Callable[[T], R], parts: Iterable[T], *, name: str, ahead: int, threads: int | None = None
 ) -> Iterator[R]:

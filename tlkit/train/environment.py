@@ -14,6 +14,7 @@ from typing import Any
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.runs.secrets import known_variables, without_secrets
+from tlkit.system.parallel import usable_processors
 from tlkit.system.tensorflow import is_deterministic
 
 PACKAGES = (
@@ -78,7 +79,7 @@ def computing() -> dict[str, Any]:
     return {
         "devices": [{"type": device.device_type, "name": device.name} for device in tf.config.list_physical_devices()],
         "processor": _processor(),
-        "usable_processors": _usable_processors(),
+        "usable_processors": usable_processors(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "op_determinism": is_deterministic(),
@@ -167,13 +168,6 @@ def _cpu_lines(cpuinfo: Path) -> dict[str, str] | None:
         return None
     lines = (line.partition(":") for line in reversed(text.splitlines()))
     return {name.strip(): value.strip() for name, _, value in lines}
-
-
-def _usable_processors() -> int | None:
-    """Return the number of processors that this process may use: as many threads TensorFlow starts by itself."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _version(name: str) -> str | None:
