@@ -99,7 +99,7 @@ class _Scores:
     @property
     def f1(self) -> np.ndarray:
         """The harmonic mean of precision and recall of each class, float64 (classes,)."""
-        return 2 * self.hits / np.maximum(self.true + self.predicted, 1)
+        return np.asarray(2 * self.hits / np.maximum(self.true + self.predicted, 1))
 
     def per_class(self, classes: Sequence[str]) -> dict[str, Metrics]:
         """Return class name → ``precision``, ``recall``, ``f1`` and ``support``."""

@@ -7,7 +7,7 @@ import numpy as np
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the softmax over the last axis, float32, shaped like the logits."""
-    shares = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float32)
+    shares: np.ndarray = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float32)
     shares /= shares.sum(-1, keepdims=True)
     return shares
 
@@ -15,7 +15,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Return the sigmoid of each logit, float32, shaped like the logits."""
     small = np.exp(-np.abs(logits), dtype=np.float32)  # at most 1, so that nothing overflows
-    return np.where(logits < 0, small, np.float32(1)) / (1 + small)
+    return np.asarray(np.where(logits < 0, small, np.float32(1)) / (1 + small))
 
 
 def softmax_cross_entropy(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
