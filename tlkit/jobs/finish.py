@@ -162,14 +162,15 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
 
 def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
-    from tlkit.evaluation.predictor import Predictor
+    from tlkit.evaluation.logits import logits_of_model
     from tlkit.report.write_results import plugin_sections, write_results
 
     job.reporter.begin("evaluating", 1)
     results = write_results(
         job.folder,
-        Predictor(card, plan.network.model),
+        card,
         plan.data,
+        logits_of_model(plan.network.model, card, plan.data, job.recipe.input.batch_size),
         recipe=job.recipe,
         sections=plugin_sections(job.registry, job.folder),
         progress=lambda done, total: job.reporter.at(done, total, "evaluating"),
