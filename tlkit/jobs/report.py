@@ -75,7 +75,7 @@ def rewrite_report(
             data,
             recipe=own.part,
             sections=plugin_sections(registry, folder),
-            progress=partial(progress, "evaluating"),
+            progress=progress,
             best=_best(folder, own.part),
         )
         add_checksums(run, WRITTEN_AGAIN)
