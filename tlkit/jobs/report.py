@@ -77,7 +77,7 @@ def rewrite_report(
             logits_of_model(predictor.model, predictor.card, data, own.part.input.batch_size),
             recipe=own.part,
             sections=plugin_sections(registry, folder),
-            progress=partial(progress, "evaluating"),
+            progress=progress,
             best=_best(folder, own.part),
         )
         add_checksums(run, WRITTEN_AGAIN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ import numpy as np
 from tlkit.contracts import ReportSection
 from tlkit.evaluation.evaluator import evaluate
 from tlkit.evaluation.logits import Logits
-from tlkit.evaluation.measurement import Progress
 from tlkit.evaluation.outcome import Outcome
 from tlkit.report.by_task import task_report
 from tlkit.report.learning_curves import learning_curves
@@ -59,7 +59,7 @@ def write_results(
     *,
     recipe: Recipe | DataPart,
     sections: Sections,
-    progress: Progress | None = None,
+    progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
     best: tuple[int, str] = (0, ""),
 ) -> Results:
     """Evaluate a model on the validation and test splits, and write the results.
@@ -74,7 +74,7 @@ def write_results(
         logits: gives the model's logits for images of the data.
         recipe: the run's recipe: its loss is measured in batches of its size.
         sections: returns the plugins' sections, given the metrics.
-        progress: called with (done, total) images while a split is evaluated.
+        progress: called with what is being done, and how many of how many images of it are done.
         best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
             it is the best.
 
@@ -88,7 +88,13 @@ def write_results(
         rows = data.indices(split)
         if len(rows):
             outcomes[split] = evaluate(
-                logits, card, data, rows, batch_size=batch_size, loss=recipe.train.loss, progress=progress
+                logits,
+                card,
+                data,
+                rows,
+                batch_size=batch_size,
+                loss=recipe.train.loss,
+                progress=partial(progress, "evaluating"),
             )
     metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
     write_metrics(folder.metrics, metrics)
@@ -97,10 +103,12 @@ def write_results(
     if predictions is not None:
         write_atomically(folder.path / "predictions.csv", predictions)
     notes = {split: missed_classes(each, data, card, split) for split, each in outcomes.items()}
+    progress("drawing pictures", 0, 0)
     pictures = _curves(folder, best) | _sample_pictures(pages, outcomes, batch_size)
     folder.pictures.mkdir(exist_ok=True)
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
+    progress("writing the report", 0, 0)
     results = RunResults(outcomes, pictures, sections(metrics), notes)
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))
