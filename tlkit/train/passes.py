@@ -17,7 +17,9 @@ from tlkit.errors import PluginError, RunError
 from tlkit.system.text import listed
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.feature_feed import FeatureFeed
+from tlkit.train.feature_set import FeatureSet
 from tlkit.train.outlets import Outlets
+from tlkit.train.parts import ModelInParts
 from tlkit.train.rates import LearningRate
 from tlkit.train.setting import Setting
 from tlkit.train.steps import Steps
@@ -47,6 +49,7 @@ class Passes:
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
         self._applied: float | None = None
+        self._cache: FeatureCache | None = None
         self._feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size, setting.policies)
         self._validation_feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size)
 
@@ -67,7 +70,7 @@ class Passes:
         """
         if self.steps.frozen is None or not isinstance(self._feed, Feed):
             return
-        cache = FeatureCache(
+        self._cache = cache = FeatureCache(
             setting=self.setting,
             part=self.steps.frozen,
             feed=self._feed,
@@ -79,6 +82,23 @@ class Passes:
         feeds = cache.feeds(decided)
         if feeds is not None:
             self._feed, self._validation_feed = feeds
+
+    def in_parts(self) -> ModelInParts | None:
+        """Return the model in two parts, with the features of validation and test images if those are cached.
+
+        Returns:
+            None where nothing is frozen.
+        """
+        setting, frozen, cache = self.setting, self.steps.frozen, self._cache
+        if frozen is None:
+            return None
+        kept: list[FeatureSet] = []
+        if cache is not None and isinstance(self._validation_feed, FeatureFeed):
+            kept = [*self._validation_feed.views]
+            tested = setting.data.indices("test")
+            if len(tested) and (found := cache.kept(tested, "test features")) is not None:
+                kept.append(found)
+        return ModelInParts(frozen, self.steps.live, setting.data, setting.batch_size, kept)
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
         """Train the steps of an epoch.
