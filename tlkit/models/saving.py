@@ -5,6 +5,7 @@ Beside the Keras file a LiteRT file is written, with which the model predicts wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,14 @@ class SavedModel:
 
 
 def save_model(
-    folder: RunFolder, model: Any, task: LearningTask, images: np.ndarray, *, precision: str, weights: str
+    folder: RunFolder,
+    model: Any,
+    task: LearningTask,
+    images: np.ndarray,
+    *,
+    precision: str,
+    weights: str,
+    progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
 ) -> SavedModel:
     """Save a model as ``model.keras``, which outputs probabilities, once the reloaded file gives the same logits.
 
@@ -66,6 +74,7 @@ def save_model(
         images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the two models are compared.
         precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
         weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
+        progress: called with what is being done, and two zeros.
 
     Returns:
         whether the files need trust or TensorFlow.
@@ -83,6 +92,7 @@ def save_model(
         )
     temporary = folder.path / ".tmp-model.keras"
     _write(with_probabilities(model, task), temporary)
+    progress("comparing the saved model", 0, 0)
     loaded, reason = _load(temporary)
     reloaded = _logits(logits_model(loaded), images)
     tolerance = 1e-4 if precision == "float32" else 2e-2
