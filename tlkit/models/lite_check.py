@@ -165,7 +165,7 @@ def _operations(model: Any, graph: Any, tensors: Sequence[Tensor]) -> Iterator[O
 def _name(code: Any) -> str:
     """Return the name of a kind of operation."""
     number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())  # as the runtime does
-    name = _NAMES.get(number, str(number))
+    name: str = _NAMES.get(number, str(number))
     if code.CustomCode() is not None or name not in RULES:
         raise NotAllowed(f"it has the operation {name}, which is not allowed")
     if not 1 <= code.Version() <= RULES[name].version:
@@ -195,7 +195,9 @@ def _indices(values: Any, tensors: Sequence[Tensor], least: int = 0) -> list[int
     return found
 
 
-def _check_order(operations: Sequence[Operation], tensors: Sequence[Tensor], inputs: list[int], outputs: list[int]) -> None:
+def _check_order(
+    operations: Sequence[Operation], tensors: Sequence[Tensor], inputs: list[int], outputs: list[int]
+) -> None:
     """Check that each tensor is an input, a constant, or the output of one earlier operation."""
     known = {index for index, tensor in enumerate(tensors) if tensor.data is not None}
     if len(set(inputs)) != len(inputs):
@@ -212,7 +214,9 @@ def _check_order(operations: Sequence[Operation], tensors: Sequence[Tensor], inp
         raise NotAllowed("an output is never computed")
 
 
-def _check_memory(operations: Sequence[Operation], tensors: Sequence[Tensor], inputs: list[int], outputs: list[int]) -> None:
+def _check_memory(
+    operations: Sequence[Operation], tensors: Sequence[Tensor], inputs: list[int], outputs: list[int]
+) -> None:
     """Check how much memory the tensors take that are needed at the same time."""
     last = {index: number for number, each in enumerate(operations) for index in (*each.reads, *each.writes)}
     last |= dict.fromkeys((*inputs, *outputs), len(operations))

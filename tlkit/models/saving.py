@@ -61,8 +61,8 @@ def save_model(
 ) -> SavedModel:
     """Save a model as ``model.keras``, which outputs probabilities, once the reloaded file gives the same logits.
 
-    ``model.tflite``, which outputs logits, is written if it gives the same logits too, with the checksums of both files;
-    an earlier one is removed before ``model.keras`` changes.
+    ``model.tflite``, which outputs logits, is written if it gives the same logits too, and then the checksums of both
+    files; an earlier one is removed before ``model.keras`` changes.
 
     Keras has written files that reload to other outputs (keras#20147), so the file is compared before it replaces an
     earlier one.
@@ -106,7 +106,13 @@ def save_model(
     remove_checksums(folder.path, MODELS)
     folder.lite.unlink(missing_ok=True)
     temporary.replace(folder.model)
-    without = "its layers need --trust" if reason else _write_lite(folder, model, task, images, trained)
+    if reason is not None:
+        without: str | None = "its layers need --trust"
+    elif precision != "float32":
+        without = f"it computes in {precision}"
+    else:
+        progress("writing the model for use without TensorFlow", 0, 0)
+        without = _write_lite(folder, model, task, images, trained)
     if without is None:
         add_checksums(folder.path, MODELS)
     return SavedModel(reason, without)
