@@ -328,6 +328,7 @@ RULES = {
     "DEPTHWISE_CONV_2D": Rule(_depthwise, "DepthwiseConv2DOptions", 2, (2, 3), weights=(1, 2)),
     "FULLY_CONNECTED": Rule(_fully_connected, "FullyConnectedOptions", 6, (2, 3), weights=(1, 2)),
     "GELU": Rule(_same, "GeluOptions"),
+    "HARD_SWISH": Rule(_same, "HardSwishOptions"),
     "LEAKY_RELU": Rule(_same, "LeakyReluOptions"),
     "LOGISTIC": _ELEMENTWISE,
     "MAX_POOL_2D": Rule(_pool, "Pool2DOptions"),
