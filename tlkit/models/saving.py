@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tlkit.errors import RunError
+from tlkit.models.keras_files import quick_walk
 from tlkit.models.outputs import logits_model, with_probabilities
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import LearningTask
@@ -67,7 +68,7 @@ def _logits(model: Any, images: np.ndarray) -> np.ndarray:
 
 
 def _write(model: Any, file: Path) -> None:
-    with full_disk_context(file, 4 * model.count_params()):
+    with full_disk_context(file, 4 * model.count_params()), quick_walk():
         model.save(file)
 
 
