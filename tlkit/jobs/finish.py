@@ -166,7 +166,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
 
 def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
-    from tlkit.evaluation.predictor import Predictor
+    from tlkit.evaluation.logits import logits_of_model
     from tlkit.report.write_results import WRITING, plugin_sections, write_results
 
     with job.reporter.stages("evaluating") as change:
@@ -178,8 +178,9 @@ def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
 
         results = write_results(
             job.folder,
-            Predictor(card, plan.network.model),
+            card,
             plan.data,
+            logits_of_model(plan.network.model, card, plan.data, job.recipe.input.batch_size),
             recipe=job.recipe,
             sections=plugin_sections(job.registry, job.folder),
             progress=show,
