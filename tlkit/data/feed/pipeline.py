@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,11 @@ class Feed:
         self._data = data
         self.batch_size = batch_size
         self._policies = tuple(policies)
-        seed = tf.TensorSpec((2,), tf.int32)
-        self._compiled = tf.function(self._finish).get_concrete_function(self._signature(), seed)
+
+    @cached_property
+    def _compiled(self) -> Any:
+        """The traced ``_finish``; not made before a batch is, since a phase on cached features takes none."""
+        return tf.function(self._finish, input_signature=[self._signature(), tf.TensorSpec((2,), tf.int32)])
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -99,7 +103,9 @@ class Feed:
             assert data.store.masks is not None
             batch["segmentation_masks"] = tf.constant(data.store.masks[index][..., None])
         try:
-            finished: dict[str, Any] = self._compiled(batch, tf.constant(seed, tf.int32))
+            # Without a policy only types are cast: not worth tracing.
+            finish = self._compiled if self._policies else self._finish
+            finished: dict[str, Any] = finish(batch, tf.constant(seed, tf.int32))
         except tf.errors.OpError as error:  # perhaps of Python code that TensorFlow called for a policy
             if self._policies:
                 names = listed([f'"{policy.name}"' for policy in self._policies])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ from typing import Any
 from tlkit.boundary.guard import options_code
 from tlkit.contracts import Augmentation, AugmentContext
 from tlkit.recipe.schema import Selection
+
+_METADATA = (".dist-info", ".egg-info")
 
 Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -70,7 +75,18 @@ def code_digest(function: Any) -> str | None:
     return digest.hexdigest()
 
 
+@cache
 def _installed() -> str:
-    """Return a digest of the name and version of every installed package: a policy's code may use any of them."""
-    packages = sorted({f"{each.name} {each.version}" for each in distributions()})
-    return hashlib.sha256("\n".join(packages).encode()).hexdigest()
+    """Return a digest of the name and version of every installed package: a policy's code may use any of them.
+
+    Both stand in the name of the folder with a package's metadata (packaging.python.org/specifications), so that folder
+    is not read: of hundreds of packages that takes longer than an epoch.
+    """
+    found: set[str] = set()
+    for entry in sys.path:
+        with suppress(OSError):
+            names = [name for name in os.listdir(entry or ".") if name.endswith(_METADATA)]
+            found.update(name for name in names if "-" in name.rpartition(".")[0])
+            if not all("-" in name.rpartition(".")[0] for name in names):
+                found |= {f"{each.name} {each.version}" for each in distributions(path=[entry])}
+    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
