@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import NoReturn
 
-from tlkit.system import memory_limit
+from tlkit.system import memory_limit, stages
 from tlkit.system.import_path import leave_out_current_folder
 from tlkit.system.signals import Interrupted, process_signals, stop_with_parent
 
@@ -19,6 +20,7 @@ def main() -> None:
     """Run the command line. A signal ends it with a line and its exit code at any time, also during an import."""
     leave_out_current_folder()
     memory_limit.is_command = True
+    stages.command_began = time.monotonic()
     try:
         _handling.__enter__()
         stop_with_parent()

@@ -103,6 +103,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     save_model(job, plan, card, best)
     metrics = evaluate(job, plan, card, best)
     add_checksums(job.folder.path, TABLES)
+    job.write_profile(show=True)
     minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
@@ -168,9 +169,15 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
 def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
     from tlkit.evaluation.logits import logits_of_model
-    from tlkit.report.write_results import plugin_sections, write_results
+    from tlkit.report.write_results import WRITING, plugin_sections, write_results
 
-    with job.reporter.stages("evaluating") as show:
+    with job.reporter.stages("evaluating") as change:
+
+        def show(doing: str, done: int, total: int) -> None:
+            change(doing, done, total)
+            if doing == WRITING:
+                job.write_profile()  # The report has a table of what it says by now.
+
         results = write_results(
             job.folder,
             card,

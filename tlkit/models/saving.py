@@ -16,6 +16,7 @@ import numpy as np
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.convert import NotConvertibleError, convert_to_litert
+from tlkit.models.keras_files import quick_walk
 from tlkit.models.lite_check import check_lite
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.outputs import logits_model, with_probabilities
@@ -148,7 +149,7 @@ def _logits(model: Any, images: np.ndarray) -> np.ndarray:
 
 
 def _write(model: Any, file: Path) -> None:
-    with full_disk_context(file, 4 * model.count_params()):
+    with full_disk_context(file, 4 * model.count_params()), quick_walk():
         model.save(file)
 
 

@@ -60,6 +60,8 @@ class RunFolder:
     """The metrics of each epoch."""
     times = _Entry("times.csv")
     """How long each epoch took."""
+    profile = _Entry("profile.csv")
+    """Where the time went, if the run was asked for it."""
     metrics = _Entry("metrics.json")
     """The final metrics of each split."""
     freeze = _Entry("freeze.csv")
