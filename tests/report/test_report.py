@@ -15,7 +15,7 @@ from recipe_text import recipe_text
 from tlkit.contracts import ReportSection, SetAside
 from tlkit.discovery import make_registry
 from tlkit.errors import PluginError
-from tlkit.evaluation.predictor import Predictor
+from tlkit.evaluation.logits import logits_of_model
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.report.write_results import write_results
@@ -45,13 +45,9 @@ def recipe_of(loss: str | None = None, batch_size: int = 4) -> Recipe:
 
 
 def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
-    return write_results(
-        folder,
-        Predictor(make_card(classes=CLASSES), color_model()),
-        data,
-        recipe=recipe_of(batch_size=2),
-        sections=sections,
-    )
+    card = make_card(classes=CLASSES)
+    logits = logits_of_model(color_model(), card, data, 2)
+    return write_results(folder, card, data, logits, recipe=recipe_of(batch_size=2), sections=sections)
 
 
 def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunFolder) -> None:
@@ -144,9 +140,10 @@ def test_a_segmentation_writes_its_results_without_a_table_of_predictions(run_fo
     masks = np.stack([np.full((8, 8), 0, np.uint8), np.full((8, 8), 1, np.uint8)])
     masks[:, 0] = 255
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
-    predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
+    card = make_card(task="segmentation")
+    logits = logits_of_model(color_model(pixels=True), card, data, 4)
     metrics = write_results(
-        run_folder, predictor, data, recipe=recipe_of("poisson"), sections=lambda _metrics: []
+        run_folder, card, data, logits, recipe=recipe_of("poisson"), sections=lambda _metrics: []
     ).metrics
     assert list(metrics["validation"])[:2] == ["loss", "cross_entropy"]
     assert metrics["validation"]["loss"] != metrics["validation"]["cross_entropy"]

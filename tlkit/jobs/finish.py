@@ -61,17 +61,18 @@ def prepare_training(job: Job, plan: Plan, *, new: bool = True) -> Training:
     Raises:
         RecipeError: the loss, a metric, the monitor, the class weights or an optimizer is not valid.
     """
-    training = from_recipe.make_training(
-        job.recipe,
-        plan.data,
-        plan.network,
-        job.folder,
-        job.reporter,
-        callbacks=partial(plugin_callbacks, job),
-        phase_finished=partial(_phase_finished, job),
-        signals=job.signals,
-    )
-    training.check(plan.phases, new=new)
+    with job.reporter.stage("preparing the training"):
+        training = from_recipe.make_training(
+            job.recipe,
+            plan.data,
+            plan.network,
+            job.folder,
+            job.reporter,
+            callbacks=partial(plugin_callbacks, job),
+            phase_finished=partial(_phase_finished, job),
+            signals=job.signals,
+        )
+        training.check(plan.phases, new=new)
     return training
 
 
@@ -146,14 +147,16 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
 
     data = plan.data
     rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
-    reason = saving.save_model(
-        job.folder,
-        plan.network.model,
-        task_of_card(card),
-        data.store.images[rows[:8]],
-        precision=job.recipe.train.precision,
-        weights=f"epoch {best.epoch} (best {best.monitor})",
-    )
+    with job.reporter.stages("saving the model") as show:
+        reason = saving.save_model(
+            job.folder,
+            plan.network.model,
+            task_of_card(card),
+            data.store.images[rows[:8]],
+            precision=job.recipe.train.precision,
+            weights=f"epoch {best.epoch} (best {best.monitor})",
+            progress=show,
+        )
     job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
     if reason is not None:
         job.note(f"loading this model later requires --trust: {reason}")
@@ -162,20 +165,20 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
 
 def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
-    from tlkit.evaluation.predictor import Predictor
+    from tlkit.evaluation.logits import logits_of_model
     from tlkit.report.write_results import plugin_sections, write_results
 
-    job.reporter.begin("evaluating", 1)
-    results = write_results(
-        job.folder,
-        Predictor(card, plan.network.model),
-        plan.data,
-        recipe=job.recipe,
-        sections=plugin_sections(job.registry, job.folder),
-        progress=lambda done, total: job.reporter.at(done, total, "evaluating"),
-        best=(best.epoch, best.monitor),
-    )
-    job.reporter.end()
+    with job.reporter.stages("evaluating") as show:
+        results = write_results(
+            job.folder,
+            card,
+            plan.data,
+            logits_of_model(plan.network.model, card, plan.data, job.recipe.input.batch_size),
+            recipe=job.recipe,
+            sections=plugin_sections(job.registry, job.folder),
+            progress=show,
+            best=(best.epoch, best.monitor),
+        )
     for split, values in results.metrics.items():
         job.say(f"{split}: {_headline(values)}")
     for note in results.notes:

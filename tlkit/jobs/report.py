@@ -64,6 +64,7 @@ def rewrite_report(
     ):
         own = own_data(folder, registry)
         predictor = load(run, trust=trust, registry=registry)
+        from tlkit.evaluation.logits import logits_of_model
         from tlkit.report.write_results import plugin_sections, write_results
 
         data = own.decode(cache, partial(progress, "reading images"))
@@ -71,11 +72,12 @@ def rewrite_report(
         remove_checksums(run, WRITTEN_AGAIN)
         write_results(
             folder,
-            predictor,
+            predictor.card,
             data,
+            logits_of_model(predictor.model, predictor.card, data, own.part.input.batch_size),
             recipe=own.part,
             sections=plugin_sections(registry, folder),
-            progress=partial(progress, "evaluating"),
+            progress=progress,
             best=_best(folder, own.part),
         )
         add_checksums(run, WRITTEN_AGAIN)

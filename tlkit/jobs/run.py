@@ -62,14 +62,16 @@ def run(
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with locked(folder.path), _removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
-        start_tensorflow(deterministic=deterministic)
         with open_job(checked, registry, folder, overrides, quiet=quiet) as job:
+            # Said before TensorFlow starts, which takes seconds.
+            job.say(f"Run folder: {folder.path}")
+            with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
+                start_tensorflow(deterministic=deterministic)
             return _run(job)
 
 
 def _run(job: Job) -> RunResult:
     folder = job.folder
-    job.say(f"Run folder: {folder.path}")
     folder.write_json(folder.environment, stages.describe_environment(job))
     # Written last: a folder with a recipe can be resumed, which needs to know the environment that it started in.
     folder.write_recipe(portable_text(job.recipe))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from tlkit.system.disk import full_disk_context
 
 
 def save_model(
-    folder: RunFolder, model: Any, task: LearningTask, images: np.ndarray, *, precision: str, weights: str
+    folder: RunFolder,
+    model: Any,
+    task: LearningTask,
+    images: np.ndarray,
+    *,
+    precision: str,
+    weights: str,
+    progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
 ) -> str | None:
     """Save a model as ``model.keras``, which outputs probabilities, once the reloaded file gives the same logits.
 
@@ -32,6 +40,7 @@ def save_model(
         images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the two models are compared.
         precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
         weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
+        progress: called with what is being done, and two zeros.
 
     Returns:
         why loading the model later requires ``--trust``; None when it does not.
@@ -49,6 +58,7 @@ def save_model(
         )
     temporary = folder.path / ".tmp-model.keras"
     _write(with_probabilities(model, task), temporary)
+    progress("comparing the saved model", 0, 0)
     loaded, reason = _load(temporary)
     reloaded = _logits(logits_model(loaded), images)
     tolerance = 1e-4 if precision == "float32" else 2e-2

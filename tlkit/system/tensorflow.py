@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tlkit.errors import RunError
+from tlkit.system.import_without import without_module
 from tlkit.system.signals import process_signals
 
 _deterministic = False
@@ -101,7 +102,9 @@ def _import_keras() -> None:
     before = os.environ.get(_BACKEND)
     os.environ[_BACKEND] = "tensorflow"
     try:
-        import keras
+        # Keras's wrappers for scikit-learn, which nothing here uses, would take another second and 60 MB.
+        with without_module("sklearn"):
+            import keras
     finally:
         del os.environ[_BACKEND]
         if before is not None:

@@ -96,16 +96,18 @@ class PhaseRun:
         if checkpoint is not None and inside is not None:
             self._restore(checkpoint, inside)
         with outlets.signals.deferred():
-            self._train_epochs(inside)
+            with outlets.reporter.stage("training"):
+                self._train_epochs(inside)
             trained = digests(model)
             self._use_best_weights()
         outlets.signals.stop()
-        passes.callbacks.on_train_end()
-        proved = self._prove(trained)
-        shutil.rmtree(own_folder, ignore_errors=True)
-        self._write_weights()
-        outlets.phase_finished(outlets.folder.path, self.phase, self.ledger.best_metrics)
-        self._check_untouched(proved)
+        with outlets.reporter.stage("proving what stayed frozen"):
+            passes.callbacks.on_train_end()
+            proved = self._prove(trained)
+            shutil.rmtree(own_folder, ignore_errors=True)
+            self._write_weights()
+            outlets.phase_finished(outlets.folder.path, self.phase, self.ledger.best_metrics)
+            self._check_untouched(proved)
 
     def _save(self, epoch: int, step: int, *, stopped: bool = False) -> None:
         watch, passes = self.watch, self.passes

@@ -1,4 +1,4 @@
-"""Choose the samples that a validation or test split gets, with scikit-learn where possible."""
+"""Choose the samples that a validation or test split gets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tlkit.data.splits.all_trained import leave_all_trained
+from tlkit.data.splits.draw import draw
 from tlkit.data.splits.group_splits import hold_out_groups
 from tlkit.data.splits.iterative import deal
 from tlkit.data.splits.units import Strata, totals, units_of
@@ -158,10 +159,7 @@ def _not_stratified(part: Part) -> str:
 
 
 def _drawn(part: Part, places: Sequence[int], strata: Sequence[int] | None = None) -> list[int]:
-    from sklearn.model_selection import train_test_split
-
-    size = part.images_of(len(places))
-    return list(train_test_split(list(places), test_size=size, random_state=part.seed, stratify=strata)[1])
+    return [places[place] for place in draw(len(places), part.images_of(len(places)), part.seed, strata)]
 
 
 def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | None, files: Sequence[int]) -> Held:
