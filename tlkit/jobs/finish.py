@@ -149,7 +149,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
     data = plan.data
     rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
     with job.reporter.stages("saving the model") as show:
-        reason = saving.save_model(
+        saved = saving.save_model(
             job.folder,
             plan.network.model,
             task_of_card(card),
@@ -159,8 +159,10 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
             progress=show,
         )
     job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
-    if reason is not None:
-        job.note(f"loading this model later requires --trust: {reason}")
+    if saved.needs_trust is not None:
+        job.note(f"loading this model later requires --trust: {saved.needs_trust}")
+    elif saved.needs_tensorflow is not None:
+        job.note(f"no {job.folder.lite.name} was written, so predicting takes TensorFlow: {saved.needs_tensorflow}")
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")
 
 

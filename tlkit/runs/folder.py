@@ -68,6 +68,8 @@ class RunFolder:
     """Each variable in each phase: whether it should change, and whether it did."""
     model = _Entry("model.keras")
     """The trained model as a Keras file."""
+    lite = _Entry("model.tflite")
+    """The same model as a LiteRT file, which predicts without TensorFlow."""
     card = _Entry("model.json")
     """What a user of the model must know."""
     checkpoints = _Entry("checkpoints")
@@ -77,7 +79,7 @@ class RunFolder:
     report = _Entry("report.html")
     """The report."""
     checksums = _Entry("checksums.txt")
-    """The checksums of the tables."""
+    """The checksums of the tables and of the two files of the model."""
     log = _Entry("events.log")
     """What the run did, with times."""
 
