@@ -209,7 +209,7 @@ def _cache_in(folder: Path | None) -> FactsCache:
 def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading) -> Facts:
     try:
         with Picture(path, data, reading.files) as picture:
-            facts = {
+            facts: dict[str, Any] = {
                 "digest": digest,
                 "format": picture.format,
                 "mode": picture.mode,
@@ -250,8 +250,7 @@ def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
 
 
 def _is_constant(shown: Image.Image) -> bool:
-    extrema = shown.getextrema()
-    return all(low == high for low, high in ((extrema,) if len(shown.getbands()) == 1 else extrema))
+    return not np.diff(np.reshape(shown.getextrema(), (-1, 2))).any()
 
 
 def _deep_facts(picture: Picture, facts: Mapping[str, Any]) -> Facts:

@@ -151,9 +151,11 @@ class Pool:
         if len(self._waiting) == self._shard_rows:
             self._flush()
         row = len(self._waiting)
-        for name, values in (("images", decoded.image), *([("masks", decoded.mask)] if self.with_masks else [])):
+        for name, values in (("images", decoded.image), ("masks", decoded.mask)):
+            if values is None or (name == "masks" and not self.with_masks):
+                continue
             if not row:  # One block of a shard's size, which goes back to the system when the shard is written.
-                self._buffers[name] = np.empty((self._shard_rows, *np.shape(values)), np.uint8)
+                self._buffers[name] = np.empty((self._shard_rows, *values.shape), np.uint8)
             self._buffers[name][row] = values
         self._waiting.append((decoded.digest, decoded.size))
         return self._next_shard, row
