@@ -110,6 +110,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     save_model(job, plan, card, best, parts)
     metrics = evaluate(job, plan, card, best, parts)
     add_checksums(job.folder.path, TABLES)
+    job.write_profile(show=True)
     minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
@@ -157,7 +158,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts
 
     images, logits = _compared(plan.data, job.recipe.seed, parts)
     with job.reporter.stages("saving the model") as show:
-        reason = saving.save_model(
+        saved = saving.save_model(
             job.folder,
             plan.network.model,
             task_of_card(card),
@@ -168,8 +169,10 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts
             progress=show,
         )
     job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
-    if reason is not None:
-        job.note(f"loading this model later requires --trust: {reason}")
+    if saved.needs_trust is not None:
+        job.note(f"loading this model later requires --trust: {saved.needs_trust}")
+    elif saved.needs_tensorflow is not None:
+        job.note(f"no {job.folder.lite.name} was written, so predicting takes TensorFlow: {saved.needs_tensorflow}")
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")
 
 
@@ -190,9 +193,15 @@ def _compared(data: Data, seed: int, parts: ModelInParts | None) -> tuple[np.nda
 def evaluate(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts | None) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
     from tlkit.evaluation.logits import logits_of_model
-    from tlkit.report.write_results import plugin_sections, write_results
+    from tlkit.report.write_results import WRITING, plugin_sections, write_results
 
-    with job.reporter.stages("evaluating") as show:
+    with job.reporter.stages("evaluating") as change:
+
+        def show(doing: str, done: int, total: int) -> None:
+            change(doing, done, total)
+            if doing == WRITING:
+                job.write_profile()  # The report has a table of what it says by now.
+
         results = write_results(
             job.folder,
             card,

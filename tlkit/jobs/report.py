@@ -64,7 +64,6 @@ def rewrite_report(
     ):
         own = own_data(folder, registry)
         predictor = load(run, trust=trust, registry=registry)
-        from tlkit.evaluation.logits import logits_of_model
         from tlkit.report.write_results import plugin_sections, write_results
 
         data = own.decode(cache, partial(progress, "reading images"))
@@ -74,7 +73,7 @@ def rewrite_report(
             folder,
             predictor.card,
             data,
-            logits_of_model(predictor.model, predictor.card, data, own.part.input.batch_size),
+            predictor.logits_of(data, own.part.input.batch_size),
             recipe=own.part,
             sections=plugin_sections(registry, folder),
             progress=progress,
