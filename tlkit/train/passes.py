@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from tlkit.boundary.guard import owners
-from tlkit.contracts import Phase
+from tlkit.contracts import Phase, Split
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.errors import PluginError, RunError
 from tlkit.system.text import listed
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.feature_feed import FeatureFeed
-from tlkit.train.feature_set import FeatureSet
 from tlkit.train.outlets import Outlets
 from tlkit.train.parts import ModelInParts
 from tlkit.train.rates import LearningRate
@@ -49,8 +48,8 @@ class Passes:
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
         self._applied: float | None = None
-        self._cache: FeatureCache | None = None
-        self._feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size, setting.policies)
+        self._images = Feed(setting.data, setting.batch_size, setting.policies)
+        self._feed: Feed | FeatureFeed = self._images
         self._validation_feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size)
 
     @property
@@ -68,37 +67,43 @@ class Passes:
         Raises:
             RunError: the interrupted run had cached features, and they can't be cached again.
         """
-        if self.steps.frozen is None or not isinstance(self._feed, Feed):
+        if self.steps.frozen is None or self.cached:
             return
-        self._cache = cache = FeatureCache(
+        feeds = self._cache(own_folder).feeds(decided)
+        if feeds is not None:
+            self._feed, self._validation_feed = feeds
+
+    def in_parts(self) -> ModelInParts | None:
+        """Return the model in two parts, with cached features of the validation and test images where that pays.
+
+        What these are depends on the recipe and the network alone, not on what this process has trained, so that a run
+        that was interrupted before its evaluation gives the same numbers.
+
+        Returns:
+            None where nothing is frozen.
+        """
+        setting, frozen = self.setting, self.steps.frozen
+        if frozen is None:
+            return None
+        cache = self._cache(self.outlets.folder.path)
+        splits: tuple[Split, ...] = ("validation", "test")
+        rows = {split: setting.data.indices(split) for split in splits}
+        kept = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]
+        return ModelInParts(
+            frozen, self.steps.live, setting.data, setting.batch_size, [each for each in kept if each is not None]
+        )
+
+    def _cache(self, own_folder: Path) -> FeatureCache:
+        assert self.steps.frozen is not None
+        return FeatureCache(
             setting=self.setting,
             part=self.steps.frozen,
-            feed=self._feed,
+            feed=self._images,
             index=self.index,
             epochs=self.phase.epochs,
             own_folder=own_folder,
             reporter=self.outlets.reporter,
         )
-        feeds = cache.feeds(decided)
-        if feeds is not None:
-            self._feed, self._validation_feed = feeds
-
-    def in_parts(self) -> ModelInParts | None:
-        """Return the model in two parts, with the features of validation and test images if those are cached.
-
-        Returns:
-            None where nothing is frozen.
-        """
-        setting, frozen, cache = self.setting, self.steps.frozen, self._cache
-        if frozen is None:
-            return None
-        kept: list[FeatureSet] = []
-        if cache is not None and isinstance(self._validation_feed, FeatureFeed):
-            kept = [*self._validation_feed.views]
-            tested = setting.data.indices("test")
-            if len(tested) and (found := cache.kept(tested, "test features")) is not None:
-                kept.append(found)
-        return ModelInParts(frozen, self.steps.live, setting.data, setting.batch_size, kept)
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
         """Train the steps of an epoch.
