@@ -20,6 +20,8 @@ _handling = process_signals.handled()
 def main() -> None:
     """Run the command line. A signal ends it with a line and its exit code at any time, also during an import."""
     leave_out_current_folder()
+    # Pydantic would read the metadata of every installed distribution to find plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     atexit.register(_end_without_finalization)
     memory_limit.is_command = True
     stages.command_began = time.monotonic()
