@@ -1,6 +1,6 @@
 """tlkit's own augmentation policies, on keras-cv 0.9's layers, and policies that mix images.
 
-keras-cv is imported in this package and nowhere else, when a policy is built.
+keras-cv is imported in this package and nowhere else, when a policy is built that needs it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _POLICIES = (
         name="flip",
         summary="mirror half of the images together with their masks",
         options=options.FlipOptions,
-        build=tlkit.lazy("tlkit_augment.policies:flip"),
+        build=tlkit.lazy("tlkit_augment.flips:flip"),
     ),
     tlkit.Augmentation(
         name="shift_flip",

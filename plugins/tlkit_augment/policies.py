@@ -9,35 +9,24 @@ import keras_cv
 
 import tlkit
 from tlkit_augment.addressed import Change
+from tlkit_augment.flips import mirrored
 from tlkit_augment.options import (
     BasicOptions,
     ColorJitterOptions,
-    FlipOptions,
     FlipRotateZoomOptions,
     RandAugmentOptions,
     ShiftFlipOptions,
 )
-from tlkit_augment.warps import Augment, drawn, each_sample, in_turn, on_batch
-
-
-def flip(ctx: tlkit.AugmentContext, options: FlipOptions) -> Augment | None:  # noqa: ARG001
-    """Mirror in each chosen direction with probability one half; return None if both are switched off."""
-    modes = {
-        (True, False): "horizontal",
-        (False, True): "vertical",
-        (True, True): "horizontal_and_vertical",
-    }
-    mode = modes.get((options.horizontal, options.vertical))
-    return None if mode is None else on_batch(in_turn([_flip(mode)]))
+from tlkit_augment.warps import Augment, Warp, drawn, each_sample, in_turn, on_batch
 
 
 def shift_flip(ctx: tlkit.AugmentContext, options: ShiftFlipOptions) -> Augment | None:
     """Shift, then mirror, as in Keras's example of a ResNet on CIFAR-10; return None if both are switched off."""
-    changes: list[Change] = []
+    changes: list[Warp] = []
     if options.shift:
         changes.append(_shift(options.shift, options.fill_mode, options.fill_value, ctx.ignore))
     if options.flip:
-        changes.append(_flip("horizontal"))
+        changes.append(mirrored())
     return on_batch(in_turn(changes), ctx.value_range) if changes else None
 
 
@@ -86,11 +75,11 @@ def rand_augment(ctx: tlkit.AugmentContext, options: RandAugmentOptions) -> Augm
     return on_batch(each_sample(warp), ctx.value_range, masks=options.geometric)
 
 
-def _moves(*, flip: bool, rotate: float, zoom: float, shift: float = 0.0) -> list[Change]:
+def _moves(*, flip: bool, rotate: float, zoom: float, shift: float = 0.0) -> list[Warp]:
     layers = keras_cv.layers
-    changes: list[Change] = []
+    changes: list[Warp] = []
     if flip:
-        changes.append(_flip("horizontal"))
+        changes.append(mirrored())
     if shift:
         changes.append(_shift(shift))
     if rotate:
@@ -102,9 +91,9 @@ def _moves(*, flip: bool, rotate: float, zoom: float, shift: float = 0.0) -> lis
 
 def _colors(
     ctx: tlkit.AugmentContext, *, brightness: float, contrast: float, saturation: float, hue: float = 0.0
-) -> list[Change]:
+) -> list[Warp]:
     layers = keras_cv.layers
-    changes: list[Change] = []
+    changes: list[Warp] = []
     if brightness:
         changes.append(Change(layers.RandomBrightness(factor=brightness, value_range=ctx.value_range)))
     if contrast:
@@ -117,10 +106,6 @@ def _colors(
         # The layer rotates the hue by up to half of its factor.
         changes.append(Change(layers.RandomHue(factor=2 * hue, value_range=ctx.value_range)))
     return changes
-
-
-def _flip(mode: str) -> Change:
-    return Change(keras_cv.layers.RandomFlip(mode), keras_cv.layers.RandomFlip(mode))
 
 
 def _shift(share: float, fill_mode: str = "reflect", fill_value: float = 0.0, mask_fill_value: int = 0) -> Change:

@@ -87,17 +87,28 @@ def per_image(values: Any, rank: int = 4) -> Any:
     return tf.reshape(values, [-1] + [1] * (rank - 1))
 
 
-def on_batch(warp: Warp, value_range: tuple[float, float] = (0.0, 255.0), *, masks: bool = True) -> Augment:
+def on_batch(
+    warp: Warp, value_range: tuple[float, float] = (0.0, 255.0), *, masks: bool = True, autograph: bool = True
+) -> Augment:
     """Make an ``augment(batch, seed)`` that applies ``warp`` to the images and leaves all other entries unchanged.
 
     Args:
         warp: the change; takes and returns float32.
         value_range: range to which the images are clipped.
         masks: whether ``warp`` changes masks too; if not, masks are passed through, whatever their form.
+        autograph: whether ``warp`` needs AutoGraph, as keras-cv's Equalization does; converting takes time.
     """
 
-    # keras-cv's Equalization needs AutoGraph, which the caller may have switched off.
-    @tf.function(autograph=True, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    # The caller may have switched AutoGraph off, or on.
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def augment(batch: dict[str, Any], seed: Any) -> dict[str, Any]:
+        images, moved = changed(batch["images"], batch.get("segmentation_masks") if masks else None, seed)
+        result = {**batch, "images": images}
+        if moved is not None:
+            result["segmentation_masks"] = moved
+        return result
+
+    @tf.function(autograph=autograph, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def changed(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
         shapes = images.shape, None if masks is None else masks.shape
         images, masks = warp(tf.cast(images, tf.float32), None if masks is None else tf.cast(masks, tf.float32), seed)
@@ -105,12 +116,5 @@ def on_batch(warp: Warp, value_range: tuple[float, float] = (0.0, 255.0), *, mas
         if masks is not None:
             masks = tf.ensure_shape(tf.cast(tf.round(masks), tf.int32), shapes[1])
         return images, masks
-
-    def augment(batch: dict[str, Any], seed: Any) -> dict[str, Any]:
-        images, moved = changed(batch["images"], batch.get("segmentation_masks") if masks else None, seed)
-        result = {**batch, "images": images}
-        if moved is not None:
-            result["segmentation_masks"] = moved
-        return result
 
     return augment

@@ -95,6 +95,17 @@ class UnetOptions(DecoderOptions):
         "bilinear",
         description="how a feature map is doubled in size: by interpolation, or by a learned 2x2 Conv2DTranspose",
     )
+    join: Literal["concatenate", "add"] = Field(
+        "concatenate",
+        description="how a doubled feature map and the backbone's map of the same stride are joined: concatenated, as "
+        "in the paper; or added, after a 1x1 convolution has brought each to the stage's channels, which is faster",
+    )
+    convs: Annotated[int, Field(ge=1, le=4)] = Field(2, description="3x3 convolutions per stage")
+    convolution: Literal["dense", "separable"] = Field(
+        "dense",
+        description="whether each 3x3 convolution is one over all channels, or a depthwise 3x3 convolution followed by "
+        "a 1x1 convolution",
+    )
 
 
 class TransposeOptions(DecoderOptions):

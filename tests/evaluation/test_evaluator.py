@@ -9,6 +9,8 @@ from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card
 
 from tlkit.errors import DataError
 from tlkit.evaluation import evaluator
+from tlkit.evaluation.logits import logits_of_model
+from tlkit.models import inference
 from tlkit.models.losses import BatchLoss
 from tlkit.models.tasks import task_of_card
 from tlkit.recipe.schema import Loss
@@ -20,9 +22,10 @@ def colors(*values: tuple[int, int, int]) -> np.ndarray:
     return np.stack([plain_image(value) for value in values])
 
 
-def measure(model, card, data, rows=None, batch_size=2):
+def measure(model, card, data, rows=None, batch_size=2, **options):
     rows = np.arange(len(data.samples)) if rows is None else rows
-    return evaluator.evaluate(model, card, data, rows, batch_size=batch_size)
+    logits = logits_of_model(model, card, data, batch_size)
+    return evaluator.evaluate(logits, card, data, rows, batch_size=batch_size, **options)
 
 
 def test_an_incomplete_last_batch_is_counted_correctly() -> None:
@@ -107,9 +110,7 @@ def test_mask_classes_are_matched_by_name() -> None:
 def test_progress_is_reported_up_to_the_number_of_samples() -> None:
     seen: list[tuple[int, int]] = []
     data = StandInData(colors(RED, GREEN, BLUE), ["test"] * 3, CLASSES, np.array([0, 1, 2], np.int32))
-    evaluator.evaluate(
-        color_model(), make_card(), data, np.arange(3), batch_size=2, progress=lambda *each: seen.append(each)
-    )
+    measure(color_model(), make_card(), data, progress=lambda *each: seen.append(each))
     assert seen == [(2, 3), (3, 3)]
 
 
@@ -128,8 +129,8 @@ def test_the_loss_of_a_split_is_the_recipes_in_the_batches_of_its_validation(mon
         batch = {"segmentation_masks": tf.constant(masks[part, ..., None], tf.int32)}
         value, elements = loss(batch, model(images[part].astype(np.float32)))
         total, count = total + float(value) * float(elements), count + float(elements)
-    monkeypatch.setattr(evaluator, "images_at_once", lambda _model: 2)
-    outcome = evaluator.evaluate(model, card, data, np.arange(5), batch_size=batch_size, loss=Loss(name=name))
+    monkeypatch.setattr(inference, "images_at_once", lambda _model: 2)
+    outcome = measure(model, card, data, batch_size=batch_size, loss=Loss(name=name))
     assert outcome.metrics["loss"] == pytest.approx(total / count, rel=1e-5)
     plain = measure(model, card, data)
     assert outcome.metrics["cross_entropy"] == pytest.approx(plain.metrics["loss"], rel=1e-6)
@@ -139,16 +140,8 @@ def test_the_loss_of_a_split_is_the_recipes_in_the_batches_of_its_validation(mon
 
 def test_the_cross_entropy_by_its_name_is_one_number() -> None:
     data = StandInData(colors(RED, BLUE), ["test"] * 2, CLASSES, np.array([0, 1], np.int32))
-    named = evaluator.evaluate(
-        color_model(), make_card(), data, np.arange(2), batch_size=2, loss=Loss(name="categorical_crossentropy")
-    )
+    named = measure(color_model(), make_card(), data, loss=Loss(name="categorical_crossentropy"))
     assert "cross_entropy" not in named.metrics
-    smoothed = evaluator.evaluate(
-        color_model(),
-        make_card(),
-        data,
-        np.arange(2),
-        batch_size=2,
-        loss=Loss.model_validate({"name": "categorical_crossentropy", "label_smoothing": 0.1}),
-    )
+    smoothing = Loss.model_validate({"name": "categorical_crossentropy", "label_smoothing": 0.1})
+    smoothed = measure(color_model(), make_card(), data, loss=smoothing)
     assert smoothed.metrics["loss"] != smoothed.metrics["cross_entropy"] == named.metrics["loss"]

@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, RecipeError
-from tlkit.models.iou import MeanIoU, iou_from_confusion
+from tlkit.models.iou import MeanIoU
 from tlkit.models.losses import BatchLoss, class_weights
 from tlkit.models.metrics import MetricSet
+from tlkit.models.scores import iou_from_confusion
 from tlkit.models.tasks import learning_task
 from tlkit.recipe.schema import Loss
 

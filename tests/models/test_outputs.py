@@ -57,12 +57,12 @@ def saved(path, kind, policy="float32"):
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_a_saved_model_outputs_the_same_bits_as_the_probabilities_of_its_task(tmp_path, kind):
+def test_a_saved_model_outputs_the_probabilities_of_its_task(tmp_path, kind):
     path, model, task = saved(tmp_path / kind, kind)
     loaded = load_model_file(path / "model.keras")
     images = IMAGES.astype(np.float32)
     expected = np.asarray(task.probabilities(model(images, training=False)))
-    np.testing.assert_array_equal(np.asarray(loaded(images)), expected)
+    np.testing.assert_allclose(np.asarray(loaded(images)), expected, rtol=1e-6)
     assert expected.shape[-1] == task.classes
     logits = logits_model(loaded)
     assert logits.output_shape[-1] == task.units

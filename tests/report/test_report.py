@@ -15,11 +15,13 @@ from recipe_text import recipe_text
 from tlkit.contracts import ReportSection, SetAside
 from tlkit.discovery import make_registry
 from tlkit.errors import PluginError
-from tlkit.evaluation.predictor import Predictor
+from tlkit.evaluation.logits import logits_of_model
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.report.write_results import write_results
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.profile import Profile
+from tlkit.system.stages import StageTime
 
 CLASSES = ("red", "<script>alert(1)</script>", "blue & co")
 
@@ -45,13 +47,22 @@ def recipe_of(loss: str | None = None, batch_size: int = 4) -> Recipe:
 
 
 def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
-    return write_results(
-        folder,
-        Predictor(make_card(classes=CLASSES), color_model()),
-        data,
-        recipe=recipe_of(batch_size=2),
-        sections=sections,
-    )
+    card = make_card(classes=CLASSES)
+    logits = logits_of_model(color_model(), card, data, 2)
+    return write_results(folder, card, data, logits, recipe=recipe_of(batch_size=2), sections=sections)
+
+
+def test_the_report_says_where_the_time_of_each_command_went(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["validation"] * 4))
+    assert "Where the time went" not in run_folder.report.read_text(encoding="utf-8")
+    for name in ("computing features", "<b>training</b>"):
+        Profile(run_folder.profile).write([StageTime(name, 2.0, 3.5, 400), StageTime("evaluating", 6.0, 6.0)])
+    write(run_folder, some_data(["validation"] * 4))
+    report = run_folder.report.read_text(encoding="utf-8")
+    cells = '<td class="n">2.0</td><td class="n">3.5</td><td class="n">400</td><td class="n">200.0</td>'
+    for name in ("computing features", "&lt;b&gt;training&lt;/b&gt;"):
+        assert f'<tr><td>{name}</td>{cells}<td class="n">25.0 %</td></tr>' in report
+    assert "<h3>continued</h3>" in report
 
 
 def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunFolder) -> None:
@@ -144,9 +155,10 @@ def test_a_segmentation_writes_its_results_without_a_table_of_predictions(run_fo
     masks = np.stack([np.full((8, 8), 0, np.uint8), np.full((8, 8), 1, np.uint8)])
     masks[:, 0] = 255
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
-    predictor = Predictor(make_card(task="segmentation"), color_model(pixels=True))
+    card = make_card(task="segmentation")
+    logits = logits_of_model(color_model(pixels=True), card, data, 4)
     metrics = write_results(
-        run_folder, predictor, data, recipe=recipe_of("poisson"), sections=lambda _metrics: []
+        run_folder, card, data, logits, recipe=recipe_of("poisson"), sections=lambda _metrics: []
     ).metrics
     assert list(metrics["validation"])[:2] == ["loss", "cross_entropy"]
     assert metrics["validation"]["loss"] != metrics["validation"]["cross_entropy"]

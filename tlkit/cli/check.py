@@ -49,15 +49,13 @@ def check(session: Session, target: Path, json_file: Path | None, page_file: Pat
             raise DataError(f"{file.parent}: no such folder for {file.name}")
     if target.suffix == ".toml" or not target.exists():
         session.load_recipe(target)  # before the progress bar: it may ask about plugins
-    with Reporter() as reporter:
-        reporter.begin("checking files", 1, "files")
+    with Reporter() as reporter, reporter.stages("looking for images") as show:
         result = api.check(
             target,
             session.overrides,
             registry=session.registry,
-            progress=lambda stage, done, total: reporter.at(done, total, stage),
+            progress=show,
         )
-        reporter.end()
     _print(result)
     if json_file is not None:
         with writing(json_file):

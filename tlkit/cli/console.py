@@ -74,21 +74,24 @@ def tables_console(width: int | None = None) -> Terminal:
 
 
 @contextmanager
-def progress_bars(console: Terminal) -> Iterator[StageProgress]:
-    """Show how far a job is: a bar on a terminal; elsewhere a line when a stage begins and every 30 seconds."""
+def progress_bars(console: Terminal, first: str = "loading the model") -> Iterator[StageProgress]:
+    """Show how far a job is: a bar on a terminal; elsewhere a line when a stage begins, and when it takes long.
+
+    Args:
+        console: where to show it.
+        first: what is done before the job names its first stage.
+    """
     from tlkit.system.progress import Reporter
 
-    current = ""
-    with Reporter(console) as reporter:
+    current = first
+    with Reporter(console) as reporter, reporter.stages(first) as change:
 
         def show(stage: str, done: int, total: int) -> None:
             nonlocal current
-            if stage != current:
-                current = stage
-                reporter.begin(stage, total)
-                if not console.is_terminal:
-                    reporter.say(f"{stage}: {total:,} images")
-            reporter.at(done, total, stage)
+            if stage != current and total and not console.is_terminal:
+                reporter.say(f"{stage}: {total:,} images")
+            current = stage
+            change(stage, done, total)
 
         yield show
 

@@ -69,7 +69,7 @@ def export(
     folder = out or Path(f"{name}-{form}")
     messages = messages_console()
     request = Request(target, form, folder, splits, session.overrides, session.overwrite, images)
-    with progress_bars(messages) as progress:
+    with progress_bars(messages, "looking for images") as progress:
         result = export_data(request, session.registry, progress)
     for each in result.set_aside[:_SHOWN]:
         messages.print(f"set aside: {each.key}: {each.reason}", style="yellow")

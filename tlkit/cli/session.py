@@ -30,6 +30,7 @@ class Session:
         allow_plugins: whether ``--allow-plugins`` was given.
         overrides: the values of ``--set``.
         overwrite: whether ``--overwrite`` was given.
+        profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
     """
 
@@ -39,6 +40,7 @@ class Session:
         self.allow_plugins = False
         self.overrides: tuple[str, ...] = ()
         self.overwrite = False
+        self.profile = False
         self.trust = False
         self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))
 

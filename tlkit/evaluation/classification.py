@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tlkit.errors import DataError
 from tlkit.evaluation.class_names import SEVERAL_LABELS
@@ -34,7 +32,7 @@ def measure_single_label(measurement: Measurement) -> ClassificationOutcome:
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (labels, probabilities.argmax(1)), 1)
     metrics = measurement.losses(float(losses.mean())) | single_label_metrics(probabilities, labels, classes)
-    return ClassificationOutcome(measurement.rows, losses, metrics, probabilities, labels, confusion)
+    return ClassificationOutcome(measurement.rows, losses.astype(np.float32), metrics, probabilities, labels, confusion)
 
 
 def measure_multi_label(measurement: Measurement) -> ClassificationOutcome:
@@ -53,26 +51,17 @@ def measure_multi_label(measurement: Measurement) -> ClassificationOutcome:
     probabilities, losses = _run(measurement, multi_hot)
     metrics = measurement.losses(float(losses.mean()))
     metrics |= multi_label_metrics(probabilities, multi_hot, measurement.card.classes)
-    return ClassificationOutcome(measurement.rows, losses, metrics, probabilities, multi_hot, None)
+    return ClassificationOutcome(measurement.rows, losses.astype(np.float32), metrics, probabilities, multi_hot, None)
 
 
 def _run(measurement: Measurement, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probabilities and the cross-entropy of each sample, and add the samples to the recipe's loss."""
-    task, model, recipe_loss = measurement.task, measurement.model, measurement.recipe_loss
+    """Return the probabilities and the cross-entropy of each sample: float32 (N, classes) and float64 (N,)."""
+    task = measurement.task
     assert isinstance(task, Classification)
-
-    def step(images: Any, truth: Any) -> tuple[Any, ...]:
-        logits = tf.cast(model(images, training=False), tf.float32)
-        dense, _ = task.dense({task.target_key: truth})
-        results = task.probabilities(logits), task.cross_entropy(dense, logits)
-        return results if recipe_loss is None else (*results, logits)
-
     probabilities = np.zeros((len(labels), task.classes), np.float32)
-    losses = np.zeros(len(labels), np.float32)
-    for part, (shares, loss, *logits) in measurement.run(step, lambda part, _batch: labels[part]):
-        probabilities[part], losses[part] = shares, loss
-        if recipe_loss is not None:
-            recipe_loss.add(labels[part], logits[0])
+    losses = np.zeros(len(labels))
+    for part, truth, logits in measurement.batches(lambda part: labels[part]):
+        probabilities[part], losses[part] = task.probabilities(logits), task.cross_entropy(truth, logits)
     return probabilities, losses
 
 

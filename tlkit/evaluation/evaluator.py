@@ -1,18 +1,17 @@
-"""Evaluation: run a model over labelled samples in inference mode, and measure it."""
+"""Evaluation: measure the logits of labelled samples."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tlkit.evaluation.by_task import task_evaluation
+from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.measurement import Measurement, Progress
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.outcome import Outcome
 from tlkit.evaluation.recipe_loss import RecipeLoss, is_cross_entropy
-from tlkit.models.fold import fold_batch_norm
-from tlkit.models.inference import images_at_once
 from tlkit.models.tasks import task_of_card
 from tlkit.recipe.schema import Loss
 from tlkit.runs.card import Card
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Any,
+    logits: Logits,
     card: Card,
     data: Data,
     rows: np.ndarray,
@@ -31,14 +30,14 @@ def evaluate(
     loss: Loss | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Run a model over samples and measure it.
+    """Measure a model on samples.
 
     Args:
-        model: the Keras model.
+        logits: gives the model's logits.
         card: the model's card; the classes of the data are matched with the card's by name.
         data: the opened data.
         rows: int (N,) row numbers of the samples in the data, N at least 1.
-        batch_size: the largest number of images per step.
+        batch_size: the recipe's number of images per batch, in which its loss is computed.
         loss: the recipe's ``train.loss``; None for the cross-entropy that fits the labels.
         progress: called with (done, total) images after each batch.
 
@@ -54,13 +53,12 @@ def evaluate(
     task = task_of_card(card)
     recipe_loss = None if loss is None or is_cross_entropy(loss, task) else RecipeLoss(task, loss, batch_size)
     measurement = Measurement(
-        model=fold_batch_norm(model),
+        logits=logits,
         card=card,
         data=data,
         rows=rows,
-        batch_size=min(batch_size, images_at_once(model)),
         progress=progress or (lambda _done, _total: None),
         recipe_loss=recipe_loss,
     )
-    with explained_memory(card, measurement.batch_size, measurement.batch_size):
+    with explained_memory(card, logits.at_once, logits.at_once):
         return task_evaluation(card).measure(measurement)

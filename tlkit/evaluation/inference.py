@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tlkit.models.fold import fold_batch_norm
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card
 
@@ -22,25 +20,33 @@ class Inference:
     """
 
     def __init__(self, model: Any, card: Card, batch_size: int) -> None:
+        import tensorflow as tf
+
+        from tlkit.models.fold import fold_batch_norm
+
+        folded = fold_batch_norm(model)
         self.batch_size = batch_size
         self._task = task_of_card(card)
-        self._model = fold_batch_norm(model)
-        self._probabilities = tf.function(self._forward, reduce_retracing=True, autograph=False)
+        self._compiled = tf.function(
+            lambda images: tf.cast(folded(tf.cast(images, tf.float32), training=False), tf.float32),
+            reduce_retracing=True,
+            autograph=False,
+        )
 
-    def _forward(self, images: Any) -> Any:
-        return self._task.probabilities(self._model(tf.cast(images, tf.float32), training=False))
-
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Return the probabilities of at most ``batch_size`` images.
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits of at most ``batch_size`` images.
 
         Args:
             images: (n, H, W, 3), uint8 or float in 0-255.
 
         Returns:
-            float32 (n, classes), or (n, H, W, classes) for segmentation.
+            float32 (n, units), or (n, H, W, units) for segmentation.
         """
-        padded = pad_rows(images, self.batch_size)
-        return np.asarray(self._probabilities(tf.constant(padded)))[: len(images)]
+        return np.asarray(self._compiled(pad_rows(images, self.batch_size)))[: len(images)]
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return the probabilities of at most ``batch_size`` images: float32 (n, classes) or (n, H, W, classes)."""
+        return self._task.probabilities(self.logits(images))
 
 
 def pad_rows(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:

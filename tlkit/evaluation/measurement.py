@@ -1,17 +1,15 @@
-"""A model and the samples it is measured on, and the loop that runs the one over the other."""
+"""The logits of labelled samples, and how they are taken batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
-from tlkit.data.feed.pipeline import Feed
 from tlkit.evaluation.class_names import class_map
-from tlkit.evaluation.inference import pad_rows
+from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.recipe_loss import RecipeLoss
 from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
@@ -25,23 +23,21 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Measurement:
-    """A model and the samples it is measured on.
+    """The samples that a model is measured on, and the logits of these samples.
 
     Args:
-        model: the Keras model.
+        logits: gives the model's logits.
         card: the model's card.
         data: the opened data; its classes are matched with the model's by name.
         rows: int (N,) row numbers of the samples in the data, N at least 1.
-        batch_size: the number of images per step.
         progress: called after each batch.
         recipe_loss: the recipe's loss, if that is not the cross-entropy.
     """
 
-    model: Any
+    logits: Logits
     card: Card
     data: Data
     rows: np.ndarray
-    batch_size: int
     progress: Progress
     recipe_loss: RecipeLoss | None = None
 
@@ -65,32 +61,22 @@ class Measurement:
         """
         return class_map(tuple(self.data.classes), self.card)
 
-    def run(
-        self,
-        step: Callable[[Any, Any], tuple[Any, ...]],
-        truth: Callable[[slice, Mapping[str, np.ndarray]], np.ndarray],
-        padding: int = 0,
-    ) -> Iterator[tuple[slice, list[np.ndarray]]]:
-        """Run a step over all samples, batch by batch.
+    def batches(self, truth: Callable[[slice], np.ndarray]) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Go through all samples, batch by batch, and add them to the recipe's loss.
 
         Args:
-            step: from images, float32 (batch_size, H, W, 3), and their truth to a tuple of tensors with one row per
-                image; it is compiled.
-            truth: returns the truth of a batch, given the positions of its samples in ``rows`` and its arrays.
-            padding: the truth of the images that fill up the last batch.
+            truth: returns the truth of a batch, as a batch of the pipeline has it, given the positions of its samples
+                in ``rows``.
 
         Yields:
-            the positions of a batch's samples in ``rows``, and what the step returned for them.
+            the positions of a batch's samples in ``rows``, their truth, and their logits, float32 (n, …, units).
         """
-        compiled = tf.function(step, reduce_retracing=True, autograph=False)
         start = 0
-        for batch in Feed(self.data, self.batch_size).epoch(self.rows):
-            arrays = {name: np.asarray(value) for name, value in batch.items()}
-            count = len(arrays["images"])
-            part = slice(start, start + count)
-            images = pad_rows(arrays["images"].astype(np.float32), self.batch_size)
-            padded_truth = pad_rows(truth(part, arrays), self.batch_size, padding)
-            results = compiled(tf.constant(images), tf.constant(padded_truth))
-            start += count
+        for logits in self.logits.batches(self.rows):
+            part = slice(start, start + len(logits))
+            true = truth(part)
+            if self.recipe_loss is not None:
+                self.recipe_loss.add(true, logits)
+            start += len(logits)
             self.progress(start, len(self.rows))
-            yield part, [np.asarray(each)[:count] for each in results]
+            yield part, true, logits

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tlkit.models.iou import iou_from_confusion
+from tlkit.models.scores import iou_from_confusion
 
 Metrics = dict[str, Any]
 
@@ -16,7 +17,7 @@ Metrics = dict[str, Any]
 def single_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Metrics:
     """Return accuracy, F1 and the metrics of each class where an image has one label.
 
-    Computed by scikit-learn; a division by zero counts as 0.
+    Defined as by scikit-learn, whose import would take longer than all of this; a division by zero counts as 0.
 
     Args:
         probabilities: float (N, classes) in 0-1, N at least 1.
@@ -28,17 +29,15 @@ def single_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes:
         truth or in the prediction, as scikit-learn's default), ``per_class`` (name → ``precision``, ``recall``,
         ``f1``, ``support``) and ``count``.
     """
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support, top_k_accuracy_score
-
-    numbers = list(range(len(classes)))
+    numbers = np.arange(len(classes))
     predicted = probabilities.argmax(1)
-    result: Metrics = {"accuracy": float(accuracy_score(labels, predicted))}
+    result: Metrics = {"accuracy": float(np.mean(predicted == labels))}
     if len(classes) > 5:
-        result["top5_accuracy"] = float(top_k_accuracy_score(labels, probabilities, k=5, labels=numbers))
-    scores = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
-    occurs = np.isin(numbers, labels) | np.isin(numbers, predicted)
-    result["macro_f1"] = float(scores[2][occurs].mean())
-    result["per_class"] = _per_class(scores, classes)
+        highest = np.argsort(probabilities, 1, kind="stable")[:, -5:]
+        result["top5_accuracy"] = float((highest == labels[:, None]).any(1).mean())
+    scores = _Scores.of(labels[:, None] == numbers, predicted[:, None] == numbers)
+    result["macro_f1"] = float(scores.f1[scores.occurs].mean())
+    result["per_class"] = scores.per_class(classes)
     result["count"] = len(labels)
     return result
 
@@ -46,7 +45,7 @@ def single_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes:
 def multi_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Metrics:
     """Return accuracy, F1, average precision and the metrics of each class where an image has several labels.
 
-    Computed by scikit-learn at the threshold 0.5; a division by zero counts as 0.
+    Defined as by scikit-learn, at the threshold 0.5; a division by zero counts as 0.
 
     Args:
         probabilities: float (N, classes) in 0-1, N at least 1.
@@ -59,34 +58,64 @@ def multi_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: 
         positive sample; None if there is none), ``per_class`` (name → ``precision``, ``recall``, ``f1``, ``support``)
         and ``count``.
     """
-    from sklearn.metrics import (
-        accuracy_score,
-        average_precision_score,
-        f1_score,
-        precision_recall_fscore_support,
-    )
-
-    truth = labels.astype(np.int64)
-    predicted = (probabilities > 0.5).astype(np.int64)
-    scores = precision_recall_fscore_support(truth, predicted, average=None, zero_division=0)
-    positive = np.flatnonzero(truth.any(0))
-    occurs = truth.any(0) | predicted.any(0)
-    precisions = [average_precision_score(truth[:, each], probabilities[:, each]) for each in positive]
+    truth, predicted = labels > 0.5, probabilities > 0.5
+    scores = _Scores.of(truth, predicted)
+    together = _Scores.of(truth.reshape(-1, 1), predicted.reshape(-1, 1))
+    precisions = [_average_precision(truth[:, each], probabilities[:, each]) for each in np.flatnonzero(truth.any(0))]
     return {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "micro_f1": float(f1_score(truth, predicted, average="micro", zero_division=0)),
-        "macro_f1": float(scores[2][occurs].mean()) if occurs.any() else 0.0,
+        "accuracy": float((truth == predicted).all(1).mean()),
+        "micro_f1": float(together.f1[0]),
+        "macro_f1": float(scores.f1[scores.occurs].mean()) if scores.occurs.any() else 0.0,
         "mean_average_precision": float(np.mean(precisions)) if precisions else None,
-        "per_class": _per_class(scores, classes),
+        "per_class": scores.per_class(classes),
         "count": len(labels),
     }
 
 
-def _per_class(scores: Sequence[np.ndarray], classes: Sequence[str]) -> dict[str, Metrics]:
-    return {
-        name: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
-        for name, precision, recall, f1, support in zip(classes, *scores, strict=True)
-    }
+@dataclass(frozen=True)
+class _Scores:
+    """The scores of each class; a division by zero counts as 0.
+
+    Args:
+        hits: int (classes,), the samples that truly have the class and are predicted to.
+        true: int (classes,), those that truly have it.
+        predicted: int (classes,), those that are predicted to.
+    """
+
+    hits: np.ndarray
+    true: np.ndarray
+    predicted: np.ndarray
+
+    @classmethod
+    def of(cls, truth: np.ndarray, predicted: np.ndarray) -> _Scores:
+        """Count the samples, given which have which class and which are predicted to: both bool (N, classes)."""
+        return cls((truth & predicted).sum(0), truth.sum(0), predicted.sum(0))
+
+    @property
+    def occurs(self) -> np.ndarray:
+        """Which classes occur in the truth or in the prediction, bool (classes,)."""
+        return (self.true > 0) | (self.predicted > 0)
+
+    @property
+    def f1(self) -> np.ndarray:
+        """The harmonic mean of precision and recall of each class, float64 (classes,)."""
+        return np.asarray(2 * self.hits / np.maximum(self.true + self.predicted, 1))
+
+    def per_class(self, classes: Sequence[str]) -> dict[str, Metrics]:
+        """Return class name → ``precision``, ``recall``, ``f1`` and ``support``."""
+        precision, recall = self.hits / np.maximum(self.predicted, 1), self.hits / np.maximum(self.true, 1)
+        columns = {"precision": precision, "recall": recall, "f1": self.f1, "support": self.true}
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return {name: dict(zip(columns, row, strict=True)) for name, row in zip(classes, rows, strict=True)}
+
+
+def _average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Return the mean of the precisions at the score of each positive sample; samples of one score come together."""
+    order = np.argsort(-scores, kind="stable")
+    truth, scores = truth[order], scores[order]
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    hits = truth.cumsum()[ends]
+    return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / hits[-1])
 
 
 def segmentation_metrics(confusion: np.ndarray, classes: Sequence[str]) -> Metrics:

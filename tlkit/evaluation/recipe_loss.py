@@ -1,13 +1,11 @@
-"""The recipe's loss over samples that are not trained on, as ``val_loss`` in ``metrics.csv``."""
+"""The recipe's loss over samples that are not trained on, as ``val_loss`` in ``metrics.csv``. It needs TensorFlow."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tlkit.models.losses import BatchLoss
 from tlkit.models.tasks import LearningTask
 from tlkit.recipe.schema import Loss
 
@@ -35,6 +33,8 @@ class RecipeLoss:
     """
 
     def __init__(self, task: LearningTask, loss: Loss, batch_size: int) -> None:
+        from tlkit.models.losses import BatchLoss
+
         self._loss = BatchLoss(task, loss)
         self._target_key = task.target_key
         self._batch_size = batch_size
@@ -57,6 +57,8 @@ class RecipeLoss:
         return self._sum / self._count if self._count else 0.0
 
     def _take(self, size: int) -> None:
+        import tensorflow as tf
+
         batch: dict[str, Any] = {self._target_key: tf.constant(np.stack(self._truth[:size]))}
         loss, count = self._loss(batch, tf.constant(np.stack(self._logits[:size])))
         del self._truth[:size], self._logits[:size]

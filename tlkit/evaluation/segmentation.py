@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tlkit.contracts import IGNORE
 from tlkit.data.images.decode import restore_mask
@@ -15,6 +13,7 @@ from tlkit.evaluation.measurement import Measurement
 from tlkit.evaluation.metrics import segmentation_metrics
 from tlkit.evaluation.outcome import SegmentationOutcome
 from tlkit.evaluation.prediction import Prediction
+from tlkit.models.scores import softmax_cross_entropy
 from tlkit.runs.card import Card
 
 
@@ -25,51 +24,33 @@ def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
         DataError: the data has an unknown class.
     """
     classes, count = measurement.card.classes, len(measurement.rows)
-    lookup = mask_lookup(tuple(measurement.data.classes), measurement.card).astype(np.int64)
+    masks = measurement.data.store.masks
+    assert masks is not None
+    lookup = mask_lookup(tuple(measurement.data.classes), measurement.card)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
-    losses = np.zeros(count, np.float32)
+    losses = np.zeros(count)
     ious = np.full(count, np.nan)
     counted_pixels = np.zeros(count, np.int64)
-    recipe_loss = measurement.recipe_loss
-    results = measurement.run(
-        _counting_step(measurement.model, measurement.batch_size, len(classes), with_logits=recipe_loss is not None),
-        lambda _part, batch: lookup[batch[measurement.task.target_key][..., 0]],
-        IGNORE,
-    )
-    for part, (counts, loss, *masks_and_logits) in results:
-        losses[part] = loss
-        if recipe_loss is not None:
-            masks, logits = masks_and_logits
-            recipe_loss.add(masks[..., None].astype(np.int32), logits)
-        confusion += counts.sum(0)
-        ious[part] = [_image_iou(each) for each in counts]
-        counted_pixels[part] = counts.sum((1, 2))
+    batches = measurement.batches(lambda part: lookup[masks[measurement.rows[part]]][..., None].astype(np.int32))
+    for part, truth, logits in batches:
+        for position, mask, of_image in zip(range(part.start, part.stop), truth[..., 0], logits, strict=True):
+            counts, losses[position] = _counts_and_loss(mask, of_image)
+            confusion += counts
+            ious[position] = _image_iou(counts)
+            counted_pixels[position] = counts.sum()
     total = counted_pixels.sum()
     mean = float((losses * counted_pixels).sum() / total) if total else 0.0
     metrics = measurement.losses(mean) | segmentation_metrics(confusion, classes)
-    return SegmentationOutcome(measurement.rows, losses, metrics, confusion, ious)
+    return SegmentationOutcome(measurement.rows, losses.astype(np.float32), metrics, confusion, ious)
 
 
-def _counting_step(model: Any, batch_size: int, classes: int, *, with_logits: bool) -> Any:
-    """Return a step from images and masks to each image's confusion matrix and loss, or also its mask and logits."""
-
-    def step(images: Any, truth: Any) -> tuple[Any, ...]:
-        logits = tf.cast(model(images, training=False), tf.float32)
-        valid = truth != IGNORE
-        safe = tf.where(valid, truth, 0)
-        weight = tf.cast(valid, tf.float32)
-        pixel_losses = tf.nn.sparse_softmax_cross_entropy_with_logits(safe, logits) * weight
-        losses = tf.math.divide_no_nan(tf.reduce_sum(pixel_losses, [1, 2]), tf.reduce_sum(weight, [1, 2]))
-        cells = safe * classes + tf.argmax(logits, -1)
-        flat = tf.reshape(cells, [batch_size, -1])
-        flat += tf.range(batch_size, dtype=tf.int64)[:, None] * classes**2
-        counted = tf.boolean_mask(flat, tf.reshape(valid, [batch_size, -1]))
-        size = batch_size * classes**2
-        counts = tf.math.bincount(tf.cast(counted, tf.int32), minlength=size, maxlength=size, dtype=tf.int64)
-        counted_and_losses = tf.reshape(counts, [batch_size, classes, classes]), losses
-        return (*counted_and_losses, truth, logits) if with_logits else counted_and_losses
-
-    return step
+def _counts_and_loss(mask: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the confusion matrix of an image and the mean cross-entropy of its pixels that are not ignored."""
+    classes = logits.shape[-1]
+    counted = mask != IGNORE
+    truth, logits = mask[counted], logits[counted]
+    counts = np.bincount(truth * classes + logits.argmax(-1), minlength=classes**2).reshape(classes, classes)
+    return counts, float(softmax_cross_entropy(truth, logits).mean()) if len(truth) else 0.0
 
 
 def mask_lookup(data_classes: tuple[str, ...], card: Card) -> np.ndarray:

@@ -100,12 +100,13 @@ def evaluate(
         opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
         remark = training_images(source, opened, rows) if listed.other else _changed_note(source, opened, rows)
+        batch_size = batch_size or listed.part.input.batch_size
         outcome = measure(
-            predictor.model,
+            predictor.logits_of(opened, batch_size),
             predictor.card,
             opened,
             rows,
-            batch_size=batch_size or listed.part.input.batch_size,
+            batch_size=batch_size,
             loss=listed.part.train.loss,
             progress=partial(progress, "evaluating"),
         )

@@ -61,17 +61,18 @@ def prepare_training(job: Job, plan: Plan, *, new: bool = True) -> Training:
     Raises:
         RecipeError: the loss, a metric, the monitor, the class weights or an optimizer is not valid.
     """
-    training = from_recipe.make_training(
-        job.recipe,
-        plan.data,
-        plan.network,
-        job.folder,
-        job.reporter,
-        callbacks=partial(plugin_callbacks, job),
-        phase_finished=partial(_phase_finished, job),
-        signals=job.signals,
-    )
-    training.check(plan.phases, new=new)
+    with job.reporter.stage("preparing the training"):
+        training = from_recipe.make_training(
+            job.recipe,
+            plan.data,
+            plan.network,
+            job.folder,
+            job.reporter,
+            callbacks=partial(plugin_callbacks, job),
+            phase_finished=partial(_phase_finished, job),
+            signals=job.signals,
+        )
+        training.check(plan.phases, new=new)
     return training
 
 
@@ -102,6 +103,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     save_model(job, plan, card, best)
     metrics = evaluate(job, plan, card, best)
     add_checksums(job.folder.path, TABLES)
+    job.write_profile(show=True)
     minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
@@ -146,36 +148,46 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
 
     data = plan.data
     rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
-    reason = saving.save_model(
-        job.folder,
-        plan.network.model,
-        task_of_card(card),
-        data.store.images[rows[:8]],
-        precision=job.recipe.train.precision,
-        weights=f"epoch {best.epoch} (best {best.monitor})",
-    )
+    with job.reporter.stages("saving the model") as show:
+        saved = saving.save_model(
+            job.folder,
+            plan.network.model,
+            task_of_card(card),
+            data.store.images[rows[:8]],
+            precision=job.recipe.train.precision,
+            weights=f"epoch {best.epoch} (best {best.monitor})",
+            progress=show,
+        )
     job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
-    if reason is not None:
-        job.note(f"loading this model later requires --trust: {reason}")
+    if saved.needs_trust is not None:
+        job.note(f"loading this model later requires --trust: {saved.needs_trust}")
+    elif saved.needs_tensorflow is not None:
+        job.note(f"no {job.folder.lite.name} was written, so predicting takes TensorFlow: {saved.needs_tensorflow}")
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")
 
 
 def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
-    from tlkit.evaluation.predictor import Predictor
-    from tlkit.report.write_results import plugin_sections, write_results
+    from tlkit.evaluation.logits import logits_of_model
+    from tlkit.report.write_results import WRITING, plugin_sections, write_results
 
-    job.reporter.begin("evaluating", 1)
-    results = write_results(
-        job.folder,
-        Predictor(card, plan.network.model),
-        plan.data,
-        recipe=job.recipe,
-        sections=plugin_sections(job.registry, job.folder),
-        progress=lambda done, total: job.reporter.at(done, total, "evaluating"),
-        best=(best.epoch, best.monitor),
-    )
-    job.reporter.end()
+    with job.reporter.stages("evaluating") as change:
+
+        def show(doing: str, done: int, total: int) -> None:
+            change(doing, done, total)
+            if doing == WRITING:
+                job.write_profile()  # The report has a table of what it says by now.
+
+        results = write_results(
+            job.folder,
+            card,
+            plan.data,
+            logits_of_model(plan.network.model, card, plan.data, job.recipe.input.batch_size),
+            recipe=job.recipe,
+            sections=plugin_sections(job.registry, job.folder),
+            progress=show,
+            best=(best.epoch, best.monitor),
+        )
     for split, values in results.metrics.items():
         job.say(f"{split}: {_headline(values)}")
     for note in results.notes:

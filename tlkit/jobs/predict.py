@@ -42,10 +42,10 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
         RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
             that is missing.
     """
-    start_tensorflow()
     from tlkit.evaluation.ensemble import open_predictor
 
     if trust:
+        start_tensorflow()
         registry = registry or make_registry()  # importing a plugin registers its layers with Keras
         folder = RunFolder(Path(run_folder))
         load_plugins_of(run_with_data(folder, folder.read_card()), registry)

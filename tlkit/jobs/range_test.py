@@ -62,29 +62,24 @@ def range_test(
         DataError, PluginError: as for a run.
     """
     from_recipe.refuse_missing_files(recipe)
-    start_tensorflow()
+    with reporter.stage("starting TensorFlow"):
+        start_tensorflow()
     with temporary_folder() as folder:
-        reporter.begin("reading images", 1)
-        data = from_recipe.open_few(
-            recipe,
-            steps * recipe.input.batch_size,
-            folder,
-            lambda done, total: reporter.at(done, total, "reading images"),
-        )
-        reporter.end()
+        with reporter.stage("decoding images") as show:
+            data = from_recipe.open_few(recipe, steps * recipe.input.batch_size, folder, show)
         normalization = from_recipe.normalization(recipe, data)
-        network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
+        with reporter.stage("building the model"):
+            network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
         tried = _find_phase(from_recipe.plan_phases(recipe, network), phase, recipe)
         training = from_recipe.make_training(recipe, data, network, RunFolder(folder), reporter)
         rates = geometric_rates(low, high, steps)
         losses: list[float] = []
-        reporter.begin("trying learning rates", steps)
-        for loss in training.try_rates(tried, rates.tolist()):
-            losses.append(loss)
-            reporter.at(len(losses), steps, "trying learning rates")
-            if not np.isfinite(loss) or diverged(smooth(np.array(losses))):
-                break
-        reporter.end()
+        with reporter.stage("trying learning rates", steps, "rates") as show:
+            for loss in training.try_rates(tried, rates.tolist()):
+                losses.append(loss)
+                show(len(losses), steps)
+                if not np.isfinite(loss) or diverged(smooth(np.array(losses))):
+                    break
     finite = np.array(losses if np.isfinite(losses[-1]) else losses[:-1])
     rates, smoothed = rates[: len(finite)], smooth(finite)
     return RangeTest(tried.name, tried.learning_rate, rates, finite, smoothed, suggest(rates, smoothed))

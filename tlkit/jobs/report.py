@@ -71,11 +71,12 @@ def rewrite_report(
         remove_checksums(run, WRITTEN_AGAIN)
         write_results(
             folder,
-            predictor,
+            predictor.card,
             data,
+            predictor.logits_of(data, own.part.input.batch_size),
             recipe=own.part,
             sections=plugin_sections(registry, folder),
-            progress=partial(progress, "evaluating"),
+            progress=progress,
             best=_best(folder, own.part),
         )
         add_checksums(run, WRITTEN_AGAIN)

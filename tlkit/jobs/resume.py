@@ -47,6 +47,7 @@ def resume(
     registry: Registry | None = None,
     quiet: bool = False,
     allow_plugins: bool = False,
+    profile: bool = False,
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
@@ -57,6 +58,7 @@ def resume(
         registry: the plugins; None for the installed ones.
         quiet: print nothing.
         allow_plugins: load the plugin files that the run's recipe names in its key ``plugins``. They are code.
+        profile: write where the time went, as for ``run``; a run that was begun with it always does.
 
     Returns:
         the run folder and the final metrics.
@@ -85,8 +87,11 @@ def resume(
         from_recipe.refuse_missing_files(recipe)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         edited = _edited(folder, original, environment)
-        start_tensorflow(deterministic=isinstance(environment, dict) and bool(environment.get("op_determinism")))
-        with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:
+        deterministic = isinstance(environment, dict) and bool(environment.get("op_determinism"))
+        with open_job(recipe, registry, folder, overrides, quiet=quiet, profile=profile) as job:
+            job.say(f"Run folder: {folder.path}")
+            with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
+                start_tensorflow(deterministic=deterministic)
             for key, (before, now) in edited.items():
                 job.note(f"{key} is {now} in {folder.recipe.name}; the run recorded {before} when it began")
             return _resume(job, original)
@@ -120,7 +125,6 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         original: the recipe in the run folder.
     """
     folder = job.folder
-    job.say(f"Run folder: {folder.path}")
     _compare_environment(job)
     checkpoints = _read_checkpoints(job)
     if not checkpoints and folder.model.is_file() and folder.metrics.is_file():

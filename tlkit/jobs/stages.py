@@ -56,15 +56,13 @@ def read_data(job: Job, folder: Path) -> Data:
         job: the run.
         folder: an empty folder for the decoded images.
     """
-    job.reporter.begin("reading images", 1)
-    data = from_recipe.open_data(
-        job.recipe,
-        folder,
-        lambda done, total: job.reporter.at(done, total, "reading images"),
-        checking=lambda done, total: job.reporter.at(done, total, "checking files"),
-    )
-    job.reporter.end()
-    return data
+    with job.reporter.stages("looking for images") as show:
+        return from_recipe.open_data(
+            job.recipe,
+            folder,
+            lambda done, total: show("decoding images", done, total),
+            checking=lambda done, total: show("checking files", done, total),
+        )
 
 
 def write_check(job: Job, checked: Checked) -> None:
@@ -100,11 +98,13 @@ def build_network(job: Job, data: Data) -> Network:
     """Build the recipe's network and print what it is."""
     import tensorflow as tf
 
+    from tlkit.models.cost import heavy_head
     from tlkit.train.environment import computes_bfloat16
 
     recipe = job.recipe
     normalization = from_recipe.normalization(recipe, data)
-    network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
+    with job.reporter.stage("building the model"):
+        network = from_recipe.build_network(recipe, data.classes, data.label_kind, normalization)
     if normalization is not None:
         mean, deviation = (
             ", ".join(f"{value:.1f}" for value in values) for values in (normalization.mean, normalization.deviation)
@@ -117,6 +117,12 @@ def build_network(job: Job, data: Data) -> Network:
         f"Model: {recipe.backbone.record.name} (weights: {recipe.backbone.options.weights}) with head "
         f"{recipe.head.record.name}, {network.model.count_params():,} weights"
     )
+    if times := heavy_head(network):
+        name = recipe.head.record.name
+        job.note(
+            f'head "{name}" has {times} of the backbone: it decides how long an epoch takes. A lighter one has fewer '
+            f"filters or units, or other options: tlkit plugins show head {name}"
+        )
     return network
 
 

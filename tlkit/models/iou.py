@@ -1,27 +1,11 @@
-"""Intersection over union: of a confusion matrix, and as a Keras metric followed during training."""
+"""Intersection over union as a Keras metric, followed during training."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-
-
-def iou_from_confusion(confusion: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of each class.
-
-    Args:
-        confusion: (classes, classes) counts; rows are the truth, columns the prediction.
-
-    Returns:
-        float64 (classes,); NaN for a class that occurs neither in the truth nor in the prediction.
-    """
-    hits = np.diag(confusion).astype(np.float64)
-    union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
-    iou: np.ndarray = np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
-    return iou
 
 
 class MeanIoU(keras.metrics.Metric):  # type: ignore[misc]

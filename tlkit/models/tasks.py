@@ -1,5 +1,7 @@
 """The learning tasks: what the logits of a model mean, what they are trained towards and how they are scored.
 
+Scoring takes NumPy alone; TensorFlow and Keras are imported only by what training needs.
+
 A new task or label kind is one class here, one entry in ``tlkit.evaluation.by_task`` and one in
 ``tlkit.report.by_task``.
 """
@@ -11,12 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from tlkit.contracts import IGNORE, LabelKind, Task
-from tlkit.models.iou import MeanIoU
+from tlkit.models.scores import sigmoid, sigmoid_cross_entropy, softmax, softmax_cross_entropy
 from tlkit.runs.card import Card
 
 
@@ -65,20 +65,24 @@ class LearningTask(ABC):
         """
 
     def activate(self, logits: Any) -> Any:
-        """Return the softmax or sigmoid of logits as float32, shaped like the logits."""
+        """Return the softmax or sigmoid of a tensor of logits as float32, shaped like the logits."""
+        import tensorflow as tf
+
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
-    def probabilities(self, logits: Any) -> Any:
-        """Return the probability of every class, float32 (…, classes)."""
-        return self.activate(logits)
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return the probability of every class, float32 (…, classes), of logits (…, units)."""
+        return softmax(np.asarray(logits))
 
     def probability_layers(self, logits: Any, name: str) -> Any:
-        """Return what ``probabilities`` does as layers that any Keras can load, and that compute the same bits.
+        """Return what ``probabilities`` does as layers that any Keras can load.
 
         Args:
             logits: symbolic (N, …, units).
             name: the name of the last layer.
         """
+        import keras
+
         return keras.layers.Softmax(dtype="float32", name=name)(logits)
 
     @abstractmethod
@@ -87,10 +91,14 @@ class LearningTask(ABC):
 
     def element_weights(self, dense: Any, class_weights: Any) -> Any:
         """Return the class weight of each element of a dense target, float32, one per image or pixel."""
+        import tensorflow as tf
+
         return tf.linalg.matvec(dense, class_weights)
 
     def metrics(self) -> dict[str, Any]:
         """Return new Keras metrics for training, by name; they compare ``dense`` targets with ``activate``d logits."""
+        import keras
+
         return {"accuracy": keras.metrics.CategoricalAccuracy("accuracy")}
 
 
@@ -103,14 +111,21 @@ class Classification(LearningTask):
 
     def dense(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return float32 (N, classes) and ones (N,); labels are int (N,) or, mixed or several, float (N, classes)."""
+        import tensorflow as tf
+
         target = batch[self.target_key]
         if target.shape.rank == 1:
             target = tf.one_hot(target, self.classes)
         return tf.cast(target, tf.float32), tf.ones(tf.shape(target)[:1], tf.float32)
 
     @abstractmethod
-    def cross_entropy(self, dense: Any, logits: Any) -> Any:
-        """Return the cross-entropy of each image, float32 (N,), from a dense target and float32 logits."""
+    def cross_entropy(self, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Return the cross-entropy of each image, float64 (N,).
+
+        Args:
+            labels: int (N,) class numbers, or multi-hot (N, classes).
+            logits: (N, units).
+        """
 
     def predict(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the most probable class number, int (…,)."""
@@ -124,12 +139,14 @@ class Classification(LearningTask):
 class SingleLabel(Classification):
     """One label per image: a softmax over the classes."""
 
-    def cross_entropy(self, dense: Any, logits: Any) -> Any:
+    def cross_entropy(self, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Return the cross-entropy of each image with the softmax of its logits."""
-        return tf.nn.softmax_cross_entropy_with_logits(dense, logits)
+        return softmax_cross_entropy(labels, logits)
 
     def metrics(self) -> dict[str, Any]:
         """Return the accuracy, and the top-5 accuracy of more than five classes."""
+        import keras
+
         metrics = super().metrics()
         if self.classes > 5:
             metrics["top5_accuracy"] = keras.metrics.TopKCategoricalAccuracy(5, "top5_accuracy")
@@ -142,19 +159,29 @@ class _Sigmoid(Classification):
     default_loss = "binary_crossentropy"
 
     def activate(self, logits: Any) -> Any:
-        """Return the sigmoid of logits as float32."""
+        """Return the sigmoid of a tensor of logits as float32."""
+        import tensorflow as tf
+
         return tf.nn.sigmoid(tf.cast(logits, tf.float32))
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return the sigmoid of each logit."""
+        return sigmoid(np.asarray(logits))
 
     def probability_layers(self, logits: Any, name: str) -> Any:
         """Return a sigmoid as a layer."""
+        import keras
+
         return keras.layers.Activation("sigmoid", dtype="float32", name=name)(logits)
 
-    def cross_entropy(self, dense: Any, logits: Any) -> Any:
+    def cross_entropy(self, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Return the mean of the cross-entropies of an image's logits."""
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(dense, logits), -1)
+        return np.asarray(sigmoid_cross_entropy(labels.reshape(logits.shape), logits).mean(-1))
 
     def metrics(self) -> dict[str, Any]:
         """Return the accuracy of each sigmoid at the threshold 0.5."""
+        import keras
+
         return {"accuracy": keras.metrics.BinaryAccuracy("accuracy")}
 
 
@@ -171,18 +198,22 @@ class BinaryLabel(_Sigmoid):
 
     def dense(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return float32 (N, 1), the share of class 1, and ones (N,)."""
+        import tensorflow as tf
+
         target = batch[self.target_key]
         if target.shape.rank == 2:
             target = target[:, 1]
         return tf.cast(target, tf.float32)[:, None], tf.ones(tf.shape(target)[:1], tf.float32)
 
-    def probabilities(self, logits: Any) -> Any:
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return float32 (N, 2): the single logit becomes two columns."""
-        positive = self.activate(logits)
-        return tf.concat([1 - positive, positive], -1)
+        positive = super().probabilities(logits)
+        return np.concatenate([1 - positive, positive], -1)
 
     def probability_layers(self, logits: Any, name: str) -> Any:
         """Return the two columns as layers."""
+        import keras
+
         second = keras.layers.Activation("sigmoid", dtype="float32", name=f"{name}_second")(logits)
         first = keras.layers.Rescaling(-1.0, 1.0, dtype="float32", name=f"{name}_first")(second)
         return keras.layers.Concatenate(dtype="float32", name=name)([first, second])
@@ -218,6 +249,8 @@ class Segmentation(LearningTask):
 
     def dense(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return float32 (N, H, W, classes) and (N, H, W); masks are int (N, H, W, 1) or shares (N, H, W, classes)."""
+        import tensorflow as tf
+
         target = batch[self.target_key]
         if target.dtype.is_floating:
             # The gradient of TensorFlow's cross-entropy assumes that the classes add up to 1.
@@ -232,6 +265,8 @@ class Segmentation(LearningTask):
 
     def metrics(self) -> dict[str, Any]:
         """Return the pixel accuracy and the mean IoU."""
+        from tlkit.models.iou import MeanIoU
+
         return {**super().metrics(), "mean_iou": MeanIoU(self.classes)}
 
 

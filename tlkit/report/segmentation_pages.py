@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import SegmentationOutcome
 from tlkit.evaluation.segmentation import mask_lookup
@@ -37,18 +38,12 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
         highest = worst_first[highest_first(outcome.losses[worst_first])][:_MAX_MISTAKES]
         what = outcome.losses_name.replace("_", "-")
         losses = [(int(position), f"{what} {outcome.losses[position]:.2f}") for position in highest]
-        inference = Inference(self.predictor.model, self.card, 1)
         pages = {
             "samples.png": (_best_median_worst(worst_first), title),
             "worst.png": (losses, f"{split} images with the highest {what}"),
         }
         return {
-            name: segmented_page(
-                [self._image(outcome, position, note, inference) for position, note in chosen],
-                title,
-                self.card.classes,
-                self.card.colors,
-            )
+            name: segmented_page(self._images(outcome, chosen), title, self.card.classes, self.card.colors)
             for name, (chosen, title) in pages.items()
         }
 
@@ -62,15 +57,23 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
         """Return IoU and Dice of each class."""
         return ClassTable(("IoU", "Dice"), {name: [iou, metrics["dice"][name]] for name, iou in metrics["iou"].items()})
 
-    def _image(self, outcome: SegmentationOutcome, position: int, note: str, inference: Inference) -> SegmentedImage:
+    def _images(self, outcome: SegmentationOutcome, chosen: Sequence[tuple[int, str]]) -> list[SegmentedImage]:
+        """Return the images at some positions of an outcome, each with its note."""
         assert self.data.store.masks is not None
-        row = int(outcome.rows[position])
-        image = np.asarray(self.data.store.images[row])
-        truth = mask_lookup(tuple(self.data.classes), self.card)[np.asarray(self.data.store.masks[row])]
-        prediction = task_of_card(self.card).predict(inference.probabilities(image[None])[0])
-        return SegmentedImage(
-            image, self.key(outcome, position), truth, prediction, float(outcome.ious[position]), note
-        )
+        rows = outcome.rows[[position for position, _ in chosen]]
+        lookup = mask_lookup(tuple(self.data.classes), self.card)
+        logits = (each for batch in self.logits.batches(rows) for each in batch)
+        return [
+            SegmentedImage(
+                np.asarray(self.data.store.images[int(row)]),
+                self.key(outcome, position),
+                lookup[np.asarray(self.data.store.masks[int(row)])],
+                task_of_card(self.card).predict(of_image),
+                float(outcome.ious[position]),
+                note,
+            )
+            for row, of_image, (position, note) in zip(rows, logits, chosen, strict=True)
+        ]
 
 
 def _best_median_worst(worst_first: np.ndarray) -> list[tuple[int, str]]:

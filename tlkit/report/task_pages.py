@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
-from tlkit.evaluation.predictor import Predictor
 from tlkit.files import CellWriter
 from tlkit.report.html_page import encodable
+from tlkit.runs.card import Card
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
@@ -72,8 +73,9 @@ class TaskPages(ABC, Generic[OutcomeT]):
     """The parts of a run's report that depend on the task.
 
     Args:
-        predictor: the trained model.
+        card: the model's card.
         data: the run's data.
+        logits: gives the model's logits for images of the data.
 
     Attributes:
         text_columns: the first columns that ``cells`` fills.
@@ -87,10 +89,10 @@ class TaskPages(ABC, Generic[OutcomeT]):
     confusion_title: ClassVar[str] = "Confusion matrix"
     has_predictions_csv: ClassVar[bool] = False
 
-    def __init__(self, predictor: Predictor, data: Data) -> None:
-        self.predictor = predictor
-        self.card = predictor.card
+    def __init__(self, card: Card, data: Data, logits: Logits) -> None:
+        self.card = card
         self.data = data
+        self.logits = logits
 
     @abstractmethod
     def confusion(self, outcome: OutcomeT, split: str) -> bytes:

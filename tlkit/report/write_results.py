@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,14 @@ import numpy as np
 
 from tlkit.contracts import ReportSection
 from tlkit.evaluation.evaluator import evaluate
-from tlkit.evaluation.measurement import Progress
+from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.outcome import Outcome
-from tlkit.evaluation.predictor import Predictor
 from tlkit.report.by_task import task_report
 from tlkit.report.learning_curves import learning_curves
 from tlkit.report.missed_classes import missed_classes
 from tlkit.report.report_page import RunResults, picture_name, report_page
 from tlkit.report.task_pages import TaskPages
+from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import read_history
 from tlkit.system.disk import write_atomically
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 Sections = Callable[[Mapping[str, Any]], list[ReportSection]]
 """Returns the sections that plugins add to a report, given the run's metrics."""
 
+WRITING = "writing the report"
+"""What is done last."""
 _MAX_TRAINING_SAMPLES = 20
 """Training images to show when no image was held out."""
 
@@ -52,12 +55,13 @@ class Results:
 
 def write_results(
     folder: RunFolder,
-    predictor: Predictor,
+    card: Card,
     data: Data,
+    logits: Logits,
     *,
     recipe: Recipe | DataPart,
     sections: Sections,
-    progress: Progress | None = None,
+    progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
     best: tuple[int, str] = (0, ""),
 ) -> Results:
     """Evaluate a model on the validation and test splits, and write the results.
@@ -67,11 +71,12 @@ def write_results(
 
     Args:
         folder: the run folder; the report also shows its ``metrics.csv`` and other tables.
-        predictor: the trained model.
+        card: the model's card.
         data: the opened data.
-        recipe: the run's recipe: its batch size is the largest number of images per step, and its loss is measured.
+        logits: gives the model's logits for images of the data.
+        recipe: the run's recipe: its loss is measured in batches of its size.
         sections: returns the plugins' sections, given the metrics.
-        progress: called with (done, total) images while a split is evaluated.
+        progress: called with what is being done, and how many of how many images of it are done.
         best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
             it is the best.
 
@@ -85,25 +90,27 @@ def write_results(
         rows = data.indices(split)
         if len(rows):
             outcomes[split] = evaluate(
-                predictor.model,
-                predictor.card,
+                logits,
+                card,
                 data,
                 rows,
                 batch_size=batch_size,
                 loss=recipe.train.loss,
-                progress=progress,
+                progress=partial(progress, "evaluating"),
             )
     metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
     write_metrics(folder.metrics, metrics)
-    pages = task_report(predictor.card).pages(predictor, data)
+    pages = task_report(card).pages(card, data, logits)
     predictions = pages.predictions_csv(outcomes)
     if predictions is not None:
         write_atomically(folder.path / "predictions.csv", predictions)
-    notes = {split: missed_classes(each, data, predictor.card, split) for split, each in outcomes.items()}
+    notes = {split: missed_classes(each, data, card, split) for split, each in outcomes.items()}
+    progress("drawing pictures", 0, 0)
     pictures = _curves(folder, best) | _sample_pictures(pages, outcomes, batch_size)
     folder.pictures.mkdir(exist_ok=True)
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
+    progress(WRITING, 0, 0)
     results = RunResults(outcomes, pictures, sections(metrics), notes)
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))
@@ -143,5 +150,5 @@ def _sample_pictures(pages: TaskPages[Any], outcomes: Mapping[str, Outcome], bat
     if not len(rows):
         return {}
     rows = rows[np.linspace(0, len(rows) - 1, min(_MAX_TRAINING_SAMPLES, len(rows))).astype(int)]
-    outcome = evaluate(pages.predictor.model, pages.card, pages.data, rows, batch_size=batch_size)
+    outcome = evaluate(pages.logits, pages.card, pages.data, rows, batch_size=batch_size)
     return pages.samples(outcome, "training")

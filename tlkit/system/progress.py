@@ -1,50 +1,56 @@
-"""Show the progress of a run: bars on a terminal, plain lines elsewhere."""
+"""Show what a job is doing: a line at the bottom of a terminal; elsewhere a line when nothing was said for seconds."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
-from tlkit.contracts import Phase
+from tlkit.system.activity import Activity
+from tlkit.system.stages import StageTimes
 from tlkit.system.terminal import Terminal
 
+if TYPE_CHECKING:
+    from tlkit.contracts import Phase
+    from tlkit.system.live_bar import LiveBar
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        """Return the speed as a whole number with its unit."""
-        speed = task.finished_speed or task.speed
-        unit = task.fields.get("unit", "images")
-        return Text("" if speed is None else f"{speed:.0f} {unit}/s", style="progress.data.speed")
+QUIET_SECONDS = 4.0
+"""Without a terminal, the longest time without a line that says what is being done. A busy process prints it late."""
+
+Show = Callable[[int, int], None]
+"""Called with how many of how many units are done."""
 
 
 class Reporter:
-    """Writes a run's progress to a console.
+    """Writes a job's progress to a console, and measures its stages.
+
+    Stages begin and end in one thread.
 
     Args:
         console: the console to write to; None for standard output.
         quiet: write nothing to standard output.
+        clock: returns wall-clock time in seconds.
+
+    Attributes:
+        times: where the time went.
     """
 
-    def __init__(self, console: Terminal | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self, console: Terminal | None = None, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.console = console or Terminal(quiet=quiet)
-        self._bar: Progress | None = None
-        self._task: object = None
-        self._started = 0.0
-        self._last_plain = 0.0
+        self.times = StageTimes(clock)
+        self._clock = clock
+        self._doing: list[tuple[Activity, bool]] = []  # the innermost last; whether it is a stage, and not a bar in one
+        self._bar: LiveBar | None = None
+        self._said = clock()
+        # Reentrant: a signal may interrupt the thread that holds it, which then says why it stops.
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._watch: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +58,11 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self._ended.set()
+        self._doing.clear()
+        self._show()
+        if self._watch is not None:
+            self._watch.join(1)
 
     def say(self, text: str, *, gap: bool = False) -> None:
         """Print a message.
@@ -61,58 +71,126 @@ class Reporter:
             text: the message.
             gap: whether to leave an empty line before it.
         """
-        if gap:
-            self.console.print()
-        self.console.print(text)
+        with self._lock:
+            if gap:
+                self.console.print()
+            self.console.print(text)
+            self._said = self._clock()
 
-    def begin(self, title: str, total: int, unit: str = "images") -> None:
-        """Start a bar; it is only drawn on a terminal.
+    @contextmanager
+    def stage(self, doing: str, total: int = 0, unit: str = "images") -> Iterator[Show]:
+        """Say within the context what is being done, and count its time as that of a stage of this name.
 
         Args:
-            title: the text before the bar.
+            doing: what is being done, such as ``"comparing the saved model"``.
+            total: the number of units; 0 if it is not known.
+            unit: the name of a unit in the plural.
+
+        Yields:
+            A function to call with how many of how many units are done.
+        """
+        self.times.begin(doing)
+        self._push(Activity(doing, self._clock(), total, unit), is_stage=True)
+        try:
+            yield self.at
+        finally:
+            self.end()
+            self._pop()
+            self.times.end()
+
+    @contextmanager
+    def stages(self, first: str) -> Iterator[Callable[[str, int, int], None]]:
+        """Say what is being done in one stage after the other, for work that names them itself.
+
+        Args:
+            first: what is done before the first call.
+
+        Yields:
+            A function to call with what is being done, and how many of how many images are done. A new name begins a
+            new stage.
+        """
+        current = self.stage(first)
+        show = current.__enter__()
+        now = first
+
+        def change(doing: str, done: int, total: int) -> None:
+            nonlocal current, now, show
+            if doing != now:
+                current.__exit__(None, None, None)
+                current, now = self.stage(doing, total), doing
+                show = current.__enter__()
+            show(done, total)
+
+        try:
+            yield change
+        finally:
+            current.__exit__(None, None, None)
+
+    def begin(self, title: str, total: int, unit: str = "images") -> None:
+        """Say what is being done within a stage, and count its units for the stage.
+
+        Args:
+            title: what is being done.
             total: the number of units.
             unit: the name of a unit in the plural.
         """
         self.end()
-        self._started = self._last_plain = time.monotonic()
-        if self.console.is_terminal:
-            self._bar = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                _Rate(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[status]}", markup=False),
-                console=self.console,
-                transient=True,
-            )
-            self._bar.start()
-            self._task = self._bar.add_task(title, total=total, unit=unit, status="")
+        self._push(Activity(title, self._clock(), total, unit), is_stage=False)
 
     def at(self, done: int, total: int, title: str = "", status: str = "") -> None:
-        """Move the bar; without a terminal, print a line every 30 seconds.
+        """Say how far the work is.
 
         Args:
             done: the number of units that are done.
             total: the number of units.
-            title: the text before the numbers, without a terminal.
-            status: the text after them.
+            title: what is being done, if that has changed.
+            status: what else there is to say.
         """
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total, status=status)  # type: ignore[arg-type]
+        if not self._doing:
             return
-        now = time.monotonic()
-        if now - self._last_plain >= 30 and done:
-            self._last_plain = now
-            left = (now - self._started) / done * (total - done)
-            self.say(f"  {title} {done}/{total}, about {left:.0f} s left {status}".rstrip())
+        activity = self._doing[-1][0]
+        activity.move(done, total)
+        activity.title, activity.status = title or activity.title, status
+        if self._bar is not None:
+            self._bar.show(activity)
 
     def end(self) -> None:
-        """Remove the bar."""
+        """End what ``begin`` began."""
+        if self._doing and not self._doing[-1][1]:
+            self._pop()
+
+    def _push(self, activity: Activity, *, is_stage: bool) -> None:
+        self._doing.append((activity, is_stage))
+        if self._watch is None and self._bar is None and not self.console.quiet:
+            if self.console.is_terminal:
+                from tlkit.system.live_bar import LiveBar
+
+                self._bar = LiveBar(self.console, self._clock)
+            else:
+                self._watch = threading.Thread(target=self._say_what_takes_long, name="tlkit-progress", daemon=True)
+                self._watch.start()
+        self._show()
+
+    def _pop(self) -> None:
+        if self._doing:
+            activity, _ = self._doing.pop()
+            self.times.add_images(activity.images)
+            self._show()
+
+    def _show(self) -> None:
         if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+            self._bar.show(self._doing[-1][0] if self._doing else None)
+
+    def _say_what_takes_long(self) -> None:
+        """Until the end, print what is being done whenever nothing was printed for a while."""
+        while not self._ended.wait(max(0.1, self._said + QUIET_SECONDS - self._clock())):
+            self.say_if_silent()
+
+    def say_if_silent(self) -> None:
+        """Print what is being done if nothing was printed for ``QUIET_SECONDS``."""
+        with self._lock:
+            if self._doing and self._clock() - self._said >= QUIET_SECONDS:
+                self.say(f"  {self._doing[-1][0].line(self._clock())}")
 
     def phase(self, phase: Phase, trainable: int, total: int, backbone: str) -> None:
         """Announce a phase and what it trains.

@@ -56,3 +56,11 @@ def size_text(size: float) -> str:
     from rich.filesize import decimal
 
     return decimal(round(size))
+
+
+def time_text(seconds: float) -> str:
+    """Return a duration as people say it, such as ``8 s``, ``12 min`` or ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

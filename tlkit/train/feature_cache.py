@@ -72,9 +72,9 @@ class FeatureCache:
         try:
             if decided is None and not self._pays([*trained, *validated], folder):
                 return None
-            self._fill(trained, validated, shared=folder != self.own_folder)
+            with self.reporter.stage("computing features"):
+                self._fill(trained, validated, shared=folder != self.own_folder)
         except OSError as error:
-            self.reporter.end()
             reason = f"{error.filename or folder}: {error.strerror or error}"
             if decided:
                 raise RunError(f"the features that this run trains on can't be cached: {reason}; make room") from error

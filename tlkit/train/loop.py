@@ -53,10 +53,11 @@ class Training:
             # The model is about to be saved, with the flags that its last phase gave it.
             apply_flags(self.setting.network, phases[-1])
         for index in range(first, len(phases)):
-            phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
-            inside = checkpoint is not None and index == first and checkpoint.state.inside is not None
-            phase_run.run(checkpoint if inside else None)
-            self.ledger.save(index + 1, None, {})
+            with self.outlets.reporter.stage("setting up the phase"):
+                phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
+                inside = checkpoint is not None and index == first and checkpoint.state.inside is not None
+                phase_run.run(checkpoint if inside else None)
+                self.ledger.save(index + 1, None, {})
 
     def check(self, phases: Sequence[Phase], *, new: bool = True) -> None:
         """Report every mistake that can be found before the first step, and note what is unwise.

@@ -14,6 +14,7 @@ from tlkit.boundary.guard import owners
 from tlkit.contracts import Phase, Plateau
 from tlkit.errors import PluginError, RunError
 from tlkit.models.freeze import FreezeError, digests, expected_changes, keyed_variables, prove
+from tlkit.models.keras_files import quick_walk
 from tlkit.system.disk import full_disk_context, reserve
 from tlkit.system.signals import Interrupted
 from tlkit.system.text import listed
@@ -95,16 +96,18 @@ class PhaseRun:
         if checkpoint is not None and inside is not None:
             self._restore(checkpoint, inside)
         with outlets.signals.deferred():
-            self._train_epochs(inside)
+            with outlets.reporter.stage("training"):
+                self._train_epochs(inside)
             trained = digests(model)
             self._use_best_weights()
         outlets.signals.stop()
-        passes.callbacks.on_train_end()
-        proved = self._prove(trained)
-        shutil.rmtree(own_folder, ignore_errors=True)
-        self._write_weights()
-        outlets.phase_finished(outlets.folder.path, self.phase, self.ledger.best_metrics)
-        self._check_untouched(proved)
+        with outlets.reporter.stage("proving what stayed frozen"):
+            passes.callbacks.on_train_end()
+            proved = self._prove(trained)
+            shutil.rmtree(own_folder, ignore_errors=True)
+            self._write_weights()
+            outlets.phase_finished(outlets.folder.path, self.phase, self.ledger.best_metrics)
+            self._check_untouched(proved)
 
     def _save(self, epoch: int, step: int, *, stopped: bool = False) -> None:
         watch, passes = self.watch, self.passes
@@ -267,6 +270,6 @@ class PhaseRun:
         temporary = target.with_name(f".tmp-{target.name}")
         size = 4 * self.model.count_params()
         reserve(temporary, size + 50_000 + _HDF5_BYTES * len(self.model.weights))
-        with full_disk_context(target, size):
+        with full_disk_context(target, size), quick_walk():
             self.model.save_weights(temporary)
         temporary.replace(target)

@@ -150,8 +150,22 @@ def test_augmented_images_stay_in_range(data):
     ],
 )
 def test_an_augmentation_that_breaks_its_contract_is_refused(data, augment, message):
+    feed = Feed(data, 3, [Policy("broken", augment)])
     with pytest.raises(PluginError, match=message):
-        Feed(data, 3, [Policy("broken", augment)])
+        next(feed.epoch(np.arange(3)))
+
+
+def test_a_policy_is_not_traced_before_a_batch_is_made(data):
+    traced = []
+
+    def note(batch, seed):
+        traced.append(batch["images"].shape)
+        return batch
+
+    feed = Feed(data, 3, [Policy("note", note)])
+    assert not traced
+    values(feed.epoch(np.arange(4)))
+    assert len(traced) == 1
 
 
 def test_masks_are_class_numbers(tmp_path):

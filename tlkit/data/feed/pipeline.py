@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,14 @@ class Feed:
         self._data = data
         self.batch_size = batch_size
         self._policies = tuple(policies)
-        seed = tf.TensorSpec((2,), tf.int32)
-        self._compiled = tf.function(self._finish).get_concrete_function(self._signature(), seed)
+        # A policy may need AutoGraph; converting the code around it takes longer than tracing it.
+        self._augment = [tf.function(policy.augment, autograph=True) for policy in self._policies]
+
+    @cached_property
+    def _compiled(self) -> Any:
+        """The traced ``_finish``; not made before a batch is, since a phase on cached features takes none."""
+        signature = [self._signature(), tf.TensorSpec((2,), tf.int32)]
+        return tf.function(self._finish, input_signature=signature, autograph=False)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -99,7 +106,9 @@ class Feed:
             assert data.store.masks is not None
             batch["segmentation_masks"] = tf.constant(data.store.masks[index][..., None])
         try:
-            finished: dict[str, Any] = self._compiled(batch, tf.constant(seed, tf.int32))
+            # Without a policy only types are cast: not worth tracing.
+            finish = self._compiled if self._policies else self._finish
+            finished: dict[str, Any] = finish(batch, tf.constant(seed, tf.int32))
         except tf.errors.OpError as error:  # perhaps of Python code that TensorFlow called for a policy
             if self._policies:
                 names = listed([f'"{policy.name}"' for policy in self._policies])
@@ -128,10 +137,10 @@ class Feed:
         batch["images"] = tf.cast(batch["images"], tf.float32)
         if "segmentation_masks" in batch:
             batch["segmentation_masks"] = tf.cast(batch["segmentation_masks"], tf.int32)
-        for number, policy in enumerate(self._policies):
+        for number, (policy, augment) in enumerate(zip(self._policies, self._augment, strict=True)):
             if policy.mixes:
                 batch = _shares(batch, len(self._data.classes))
-            batch = _checked(policy.augment(dict(batch), _seed_of(seed, number)), batch, policy.name)
+            batch = _checked(augment(dict(batch), _seed_of(seed, number)), batch, policy.name)
         return {**batch, "index": index}
 
 

@@ -6,7 +6,9 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 from tlkit.boundary.guard import options_code
 from tlkit.contracts import Augmentation, AugmentContext
 from tlkit.recipe.schema import Selection
+
+_METADATA = (".dist-info", ".egg-info")
 
 Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -70,7 +74,18 @@ def code_digest(function: Any) -> str | None:
     return digest.hexdigest()
 
 
+@cache
 def _installed() -> str:
-    """Return a digest of the name and version of every installed package: a policy's code may use any of them."""
-    packages = sorted({f"{each.name} {each.version}" for each in distributions()})
-    return hashlib.sha256("\n".join(packages).encode()).hexdigest()
+    """Return a digest of the name and version of every installed package: a policy's code may use any of them.
+
+    Both stand in the name of the folder with a package's metadata (packaging.python.org/specifications), so that folder
+    is not read: of hundreds of packages that takes longer than an epoch.
+    """
+    found: set[str] = set()
+    for entry in sys.path:
+        with suppress(OSError):
+            names = [each.stem for each in Path(entry).iterdir() if each.suffix in _METADATA]
+            found.update(names)
+            if not all("-" in name for name in names):  # written by hand, or by an old setuptools
+                found |= {f"{each.name} {each.version}" for each in distributions(path=[entry])}
+    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
