@@ -22,7 +22,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -47,6 +47,7 @@ def main() -> int:
     if not console.is_terminal:
         console = Console(highlight=False, width=180)
     sizes = QUICK if given.quick else Sizes() if given.images is None else Sizes().scaled(given.images)
+    sizes = sizes if given.rounds is None else replace(sizes, rounds=given.rounds)
     with tempfile.TemporaryDirectory(prefix="tlkit-benchmarks-") as temporary, console.status("") as status:
 
         def say(text: str) -> None:
@@ -97,6 +98,7 @@ def _arguments(rows: Iterable[str]) -> tuple[argparse.ArgumentParser, argparse.N
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="the source of the build to compare with")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of MobileNetV2 0.35, for the small run")
     parser.add_argument("--images", type=int, metavar="N", help="photos of the frozen passes; other rows as many fewer")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often each is measured, in turn; default: 2")
     parser.add_argument("--quick", action="store_true", help="use few small images, to check that every row works")
     given = parser.parse_args()
     given.data = given.data or Path(os.environ.get("TLKIT_TEST_DATA") or ".")
@@ -108,8 +110,9 @@ def _arguments(rows: Iterable[str]) -> tuple[argparse.ArgumentParser, argparse.N
     if given.weights is not None and not given.weights.is_file():
         parser.error(f"{given.weights}: no such file; expected the weights of MobileNetV2 0.35 for --weights")
     given.weights = given.weights and given.weights.resolve()
-    if given.images is not None and given.images < 1:
-        parser.error(f"--images {given.images}: expected at least 1")
+    for option, number in (("--images", given.images), ("--rounds", given.rounds)):
+        if number is not None and number < 1:
+            parser.error(f"{option} {number}: expected at least 1")
     if given.json and not given.json.resolve().parent.is_dir():
         parser.error(f"{given.json.resolve().parent}: no such folder; expected an existing folder for --json")
     return parser, given
