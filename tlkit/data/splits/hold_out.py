@@ -14,7 +14,7 @@ from tlkit.data.splits.all_trained import leave_all_trained
 from tlkit.data.splits.draw import draw
 from tlkit.data.splits.group_splits import hold_out_groups
 from tlkit.data.splits.iterative import deal
-from tlkit.data.splits.units import Strata, totals, units_of
+from tlkit.data.splits.units import Strata, lacking_classes, totals, units_of
 from tlkit.errors import DataError
 
 _NOT_STRATIFIED = "the split is not stratified"
@@ -136,8 +136,10 @@ def with_all_trained(
 
     The arguments are those of ``hold_out_labels``, with the samples that were chosen.
     """
-    units = units_of(rest, strata, groups, files)
     places = set(held.places)
+    if _is_plain(held, rest, groups) and not lacking_classes(strata, rest, places):
+        return held
+    units = units_of(rest, strata, groups, files)
     before = {number for number, unit in enumerate(units) if places.intersection(unit.places)}
     size = sum(units[number].images for number in before)
     after = leave_all_trained(units, before, size, part.seed)
@@ -152,6 +154,11 @@ def with_all_trained(
         what = "image" if left == 1 else "images"
         notes = (*notes, f"{part.option}: {left} {what}; more would leave a class without a training image")
     return Held(sorted(place for number in after for place in units[number].places), notes)
+
+
+def _is_plain(held: Held, rest: Sequence[int], groups: Sequence[str | None]) -> bool:
+    """Return whether no samples stay together, and no note says that classes may lack an image of the split."""
+    return not any(_NOT_STRATIFIED in note for note in held.notes) and all(groups[i] is None for i in rest)
 
 
 def _not_stratified(part: Part) -> str:
