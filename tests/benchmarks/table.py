@@ -25,14 +25,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "openvino", "numpy", "pillow", "scikit-learn")
 
 
 def main() -> int:
@@ -120,13 +120,13 @@ def _arguments(rows: Iterable[str]) -> tuple[argparse.ArgumentParser, argparse.N
 
 def _table(lines: list[tuple[str, Any]], *, quick: bool) -> Table:
     machine = _machine()
-    versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("tensorflow", "keras", "ai-edge-litert"))
+    versions = ", ".join(f"{name} {each}" for name, each in machine["versions"].items())
     caption = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB; {versions}"
     table = Table(title="quick: these figures mean nothing" if quick else None, caption=caption, show_lines=True)
     for heading in ("row", "what", "goal", "measured", ""):
         table.add_column(heading, overflow="fold")
-    table.add_column("over the older build: time, CPU")
-    table.add_column("over Keras: time, CPU")
+    for other in ("older build", "Keras"):
+        table.add_column(f"over {other}: time, CPU")
     table.add_column("computed from", overflow="fold")
     for name, line in lines:
         goal = "" if line.goal is None else f"{line.goal.sign} {line.goal.value:g}"
@@ -181,8 +181,15 @@ def _machine() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: each for name in PACKAGES if (each := _version(name)) is not None},
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _measure(name: str, arguments: str, result: str) -> None:
