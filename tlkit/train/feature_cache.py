@@ -20,6 +20,7 @@ from tlkit.system.text import size_text
 from tlkit.train.cache_plan import make_plan, worth_reading
 from tlkit.train.feature_feed import FeatureFeed
 from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
+from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.setting import Setting
 
@@ -69,6 +70,11 @@ class FeatureCache:
             return None
         folder = self._folder()
         trained, validated = self._sets(folder)
+        if any(each.missing for each in (*trained, *validated)):
+            engine = self.part.engine
+            self.make_ready()
+            if self.part.engine != engine:
+                trained, validated = self._sets(folder)
         try:
             if decided is None and not self._pays([*trained, *validated], folder):
                 return None
@@ -82,6 +88,21 @@ class FeatureCache:
             return None
         size = self.feed.batch_size
         return FeatureFeed(setting.data, size, trained), FeatureFeed(setting.data, size, validated)
+
+    def choose_engine(self, before: str | None) -> None:
+        """Choose the engine of the frozen part.
+
+        Args:
+            before: the engine with which the phase began before it was interrupted; None: it begins.
+        """
+        setting = self.setting
+        images = self._views * len(setting.train_rows) + len(setting.validation_rows)
+        self.part.use(choose_engine(setting.table, self.part, images, before))
+
+    def make_ready(self) -> None:
+        """Make the frozen part ready to compute, and compare its engine with TensorFlow on the first images."""
+        setting = self.setting
+        make_ready(self.part, setting.data.store.images[setting.train_rows[:COMPARED]], self.reporter.say)
 
     def kept(self, rows: np.ndarray, title: str) -> FeatureSet | None:
         """Return the cached features of images that are not augmented; those that are missing are computed.
@@ -100,6 +121,9 @@ class FeatureCache:
         if self._folder(quietly=True) != folder:
             return None
         found = self._plain_set(folder, rows)
+        if found.missing:
+            self.make_ready()
+            found = self._plain_set(folder, rows)  # with the engine that computes
         try:
             self._make_room([found])
             self._compute(found, title)
@@ -192,7 +216,8 @@ class FeatureCache:
     def _plain_set(self, root: Path, rows: np.ndarray) -> FeatureSet:
         """Return the set of some images that are not augmented, computed in batches of a fixed size."""
         setting, size = self.setting, self.part.batch_size
-        key = features_key(self.part, setting.data, rows, {**setting.input_settings, "batch_size": size})
+        batch = {} if self.part.engine.computes_alone else {"batch_size": size}
+        key = features_key(self.part, setting.data, rows, {**setting.input_settings, **batch})
         about = f"{setting.backbone}, {len(rows)} images"
         feed = Feed(setting.data, size)
         return FeatureSet(root / key, self.part, feed, rows, None, key=key, about=about)

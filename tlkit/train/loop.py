@@ -9,6 +9,7 @@ from tlkit.errors import Problem, RecipeError
 from tlkit.models.freeze import prepare, updates_statistics
 from tlkit.models.metrics import check_metrics
 from tlkit.train.checkpoint import Checkpoint
+from tlkit.train.frozen_engine import check_engine
 from tlkit.train.ledger import Ledger
 from tlkit.train.outlets import Outlets
 from tlkit.train.parts import ModelInParts
@@ -78,6 +79,7 @@ class Training:
         """
         setting = self.setting
         loss, _monitor = setting.loss, setting.monitor
+        check_engine(setting.table)
         if new:
             check_metrics(setting.targets, setting.table.metrics)
         mixing = [policy.name for policy in setting.policies if policy.mixes]

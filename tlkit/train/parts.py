@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -28,12 +28,20 @@ class ModelInParts:
         data: the run's data.
         batch_size: the largest number of images at a time.
         kept: the cached features, of images that are not augmented.
+        make_ready: makes the frozen part ready to compute, which it need not be if all of its features were cached.
     """
 
     def __init__(
-        self, frozen: FrozenPart, head: Any, data: Data, batch_size: int, kept: Sequence[FeatureSet] = ()
+        self,
+        frozen: FrozenPart,
+        head: Any,
+        data: Data,
+        batch_size: int,
+        kept: Sequence[FeatureSet] = (),
+        make_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.kept = list(kept)
+        self._make_ready = make_ready
         self.at_once = min(batch_size, images_at_once(head))
         self._frozen = frozen
         self._head = head
@@ -53,6 +61,7 @@ class ModelInParts:
         if kept is not None:
             yield from (self._logits(kept.features(part)) for part in parts)
             return
+        self._make_ready()
         for images in in_threads(self._images.__getitem__, parts, name="tlkit-feed", ahead=_AHEAD, threads=1):
             yield self._logits(self._frozen(tf.cast(images, tf.float32)))
 
