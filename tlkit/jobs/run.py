@@ -32,6 +32,7 @@ def run(
     quiet: bool = False,
     deterministic: bool = False,
     allow_plugins: bool = False,
+    profile: bool = False,
 ) -> RunResult:
     """Run a recipe: read the data, build the model, train its phases, evaluate it, write the run folder.
 
@@ -43,6 +44,7 @@ def run(
         quiet: print nothing.
         deterministic: have TensorFlow use deterministic operations only, in this process from now on; slower.
         allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
+        profile: write where the time went to ``profile.csv`` and the report, and print it at the end.
 
     Returns:
         the run folder and the final metrics.
@@ -62,7 +64,7 @@ def run(
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with locked(folder.path), _removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
-        with open_job(checked, registry, folder, overrides, quiet=quiet) as job:
+        with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile) as job:
             job.say(f"Run folder: {folder.path}")
             return _run(job, deterministic)
 
