@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
@@ -28,7 +29,7 @@ from tlkit.system.disk import full_disk_context, write_atomically
 from tlkit.system.memory import available_memory
 from tlkit.system.text import size_text
 
-_AT_ONCE = 8
+_AT_ONCE = 4
 """Images that a model computes at a time to be compared, which bounds the memory."""
 _TOLERANCE = 1e-4
 """The largest difference of the logits of both files, relative to the largest logit."""
@@ -155,8 +156,11 @@ def _agree(trained: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
 
 
 def _logits(model: Any, images: np.ndarray) -> np.ndarray:
+    # Called outside a graph, Keras keeps what every layer computes to the end: five times the memory.
+    signature = [tf.TensorSpec((None, *images.shape[1:]), tf.float32)]
+    compiled = tf.function(partial(model, training=False), input_signature=signature, autograph=False)
     parts = [images[first : first + _AT_ONCE] for first in range(0, len(images), _AT_ONCE)]
-    return np.concatenate([keras.ops.convert_to_numpy(model(part, training=False)) for part in parts])
+    return np.concatenate([compiled(part).numpy() for part in parts])
 
 
 def _write(model: Any, file: Path) -> None:
