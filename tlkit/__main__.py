@@ -36,7 +36,7 @@ def main() -> None:
         _end_at_once(getattr(stopped, "exit_code", 130))
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-        if process_signals.asked:
+        if process_signals.asked or _imports_in_a_thread():
             _end_at_once(code)
         process_signals.done(code)
         raise
@@ -51,6 +51,11 @@ def _end_without_finalization() -> None:
     watched = sys.gettrace() or sys.getprofile() or "coverage" in sys.modules
     if process_signals.exit_code is not None and not watched:
         _end_at_once(process_signals.exit_code)
+
+
+def _imports_in_a_thread() -> bool:
+    start = sys.modules.get("tlkit.system.tensorflow_start")
+    return start is not None and start.is_starting()
 
 
 def _end_at_once(code: int) -> NoReturn:

@@ -64,6 +64,7 @@ def test_a_run_learns_and_writes_everything(trained):
         "checkpoints",
         "pictures",
         "model.keras",
+        "model.tflite",
         "model.json",
         "report.html",
         "events.log",

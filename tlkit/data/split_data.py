@@ -122,10 +122,7 @@ def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Seque
     if labels is None:
         return []
     of_training = labels[splits.splits == "train"]
-    if labels.ndim == 2:
-        trained = of_training.any(0)
-    else:
-        trained = np.bincount(of_training, minlength=len(classes)) > 0
+    trained = of_training.any(0) if labels.ndim == 2 else np.bincount(of_training, minlength=len(classes)) > 0
     untrained = [name for name, has_image in zip(classes, trained, strict=True) if not has_image]
     return [f"no training image of {listed(untrained)}"] if untrained else []
 

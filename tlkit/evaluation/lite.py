@@ -8,14 +8,14 @@ import numpy as np
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
-from tlkit.models.lite_check import MAX_BYTES, check_lite
+from tlkit.models.lite_check import check_lite
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.scores import mean_logits
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card
 from tlkit.runs.checksums import NAME, is_lite_of_model
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.reading import read_run_file
+from tlkit.runs.reading import MAX_LITE_BYTES, read_run_file
 
 
 class NotUsedError(RunError):
@@ -71,7 +71,7 @@ def open_lite(folders: Sequence[RunFolder], card: Card) -> LiteModel | None:
 
 def _content(folder: RunFolder, card: Card) -> bytes:
     try:
-        content = read_run_file(folder.lite, MAX_BYTES)
+        content = read_run_file(folder.lite, MAX_LITE_BYTES)
     except (RunError, OSError) as error:
         raise NotUsedError(str(error)) from error
     if not is_lite_of_model(folder.path):

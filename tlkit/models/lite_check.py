@@ -21,8 +21,6 @@ from ai_edge_litert import schema_py_generated as schema
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.lite_shapes import CONSTANT_TYPES, RULES, Operation, Shape, Tensor
 
-MAX_BYTES = 2**31 - 1
-"""The largest file of the format."""
 MAX_PARTS = 50_000
 """Limit for operations, tensors and constants; the largest networks of keras.applications have a few thousand."""
 MAX_ELEMENTS = 2**28

@@ -99,6 +99,13 @@ class TrainTable(Options, defer_build=True):
         "auto: if it saves time, by a count of operations and bytes; on: whenever there is room; off: never, and don't "
         "cache decoded images either",
     )
+    engine: Literal["auto", "tensorflow", "litert", "openvino"] = Field(
+        "auto",
+        description="what computes the frozen part of the network; auto: LiteRT on a processor where it is installed "
+        "and the images repay converting the network, by a count of operations and weights, else TensorFlow; openvino: "
+        "OpenVINO, of the extra tlkit[openvino]; before another engine than TensorFlow is used, their features are "
+        "compared on a few images, and TensorFlow is used if they differ by more than 1e-5 of the largest value",
+    )
     views: int = Field(
         4,
         ge=1,

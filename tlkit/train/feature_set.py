@@ -21,7 +21,7 @@ from tlkit.data.store.shards import FORMAT, SUFFIX, Shard, UnusableShardError, o
 from tlkit.system.cache import ABOUT, mark_used
 from tlkit.system.disk import write_atomically
 from tlkit.system.parallel import in_threads
-from tlkit.train.environment import computing, computing_variables
+from tlkit.train.environment import THREADS, computing, computing_variables
 from tlkit.train.frozen_part import FrozenPart
 
 Progress = Callable[[int, int], None]
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 _SHARD_BYTES = 256e6
 _SHARD_BATCHES = 64
 """A shard has whole batches, as many as fit within both limits: it is made in memory, and lost if the run is killed."""
-_FORMAT = 3
+_FORMAT = 4
 
 
 class FeatureSet:
@@ -176,6 +176,15 @@ class FeatureSet:
             raise UnusableShardError(shard.file, "has arrays of other shapes than expected")
         return shard
 
+    def has(self, rows: np.ndarray) -> bool:
+        """Return whether all of these images are in the set."""
+        return all(int(row) in self._place for row in rows)
+
+    def features(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the tensors at the cut for some rows, each float32 (n, …)."""
+        batch = self.batch(rows)
+        return [batch[f"feature{place}"] for place in range(len(self._part.shapes))]
+
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the cached arrays of some rows: ``feature0``, …, and the targets if they are cached."""
         self._read += len(rows) * (AROUND_BYTES + self._part.bytes_per_image)
@@ -195,12 +204,16 @@ class FeatureSet:
 def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mapping[str, Any]) -> str:
     """Return a digest of everything that determines features.
 
+    An engine that computes each image alone gives the same bits with any number of threads. TensorFlow's augmentation
+    need not.
+
     Args:
         part: the frozen part.
         data: the data whose files become the images.
         rows: the images.
         settings: how files become images, how the images are augmented, and the size of a batch.
     """
+    alone = part.engine.computes_alone and "policies" not in settings
     files = hashlib.sha256("\n".join(data.store.digests[int(row)] for row in rows).encode()).hexdigest()
     what = {
         "format": (_FORMAT, FORMAT),
@@ -210,7 +223,7 @@ def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mappi
         "frozen": part.key,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "computing": computing(),
+        "computing": {name: value for name, value in computing().items() if not alone or name not in THREADS},
         "variables": computing_variables(),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]

@@ -14,12 +14,16 @@ from tlkit.boundary.guard import owners
 from tlkit.contracts import Phase
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.errors import PluginError, RunError
+from tlkit.models.engines import TENSORFLOW
 from tlkit.system.text import listed
 from tlkit.train.feature_cache import FeatureCache
-from tlkit.train.feature_feed import FeatureFeed
+from tlkit.train.feature_feed import ComputedFeed, FeatureFeed
+from tlkit.train.feature_set import FeatureSet
 from tlkit.train.outlets import Outlets
+from tlkit.train.parts import ModelInParts
 from tlkit.train.rates import LearningRate
 from tlkit.train.setting import Setting
+from tlkit.train.state import PhaseState
 from tlkit.train.steps import Steps
 
 
@@ -47,38 +51,69 @@ class Passes:
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
         self._applied: float | None = None
-        self._feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size, setting.policies)
-        self._validation_feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size)
+        self._cache: FeatureCache | None = None
+        self._feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size, setting.policies)
+        self._validation_feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size)
 
     @property
     def cached(self) -> bool:
         """Whether the passes are over cached features instead of images."""
         return isinstance(self._feed, FeatureFeed)
 
-    def cache_features(self, own_folder: Path, decided: bool | None) -> None:
-        """Pass over cached features of the frozen part instead of images, where that pays.
+    @property
+    def engine(self) -> str | None:
+        """The name of the engine that computes the frozen part; None where nothing is frozen."""
+        return None if self.steps.frozen is None else self.steps.frozen.engine.name
+
+    def use_features(self, own_folder: Path, before: PhaseState | None) -> None:
+        """Pass over features of the frozen part instead of images: cached where that pays, else computed each time.
 
         Args:
             own_folder: a folder for features that no later run can use.
-            decided: what was decided before the run was interrupted; None to decide now.
+            before: how far the phase had come before the run was interrupted; None: it begins.
 
         Raises:
             RunError: the interrupted run had cached features, and they can't be cached again.
         """
-        if self.steps.frozen is None or not isinstance(self._feed, Feed):
+        part = self.steps.frozen
+        if part is None or not isinstance(self._feed, Feed):
             return
-        cache = FeatureCache(
+        self._cache = cache = FeatureCache(
             setting=self.setting,
-            part=self.steps.frozen,
+            part=part,
             feed=self._feed,
             index=self.index,
             epochs=self.phase.epochs,
             own_folder=own_folder,
             reporter=self.outlets.reporter,
         )
-        feeds = cache.feeds(decided)
+        cache.choose_engine(None if before is None else before.engine or TENSORFLOW.name)
+        feeds = cache.feeds(None if before is None else before.cached)
         if feeds is not None:
             self._feed, self._validation_feed = feeds
+            return
+        cache.make_ready()
+        if part.engine != TENSORFLOW:  # whose operations the compiled steps have in them
+            self._feed = ComputedFeed(self._feed, part)
+            self._validation_feed = ComputedFeed(Feed(self.setting.data, self.setting.batch_size), part)
+
+    def in_parts(self) -> ModelInParts | None:
+        """Return the model in two parts, with the features of validation and test images if those are cached.
+
+        Returns:
+            None where nothing is frozen.
+        """
+        setting, frozen, cache = self.setting, self.steps.frozen, self._cache
+        if frozen is None:
+            return None
+        kept: list[FeatureSet] = []
+        if cache is not None and isinstance(self._validation_feed, FeatureFeed):
+            kept = [*self._validation_feed.views]
+            tested = setting.data.indices("test")
+            if len(tested) and (found := cache.kept(tested, "test features")) is not None:
+                kept.append(found)
+        ready = {} if cache is None else {"make_ready": cache.make_ready}
+        return ModelInParts(frozen, self.steps.live, setting.data, setting.batch_size, kept, **ready)
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
         """Train the steps of an epoch.
