@@ -30,6 +30,7 @@ from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import LOCK, BusyError, locked
 from tlkit.runs.profile import added_up, profile_text, read_profile
 from tlkit.system.disk import FullDiskError, write_atomically
+from tlkit.system.progress import Reporter
 from tlkit.system.signals import Interrupted, Signals
 from tlkit.system.terminal import Terminal
 from tlkit.system.text import listed
@@ -181,7 +182,10 @@ def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Termi
     """Split the data into folds, and write each as ``fold-<n>.csv``."""
     console.print(f"Folds: {folder.path}")
     with tempfile.TemporaryDirectory(prefix=".data-", dir=folder.path) as store:
-        data = from_recipe.open_data(recipe, Path(store))
+        with Reporter(console) as reporter, reporter.stages("looking for images") as show:
+            data = from_recipe.open_data(
+                recipe, Path(store), partial(show, "decoding images"), checking=partial(show, "checking files")
+            )
         folds = fold_splits(data, count, recipe.seed)
         for note in fold_notes(data, folds):
             console.print(f"  note: {note}")
