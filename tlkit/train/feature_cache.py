@@ -194,10 +194,8 @@ class FeatureCache:
 
     def _compute(self, features: FeatureSet, title: str) -> int:
         """Compute what is missing of a set, and return the number of images whose features were computed."""
-        self.reporter.begin(title, len(features.rows))
-        computed = features.fill(lambda done, total: self.reporter.at(done, total, title))
-        self.reporter.end()
-        return computed
+        with self.reporter.stage("computing features", len(features.rows)):
+            return features.fill(lambda done, total: self.reporter.at(done, total, title))
 
     def _title(self, number: int, trained: int) -> str:
         if number >= trained:
