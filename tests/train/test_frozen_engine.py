@@ -1,4 +1,4 @@
-"""Engines: LiteRT computes the frozen part as TensorFlow does, alone image by image, and TensorFlow stands in for it."""
+"""Engines: LiteRT computes the frozen part as TensorFlow does, image by image; TensorFlow stands in for it."""
 
 from __future__ import annotations
 
