@@ -49,9 +49,28 @@ def conv_norm_relu(
         kernel_initializer="he_normal",
         name=name,
     )(x)
+    return norm_relu(x, name, batch_norm=batch_norm)
+
+
+def norm_relu(x: Any, name: str, *, batch_norm: bool = True) -> Any:
+    """Apply BatchNormalization if wanted, and ReLU; the layers are called ``name`` with ``_bn`` and ``_relu``."""
     if batch_norm:
         x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def separable(x: Any, filters: int, kernel_size: int, name: str, *, batch_norm: bool = True) -> Any:
+    """Apply a depthwise convolution and, as ``conv_norm_relu`` does, a 1x1 convolution; without a ReLU between them.
+
+    Args:
+        x: feature map (N, h, w, channels).
+        filters: channels of the result.
+        kernel_size: side of the depthwise convolution's kernel.
+        name: name of the 1x1 convolution; the depthwise one adds ``_depthwise``.
+        batch_norm: as in ``conv_norm_relu``.
+    """
+    x = layers.DepthwiseConv2D(kernel_size, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
+    return conv_norm_relu(x, filters, 1, name, batch_norm=batch_norm)
 
 
 def logits(x: Any, units: int, dropout: float, *, seed: int | None = None, kernel_size: int = 1) -> Any:

@@ -17,7 +17,7 @@ def run(recipe: str) -> dict[str, Any]:
     """Check the files of a recipe, and decode them, in turn; nothing is cached.
 
     Returns:
-        ``check`` and ``decode``: the least of the rounds, in seconds of the processor.
+        ``check`` and ``decode``: the least of the rounds, in seconds of the processor; ``wall`` and ``cpu`` of all.
     """
     from tlkit.contracts import DatasetContext
     from tlkit.data.checks.check import check_samples
@@ -53,7 +53,8 @@ def run(recipe: str) -> dict[str, Any]:
             began = time.process_time()
             work()
             seconds[name].append(time.process_time() - began)
-    return {name: min(each) for name, each in seconds.items()}
+    everything = sum(map(sum, seconds.values()))
+    return {**{name: min(each) for name, each in seconds.items()}, "wall": everything, "cpu": everything}
 
 
 def check(session: Session) -> list[Line]:
@@ -67,14 +68,15 @@ def check(session: Session) -> list[Line]:
         "photos with masks": session.recipe(pairs, head={"name": "linear_seg"}),
     }
     for name, recipe in recipes.items():
-        ours = session.measure("bench_check.run", recipe=recipe)
+        measured = session.measure("bench_check.run", recipe=recipe)
+        ours = measured.more
         lines.append(
             Line(
                 f"{name}: tlkit check over decoding",
                 ours["check"] / ours["decode"],
                 Goal("≤", 1.0),
                 shown=f"{ours['check']:.1f} s and {ours['decode']:.1f} s of the processor",
-                raw={"tlkit": ours},
+                raw={"new": measured},
             )
         )
     return lines

@@ -1,6 +1,7 @@
 """What tlkit is compared with: a bare pass of the backbone, and the same work as written in Keras's guide.
 
-The guide is https://keras.io/guides/transfer_learning. Each function runs in a process of its own.
+The guide is https://keras.io/guides/transfer_learning. Each function runs in a process of its own, and returns ``wall``
+and ``cpu`` in seconds, of what it measures alone.
 """
 
 from __future__ import annotations
@@ -15,80 +16,60 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-PASSES = 2
-CACHED_EPOCHS = 3
 DECODER_EPOCHS = 2
+BARE_BATCHES = (16, 32)
+IN_MEMORY = 256
+"""Images of the array that a bare pass goes through again and again."""
 
 
-def bare(backbone: str, side: int, images: int, batch: int) -> dict[str, Any]:
+def bare(backbone: str, side: int, images: int) -> dict[str, Any]:
     """Time the compiled backbone alone on a float32 array in memory, after one batch of warm-up.
 
     Returns:
-        ``pass_seconds``: the seconds of each of ``PASSES`` passes; ``seconds``: their minimum.
+        also ``passes``: batch size → seconds; ``wall`` and ``cpu`` are those of the faster.
     """
     model = _base(backbone, side)
     spec = tf.TensorSpec((None, side, side, 3), tf.float32)
     forward = tf.function(lambda values: model(values, training=False), input_signature=[spec])
-    array = np.random.default_rng(0).random((images, side, side, 3), np.float32)
+    array = np.random.default_rng(0).random((min(images, IN_MEMORY), side, side, 3), np.float32)
     array *= 255
-    forward(array[:batch])
-    seconds = []
-    for _ in range(PASSES):
-        began = time.perf_counter()
+    passes = {}
+    for batch in BARE_BATCHES:
+        forward(array[:batch])
+        began = _Clock()
         for first in range(0, images, batch):
-            forward(array[first : first + batch])
-        seconds.append(time.perf_counter() - began)
-    return {"pass_seconds": seconds, "seconds": min(seconds)}
-
-
-def frozen(backbone: str, folder: str, side: int, batch: int, epochs: int) -> dict[str, Any]:
-    """Time the guide's first step: a dense head on a frozen base.
-
-    Returns:
-        ``epoch_seconds``: each epoch, the first with tracing; ``seconds``: their sum; ``later_seconds``: the median of
-        all but the first; ``cached_epoch_seconds``: each of ``CACHED_EPOCHS`` epochs with the decoded images cached in
-        memory, without the time to cache them; ``cached_seconds``: an estimate for ``epochs`` epochs, the first with
-        tracing and the others at the median of the cached ones.
-    """
-    photos, classes = _photos(folder, side, batch)
-    base = _base(backbone, side)
-    base.trainable = False
-    model = _with_head(backbone, base, side, classes)
-    _compile(model, 1e-3)
-    measured = _fit(model, photos.prefetch(tf.data.AUTOTUNE), epochs)
-    cached = photos.cache()
-    for _ in cached:
-        pass
-    with_cache = _fit(model, cached.prefetch(tf.data.AUTOTUNE), CACHED_EPOCHS)
-    return _summed(measured) | {
-        "cached_epoch_seconds": with_cache,
-        "cached_seconds": measured[0] + (epochs - 1) * median(with_cache),
-    }
+            place = first % len(array)
+            forward(array[place : place + min(batch, images - first)]).numpy()
+        passes[batch] = began.elapsed()
+    return {**min(passes.values(), key=lambda each: each["wall"]), "passes": passes}
 
 
 def finetune(backbone: str, block: str, folder: str, side: int, batch: int, epochs: int) -> dict[str, Any]:
     """Time the guide's second step: fine-tuning from a block on, with frozen BatchNorm.
 
     Returns:
-        as ``frozen``, without the cached epochs.
+        also ``epochs``: the seconds of each, the first with tracing; ``epochs_cpu``: those of the processor.
     """
-    photos, classes = _photos(folder, side, batch)
+    photos = keras.utils.image_dataset_from_directory(folder, image_size=(side, side), batch_size=batch)
     base = _base(backbone, side)
     names = [layer.name for layer in base.layers]
     first = next(place for place, name in enumerate(names) if name.startswith(f"{block}_"))
     for place, layer in enumerate(base.layers):
         layer.trainable = place >= first and not isinstance(layer, keras.layers.BatchNormalization)
-    model = _with_head(backbone, base, side, classes)
+    inputs = keras.Input((side, side, 3))
+    scaled = keras.applications.resnet.preprocess_input(inputs) if backbone.startswith("ResNet") else inputs
+    pooled = keras.layers.GlobalAveragePooling2D()(base(scaled, training=False))
+    model = keras.Model(inputs, keras.layers.Dense(len(photos.class_names))(keras.layers.Dropout(0.2)(pooled)))
     _compile(model, 1e-5)
-    return _summed(_fit(model, photos.prefetch(tf.data.AUTOTUNE), epochs))
+    return _fit(model, photos.prefetch(tf.data.AUTOTUNE), epochs)
 
 
 def segment(recipe: str, epochs: int) -> dict[str, Any]:
     """Time the recipe's own network with a frozen backbone, trained by ``fit`` on a pipeline of files.
 
     Returns:
-        as ``frozen``, without the cached epochs; ``decoder_epoch_seconds``: an epoch of the trained part alone, on
-        feature maps in memory; ``decoder_share``: its share of Keras's epoch.
+        as ``finetune``; also ``decoder_epoch``: the seconds of an epoch of the trained part alone, on feature maps in
+        memory.
     """
     from tlkit import Phase
     from tlkit.discovery import make_registry
@@ -104,7 +85,7 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
     features = prepare(network, Phase(name="head", epochs=1)).frozen_part.outputs
     decoder = keras.Model(features, network.model.output)
     _compile(network.model, 1e-3)
-    measured = _summed(_fit(network.model, photos.prefetch(tf.data.AUTOTUNE), epochs))
+    measured = _fit(network.model, photos.prefetch(tf.data.AUTOTUNE), epochs)
 
     random = np.random.default_rng(0)
     batch = table.batch_size
@@ -112,19 +93,11 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
     masks = random.integers(0, len(classes), (batch, *table.image_size, 1), np.int32)
     _compile(decoder, 1e-3)
     again = tf.data.Dataset.from_tensors((tuple(features), masks)).repeat(-(-count // batch))
-    alone = _fit(decoder, again, DECODER_EPOCHS)[-1]
-    return measured | {"decoder_epoch_seconds": alone, "decoder_share": alone / measured["later_seconds"]}
+    return measured | {"decoder_epoch": _fit(decoder, again, DECODER_EPOCHS)["epochs"][-1]}
 
 
 def _base(backbone: str, side: int) -> Any:
     return getattr(keras.applications, backbone)(include_top=False, weights=None, input_shape=(side, side, 3))
-
-
-def _with_head(backbone: str, base: Any, side: int, classes: int) -> Any:
-    inputs = keras.Input((side, side, 3))
-    scaled = keras.applications.resnet.preprocess_input(inputs) if backbone.startswith("ResNet") else inputs
-    pooled = keras.layers.GlobalAveragePooling2D()(base(scaled, training=False))
-    return keras.Model(inputs, keras.layers.Dense(classes)(keras.layers.Dropout(0.2)(pooled)))
 
 
 def _compile(model: Any, rate: float) -> None:
@@ -133,11 +106,6 @@ def _compile(model: Any, rate: float) -> None:
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-
-
-def _photos(folder: str, side: int, batch: int) -> tuple[Any, int]:
-    photos = keras.utils.image_dataset_from_directory(folder, image_size=(side, side), batch_size=batch)
-    return photos, len(photos.class_names)
 
 
 def _masked(images: Path, masks: Path, size: tuple[int, int], batch: int) -> tuple[Any, int]:
@@ -154,14 +122,24 @@ def _masked(images: Path, masks: Path, size: tuple[int, int], batch: int) -> tup
     return listed.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch), len(files)
 
 
-def _fit(model: Any, dataset: Any, epochs: int) -> list[float]:
-    """Return the seconds of each epoch; the first starts with the call of ``fit``."""
-    ends = [time.perf_counter()]
-    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: ends.append(time.perf_counter()))
+def _fit(model: Any, dataset: Any, epochs: int) -> dict[str, Any]:
+    """Return the seconds of all epochs and of each; the first starts with the call of ``fit``.
+
+    All are measured: those of one ``fit`` have differed by up to a factor of two, so none represents the others.
+    """
+    began = _Clock()
+    ends = [{"wall": 0.0, "cpu": 0.0}]
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: ends.append(began.elapsed()))
     model.fit(dataset, epochs=epochs, verbose=0, callbacks=[clock])
-    return [end - began for began, end in pairwise(ends)]
+    each = {key: [end[key] - start[key] for start, end in pairwise(ends)] for key in ("wall", "cpu")}
+    return {**ends[-1], "epochs": each["wall"], "epochs_cpu": each["cpu"], "later": median(each["wall"][1:])}
 
 
-def _summed(measured: list[float]) -> dict[str, Any]:
-    """Sum all epochs: those of one ``fit`` have differed by up to a factor of two, so none represents the others."""
-    return {"epoch_seconds": measured, "seconds": sum(measured), "later_seconds": median(measured[1:])}
+class _Clock:
+    """Measures from its creation on."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def elapsed(self) -> dict[str, float]:
+        return {"wall": time.perf_counter() - self._wall, "cpu": time.process_time() - self._cpu}

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Ratios = tuple[float, float]
+"""The ratio of the seconds, and that of the processor's seconds."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -25,16 +28,18 @@ class Line:
 
     Args:
         what: what was compared.
-        value: the measured figure.
+        value: the measured ratio.
         goal: the goal; None for a figure that explains another.
-        unit: the unit of the figure; empty for a ratio.
         shown: the figures that it was computed from, as text.
+        old: the same work over that of the older build; None if it was not measured.
+        keras: the same work over that of Keras or TensorFlow; None if it was not measured.
         raw: the results of the measurements.
     """
 
     what: str
     value: float
     goal: Goal | None = None
-    unit: str = ""
     shown: str = ""
+    old: Ratios | None = None
+    keras: Ratios | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)

@@ -1,77 +1,28 @@
-"""A benchmark session: its data, its temporary folders, and measurements, each in a process of its own."""
+"""A benchmark session: its data, its temporary folders, and measurements, each in processes of its own."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import count, product
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import tomlkit
+from bench_builds import Build
+from bench_images import lay_out_photos, lay_out_photos_with_masks, lay_out_small_images
+from bench_process import Figures, least, timed
+from bench_sizes import Sizes
 
 SCRIPT = Path(__file__).with_name("table.py")
-LAST_BLOCK = Path(__file__).with_name("bench_schedule.py")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is measured.
-
-    Args:
-        side: the side of the images in pixels.
-        small_side: the side for the small backbone and for the checkpoints.
-        epochs: the epochs of most runs.
-        batch: images per step.
-        segmentation_batch: images per step with the U-Net head.
-        images: images of the frozen runs and of ``predict``.
-        finetuned: images of the fine-tuning.
-        masks: images of the segmentation.
-        whole: images of the run whose time outside training is measured.
-        memory: two numbers of images whose peak memory is compared.
-        trusted_epochs: epochs of the run whose checks and checkpoints are measured.
-        growth: numbers of images whose time per image is compared.
-    """
-
-    side: int = 160
-    small_side: int = 96
-    epochs: int = 10
-    batch: int = 32
-    segmentation_batch: int = 16
-    images: int = 2000
-    finetuned: int = 500
-    masks: int = 400
-    whole: int = 400
-    memory: tuple[int, int] = (2000, 20_000)
-    trusted_epochs: int = 6
-    growth: tuple[int, ...] = (2000, 4000, 8000)
-
-
-QUICK = Sizes(
-    side=64,
-    small_side=64,
-    epochs=2,
-    batch=16,
-    segmentation_batch=8,
-    images=64,
-    finetuned=64,
-    masks=64,
-    whole=64,
-    memory=(64, 128),
-    trusted_epochs=2,
-    growth=(64, 96, 128),
-)
-"""Sizes that check that every path works; the figures mean nothing."""
-
-
-class MeasurementError(Exception):
-    """A measurement's process ended with an error; the message is the end of its output."""
+PLUGIN = Path(__file__).with_name("bench_plugin.py")
+KERAS_SCRIPT = Path(__file__).with_name("keras_script.py")
 
 
 class Session:
@@ -81,56 +32,117 @@ class Session:
         data: a folder with ``pets/images`` and ``pets/annotations/trimaps``.
         work: an empty folder for copies, caches and run folders.
         sizes: how much is measured.
+        builds: the builds that are compared: ``new``, and ``old`` if there is one.
+        weights: a weights file of MobileNetV2 0.35 for the small run; None for random weights, which cost the same.
         say: called with a line about what is being done.
     """
 
-    def __init__(self, data: Path, work: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        work: Path,
+        sizes: Sizes,
+        builds: Mapping[str, Build],
+        weights: Path | None,
+        say: Callable[[str], None],
+    ) -> None:
         self.pets = data / "pets"
         self.work = work
         self.sizes = sizes
+        self.builds = builds
+        self.weights = "none" if weights is None else str(weights)
         self._say = say
         self._numbers = count(1)
-        self._shared: dict[str, dict[str, Any]] = {}
 
-    def measure(self, name: str, *, cache: Path | None = None, **arguments: Any) -> dict[str, Any]:
-        """Run a measurement in a new process.
+    # Measurements -------------------------------------------------------------------------------------------------
+
+    def in_turn(self, rounds: int, **measurements: Callable[[], Figures]) -> dict[str, Figures]:
+        """Make each measurement once in each round, and return the least of each.
 
         Args:
-            name: ``module.function``, such as ``bench_keras.frozen``.
-            cache: the process's ``TLKIT_CACHE``; None for an empty one that is removed afterwards.
+            rounds: how often each is made.
+            measurements: name → what makes the measurement.
+
+        Returns:
+            name → the least figures.
+        """
+        measured: dict[str, list[Figures]] = {name: [] for name in measurements}
+        for _ in range(rounds):
+            for name, measure in measurements.items():
+                measured[name].append(measure())
+        return {name: least(each) for name, each in measured.items()}
+
+    def of_each_build(self, measure: Callable[[Build], Figures]) -> dict[str, Callable[[], Figures]]:
+        """Return ``new`` and, if there is one, ``old``, for ``in_turn``."""
+        return {name: lambda build=build: measure(build) for name, build in self.builds.items()}  # type: ignore[misc]
+
+    def tlkit(self, build: Build, *arguments: str, cache: Path | None = None, **variables: str) -> Figures:
+        """Run a command of tlkit.
+
+        Args:
+            build: the build of tlkit.
+            arguments: what follows ``tlkit``.
+            cache: its cache folder; None for an empty one that is removed afterwards.
+            variables: other environment variables.
+        """
+        environment = build.environment() | variables
+        return self._timed(f"{build.name}: tlkit", ["-m", "tlkit", *arguments], environment, cache)
+
+    def python(self, *arguments: str) -> Figures:
+        """Run Python, without any tlkit on its path."""
+        return self._timed("python", list(arguments), dict(os.environ))
+
+    def measure(self, name: str, build: Build | None = None, **arguments: Any) -> Figures:
+        """Run a function that measures itself, in a new process.
+
+        Args:
+            name: ``module.function``, such as ``bench_keras.bare``; it returns ``wall``, ``cpu`` and others.
+            build: the build of tlkit that it imports; None for ``new``.
             arguments: the function's arguments; plain values.
 
         Returns:
-            what the function returned, and ``process_seconds``, from the start of the process to its end.
-
-        Raises:
-            MeasurementError: the process failed.
+            what the function measured, with the memory of its process.
         """
+        result = self.work / f"{next(self._numbers)}.json"
+        command = [str(SCRIPT), "measure", name, json.dumps(arguments), str(result)]
+        process = self._timed(f"{name} {_short(arguments)}", command, (build or self.builds["new"]).environment())
+        measured = json.loads(result.read_text(encoding="utf-8"))
+        return Figures(measured.pop("wall"), measured.pop("cpu"), process.memory, measured)
+
+    def _timed(
+        self, what: str, arguments: list[str], environment: dict[str, str], cache: Path | None = None
+    ) -> Figures:
         number = next(self._numbers)
-        result, log = (self.work / f"{number}.{suffix}" for suffix in ("json", "log"))
         own_cache = self.work / f"cache-{number}"
-        environment = os.environ | {"TLKIT_CACHE": str(cache or own_cache)}
+        environment["TLKIT_CACHE"] = str(cache or own_cache)
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         environment.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-        self._say(f"{name} {_short(arguments)}")
-        command = [sys.executable, str(SCRIPT), "measure", name, json.dumps(arguments), str(result)]
-        began = time.perf_counter()
-        with log.open("wb") as output:
-            ended = subprocess.run(
-                command, cwd=self.work, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
-            )
-        seconds = time.perf_counter() - began
+        shown = " ".join(Path(each).name if each.startswith("/") else each for each in arguments if "{" not in each)
+        self._say(f"{what} {shown}" if "tlkit" in what or what == "python" else what)
+        figures = timed([sys.executable, *arguments], environment, self.work, self.work / f"{number}.log")
         shutil.rmtree(own_cache, ignore_errors=True)
-        if ended.returncode or not result.is_file():
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:]
-            raise MeasurementError(f"{name} ended with code {ended.returncode}:\n" + "\n".join(lines))
-        return {**json.loads(result.read_text(encoding="utf-8")), "process_seconds": seconds}
+        return figures
 
-    def once(self, what: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Make a measurement that several rows use, the first time it is needed; later return the same result."""
-        if what not in self._shared:
-            self._shared[what] = measure()
-        return self._shared[what]
+    # Runs ---------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def cache(self) -> Any:
+        """Give an empty cache folder that several commands share, and remove it."""
+        folder = Path(self.new_folder("cache"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def run(self, build: Build, recipe: str, cache: Path | None = None) -> Figures:
+        """Run ``tlkit run``.
+
+        Returns:
+            its cost; ``more`` has its run folder as ``run`` and the seconds of each epoch as ``epochs``.
+        """
+        out = self.new_folder("run")
+        figures = self.tlkit(build, "run", recipe, "--out", out, cache=cache)
+        return replace(figures, more={"run": out, "epochs": epoch_seconds(out)})
 
     def new_folder(self, name: str) -> str:
         """Return the path of a new folder, without creating it."""
@@ -141,46 +153,37 @@ class Session:
     def photos(self, number: int, *, linked: bool = False) -> str:
         """Return a folder with one folder per breed and ``number`` JPEGs, the published ones repeated as needed.
 
-        Each file contains its own name as a comment, so that no two have the same bytes unless they are links.
-
         Args:
             number: the number of images.
             linked: make the repetitions hard links to one copy, so that the disk holds each image once.
         """
         root = self.work / f"photos-{number}{'-linked' if linked else ''}"
-        if root.is_dir():
-            return str(root)
-        self._say(f"laying out {number} photos")
-        images = sorted((self.pets / "images").glob("*.jpg"))
-        originals: dict[Path, Path] = {}
-        for _, (turn, image) in zip(range(number), product(range(1, number + 1), images), strict=False):
-            folder = root / image.stem.rsplit("_", 1)[0]
-            folder.mkdir(parents=True, exist_ok=True)
-            target = folder / f"{image.stem}_{turn}.jpg"
-            if linked and image in originals:
-                os.link(originals[image], target)
-            else:
-                target.write_bytes(_with_comment(image.read_bytes(), target.name))
-                originals[image] = target
+        if not root.is_dir():
+            self._say(f"laying out {number} photos")
+            lay_out_photos(self.pets, root, number, linked=linked)
         return str(root)
 
     def photos_with_masks(self, number: int) -> tuple[str, str]:
         """Return a folder of JPEGs and a folder of trimaps with the same names."""
         root = self.work / f"masks-{number}"
-        folders = root / "images", root / "masks"
         if not root.is_dir():
-            for folder in folders:
-                folder.mkdir(parents=True)
-            for image in sorted((self.pets / "images").glob("*.jpg"))[:number]:
-                trimap = self.pets / "annotations" / "trimaps" / f"{image.stem}.png"
-                for file, folder in zip((image, trimap), folders, strict=True):
-                    shutil.copyfile(file, folder / file.name)
-        return str(folders[0]), str(folders[1])
+            lay_out_photos_with_masks(self.pets, root, number)
+        return str(root / "images"), str(root / "masks")
+
+    def small_images(self, number: int) -> str:
+        """Return a folder of ``number`` different small JPEGs, in as many folders as ``sizes`` says."""
+        root = self.work / f"small-{number}"
+        if not root.is_dir():
+            self._say(f"laying out {number} small images")
+            lay_out_small_images(root, number, self.sizes.folders)
+        return str(root)
 
     # Recipes ------------------------------------------------------------------------------------------------------
 
     def recipe(self, data: Mapping[str, Any], backbone: Mapping[str, Any] | None = None, **tables: Any) -> str:
         """Write a recipe with random weights and without augmentation: a linear head on a frozen ResNet50.
+
+        It has no key that an older build does not know.
 
         Args:
             data: the table ``data``.
@@ -197,7 +200,7 @@ class Session:
             "task": "segmentation" if data["name"] == "masks" else "classification",
             "data": data,
             "input": inputs,
-            "backbone": {"weights": "none", **(backbone or {"name": "ResNet50"})},
+            "backbone": backbone or {"name": "ResNet50", "weights": "none"},
             "head": {"name": "linear"},
             "schedule": {"name": "frozen", "epochs": sizes.epochs},
             **tables,
@@ -212,12 +215,12 @@ class Session:
         return self.recipe({"name": "folder", "path": self.photos(number, linked=linked)}, backbone, **tables)
 
 
+def epoch_seconds(run: str) -> list[float]:
+    """Return the seconds of each epoch of a run folder."""
+    with (Path(run) / "times.csv").open(encoding="utf-8") as file:
+        return [float(row["seconds"]) for row in csv.DictReader(file)]
+
+
 def _short(arguments: Mapping[str, Any]) -> str:
     shown = {key: Path(value).name if isinstance(value, str) else value for key, value in arguments.items()}
     return ", ".join(f"{key}={value}" for key, value in shown.items() if not isinstance(value, list))
-
-
-def _with_comment(jpeg: bytes, text: str) -> bytes:
-    """Return the JPEG with a comment segment added (COM, ITU-T T.81 B.2.4.5)."""
-    comment = text.encode()
-    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]

@@ -15,7 +15,7 @@ import tlkit
 from tlkit import discovery
 from tlkit.discovery import OWN_PLUGINS, copied, make_registry
 from tlkit.jobs.folds import cross_validation
-from tlkit.jobs.folds.commands import fold_command
+from tlkit.jobs.folds.commands import FoldCommand, fold_command
 from tlkit.recipe.load import load_recipe
 from tlkit.registry import Source
 from tlkit.runs.folds import FoldsFolder
@@ -47,6 +47,14 @@ def test_folds_without_other_plugins_load_none_but_tlkits_own(registry):
     command = fold_command(registry, registry, deterministic=False)
     assert command.plugins == ["--no-plugins"]
     assert command.environment == {"TLKIT_PLUGINS": None}
+
+
+def test_each_fold_writes_its_profile_also_when_it_is_resumed(tmp_path):
+    folder, command = FoldsFolder(tmp_path), FoldCommand(profile=True, deterministic=True)
+    assert command.of_fold(folder, 1)[-2:] == ["--deterministic", "--profile"]
+    folder.fold(1).path.mkdir()
+    folder.fold(1).recipe.touch()
+    assert command.of_fold(folder, 1)[-3:] == ["resume", str(folder.fold(1).path), "--profile"]
 
 
 def test_folds_load_the_files_of_plugin_and_exactly_the_installed_plugins_of_the_parent(plugin):

@@ -25,6 +25,7 @@ from tlkit.jobs import finish, stages
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.models.losses import BatchLoss
 from tlkit.runs.folder import RunFolder, create_run_folder
+from tlkit.runs.profile import read_profile
 from tlkit.system.signals import Interrupted, Signals
 from tlkit.train import checkpoint as checkpoint_module
 from tlkit.train.checkpoint import Checkpoints, read_checkpoints
@@ -110,7 +111,7 @@ def test_a_signal_saves_and_stops_after_the_current_step(recipe, whole, registry
     with monkeypatch.context() as patch:
         patch.setattr(PhaseRun, "_pause", counted)
         with pytest.raises(Interrupted, match=r"SIGTERM.*tlkit resume") as stopped:
-            tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True)
+            tlkit.run(recipe, out=tmp_path / "run", registry=registry, quiet=True, profile=True)
     assert stopped.value.exit_code == 143
     assert len(steps) == 3
     (newest, *_) = read_checkpoints(tmp_path / "run" / "checkpoints", print)
@@ -118,6 +119,9 @@ def test_a_signal_saves_and_stops_after_the_current_step(recipe, whole, registry
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
     assert_same(tmp_path / "run", whole)
+    first, second = ({each.name for each in times} for times in read_profile(tmp_path / "run" / "profile.csv"))
+    assert "training" in first & second
+    assert "saving the model" in second - first
 
 
 def test_the_command_says_how_a_stopped_run_continues(recipe, tmp_path, monkeypatch):

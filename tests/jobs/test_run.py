@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from recipe_text import recipe_text
 
 import tlkit
 from tlkit.discovery import make_registry
+from tlkit.runs.profile import read_profile
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,7 @@ def test_a_run_learns_and_writes_everything(trained):
         "checkpoints",
         "pictures",
         "model.keras",
+        "model.tflite",
         "model.json",
         "report.html",
         "events.log",
@@ -70,6 +73,25 @@ def test_a_run_learns_and_writes_everything(trained):
     }
     assert result.metrics["test"]["accuracy"] > 0.9
     assert json.loads((run / "metrics.json").read_text()) == result.metrics
+
+
+def test_a_profile_has_the_stages_of_a_run_and_their_images(registry, tmp_path, trained, capsys):
+    result = tlkit.run(trained[0] / "tiny.toml", out=tmp_path / "run", registry=registry, profile=True)
+    [times] = read_profile(result.folder / "profile.csv")
+    stages = {each.name: each for each in times}
+    assert {"starting TensorFlow", "checking files", "building the model", "saving the model"} <= stages.keys()
+    assert stages["decoding images"].images == 72
+    assert stages["training"].images == 6 * len(tlkit_rows(result.folder, "train"))
+    printed = capsys.readouterr().out
+    assert printed.startswith("Run folder: ")
+    assert re.search(r"\n\nWhere the time went .*\n  starting TensorFlow .*\n(  .*\n)+\nDone in", printed)
+    assert "<h2>Where the time went</h2>" in (result.folder / "report.html").read_text(encoding="utf-8")
+    assert "command,stage" in (result.folder / "profile.csv").read_text(encoding="utf-8")
+
+
+def tlkit_rows(folder: Path, split: str) -> list[dict[str, str]]:
+    with (folder / "samples.csv").open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == split]
 
 
 def test_metrics_csv_has_one_row_per_epoch(trained):

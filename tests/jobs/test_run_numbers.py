@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from recipe_text import recipe_text
 
 from tlkit.contracts import Constant, Phase
 from tlkit.errors import RecipeError
-from tlkit.jobs.stages import note_long_warmups
+from tlkit.jobs.stages import build_network, note_long_warmups
 from tlkit.models.losses import class_weights
 from tlkit.recipe.load import parse_recipe
 
 
 class FakeJob:
-    def __init__(self):
+    def __init__(self, recipe=None):
+        self.recipe = recipe
         self.notes = []
+        self.reporter = SimpleNamespace(stage=lambda what: nullcontext())
+
+    def say(self, text):
+        pass
 
     def note(self, text):
         self.notes.append(text)
@@ -31,6 +39,21 @@ def test_a_warm_up_that_is_longer_than_its_phase_is_noted():
     assert job.notes == [
         "phase short: warmup_epochs = 5 is more than its 2 epochs; the learning rate only rises to 0.4 times its value"
     ]
+
+
+def test_a_head_that_outweighs_its_backbone_is_noted(registry):
+    small = {"name": "small_cnn", "weights": "none", "filters": [2]}
+
+    def notes(head):
+        recipe = parse_recipe(recipe_text(backbone=small, head=head, input={"image_size": 64}), registry)
+        job = FakeJob(recipe)
+        build_network(job, SimpleNamespace(classes=("a", "b"), label_kind="single"))
+        return job.notes
+
+    assert notes({"name": "linear"}) == []
+    (note,) = notes({"name": "flatten_mlp", "units": [512]})
+    assert note.startswith('head "flatten_mlp" has ')
+    assert note.endswith("tlkit plugins show head flatten_mlp")
 
 
 def test_weights_of_zero_for_all_classes_are_refused():

@@ -20,6 +20,7 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from tlkit import BackboneContext, Block, BuiltBackbone, DataError, HeadContext, Phase, PluginError
 from tlkit.models import plugin
 from tlkit.models.assemble import Network, build_network
+from tlkit.models.cost import heavy_head, operations_per_image
 from tlkit.models.freeze import prepare
 from tlkit.recipe.schema import Selection
 
@@ -276,3 +277,17 @@ def test_every_backbone_carries_a_head_and_freezes(name: str) -> None:
     assert trained == heads
     half = prepare(net, Phase(name="q", epochs=1, blocks=net.outline.from_block("last")))
     assert len(half.variables) > len(prepared.variables)
+
+
+def test_a_head_is_called_heavy_from_ten_times_its_backbone_on() -> None:
+    backbone = {"backbone": "small_cnn", "filters": (2,), "size": (64, 64)}
+    assert not heavy_head(network(head="linear", **backbone))
+    assert heavy_head(network(head="flatten_mlp", **backbone)).split(" and ")[0].endswith(" times the weights")
+
+
+def test_operations_are_two_per_weight_and_output_position() -> None:
+    images = keras.Input((8, 6, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(images)
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+    model = keras.Model(images, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
+    assert operations_per_image(model.layers) == 2 * (4 * 3 * 27 * 4 + 4 * 3 * 9 * 4 + 4 * 3 * 4 * 5)

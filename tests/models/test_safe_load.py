@@ -27,7 +27,7 @@ from tlkit.models.assemble import build_network
 from tlkit.models.families import APPLICATIONS
 from tlkit.models.fold import fold_batch_norm
 from tlkit.models.safe_load import NotAllowedError, load_model_file
-from tlkit.models.same_variables import check_same_variables
+from tlkit.models.same_variables import load_same_variables
 from tlkit.recipe.schema import Selection
 from tlkit.system.disk import FullDiskError
 
@@ -480,7 +480,7 @@ def test_a_variable_that_is_in_no_file_is_refused(tmp_path):
     model = keras.Model(images, Remembers(2, name="dense")(images))
     model.save_weights(tmp_path / "a.weights.h5")
     with pytest.raises(NotAllowed, match="dense/extra is never saved"):
-        check_same_variables(model, tmp_path / "a.weights.h5")
+        load_same_variables(model, tmp_path / "a.weights.h5")
 
 
 def test_a_link_out_of_the_run_folder_is_refused(file, tmp_path):

@@ -83,6 +83,64 @@ def test_unet_doubles_the_size_by_the_chosen_method(upsampling: str) -> None:
     assert getattr(layer, "interpolation", "transpose") == upsampling
 
 
+def test_unet_has_two_dense_convolutions_per_stage_on_the_concatenated_maps_unless_it_says_otherwise() -> None:
+    """A recipe, run folder or checkpoint that names none of these options was made when there were none."""
+    model = build("unet")
+    kernels = {layer.name: layer.kernel.shape for layer in model.layers if type(layer) is keras.layers.Conv2D}
+    assert kernels["head_stride8_conv1"] == (3, 3, 16 + 8, 128)
+    assert kernels["head_stride8_conv2"] == (3, 3, 128, 128)
+    assert len(kernels) == 2 * 4 + 1
+    assert not any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in model.layers)
+
+
+def test_unet_adds_the_skip_after_1x1_convolutions_of_both_maps() -> None:
+    model = build("unet", join="add", convs=1, filters=(7, 6, 5))
+    assert used_strides(model) == {2, 4, 8, 16}
+    assert model.output_shape == (None, 32, 64, 3)
+    assert channels(model, "_lateral") == {
+        "head_stride8_lateral": 7,
+        "head_stride4_lateral": 7,
+        "head_stride2_lateral": 6,
+    }
+    reduced, doubled = model.get_layer("head_stride8_reduce"), model.get_layer("head_stride8_up")
+    assert reduced.output.shape[1:] == (2, 4, 7), "the 1x1 convolution comes before the doubling"
+    assert doubled.output.shape[1:] == (4, 8, 7)
+
+
+def test_adding_is_a_1x1_convolution_of_the_concatenated_maps() -> None:
+    model = build("unet", join="add", batch_norm=False, strides=(8, 16), output_stride=8)
+    rng = np.random.default_rng(0)
+    inputs = {name: rng.normal(size=(2, *tensor.shape[1:])).astype(np.float32) for name, tensor in model.input.items()}
+    doubled = model.get_layer("head_stride8_up").__class__(2, interpolation="bilinear")(inputs["stride16"])
+    kernels = [model.get_layer(f"head_stride8_{part}").kernel[0, 0] for part in ("reduce", "lateral")]
+    expected = np.concatenate([doubled, inputs["stride8"]], -1) @ np.concatenate(kernels)
+    joined = keras.Model(model.input, model.get_layer("head_stride8_skip").output)(inputs)
+    np.testing.assert_allclose(joined, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_added_maps_of_a_learned_doubling_need_no_1x1_convolution_before_it() -> None:
+    model = build("unet", join="add", upsampling="transpose")
+    assert not channels(model, "_reduce")
+    assert used_strides(model) == {2, 4, 8, 16}
+
+
+def test_adding_leaves_out_the_skip_of_a_stride_the_backbone_lacks() -> None:
+    model = build("unet", strides=(4, 16), join="add")
+    assert {name for name in names(model) if name.endswith(("skip", "lateral"))} == {
+        "head_stride4_skip",
+        "head_stride4_lateral",
+    }
+
+
+@pytest.mark.parametrize("convs", [1, 3])
+def test_unet_has_that_many_convolutions_per_stage(convs: int) -> None:
+    model = build("unet", convs=convs, convolution="separable", output_stride=4)
+    depthwise = [layer for layer in model.layers if isinstance(layer, keras.layers.DepthwiseConv2D)]
+    assert len(depthwise) == 2 * convs
+    kernels = {layer.name: layer.kernel.shape[:2] for layer in model.layers if type(layer) is keras.layers.Conv2D}
+    assert set(kernels.values()) == {(1, 1)}
+
+
 @pytest.mark.parametrize(("name", "end"), [("unet", "conv2"), ("transpose", "relu")])
 def test_filters_belong_to_strides_from_the_finest_up(name: str, end: str) -> None:
     def found(**options: Any) -> dict[int, int]:

@@ -20,6 +20,8 @@ from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.report.write_results import write_results
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.profile import Profile
+from tlkit.system.stages import StageTime
 
 CLASSES = ("red", "<script>alert(1)</script>", "blue & co")
 
@@ -48,6 +50,19 @@ def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
     card = make_card(classes=CLASSES)
     logits = logits_of_model(color_model(), card, data, 2)
     return write_results(folder, card, data, logits, recipe=recipe_of(batch_size=2), sections=sections)
+
+
+def test_the_report_says_where_the_time_of_each_command_went(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["validation"] * 4))
+    assert "Where the time went" not in run_folder.report.read_text(encoding="utf-8")
+    for name in ("computing features", "<b>training</b>"):
+        Profile(run_folder.profile).write([StageTime(name, 2.0, 3.5, 400), StageTime("evaluating", 6.0, 6.0)])
+    write(run_folder, some_data(["validation"] * 4))
+    report = run_folder.report.read_text(encoding="utf-8")
+    cells = '<td class="n">2.0</td><td class="n">3.5</td><td class="n">400</td><td class="n">200.0</td>'
+    for name in ("computing features", "&lt;b&gt;training&lt;/b&gt;"):
+        assert f'<tr><td>{name}</td>{cells}<td class="n">25.0 %</td></tr>' in report
+    assert "<h3>continued</h3>" in report
 
 
 def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunFolder) -> None:

@@ -8,12 +8,12 @@ import threading
 
 import pytest
 
-from tlkit.system.import_without import without_module
+from tlkit.system.import_without import without_modules
 
 
 def test_only_this_thread_and_only_meanwhile_finds_no_such_module():
     found = []
-    with without_module("colorsys"):
+    with without_modules("colorsys", "sndhdr"):
         sys.modules.pop("colorsys", None)
         with pytest.raises(ModuleNotFoundError, match="colorsys"):
             import colorsys
@@ -25,9 +25,10 @@ def test_only_this_thread_and_only_meanwhile_finds_no_such_module():
     assert found == [colorsys]
 
 
-def test_keras_is_imported_without_scikit_learn():
+def test_keras_is_imported_without_scikit_learn_and_matplotlib():
     code = (
         "import sys; from tlkit.system.tensorflow import start_tensorflow; start_tensorflow(); "
-        "assert 'sklearn' not in sys.modules; import sklearn.metrics, keras; assert keras.Model"
+        "assert not sys.modules.keys() & {'sklearn', 'matplotlib'}; "
+        "import sklearn.metrics, matplotlib.pyplot, keras; assert keras.Model"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

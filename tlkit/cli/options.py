@@ -104,6 +104,11 @@ set_option = _set_values("Override a key of the recipe, such as head.dropout=0.3
 set_data_option = _set_values("Change how other data is read, such as data.label=species. Repeatable.")
 """``--set data.KEY=VALUE``, for verbs that read other data."""
 
+profile_option = _flag(
+    "--profile", "profile", "Write where the time went to profile.csv and report.html, and print it at the end."
+)
+"""``--profile``, for verbs that train a run."""
+
 trust_option = _flag(
     "--trust",
     "trust",

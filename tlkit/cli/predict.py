@@ -73,7 +73,7 @@ def predict(
     images = images_to_predict(run, paths, out, overwrite=session.overwrite)
     predictor = load(run, trust=session.trust, registry=session.registry if session.trust else None)
     shown = _Shown(run, predictor, images, batch_size)
-    for note in notes_on_images(images, paths, run):
+    for note in (*predictor.notes, *notes_on_images(images, paths, run)):
         messages_console().print(f"note: {note}", style="yellow")
     if out is not None:
         shown.write(out, overwrite=session.overwrite)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import run_argument, set_option
+from tlkit.cli.options import profile_option, run_argument, set_option
 from tlkit.cli.session import Session
 
 
 @click.command()
 @run_argument
 @set_option
+@profile_option
 @click.pass_obj
 def resume(session: Session, run: Path) -> None:
     """Continue the interrupted run in the folder RUN, or extend a finished one.
@@ -25,6 +26,6 @@ def resume(session: Session, run: Path) -> None:
       tlkit resume runs/photos-1
       tlkit resume runs/photos-1 --set schedule.epochs=30
     """
-    from tlkit.jobs import api
+    from tlkit.jobs.resume import resume as resume_run
 
-    api.resume(run, session.overrides, registry=session.registry)
+    resume_run(run, session.overrides, registry=session.registry, profile=session.profile)

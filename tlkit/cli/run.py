@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import PATH, recipe_argument, set_option
+from tlkit.cli.options import PATH, profile_option, recipe_argument, set_option
 from tlkit.cli.session import Session
 
 
@@ -33,6 +33,7 @@ from tlkit.cli.session import Session
     is_flag=True,
     help="Use deterministic operations only: the same bits on the same machine, but slower.",
 )
+@profile_option
 @click.pass_obj
 def run(session: Session, recipe: Path, out: Path | None, folds: int | None, jobs: int, deterministic: bool) -> None:
     """Train and evaluate RECIPE, and write everything to a run folder.
@@ -55,9 +56,16 @@ def run(session: Session, recipe: Path, out: Path | None, folds: int | None, job
     if folds is not None:
         from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
-        options = FoldOptions(jobs, deterministic)
+        options = FoldOptions(jobs, deterministic, session.profile)
         cross_validate(recipe, folds, session.overrides, out, registry=session.registry, options=options)
         return
-    from tlkit.jobs import api
+    from tlkit.jobs.run import run as run_recipe
 
-    api.run(recipe, session.overrides, out, registry=session.registry, deterministic=deterministic)
+    run_recipe(
+        recipe,
+        session.overrides,
+        out,
+        registry=session.registry,
+        deterministic=deterministic,
+        profile=session.profile,
+    )

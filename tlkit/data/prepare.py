@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -27,7 +28,7 @@ from tlkit.data.settings import DataSettings
 from tlkit.data.split_data import make_data, split_data
 from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.repeat import within_samples_csv
-from tlkit.data.store.store import Filled, Progress, fill_store
+from tlkit.data.store.store import Early, Filled, Progress, fill_store, open_early
 from tlkit.errors import DataError
 from tlkit.runs.samples import SamplesFile
 from tlkit.system.text import listed
@@ -64,9 +65,10 @@ def open_data(
     sample_set = open_samples(settings) if sample_set is None else sample_set
     notes: list[str] = []
     for _ in range(_ATTEMPTS):
-        usable = _check(settings, sample_set, checking, reread=bool(notes))
-        ranged, range_notes = _with_range(settings, sample_set, usable.samples, usable.checked)
-        filled = _fill(ranged, sample_set, usable, folder, cache, progress)
+        with _early(settings, sample_set, folder, cache) as early:
+            usable = _check(settings, sample_set, checking, reread=bool(notes), early=early)
+            ranged, range_notes = _with_range(settings, sample_set, usable.samples, usable.checked)
+            filled = _fill(ranged, sample_set, usable, folder, cache, progress, early)
         changed = (
             changed_samples(sample_set, usable.checked, filled.store.read, ranged.reading) if usable.checked else []
         )
@@ -216,8 +218,25 @@ def open_samples(settings: DataSettings) -> SampleSet:
     return sample_set if settings.input.samples is None else within_samples_csv(sample_set, settings.input.samples)
 
 
+def _early(
+    settings: DataSettings, sample_set: SampleSet, folder: Path, cache: bool
+) -> Early | AbstractContextManager[None]:
+    """Return where to keep images that are decoded while they are checked; None where the check must come first.
+
+    It must where it finds the range of values, and where a table names the samples to use.
+    """
+    if settings.check is None or settings.input.value_range == "auto" or settings.input.samples is not None:
+        return nullcontext()
+    return open_early(sample_set, settings.decoding, folder, cache=cache) or nullcontext()
+
+
 def _check(
-    settings: DataSettings, sample_set: SampleSet, progress: Progress | None, *, reread: bool = False
+    settings: DataSettings,
+    sample_set: SampleSet,
+    progress: Progress | None,
+    *,
+    reread: bool = False,
+    early: Early | None = None,
 ) -> _Usable:
     """Check the files, and set those aside that can't be used.
 
@@ -226,13 +245,14 @@ def _check(
         sample_set: the samples of the data set.
         progress: called with (done, total) files.
         reread: whether to read files even if they seem unchanged since an earlier check.
+        early: where to keep the images that are decoded meanwhile.
     """
     if settings.check is None:
         usable = tuple(each for each in sample_set.samples if is_encodable(each, sample_set.classes))
         keys = {sample.key for sample in usable}
         unnamed = tuple(SetAside(each.key, BAD_NAME) for each in sample_set.samples if each.key not in keys)
         return _Usable(usable, unnamed, len(unnamed))
-    checked = _checked(settings, sample_set, progress, reread=reread)
+    checked = _checked(settings, sample_set, progress, reread=reread, early=early)
     try:
         _limit_bad(settings, sample_set, checked.set_aside, checked.bad, any_left=bool(checked.samples))
         checked.raise_errors()
@@ -240,27 +260,38 @@ def _check(
         if reread or not checked.kept:
             raise
         # The errors may be those of files that were replaced since an earlier check.
-        return _check(settings, sample_set, progress, reread=True)
+        return _check(settings, sample_set, progress, reread=True, early=early)
     return _Usable(checked.samples, checked.set_aside, checked.bad, checked)
 
 
 def _checked(
-    settings: DataSettings, sample_set: SampleSet, progress: Progress | None, *, reread: bool = False
+    settings: DataSettings,
+    sample_set: SampleSet,
+    progress: Progress | None,
+    *,
+    reread: bool = False,
+    early: Early | None = None,
 ) -> Checked:
     assert settings.check is not None
     check = CheckSettings(settings.input, settings.check, settings.task, settings.seed, settings.minimum_classes)
-    return check_samples(
-        settings.title, sample_set, check, facts_cache=FactsCache.of_user(reread=reread), progress=progress
-    )
+    facts_cache = FactsCache.of_user(reread=reread)
+    return check_samples(settings.title, sample_set, check, facts_cache=facts_cache, progress=progress, early=early)
 
 
 def _fill(
-    settings: DataSettings, sample_set: SampleSet, usable: _Usable, folder: Path, cache: bool, progress: Progress | None
+    settings: DataSettings,
+    sample_set: SampleSet,
+    usable: _Usable,
+    folder: Path,
+    cache: bool,
+    progress: Progress | None,
+    early: Early | None,
 ) -> Filled:
     """Decode the usable samples; the result's ``set_aside`` also has those that were set aside before."""
-    filled = fill_store(
-        replace(sample_set, samples=usable.samples), settings.decoding, folder, cache=cache, progress=progress
-    )
+    if early is not None and usable.checked is not None:
+        early.use(usable.checked.fresh)
+    usable_set = replace(sample_set, samples=usable.samples)
+    filled = fill_store(usable_set, settings.decoding, folder, cache=cache, progress=progress, early=early)
     set_aside = (*usable.set_aside, *filled.set_aside)
     bad = usable.bad + len(filled.set_aside)
     _limit_bad(settings, sample_set, set_aside, bad, any_left=bool(filled.samples))

@@ -121,8 +121,8 @@ def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Seque
     """Return a note that names the classes without a training image, if there are any."""
     if labels is None:
         return []
-    hot = labels if labels.ndim == 2 else np.eye(len(classes), dtype=bool)[labels]
-    trained = hot[splits.splits == "train"].any(0)
+    of_training = labels[splits.splits == "train"]
+    trained = of_training.any(0) if labels.ndim == 2 else np.bincount(of_training, minlength=len(classes)) > 0
     untrained = [name for name, has_image in zip(classes, trained, strict=True) if not has_image]
     return [f"no training image of {listed(untrained)}"] if untrained else []
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tlkit.errors import RunError
-from tlkit.evaluation.predictor import Predictor
-from tlkit.models.mean_probabilities import mean_model
+from tlkit.evaluation.predictor import Predictor, load_keras_model
 from tlkit.models.tasks import task_of_card
+from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder, difference
 
 
-def open_predictor(run: Path, **options: Any) -> Predictor:
+def open_predictor(run: Path, *, trust: bool = False, registry: Registry | None = None, lite: bool = True) -> Predictor:
     """Load the model of a run folder, or the models of all folds of a cross-validation.
 
     Args:
         run: the folder of a run or of a cross-validation.
-        options: those of ``Predictor.open``.
+        trust: as of ``Predictor.open``.
+        registry: as of ``Predictor.open``.
+        lite: as of ``Predictor.open``.
 
     Raises:
         RunError: the folder is not that of a finished run or cross-validation, a model is damaged, or the folds don't
@@ -27,14 +31,22 @@ def open_predictor(run: Path, **options: Any) -> Predictor:
     """
     card = RunFolder(run).read_card()
     if not card.folds:
-        return Predictor.open(run, **options)
+        return Predictor.open(run, trust=trust, registry=registry, lite=lite)
     members = FoldsFolder(run).members(card.folds)
     for member in members:
         _check_member(member, card)
-    models = [Predictor.open(member.path, **options).model for member in members]
+    load = partial(_load_mean, card, members, trust, registry)
+    return Predictor.of_folders(card, members, load, lite=lite and not trust)
+
+
+def _load_mean(card: Card, members: Sequence[RunFolder], trust: bool, registry: Registry | None) -> Any:
+    """Load the Keras models of the folds as one."""
+    models = [load_keras_model(member, card, trust, registry) for member in members]
     if len(models) == 1:
-        return Predictor(card, models[0])
-    return Predictor(card, mean_model(models, exclusive=not task_of_card(card).independent_logits))
+        return models[0]
+    from tlkit.models.mean_probabilities import mean_model
+
+    return mean_model(models, exclusive=not task_of_card(card).independent_logits)
 
 
 def _check_member(member: RunFolder, card: Card) -> None:

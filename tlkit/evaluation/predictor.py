@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,17 +19,20 @@ from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.given_images import GivenImage, Images, given_images
 from tlkit.evaluation.inference import Inference
+from tlkit.evaluation.lite import LiteModel, NotUsedError, open_lite
+from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.prediction import Prediction
-from tlkit.models.inference import images_at_once
-from tlkit.models.outputs import logits_model
-from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import missing_plugins
-from tlkit.system.parallel import in_threads
+from tlkit.system.parallel import in_threads, usable_processors
+from tlkit.system.tensorflow import start_tensorflow
+
+if TYPE_CHECKING:
+    from tlkit.data.run_data import Data
 
 _AHEAD = 2
 """Batches decoded in advance while one is predicted."""
@@ -41,36 +45,80 @@ class Predictor:
 
     Args:
         card: the model's card.
-        model: the Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
+        model: the Keras model, from float32 (N, H, W, 3) in 0-255 to logits; or what loads it when it is first needed.
+        lite: the same model without TensorFlow, which then answers.
+        notes: remarks for the user, such as why there is no ``lite``.
+
+    Attributes:
+        notes: remarks for the user.
     """
 
-    def __init__(self, card: Card, model: Any) -> None:
+    def __init__(self, card: Card, model: Any, *, lite: LiteModel | None = None, notes: tuple[str, ...] = ()) -> None:
         self.card = card
-        self.model = model
+        self.notes = notes
+        self._model = model
+        self._lite = lite
         self._inferences: dict[int, Inference] = {}
 
     @classmethod
-    def open(cls, run: Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
+    def open(cls, run: Path, *, trust: bool = False, registry: Registry | None = None, lite: bool = True) -> Predictor:
         """Load the model of a run folder.
 
         Args:
             run: the run folder.
             trust: allow layers of plugins, whose code is executed; without it, no code of the model is.
             registry: the plugins that are loaded, for the message about one that is missing.
+            lite: let the LiteRT file answer, if there is one and ``trust`` is not given.
 
         Raises:
             RunError: the folder is not a finished run, or its model is damaged or does not match its card.
         """
         folder = RunFolder(Path(run))
         card = folder.read_card()
-        if not folder.model.is_file():
-            raise RunError(f"{folder.model}: no such file; the run has not finished, or the file was removed")
-        try:
-            model = logits_model(load_model_file(folder.model, trust=trust))
-        except NotAllowedError as error:
-            raise RunError("; ".join([str(error), *missing_plugins(folder, registry)])) from error
-        _check_model(folder.model, model, card)
-        return cls(card, model)
+        load = partial(load_keras_model, folder, card, trust, registry)
+        return cls.of_folders(card, [folder], load, lite=lite and not trust)
+
+    @classmethod
+    def of_folders(
+        cls, card: Card, folders: Sequence[RunFolder], load: Callable[[], Any], *, lite: bool = True
+    ) -> Predictor:
+        """Open the LiteRT files of some run folders that are used together, or load their Keras models.
+
+        Args:
+            card: the card of all of them.
+            folders: the run folders.
+            load: loads their Keras models as one.
+            lite: use the LiteRT files, where there are any.
+
+        Raises:
+            RunError: a folder has no model, or one that is damaged or does not match its card.
+        """
+        for folder in folders:
+            if not folder.model.is_file():
+                raise RunError(f"{folder.model}: no such file; the run has not finished, or the file was removed")
+        notes: tuple[str, ...] = ()
+        if lite:
+            try:
+                opened = open_lite(folders, card)
+            except NotUsedError as error:
+                notes = (f"{error}; {folders[0].model.name} is used instead, which takes TensorFlow",)
+            else:
+                if opened is not None:
+                    return cls(card, _Later(load), lite=opened)
+        return cls(card, load(), notes=notes)
+
+    @property
+    def model(self) -> Any:
+        """The Keras model, from float32 (N, H, W, 3) in 0-255 to logits."""
+        if isinstance(self._model, _Later):
+            self._model = self._model.load()
+        return self._model
+
+    def logits_of(self, data: Data, batch_size: int) -> LogitsOfImages:
+        """Return the logits of the images of opened data, at most ``batch_size`` of them at a time."""
+        if self._lite is not None:
+            return LogitsOfImages(self._lite, data, batch_size)
+        return logits_of_model(self.model, self.card, data, batch_size)
 
     @property
     def reading(self) -> Reading:
@@ -122,6 +170,11 @@ class Predictor:
     ) -> Iterator[Prediction]:
         if batch_size < 1:
             raise DataError(f"batch size: expected at least 1, received {batch_size}")
+        if self._lite is not None:
+            yield from self._predict_each(self._lite, images, batch_size, pixel_probabilities=pixel_probabilities)
+            return
+        from tlkit.models.inference import images_at_once
+
         batch_size = min(batch_size, images_at_once(self.model))
         if batch_size not in self._inferences:
             self._inferences[batch_size] = Inference(self.model, self.card, batch_size)
@@ -133,6 +186,31 @@ class Predictor:
         )
         while part := list(islice(read, batch_size)):
             yield from self._predict_part(part, inference, pixel_probabilities=pixel_probabilities)
+
+    def _predict_each(
+        self, lite: LiteModel, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
+    ) -> Iterator[Prediction]:
+        """Predict images one by one in each thread, from decoding to the result."""
+        threads = min(usable_processors(), batch_size)
+        predicted = task_evaluation(self.card).prediction
+        task = task_of_card(self.card)
+
+        def predict(given: GivenImage) -> tuple[Prediction, tuple[int, int], np.ndarray | None]:
+            read = self._read(given)
+            if isinstance(read, str):
+                return Prediction(given.path, error=read), (0, 0), None
+            image, size = read
+            with explained_memory(self.card, threads, threads):
+                probabilities = task.probabilities(lite.of_one(image))
+            kept = probabilities if pixel_probabilities else None
+            return predicted(given.path, probabilities, size, self.card), size, kept
+
+        for prediction, size, kept in in_threads(predict, images, name="tlkit-predict", ahead=_AHEAD, threads=threads):
+            yield prediction if kept is None else self._with_pixels(prediction, kept, size)
+
+    def _with_pixels(self, prediction: Prediction, probabilities: np.ndarray, size: tuple[int, int]) -> Prediction:
+        """Add the probabilities of all pixels, which are large, one image at a time."""
+        return replace(prediction, pixel_probabilities=restore_mask(probabilities, size, self.card.resize))
 
     def _read(self, given: GivenImage) -> _Read:
         try:
@@ -156,10 +234,32 @@ class Predictor:
                 continue
             probabilities = next(results)
             prediction = predicted(path, probabilities, read[1], self.card)
-            if pixel_probabilities:
-                full_size = restore_mask(probabilities, read[1], self.card.resize)
-                prediction = replace(prediction, pixel_probabilities=full_size)
-            yield prediction
+            yield self._with_pixels(prediction, probabilities, read[1]) if pixel_probabilities else prediction
+
+
+@dataclass(frozen=True)
+class _Later:
+    """A Keras model that is loaded when it is first needed."""
+
+    load: Callable[[], Any]
+
+
+def load_keras_model(folder: RunFolder, card: Card, trust: bool, registry: Registry | None) -> Any:
+    """Load the Keras model of a run folder, from images to logits, and start TensorFlow for it.
+
+    Raises:
+        RunError: it is damaged, or does not match the card.
+    """
+    start_tensorflow()
+    from tlkit.models.outputs import logits_model
+    from tlkit.models.safe_load import NotAllowedError, load_model_file
+
+    try:
+        model = logits_model(load_model_file(folder.model, trust=trust))
+    except NotAllowedError as error:
+        raise RunError("; ".join([str(error), *missing_plugins(folder, registry)])) from error
+    _check_model(folder.model, model, card)
+    return model
 
 
 def _check_model(path: Path, model: Any, card: Card) -> None:

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from glob import escape
-from pathlib import PurePosixPath
 
 _MASKS = "mask|masks|seg|segmentation|label|labels|gt|groundtruth|ground_truth|annotation|annotations|annot|matte"
 _PREVIEWS = "thumb|thumbs|thumbnail|preview"
+_WORD = re.compile(rf"[\s_.-](?:{_MASKS}|{_PREVIEWS})", re.IGNORECASE)
 _COMPANION = re.compile(rf"(.+?)([\s_.-]+(?:({_MASKS})|{_PREVIEWS}))([\s_.-]*\d+)?", re.IGNORECASE)
 
 
@@ -36,14 +36,16 @@ def find_companions(keys: Iterable[str]) -> list[Companion]:
     by_stem: dict[tuple[str, str], str] = {}
     matches = []
     for key in keys:
-        path = PurePosixPath(key)
-        by_stem.setdefault((str(path.parent), path.stem), key)
-        match = _COMPANION.fullmatch(path.stem)
+        folder, _, name = key.rpartition("/")
+        dot = name.rfind(".")
+        stem = name[:dot] if 0 < dot < len(name) - 1 else name
+        by_stem.setdefault((folder, stem), key)
+        match = _COMPANION.fullmatch(stem) if _WORD.search(stem) else None  # the search takes a tenth of the time
         if match is not None:
-            matches.append((key, path, match))
+            matches.append((key, folder, match))
     found = []
-    for key, path, match in matches:
-        other = by_stem.get((str(path.parent), match[1]))
+    for key, folder, match in matches:
+        other = by_stem.get((folder, match[1]))
         if other is not None:
             number = f"{re.sub('[0-9]+$', '', match[4])}[0-9]*" if match[4] else ""
             found.append(Companion(key, other, f"*{escape(match[2])}{number}.*", match[3] is not None))

@@ -103,8 +103,8 @@ def walk(folder: Path) -> Iterator[Path]:
             continue
         visited.add((status.st_dev, status.st_ino))
         entries = _entries(current)
-        yield from (entry for entry, is_folder in entries if not is_folder)
-        waiting += reversed([entry for entry, is_folder in entries if is_folder])
+        yield from (current / name for name, is_folder in entries if not is_folder)
+        waiting += reversed([current / name for name, is_folder in entries if is_folder])
 
 
 def images_in(folder: Path) -> Iterator[Path]:
@@ -122,7 +122,7 @@ def subfolders(folder: Path) -> list[Path]:
     Raises:
         DataError: the folder can't be listed.
     """
-    return [entry for entry, is_folder in _entries(folder) if is_folder]
+    return [folder / name for name, is_folder in _entries(folder) if is_folder]
 
 
 def own_images(folder: Path) -> list[Path]:
@@ -131,7 +131,8 @@ def own_images(folder: Path) -> list[Path]:
     Raises:
         DataError: the folder can't be listed.
     """
-    return [entry for entry, is_folder in _entries(folder) if not is_folder and is_image(entry)]
+    files = (folder / name for name, is_folder in _entries(folder) if not is_folder)
+    return [file for file in files if is_image(file)]
 
 
 def leads_above(link: Path) -> bool:
@@ -139,8 +140,8 @@ def leads_above(link: Path) -> bool:
     return link.parent.resolve().is_relative_to(link.resolve())
 
 
-def _entries(folder: Path) -> list[tuple[Path, bool]]:
-    """Return files and folders that are not junk, sorted by name, each with whether it is a folder.
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names of files and folders that are not junk, sorted, each with whether it is a folder.
 
     Sockets, dangling links and links to a folder above are left out.
     """
@@ -149,7 +150,7 @@ def _entries(folder: Path) -> list[tuple[Path, bool]]:
             entries = sorted((each for each in found if not is_junk(each.name)), key=lambda each: each.name)
         kinds = [(each, each.is_dir()) for each in entries if each.is_dir() or each.is_file()]
         return [
-            (folder / each.name, is_dir)
+            (each.name, is_dir)
             for each, is_dir in kinds
             if not (is_dir and each.is_symlink() and leads_above(folder / each.name))
         ]

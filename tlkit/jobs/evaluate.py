@@ -95,7 +95,6 @@ def evaluate(
     listed = replace(listed, sample_set=fitting_samples(listed.sample_set, card))
     predictor = load(folder.path, trust=trust, registry=registry)
     from tlkit.evaluation.evaluator import evaluate as measure
-    from tlkit.evaluation.logits import logits_of_model
 
     with temporary_folder() as cache:
         opened = listed.decode(cache, partial(progress, "reading images"))
@@ -103,7 +102,7 @@ def evaluate(
         remark = training_images(source, opened, rows) if listed.other else _changed_note(source, opened, rows)
         batch_size = batch_size or listed.part.input.batch_size
         outcome = measure(
-            logits_of_model(predictor.model, predictor.card, opened, batch_size),
+            predictor.logits_of(opened, batch_size),
             predictor.card,
             opened,
             rows,

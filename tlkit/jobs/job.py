@@ -19,6 +19,7 @@ from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.log import event_log
+from tlkit.runs.profile import Profile, profile_text
 from tlkit.system.memory import SMALLER, explained_memory
 from tlkit.system.signals import Interrupted, Signals
 
@@ -37,6 +38,7 @@ class Job:
         reporter: the console.
         log: ``events.log`` of the run folder.
         signals: SIGINT, SIGTERM and SIGHUP, which end the run after its state is saved.
+        profile: where to write where the time went; None: nowhere.
         started: when the run started, by ``time.monotonic()``.
     """
 
@@ -46,6 +48,7 @@ class Job:
     reporter: Reporter
     log: logging.Logger
     signals: Signals
+    profile: Profile | None = None
     started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str, *, gap: bool = False) -> None:
@@ -56,6 +59,15 @@ class Job:
     def note(self, text: str) -> None:
         """Print a note, and log it."""
         self.say(f"  note: {text}")
+
+    def write_profile(self, *, show: bool = False) -> None:
+        """Write where the time of this command went so far, if the run is to; ``show``: print it as well."""
+        if self.profile is None:
+            return
+        times = self.reporter.times.all()
+        self.profile.write(times)
+        if show:
+            self.say(profile_text(times), gap=True)
 
     @contextmanager
     def scratch_folder(self) -> Iterator[Path]:
@@ -71,7 +83,13 @@ class Job:
 
 @contextmanager
 def open_job(
-    recipe: Recipe, registry: Registry, folder: RunFolder, overrides: Sequence[str] = (), *, quiet: bool = False
+    recipe: Recipe,
+    registry: Registry,
+    folder: RunFolder,
+    overrides: Sequence[str] = (),
+    *,
+    quiet: bool = False,
+    profile: bool = False,
 ) -> Iterator[Job]:
     """Open the console and the event log, handle signals, and complete the messages of errors.
 
@@ -81,6 +99,7 @@ def open_job(
         folder: the run folder; the caller holds its lock.
         overrides: the overrides as the user wrote them, to which problems of the recipe may point.
         quiet: print nothing.
+        profile: write where the time goes; a run that once did always does.
 
     Raises:
         RecipeError: each problem has its line of the recipe, or its override.
@@ -103,7 +122,14 @@ def open_job(
                 explained_memory(lambda: _with_less_memory(folder)),
                 PluginCode("code of a plugin", "in the run", (Exception,), watch=False),
             ):
-                yield Job(recipe, registry, folder, reporter, log, signals)
+                written = Profile(folder.profile) if profile or folder.profile.is_file() else None
+                job = Job(recipe, registry, folder, reporter, log, signals, written)
+                try:
+                    yield job
+                except Interrupted:
+                    if folder.recipe.is_file():
+                        job.write_profile()
+                    raise
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)
             if isinstance(error, PluginError) and error.details:

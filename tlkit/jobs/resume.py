@@ -47,6 +47,7 @@ def resume(
     registry: Registry | None = None,
     quiet: bool = False,
     allow_plugins: bool = False,
+    profile: bool = False,
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
@@ -57,6 +58,7 @@ def resume(
         registry: the plugins; None for the installed ones.
         quiet: print nothing.
         allow_plugins: load the plugin files that the run's recipe names in its key ``plugins``. They are code.
+        profile: write where the time went, as for ``run``; a run that was begun with it always does.
 
     Returns:
         the run folder and the final metrics.
@@ -86,7 +88,7 @@ def resume(
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         edited = _edited(folder, original, environment)
         deterministic = isinstance(environment, dict) and bool(environment.get("op_determinism"))
-        with open_job(recipe, registry, folder, overrides, quiet=quiet) as job:
+        with open_job(recipe, registry, folder, overrides, quiet=quiet, profile=profile) as job:
             job.say(f"Run folder: {folder.path}")
             with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
                 start_tensorflow(deterministic=deterministic)

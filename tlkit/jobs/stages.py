@@ -98,6 +98,7 @@ def build_network(job: Job, data: Data) -> Network:
     """Build the recipe's network and print what it is."""
     import tensorflow as tf
 
+    from tlkit.models.cost import heavy_head
     from tlkit.train.environment import computes_bfloat16
 
     recipe = job.recipe
@@ -116,6 +117,12 @@ def build_network(job: Job, data: Data) -> Network:
         f"Model: {recipe.backbone.record.name} (weights: {recipe.backbone.options.weights}) with head "
         f"{recipe.head.record.name}, {network.model.count_params():,} weights"
     )
+    if times := heavy_head(network):
+        name = recipe.head.record.name
+        job.note(
+            f'head "{name}" has {times} of the backbone: it decides how long an epoch takes. A lighter one has fewer '
+            f"filters or units, or other options: tlkit plugins show head {name}"
+        )
     return network
 
 

@@ -7,7 +7,6 @@ the size of every feature map is checked before the model can be called.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ import keras
 from keras.src.applications.convnext import LayerScale
 
 from tlkit.models.allowed import NotAllowed
-from tlkit.models.same_variables import check_same_variables
+from tlkit.models.same_variables import load_same_variables
 
 MAX_ELEMENTS = 2**28
 """Limit for the numbers that an operation takes per image, and for those that it outputs."""
@@ -100,13 +99,7 @@ def build_bounded(config: dict[str, Any], weights: Path, elements: int) -> Any:
         for name, value in list(vars(operation).items()):
             if isinstance(value, BoundedZeros):
                 setattr(operation, name, keras.initializers.Zeros())
-    check_same_variables(model, weights)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        model.load_weights(weights)
-    if caught:  # Keras only warns of layers whose weights it doesn't find, and leaves them as initialized
-        reason = first_line(caught[0].message)
-        raise NotAllowed(f"the weights are not those of its layers: {reason}")
+    load_same_variables(model, weights)
     return model
 
 

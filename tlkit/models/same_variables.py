@@ -1,4 +1,4 @@
-"""Comparing the variables of a model with the arrays of a weights file: they must be the same set."""
+"""Loading the weights of a model from a file whose arrays must be those of its variables, no more and no fewer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 from keras.src.saving import saving_lib
 
 from tlkit.models.allowed import NotAllowed
+from tlkit.models.keras_files import quick_walk
 from tlkit.system.text import listed
 
 _Kind = tuple[tuple[int, ...], str]
@@ -17,22 +19,33 @@ _Kind = tuple[tuple[int, ...], str]
 _SHOWN = 5
 
 
-def check_same_variables(model: Any, weights: Path) -> None:
-    """Check that a model has a variable for every array of its weights file, and the file an array for every variable.
+def load_same_variables(model: Any, weights: Path) -> None:
+    """Load a model's weights from a file that has an array for every variable, and no other.
 
     Keras loads the arrays that a layer asks for: it does not mention others, and a layer may leave variables as they
-    were made.
+    were made. It also goes through every attribute of every layer to find them; here that is done once, to compare.
 
     Args:
-        model: the built model.
+        model: the built model, of Keras's own layers.
         weights: the checked ``model.weights.h5``.
 
     Raises:
         NotAllowed: the names, shapes or dtypes differ; the message names what differs.
     """
     places = _places(model)
+    with h5py.File(weights, "r") as file:
+        arrays = _arrays(file)
+        _check_same(model, places, arrays)
+        for path, variable in places.items():
+            variable.assign(arrays[path][()])
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
+def _check_same(model: Any, places: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     expected = {path: _kind_of(variable) for path, variable in places.items()}
-    found = _arrays(weights)
+    found = {path: (tuple(array.shape), array.dtype.name) for path, array in arrays.items()}
     differences = [f"{path} is missing" for path in expected if path not in found]
     differences += [f"{path} is not used" for path in found if path not in expected]
     differences += [
@@ -69,19 +82,19 @@ class _Places(saving_lib.H5IOStore):  # type: ignore[misc]
 def _places(model: Any) -> Mapping[str, Any]:
     """Return path in a weights file → the variable that Keras saves there."""
     store = _Places()
-    saving_lib._save_state(model, store, None, inner_path="", visited_saveables=set())
+    with quick_walk():
+        saving_lib._save_state(model, store, None, inner_path="", visited_saveables=set())
     return store.variables
 
 
-def _arrays(weights: Path) -> dict[str, _Kind]:
-    found: dict[str, _Kind] = {}
+def _arrays(file: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            found[name] = (tuple(item.shape), item.dtype.name)
+            found[name] = item
 
-    with h5py.File(weights, "r") as file:
-        file.visititems(visit)
+    file.visititems(visit)
     return found
 
 

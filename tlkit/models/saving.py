@@ -1,8 +1,12 @@
-"""Save a trained model: write it, load it again, and compare the two before it replaces an earlier file."""
+"""Save a trained model: write it, load it again, and compare the two before it replaces an earlier file.
+
+Beside the Keras file a LiteRT file is written, with which the model predicts without TensorFlow.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +14,42 @@ import keras
 import numpy as np
 
 from tlkit.errors import RunError
+from tlkit.models.allowed import NotAllowed
+from tlkit.models.convert import NotConvertibleError, convert_to_litert
+from tlkit.models.keras_files import quick_walk
+from tlkit.models.lite_check import check_lite
+from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.outputs import logits_model, with_probabilities
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import LearningTask
+from tlkit.runs.checksums import MODELS, add_checksums, remove_checksums
 from tlkit.runs.folder import RunFolder
-from tlkit.system.disk import full_disk_context
+from tlkit.system.disk import full_disk_context, write_atomically
+from tlkit.system.memory import available_memory
+from tlkit.system.text import size_text
+
+_AT_ONCE = 8
+"""Images that a model computes at a time to be compared, which bounds the memory."""
+_CONVERSION = 25
+"""Bytes that a conversion takes per byte of weights: 24.5 for MobileNetV2 and EfficientNetB0, 18.2 for ResNet50."""
+_SPARE = 300_000_000
+_TOLERANCE = 1e-4
+"""The largest difference of the logits of both files, relative to the largest logit."""
+_MOST_OTHER_PIXELS = 1e-4
+"""The share of pixels whose class may differ: those with two classes of almost the same probability."""
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What became of a model's files.
+
+    Args:
+        needs_trust: why loading the Keras file later requires ``--trust``; None when it does not.
+        needs_tensorflow: why there is no LiteRT file, so that predicting takes TensorFlow; None if there is one.
+    """
+
+    needs_trust: str | None
+    needs_tensorflow: str | None
 
 
 def save_model(
@@ -25,9 +60,13 @@ def save_model(
     *,
     precision: str,
     weights: str,
+    in_parts: np.ndarray | None = None,
     progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
-) -> str | None:
+) -> SavedModel:
     """Save a model as ``model.keras``, which outputs probabilities, once the reloaded file gives the same logits.
+
+    ``model.tflite``, which outputs logits, is written if it gives the same logits too, and then the checksums of both
+    files; an earlier one is removed before ``model.keras`` changes.
 
     Keras has written files that reload to other outputs (keras#20147), so the file is compared before it replaces an
     earlier one.
@@ -39,17 +78,20 @@ def save_model(
         images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the two models are compared.
         precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
         weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
+        in_parts: the trained model's logits of the images, computed by its head from the features of its frozen part;
+            None to compute them here, by the whole model.
         progress: called with what is being done, and two zeros.
 
     Returns:
-        why loading the model later requires ``--trust``; None when it does not.
+        whether the files need trust or TensorFlow.
 
     Raises:
-        RunError: the logits are not finite, or the reloaded model gives other logits; ``model.keras`` is unchanged.
+        RunError: the logits are not finite, or the reloaded model gives other logits, or the model in parts does;
+            ``model.keras`` is unchanged.
         NoRoomError: the disk is full.
     """
     images = np.asarray(images, np.float32)
-    trained = _logits(model, images)
+    trained = _logits(model, images) if in_parts is None else in_parts
     if not np.isfinite(trained).all():
         raise RunError(
             f"{folder.model}: not written: the model's logits are not finite, so the training diverged. The weights of "
@@ -61,23 +103,67 @@ def save_model(
     loaded, reason = _load(temporary)
     reloaded = _logits(logits_model(loaded), images)
     tolerance = 1e-4 if precision == "float32" else 2e-2
-    largest = max(1.0, float(np.abs(trained).max()))
-    if not np.allclose(trained, reloaded, rtol=tolerance, atol=tolerance * largest):
+    if not _agree(trained, reloaded, tolerance):
         worst = float(np.abs(trained - reloaded).max())
-        raise RunError(
-            f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}; "
-            f"the weights are safe in {folder.checkpoints}"
-        )
+        what = f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}"
+        if in_parts is not None and _agree(_logits(model, images), reloaded, tolerance):
+            what = (
+                f"{folder.model}: not written: the logits of its head on cached features differ from the whole model's "
+                f'by up to {worst:g} on {len(images)} images; continue without cached features (train.cache = "off")'
+            )
+        raise RunError(f"{what}; the weights are safe in {folder.checkpoints}")
+    remove_checksums(folder.path, MODELS)
+    folder.lite.unlink(missing_ok=True)
     temporary.replace(folder.model)
-    return reason
+    if reason is not None:
+        without: str | None = "its layers need --trust"
+    elif precision != "float32":
+        without = f"it computes in {precision}"
+    else:
+        progress("writing the model for use without TensorFlow", 0, 0)
+        without = _write_lite(folder, model, task, images, trained)
+    if without is None:
+        add_checksums(folder.path, MODELS)
+    return SavedModel(reason, without)
+
+
+def _write_lite(
+    folder: RunFolder, model: Any, task: LearningTask, images: np.ndarray, trained: np.ndarray
+) -> str | None:
+    """Write ``model.tflite``, or return why not."""
+    needed, available = _CONVERSION * 4 * model.count_params() + _SPARE, available_memory()
+    if needed > available:
+        return f"converting it takes about {size_text(needed)} of memory, and {size_text(available)} are free"
+    try:
+        content = convert_to_litert(model)
+        check_lite(content, model.input_shape[1:3], task.units, task.output_rank)
+    except NotConvertibleError as error:
+        return f"LiteRT has not all of its operations ({error})"
+    except NotAllowed as error:
+        return str(error)
+    [logits] = LiteRTNetwork(content)(images)
+    worst = float(np.abs(logits - trained).max())
+    if not worst <= _TOLERANCE * max(1.0, float(np.abs(trained).max())):
+        return f"LiteRT's logits differ from the trained model's by up to {worst:g}"
+    others = np.mean(task.predict(task.probabilities(logits)) != task.predict(task.probabilities(trained)))
+    if others > (_MOST_OTHER_PIXELS if task.output_rank == 4 else 0):
+        return "LiteRT predicts other classes than the trained model"
+    write_atomically(folder.lite, content)
+    return None
+
+
+def _agree(trained: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
+    largest = max(1.0, float(np.abs(trained).max()))
+    return bool(np.allclose(trained, other, rtol=tolerance, atol=tolerance * largest))
 
 
 def _logits(model: Any, images: np.ndarray) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
+    parts = [images[first : first + _AT_ONCE] for first in range(0, len(images), _AT_ONCE)]
+    return np.concatenate([keras.ops.convert_to_numpy(model(part, training=False)) for part in parts])
 
 
 def _write(model: Any, file: Path) -> None:
-    with full_disk_context(file, 4 * model.count_params()):
+    with full_disk_context(file, 4 * model.count_params()), quick_walk():
         model.save(file)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -16,6 +18,25 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Return the sigmoid of each logit, float32, shaped like the logits."""
     small = np.exp(-np.abs(logits), dtype=np.float32)  # at most 1, so that nothing overflows
     return np.asarray(np.where(logits < 0, small, np.float32(1)) / (1 + small))
+
+
+def mean_logits(logits: Sequence[np.ndarray], *, exclusive: bool) -> np.ndarray:
+    """Return the logits whose probabilities are the mean of those of several models.
+
+    Args:
+        logits: those of each model, float32 (…, units).
+        exclusive: True for a softmax over the last axis, False for a sigmoid of each logit.
+    """
+    values = np.stack(logits).astype(np.float64)
+    if exclusive:
+        return np.asarray(_log_mean(values - np.logaddexp.reduce(values, -1, keepdims=True)), np.float32)
+    positive, negative = (_log_mean(-np.logaddexp(0, sign * values)) for sign in (-1, 1))
+    return np.asarray(positive - negative, np.float32)
+
+
+def _log_mean(logarithms: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the mean along the first axis of numbers that are given by their logarithms."""
+    return np.asarray(np.logaddexp.reduce(logarithms, 0) - np.log(len(logarithms)))
 
 
 def softmax_cross_entropy(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:

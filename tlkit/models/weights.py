@@ -16,7 +16,7 @@ from tlkit.errors import DataError, RunError
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.bounded import first_line
 from tlkit.models.finite import without_finite_weights
-from tlkit.models.graph import snake_case
+from tlkit.models.keras_files import layer_paths, load_layers, quick_walk
 from tlkit.models.safe_load import load_model_file
 from tlkit.models.safe_weights import HDF5_ERRORS, arrays, check_expansion
 from tlkit.models.text_heaps import largest_text
@@ -25,6 +25,7 @@ from tlkit.system.fetch import download
 from tlkit.system.text import and_more
 
 Tensors = list[tuple[str, Any]]
+_SUFFIX = ".weights.h5"
 _MAX_SEED = 64
 """Values in the state of a random generator, which Keras reads whatever its size; it has 2."""
 _MAX_NAMES = 2**30
@@ -97,17 +98,21 @@ def _load_file(model: Any, path: Path, name: str) -> None:
         if not h5py.is_hdf5(path):
             raise DataError(f"backbone.weights: {path}: not an HDF5 file; expected a .weights.h5 or .h5 file of Keras")
         with h5py.File(path, "r") as file:
-            legacy = _check_file(model, file, path, name)
-            if legacy is not None:
+            legacy, found = _check_file(model, file, path, name)
+            if legacy:
                 with _told(path):
-                    _load_legacy(model, legacy)
+                    _load_legacy(model, found)
                 return
-        if not path.name.endswith(".weights.h5"):
+            if path.name.endswith(_SUFFIX) and not any("dtype" in tensor.attrs for _, tensor in found):
+                with _told(path):
+                    load_layers(model.layers, dict(found))
+                return
+        if not path.name.endswith(_SUFFIX):
             raise DataError(
                 f"backbone.weights: {path}: Keras 3 loads weights of this format only from a file named ….weights.h5; "
                 "rename it"
             )
-        with _told(path):
+        with _told(path), quick_walk():
             model.load_weights(path)
     except OSError as error:
         raise DataError(f"backbone.weights: {path}: can't be read: {error.strerror or error}") from error
@@ -125,11 +130,11 @@ def _told(path: Path) -> Iterator[None]:
         raise DataError(f"backbone.weights: {path}: can't be read: {reason}; the file is damaged") from error
 
 
-def _check_file(model: Any, file: Any, path: Path, name: str) -> Tensors | None:
+def _check_file(model: Any, file: Any, path: Path, name: str) -> tuple[bool, Tensors]:
     """Check a file before any array of it is read: what it consists of, and that it has the arrays of the model.
 
     Returns:
-        the arrays of a legacy file, in the order of the model's variables; None for a file of Keras 3.
+        whether it is a legacy file; its arrays, those of a legacy file in the order of the model's variables.
     """
     size = path.stat().st_size
     with _told(path):
@@ -144,7 +149,7 @@ def _check_file(model: Any, file: Any, path: Path, name: str) -> Tensors | None:
     _refuse_differences(differences, f"{path} does not fit {name} (without its top, with this recipe's options)")
     with _told(path):
         check_expansion([*found, *_seeds(held)], size)
-    return None if root is None else found
+    return root is not None, found
 
 
 def _load_legacy(model: Any, tensors: Tensors) -> None:
@@ -243,20 +248,13 @@ def _seeds(held: Mapping[str, Any]) -> Tensors:
     return [(name, tensor) for name, tensor in held.items() if "seed_generator" in name]
 
 
-def _keras3_variables(layers: Sequence[Any], prefix: str = "") -> dict[str, tuple[str, Any]]:
-    """Return path in a Keras 3 weights file → (name, variable); Keras numbers the layers of each class separately."""
-    variables: dict[str, tuple[str, Any]] = {}
-    counts: dict[str, int] = {}
-    for layer in layers:
-        base = snake_case(type(layer).__name__)
-        number = counts[base] = counts.get(base, -1) + 1
-        path = f"{prefix}layers/{base}_{number}" if number else f"{prefix}layers/{base}"
-        if isinstance(layer, keras.Model):
-            variables |= _keras3_variables(layer.layers, f"{path}/")
-        else:
-            for index, variable in enumerate(layer.weights):
-                variables[f"{path}/vars/{index}"] = (f"{layer.name}/{variable.name}", variable)
-    return variables
+def _keras3_variables(layers: Sequence[Any]) -> dict[str, tuple[str, Any]]:
+    """Return path in a Keras 3 weights file → (name, variable)."""
+    return {
+        f"{path}/vars/{index}": (f"{layer.name}/{variable.name}", variable)
+        for path, layer in layer_paths(layers)
+        for index, variable in enumerate(layer.weights)
+    }
 
 
 def _differences_by_order(expected: Tensors, found: Tensors) -> list[str]:

@@ -27,7 +27,7 @@ from tlkit.recipe.input_table import InputTable
 R = TypeVar("R", bound=Record, covariant=True)
 
 
-class TopKeys(Options):
+class TopKeys(Options, defer_build=True):
     """The keys above all tables."""
 
     name: str = Field(
@@ -51,7 +51,7 @@ class TopKeys(Options):
     )
 
 
-class Loss(Options):
+class Loss(Options, defer_build=True):
     """A Keras loss by name; the other keys are its arguments."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -64,7 +64,7 @@ class Loss(Options):
         return dict(self.model_extra or {})
 
 
-class TrainTable(Options):
+class TrainTable(Options, defer_build=True):
     """``[train]``: settings that hold for all phases of the schedule."""
 
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(

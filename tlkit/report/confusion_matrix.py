@@ -89,7 +89,8 @@ def _numbers(panel: Any, shares: np.ndarray, counts: np.ndarray, *, small: bool)
             share = f"{100 * shares[row, column]:.0f}%"
             text = compact(int(counts[row, column])) if small else f"{share}\n{compact(int(counts[row, column]))}"
             color = "white" if shares[row, column] > 0.55 else "black"
-            panel.text(column, row, text, ha="center", va="center", color=color, fontsize=6 if small else 7.5)
+            number = panel.text(column, row, text, ha="center", va="center", color=color, fontsize=6 if small else 7.5)
+            number.set_in_layout(False)  # it lies in its cell; measuring thousands would take longer than drawing them
 
 
 def compact(number: int) -> str:

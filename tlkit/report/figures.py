@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tlkit.report.colors import GREY, Color, hexadecimal
 from tlkit.system.text import and_more
@@ -28,6 +30,9 @@ FONTS = (
     "Segoe UI Symbol",
 )
 """Fonts to look up each character in, in this order; those that are not installed are skipped."""
+
+MAX_LEGEND = 40
+"""Classes in a legend."""
 
 
 @contextmanager
@@ -56,19 +61,35 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained", dpi: float = 110
+) -> Any:
     """Return a figure of that size in inches, independent of pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def to_png(figure: Any, dpi: int = 110) -> bytes:
     """Return the content of a PNG file of the figure."""
-    return to_image(figure, "png", dpi)
+    figure.set_dpi(dpi)
+    figure.canvas.draw()
+    return png_of(np.array(np.asarray(figure.canvas.buffer_rgba())[..., :3]))
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    """Return the content of a PNG file of pixels, uint8 (H, W, 3).
+
+    Photographs hardly become smaller at higher levels of compression, which take several times as long.
+    """
+    metadata = PngInfo()
+    metadata.add_text("Software", "tlkit")
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1, pnginfo=metadata)
+    return file.getvalue()
 
 
 def to_image(figure: Any, kind: ImageKind, dpi: int = 110) -> bytes:
@@ -103,9 +124,24 @@ def show_image(panel: Any, image: np.ndarray) -> None:
 
 
 def class_legend(
-    figure: Any, classes: Sequence[str], colors: Sequence[Color], columns: int, max_classes: int = 40
+    figure: Any,
+    classes: Sequence[str],
+    colors: Sequence[Color],
+    columns: int,
+    max_classes: int = MAX_LEGEND,
+    *,
+    outside: bool = True,
 ) -> None:
-    """Draw a legend of the first ``max_classes`` classes and of ignored pixels below a figure."""
+    """Draw a legend of the first ``max_classes`` classes and of ignored pixels below a figure.
+
+    Args:
+        figure: the figure.
+        classes: class names.
+        colors: the colour of each class.
+        columns: the largest number of columns.
+        max_classes: the largest number of classes to show.
+        outside: make room for it in the figure's constrained layout.
+    """
     from matplotlib.patches import Patch
 
     shown = list(zip(classes, colors, strict=True))[:max_classes]
@@ -114,4 +150,10 @@ def class_legend(
         handles.append(Patch(color="none", label=and_more(len(classes), len(shown)).strip()))
     handles.append(Patch(color=hexadecimal(GREY), label="ignored"))
     columns = min(len(handles), columns)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center" if outside else "lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=8,
+    )

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tlkit.report.colors import RIGHT, WRONG, Color, overlay
-from tlkit.report.figures import class_legend, drawing, new_figure, shorten, show_image, to_png
+from tlkit.report.figures import MAX_LEGEND, class_legend, drawing, shorten
+from tlkit.report.photo_sheet import TILE, PhotoSheet
 
-_TILE = 2.1
-"""Inches per side of a picture of a segmentation."""
-_SHARPEST = 150
-"""Dots per inch of a page of large images."""
+_GAP = 0.14
+"""Inches between images."""
+_NARROW = 0.05
+"""Inches between an image and its masks."""
+_LINE = 0.17
+"""Inches that a line above an image takes."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +76,34 @@ def classified_page(images: Sequence[ClassifiedImage], title: str, *, names: boo
         columns: the number of images per row.
     """
     columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
-    with drawing():
-        figure = new_figure(max(5.0, 2.3 * columns), (2.95 if names else 2.65) * rows + 0.4)
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for panel, each in zip(panels, images, strict=False):
-            show_image(panel, each.image)
-            for spine in panel.spines.values():
-                spine.set(visible=not each.correct, color=WRONG, linewidth=3)
-            probability = "" if each.probability is None else f" {100 * each.probability:.0f}%"
-            prediction = f"{shorten(each.prediction, 26, middle=True)}{probability}"
-            text = prediction if each.correct else f"{prediction}\ntruth: {shorten(each.truth, 24, middle=True)}"
-            panel.set_title(text, fontsize=8, color=RIGHT if each.correct else WRONG)
+    sheet = PhotoSheet(images[0].image)
+    width = max(5.0, columns * (TILE + _GAP) + _GAP)
+    y = _title(sheet, title, width)
+    for first in range(0, len(images), columns):
+        row = images[first : first + columns]
+        y += _LINE if all(each.correct for each in row) else 2 * _LINE
+        for number, each in enumerate(row):
+            x = (width - columns * (TILE + _GAP)) / 2 + (number + 0.5) * (TILE + _GAP)
+            sheet.photo(x, y, each.image, None if each.correct else WRONG)
+            sheet.text(x, y - 0.085, _labels(each), 8, RIGHT if each.correct else WRONG, above=True)
             if names:
-                panel.set_xlabel(f"{shorten(each.name, 34, middle=True)}\n{each.loss_name} {each.loss:.3f}", fontsize=7)
-        for panel in panels[len(images) :]:
-            panel.set_axis_off()
-        figure.suptitle(shorten(title, 100), fontsize=11)
-        return to_png(figure, dpi=_dots_per_inch(images[0].image))
+                file = f"{shorten(each.name, 34, middle=True)}\n{each.loss_name} {each.loss:.3f}"
+                sheet.text(x, y + sheet.photo_size[1] + 0.06, file, 7)
+        y += sheet.photo_size[1] + (0.4 if names else 0.16)
+    with drawing():
+        return sheet.png(width, y)
+
+
+def _labels(image: ClassifiedImage) -> str:
+    probability = "" if image.probability is None else f" {100 * image.probability:.0f}%"
+    prediction = f"{shorten(image.prediction, 26, middle=True)}{probability}"
+    return prediction if image.correct else f"{prediction}\ntruth: {shorten(image.truth, 24, middle=True)}"
+
+
+def _title(sheet: PhotoSheet, title: str, width: float) -> float:
+    """Write the title of a page, and return where the rest begins."""
+    sheet.text(width / 2, 0.06, shorten(title, 100), 11)
+    return 0.32
 
 
 def segmented_page(
@@ -107,38 +119,31 @@ def segmented_page(
         across: the number of images per row, three pictures each.
     """
     across = min(across, len(images))
-    rows = math.ceil(len(images) / across)
-    height, width = images[0].image.shape[:2]
-    legend_rows = math.ceil((min(len(classes), 40) + 1) / (2 * across + 1))
-    page_width = max(6.5, 3 * across * _TILE)
-    page_height = rows * (_TILE * min(2.0, height / width) + 0.3) + 0.5 + 0.2 * legend_rows
+    sheet = PhotoSheet(images[0].image)
+    width = max(6.5, 3 * across * (TILE + _NARROW) + across * _GAP)
+    y = _title(sheet, title, width)
+    for first in range(0, len(images), across):
+        y += _LINE
+        for number, each in enumerate(images[first : first + across]):
+            left = (width - across * (3 * (TILE + _NARROW) + _GAP) + _GAP) / 2 + number * (3 * (TILE + _NARROW) + _GAP)
+            for place, (picture, text) in enumerate(_pictures(each, colors)):
+                x = left + (place + 0.5) * (TILE + _NARROW)
+                sheet.photo(x, y, picture)
+                sheet.text(x, y - 0.08, text, 7.5, above=True)
+        y += sheet.photo_size[1] + 0.12
+    columns = 2 * across + 1
+    y += 0.2 * math.ceil((min(len(classes), MAX_LEGEND) + 2) / columns) + 0.1
     with drawing():
-        figure = new_figure(page_width, page_height)
-        panels = figure.subplots(rows, 3 * across, squeeze=False)
-        for panel in panels.ravel():
-            panel.set_axis_off()
-        for index, each in enumerate(images):
-            row, column = divmod(index, across)
-            _show_segmented(panels[row, 3 * column : 3 * column + 3], each, colors)
-        figure.suptitle(shorten(title, 100), fontsize=11)
-        class_legend(figure, classes, colors, columns=2 * across + 1)
-        return to_png(figure, dpi=_dots_per_inch(images[0].image))
+        return sheet.png(width, y, lambda figure: class_legend(figure, classes, colors, columns, outside=False))
 
 
-def _dots_per_inch(image: np.ndarray) -> int:
-    """Return the resolution at which the pixels of an image are shown one by one, within limits."""
-    width: int = image.shape[1]
-    return min(max(100, round(width / _TILE)), _SHARPEST)
-
-
-def _show_segmented(panels: Sequence[Any], segmented: SegmentedImage, colors: tuple[Color, ...]) -> None:
-    """Show image, truth and prediction in three panels."""
+def _pictures(segmented: SegmentedImage, colors: tuple[Color, ...]) -> list[tuple[np.ndarray, str]]:
+    """Return image, truth and prediction, each with its title."""
     image = segmented.image
-    pictures = (image, overlay(image, segmented.truth, colors), overlay(image, segmented.prediction, colors))
     note = f"{segmented.note}: " if segmented.note else ""
     iou = "" if math.isnan(segmented.iou) else f"  IoU {segmented.iou:.3f}"
-    titles = (f"{note}{shorten(segmented.name, 24, middle=True)}", "truth", f"prediction{iou}")
-    for panel, picture, text in zip(panels, pictures, titles, strict=True):
-        panel.set_axis_on()
-        show_image(panel, picture)
-        panel.set_title(text, fontsize=7.5)
+    return [
+        (image, f"{note}{shorten(segmented.name, 24, middle=True)}"),
+        (overlay(image, segmented.truth, colors), "truth"),
+        (overlay(image, segmented.prediction, colors), f"prediction{iou}"),
+    ]

@@ -15,6 +15,7 @@ from tlkit.evaluation.outcome import Outcome
 from tlkit.report.html_page import embedded, render_page
 from tlkit.report.task_pages import TaskPages, losses_name
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.profile import profile_rows, read_profile
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
 from tlkit.runs.secrets import known_variables, toml_without_secrets
 
@@ -70,6 +71,7 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         highest_losses=pages.highest_losses(outcomes),
         losses_name=losses_name(outcomes),
         freeze=_freeze_summary(folder.freeze),
+        profile=[profile_rows(each) for each in read_profile(folder.profile)] if folder.profile.is_file() else [],
         sections=[_section(each, folder) for each in results.sections],
         recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
         environment=_environment_rows(_environment(folder)),

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Sections = Callable[[Mapping[str, Any]], list[ReportSection]]
 """Returns the sections that plugins add to a report, given the run's metrics."""
 
+WRITING = "writing the report"
+"""What is done last."""
 _MAX_TRAINING_SAMPLES = 20
 """Training images to show when no image was held out."""
 
@@ -108,7 +110,7 @@ def write_results(
     folder.pictures.mkdir(exist_ok=True)
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
-    progress("writing the report", 0, 0)
+    progress(WRITING, 0, 0)
     results = RunResults(outcomes, pictures, sections(metrics), notes)
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))

@@ -24,7 +24,9 @@ TABLES = (
     "samples.csv",
     "times.csv",
 )
-"""The files that have a line. ``recipe.toml``, ``model.json`` and ``model.keras`` have checksums of their own."""
+"""The tables that have a line. ``recipe.toml``, ``model.json`` and ``model.keras`` have checksums of their own."""
+MODELS = ("model.keras", "model.tflite")
+"""The two files of a model, which have lines so that the second is never used for another model than the first."""
 OF_FOLDS = ("folds.json", "predictions.csv")
 """Those of them that a cross-validation writes beside its folds."""
 WRITTEN_AGAIN = ("metrics.json", "predictions.csv")
@@ -38,8 +40,7 @@ def add_checksums(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         file = folder / name
         if file.is_file():
-            with file.open("rb") as stream:
-                listed[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            listed[name] = _digest(file)
     _write(folder, listed)
 
 
@@ -65,12 +66,32 @@ def check_content(path: Path, content: bytes) -> None:
         )
 
 
+def is_listed(file: Path) -> bool:
+    """Return whether there is a checksum of a file."""
+    return file.name in _listed(file.parent)
+
+
+def is_lite_of_model(folder: Path) -> bool:
+    """Return whether ``model.tflite`` was made of the ``model.keras`` that is in the folder: both have their lines.
+
+    The checksum of ``model.tflite`` itself is compared when it is read.
+    """
+    listed = _listed(folder)
+    model = folder / MODELS[0]
+    return set(MODELS) <= set(listed) and not model.is_symlink() and _digest(model) == listed[model.name]
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _listed(folder: Path) -> dict[str, str]:
     file = folder / NAME
     if file.is_symlink() or not file.is_file() or file.stat().st_size > _MAX_BYTES:
         return {}
     lines = (line.partition("  ") for line in file.read_text(encoding="utf-8", errors="replace").splitlines())
-    return {name: digest for digest, _, name in lines if name in TABLES}
+    return {name: digest for digest, _, name in lines if name in (*TABLES, *MODELS)}
 
 
 def _write(folder: Path, listed: dict[str, str]) -> None:

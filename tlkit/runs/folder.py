@@ -60,12 +60,16 @@ class RunFolder:
     """The metrics of each epoch."""
     times = _Entry("times.csv")
     """How long each epoch took."""
+    profile = _Entry("profile.csv")
+    """Where the time went, if the run was asked for it."""
     metrics = _Entry("metrics.json")
     """The final metrics of each split."""
     freeze = _Entry("freeze.csv")
     """Each variable in each phase: whether it should change, and whether it did."""
     model = _Entry("model.keras")
     """The trained model as a Keras file."""
+    lite = _Entry("model.tflite")
+    """The same model as a LiteRT file, which predicts without TensorFlow."""
     card = _Entry("model.json")
     """What a user of the model must know."""
     checkpoints = _Entry("checkpoints")
@@ -75,7 +79,7 @@ class RunFolder:
     report = _Entry("report.html")
     """The report."""
     checksums = _Entry("checksums.txt")
-    """The checksums of the tables."""
+    """The checksums of the tables and of the two files of the model."""
     log = _Entry("events.log")
     """What the run did, with times."""
 

@@ -1,4 +1,4 @@
-"""Import a module without another that it would import, but can do without."""
+"""Import a module without others that it would import, but can do without."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from types import ModuleType
 
 
 class _Refusing(MetaPathFinder):
-    """Says that there is no such module, to the thread that made it."""
+    """Says that there are no such modules, to the thread that made it."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
         self._thread = threading.get_ident()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Raise ModuleNotFoundError for the refused module; otherwise leave it to the other finders."""
+        """Raise ModuleNotFoundError for a refused module; otherwise leave it to the other finders."""
         del path, target
-        if fullname == self._name and threading.get_ident() == self._thread:
+        if fullname in self._names and threading.get_ident() == self._thread:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
         return None
 
 
 @contextmanager
-def without_module(name: str) -> Iterator[None]:
-    """Have what this thread imports meanwhile find no module of this name, unless it is imported already.
+def without_modules(*names: str) -> Iterator[None]:
+    """Have what this thread imports meanwhile find no modules of these names, unless they are imported already.
 
-    Other threads import it as ever, and so does this one afterwards.
+    Other threads import them as ever, and so does this one afterwards.
     """
-    finder = _Refusing(name)
+    finder = _Refusing(names)
     sys.meta_path.insert(0, finder)
     try:
         yield

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from tlkit.errors import RunError
@@ -16,6 +17,13 @@ _ONEDNN = "Status: 1, message"
 
 SMALLER = "train with fewer images at a time (--set input.batch_size=N) or smaller ones (--set input.image_size=N)"
 """What helps where a recipe is trained."""
+
+_UNKNOWN = 1 << 62
+_CONTAINER = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""Where Linux says how much a container may take, and takes."""
 
 limit: int | None = None
 """The limit of this process in bytes that ``memory_limit`` set; None without one."""
@@ -40,6 +48,26 @@ def explained_memory(advice: str | Callable[[], str], what: str = "") -> Iterato
         what = what or f"the memory is exhausted ({_reason(error)})"
         to_do = advice if isinstance(advice, str) else advice()
         raise RunError(f"{what}{_limit_text()}; {to_do}") from error
+
+
+def available_memory() -> int:
+    """Return the number of bytes that this process may still take; a very large one where the system doesn't say."""
+    free = [_UNKNOWN, _kilobytes("/proc/meminfo", "MemAvailable") or _UNKNOWN]
+    for most, taken in _CONTAINER:
+        with suppress(OSError, ValueError):
+            free.append(int(Path(most).read_text(encoding="ascii")) - int(Path(taken).read_text(encoding="ascii")))
+    if limit is not None:
+        free.append(limit - _kilobytes("/proc/self/status", "VmData"))
+    return max(0, min(free))
+
+
+def _kilobytes(file: str, name: str) -> int:
+    """Return a number of kilobytes that Linux tells in a line of a file, in bytes; 0 where there is none."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path(file).read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return 1024 * int(line.split()[1])
+    return 0
 
 
 def _limit_text() -> str:

@@ -59,13 +59,16 @@ class Signals:
     """Turns SIGINT, SIGTERM and SIGHUP into ``Interrupted``: at once or, within ``deferred``, when ``stop`` is called.
 
     A second signal, more than a second after the first, ends the process at once.
+
+    Attributes:
+        exit_code: the exit code of a process whose work is done; None before.
     """
 
     def __init__(self) -> None:
         self._received: int | None = None
         self._at = 0.0
         self._deferred = 0
-        self._code: int | None = None
+        self.exit_code: int | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -89,7 +92,7 @@ class Signals:
 
     def done(self, code: int) -> None:
         """Have a signal from now on end the process at once with this exit code: its work is done."""
-        self._code = code
+        self.exit_code = code
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -148,8 +151,8 @@ class Signals:
             raise Interrupted(self._received) from cause
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._code is not None:
-            os._exit(self._code)
+        if self.exit_code is not None:
+            os._exit(self.exit_code)
         now = time.monotonic()
         if number == getattr(signal, "SIGHUP", None):
             _leave_terminal()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from tlkit.errors import RunError
-from tlkit.system.import_without import without_module
+from tlkit.system.import_without import without_modules
 from tlkit.system.signals import process_signals
 
 _deterministic = False
@@ -33,10 +34,23 @@ def start_tensorflow(*, deterministic: bool = False) -> None:
     Raises:
         RunError: Keras was set up by other code for another backend, or another type or layout of tensors.
     """
-    global _deterministic
     is_new = "keras" not in sys.modules
     with process_signals.not_lost():
-        _import_quietly()
+        import_quietly()
+    finish_start(deterministic=deterministic, is_new=is_new)
+
+
+def finish_start(*, deterministic: bool, is_new: bool) -> None:
+    """Set up Keras and TensorFlow once they are imported.
+
+    Args:
+        deterministic: as for ``start_tensorflow``.
+        is_new: whether tlkit imported Keras.
+
+    Raises:
+        RunError: as for ``start_tensorflow``.
+    """
+    global _deterministic
     if is_new:
         _forget_settings_file()
     _check_keras()
@@ -45,6 +59,25 @@ def start_tensorflow(*, deterministic: bool = False) -> None:
 
         tf.config.experimental.enable_op_determinism()
         _deterministic = True
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """Look for no cyclic garbage within the context, nor later among what it made.
+
+    The import makes half a million objects that live as long as the process, and almost no garbage; the collector would
+    go through them again and again, for a fifth of the import's time and in every later collection.
+    """
+    if "tensorflow" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    gc.freeze()
 
 
 def _check_keras() -> None:
@@ -59,22 +92,31 @@ def _check_keras() -> None:
             )
 
 
-def _import_quietly() -> None:
+def is_quiet() -> bool:
+    """Return whether nothing need be held back: TensorFlow was imported, or the user chose what it writes."""
+    return "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ
+
+
+def import_quietly(*, held: bool = False) -> None:
     """Import TensorFlow and Keras, and hide what TensorFlow writes unless the import fails.
 
     Its C++ parts write a dozen lines about CUDA and processor flags before they obey any log level.
-    """
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        _import_keras()
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    with _hold_stderr():
-        _import_keras()
-        import tensorflow as tf
 
-        tf.config.list_physical_devices()
-        # TensorFlow warns against compiling a step again; each phase has a new optimizer and needs it.
-        tf.get_logger().setLevel("ERROR")
+    Args:
+        held: whether the caller holds standard error back.
+    """
+    with _garbage_kept():
+        if is_quiet():
+            _import_keras()
+            return
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        with nullcontext() if held else _hold_stderr():
+            _import_keras()
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+            # TensorFlow warns against compiling a step again; each phase has a new optimizer and needs it.
+            tf.get_logger().setLevel("ERROR")
 
 
 def _import_keras() -> None:
@@ -82,8 +124,9 @@ def _import_keras() -> None:
     before = os.environ.get(_BACKEND)
     os.environ[_BACKEND] = "tensorflow"
     try:
-        # Keras's wrappers for scikit-learn, which nothing here uses, would take another second and 60 MB.
-        with without_module("sklearn"):
+        # Keras's wrappers for scikit-learn and its galleries, which nothing here uses, would take half as long again,
+        # and 85 MB.
+        with without_modules("sklearn", "matplotlib"):
             import keras
     finally:
         del os.environ[_BACKEND]

@@ -105,6 +105,33 @@ class FeatureCache:
         setting = self.setting
         make_ready(self.part, setting.data.store.images[setting.train_rows[:COMPARED]], self.reporter.say)
 
+    def kept(self, rows: np.ndarray, title: str) -> FeatureSet | None:
+        """Return the cached features of images that are not augmented; those that are missing are computed.
+
+        Args:
+            rows: int64 (N,), the images, N at least 1.
+            title: what to call them while they are computed.
+
+        Returns:
+            None where there is no room for them, or none that outlives the phase.
+        """
+        size = self.part.bytes_per_image * len(rows)
+        folder = features_folder()
+        if self._folder(quietly=True) != folder or size > self.setting.table.cache_budget * 1e9:
+            return None
+        found = self._plain_set(folder, rows)
+        if found.missing:
+            self.make_ready()
+            found = self._plain_set(folder, rows)  # with the engine that computes
+        try:
+            self._make_room([found])
+            self._compute(found, title)
+        except OSError:
+            self.reporter.end()
+            shutil.rmtree(found.folder, ignore_errors=True)
+            return None
+        return found
+
     def _say_not_cached(self, reason: str) -> None:
         self.reporter.say(f"  features are not cached: {reason}")
 
@@ -112,7 +139,7 @@ class FeatureCache:
     def _views(self) -> int:
         return self.setting.table.views if self.setting.policies else 1
 
-    def _folder(self) -> Path:
+    def _folder(self, *, quietly: bool = False) -> Path:
         """Return the folder that later runs share, or the phase's own where that one can't be used."""
         images = self._views * len(self.setting.train_rows) + len(self.setting.validation_rows)
         size = self.part.bytes_per_image * images
@@ -125,7 +152,8 @@ class FeatureCache:
                 reason = f"{error.filename or folder}: {error.strerror or error}"
             else:
                 return folder
-        self.reporter.say(f"  features are not cached for later runs: {reason}")
+        if not quietly:
+            self.reporter.say(f"  features are not cached for later runs: {reason}")
         return self.own_folder
 
     def _pays(self, sets: Sequence[FeatureSet], folder: Path) -> bool:
@@ -138,23 +166,19 @@ class FeatureCache:
         """Compute what is missing of the sets; remove those that a full disk left unfinished."""
         sets = [*trained, *validated]
         if shared:
-            for each in sets:
-                mark_used(each.folder)
-            make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
+            self._make_room(sets)
         if any(each.missing for each in trained) and self._repeat():
             for number, each in enumerate(trained):
                 each.copy_from(trained[:number])
         began, computed = time.monotonic(), 0
         for number, each in enumerate(sets):
             title = self._title(number, len(trained))
-            self.reporter.begin(title, len(each.rows))
             try:
-                computed += each.fill(lambda done, total, title=title: self.reporter.at(done, total, title))  # type: ignore[misc]
+                computed += self._compute(each, title)
             except OSError:
                 for unfinished in sets[number:]:
                     shutil.rmtree(unfinished.folder, ignore_errors=True)
                 raise
-            self.reporter.end()
         for note in unusable_note("cached features", "computed", [each for found in sets for each in found.unusable]):
             self.reporter.say(f"  {note}")
         copied = sum(each.copied for each in sets)
@@ -169,6 +193,18 @@ class FeatureCache:
                 f"  computed in {_time_text(seconds)}; without the cache, the frozen part would take about "
                 f"{_time_text(seconds * passed / computed)}"
             )
+
+    def _make_room(self, sets: Sequence[FeatureSet]) -> None:
+        for each in sets:
+            mark_used(each.folder)
+        make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
+
+    def _compute(self, features: FeatureSet, title: str) -> int:
+        """Compute what is missing of a set, and return the number of images whose features were computed."""
+        self.reporter.begin(title, len(features.rows))
+        computed = features.fill(lambda done, total: self.reporter.at(done, total, title))
+        self.reporter.end()
+        return computed
 
     def _title(self, number: int, trained: int) -> str:
         if number >= trained:

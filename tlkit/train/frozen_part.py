@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.models.cost import operations_per_image
 from tlkit.models.engines import TENSORFLOW, Engine, Network
 from tlkit.models.freeze import digests
 from tlkit.models.inference import fixed_batch
@@ -68,12 +69,7 @@ class FrozenPart:
     @property
     def operations_per_image(self) -> int:
         """The multiplications and additions of convolutions and dense layers: two per weight and output position."""
-        total = 0
-        for layer in self.model.layers:
-            kernels = [each for each in layer.weights if "kernel" in each.name]
-            shape = layer.output.shape[1:-1] if kernels else ()
-            total += sum(2 * math.prod(kernel.shape) * math.prod(shape) for kernel in kernels)
-        return int(total)
+        return operations_per_image(self.model.layers)
 
     def __call__(self, images: Any) -> list[np.ndarray]:
         """Return each tensor at the cut, float32 (N, …), for images float32 (N, H, W, 3)."""

@@ -12,6 +12,7 @@ from tlkit.train.checkpoint import Checkpoint
 from tlkit.train.frozen_engine import check_engine
 from tlkit.train.ledger import Ledger
 from tlkit.train.outlets import Outlets
+from tlkit.train.parts import ModelInParts
 from tlkit.train.phase_run import PhaseRun
 from tlkit.train.setting import Setting
 from tlkit.train.steps import Optimizers
@@ -34,6 +35,7 @@ class Training:
     def __init__(self, setting: Setting, outlets: Outlets) -> None:
         self.setting = setting
         self.outlets = outlets
+        self._last: PhaseRun | None = None
         self.ledger = Ledger(setting.network.model, outlets.folder, setting.table, setting.columns)
 
     def run(self, phases: Sequence[Phase], checkpoint: Checkpoint | None = None) -> None:
@@ -55,10 +57,18 @@ class Training:
             apply_flags(self.setting.network, phases[-1])
         for index in range(first, len(phases)):
             with self.outlets.reporter.stage("setting up the phase"):
-                phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
+                self._last = phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
                 inside = checkpoint is not None and index == first and checkpoint.state.inside is not None
                 phase_run.run(checkpoint if inside else None)
                 self.ledger.save(index + 1, None, {})
+
+    def in_parts(self) -> ModelInParts | None:
+        """Return the trained model, cut where the last phase that was trained had its frozen part.
+
+        Returns:
+            None where that phase had none, or where this process trained no phase.
+        """
+        return None if self._last is None else self._last.passes.in_parts()
 
     def check(self, phases: Sequence[Phase], *, new: bool = True) -> None:
         """Report every mistake that can be found before the first step, and note what is unwise.

@@ -18,7 +18,9 @@ from tlkit.models.engines import TENSORFLOW
 from tlkit.system.text import listed
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.feature_feed import ComputedFeed, FeatureFeed
+from tlkit.train.feature_set import FeatureSet
 from tlkit.train.outlets import Outlets
+from tlkit.train.parts import ModelInParts
 from tlkit.train.rates import LearningRate
 from tlkit.train.setting import Setting
 from tlkit.train.state import PhaseState
@@ -49,6 +51,7 @@ class Passes:
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
         self._applied: float | None = None
+        self._cache: FeatureCache | None = None
         self._feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size, setting.policies)
         self._validation_feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size)
 
@@ -75,7 +78,7 @@ class Passes:
         part = self.steps.frozen
         if part is None or not isinstance(self._feed, Feed):
             return
-        cache = FeatureCache(
+        self._cache = cache = FeatureCache(
             setting=self.setting,
             part=part,
             feed=self._feed,
@@ -93,6 +96,24 @@ class Passes:
         if part.engine != TENSORFLOW:  # whose operations the compiled steps have in them
             self._feed = ComputedFeed(self._feed, part)
             self._validation_feed = ComputedFeed(Feed(self.setting.data, self.setting.batch_size), part)
+
+    def in_parts(self) -> ModelInParts | None:
+        """Return the model in two parts, with the features of validation and test images if those are cached.
+
+        Returns:
+            None where nothing is frozen.
+        """
+        setting, frozen, cache = self.setting, self.steps.frozen, self._cache
+        if frozen is None:
+            return None
+        kept: list[FeatureSet] = []
+        if cache is not None and isinstance(self._validation_feed, FeatureFeed):
+            kept = [*self._validation_feed.views]
+            tested = setting.data.indices("test")
+            if len(tested) and (found := cache.kept(tested, "test features")) is not None:
+                kept.append(found)
+        ready = {} if cache is None else {"make_ready": cache.make_ready}
+        return ModelInParts(frozen, self.steps.live, setting.data, setting.batch_size, kept, **ready)
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
         """Train the steps of an epoch.

@@ -14,6 +14,7 @@ from tlkit.boundary.guard import owners
 from tlkit.contracts import Phase, Plateau
 from tlkit.errors import PluginError, RunError
 from tlkit.models.freeze import FreezeError, digests, expected_changes, keyed_variables, prove
+from tlkit.models.keras_files import quick_walk
 from tlkit.system.disk import full_disk_context, reserve
 from tlkit.system.signals import Interrupted
 from tlkit.system.text import listed
@@ -270,6 +271,6 @@ class PhaseRun:
         temporary = target.with_name(f".tmp-{target.name}")
         size = 4 * self.model.count_params()
         reserve(temporary, size + 50_000 + _HDF5_BYTES * len(self.model.weights))
-        with full_disk_context(target, size):
+        with full_disk_context(target, size), quick_walk():
             self.model.save_weights(temporary)
         temporary.replace(target)

@@ -35,6 +35,7 @@ def test_all_near_pairs_are_found_and_no_others(codes: np.ndarray, near: int) ->
 def test_many_hashes_in_one_band_are_compared_in_blocks(monkeypatch: pytest.MonkeyPatch, codes: np.ndarray) -> None:
     whole = {tuple(pair) for pair in near_pairs(codes, 8).tolist()}
     monkeypatch.setattr("tlkit.data.checks.duplicates._BLOCK", 3)
+    monkeypatch.setattr("tlkit.data.checks.duplicates._SMALL", 2)
     assert {tuple(pair) for pair in near_pairs(codes, 8).tolist()} == whole
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -270,6 +270,7 @@ def test_a_file_that_changes_between_its_check_and_its_decoding_is_checked_again
     opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = photos(tmp_path / "photos")
+    opened({"name": "folder", "path": root})  # The facts are cached: the next check reads no file.
     whole = decoding.image_of
     changes = iter(range(1))
 
@@ -284,17 +285,49 @@ def test_a_file_that_changes_between_its_check_and_its_decoding_is_checked_again
 
 
 def test_files_that_keep_changing_end_the_run(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = photos(tmp_path / "photos")
+    root = masks(tmp_path / "scenes")  # Images with masks are read twice: for their check, and to decode both.
     whole = decoding.decode_all
     seeds = iter(range(1000, 2000))
 
     def decode_all(*arguments: object) -> object:
-        put(root / "cat" / "00.bmp", next(seeds))
+        put(root / "images" / "00.bmp", next(seeds))
         return whole(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr("tlkit.data.store.store.decode_all", decode_all)
-    with pytest.raises(DataError, match=r"files change while they are read: cat/00.bmp"):
-        opened({"name": "folder", "path": root})
+    recipe = {"name": "masks", "images": root / "images", "masks": root / "masks", "values": {"0": "a", "1": "b"}}
+    with pytest.raises(DataError, match=r"files change while they are read: 00.bmp"):
+        opened(recipe, task="segmentation")
+
+
+def test_a_file_is_read_once(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = photos(tmp_path / "photos")
+    read: Counter[str] = Counter()
+    whole = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        read[str(path)] += path.suffix == ".bmp"
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    data = opened({"name": "folder", "path": root})
+    assert len(data.samples) == 30
+    assert +read == Counter({str(each.image): 1 for each in data.samples})
+
+
+def test_images_that_were_decoded_during_the_check_are_those_of_the_files(opened: Open, tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos")
+    shutil.copy(root / "cat" / "00.bmp", root / "cat" / "copy.bmp")
+    (root / "dog" / "damaged.bmp").write_bytes((root / "dog" / "00.bmp").read_bytes()[:500])
+    early = opened({"name": "folder", "path": root})
+    later = opened({"name": "folder", "path": root}, "check.before_run=false", "train.cache=off")
+    assert early.samples == later.samples
+    everything = np.arange(len(early.samples))
+    np.testing.assert_array_equal(early.store.images[everything], later.store.images[everything])
+    assert (early.store.digests, early.store.read.keys()) == (
+        later.store.digests,
+        later.store.read.keys() - {"dog/damaged.bmp"},
+    )
+    assert early.store.sizes.tolist() == later.store.sizes.tolist()
 
 
 # No check -------------------------------------------------------------------------------------------------------------

@@ -123,6 +123,17 @@ def test_an_image_of_several_copies_counts_as_several():
     assert sum(4 if i < 4 else 1 for i in range(20) if splits[i] == "validation") == 8
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_two_copies_of_an_image_leave_the_classes_in_proportion(seed):
+    strata = [i % 37 for i in range(735)]
+    files = [2] + [1] * 734
+    splits = assign_splits(samples(735), strata, InputTable(validation=0.1), seed, files).splits
+    held = Counter()
+    for stratum, count, split in zip(strata, files, splits.tolist(), strict=True):
+        held[stratum] += count * (split == "validation")
+    assert held == dict.fromkeys(range(37), 2)
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_folds_spread_each_label(grouped):
     strata = [chest(n) for n in range(60)]

@@ -32,7 +32,7 @@ from tlkit.data.checks.split_checks import (
 from tlkit.data.checks.value_range import ValueRange, range_in_use, range_note, range_observations
 from tlkit.data.images.source import file_of
 from tlkit.data.splits.assign import groups_of
-from tlkit.data.store.store import Progress
+from tlkit.data.store.store import Early, Progress
 from tlkit.errors import DataError
 
 _LISTED = 20
@@ -52,6 +52,7 @@ class Checked:
         digests: sample key → SHA-256 of the image's bytes, in hexadecimal, of all samples; empty if it can't be read.
         mask_digests: the same for masks that are files or are drawn.
         kept: the number of files that were not read, because an earlier check had read them.
+        fresh: sample key → SHA-256 of its image, of the images whose files this check read.
         notes: what the user should know about the split, and about the range of values.
         value_range: the range that the training images use; None if none has more than 8 bits per channel.
     """
@@ -65,6 +66,7 @@ class Checked:
     digests: Mapping[str, str]
     mask_digests: Mapping[str, str]
     kept: int
+    fresh: Mapping[str, str]
     notes: tuple[str, ...]
     value_range: ValueRange | None = None
 
@@ -99,6 +101,7 @@ def check_samples(
     *,
     facts_cache: FactsCache | None = None,
     progress: Progress | None = None,
+    early: Early | None = None,
 ) -> Checked:
     """Check a sample set by the recipe's policy. No file is moved, changed or deleted.
 
@@ -108,11 +111,13 @@ def check_samples(
         settings: the recipe's settings.
         facts_cache: the facts from earlier checks; None for those in the user's cache folder.
         progress: called with (done, total) files.
+        early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
     """
     began = time.monotonic()
     table, policy = settings.input, settings.policy
     folder = FolderCheck(sample_set, settings.task)
-    facts = read_sample_facts(sample_set, settings.reading, facts_cache or FactsCache.of_user(), progress)
+    cached = facts_cache or FactsCache.of_user()
+    facts = read_sample_facts(sample_set, settings.reading, cached, progress, early=early)
     tally = Tally(sample_set.samples, policy)
     tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side, reads_exif=table.orientation == "exif"))
     tally = tally.add(palette_observations(sample_set, facts.masks))
@@ -205,5 +210,6 @@ def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeat
         digests={key: facts.digest for key, facts in outcome.facts.images.items()},
         mask_digests={key: facts.digest for key, facts in outcome.facts.masks.items()},
         kept=outcome.facts.kept,
+        fresh=outcome.facts.fresh,
         notes=outcome.notes,
     )

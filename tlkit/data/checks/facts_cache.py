@@ -14,7 +14,7 @@ from tlkit.data.checks.facts_database import FactsDatabase
 from tlkit.errors import DataError
 from tlkit.system.cache import checks_folder, limit
 
-_BATCH = 5000
+_BATCH = 20_000
 """Files per transaction. An interrupted check continues from the last one; smaller batches would rewrite the same pages
 of the database again and again."""
 

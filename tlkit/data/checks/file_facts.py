@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import cache, partial
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,8 @@ from tlkit.data.images.mask_decode import classes_of
 from tlkit.data.images.mask_file import read_mask, reading_key
 from tlkit.data.images.picture import Picture
 from tlkit.data.images.reading import Reading
+from tlkit.data.store.decoding import Decoded, Decoding, Find, batched, decode_file, group_size
+from tlkit.data.store.store import Early
 from tlkit.system.parallel import in_processes, in_threads
 
 FOR_PROCESSES = 4000
@@ -36,6 +39,9 @@ _AHEAD = 2
 """Tasks per thread or process that are handed over ahead of their results."""
 _HASHED_SIDE = 32
 _HASH_SIZE = 16
+_TIMES = 4
+"""Pixels per side of the image of which a hash is made, over the coefficients that are used of it."""
+_LEVELS = np.arange(256)
 _FLAT = 2.0
 """Standard deviation in grey levels below which an image shows too little to be recognised by its hash."""
 
@@ -69,7 +75,8 @@ def read_facts(
     reading: FactsReading,
     facts_cache: FactsCache,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Facts], int]:
+    early: Early | None = None,
+) -> tuple[list[Facts], Set[WantedFile]]:
     """Read files in parallel. Unchanged files are not read again; only a few are in memory at once.
 
     Args:
@@ -77,9 +84,10 @@ def read_facts(
         reading: how to read them.
         facts_cache: the facts from earlier checks; new ones are added, and it is closed.
         progress: called with (done, total) files.
+        early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
 
     Returns:
-        the facts in the order of ``wanted``, and the number of files that were read.
+        the facts in the order of ``wanted``, and the files that were read.
     """
     keys = {is_mask: reading.cache_key(is_mask) for is_mask in (False, True)}
     looked_up = in_threads(
@@ -92,22 +100,22 @@ def read_facts(
         changed |= unknown
         if progress is not None and known:
             progress(len(facts_of), len(wanted))
-    for file, facts in _read_all(list(changed), reading, keys, facts_cache):
+    for file, facts, decoded in _read_all(list(changed), reading, keys, facts_cache, early):
         facts_of[file] = facts
+        if decoded is not None and early is not None:
+            early.keep(decoded)
         if facts.digest:
             facts_cache.add(file[0], changed[file], keys[file[1]], facts)
         if progress is not None:
             progress(len(facts_of), len(wanted))
     facts_cache.close()
-    return [facts_of[file] for file in wanted], len(changed)
+    return [facts_of[file] for file in wanted], changed.keys()
 
 
-def _grouped(wanted: Iterable[WantedFile]) -> Iterator[tuple[list[Path], bool]]:
-    """Yield groups of up to ``_GROUP`` images or masks."""
+def _grouped(wanted: Iterable[WantedFile], size: int = _GROUP) -> Iterator[tuple[list[Path], bool]]:
+    """Yield groups of up to ``size`` images or masks."""
     for is_mask, files in groupby(wanted, key=itemgetter(1)):
-        paths = (path for path, _ in files)
-        while group := list(islice(paths, _GROUP)):
-            yield group, is_mask
+        yield from ((group, is_mask) for group in batched((path for path, _ in files), size))
 
 
 def _look_up(
@@ -129,21 +137,28 @@ def _look_up(
 
 
 def _read_all(
-    wanted: Sequence[WantedFile], reading: FactsReading, keys: Mapping[bool, str], facts_cache: FactsCache
-) -> Iterator[tuple[WantedFile, Facts]]:
+    wanted: Sequence[WantedFile],
+    reading: FactsReading,
+    keys: Mapping[bool, str],
+    facts_cache: FactsCache,
+    early: Early | None,
+) -> Iterator[tuple[WantedFile, Facts, Decoded | None]]:
     """Read files in threads or, if there are many, in processes."""
-    read = partial(_read_group, reading=reading, keys=keys)
-    groups = list(_grouped(wanted))
+    decoding = None if early is None else early.decoding
+    read = partial(_read_group, reading=reading, keys=keys, decoding=decoding)
+    groups = list(_grouped(wanted, _GROUP if decoding is None else group_size(decoding.size)))
     if len(wanted) >= FOR_PROCESSES:
         read = partial(read, facts_cache=facts_cache.folder)
         results = in_processes(read, groups, name="tlkit-check", ahead=_AHEAD)
     else:
-        results = in_threads(partial(read, facts_cache=facts_cache), groups, name="tlkit-check", ahead=_AHEAD)
+        read = partial(read, facts_cache=facts_cache, find=None if early is None else early.find)
+        results = in_threads(read, groups, name="tlkit-check", ahead=_AHEAD)
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for (paths, is_mask), group_facts in zip(groups, results, strict=True):
-            yield from zip(((path, is_mask) for path in paths), group_facts, strict=True)
+            for path, (facts, decoded) in zip(paths, group_facts, strict=True):
+                yield (path, is_mask), facts, decoded
 
 
 def _read_group(
@@ -152,7 +167,9 @@ def _read_group(
     reading: FactsReading,
     keys: Mapping[bool, str],
     facts_cache: FactsCache | Path | None,
-) -> list[Facts]:
+    decoding: Decoding | None,
+    find: Find | None = None,
+) -> list[tuple[Facts, Decoded | None]]:
     """Read a group of files; files with the same bytes are decoded once.
 
     Args:
@@ -160,23 +177,28 @@ def _read_group(
         reading: how to read them.
         keys: the cache keys of images and of masks.
         facts_cache: the facts from earlier checks; in a process, the folder that has them.
+        decoding: how images are also decoded to the model's size; None: not at all.
+        find: looks up images that need not be decoded; None: there are none.
     """
     paths, is_mask = group
     cached = facts_cache if isinstance(facts_cache, FactsCache) else _cache_in(facts_cache)
-    by_digest: dict[str, Facts] = {}
-    facts = []
+    by_digest: dict[str, tuple[Facts, Decoded | None]] = {}
+    found: list[tuple[Facts, Decoded | None]] = []
     for path in paths:
         try:
             data = read_file(path, reading.files.max_pixels)
         except BadImageError as error:
-            facts.append(_problem(path, error))
+            found.append((_problem(path, error), None))
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest not in by_digest:
-            same = cached.same_bytes(digest, keys[is_mask])
-            by_digest[digest] = same or _facts(path, data, digest, is_mask, reading)
-        facts.append(by_digest[digest])
-    return facts
+            facts = cached.same_bytes(digest, keys[is_mask]) or _facts(path, data, digest, is_mask, reading)
+            by_digest[digest] = facts, None
+            if decoding is not None and not (is_mask or facts.problem or (find is not None and find(digest))):
+                found.append((facts, decode_file(path, data, digest, decoding)))
+                continue
+        found.append(by_digest[digest])
+    return found
 
 
 @cache
@@ -187,32 +209,34 @@ def _cache_in(folder: Path | None) -> FactsCache:
 def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading) -> Facts:
     try:
         with Picture(path, data, reading.files) as picture:
-            facts = Facts(
-                digest=digest,
-                format=picture.format,
-                mode=picture.mode,
-                width=picture.size[1],
-                height=picture.size[0],
-                animated=picture.animated,
-                orientation=picture.orientation,
-            )
+            facts: dict[str, Any] = {
+                "digest": digest,
+                "format": picture.format,
+                "mode": picture.mode,
+                "width": picture.size[1],
+                "height": picture.size[0],
+                "animated": picture.animated,
+                "orientation": picture.orientation,
+            }
             if not is_mask:
-                if not picture.deep:
-                    grayed = picture.draft("L", (_SCALED, _SCALED))  # A JPEG is decoded small, and only its brightness.
-                    picture_facts = _picture_facts(picture, facts)
-                    if not (picture_facts.constant and grayed):
-                        return picture_facts
-                    # Pixels of the same brightness may differ in colour.
-                    with Picture(path, data, reading.files) as reopened:
-                        reopened.draft("RGB", (_SCALED, _SCALED))
-                        return _picture_facts(reopened, facts)
-                return _deep_facts(picture, facts)
+                if picture.deep:
+                    return _deep_facts(picture, facts)
+                grayed = picture.draft("L", (_SCALED, _SCALED))  # A JPEG is decoded small, and only its brightness.
+                shown = picture.rgb(gray=True)
+                if not (grayed and _is_constant(shown)):
+                    return _with_hash(facts, shown, constant=not grayed and _is_constant(shown))
+        if not is_mask:
+            # Pixels of the same brightness may differ in colour.
+            with Picture(path, data, reading.files) as reopened:
+                reopened.draft("RGB", (_SCALED, _SCALED))
+                shown = reopened.rgb(gray=True)
+                return _with_hash(facts, shown, constant=_is_constant(shown))
         assert reading.table is not None
         raw = read_mask(path, data, reading.files)
         classes, between = classes_of(path, raw, reading.table)
         counts = np.bincount(classes.reshape(-1))
-        return replace(
-            facts,
+        return Facts(
+            **facts,
             classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
             between=between,
             palette={str(index): color for index, color in raw.used_palette().items()},
@@ -225,30 +249,45 @@ def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
     return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
 
 
-def _picture_facts(picture: Picture, facts: Facts) -> Facts:
-    shown = picture.rgb(gray=True)
-    constant = not np.diff(np.reshape(shown.getextrema(), (-1, 2))).any()
-    return _with_hash(replace(facts, constant=constant), shown)
+def _is_constant(shown: Image.Image) -> bool:
+    return not np.diff(np.reshape(shown.getextrema(), (-1, 2))).any()
 
 
-def _deep_facts(picture: Picture, facts: Facts) -> Facts:
+def _deep_facts(picture: Picture, facts: Mapping[str, Any]) -> Facts:
     bands = picture.bands()
     nan = bands.values.dtype.kind == "f" and not np.isfinite(bands.values).all()
     # Stretched, whatever input.value_range is: a narrow range would leave nothing to compare.
     shown = bands.stretched()
     constant = bool((shown == shown[:1, :1]).all())
-    facts = replace(facts, nan=nan, constant=constant, values=bands.used_range() if bands.deep else ())
-    return _with_hash(facts, Image.fromarray(shown if shown.shape[2] == 3 else shown[..., 0]))
+    more = {**facts, "nan": nan, "values": bands.used_range() if bands.deep else ()}
+    return _with_hash(more, Image.fromarray(shown if shown.shape[2] == 3 else shown[..., 0]), constant=constant)
 
 
-def _with_hash(facts: Facts, shown: Image.Image) -> Facts:
-    unhashable = facts.nan or facts.constant or min(facts.width, facts.height) < _HASHED_SIDE
-    return facts if unhashable else replace(facts, picture=_picture_hash(shown.convert("L")))
+def _with_hash(facts: Mapping[str, Any], shown: Image.Image, *, constant: bool) -> Facts:
+    """Return facts with the perceptual hash of an image that is large enough and has something to see."""
+    unhashable = facts.get("nan") or constant or min(facts["width"], facts["height"]) < _HASHED_SIDE
+    return Facts(**facts, constant=constant, picture="" if unhashable else _picture_hash(shown.convert("L")))
 
 
 def _picture_hash(gray: Image.Image) -> str:
-    from imagehash import phash
+    """Return the perceptual hash of an image of 8-bit brightness; empty if it is nearly flat.
 
-    if np.asarray(gray).std() < _FLAT:
+    The bits are those of ``imagehash.phash(gray, 16)``, which computes three quarters more of the transform.
+    """
+    from scipy.fft import dct
+
+    if _deviation(gray) < _FLAT:
         return ""
-    return np.packbits(phash(gray, hash_size=_HASH_SIZE).hash).tobytes().hex()
+    side = _HASH_SIZE * _TIMES
+    pixels = np.asarray(gray.resize((side, side), Image.Resampling.LANCZOS))
+    low = dct(dct(pixels, axis=0)[:_HASH_SIZE], axis=1)[:, :_HASH_SIZE].reshape(-1)
+    middle = np.partition(low, (len(low) // 2 - 1, len(low) // 2))[len(low) // 2 - 1 : len(low) // 2 + 1]
+    return np.packbits(low > middle.mean()).tobytes().hex()
+
+
+def _deviation(gray: Image.Image) -> float:
+    """Return the standard deviation of the grey levels of an image."""
+    counts = np.array(gray.histogram())
+    total = counts.sum()
+    mean = (counts @ _LEVELS) / total
+    return float(np.sqrt((counts @ (_LEVELS - mean) ** 2) / total))

@@ -218,7 +218,7 @@ def _junk_observations(junk: Mapping[Path, int], shown: Callable[[Path], str]) -
 def _counts_below(files: Iterable[str]) -> dict[str, int]:
     """Return folder → number of the files in it and below it."""
     counts: Counter[str] = Counter()
-    for parent, count in Counter(os.path.dirname(file) for file in files).items():  # noqa: PTH120 - many, as text
+    for parent, count in Counter(file.rpartition(os.sep)[0] for file in files).items():
         for folder in (Path(parent), *Path(parent).parents):
             counts[str(folder)] += count
     return counts

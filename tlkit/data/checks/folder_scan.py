@@ -67,8 +67,9 @@ def _enter(root: Path, contents: Scan, links: list[Path]) -> None:
     """Add what is below a folder to ``contents``, and links to folders to ``links`` without following them."""
     waiting = [root]
     while waiting:
-        for entry in _entries(waiting.pop()):
-            path = Path(entry.path)
+        folder = waiting.pop()
+        for entry in _entries(folder):
+            path = folder / entry.name
             if is_junk(entry.name):
                 contents.junk[path] = _count_files(path) if entry.is_dir(follow_symlinks=False) else 1
             elif entry.is_symlink() and path.is_dir():
@@ -76,7 +77,7 @@ def _enter(root: Path, contents: Scan, links: list[Path]) -> None:
             elif entry.is_dir(follow_symlinks=False):
                 contents.folders.append(path)
                 waiting.append(path)
-            elif path.is_file():
+            elif entry.is_file():
                 contents.files.append(path)
             else:
                 contents.odd[path] = "a broken link" if entry.is_symlink() else "neither a file nor a folder"

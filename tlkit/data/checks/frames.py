@@ -41,6 +41,8 @@ def frame_runs(
     Returns:
         place of a group → its sequences, for the groups that consist of nothing else.
     """
+    if not groups:
+        return {}
     places: dict[str, int] = {}
     beginnings: dict[str, str] = {}
     of_beginning: dict[str, list[tuple[int, str]]] = defaultdict(list)

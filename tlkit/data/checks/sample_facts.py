@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tlkit.contracts import SampleSet
 from tlkit.data.checks.drawn_facts import read_drawn_facts
@@ -13,7 +13,7 @@ from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.file_facts import FactsReading, read_facts
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
-from tlkit.data.store.store import Progress
+from tlkit.data.store.store import Early, Progress
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class SampleFacts:
         masks: sample key → facts of its mask, for masks that are files or are drawn.
         read: the number of files that were read.
         kept: the number of files whose facts come from an earlier check.
+        fresh: sample key → SHA-256 of its image, of the images whose files were read now.
     """
 
     images: Mapping[str, Facts]
     masks: Mapping[str, Facts]
     read: int
     kept: int
+    fresh: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_sample_facts(
@@ -40,6 +42,7 @@ def read_sample_facts(
     progress: Progress | None,
     *,
     with_masks: bool = True,
+    early: Early | None = None,
 ) -> SampleFacts:
     """Read images and masks, each file once.
 
@@ -49,13 +52,14 @@ def read_sample_facts(
         facts_cache: facts from earlier checks; new ones are added.
         progress: called with (done, total) files.
         with_masks: whether to read the masks, too.
+        early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
     """
     images = {each.key: image_of(each, sample_set) for each in sample_set.samples}
     masks = {each.key: file for each in sample_set.samples if with_masks and (file := file_of(each.mask)) is not None}
     wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
     wanted |= dict.fromkeys((file, True) for file in masks.values())
     drawn = read_drawn_facts(sample_set, facts_cache, progress) if with_masks else {}
-    facts, read = read_facts(list(wanted), FactsReading(reading, sample_set.mask_table), facts_cache, progress)
+    facts, read = read_facts(list(wanted), FactsReading(reading, sample_set.mask_table), facts_cache, progress, early)
     of_file = dict(zip(wanted, facts, strict=True))
     return SampleFacts(
         images={
@@ -63,8 +67,13 @@ def read_sample_facts(
             for key, image in images.items()
         },
         masks={key: of_file[file, True] for key, file in masks.items()} | dict(drawn),
-        read=read,
-        kept=len(wanted) - read,
+        read=len(read),
+        kept=len(wanted) - len(read),
+        fresh={
+            key: of_file[image.path, False].digest
+            for key, image in images.items()
+            if isinstance(image, FileImage) and (image.path, False) in read
+        },
     )
 
 

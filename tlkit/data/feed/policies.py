@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -85,8 +84,8 @@ def _installed() -> str:
     found: set[str] = set()
     for entry in sys.path:
         with suppress(OSError):
-            names = [name for name in os.listdir(entry or ".") if name.endswith(_METADATA)]
-            found.update(name for name in names if "-" in name.rpartition(".")[0])
-            if not all("-" in name.rpartition(".")[0] for name in names):
+            names = [each.stem for each in Path(entry).iterdir() if each.suffix in _METADATA]
+            found.update(names)
+            if not all("-" in name for name in names):  # written by hand, or by an old setuptools
                 found |= {f"{each.name} {each.version}" for each in distributions(path=[entry])}
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()

@@ -208,6 +208,8 @@ class Picture:
             # Pillow inverts every CMYK JPEG, but only programs that write Adobe's marker store the inks inverted.
             image = ImageChops.invert(image)
         if self._reading.orientation == "exif":
+            if self.orientation == 1:
+                return image
             ImageOps.exif_transpose(image, in_place=True)
             return image
         if self.format == "TIFF" and self.orientation in _TURNED_BACK:

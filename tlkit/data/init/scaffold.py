@@ -9,6 +9,7 @@ from statistics import median
 
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.data_table import Choices, beside, check_name, comment_line, data_table, is_segmentation
+from tlkit.data.init.head_table import head_table
 from tlkit.data.init.pixel_lines import pixel_lines
 
 FEW = 2000
@@ -37,7 +38,7 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
         data_table(survey, choices),
         _input(survey, images, segmentation),
         _backbone(choices),
-        _head(segmentation),
+        head_table(choices, segmentation=segmentation),
         _augment(few=not segmentation and images < FEW),
         _schedule(images, segmentation, choices.weights != "none"),
         _train({} if survey.detected is not None and survey.detected.multi_label else train, segmentation),
@@ -104,14 +105,6 @@ def _backbone(choices: Choices) -> str:
             beside(f"weights = {json.dumps(choices.weights)}", 'or a weights file, the folder of a run, or "none"'),
         ]
     )
-
-
-def _head(segmentation: bool) -> str:
-    if segmentation:
-        return "[head]\n" + beside('name = "unet"', "a decoder with skip connections from the backbone")
-    name = beside('name = "linear"', 'pooling, dropout and one dense layer; "mlp" adds hidden layers')
-    dropout = beside("dropout = 0.2", "raise it if validation accuracy is far below training accuracy")
-    return "\n".join(["[head]", name, dropout])
 
 
 def _augment(few: bool) -> str:

@@ -48,4 +48,5 @@ def _shares(counts: np.ndarray, total: int, random: np.random.RandomState) -> np
         chosen = random.choice(alike, size=min(len(alike), lacking), replace=False)
         shares[chosen] += 1
         lacking -= len(chosen)
-    return shares.astype(int)
+    dealt: np.ndarray = shares.astype(int)
+    return dealt

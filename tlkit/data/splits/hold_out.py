@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from tlkit.data.splits.all_trained import leave_all_trained
 from tlkit.data.splits.draw import draw
 from tlkit.data.splits.group_splits import hold_out_groups
 from tlkit.data.splits.iterative import deal
-from tlkit.data.splits.units import Strata, totals, units_of
+from tlkit.data.splits.units import Strata, lacking_classes, totals, units_of
 from tlkit.errors import DataError
 
 _NOT_STRATIFIED = "the split is not stratified"
@@ -136,8 +136,10 @@ def with_all_trained(
 
     The arguments are those of ``hold_out_labels``, with the samples that were chosen.
     """
-    units = units_of(rest, strata, groups, files)
     places = set(held.places)
+    if _is_plain(held, rest, groups) and not lacking_classes(strata, rest, places):
+        return held
+    units = units_of(rest, strata, groups, files)
     before = {number for number, unit in enumerate(units) if places.intersection(unit.places)}
     size = sum(units[number].images for number in before)
     after = leave_all_trained(units, before, size, part.seed)
@@ -154,6 +156,11 @@ def with_all_trained(
     return Held(sorted(place for number in after for place in units[number].places), notes)
 
 
+def _is_plain(held: Held, rest: Sequence[int], groups: Sequence[str | None]) -> bool:
+    """Return whether no samples stay together, and no note says that classes may lack an image of the split."""
+    return not any(_NOT_STRATIFIED in note for note in held.notes) and all(groups[i] is None for i in rest)
+
+
 def _not_stratified(part: Part) -> str:
     return f"too few images for every class to be in both {part.name} and train; {_NOT_STRATIFIED}"
 
@@ -165,8 +172,9 @@ def _drawn(part: Part, places: Sequence[int], strata: Sequence[int] | None = Non
 def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | None, files: Sequence[int]) -> Held:
     """Choose samples for a split where a sample may represent several images, which all follow it.
 
-    Samples are drawn in a random order: per class while they fit the class's share, then from any class while they fit
-    the rest, then the one that comes closest to the size. Each class keeps one sample to train on.
+    Samples are drawn in a random order: per class while they fit the class's share, rounded by largest remainder; then
+    from any class while they fit the rest, then the one that comes closest to the size. Each class keeps one sample to
+    train on.
 
     Args:
         part: the split to draw.
@@ -189,8 +197,8 @@ def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | N
     images, spare = Counter[int](), Counter(class_of.values())
     for i in rest:
         images[class_of[i]] += files[i]
-    room = {each: math.floor(wanted * count / total) for each, count in images.items()}
     order = [rest[place] for place in np.random.default_rng(part.seed).permutation(len(rest))]
+    room = _shares(images, wanted, list(dict.fromkeys(class_of[i] for i in order)))
     lacking, held = wanted, set[int]()
 
     def take(i: int) -> None:
@@ -219,6 +227,22 @@ def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | N
             "picture in one split"
         )
     return Held(sorted(held), tuple(notes))
+
+
+def _shares(images: Mapping[int, int], wanted: int, order: Sequence[int]) -> dict[int, int]:
+    """Divide a number of images among classes in proportion, rounded by largest remainder.
+
+    Args:
+        images: class → how many images it has.
+        wanted: how many to divide.
+        order: the classes, in the order in which those of equal remainders get one more.
+    """
+    exact = {each: wanted * images[each] / sum(images.values()) for each in order}
+    shares = {each: math.floor(share) for each, share in exact.items()}
+    by_remainder = sorted(order, key=lambda each: shares[each] - exact[each])
+    for each in by_remainder[: wanted - sum(shares.values())]:
+        shares[each] += 1
+    return shares
 
 
 def _whole_groups(part: Part, rest: Sequence[int], strata: Sequence[int] | None, groups: Sequence[str | None]) -> Held:

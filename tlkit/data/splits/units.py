@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,12 @@ def _numbers(strata: Strata | None, place: int) -> tuple[int, ...]:
         return ()
     label = strata[place]
     return label if isinstance(label, tuple) else (label,)
+
+
+def lacking_classes(strata: Strata, places: Sequence[int], held: Collection[int]) -> set[int]:
+    """Return the classes of samples of which each is held out."""
+    classes = {number for place in places for number in _numbers(strata, place)}
+    return classes - {number for place in places if place not in held for number in _numbers(strata, place)}
 
 
 def shuffled(units: Sequence[Unit], seed: int) -> list[int]:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from tlkit.contracts import ImageSize, MaskTable, Sample, SampleSet
-from tlkit.data.images.decode import DECODING, Resize, fit_mask
+from tlkit.data.images.decode import DECODING, Resize, decode_to_size, fit_mask
 from tlkit.data.images.mask_file import reading_key
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.source import image_of, mask_of, mask_origin
 from tlkit.data.store.shards import FORMAT
 from tlkit.errors import DataError
 from tlkit.system.parallel import in_threads
+
+T = TypeVar("T")
+
+_GROUP = 32
+_GROUP_BYTES = 1e6
+"""The most images that a thread decodes as one task, and their bytes."""
+_AHEAD = 2
+"""Tasks per thread that are handed over ahead of their results."""
 
 
 @dataclass(frozen=True)
@@ -104,28 +115,64 @@ def decode_all(
     The digests are None where a file can't be read.
     """
 
-    def decode(sample: Sample) -> tuple[Sample, Decoded | Cached | DataError, Digests | None]:
-        image = image_of(sample, sample_set, decoding.reading)
-        mask = mask_of(sample, sample_set, decoding.reading)
-        try:
-            content = image.read(), b"" if mask is None else mask.read()
-        except DataError as error:
-            return sample, error, None
-        digests = digests_of(content[0], None if mask is None else content[1])
-        cached = find(digests.whole)
-        if cached is not None:
-            return sample, cached, digests
-        try:
-            pixels, original = image.decode(content[0], decoding.size, decoding.resize)
-            classes = None if mask is None else mask.decode(content[1])
-        except DataError as error:
-            return sample, error, digests
-        return sample, _fitted(sample, decoding, Decoded(pixels, classes, digests.whole, original)), digests
+    def decode_group(samples: Sequence[Sample]) -> list[tuple[Sample, Decoded | Cached | DataError, Digests | None]]:
+        return [(sample, *_decode(sample, sample_set, decoding, find)) for sample in samples]
 
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield from in_threads(decode, sample_set.samples, name="tlkit-decode", ahead=8)
+        groups = batched(sample_set.samples, group_size(decoding.size))
+        for group in in_threads(decode_group, groups, name="tlkit-decode", ahead=_AHEAD):
+            yield from group
+
+
+def group_size(size: ImageSize) -> int:
+    """Return how many images a thread decodes as one task: handing over a task costs as much as a small image."""
+    return max(1, min(_GROUP, int(_GROUP_BYTES / (size[0] * size[1] * 3))))
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of up to ``size`` items."""
+    rest = iter(items)
+    while group := list(islice(rest, size)):
+        yield group
+
+
+def _decode(
+    sample: Sample, sample_set: SampleSet, decoding: Decoding, find: Find
+) -> tuple[Decoded | Cached | DataError, Digests | None]:
+    image = image_of(sample, sample_set, decoding.reading)
+    mask = mask_of(sample, sample_set, decoding.reading)
+    try:
+        content = image.read(), b"" if mask is None else mask.read()
+    except DataError as error:
+        return error, None
+    digests = digests_of(content[0], None if mask is None else content[1])
+    cached = find(digests.whole)
+    if cached is not None:
+        return cached, digests
+    try:
+        pixels, original = image.decode(content[0], decoding.size, decoding.resize)
+        classes = None if mask is None else mask.decode(content[1])
+    except DataError as error:
+        return error, digests
+    return _fitted(sample, decoding, Decoded(pixels, classes, digests.whole, original)), digests
+
+
+def decode_file(path: Path, content: bytes, digest: str, decoding: Decoding) -> Decoded | None:
+    """Decode the bytes of an image file; None if that is not possible.
+
+    Args:
+        path: the file.
+        content: its bytes.
+        digest: SHA-256 of the bytes, in hexadecimal.
+        decoding: how it is decoded.
+    """
+    try:
+        pixels, original = decode_to_size(path, content, decoding.size, decoding.resize, decoding.reading)
+    except DataError:
+        return None
+    return Decoded(pixels, None, digest, original)
 
 
 def _fitted(sample: Sample, decoding: Decoding, decoded: Decoded) -> Decoded | DataError:

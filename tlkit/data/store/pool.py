@@ -66,7 +66,8 @@ class Pool:
         self._own_folder: Path | None = None
         self._count = 0
         self._shard_rows = max(1, int(_SHARD_BYTES / (size[0] * size[1] * 3)))
-        self._waiting: list[Decoded] = []
+        self._waiting: list[tuple[str, ImageSize]] = []
+        self._buffers: dict[str, np.ndarray] = {}
         self._writer = ThreadPoolExecutor(1, "tlkit-store")
         self._writing: Future[None] | None = None
         if settings:
@@ -149,8 +150,15 @@ class Pool:
         """
         if len(self._waiting) == self._shard_rows:
             self._flush()
-        self._waiting.append(decoded)
-        return self._next_shard, len(self._waiting) - 1
+        row = len(self._waiting)
+        for name, values in (("images", decoded.image), ("masks", decoded.mask)):
+            if values is None or (name == "masks" and not self.with_masks):
+                continue
+            if not row:  # One block of a shard's size, which goes back to the system when the shard is written.
+                self._buffers[name] = np.empty((self._shard_rows, *values.shape), np.uint8)
+            self._buffers[name][row] = values
+        self._waiting.append((decoded.digest, decoded.size))
+        return self._next_shard, row
 
     def _flush(self) -> None:
         """Start writing the waiting images while decoding continues; at most one shard in memory is being written."""
@@ -159,7 +167,8 @@ class Pool:
             self._root.mkdir(parents=True, exist_ok=True)
             self._own_folder = Path(tempfile.mkdtemp(prefix=f"{self._settings}-", dir=self._root))
         waiting, self._waiting = self._waiting, []
-        self._writing = self._writer.submit(self._write, self._own_folder, waiting)
+        arrays, self._buffers = {name: values[: len(waiting)] for name, values in self._buffers.items()}, {}
+        self._writing = self._writer.submit(self._write, self._own_folder, arrays, waiting)
         self._next_shard += 1
 
     def _finish_writing(self) -> None:
@@ -167,13 +176,10 @@ class Pool:
         if writing is not None:
             writing.result()
 
-    def _write(self, folder: Path, waiting: Sequence[Decoded]) -> None:
-        arrays = {"images": np.stack([each.image for each in waiting])}
-        if self.with_masks:
-            arrays["masks"] = np.stack([each.mask for each in waiting if each.mask is not None])
+    def _write(self, folder: Path, arrays: dict[str, np.ndarray], waiting: Sequence[tuple[str, ImageSize]]) -> None:
         name = f"{self._count // self._shard_rows:04d}"
         self._count += len(waiting)
-        note = {"digests": [each.digest for each in waiting], "sizes": [each.size for each in waiting]}
+        note = {"digests": [digest for digest, _ in waiting], "sizes": [size for _, size in waiting]}
         self._add_shard(write_shard(folder, name, self._settings, arrays, note))
 
     def close(self) -> None:

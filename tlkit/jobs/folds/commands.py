@@ -22,21 +22,27 @@ class FoldCommand:
         plugins: the options that choose the plugins.
         environment: the variables that choose the plugins, None for one that is not set.
         deterministic: use deterministic operations only.
+        profile: write where the time of each fold goes.
     """
 
     plugins: Sequence[str] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)
     deterministic: bool = False
+    profile: bool = False
 
     def of_fold(self, folder: FoldsFolder, number: int) -> list[str]:
         """Return the arguments of the interpreter that runs a fold, or resumes it if it was interrupted."""
         run = folder.fold(number)
         command = ["-m", "tlkit", *self.plugins]
         if run.recipe.is_file():
-            return [*command, "resume", str(run.path)]
+            return [*command, "resume", str(run.path), *self._options("--profile")]
         samples = json.dumps(folder.splits(number).resolve().as_posix(), ensure_ascii=False)
         command += ["run", str(folder.recipe), "--out", str(run.path), "--set", f"input.samples={samples}"]
-        return [*command, "--deterministic"] if self.deterministic else command
+        return command + self._options("--deterministic", "--profile")
+
+    def _options(self, *allowed: str) -> list[str]:
+        chosen = {"--deterministic": self.deterministic, "--profile": self.profile}
+        return [option for option in allowed if chosen[option]]
 
 
 def fold_command(given: Registry, used: Registry, *, deterministic: bool) -> FoldCommand:

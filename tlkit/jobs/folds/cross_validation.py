@@ -28,6 +28,7 @@ from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import create_run_folder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import LOCK, BusyError, locked
+from tlkit.runs.profile import added_up, profile_text, read_profile
 from tlkit.system.disk import FullDiskError, write_atomically
 from tlkit.system.signals import Interrupted, Signals
 from tlkit.system.terminal import Terminal
@@ -41,10 +42,12 @@ class FoldOptions:
     Args:
         jobs: the number of folds to run at the same time.
         deterministic: use deterministic operations only; slower.
+        profile: write where the time of each fold went, and print the sum over all folds.
     """
 
     jobs: int = 1
     deterministic: bool = False
+    profile: bool = False
 
 
 def cross_validate(
@@ -86,6 +89,7 @@ def cross_validate(
     if checked.input.samples is not None:
         raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
     command = fold_command(registry, used, deterministic=options.deterministic)
+    command = replace(command, profile=options.profile)
     from_recipe.refuse_missing_files(checked)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     new = out is None or not Path(out).exists()
@@ -105,6 +109,9 @@ def cross_validate(
         result = write_results(path)
     for table in result.tables():
         console.print(table)
+    profiles = [run.profile for run in map(folder.fold, range(1, count + 1)) if run.profile.is_file()]
+    if options.profile and profiles:
+        console.print(profile_text(added_up(stages for file in profiles for stages in read_profile(file))))
     _say_what_came_of_it(folder, result, console)
     return result
 

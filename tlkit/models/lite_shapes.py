@@ -1,0 +1,346 @@
+"""The operations that a LiteRT file may have, and the shapes that each computes. Imports no TensorFlow.
+
+They are those that tlkit's builders and keras.applications convert to: ``python tests/models/lite_networks.py`` shows
+what a new Keras or backbone adds. The runtime computes each shape anew from constants such as a padding, whatever the
+file says, so the shapes are computed here in the same way and compared, before it allocates anything.
+
+The operations: https://ai.google.dev/edge/litert/models/ops_compatibility.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlkit.models.allowed import NotAllowed
+
+Shape = tuple[int, ...]
+CONSTANT_TYPES = {0: np.dtype("<f4"), 2: np.dtype("<i4")}
+"""The types that tensors may have, by their numbers in the schema: float32, and int32 for constants such as sizes."""
+_FLOAT32, _INT32 = CONSTANT_TYPES
+_SAME = 0
+_MAX_STEP = 2**12
+"""Limit for strides and dilations."""
+_ACTIVATIONS = range(6)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a graph.
+
+    Args:
+        shape: its shape, without unknown sizes.
+        type: the number of its type in the schema.
+        data: for a constant, its values, of that type (n,); else None.
+    """
+
+    shape: Shape
+    type: int
+    data: np.ndarray | None
+
+    @property
+    def bytes(self) -> int:
+        """Its size in memory."""
+        return math.prod(self.shape) * CONSTANT_TYPES[self.type].itemsize
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is known about a kind of operation.
+
+    Args:
+        shapes: returns the shapes of the outputs that the runtime will compute.
+        options: the class of its options in the schema; empty for none.
+        version: the highest version of it that is allowed.
+        inputs: the smallest and largest number of inputs.
+        constants: the positions of the inputs that are constants of int32.
+        weights: the positions of the inputs that are constants of float32, if they are there.
+    """
+
+    shapes: Callable[[Operation], list[Shape]]
+    options: str = ""
+    version: int = 1
+    inputs: tuple[int, int] = (1, 1)
+    constants: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of a graph.
+
+    Args:
+        name: what messages call it.
+        rule: what is known about its kind.
+        inputs: the tensors that it reads; None for one that is left out.
+        outputs: the tensors that it computes.
+        options: its options as an object of the schema; None where the file has none.
+        reads: the numbers of the inputs, -1 for one that is left out.
+        writes: the numbers of the outputs.
+    """
+
+    name: str
+    rule: Rule
+    inputs: Sequence[Tensor | None]
+    outputs: Sequence[Tensor]
+    options: Any
+    reads: list[int]
+    writes: list[int]
+
+    def check(self) -> None:
+        """Check the types of its tensors, and the shapes of its outputs.
+
+        Raises:
+            NotAllowed: they don't fit it.
+        """
+        least, most = self.rule.inputs
+        if not least <= len(self.inputs) <= most:
+            raise NotAllowed(f"{self.name} has {len(self.inputs)} inputs; expected {least} to {most}")
+        for position, tensor in enumerate(self.inputs):
+            if tensor is not None:
+                self._check_input(position, tensor)
+            elif position < least:
+                raise NotAllowed(f"{self.name} lacks an input")
+        if any(tensor.type != _FLOAT32 or tensor.data is not None for tensor in self.outputs):
+            raise NotAllowed(f"{self.name} computes something else than float32")
+        activation = getattr(self.options, "FusedActivationFunction", lambda: 0)()
+        if activation not in _ACTIVATIONS:
+            raise NotAllowed(f"{self.name} has no known activation")
+        try:
+            expected = self.rule.shapes(self)
+        except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+            raise NotAllowed(f"{self.name} has inputs or options that don't fit it") from error
+        found = [tensor.shape for tensor in self.outputs]
+        if found != expected:
+            raise NotAllowed(f"{self.name} computes {expected}, and {found} is written in the file")
+
+    def _check_input(self, position: int, tensor: Tensor) -> None:
+        expected = _INT32 if position in self.rule.constants else _FLOAT32
+        constant = position in (*self.rule.constants, *self.rule.weights)
+        if tensor.type != expected or (constant and tensor.data is None):
+            raise NotAllowed(f"{self.name} has an input of another type, or one that is not a constant")
+
+    def shape(self, position: int, rank: int | None = None) -> Shape:
+        """Return the shape of an input.
+
+        Raises:
+            ValueError: it has another rank.
+        """
+        tensor = self.inputs[position]
+        assert tensor is not None
+        if rank is not None and len(tensor.shape) != rank:
+            raise ValueError(rank)
+        return tensor.shape
+
+    def numbers(self, position: int) -> list[int]:
+        """Return the values of a constant of int32."""
+        tensor = self.inputs[position]
+        assert tensor is not None
+        assert tensor.data is not None
+        return [int(value) for value in tensor.data]
+
+    def scratch_bytes(self) -> int:
+        """Return how much memory it takes beside its tensors: XNNPACK has a pointer per output pixel and weight."""
+        if self.rule.shapes is _pool:
+            kernel = self.options.FilterHeight() * self.options.FilterWidth()
+        elif self.rule.shapes in (_conv, _depthwise, _transpose_conv):
+            kernel = math.prod(self.shape(1)[1:3])
+        else:
+            return 0
+        pixels = self.shape(2)[1:3] if self.rule.shapes is _transpose_conv else self.outputs[0].shape[1:3]
+        return int(8 * kernel * math.prod(pixels))
+
+
+def _same(operation: Operation) -> list[Shape]:
+    return [operation.shape(0)]
+
+
+def _broadcast(operation: Operation) -> list[Shape]:
+    shapes = [operation.shape(position) for position in range(len(operation.inputs))]
+    return [tuple(int(size) for size in np.broadcast_shapes(*shapes))]
+
+
+def _places(size: int, kernel: int, step: int, padding: int) -> int:
+    """Return at how many places a kernel of some pixels, gaps included, is applied along an axis."""
+    if not (1 <= step <= _MAX_STEP and kernel >= 1):
+        raise ValueError(step)
+    return -(-size // step) if padding == _SAME else (size - kernel + step) // step
+
+
+def _window(operation: Operation, kernel: Sequence[int]) -> tuple[int, int]:
+    """Return the height and width of the output of a convolution or pooling."""
+    options = operation.options
+    dilations = (1, 1)
+    if hasattr(options, "DilationHFactor"):
+        dilations = options.DilationHFactor(), options.DilationWFactor()
+    if not all(1 <= each <= _MAX_STEP for each in dilations) or options.Padding() not in (0, 1):
+        raise ValueError(dilations)
+    steps = options.StrideH(), options.StrideW()
+    height, width = (
+        _places(size, (each - 1) * gap + 1, step, options.Padding())
+        for size, each, gap, step in zip(operation.shape(0, 4)[1:3], kernel, dilations, steps, strict=True)
+    )
+    return height, width
+
+
+def _check_bias(operation: Operation, position: int, units: int) -> None:
+    given = len(operation.inputs) > position and operation.inputs[position] is not None
+    if given and operation.shape(position) != (units,):
+        raise ValueError(units)
+
+
+def _conv(operation: Operation) -> list[Shape]:
+    images, _, _, channels = operation.shape(0, 4)
+    filters, *kernel, depth = operation.shape(1, 4)
+    if channels % depth or filters % (channels // depth):
+        raise ValueError(depth)
+    _check_bias(operation, 2, filters)
+    return [(images, *_window(operation, kernel), filters)]
+
+
+def _depthwise(operation: Operation) -> list[Shape]:
+    images, _, _, channels = operation.shape(0, 4)
+    one, *kernel, filters = operation.shape(1, 4)
+    if one != 1 or filters != channels * operation.options.DepthMultiplier():
+        raise ValueError(filters)
+    _check_bias(operation, 2, filters)
+    return [(images, *_window(operation, kernel), filters)]
+
+
+def _pool(operation: Operation) -> list[Shape]:
+    images, *_, channels = operation.shape(0, 4)
+    kernel = operation.options.FilterHeight(), operation.options.FilterWidth()
+    return [(images, *_window(operation, kernel), channels)]
+
+
+def _transpose_conv(operation: Operation) -> list[Shape]:
+    images, height, width, channels = operation.shape(2, 4)
+    filters, *kernel, depth = operation.shape(1, 4)
+    output = operation.numbers(0)
+    steps = operation.options.StrideH(), operation.options.StrideW()
+    if len(output) != 4 or output[0] != images or output[3] != filters or depth != channels:
+        raise ValueError(output)
+    places = [
+        _places(size, each, step, operation.options.Padding())
+        for size, each, step in zip(output[1:3], kernel, steps, strict=True)
+    ]
+    if places != [height, width] or operation.options.Padding() not in (0, 1):
+        raise ValueError(places)
+    _check_bias(operation, 3, filters)
+    return [tuple(output)]
+
+
+def _fully_connected(operation: Operation) -> list[Shape]:
+    units, depth = operation.shape(1, 2)
+    shape = operation.shape(0)
+    if operation.options.WeightsFormat() or shape[-1] != depth:
+        raise ValueError(depth)
+    _check_bias(operation, 2, units)
+    return [(*shape[:-1], units) if operation.options.KeepNumDims() else (math.prod(shape[:-1]), units)]
+
+
+def _axes(values: Sequence[int], rank: int) -> list[int]:
+    """Return axes as numbers from 0."""
+    if not all(-rank <= axis < rank for axis in values):
+        raise ValueError(values)
+    return [axis % rank for axis in values]
+
+
+def _reduce(operation: Operation) -> list[Shape]:
+    shape = operation.shape(0)
+    axes = _axes(operation.numbers(1), len(shape))
+    keep = operation.options is not None and operation.options.KeepDims()
+    kept = [1 if axis in axes else size for axis, size in enumerate(shape) if keep or axis not in axes]
+    return [tuple(kept)]
+
+
+def _concatenate(operation: Operation) -> list[Shape]:
+    shapes = [operation.shape(position) for position in range(len(operation.inputs))]
+    [axis] = _axes([operation.options.Axis()], len(shapes[0]))
+    if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) != 1 or len(set(map(len, shapes))) != 1:
+        raise ValueError(shapes)
+    return [(*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])]
+
+
+def _reshape(operation: Operation) -> list[Shape]:
+    sizes = operation.numbers(1)
+    elements = math.prod(operation.shape(0))
+    if sizes.count(-1) == 1:
+        sizes[sizes.index(-1)] = elements // -math.prod(sizes)
+    if any(size < 1 for size in sizes) or math.prod(sizes) != elements:
+        raise ValueError(sizes)
+    return [tuple(sizes)]
+
+
+def _pad(operation: Operation) -> list[Shape]:
+    shape, values = operation.shape(0), operation.numbers(1)
+    if operation.shape(1) != (len(shape), 2) or min(values) < 0:
+        raise ValueError(values)
+    return [tuple(size + sum(values[2 * axis : 2 * axis + 2]) for axis, size in enumerate(shape))]
+
+
+def _resize(operation: Operation) -> list[Shape]:
+    images, *_, channels = operation.shape(0, 4)
+    height, width = operation.numbers(1)
+    return [(images, height, width, channels)]
+
+
+def _strided_slice(operation: Operation) -> list[Shape]:
+    shape, options = operation.shape(0), operation.options
+    starts, ends, steps = (operation.numbers(position) for position in (1, 2, 3))
+    others = (options.EllipsisMask(), options.NewAxisMask(), options.ShrinkAxisMask(), options.Offset())
+    if {len(starts), len(ends), len(steps)} != {len(shape)} or any(others) or min(steps) < 1:
+        raise ValueError(shape)
+    sizes = []
+    for axis, size in enumerate(shape):
+        start = None if options.BeginMask() >> axis & 1 else starts[axis]
+        end = None if options.EndMask() >> axis & 1 else ends[axis]
+        sizes.append(len(range(*slice(start, end, steps[axis]).indices(size))))
+    return [tuple(sizes)]
+
+
+def _reverse(operation: Operation) -> list[Shape]:
+    _axes(operation.numbers(1), len(operation.shape(0)))
+    return [operation.shape(0)]
+
+
+def _tile(operation: Operation) -> list[Shape]:
+    times = operation.numbers(1)
+    if min(times) < 1:
+        raise ValueError(times)
+    return [tuple(size * each for size, each in zip(operation.shape(0), times, strict=True))]
+
+
+_ELEMENTWISE = Rule(_same, inputs=(1, 1))
+RULES = {
+    "ADD": Rule(_broadcast, "AddOptions", 1, (2, 2)),
+    "AVERAGE_POOL_2D": Rule(_pool, "Pool2DOptions"),
+    "CONCATENATION": Rule(_concatenate, "ConcatenationOptions", 1, (1, 200)),
+    "CONV_2D": Rule(_conv, "Conv2DOptions", 6, (2, 3), weights=(1, 2)),
+    "DEPTHWISE_CONV_2D": Rule(_depthwise, "DepthwiseConv2DOptions", 2, (2, 3), weights=(1, 2)),
+    "FULLY_CONNECTED": Rule(_fully_connected, "FullyConnectedOptions", 5, (2, 3), weights=(1, 2)),
+    "GELU": Rule(_same, "GeluOptions"),
+    "HARD_SWISH": Rule(_same, "HardSwishOptions"),
+    "LEAKY_RELU": Rule(_same, "LeakyReluOptions"),
+    "LOGISTIC": _ELEMENTWISE,
+    "MAX_POOL_2D": Rule(_pool, "Pool2DOptions"),
+    "MEAN": Rule(_reduce, "ReducerOptions", 1, (2, 2), constants=(1,)),
+    "MUL": Rule(_broadcast, "MulOptions", 1, (2, 2)),
+    "NEG": Rule(_same, "NegOptions"),
+    "PAD": Rule(_pad, "PadOptions", 1, (2, 2), constants=(1,)),
+    "RELU": _ELEMENTWISE,
+    "RESHAPE": Rule(_reshape, "ReshapeOptions", 1, (2, 2), constants=(1,)),
+    "RESIZE_BILINEAR": Rule(_resize, "ResizeBilinearOptions", 3, (2, 2), constants=(1,)),
+    "REVERSE_V2": Rule(_reverse, "ReverseV2Options", 1, (2, 2), constants=(1,)),
+    "RSQRT": _ELEMENTWISE,
+    "SQUARED_DIFFERENCE": Rule(_broadcast, "SquaredDifferenceOptions", 1, (2, 2)),
+    "STRIDED_SLICE": Rule(_strided_slice, "StridedSliceOptions", 1, (4, 4), constants=(1, 2, 3)),
+    "SUB": Rule(_broadcast, "SubOptions", 1, (2, 2)),
+    "TILE": Rule(_tile, "TileOptions", 1, (2, 2), constants=(1,)),
+    "TRANSPOSE_CONV": Rule(_transpose_conv, "TransposeConvOptions", 4, (3, 4), constants=(0,), weights=(1, 3)),
+}
+"""The operations that a file may have."""
