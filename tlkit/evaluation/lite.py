@@ -9,8 +9,9 @@ import numpy as np
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
+from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.lite_check import check_lite
-from tlkit.models.litert import LiteRTNetwork, UnusableNetworkError
+from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.scores import mean_logits
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card

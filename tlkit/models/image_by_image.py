@@ -55,6 +55,12 @@ class ImageByImage:
             pass
         return outputs
 
+    def of_one(self, image: np.ndarray) -> list[np.ndarray]:
+        """Return each output, float32 (…), for an image (H, W, 3), computed in the calling thread."""
+        outputs = [np.empty((1, *shape), np.float32) for shape in self.shapes]
+        self._compute(image[np.newaxis], [0], outputs)
+        return [output[0] for output in outputs]
+
     def _compute(self, images: np.ndarray, rows: Sequence[int], outputs: list[np.ndarray]) -> None:
         if not len(rows):
             return

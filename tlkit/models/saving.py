@@ -17,9 +17,10 @@ import tensorflow as tf
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.convert import NotConvertibleError, conversion_memory, convert_to_litert
+from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.keras_files import quick_walk
 from tlkit.models.lite_check import check_lite
-from tlkit.models.litert import LiteRTNetwork, UnusableNetworkError
+from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.outputs import logits_model, with_probabilities
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import LearningTask
