@@ -30,6 +30,10 @@ from tlkit.system.disk import full_disk_context, write_atomically
 from tlkit.system.memory import available_memory
 from tlkit.system.text import size_text
 
+_PARTS_DIFFER = (
+    "{file}: not written: the logits of its head on cached features differ from the whole model's by up to {worst:g} "
+    'on {count} images; continue without cached features (train.cache = "off")'
+)
 _AT_ONCE = 4
 """Images that a model computes at a time to be compared, which bounds the memory."""
 _TOLERANCE = 1e-4
@@ -106,10 +110,7 @@ def save_model(
         worst = float(np.abs(trained - reloaded).max())
         what = f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}"
         if in_parts is not None and _agree(_logits(model, images), reloaded, tolerance):
-            what = (
-                f"{folder.model}: not written: the logits of its head on cached features differ from the whole model's "
-                f'by up to {worst:g} on {len(images)} images; continue without cached features (train.cache = "off")'
-            )
+            what = _PARTS_DIFFER.format(file=folder.model, worst=worst, count=len(images))
         raise RunError(f"{what}; the weights are safe in {folder.checkpoints}")
     remove_checksums(folder.path, MODELS)
     folder.lite.unlink(missing_ok=True)

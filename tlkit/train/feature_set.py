@@ -211,15 +211,6 @@ class FeatureSet:
             raise UnusableShardError(shard.file, "has arrays of other shapes than expected")
         return shard
 
-    def has(self, rows: np.ndarray) -> bool:
-        """Return whether all of these images are in the set."""
-        return all(int(row) in self._place for row in rows)
-
-    def features(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Return the tensors at the cut for some rows, each float32 (n, …)."""
-        batch = self.batch(rows)
-        return [batch[f"feature{place}"] for place in range(len(self._part.shapes))]
-
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the cached arrays of some rows: ``feature0``, …, and the targets if they are cached."""
         self._read += len(rows) * (AROUND_BYTES + self._part.bytes_per_image)

@@ -57,9 +57,11 @@ class ModelInParts:
             float32 (n, …, units).
         """
         parts = [rows[first : first + self.at_once] for first in range(0, len(rows), self.at_once)]
-        kept = next((each for each in self.kept if each.has(rows)), None)
+        kept = next((each for each in self.kept if np.isin(rows, each.rows).all()), None)
         if kept is not None:
-            yield from (self._logits(kept.features(part)) for part in parts)
+            for part in parts:
+                features = kept.batch(part)
+                yield self._logits([features[f"feature{place}"] for place in range(len(self._frozen.shapes))])
             return
         self._make_ready()
         for images in in_threads(self._images.__getitem__, parts, name="tlkit-feed", ahead=_AHEAD, threads=1):
