@@ -234,5 +234,3 @@ def test_an_engine_that_is_missing_is_named_before_anything_is_computed(run, mon
     monkeypatch.setattr(Engine, "version", property(lambda engine: None if engine.name == "openvino" else "1"))
     with pytest.raises(tlkit.RecipeError, match=r"train\.engine.*pip install \"tlkit\[openvino\]\""):
         run("missing", "train.engine=openvino")
-
-
