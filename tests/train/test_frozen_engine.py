@@ -1,7 +1,8 @@
-"""Engines: LiteRT computes the frozen part as TensorFlow does, image by image; TensorFlow stands in for it."""
+"""Engines: others compute the frozen part as TensorFlow does, image by image, and TensorFlow stands in for them."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -13,10 +14,14 @@ import tlkit
 from tlkit.models import convert
 from tlkit.models.convert import NotConvertibleError, convert_to_litert
 from tlkit.models.engines import Engine, largest_difference
+from tlkit.models.graph import name_layers
+from tlkit.models.image_by_image import ImageByImage
 from tlkit.models.litert import LiteRTNetwork
+from tlkit.models.openvino_network import OpenVINONetwork
 from tlkit.recipe.schema import TrainTable
-from tlkit.system.cache import cache_entries
+from tlkit.system.cache import cache_entries, clear
 from tlkit.train import frozen_engine
+from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.frozen_engine import choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
 
@@ -55,7 +60,7 @@ def run(tmp_path, write_recipe, registry, cache, capsys):
 def a_network(outputs: int = 2) -> keras.Model:
     """Return a small network with BatchNormalization that has statistics, and several outputs."""
     keras.utils.set_random_seed(1)
-    images = x = keras.Input((20, 16, 3))
+    images = x = keras.Input((20, 16, 3), name="images")
     maps = []
     for filters in (8, 12, 16):
         x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
@@ -64,7 +69,8 @@ def a_network(outputs: int = 2) -> keras.Model:
         x = keras.layers.BatchNormalization()(x)
         x = keras.layers.ReLU(6.0)(x)
         maps.append(x)
-    model = keras.Model(images, [*maps[: outputs - 1], keras.layers.GlobalAveragePooling2D()(x)])
+    model = keras.Model(images, [*maps[: outputs - 1], keras.layers.GlobalAveragePooling2D()(x)], name="frozen_part")
+    name_layers(model, "a_")
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -76,28 +82,43 @@ def some_images(count: int = 7) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (count, 20, 16, 3)).astype(np.float32)
 
 
+def in_engine(name: str, content: bytes, threads: int | None = None) -> ImageByImage:
+    """Return a network in an engine; skip the test if that is not installed."""
+    if name == "litert":
+        return LiteRTNetwork(content, threads)
+    pytest.importorskip("openvino")
+    return OpenVINONetwork(content, threads=threads)
+
+
+ENGINES = pytest.mark.parametrize("engine", ["litert", "openvino"])
+
+
+@ENGINES
 @pytest.mark.parametrize("limit", [0, 50e6], ids=["as variables", "as constants"])
-def test_every_output_agrees_with_tensorflow_and_stands_in_its_place(monkeypatch, limit):
+def test_every_output_agrees_with_tensorflow_and_stands_in_its_place(monkeypatch, engine, limit):
     monkeypatch.setattr(convert, "_CONSTANT_BYTES", limit)
     model, images = a_network(4), some_images()
-    features = LiteRTNetwork(convert_to_litert(model))(images)
+    features = in_engine(engine, convert_to_litert(model))(images)
     expected = [np.array(each) for each in model(images, training=False)]
     assert [each.shape for each in features] == [each.shape for each in expected]
     assert largest_difference(features, expected) <= 1e-5
 
 
-def test_no_bit_depends_on_other_images_or_on_threads():
+@ENGINES
+def test_no_bit_depends_on_other_images_or_on_threads(engine):
     content, images = convert_to_litert(a_network()), some_images()
-    together = LiteRTNetwork(content, threads=1)(images)
+    together = in_engine(engine, content, threads=1)(images)
     for threads, size in ((1, 1), (2, 3), (3, 7), (5, 2)):
-        network = LiteRTNetwork(content, threads)
+        network = in_engine(engine, content, threads)
         parts = [network(images[first : first + size]) for first in range(0, len(images), size)]
         for whole, *pieces in zip(together, *parts, strict=True):
             np.testing.assert_array_equal(whole, np.concatenate(pieces))
 
 
-def test_converting_again_gives_the_same_bytes():
-    assert convert_to_litert(a_network()) == convert_to_litert(a_network())
+def test_a_network_that_is_converted_again_computes_the_same_bits():
+    first, second = (LiteRTNetwork(convert_to_litert(a_network()))(some_images()) for _ in range(2))
+    for ours, theirs in zip(first, second, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_litert_writes_nothing_about_itself():
@@ -121,11 +142,14 @@ def table(engine="auto", **values) -> TrainTable:
 
 def test_auto_takes_litert_where_the_images_repay_converting(monkeypatch):
     part = FrozenPart(a_network())
-    enough = 1 + int((1e10 + 5e4 * part.weight_count) / part.operations_per_image)
+    enough = 1 + int(1e10 / part.operations_per_image)
     assert choose_engine(table(), part, enough).name == "litert"
     assert choose_engine(table(), part, enough // 2).name == "tensorflow"
     assert choose_engine(table(precision="mixed_bfloat16"), part, enough).name == "tensorflow"
     assert choose_engine(table("litert"), part, 1).name == "litert"
+    monkeypatch.setattr(FrozenPart, "weight_count", 10**8)
+    assert choose_engine(table(), part, enough).name == "tensorflow"
+    monkeypatch.undo()
     monkeypatch.setattr(frozen_engine.tf.config, "list_physical_devices", lambda kind: ["a GPU"])
     assert choose_engine(table(), part, enough).name == "tensorflow"
 
@@ -234,3 +258,47 @@ def test_an_engine_that_is_missing_is_named_before_anything_is_computed(run, mon
     monkeypatch.setattr(Engine, "version", property(lambda engine: None if engine.name == "openvino" else "1"))
     with pytest.raises(tlkit.RecipeError, match=r"train\.engine.*pip install \"tlkit\[openvino\]\""):
         run("missing", "train.engine=openvino")
+
+
+def test_bfloat16_is_refused_without_openvino_or_the_instructions(run, monkeypatch):
+    with pytest.raises(tlkit.RecipeError, match=r'engine_precision.*needs train\.engine = "openvino", received "auto"'):
+        run("auto", "train.engine_precision=bfloat16")
+    monkeypatch.setattr(frozen_engine, "computes_bfloat16", lambda: False)
+    monkeypatch.setattr(Engine, "version", "1")
+    with pytest.raises(tlkit.RecipeError, match="this processor has no instructions for bfloat16"):
+        run("openvino", "train.engine_precision=bfloat16", "train.engine=openvino")
+
+
+def test_images_with_the_pixels_of_an_earlier_view_are_not_computed_again(run, monkeypatch):
+    computed = []
+    computing = FrozenPart.__call__
+    monkeypatch.setattr(
+        FrozenPart, "__call__", lambda part, images: computed.append(len(images)) or computing(part, images)
+    )
+    options = ("train.engine=litert", "train.cache=on", "augment.name=flip", "train.views=4", "schedule.epochs=4")
+    weights, output = run("copied", *options)
+    copied, seen = (
+        int(text.replace(",", ""))
+        for text in re.search(r"(\S+) of (\S+) images have the pixels of an earlier view", output).groups()
+    )
+    assert sum(computed) == seen - copied
+    assert copied > 0.4 * seen
+    clear()
+    monkeypatch.setattr(FeatureCache, "_repeat", lambda _cache: False)
+    again, _ = run("computed", *options)
+    for ours, theirs in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_other_pixels_are_not_looked_for(run):
+    _, output = run("noise", "train.engine=litert", "train.cache=on", "augment.name=color_jitter", "schedule.epochs=1")
+    assert "pixels of an earlier view" not in output
+
+
+def test_the_same_recipe_gives_the_same_weights_twice_from_empty_caches(run):
+    weights = []
+    for name in ("one", "other"):
+        clear()
+        weights.append(run(name, "train.engine=litert", "augment.name=flip")[0])
+    for ours, theirs in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -7,15 +7,12 @@ number of threads: each thread has an interpreter of its own, which computes in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from tlkit.system.parallel import usable_processors
+from tlkit.models.image_by_image import ImageByImage, UnusableNetworkError
 from tlkit.system.stderr import without_lines
 
 _CHATTER = "INFO: (Created TensorFlow Lite|Initialized TensorFlow Lite)"
@@ -23,60 +20,19 @@ _first = Lock()
 _seen = False
 
 
-class UnusableNetworkError(Exception):
-    """The interpreter can't run a network."""
-
-
-class LiteRTNetwork:
+class LiteRTNetwork(ImageByImage):
     """A converted network, which may be called from several threads at a time.
 
     Args:
         content: the bytes of a LiteRT file whose input is one image, float32 (1, H, W, 3).
         threads: the number of images that are computed at a time; None for one per usable processor.
 
-    Attributes:
-        shapes: the shape of each output, without the dimension of the images.
-
     Raises:
         UnusableNetworkError: LiteRT can't run it.
     """
 
     def __init__(self, content: bytes, threads: int | None = None) -> None:
-        self._content = content
-        self._threads = threads or usable_processors()
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tlkit-litert")
-        self._idle: SimpleQueue[_Interpreter | None] = SimpleQueue()
-        first = _Interpreter(content)
-        self.shapes = first.shapes
-        self._idle.put(first)
-        for _ in range(self._threads - 1):
-            self._idle.put(None)  # made when it is first needed
-
-    def __call__(self, images: np.ndarray) -> list[np.ndarray]:
-        """Return each output, float32 (N, …), for images float32 (N, H, W, 3)."""
-        outputs = [np.empty((len(images), *shape), np.float32) for shape in self.shapes]
-        parts = np.array_split(np.arange(len(images)), self._threads)
-        for _ in self._pool.map(lambda rows: self._compute(images, rows, outputs), parts):
-            pass
-        return outputs
-
-    def of_one(self, image: np.ndarray) -> list[np.ndarray]:
-        """Return each output, float32 (…), for an image (H, W, 3), computed in the calling thread."""
-        outputs = [np.empty((1, *shape), np.float32) for shape in self.shapes]
-        self._compute(image[np.newaxis], [0], outputs)
-        return [output[0] for output in outputs]
-
-    def _compute(self, images: np.ndarray, rows: Sequence[int], outputs: list[np.ndarray]) -> None:
-        if not len(rows):
-            return
-        interpreter = self._idle.get()
-        try:
-            interpreter = interpreter or _Interpreter(self._content)
-            for row in rows:
-                for output, values in zip(outputs, interpreter(images[row : row + 1]), strict=True):
-                    output[row] = values
-        finally:
-            self._idle.put(interpreter)
+        super().__init__(lambda: _Interpreter(content), threads)
 
 
 class _Interpreter:
@@ -90,10 +46,10 @@ class _Interpreter:
         self._places = [each["index"] for each in outputs]
         self.shapes = [tuple(int(size) for size in each["shape"][1:]) for each in outputs]
 
-    def __call__(self, image: np.ndarray) -> Iterator[np.ndarray]:
-        self._interpreter.set_tensor(self._input, np.asarray(image, np.float32))
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        self._interpreter.set_tensor(self._input, image)
         self._interpreter.invoke()
-        return (self._interpreter.get_tensor(place)[0] for place in self._places)
+        return [self._interpreter.get_tensor(place)[0] for place in self._places]
 
     def _outputs(self) -> list[Any]:
         """Return the description of each output, in the order of the model's.

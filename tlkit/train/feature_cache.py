@@ -17,11 +17,12 @@ from tlkit.errors import RunError
 from tlkit.system.cache import features_folder, limit, make_room, mark_used
 from tlkit.system.progress import Reporter
 from tlkit.system.text import size_text
-from tlkit.train.cache_plan import make_plan
+from tlkit.train.cache_plan import make_plan, worth_reading
 from tlkit.train.feature_feed import FeatureFeed
 from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
 from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
+from tlkit.train.repeats import digests
 from tlkit.train.setting import Setting
 
 
@@ -112,11 +113,13 @@ class FeatureCache:
             title: what to call them while they are computed.
 
         Returns:
-            None where there is no room for them, or none that outlives the phase.
+            None where caching them does not pay, there is no room for them, or none that outlives the phase.
         """
-        size = self.part.bytes_per_image * len(rows)
-        folder = features_folder()
-        if self._folder(quietly=True) != folder or size > self.setting.table.cache_budget * 1e9:
+        table, folder = self.setting.table, features_folder()
+        too_much = self.part.bytes_per_image * len(rows) > table.cache_budget * 1e9
+        if table.cache == "off" or too_much or (table.cache == "auto" and not worth_reading(self.part)):
+            return None
+        if self._folder(quietly=True) != folder:
             return None
         found = self._plain_set(folder, rows)
         if found.missing:
@@ -166,6 +169,9 @@ class FeatureCache:
         sets = [*trained, *validated]
         if shared:
             self._make_room(sets)
+        if any(each.missing for each in trained) and self._repeat():
+            for number, each in enumerate(trained):
+                each.copy_from(trained[:number])
         began, computed = time.monotonic(), 0
         for number, each in enumerate(sets):
             title = self._title(number, len(trained))
@@ -177,6 +183,11 @@ class FeatureCache:
                 raise
         for note in unusable_note("cached features", "computed", [each for found in sets for each in found.unusable]):
             self.reporter.say(f"  {note}")
+        copied = sum(each.copied for each in sets)
+        if copied:
+            self.reporter.say(
+                f"  {copied:,} of {computed:,} images have the pixels of an earlier view; not computed again"
+            )
         if computed:
             seconds = time.monotonic() - began
             passed = self.epochs * (len(self.setting.train_rows) + len(self.setting.validation_rows))
@@ -208,6 +219,19 @@ class FeatureCache:
             return [self._plain_set(root, setting.train_rows)], validated
         targets = targets_digest(setting.data, setting.train_rows)
         return [self._augmented_set(root, view, targets) for view in range(self._views)], validated
+
+    def _repeat(self) -> bool:
+        """Return whether an image of the first batch has the same pixels in two views, and so the same features."""
+        setting, size = self.setting, self.feed.batch_size
+        mixes = any(policy.mixes for policy in setting.policies)
+        if mixes or not setting.policies or self._views < 2 or not self.part.engine.computes_alone:
+            return False
+        found = []
+        for view in range(2):
+            seeds = batch_seeds(setting.seed, self.index, view, setting.steps_per_epoch)
+            batch = next(self.feed.epoch(setting.train_rows[:size], seeds[:1]))
+            found.append(digests(np.asarray(batch["images"])))
+        return bool((found[0] == found[1]).all(1).any())
 
     def _plain_set(self, root: Path, rows: np.ndarray) -> FeatureSet:
         """Return the set of some images that are not augmented, computed in batches of a fixed size."""

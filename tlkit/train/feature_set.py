@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tlkit.system.disk import write_atomically
 from tlkit.system.parallel import in_threads
 from tlkit.train.environment import THREADS, computing, computing_variables
 from tlkit.train.frozen_part import FrozenPart
+from tlkit.train.repeats import VIEWS, Pixels
 
 Progress = Callable[[int, int], None]
 
@@ -46,6 +47,7 @@ class FeatureSet:
         about: a description for ``tlkit cache ls``.
 
     Attributes:
+        copied: the number of images whose features were copied.
         unusable: the shards of earlier runs that could not be used, and were computed again.
     """
 
@@ -74,6 +76,9 @@ class FeatureSet:
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
         self._read = 0
+        self.copied = 0
+        self._earlier: Sequence[FeatureSet] | None = None
+        self._pixels = Pixels(0)
 
     @property
     def _shards(self) -> range:
@@ -84,6 +89,15 @@ class FeatureSet:
         """The number of images without features; their files are opened but not read through."""
         sizes = (min(self._shard, len(self.rows) - number * self._shard) for number in self._shards)
         return sum(size for number, size in enumerate(sizes) if number not in self._arrays and not self._exists(number))
+
+    def copy_from(self, earlier: Sequence[FeatureSet]) -> None:
+        """Copy the features of images that have the same pixels in a view before, instead of computing them.
+
+        Args:
+            earlier: the views before this one, of the same images, filled before it; empty for the first view.
+        """
+        self._earlier = earlier[:VIEWS]
+        self._pixels = Pixels(len(self.rows))
 
     def fill(self, progress: Progress | None = None) -> int:
         """Compute the shards that are missing or unusable.
@@ -131,10 +145,31 @@ class FeatureSet:
         return write_shard(self.folder, f"{number:04d}", self._of(number), arrays, {})
 
     def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
-        values = {f"feature{place}": features for place, features in enumerate(self._part(batch["images"]))}
+        images = np.asarray(batch["images"])
+        features = self._part(images) if self._earlier is None else self._features(images, np.asarray(batch["index"]))
+        values = {f"feature{number}": each for number, each in enumerate(features)}
         if self._with_targets:
             values |= {key: np.asarray(batch[key]) for key in batch if key not in ("images", "index")}
         return values
+
+    def _features(self, images: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the features of some images, copied from earlier views where an image has the same pixels there."""
+        places = np.array([self._place[int(row)] for row in rows])
+        self._pixels.note(places, images)
+        left = np.ones(len(rows), bool)
+        features = [np.empty((len(rows), *shape), np.float32) for shape in self._part.shapes]
+        for view in self._earlier or ():
+            same = left & self._pixels.equal(places, view._pixels)
+            if same.any():
+                copied = view.batch(rows[same])
+                for number, each in enumerate(features):
+                    each[same] = copied[f"feature{number}"]
+                left &= ~same
+        if left.any():
+            for each, computed in zip(features, self._part(images[left]), strict=True):
+                each[left] = computed
+        self.copied += len(rows) - int(left.sum())
+        return features
 
     def _of(self, number: int) -> str:
         return f"{self._key} {number:04d}"
