@@ -18,6 +18,7 @@ from PIL import Image
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts import FACTS, Facts
 from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
+from tlkit.data.images.decode import fit_picture, is_scaled
 from tlkit.data.images.image_file import BadImageError, read_file
 from tlkit.data.images.mask_decode import classes_of
 from tlkit.data.images.mask_file import read_mask, reading_key
@@ -192,10 +193,13 @@ def _read_group(
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest not in by_digest:
-            facts = cached.same_bytes(digest, keys[is_mask]) or _facts(path, data, digest, is_mask, reading)
+            wanted = None if is_mask or (find is not None and find(digest)) else decoding
+            facts, decoded = cached.same_bytes(digest, keys[is_mask]), None
+            if facts is None:
+                facts, decoded = _facts(path, data, digest, is_mask, reading, wanted)
             by_digest[digest] = facts, None
-            if decoding is not None and not (is_mask or facts.problem or (find is not None and find(digest))):
-                found.append((facts, decode_file(path, data, digest, decoding)))
+            if wanted is not None and not facts.problem:
+                found.append((facts, decoded or decode_file(path, data, digest, wanted)))
                 continue
         found.append(by_digest[digest])
     return found
@@ -206,7 +210,10 @@ def _cache_in(folder: Path | None) -> FactsCache:
     return FactsCache(folder)
 
 
-def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading) -> Facts:
+def _facts(
+    path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading, decoding: Decoding | None = None
+) -> tuple[Facts, Decoded | None]:
+    """Return the facts of a file, and the image at the model's size where all of it was decoded for them anyway."""
     try:
         with Picture(path, data, reading.files) as picture:
             facts: dict[str, Any] = {
@@ -220,29 +227,42 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsRe
             }
             if not is_mask:
                 if picture.deep:
-                    return _deep_facts(picture, facts)
-                grayed = picture.draft("L", (_SCALED, _SCALED))  # A JPEG is decoded small, and only its brightness.
+                    return _deep_facts(picture, facts), None
+                if not picture.scales((_SCALED, _SCALED)):
+                    return _whole(picture, facts, decoding)
+                # A JPEG is decoded small, and only its brightness unless bands of it are chosen.
+                grayed = picture.draft(None if reading.files.bands else "L", (_SCALED, _SCALED))
                 shown = picture.rgb(gray=True)
                 if not (grayed and _is_constant(shown)):
-                    return _with_hash(facts, shown, constant=not grayed and _is_constant(shown))
+                    return _with_hash(facts, shown, constant=not grayed and _is_constant(shown)), None
         if not is_mask:
             # Pixels of the same brightness may differ in colour.
             with Picture(path, data, reading.files) as reopened:
                 reopened.draft("RGB", (_SCALED, _SCALED))
                 shown = reopened.rgb(gray=True)
-                return _with_hash(facts, shown, constant=_is_constant(shown))
+                return _with_hash(facts, shown, constant=_is_constant(shown)), None
         assert reading.table is not None
         raw = read_mask(path, data, reading.files)
         classes, between = classes_of(path, raw, reading.table)
         counts = np.bincount(classes.reshape(-1))
-        return Facts(
+        more = Facts(
             **facts,
             classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
             between=between,
             palette={str(index): color for index, color in raw.used_palette().items()},
         )
+        return more, None
     except BadImageError as error:
-        return _problem(path, error, digest)
+        return _problem(path, error, digest), None
+
+
+def _whole(picture: Picture, facts: Mapping[str, Any], decoding: Decoding | None) -> tuple[Facts, Decoded | None]:
+    """Decode all pixels of an image, once for its facts and for the model."""
+    shown = picture.rgb(gray=True)
+    known = _with_hash(facts, shown, constant=_is_constant(shown))
+    if decoding is None or is_scaled(picture, decoding.size, decoding.resize):
+        return known, None
+    return known, Decoded(fit_picture(picture, decoding.size, decoding.resize)[0], None, known.digest, picture.size)
 
 
 def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:

@@ -160,9 +160,17 @@ class Picture:
         if self.image is None or self.deep:
             return False
         before = self.image.mode
-        swapped = self.turned and self.orientation in SWAPPED
-        self.image.draft(mode, size[::-1] if swapped else size)
+        self.image.draft(mode, self._as_stored(size))
         return self.image.mode != before
+
+    def scales(self, size: tuple[int, int]) -> bool:
+        """Return whether ``draft`` has the image decoded at a part of its size."""
+        if self.image is None or self.deep or self.format not in ("JPEG", "MPO"):
+            return False
+        return all(side // least >= 2 for side, least in zip(self.image.size, self._as_stored(size), strict=True))
+
+    def _as_stored(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size[::-1] if self.turned and self.orientation in SWAPPED else size
 
     def rgb(self, *, gray: bool = False) -> Image.Image:
         """Decode the image to 8-bit RGB, turned; with ``gray``, leave an 8-bit grey image as it is.
