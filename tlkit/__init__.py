@@ -12,7 +12,6 @@ if getattr(sys, "argv", [])[:1] == ["-m"] and "tlkit" in sys.orig_argv:  # pytho
 
     leave_out_current_folder()
 
-import ast
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ __version__ = "0.2.0"
 
 def _read_stub() -> dict[str, str]:
     """Return every public name with the module that defines it, as the import lines of the stub say."""
-    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom) and node.module]
-    return {alias.name: str(node.module) for node in imports for alias in node.names}
+    lines = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8").splitlines()
+    imports = [line.split() for line in lines if line.startswith("from ")]  # from MODULE import NAME as NAME
+    return {parts[-1]: parts[1] for parts in imports}
 
 
 _DEFINED_IN = _read_stub()

@@ -20,6 +20,8 @@ _handling = process_signals.handled()
 def main() -> None:
     """Run the command line. A signal ends it with a line and its exit code at any time, also during an import."""
     leave_out_current_folder()
+    # Pydantic would read the metadata of every installed distribution to find plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     atexit.register(_end_without_finalization)
     memory_limit.is_command = True
     stages.command_began = time.monotonic()
@@ -34,7 +36,7 @@ def main() -> None:
         _end_at_once(getattr(stopped, "exit_code", 130))
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-        if process_signals.asked:
+        if process_signals.asked or _imports_in_a_thread():
             _end_at_once(code)
         process_signals.done(code)
         raise
@@ -49,6 +51,11 @@ def _end_without_finalization() -> None:
     watched = sys.gettrace() or sys.getprofile() or "coverage" in sys.modules
     if process_signals.exit_code is not None and not watched:
         _end_at_once(process_signals.exit_code)
+
+
+def _imports_in_a_thread() -> bool:
+    start = sys.modules.get("tlkit.system.tensorflow_start")
+    return start is not None and start.is_starting()
 
 
 def _end_at_once(code: int) -> NoReturn:

@@ -47,11 +47,11 @@ def make_registry(files: Sequence[Path] = (), environ: Mapping[str, str] = os.en
     registry = Registry()
     selected = _selected(environ)
     matched: set[str] = set()
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, _distribution(point))):
-        names = _names(point)
+    for point, source in _installed():
+        names = _names(source)
         if selected is None or names & selected:
             matched |= names
-            _load(registry, point)
+            _load(registry, point, source)
     for name in sorted((selected or set()) - matched):
         reason = f"{VARIABLE} names it, but no installed plugin has this name"
         registry.failures.append(Failure(Source(name, None, None), reason))
@@ -169,12 +169,11 @@ def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _names(point: EntryPoint) -> set[str]:
-    """Return the names in ``TLKIT_PLUGINS`` that select an entry point."""
-    distribution = _distribution(point)
-    names = {distribution, f"{distribution}:", f"{distribution}:{point.name}"}
-    if ":" not in point.name:
-        names.add(point.name)
+def _names(source: Source) -> set[str]:
+    """Return the names in ``TLKIT_PLUGINS`` that select an installed plugin."""
+    names = {str(source.distribution), f"{source.distribution}:", exact_name(source)}
+    if ":" not in source.plugin:
+        names.add(source.plugin)
     return {_normalized(name) for name in names}
 
 
@@ -183,13 +182,20 @@ def exact_name(source: Source) -> str:
     return f"{source.distribution}:{source.plugin}"
 
 
-def _distribution(point: EntryPoint) -> str:
-    return (point.dist.name if point.dist is not None else None) or "unknown"
+def _installed() -> list[tuple[EntryPoint, Source]]:
+    """Return the entry points of all installed plugins, sorted by name and distribution."""
+    points = list(entry_points(group=GROUP))
+    # Each look at a name or a version parses the distribution's metadata again.
+    distributions = {id(point.dist): point.dist for point in points}
+    about = {
+        key: ("unknown", "unknown") if each is None else (each.name or "unknown", each.version)
+        for key, each in distributions.items()
+    }
+    found = [(point, Source(point.name, *about[id(point.dist)])) for point in points]
+    return sorted(found, key=lambda each: (each[1].plugin, each[1].distribution))
 
 
-def _load(registry: Registry, point: EntryPoint) -> None:
-    version = point.dist.version if point.dist is not None else "unknown"
-    source = Source(point.name, _distribution(point), version)
+def _load(registry: Registry, point: EntryPoint, source: Source) -> None:
     try:
         with PluginCode(source.title, "its import"):
             module = point.load()

@@ -16,7 +16,7 @@ LABELS = (
 )
 
 
-class ClassOptions(tlkit.Options):
+class ClassOptions(tlkit.Options, defer_build=True):
     """Options of every format: where the files are, and which classes are learnt."""
 
     path: Path = Field(description="folder with the annotations and images, or an annotation file")

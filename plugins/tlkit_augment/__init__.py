@@ -6,7 +6,6 @@ keras-cv is imported in this package and nowhere else, when a policy is built th
 from __future__ import annotations
 
 import tlkit
-from tlkit_augment import options
 
 
 def build_none(ctx: tlkit.AugmentContext, options: tlkit.Options) -> None:
@@ -17,68 +16,68 @@ _POLICIES = (
     tlkit.Augmentation(
         name="none",
         summary="leave the images as they are",
-        options=options.NoneOptions,
+        options=tlkit.lazy("tlkit_augment.options:NoneOptions"),
         build=build_none,
     ),
     tlkit.Augmentation(
         name="flip",
         summary="mirror half of the images together with their masks",
-        options=options.FlipOptions,
+        options=tlkit.lazy("tlkit_augment.options:FlipOptions"),
         build=tlkit.lazy("tlkit_augment.flips:flip"),
     ),
     tlkit.Augmentation(
         name="shift_flip",
         summary="shift by up to an eighth and mirror, as for ResNets on CIFAR; masks move along",
-        options=options.ShiftFlipOptions,
+        options=tlkit.lazy("tlkit_augment.options:ShiftFlipOptions"),
         build=tlkit.lazy("tlkit_augment.policies:shift_flip"),
     ),
     tlkit.Augmentation(
         name="flip_rotate_zoom",
         summary="mirror, rotate and zoom; masks move along, borders are reflected",
-        options=options.FlipRotateZoomOptions,
+        options=tlkit.lazy("tlkit_augment.options:FlipRotateZoomOptions"),
         build=tlkit.lazy("tlkit_augment.policies:flip_rotate_zoom"),
     ),
     tlkit.Augmentation(
         name="basic",
         summary="mirror, shift, rotate, zoom and mild colour changes; masks move along, borders are reflected",
-        options=options.BasicOptions,
+        options=tlkit.lazy("tlkit_augment.options:BasicOptions"),
         build=tlkit.lazy("tlkit_augment.policies:basic"),
     ),
     tlkit.Augmentation(
         name="color_jitter",
         summary="brightness, contrast, saturation and hue",
-        options=options.ColorJitterOptions,
+        options=tlkit.lazy("tlkit_augment.options:ColorJitterOptions"),
         build=tlkit.lazy("tlkit_augment.policies:color_jitter"),
     ),
     tlkit.Augmentation(
         name="rand_augment",
         summary="RandAugment: a few random changes per image; masks move along, borders are reflected",
-        options=options.RandAugmentOptions,
+        options=tlkit.lazy("tlkit_augment.options:RandAugmentOptions"),
         build=tlkit.lazy("tlkit_augment.policies:rand_augment"),
     ),
     tlkit.Augmentation(
         name="aug_mix",
         summary="AugMix: each image mixed with chains of changes of itself; with masks, only colour changes",
-        options=options.AugMixOptions,
+        options=tlkit.lazy("tlkit_augment.options:AugMixOptions"),
         build=tlkit.lazy("tlkit_augment.augmix:aug_mix"),
     ),
     tlkit.Augmentation(
         name="random_erasing",
         summary="overwrite a rectangle of some images with noise or a colour",
-        options=options.RandomErasingOptions,
+        options=tlkit.lazy("tlkit_augment.options:RandomErasingOptions"),
         build=tlkit.lazy("tlkit_augment.erasing:random_erasing"),
     ),
     tlkit.Augmentation(
         name="mixup",
         summary="weighted means of two images and of their labels or masks",
-        options=options.MixUpOptions,
+        options=tlkit.lazy("tlkit_augment.options:MixUpOptions"),
         build=tlkit.lazy("tlkit_augment.mixing:mixup"),
         soft_labels=True,
     ),
     tlkit.Augmentation(
         name="cutmix",
         summary="paste a rectangle of another image and its mask; labels are mixed by area",
-        options=options.CutMixOptions,
+        options=tlkit.lazy("tlkit_augment.options:CutMixOptions"),
         build=tlkit.lazy("tlkit_augment.mixing:cutmix"),
         soft_labels=True,
     ),

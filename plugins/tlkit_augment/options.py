@@ -27,18 +27,18 @@ _ROTATE = "rotate by up to this many degrees in either direction"
 _ZOOM = "zoom in or out by up to this fraction, keeping the aspect ratio"
 
 
-class NoneOptions(tlkit.Options):
+class NoneOptions(tlkit.Options, defer_build=True):
     """``none`` has no options."""
 
 
-class FlipOptions(tlkit.Options):
+class FlipOptions(tlkit.Options, defer_build=True):
     """Options of ``flip``."""
 
     horizontal: bool = Field(True, description=_FLIP)
     vertical: bool = Field(False, description="mirror top and bottom, with probability one half")
 
 
-class BasicOptions(tlkit.Options):
+class BasicOptions(tlkit.Options, defer_build=True):
     """Options of ``basic``; 0 switches a part off."""
 
     flip: bool = Field(True, description=_FLIP)
@@ -54,7 +54,7 @@ class BasicOptions(tlkit.Options):
     )
 
 
-class ShiftFlipOptions(tlkit.Options):
+class ShiftFlipOptions(tlkit.Options, defer_build=True):
     """Options of ``shift_flip``."""
 
     flip: bool = Field(True, description=_FLIP)
@@ -67,7 +67,7 @@ class ShiftFlipOptions(tlkit.Options):
     fill_value: float = Field(0.0, ge=0, le=255, description='grey value beyond the border with fill_mode = "constant"')
 
 
-class FlipRotateZoomOptions(tlkit.Options):
+class FlipRotateZoomOptions(tlkit.Options, defer_build=True):
     """Options of ``flip_rotate_zoom``; 0 switches a part off."""
 
     flip: bool = Field(True, description=_FLIP)
@@ -75,7 +75,7 @@ class FlipRotateZoomOptions(tlkit.Options):
     zoom: float = Field(0.2, ge=0, le=0.9, description=_ZOOM)
 
 
-class ColorJitterOptions(tlkit.Options):
+class ColorJitterOptions(tlkit.Options, defer_build=True):
     """Options of ``color_jitter``; 0 switches a part off."""
 
     brightness: float = Field(
@@ -88,7 +88,7 @@ class ColorJitterOptions(tlkit.Options):
     )
 
 
-class RandAugmentOptions(tlkit.Options):
+class RandAugmentOptions(tlkit.Options, defer_build=True):
     """Options of ``rand_augment``."""
 
     magnitude: float = Field(0.3, ge=0, le=1, description="mean strength of the changes; 1 is the strongest")
@@ -100,7 +100,7 @@ class RandAugmentOptions(tlkit.Options):
     geometric: bool = Field(True, description="include shear and shift, which move image and mask together")
 
 
-class AugMixOptions(tlkit.Options):
+class AugMixOptions(tlkit.Options, defer_build=True):
     """Options of ``aug_mix``."""
 
     severity: float = Field(
@@ -117,7 +117,7 @@ class AugMixOptions(tlkit.Options):
     )
 
 
-class RandomErasingOptions(tlkit.Options):
+class RandomErasingOptions(tlkit.Options, defer_build=True):
     """Options of ``random_erasing``."""
 
     rate: float = Field(0.5, ge=0, le=1, description="fraction of the images that lose a rectangle")
@@ -139,7 +139,7 @@ class RandomErasingOptions(tlkit.Options):
     )
 
 
-class MixUpOptions(tlkit.Options):
+class MixUpOptions(tlkit.Options, defer_build=True):
     """Options of ``mixup``."""
 
     alpha: Alpha = Field(
@@ -150,7 +150,7 @@ class MixUpOptions(tlkit.Options):
     rate: float = Field(1.0, ge=0, le=1, description="fraction of the images that are mixed")
 
 
-class CutMixOptions(tlkit.Options):
+class CutMixOptions(tlkit.Options, defer_build=True):
     """Options of ``cutmix``."""
 
     alpha: Alpha = Field(

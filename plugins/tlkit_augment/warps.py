@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -99,8 +99,6 @@ def on_batch(
         autograph: whether ``warp`` needs AutoGraph, as keras-cv's Equalization does; converting takes time.
     """
 
-    # The caller may have switched AutoGraph off, or on.
-    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def augment(batch: dict[str, Any], seed: Any) -> dict[str, Any]:
         images, moved = changed(batch["images"], batch.get("segmentation_masks") if masks else None, seed)
         result = {**batch, "images": images}
@@ -108,6 +106,7 @@ def on_batch(
             result["segmentation_masks"] = moved
         return result
 
+    # The caller may have switched AutoGraph off, or on.
     @tf.function(autograph=autograph, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def changed(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
         shapes = images.shape, None if masks is None else masks.shape
@@ -117,4 +116,4 @@ def on_batch(
             masks = tf.ensure_shape(tf.cast(tf.round(masks), tf.int32), shapes[1])
         return images, masks
 
-    return augment
+    return cast(Augment, tf.autograph.experimental.do_not_convert(augment))

@@ -25,7 +25,7 @@ _CHANNEL = (
 )
 
 
-class FolderOptions(tlkit.Options):
+class FolderOptions(tlkit.Options, defer_build=True):
     """Options of ``folder``."""
 
     path: Path = Field(
@@ -64,7 +64,7 @@ class FolderOptions(tlkit.Options):
     )
 
 
-class MasksOptions(tlkit.Options):
+class MasksOptions(tlkit.Options, defer_build=True):
     """Options of ``masks``."""
 
     images: Path = Field(
@@ -100,7 +100,7 @@ class MasksOptions(tlkit.Options):
     )
 
 
-class CsvOptions(tlkit.Options):
+class CsvOptions(tlkit.Options, defer_build=True):
     """Options of ``csv``."""
 
     path: Path = Field(description="table of text, such as .csv or .tsv; tlkit init FILE.csv writes a recipe for it")
@@ -158,7 +158,7 @@ class CsvOptions(tlkit.Options):
     )
 
 
-class NpzOptions(tlkit.Options):
+class NpzOptions(tlkit.Options, defer_build=True):
     """Options of ``npz``."""
 
     path: Path = Field(description=".npz file of NumPy arrays; tlkit init FILE.npz writes a recipe for it")
@@ -185,7 +185,7 @@ class NpzOptions(tlkit.Options):
     ignore: tuple[str, ...] = Field((), description=f"segmentation: {_IGNORE}")
 
 
-class PetsOptions(tlkit.Options):
+class PetsOptions(tlkit.Options, defer_build=True):
     """Options of ``oxford_pets``."""
 
     path: Path | None = Field(
@@ -206,7 +206,7 @@ class PetsOptions(tlkit.Options):
     )
 
 
-class PublishedOptions(tlkit.Options):
+class PublishedOptions(tlkit.Options, defer_build=True):
     """Options of ``fashion_mnist`` and ``cifar10``."""
 
     path: Path | None = Field(
@@ -222,7 +222,7 @@ class Cifar100Options(PublishedOptions):
     labels: Literal["fine", "coarse"] = Field("fine", description="fine: 100 classes; coarse: their 20 superclasses")
 
 
-class CatsVsDogsOptions(tlkit.Options):
+class CatsVsDogsOptions(tlkit.Options, defer_build=True):
     """Options of ``cats_vs_dogs``."""
 
     path: Path | None = Field(
@@ -235,11 +235,11 @@ class CatsVsDogsOptions(tlkit.Options):
     )
 
 
-class DigitsOptions(tlkit.Options):
+class DigitsOptions(tlkit.Options, defer_build=True):
     """``digits`` has no options."""
 
 
-class DigitScenesOptions(tlkit.Options):
+class DigitScenesOptions(tlkit.Options, defer_build=True):
     """Options of ``digit_scenes``."""
 
     count: int = Field(600, ge=10, le=100_000, description="number of scenes to make")

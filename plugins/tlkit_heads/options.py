@@ -16,13 +16,13 @@ ChannelDropout = Annotated[
 Activation = Literal["relu", "gelu", "silu", "elu", "selu", "tanh", "leaky_relu"]
 
 
-class LinearOptions(tlkit.Options):
+class LinearOptions(tlkit.Options, defer_build=True):
     """Options of ``linear``."""
 
     dropout: Fraction = Field(0.2, description="fraction of the pooled features dropped before the dense layer")
 
 
-class MlpOptions(tlkit.Options):
+class MlpOptions(tlkit.Options, defer_build=True):
     """Options of ``mlp``."""
 
     units: tuple[Channels, ...] = Field((256,), min_length=1, description="units of each hidden layer")
@@ -31,7 +31,7 @@ class MlpOptions(tlkit.Options):
     dropout: Fraction = Field(0.5, description="fraction of the units dropped after each hidden layer")
 
 
-class FlattenMlpOptions(tlkit.Options):
+class FlattenMlpOptions(tlkit.Options, defer_build=True):
     """Options of ``flatten_mlp``."""
 
     units: tuple[Channels, ...] = Field(
@@ -41,7 +41,7 @@ class FlattenMlpOptions(tlkit.Options):
     dropout: Fraction = Field(0.5, description="fraction of the units dropped after each hidden layer")
 
 
-class LinearSegOptions(tlkit.Options):
+class LinearSegOptions(tlkit.Options, defer_build=True):
     """Options of ``linear_seg``."""
 
     stride: Literal[2, 4, 8, 16, 32] = Field(
@@ -50,7 +50,7 @@ class LinearSegOptions(tlkit.Options):
     dropout: ChannelDropout = 0.0
 
 
-class FpnOptions(tlkit.Options):
+class FpnOptions(tlkit.Options, defer_build=True):
     """Options of ``fpn``."""
 
     pyramid_filters: Channels = Field(256, description="channels of the pyramid's levels")
@@ -58,7 +58,7 @@ class FpnOptions(tlkit.Options):
     dropout: ChannelDropout = 0.0
 
 
-class DeepLabOptions(tlkit.Options):
+class DeepLabOptions(tlkit.Options, defer_build=True):
     """Options of ``deeplabv3plus``."""
 
     filters: Channels = Field(256, description="channels of each branch and of the decoder")
@@ -72,7 +72,7 @@ class DeepLabOptions(tlkit.Options):
     dropout: ChannelDropout = 0.0
 
 
-class DecoderOptions(tlkit.Options):
+class DecoderOptions(tlkit.Options, defer_build=True):
     """Options of the heads that double the feature map stage by stage."""
 
     filters: tuple[Channels, ...] = Field(

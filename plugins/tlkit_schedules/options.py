@@ -22,7 +22,7 @@ _UNFREEZE_FROM = 'first block that trains; "last": the last stage; "all": every 
 _MOMENTUM = tlkit.Optimizer.model_validate({"name": "sgd", "momentum": 0.9})
 
 
-class SinglePhaseOptions(tlkit.Options):
+class SinglePhaseOptions(tlkit.Options, defer_build=True):
     """Options of schedules with a single phase."""
 
     epochs: Epochs = Field(20, description="maximum number of epochs")
@@ -53,7 +53,7 @@ class FromScratchOptions(SinglePhaseOptions):
     curve: tlkit.AnyCurve = Field(tlkit.Cosine(name="cosine", warmup_epochs=5), description=_CURVE)
 
 
-class StepDecayOptions(tlkit.Options):
+class StepDecayOptions(tlkit.Options, defer_build=True):
     """Options of ``step_decay``; the defaults are those of He et al. 2016 (arXiv:1603.05027) for CIFAR."""
 
     epochs: Epochs = Field(150, description="maximum number of epochs")
@@ -64,7 +64,7 @@ class StepDecayOptions(tlkit.Options):
     early_stop: tlkit.AnyEarlyStop | None = Field(None, description=_EARLY_STOP)
 
 
-class HeadFirstOptions(tlkit.Options):
+class HeadFirstOptions(tlkit.Options, defer_build=True):
     """Options of schedules that train the head alone before any block of the backbone."""
 
     head_epochs: Epochs = Field(5, description="maximum number of epochs of the head alone")

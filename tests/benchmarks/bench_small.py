@@ -60,7 +60,7 @@ def small(session: Session) -> list[Line]:
         return replace(first, more={"second": second, "beside": beside_training(second)})
 
     measured = session.in_turn(
-        session.sizes.rounds + 1,
+        session.sizes.rounds,
         **session.of_each_build(both),
         keras=lambda: keras_script(session, f"{session.new_folder('model')}.keras"),
     )

@@ -22,17 +22,17 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "openvino", "numpy", "pillow", "scikit-learn")
 
 
 def main() -> int:
@@ -47,6 +47,7 @@ def main() -> int:
     if not console.is_terminal:
         console = Console(highlight=False, width=180)
     sizes = QUICK if given.quick else Sizes() if given.images is None else Sizes().scaled(given.images)
+    sizes = sizes if given.rounds is None else replace(sizes, rounds=given.rounds)
     with tempfile.TemporaryDirectory(prefix="tlkit-benchmarks-") as temporary, console.status("") as status:
 
         def say(text: str) -> None:
@@ -97,6 +98,7 @@ def _arguments(rows: Iterable[str]) -> tuple[argparse.ArgumentParser, argparse.N
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="the source of the build to compare with")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of MobileNetV2 0.35, for the small run")
     parser.add_argument("--images", type=int, metavar="N", help="photos of the frozen passes; other rows as many fewer")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often each is measured, in turn; default: 2")
     parser.add_argument("--quick", action="store_true", help="use few small images, to check that every row works")
     given = parser.parse_args()
     given.data = given.data or Path(os.environ.get("TLKIT_TEST_DATA") or ".")
@@ -108,8 +110,9 @@ def _arguments(rows: Iterable[str]) -> tuple[argparse.ArgumentParser, argparse.N
     if given.weights is not None and not given.weights.is_file():
         parser.error(f"{given.weights}: no such file; expected the weights of MobileNetV2 0.35 for --weights")
     given.weights = given.weights and given.weights.resolve()
-    if given.images is not None and given.images < 1:
-        parser.error(f"--images {given.images}: expected at least 1")
+    for option, number in (("--images", given.images), ("--rounds", given.rounds)):
+        if number is not None and number < 1:
+            parser.error(f"{option} {number}: expected at least 1")
     if given.json and not given.json.resolve().parent.is_dir():
         parser.error(f"{given.json.resolve().parent}: no such folder; expected an existing folder for --json")
     return parser, given
@@ -117,13 +120,13 @@ def _arguments(rows: Iterable[str]) -> tuple[argparse.ArgumentParser, argparse.N
 
 def _table(lines: list[tuple[str, Any]], *, quick: bool) -> Table:
     machine = _machine()
-    versions = ", ".join(f"{name} {machine['versions'][name]}" for name in ("tensorflow", "keras", "ai-edge-litert"))
+    versions = ", ".join(f"{name} {each}" for name, each in machine["versions"].items())
     caption = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB; {versions}"
     table = Table(title="quick: these figures mean nothing" if quick else None, caption=caption, show_lines=True)
     for heading in ("row", "what", "goal", "measured", ""):
         table.add_column(heading, overflow="fold")
-    table.add_column("over the older build: time, CPU")
-    table.add_column("over Keras: time, CPU")
+    for other in ("older build", "Keras"):
+        table.add_column(f"over {other}: time, CPU")
     table.add_column("computed from", overflow="fold")
     for name, line in lines:
         goal = "" if line.goal is None else f"{line.goal.sign} {line.goal.value:g}"
@@ -178,8 +181,15 @@ def _machine() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: each for name in PACKAGES if (each := _version(name)) is not None},
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _measure(name: str, arguments: str, result: str) -> None:

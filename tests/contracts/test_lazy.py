@@ -78,8 +78,8 @@ def test_a_lazy_function_can_be_pickled_copied_and_compared():
 def test_the_digest_of_its_code_is_the_digest_of_the_functions_own():
     import tlkit_augment
     import tlkit_heads  # noqa: F401
-    from tlkit_augment import policies
+    from tlkit_augment import flips
 
-    digest = code_digest(tlkit.lazy("tlkit_augment.policies:flip"))
-    assert digest == code_digest(policies.flip) == code_digest(tlkit_augment.build_none)
+    digest = code_digest(tlkit.lazy("tlkit_augment.flips:flip"))
+    assert digest == code_digest(flips.flip) == code_digest(tlkit_augment.build_none)
     assert digest != code_digest(tlkit.lazy("tlkit_heads.unet:build"))

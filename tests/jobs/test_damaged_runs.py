@@ -151,7 +151,8 @@ def test_a_file_of_a_run_is_read_or_refused(run: RunFolder, registry: Registry, 
 
 
 def test_damaged_tables_are_refused_until_resume_writes_them_again(run: RunFolder, registry: Registry) -> None:
-    before = {name: (run.path / name).read_bytes() for name in ("metrics.json", "metrics.csv", "checksums.txt")}
+    before = {name: (run.path / name).read_bytes() for name in ("metrics.json", "metrics.csv")}
+    of_tables = [line for line in run.checksums.read_text().splitlines() if "model." not in line]
     for file in (run.metrics, run.history):
         content = file.read_bytes()
         digit = next(index for index in range(len(content) - 1, 0, -1) if content[index : index + 1] in b"12345678")
@@ -162,6 +163,9 @@ def test_damaged_tables_are_refused_until_resume_writes_them_again(run: RunFolde
     open_runs([run.path])
     after = {name: (run.path / name).read_bytes() for name in before}
     assert after == before
+    lines = run.checksums.read_text().splitlines()  # a Keras file has the time when it was saved in it
+    assert [line for line in lines if "model." not in line] == of_tables
+    assert {line.partition("  ")[2] for line in lines if "model." in line} == {"model.keras", "model.tflite"}
 
 
 def test_a_killed_command_leaves_no_checksums_of_what_it_changed(run: RunFolder) -> None:

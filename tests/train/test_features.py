@@ -437,7 +437,7 @@ def test_with_augmentation_auto_compares_operations_with_bytes(run):
 
 
 def test_the_frozen_part_computes_the_same_in_parts(monkeypatch):
-    monkeypatch.setattr("tlkit.train.frozen_part.images_at_once", lambda _model: 3)
+    monkeypatch.setattr("tlkit.models.tensorflow_network.images_at_once", lambda _model: 3)
     images = keras.Input((8, 8, 3))
     maps = [keras.layers.Conv2D(4, 3)(images), keras.layers.Conv2D(2, 5)(images)]
     model = keras.Model(images, maps)

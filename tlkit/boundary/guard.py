@@ -113,8 +113,8 @@ def guarded(record: T, plugin: str, name: str) -> T:
     """
     result = copy.copy(record)
     for each in dataclasses.fields(record):  # type: ignore[arg-type]
-        value = getattr(record, each.name)
-        if callable(value) and not isinstance(value, type | Guard):
+        value = vars(record)[each.name]  # as it is: an options class may not be imported yet
+        if each.name != "options" and callable(value) and not isinstance(value, type | Guard):
             object.__setattr__(result, each.name, Guard(value, plugin, f"{type(record).__name__}.{each.name}", name))
     return result
 

@@ -10,6 +10,7 @@ import pluggy
 
 from tlkit import hookspecs
 from tlkit.contracts import Backbone, BackboneOptions, Options
+from tlkit.contracts.options_class import is_loaded, options_problem
 from tlkit.system.text import did_you_mean, nearest
 
 
@@ -35,14 +36,10 @@ def record_problem(record: Any, kind: type) -> str:
     """Return what is wrong with a record that a plugin offers; an empty string if nothing is."""
     if not isinstance(record, kind):
         return f"expected {kind.__name__} records, received {record!r}"
-    name, options = record.name, record.options  # type: ignore[attr-defined]
+    name = record.name  # type: ignore[attr-defined]
     base = BackboneOptions if kind is Backbone else Options
     if not (type(name) is str and name):  # a class of its own could say that it equals another name
         return f"expected a name that is a string, received {name!r}"
     if type(record.summary) is not str:  # type: ignore[attr-defined]
         return f'expected a summary of "{name}" that is a string, received {record.summary!r}'  # type: ignore[attr-defined]
-    if not (isinstance(options, type) and issubclass(options, base)):
-        return f'the options of "{name}" are not a subclass of tlkit.{base.__name__}'
-    if "name" in options.model_fields:
-        return f'the options of "{name}" have a field "name", but in a recipe this key selects the plugin'
-    return ""
+    return options_problem(record.options, base, name) if is_loaded(record) else ""  # type: ignore[attr-defined]

@@ -77,7 +77,9 @@ def _parts() -> Iterator[_Part]:
 def _started(name: str) -> Any:
     """Return a module that is imported completely; None for others."""
     module = sys.modules.get(name)
-    return module if hasattr(module, "config") else None
+    # Another thread may be importing it.
+    being_imported = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return module if hasattr(module, "config") and not being_imported else None
 
 
 def _working_folder() -> str:

@@ -68,7 +68,9 @@ def init(
     seen = survey(folder, [dataset for dataset, _ in session.registry.records(Dataset)], task)
     for line in describe(seen):
         say(line)
-    text = recipe_for(seen, Request(backbone, task, target), file, session.registry)
+    text, warning = recipe_for(seen, Request(backbone, task, target), file, session.registry)
+    if warning:
+        say(f"  note: {warning}")
     with writing(file):
         write_atomically(file, text)
     say()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from functools import cached_property
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tlkit.cli.console import say
+from tlkit.system.entry_points import offered_by_others
 from tlkit.system.from_parent import ALLOWED_BY_PARENT
 from tlkit.system.signals import process_signals
 
@@ -85,7 +85,7 @@ class Session:
     @cached_property
     def commands(self) -> dict[str, click.Command]:
         """The verbs that plugins add, by name. tlkit's own plugins add none, so they are not loaded for this."""
-        from_others = any(point.dist is None or point.dist.name != "tlkit" for point in entry_points(group="tlkit"))
+        from_others = offered_by_others("tlkit", "tlkit")
         if self.no_plugins or not (from_others or self.plugin_files or "TLKIT_PLUGINS" in os.environ):
             return {}
         from tlkit.cli.plugin_verbs import plugin_commands

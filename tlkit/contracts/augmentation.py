@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.contracts.base import IGNORE, ImageSize, Options, Task, Tensor
+from tlkit.contracts.base import IGNORE, ImageSize, Task, Tensor
+from tlkit.contracts.options_class import ANY_OPTIONS, OptionsClass
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Augmentation:
     Args:
         name: the name in ``[augment] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: class of its options.
+        options: class of its options; or ``lazy`` of one, which is imported when it is needed.
         build: ``build(ctx, options)``, see above.
         tasks: the tasks it supports.
         soft_labels: whether it mixes targets. If so, it receives and returns ``labels`` as float32 (N, classes), or
@@ -56,7 +57,7 @@ class Augmentation:
 
     name: str
     summary: str
-    options: type[Options]
+    options: OptionsClass = ANY_OPTIONS
     build: Callable[[AugmentContext, Any], Callable[[dict[str, Tensor], Tensor], dict[str, Tensor]] | None]
     tasks: tuple[Task, ...] = ("classification", "segmentation")
     soft_labels: bool = False

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import Field
 
 from tlkit.contracts.base import ImageSize, Options, Tensor
+from tlkit.contracts.options_class import OptionsClass
 
 
-class BackboneOptions(Options):
+class BackboneOptions(Options, defer_build=True):
     """Options that every backbone has; the options of a backbone derive from this class."""
 
     weights: str = Field(
@@ -80,6 +81,9 @@ class PretrainedFile:
     digest: str | None
 
 
+_BACKBONE_OPTIONS = OptionsClass(BackboneOptions)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
     """A network that turns images into feature maps.
@@ -87,7 +91,8 @@ class Backbone:
     Args:
         name: the name in ``[backbone] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: class of its options, a subclass of ``BackboneOptions``.
+        options: class of its options, a subclass of ``BackboneOptions``; or ``lazy`` of one, which is imported when it
+            is needed.
         build: ``build(images, ctx, options)`` → ``BuiltBackbone``. ``images`` is a symbolic tensor (N, H, W, 3) of raw
             RGB, float32 in 0–255, so preprocessing is part of the graph. Build with random weights; the core loads
             others.
@@ -100,7 +105,7 @@ class Backbone:
 
     name: str
     summary: str
-    options: type[BackboneOptions]
+    options: OptionsClass = _BACKBONE_OPTIONS
     build: Callable[[Tensor, BackboneContext, Any], BuiltBackbone]
     pretrained: Callable[[Any], PretrainedFile] | None = None
     loaded: Callable[[Mapping[str, Any], Any], None] | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tlkit.contracts.base import Options, Split, Task
+from tlkit.contracts.options_class import ANY_OPTIONS, OptionsClass
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +177,7 @@ class Dataset:
     Args:
         name: the name in ``[data] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: class of its options.
+        options: class of its options; or ``lazy`` of one, which is imported when it is needed.
         open: ``open(ctx, options)`` → ``SampleSet``. It lists the files and reads no images; ``tlkit.files`` has the
             functions for that. Raises ``DataError`` if the data can't be used.
         tasks: the tasks it supports.
@@ -191,7 +192,7 @@ class Dataset:
 
     name: str
     summary: str
-    options: type[Options]
+    options: OptionsClass = ANY_OPTIONS
     open: Callable[[DatasetContext, Any], SampleSet]
     tasks: tuple[Task, ...]
     detect: Callable[[Path, Task | None], Detected | None] | None = None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tlkit.contracts.base import ImageSize, Options, Task, Tensor
+from tlkit.contracts.base import ImageSize, Task, Tensor
+from tlkit.contracts.options_class import ANY_OPTIONS, OptionsClass
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Head:
         name: the name in ``[head] name = "…"``.
         summary: one line for ``tlkit plugins``.
         task: the task it is for.
-        options: class of its options.
+        options: class of its options; or ``lazy`` of one, which is imported when it is needed.
         build: ``build(features, ctx, options)`` → logits, without activation. ``features`` maps stride → symbolic
             feature map; for segmentation each is exactly (N, H/stride, W/stride, channels). A classification head
             returns (N, units); a segmentation head returns (N, h, w, units) at any stride, and the core resizes it to
@@ -46,5 +47,5 @@ class Head:
     name: str
     summary: str
     task: Task
-    options: type[Options]
+    options: OptionsClass = ANY_OPTIONS
     build: Callable[[Mapping[int, Tensor], HeadContext, Any], Tensor]

@@ -10,12 +10,13 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from tlkit.contracts.backbone import Block
 from tlkit.contracts.base import Options, named
+from tlkit.contracts.options_class import ANY_OPTIONS, OptionsClass
 
 BatchNormPolicy = Literal["frozen", "statistics", "train"]
 """What stays fixed in the BatchNormalization layers of training blocks; see ``Phase.batch_norm``."""
 
 
-class Optimizer(Options):
+class Optimizer(Options, defer_build=True):
     """A Keras optimizer by name. All other keys are arguments of the Keras class, checked when it is created."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -28,7 +29,7 @@ class Optimizer(Options):
         return dict(self.model_extra or {})
 
 
-class Curve(Options):
+class Curve(Options, defer_build=True):
     """Base class of learning-rate curves, which multiply the phase's learning rate by a factor in 0–1."""
 
 
@@ -77,7 +78,7 @@ AnyOptimizer = Annotated[Optimizer, BeforeValidator(named, json_schema_input_typ
 """Type of an option that is an optimizer: ``"adam"`` or ``{ name = "sgd", momentum = 0.9 }``."""
 
 
-class EarlyStop(Options):
+class EarlyStop(Options, defer_build=True):
     """When to end a phase early: once the recipe's monitor no longer improves."""
 
     patience: int = Field(5, ge=1, description="epochs to wait for an improvement of the monitor")
@@ -167,12 +168,12 @@ class Schedule:
     Args:
         name: the name in ``[schedule] name = "…"``.
         summary: one line for ``tlkit plugins``.
-        options: class of its options.
+        options: class of its options; or ``lazy`` of one, which is imported when it is needed.
         plan: ``plan(outline, options)`` → the phases, in the order in which they run. A ``ValueError`` is reported as a
             problem of the recipe's ``[schedule]``; raise ``ValueError("option", "message")`` to name an option.
     """
 
     name: str
     summary: str
-    options: type[Options]
+    options: OptionsClass = ANY_OPTIONS
     plan: Callable[[Outline, Any], tuple[Phase, ...]]

@@ -16,13 +16,14 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder, difference
 
 
-def open_predictor(run: Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
+def open_predictor(run: Path, *, trust: bool = False, registry: Registry | None = None, lite: bool = True) -> Predictor:
     """Load the model of a run folder, or the models of all folds of a cross-validation.
 
     Args:
         run: the folder of a run or of a cross-validation.
         trust: as of ``Predictor.open``.
         registry: as of ``Predictor.open``.
+        lite: as of ``Predictor.open``.
 
     Raises:
         RunError: the folder is not that of a finished run or cross-validation, a model is damaged, or the folds don't
@@ -30,12 +31,12 @@ def open_predictor(run: Path, *, trust: bool = False, registry: Registry | None 
     """
     card = RunFolder(run).read_card()
     if not card.folds:
-        return Predictor.open(run, trust=trust, registry=registry)
+        return Predictor.open(run, trust=trust, registry=registry, lite=lite)
     members = FoldsFolder(run).members(card.folds)
     for member in members:
         _check_member(member, card)
     load = partial(_load_mean, card, members, trust, registry)
-    return Predictor.of_folders(card, members, load, lite=not trust)
+    return Predictor.of_folders(card, members, load, lite=lite and not trust)
 
 
 def _load_mean(card: Card, members: Sequence[RunFolder], trust: bool, registry: Registry | None) -> Any:

@@ -61,20 +61,22 @@ class Predictor:
         self._inferences: dict[int, Inference] = {}
 
     @classmethod
-    def open(cls, run: Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
+    def open(cls, run: Path, *, trust: bool = False, registry: Registry | None = None, lite: bool = True) -> Predictor:
         """Load the model of a run folder.
 
         Args:
             run: the run folder.
             trust: allow layers of plugins, whose code is executed; without it, no code of the model is.
             registry: the plugins that are loaded, for the message about one that is missing.
+            lite: let the LiteRT file answer, if there is one and ``trust`` is not given.
 
         Raises:
             RunError: the folder is not a finished run, or its model is damaged or does not match its card.
         """
         folder = RunFolder(Path(run))
         card = folder.read_card()
-        return cls.of_folders(card, [folder], partial(load_keras_model, folder, card, trust, registry), lite=not trust)
+        load = partial(load_keras_model, folder, card, trust, registry)
+        return cls.of_folders(card, [folder], load, lite=lite and not trust)
 
     @classmethod
     def of_folders(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.errors import RunError
+from tlkit.runs.checksums import is_listed, is_lite_of_model
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.reading import MAX_TABLE_BYTES, read_run_file, read_run_table
+from tlkit.runs.reading import MAX_LITE_BYTES, MAX_TABLE_BYTES, read_run_file, read_run_table
 
 if TYPE_CHECKING:
     from tlkit.train.checkpoint import Checkpoint
@@ -34,6 +35,8 @@ def damaged_products(folder: RunFolder, checkpoint: Checkpoint, predictions: int
     }
     if folder.times.is_file():  # runs of tlkit 0.1.0 may have none
         tests[folder.times] = lambda path: bool(read_run_file(path))
+    if is_listed(folder.lite):
+        tests[folder.lite] = lambda path: bool(read_run_file(path, MAX_LITE_BYTES)) and is_lite_of_model(folder.path)
     if predictions is not None:
         tests[folder.path / "predictions.csv"] = lambda path: (
             read_run_file(path, MAX_TABLE_BYTES).endswith(b"\n") and len(read_run_table(path)) == predictions

@@ -18,10 +18,16 @@ from tlkit.runs.card import Card, Part
 from tlkit.runs.checksums import TABLES, add_checksums
 
 if TYPE_CHECKING:
-    from tlkit.contracts import Phase
+    import numpy as np
+
+    from tlkit.contracts import Phase, Split
     from tlkit.data.run_data import Data
     from tlkit.train.checkpoint import Checkpoint
     from tlkit.train.loop import Training
+    from tlkit.train.parts import ModelInParts
+
+_COMPARED = 16
+"""Images on which the saved model is compared with the trained one."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +106,9 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     """
     best = train(plan, training, checkpoint)
     card = _card(job.recipe, plan.data)
-    save_model(job, plan, card, best)
-    metrics = evaluate(job, plan, card, best)
+    parts = training.in_parts()
+    save_model(job, plan, card, best, parts)
+    metrics = evaluate(job, plan, card, best, parts)
     add_checksums(job.folder.path, TABLES)
     job.write_profile(show=True)
     minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
@@ -141,21 +148,24 @@ def _part(table: Mapping[str, Any]) -> Part:
     return Part(name=table["name"], options={key: value for key, value in table.items() if key != "name"})
 
 
-def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
-    """Save the model, compare the reloaded file with it on real images, and write its card."""
+def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts | None) -> None:
+    """Save the model, compare the reloaded file with it on real images, and write its card.
+
+    A model in parts is what is evaluated, so its logits are what those of the reloaded file are compared with.
+    """
     from tlkit.models import saving
     from tlkit.models.tasks import task_of_card
 
-    data = plan.data
-    rows = data.indices("validation") if len(data.indices("validation")) else data.indices("train")
+    images, logits = _compared(plan.data, job.recipe.seed, parts)
     with job.reporter.stages("saving the model") as show:
         saved = saving.save_model(
             job.folder,
             plan.network.model,
             task_of_card(card),
-            data.store.images[rows[:8]],
+            images,
             precision=job.recipe.train.precision,
             weights=f"epoch {best.epoch} (best {best.monitor})",
+            in_parts=logits,
             progress=show,
         )
     job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
@@ -166,7 +176,21 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best) -> None:
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")
 
 
-def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
+def _compared(data: Data, seed: int, parts: ModelInParts | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return some images of each split that is evaluated, else training images, and their logits by the parts."""
+    import numpy as np
+
+    splits: tuple[Split, ...] = ("validation", "test")
+    groups = [rows for split in splits if len(rows := data.indices(split))] or [data.indices("train")]
+    random = np.random.default_rng(seed)
+    groups = [np.sort(random.permutation(rows)[: _COMPARED // len(groups)]) for rows in groups]
+    images = data.store.images[np.concatenate(groups)]
+    if parts is None:
+        return images, None
+    return images, np.concatenate([logits for rows in groups for logits in parts.batches(rows)])
+
+
+def evaluate(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts | None) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
     from tlkit.evaluation.logits import logits_of_model
     from tlkit.report.write_results import WRITING, plugin_sections, write_results
@@ -182,7 +206,7 @@ def evaluate(job: Job, plan: Plan, card: Card, best: Best) -> Mapping[str, Any]:
             job.folder,
             card,
             plan.data,
-            logits_of_model(plan.network.model, card, plan.data, job.recipe.input.batch_size),
+            parts or logits_of_model(plan.network.model, card, plan.data, job.recipe.input.batch_size),
             recipe=job.recipe,
             sections=plugin_sections(job.registry, job.folder),
             progress=show,

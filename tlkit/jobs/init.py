@@ -50,8 +50,8 @@ def default_weights(backbone: str, registry: Registry) -> str:
     return str(registry.find(Backbone, backbone).options.model_fields["weights"].default)
 
 
-def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -> str:
-    """Return a commented recipe, checked, for a folder.
+def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -> tuple[str, str]:
+    """Return a commented recipe, checked, for a folder, and a warning about it; an empty text if there is none.
 
     Args:
         seen: what is in the folder.
@@ -64,7 +64,8 @@ def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -
         PluginError: there is no such backbone.
         RecipeError: the recipe would not be valid.
     """
-    from tlkit.data.init.data_table import Choices
+    from tlkit.data.init.data_table import Choices, is_segmentation
+    from tlkit.data.init.head_table import heavy_head
     from tlkit.data.init.scaffold import recipe_text
 
     task, target = request.task, request.target
@@ -85,4 +86,4 @@ def recipe_for(seen: Survey, request: Request, file: Path, registry: Registry) -
     choices = Choices(request.backbone, default_weights(request.backbone, registry), target)
     text = recipe_text(seen, file.as_posix(), choices)
     parse_recipe(text, registry, file=file)
-    return text
+    return text, heavy_head(choices, segmentation=is_segmentation(seen, choices))

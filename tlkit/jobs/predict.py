@@ -42,14 +42,23 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
         RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
             that is missing.
     """
+    return _load(Path(run_folder), trust=trust, registry=registry)
+
+
+def load_with_keras(run: Path, *, trust: bool, registry: Registry | None) -> Predictor:
+    """Load a trained model like ``load``, as the Keras model that the run itself measured: for the same bits."""
+    return _load(run, trust=trust, registry=registry, lite=False)
+
+
+def _load(run: Path, *, trust: bool, registry: Registry | None, lite: bool = True) -> Predictor:
     from tlkit.evaluation.ensemble import open_predictor
 
     if trust:
         start_tensorflow()
         registry = registry or make_registry()  # importing a plugin registers its layers with Keras
-        folder = RunFolder(Path(run_folder))
+        folder = RunFolder(run)
         load_plugins_of(run_with_data(folder, folder.read_card()), registry)
-    return open_predictor(Path(run_folder), trust=trust, registry=registry)
+    return open_predictor(run, trust=trust, registry=registry, lite=lite and not trust)
 
 
 def images_to_predict(

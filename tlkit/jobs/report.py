@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tlkit.errors import RunError
 from tlkit.jobs.measured_data import own_data
-from tlkit.jobs.predict import load
+from tlkit.jobs.predict import load_with_keras
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.jobs.run_images import changed_images
 from tlkit.recipe.monitor import choose_monitor
@@ -63,7 +63,7 @@ def rewrite_report(
         temporary_folder() as cache,
     ):
         own = own_data(folder, registry)
-        predictor = load(run, trust=trust, registry=registry)
+        predictor = load_with_keras(run, trust=trust, registry=registry)
         from tlkit.report.write_results import plugin_sections, write_results
 
         data = own.decode(cache, partial(progress, "reading images"))

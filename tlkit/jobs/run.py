@@ -20,7 +20,7 @@ from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
 from tlkit.system.disk import FailedDiskError, FullDiskError
 from tlkit.system.signals import Interrupted
-from tlkit.system.tensorflow import start_tensorflow
+from tlkit.system.tensorflow_start import TensorFlowStart
 
 
 def run(
@@ -65,20 +65,24 @@ def run(
     with locked(folder.path), _removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
         with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile) as job:
-            # Said before TensorFlow starts, which takes seconds.
             job.say(f"Run folder: {folder.path}")
-            with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
-                start_tensorflow(deterministic=deterministic)
-            return _run(job)
+            return _run(job, deterministic)
 
 
-def _run(job: Job) -> RunResult:
+def _run(job: Job, deterministic: bool) -> RunResult:
     folder = job.folder
-    folder.write_json(folder.environment, stages.describe_environment(job))
-    # Written last: a folder with a recipe can be resumed, which needs to know the environment that it started in.
-    folder.write_recipe(portable_text(job.recipe))
+
+    def begin() -> None:
+        folder.write_json(folder.environment, stages.describe_environment(job))
+        # Written last: a folder with a recipe can be resumed, which needs to know the environment that it started in.
+        folder.write_recipe(portable_text(job.recipe))
+
     with job.scratch_folder() as scratch:
-        data = stages.read_data(job, scratch)
+        # TensorFlow takes seconds to start; files are checked and decoded without it.
+        with TensorFlowStart(deterministic=deterministic, then=begin) as tensorflow:
+            data = stages.read_data(job, scratch)
+            with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
+                tensorflow.wait()
         data.write_samples_csv(folder.samples)
         if data.checked is not None:
             stages.write_check(job, data.checked)

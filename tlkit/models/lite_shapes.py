@@ -214,16 +214,7 @@ def _depthwise(operation: Operation) -> list[Shape]:
 def _pool(operation: Operation) -> list[Shape]:
     images, *_, channels = operation.shape(0, 4)
     kernel = operation.options.FilterHeight(), operation.options.FilterWidth()
-    if not all(1 <= each <= size for each, size in zip(kernel, _padded(operation), strict=True)):
-        raise ValueError(kernel)
     return [(images, *_window(operation, kernel), channels)]
-
-
-def _padded(operation: Operation) -> tuple[int, int]:
-    """Return the largest kernel of a pooling that makes sense: twice the image where it is padded."""
-    height, width = operation.shape(0, 4)[1:3]
-    times = 2 if operation.options.Padding() == _SAME else 1
-    return times * height, times * width
 
 
 def _transpose_conv(operation: Operation) -> list[Shape]:
@@ -312,6 +303,11 @@ def _strided_slice(operation: Operation) -> list[Shape]:
     return [tuple(sizes)]
 
 
+def _reverse(operation: Operation) -> list[Shape]:
+    _axes(operation.numbers(1), len(operation.shape(0)))
+    return [operation.shape(0)]
+
+
 def _tile(operation: Operation) -> list[Shape]:
     times = operation.numbers(1)
     if min(times) < 1:
@@ -321,28 +317,29 @@ def _tile(operation: Operation) -> list[Shape]:
 
 _ELEMENTWISE = Rule(_same, inputs=(1, 1))
 RULES = {
-    "ADD": Rule(_broadcast, "AddOptions", 2, (2, 2)),
+    "ADD": Rule(_broadcast, "AddOptions", 1, (2, 2)),
     "AVERAGE_POOL_2D": Rule(_pool, "Pool2DOptions"),
     "CONCATENATION": Rule(_concatenate, "ConcatenationOptions", 1, (1, 200)),
     "CONV_2D": Rule(_conv, "Conv2DOptions", 6, (2, 3), weights=(1, 2)),
     "DEPTHWISE_CONV_2D": Rule(_depthwise, "DepthwiseConv2DOptions", 2, (2, 3), weights=(1, 2)),
-    "FULLY_CONNECTED": Rule(_fully_connected, "FullyConnectedOptions", 6, (2, 3), weights=(1, 2)),
+    "FULLY_CONNECTED": Rule(_fully_connected, "FullyConnectedOptions", 5, (2, 3), weights=(1, 2)),
     "GELU": Rule(_same, "GeluOptions"),
     "HARD_SWISH": Rule(_same, "HardSwishOptions"),
     "LEAKY_RELU": Rule(_same, "LeakyReluOptions"),
     "LOGISTIC": _ELEMENTWISE,
     "MAX_POOL_2D": Rule(_pool, "Pool2DOptions"),
     "MEAN": Rule(_reduce, "ReducerOptions", 1, (2, 2), constants=(1,)),
-    "MUL": Rule(_broadcast, "MulOptions", 2, (2, 2)),
+    "MUL": Rule(_broadcast, "MulOptions", 1, (2, 2)),
     "NEG": Rule(_same, "NegOptions"),
     "PAD": Rule(_pad, "PadOptions", 1, (2, 2), constants=(1,)),
     "RELU": _ELEMENTWISE,
     "RESHAPE": Rule(_reshape, "ReshapeOptions", 1, (2, 2), constants=(1,)),
     "RESIZE_BILINEAR": Rule(_resize, "ResizeBilinearOptions", 3, (2, 2), constants=(1,)),
+    "REVERSE_V2": Rule(_reverse, "ReverseV2Options", 1, (2, 2), constants=(1,)),
     "RSQRT": _ELEMENTWISE,
-    "SQUARED_DIFFERENCE": Rule(_broadcast, "SquaredDifferenceOptions", 2, (2, 2)),
-    "STRIDED_SLICE": Rule(_strided_slice, "StridedSliceOptions", 4, (4, 4), constants=(1, 2, 3)),
-    "SUB": Rule(_broadcast, "SubOptions", 3, (2, 2)),
+    "SQUARED_DIFFERENCE": Rule(_broadcast, "SquaredDifferenceOptions", 1, (2, 2)),
+    "STRIDED_SLICE": Rule(_strided_slice, "StridedSliceOptions", 1, (4, 4), constants=(1, 2, 3)),
+    "SUB": Rule(_broadcast, "SubOptions", 1, (2, 2)),
     "TILE": Rule(_tile, "TileOptions", 1, (2, 2), constants=(1,)),
     "TRANSPOSE_CONV": Rule(_transpose_conv, "TransposeConvOptions", 4, (3, 4), constants=(0,), weights=(1, 3)),
 }

@@ -7,73 +7,77 @@ number of threads: each thread has an interpreter of its own, which computes in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from tlkit.system.parallel import usable_processors
+from tlkit.models.image_by_image import ImageByImage, UnusableNetworkError
+from tlkit.system.stderr import without_lines
+
+_CHATTER = "INFO: (Created TensorFlow Lite|Initialized TensorFlow Lite)"
+_first = Lock()
+_seen = False
 
 
-class LiteRTNetwork:
+class LiteRTNetwork(ImageByImage):
     """A converted network, which may be called from several threads at a time.
 
     Args:
         content: the bytes of a LiteRT file whose input is one image, float32 (1, H, W, 3).
         threads: the number of images that are computed at a time; None for one per usable processor.
 
-    Attributes:
-        shapes: the shape of each output, without the dimension of the images.
+    Raises:
+        UnusableNetworkError: LiteRT can't run it.
     """
 
     def __init__(self, content: bytes, threads: int | None = None) -> None:
-        self._content = content
-        self._threads = threads or usable_processors()
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tlkit-litert")
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        first = self._interpreter()
-        self.shapes = [tuple(int(size) for size in each["shape"][1:]) for each in first.get_output_details()]
-        self._idle.put(first)
-        for _ in range(self._threads - 1):
-            self._idle.put(None)  # made when it is first needed
+        super().__init__(lambda: _Interpreter(content), threads)
 
-    def __call__(self, images: np.ndarray) -> list[np.ndarray]:
-        """Return each output, float32 (N, …), for images float32 (N, H, W, 3)."""
-        outputs = [np.empty((len(images), *shape), np.float32) for shape in self.shapes]
-        parts = np.array_split(np.arange(len(images)), self._threads)
-        for _ in self._pool.map(lambda rows: self._compute(images, rows, outputs), parts):
-            pass
-        return outputs
 
-    def of_one(self, image: np.ndarray) -> list[np.ndarray]:
-        """Return each output, float32 (…), for an image (H, W, 3), computed in the calling thread."""
-        outputs = [np.empty((1, *shape), np.float32) for shape in self.shapes]
-        self._compute(image[np.newaxis], [0], outputs)
-        return [output[0] for output in outputs]
+class _Interpreter:
+    """An interpreter, which one thread at a time may call on one image at a time."""
 
-    def _compute(self, images: np.ndarray, rows: Sequence[int], outputs: list[np.ndarray]) -> None:
-        if not len(rows):
-            return
-        interpreter = self._idle.get() or self._interpreter()
+    def __init__(self, content: bytes) -> None:
+        self._interpreter = _allocated(content)
+        (given,) = self._interpreter.get_input_details()
+        self._input = given["index"]
+        outputs = self._outputs()
+        self._places = [each["index"] for each in outputs]
+        self.shapes = [tuple(int(size) for size in each["shape"][1:]) for each in outputs]
+
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        self._interpreter.set_tensor(self._input, image)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(place)[0] for place in self._places]
+
+    def _outputs(self) -> list[Any]:
+        """Return the description of each output, in the order of the model's.
+
+        A network that was converted with its weights as variables has them in any order, and a signature with their
+        names; one that was converted with constants has them in order, without a signature.
+        """
+        if not self._interpreter.get_signature_list():
+            return list(self._interpreter.get_output_details())
+        named = self._interpreter.get_signature_runner().get_output_details()
+        return [named[f"output_{number}"] for number in range(len(named))]
+
+
+def _allocated(content: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    def make() -> Any:
         try:
-            for row in rows:
-                for output, values in zip(outputs, _invoke(interpreter, images[row]), strict=True):
-                    output[row] = values
-        finally:
-            self._idle.put(interpreter)
-
-    def _interpreter(self) -> Any:
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(model_content=self._content, num_threads=1)
-        interpreter.allocate_tensors()
+            interpreter = Interpreter(model_content=content, num_threads=1)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise UnusableNetworkError(f"LiteRT can't run it: {str(error).strip().splitlines()[0]}") from error
         return interpreter
 
-
-def _invoke(interpreter: Any, image: np.ndarray) -> Iterator[np.ndarray]:
-    (given,) = interpreter.get_input_details()
-    interpreter.set_tensor(given["index"], np.asarray(image[np.newaxis], np.float32))
-    interpreter.invoke()
-    return (interpreter.get_tensor(each["index"])[0] for each in interpreter.get_output_details())
+    global _seen
+    if _seen:
+        return make()
+    with _first, without_lines(_CHATTER):  # LiteRT writes it once in a process.
+        interpreter = make()
+        _seen = True
+    return interpreter

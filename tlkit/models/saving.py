@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
-from tlkit.models.convert import NotConvertibleError, convert_to_litert
+from tlkit.models.convert import NotConvertibleError, conversion_memory, convert_to_litert
+from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.keras_files import quick_walk
 from tlkit.models.lite_check import check_lite
 from tlkit.models.litert import LiteRTNetwork
@@ -28,9 +30,8 @@ from tlkit.system.disk import full_disk_context, write_atomically
 from tlkit.system.memory import available_memory
 from tlkit.system.text import size_text
 
-_CONVERSION = 25
-"""Bytes that a conversion takes per byte of weights: 24.5 for MobileNetV2 and EfficientNetB0, 18.2 for ResNet50."""
-_SPARE = 300_000_000
+_AT_ONCE = 4
+"""Images that a model computes at a time to be compared, which bounds the memory."""
 _TOLERANCE = 1e-4
 """The largest difference of the logits of both files, relative to the largest logit."""
 _MOST_OTHER_PIXELS = 1e-4
@@ -58,6 +59,7 @@ def save_model(
     *,
     precision: str,
     weights: str,
+    in_parts: np.ndarray | None = None,
     progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
 ) -> SavedModel:
     """Save a model as ``model.keras``, which outputs probabilities, once the reloaded file gives the same logits.
@@ -75,17 +77,20 @@ def save_model(
         images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the two models are compared.
         precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
         weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
+        in_parts: the trained model's logits of the images, computed by its head from the features of its frozen part;
+            None to compute them here, by the whole model.
         progress: called with what is being done, and two zeros.
 
     Returns:
         whether the files need trust or TensorFlow.
 
     Raises:
-        RunError: the logits are not finite, or the reloaded model gives other logits; ``model.keras`` is unchanged.
+        RunError: the logits are not finite, or the reloaded model gives other logits, or the model in parts does;
+            ``model.keras`` is unchanged.
         NoRoomError: the disk is full.
     """
     images = np.asarray(images, np.float32)
-    trained = _logits(model, images)
+    trained = _logits(model, images) if in_parts is None else in_parts
     if not np.isfinite(trained).all():
         raise RunError(
             f"{folder.model}: not written: the model's logits are not finite, so the training diverged. The weights of "
@@ -97,13 +102,15 @@ def save_model(
     loaded, reason = _load(temporary)
     reloaded = _logits(logits_model(loaded), images)
     tolerance = 1e-4 if precision == "float32" else 2e-2
-    largest = max(1.0, float(np.abs(trained).max()))
-    if not np.allclose(trained, reloaded, rtol=tolerance, atol=tolerance * largest):
+    if not _agree(trained, reloaded, tolerance):
         worst = float(np.abs(trained - reloaded).max())
-        raise RunError(
-            f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}; "
-            f"the weights are safe in {folder.checkpoints}"
-        )
+        what = f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}"
+        if in_parts is not None and _agree(_logits(model, images), reloaded, tolerance):
+            what = (
+                f"{folder.model}: not written: the logits of its head on cached features differ from the whole model's "
+                f'by up to {worst:g} on {len(images)} images; continue without cached features (train.cache = "off")'
+            )
+        raise RunError(f"{what}; the weights are safe in {folder.checkpoints}")
     remove_checksums(folder.path, MODELS)
     folder.lite.unlink(missing_ok=True)
     temporary.replace(folder.model)
@@ -123,17 +130,17 @@ def _write_lite(
     folder: RunFolder, model: Any, task: LearningTask, images: np.ndarray, trained: np.ndarray
 ) -> str | None:
     """Write ``model.tflite``, or return why not."""
-    needed, available = _CONVERSION * 4 * model.count_params() + _SPARE, available_memory()
+    needed, available = conversion_memory(model), available_memory()
     if needed > available:
         return f"converting it takes about {size_text(needed)} of memory, and {size_text(available)} are free"
     try:
         content = convert_to_litert(model)
         check_lite(content, model.input_shape[1:3], task.units, task.output_rank)
+        [logits] = LiteRTNetwork(content)(images)
     except NotConvertibleError as error:
         return f"LiteRT has not all of its operations ({error})"
-    except NotAllowed as error:
+    except (NotAllowed, UnusableNetworkError) as error:
         return str(error)
-    [logits] = LiteRTNetwork(content)(images)
     worst = float(np.abs(logits - trained).max())
     if not worst <= _TOLERANCE * max(1.0, float(np.abs(trained).max())):
         return f"LiteRT's logits differ from the trained model's by up to {worst:g}"
@@ -144,8 +151,17 @@ def _write_lite(
     return None
 
 
+def _agree(trained: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
+    largest = max(1.0, float(np.abs(trained).max()))
+    return bool(np.allclose(trained, other, rtol=tolerance, atol=tolerance * largest))
+
+
 def _logits(model: Any, images: np.ndarray) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
+    # Called outside a graph, Keras keeps what every layer computes to the end: five times the memory.
+    signature = [tf.TensorSpec((None, *images.shape[1:]), tf.float32)]
+    compiled = tf.function(partial(model, training=False), input_signature=signature, autograph=False)
+    parts = [images[first : first + _AT_ONCE] for first in range(0, len(images), _AT_ONCE)]
+    return np.concatenate([compiled(part).numpy() for part in parts])
 
 
 def _write(model: Any, file: Path) -> None:

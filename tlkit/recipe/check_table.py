@@ -15,7 +15,7 @@ ReportAction = Literal["error", "keep"]
 """For findings that are not samples, so nothing can be set aside."""
 
 
-class CheckTable(Options):
+class CheckTable(Options, defer_build=True):
     """``[check]``: the action for each kind of finding in the data's files.
 
     ``error`` stops the run before its first step and lists the files; ``skip`` sets the files aside and records them in

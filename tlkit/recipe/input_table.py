@@ -55,7 +55,7 @@ def _check_bands(value: tuple[int, ...]) -> tuple[int, ...]:
     return value
 
 
-class InputTable(Options):
+class InputTable(Options, defer_build=True):
     """``[input]``: how images become batches, and how they are split."""
 
     image_size: Annotated[

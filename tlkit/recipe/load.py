@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import tomlkit
-
 from tlkit.contracts import Dataset
 from tlkit.errors import Problem, RecipeError
 from tlkit.recipe import catalog
@@ -17,12 +15,11 @@ from tlkit.recipe.checker import RecipeChecker
 from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.locate import with_lines
 from tlkit.recipe.messages import syntax_problem
-from tlkit.recipe.override import override
 from tlkit.recipe.plain import plain_values
 from tlkit.recipe.plugin_files import load_plugin_files
 from tlkit.recipe.renamed import given_twice, with_current_names
 from tlkit.recipe.schema import Recipe
-from tlkit.recipe.source import NO_INTEGER, LargeNumberError, parse_toml
+from tlkit.recipe.source import NO_INTEGER, KeyPath, LargeNumberError, parse_toml
 from tlkit.registry import Registry
 from tlkit.system.text import nearest, size_text
 
@@ -53,6 +50,8 @@ def read_recipe(recipe: str | Path | Mapping[str, Any], registry: Registry, over
         overrides: ``key=value`` as ``--set`` takes them.
     """
     if isinstance(recipe, Mapping):
+        import tomlkit
+
         return parse_recipe(tomlkit.dumps(plain_values(recipe)), registry, overrides)
     return load_recipe(catalog.resolve(Path(recipe)), registry, overrides)
 
@@ -68,7 +67,7 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
     """
     values = _parse(text, file)
     problems: list[Problem] = []
-    overridden_text, overridden = override(values, text, overrides, problems)
+    overridden_text, overridden = _override(values, text, overrides, problems)
     problems.extend(_nul_characters(values))
     problems.extend(given_twice(values))
     plugin_problems = list(load_plugin_files(values, file, registry))
@@ -139,7 +138,7 @@ def locate(problems: Sequence[Problem], file: Path | None, overrides: Sequence[s
     if file is None:
         return list(problems)
     text = _read(file)
-    _, overridden = override(parse_toml(text), text, overrides, [])
+    _, overridden = _override(parse_toml(text), text, overrides, [])
     return with_lines(problems, text, file, overridden)
 
 
@@ -177,3 +176,14 @@ def _nearest_recipe(file: Path) -> str:
     shipped = {recipe.name: recipe.name for recipe in catalog.shipped()}
     near = nearest(file.stem, beside) or nearest(file.as_posix().removesuffix(".toml"), shipped)
     return f'; did you mean "{(shipped | beside)[near]}"?' if near else "; tlkit recipes ls lists the shipped recipes"
+
+
+def _override(
+    values: dict[str, Any], text: str, overrides: Sequence[str], problems: list[Problem]
+) -> tuple[str, dict[KeyPath, str]]:
+    """Apply overrides as ``override`` does, which imports tomlkit; most recipes have none."""
+    if not overrides:
+        return text, {}
+    from tlkit.recipe.override import override
+
+    return override(values, text, overrides, problems)

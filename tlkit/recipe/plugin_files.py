@@ -8,7 +8,6 @@ from typing import Any
 
 from tlkit.discovery import add_file
 from tlkit.errors import PluginError, Problem
-from tlkit.files import expanded
 from tlkit.registry import Registry
 from tlkit.system.code_files import CodeFile, read_code_file
 
@@ -18,6 +17,8 @@ MAX_FILES = 100
 def plugin_path(path: str | Path, recipe: Path | None) -> Path:
     """Return a plugin file that a recipe names: relative to the recipe's folder, or else to the current one."""
     folder = Path() if recipe is None else recipe.parent
+    from tlkit.files import expanded
+
     return folder / expanded(Path(path))
 
 

@@ -27,7 +27,7 @@ from tlkit.recipe.input_table import InputTable
 R = TypeVar("R", bound=Record, covariant=True)
 
 
-class TopKeys(Options):
+class TopKeys(Options, defer_build=True):
     """The keys above all tables."""
 
     name: str = Field(
@@ -51,7 +51,7 @@ class TopKeys(Options):
     )
 
 
-class Loss(Options):
+class Loss(Options, defer_build=True):
     """A Keras loss by name; the other keys are its arguments."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -64,7 +64,7 @@ class Loss(Options):
         return dict(self.model_extra or {})
 
 
-class TrainTable(Options):
+class TrainTable(Options, defer_build=True):
     """``[train]``: settings that hold for all phases of the schedule."""
 
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
@@ -98,6 +98,18 @@ class TrainTable(Options):
         description="cache the features that a frozen backbone computes, instead of computing them in every epoch; "
         "auto: if it saves time, by a count of operations and bytes; on: whenever there is room; off: never, and don't "
         "cache decoded images either",
+    )
+    engine: Literal["auto", "tensorflow", "litert", "openvino"] = Field(
+        "auto",
+        description="what computes the frozen part of the network; auto: LiteRT on a processor where it is installed "
+        "and the images repay converting the network, by a count of operations and weights, else TensorFlow; openvino: "
+        "OpenVINO, of the extra tlkit[openvino]; before another engine than TensorFlow is used, their features are "
+        "compared on a few images, and TensorFlow is used if they differ by more than 1e-5 of the largest value",
+    )
+    engine_precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="number format in which the engine computes the frozen part; bfloat16: with engine = "
+        '"openvino" only, on processors that have it; twice as fast, but features differ by about 1 %',
     )
     views: int = Field(
         4,

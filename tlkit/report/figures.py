@@ -61,7 +61,9 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, layout: str | None = "constrained", dpi: float = 110) -> Any:
+def new_figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained", dpi: float = 110
+) -> Any:
     """Return a figure of that size in inches, independent of pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -66,6 +66,11 @@ def check_content(path: Path, content: bytes) -> None:
         )
 
 
+def is_listed(file: Path) -> bool:
+    """Return whether there is a checksum of a file."""
+    return file.name in _listed(file.parent)
+
+
 def is_lite_of_model(folder: Path) -> bool:
     """Return whether ``model.tflite`` was made of the ``model.keras`` that is in the folder: both have their lines.
 

@@ -13,6 +13,8 @@ from tlkit.runs.checksums import check_content
 
 MAX_BYTES = 64_000_000
 """Largest size of a file that is read whole."""
+MAX_LITE_BYTES = 2**31 - 1
+"""Largest size of ``model.tflite``, the largest of its format."""
 MAX_TABLE_BYTES = 500_000_000
 """Largest size of a table with a row per image."""
 MAX_SHORT_TABLE_BYTES = 16_000_000

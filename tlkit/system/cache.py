@@ -1,4 +1,4 @@
-"""The cache for later runs (decoded images, features of frozen backbones, check results) and its size limit."""
+"""The cache for later runs (decoded images, features, converted networks, check results) and its size limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_LIMIT = 20e9
 MAX_LIMIT = 1e9
 """Gigabytes; no disk is larger."""
 
-_IMAGES, _FEATURES, _CHECKS = "images", "features", "checks"
+_IMAGES, _FEATURES, _CHECKS, _NETWORKS = "images", "features", "checks", "networks"
 _LIMIT = "limit.txt"
 _REMOVED = ".removed-"
 _ABOUT_BYTES = 1000
@@ -28,7 +28,8 @@ _ABOUT_BYTES = 1000
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A cached folder: images decoded in one run, features of one set of images, or the results of checks.
+    """A cached folder: images decoded in one run, features of one set of images, a converted
+    network, or the results of checks.
 
     Args:
         folder: the folder.
@@ -69,6 +70,11 @@ def checks_folder() -> Path:
     return cache_folder() / _CHECKS
 
 
+def networks_folder() -> Path:
+    """Return the folder of frozen networks converted for an engine; it has one folder per network."""
+    return cache_folder() / _NETWORKS
+
+
 def cache_entries() -> list[CacheEntry]:
     """Return all cached folders, the least recently used first."""
     found = (_entry(folder) for folder in _folders() if not folder.name.startswith("."))
@@ -78,7 +84,7 @@ def cache_entries() -> list[CacheEntry]:
 def _folders() -> list[Path]:
     """Return the folders of the cache, those that are being removed included."""
     folders: list[Path] = []
-    for root in (features_folder(), images_folder(), checks_folder()):
+    for root in (features_folder(), images_folder(), checks_folder(), networks_folder()):
         with suppress(OSError):  # It is missing, or can't be read.
             folders += sorted(each for each in root.iterdir() if each.is_dir())
     return folders

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from tlkit.errors import RunError
 from tlkit.system.import_without import without_modules
@@ -34,10 +34,23 @@ def start_tensorflow(*, deterministic: bool = False) -> None:
     Raises:
         RunError: Keras was set up by other code for another backend, or another type or layout of tensors.
     """
-    global _deterministic
     is_new = "keras" not in sys.modules
-    with process_signals.not_lost(), _garbage_kept():
-        _import_quietly()
+    with process_signals.not_lost():
+        import_quietly()
+    finish_start(deterministic=deterministic, is_new=is_new)
+
+
+def finish_start(*, deterministic: bool, is_new: bool) -> None:
+    """Set up Keras and TensorFlow once they are imported.
+
+    Args:
+        deterministic: as for ``start_tensorflow``.
+        is_new: whether tlkit imported Keras.
+
+    Raises:
+        RunError: as for ``start_tensorflow``.
+    """
+    global _deterministic
     if is_new:
         _forget_settings_file()
     _check_keras()
@@ -79,22 +92,31 @@ def _check_keras() -> None:
             )
 
 
-def _import_quietly() -> None:
+def is_quiet() -> bool:
+    """Return whether nothing need be held back: TensorFlow was imported, or the user chose what it writes."""
+    return "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ
+
+
+def import_quietly(*, held: bool = False) -> None:
     """Import TensorFlow and Keras, and hide what TensorFlow writes unless the import fails.
 
     Its C++ parts write a dozen lines about CUDA and processor flags before they obey any log level.
-    """
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        _import_keras()
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    with _hold_stderr():
-        _import_keras()
-        import tensorflow as tf
 
-        tf.config.list_physical_devices()
-        # TensorFlow warns against compiling a step again; each phase has a new optimizer and needs it.
-        tf.get_logger().setLevel("ERROR")
+    Args:
+        held: whether the caller holds standard error back.
+    """
+    with _garbage_kept():
+        if is_quiet():
+            _import_keras()
+            return
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        with nullcontext() if held else _hold_stderr():
+            _import_keras()
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+            # TensorFlow warns against compiling a step again; each phase has a new optimizer and needs it.
+            tf.get_logger().setLevel("ERROR")
 
 
 def _import_keras() -> None:

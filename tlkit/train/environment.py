@@ -22,6 +22,8 @@ PACKAGES = (
     "tensorflow",
     "keras",
     "keras-cv",
+    "ai-edge-litert",
+    "openvino",
     "numpy",
     "scikit-learn",
     "pillow",
@@ -40,6 +42,8 @@ _COMPARED = (
     "op_determinism",
     "devices",
 )
+THREADS = frozenset({"usable_processors", "intra_op_threads", "inter_op_threads", "op_determinism"})
+"""The entries of ``computing`` that say how TensorFlow divides its work."""
 _NOT_COMPUTING = frozenset(
     {"PYTHONHASHSEED", "TLKIT_PLUGINS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR"}
     | {f"{name}_VISIBLE_DEVICES" for name in ("CUDA", "HIP", "NVIDIA", "ROCR")}

@@ -17,10 +17,12 @@ from tlkit.errors import RunError
 from tlkit.system.cache import features_folder, limit, make_room, mark_used
 from tlkit.system.progress import Reporter
 from tlkit.system.text import size_text
-from tlkit.train.cache_plan import make_plan
+from tlkit.train.cache_plan import make_plan, worth_reading
 from tlkit.train.feature_feed import FeatureFeed
 from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
+from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
+from tlkit.train.repeats import digests
 from tlkit.train.setting import Setting
 
 
@@ -69,6 +71,11 @@ class FeatureCache:
             return None
         folder = self._folder()
         trained, validated = self._sets(folder)
+        if any(each.missing for each in (*trained, *validated)):
+            engine = self.part.engine
+            self.make_ready()
+            if self.part.engine != engine:
+                trained, validated = self._sets(folder)
         try:
             if decided is None and not self._pays([*trained, *validated], folder):
                 return None
@@ -83,6 +90,50 @@ class FeatureCache:
         size = self.feed.batch_size
         return FeatureFeed(setting.data, size, trained), FeatureFeed(setting.data, size, validated)
 
+    def choose_engine(self, before: str | None) -> None:
+        """Choose the engine of the frozen part.
+
+        Args:
+            before: the engine with which the phase began before it was interrupted; None: it begins.
+        """
+        setting = self.setting
+        images = self._views * len(setting.train_rows) + len(setting.validation_rows)
+        self.part.use(choose_engine(setting.table, self.part, images, before))
+
+    def make_ready(self) -> None:
+        """Make the frozen part ready to compute, and compare its engine with TensorFlow on the first images."""
+        setting = self.setting
+        make_ready(self.part, setting.data.store.images[setting.train_rows[:COMPARED]], self.reporter.say)
+
+    def kept(self, rows: np.ndarray, title: str) -> FeatureSet | None:
+        """Return the cached features of images that are not augmented; those that are missing are computed.
+
+        Args:
+            rows: int64 (N,), the images, N at least 1.
+            title: what to call them while they are computed.
+
+        Returns:
+            None where caching them does not pay, there is no room for them, or none that outlives the phase.
+        """
+        table, folder = self.setting.table, features_folder()
+        too_much = self.part.bytes_per_image * len(rows) > table.cache_budget * 1e9
+        if table.cache == "off" or too_much or (table.cache == "auto" and not worth_reading(self.part)):
+            return None
+        if self._folder(quietly=True) != folder:
+            return None
+        found = self._plain_set(folder, rows)
+        if found.missing:
+            self.make_ready()
+            found = self._plain_set(folder, rows)  # with the engine that computes
+        try:
+            self._make_room([found])
+            self._compute(found, title)
+        except OSError:
+            self.reporter.end()
+            shutil.rmtree(found.folder, ignore_errors=True)
+            return None
+        return found
+
     def _say_not_cached(self, reason: str) -> None:
         self.reporter.say(f"  features are not cached: {reason}")
 
@@ -90,7 +141,7 @@ class FeatureCache:
     def _views(self) -> int:
         return self.setting.table.views if self.setting.policies else 1
 
-    def _folder(self) -> Path:
+    def _folder(self, *, quietly: bool = False) -> Path:
         """Return the folder that later runs share, or the phase's own where that one can't be used."""
         images = self._views * len(self.setting.train_rows) + len(self.setting.validation_rows)
         size = self.part.bytes_per_image * images
@@ -103,7 +154,8 @@ class FeatureCache:
                 reason = f"{error.filename or folder}: {error.strerror or error}"
             else:
                 return folder
-        self.reporter.say(f"  features are not cached for later runs: {reason}")
+        if not quietly:
+            self.reporter.say(f"  features are not cached for later runs: {reason}")
         return self.own_folder
 
     def _pays(self, sets: Sequence[FeatureSet], folder: Path) -> bool:
@@ -116,22 +168,26 @@ class FeatureCache:
         """Compute what is missing of the sets; remove those that a full disk left unfinished."""
         sets = [*trained, *validated]
         if shared:
-            for each in sets:
-                mark_used(each.folder)
-            make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
+            self._make_room(sets)
+        if any(each.missing for each in trained) and self._repeat():
+            for number, each in enumerate(trained):
+                each.copy_from(trained[:number])
         began, computed = time.monotonic(), 0
         for number, each in enumerate(sets):
             title = self._title(number, len(trained))
-            self.reporter.begin(title, len(each.rows))
             try:
-                computed += each.fill(lambda done, total, title=title: self.reporter.at(done, total, title))  # type: ignore[misc]
+                computed += self._compute(each, title)
             except OSError:
                 for unfinished in sets[number:]:
                     shutil.rmtree(unfinished.folder, ignore_errors=True)
                 raise
-            self.reporter.end()
         for note in unusable_note("cached features", "computed", [each for found in sets for each in found.unusable]):
             self.reporter.say(f"  {note}")
+        copied = sum(each.copied for each in sets)
+        if copied:
+            self.reporter.say(
+                f"  {copied:,} of {computed:,} images have the pixels of an earlier view; not computed again"
+            )
         if computed:
             seconds = time.monotonic() - began
             passed = self.epochs * (len(self.setting.train_rows) + len(self.setting.validation_rows))
@@ -139,6 +195,16 @@ class FeatureCache:
                 f"  computed in {_time_text(seconds)}; without the cache, the frozen part would take about "
                 f"{_time_text(seconds * passed / computed)}"
             )
+
+    def _make_room(self, sets: Sequence[FeatureSet]) -> None:
+        for each in sets:
+            mark_used(each.folder)
+        make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
+
+    def _compute(self, features: FeatureSet, title: str) -> int:
+        """Compute what is missing of a set, and return the number of images whose features were computed."""
+        with self.reporter.stage("computing features", len(features.rows)):
+            return features.fill(lambda done, total: self.reporter.at(done, total, title))
 
     def _title(self, number: int, trained: int) -> str:
         if number >= trained:
@@ -154,10 +220,24 @@ class FeatureCache:
         targets = targets_digest(setting.data, setting.train_rows)
         return [self._augmented_set(root, view, targets) for view in range(self._views)], validated
 
+    def _repeat(self) -> bool:
+        """Return whether an image of the first batch has the same pixels in two views, and so the same features."""
+        setting, size = self.setting, self.feed.batch_size
+        mixes = any(policy.mixes for policy in setting.policies)
+        if mixes or not setting.policies or self._views < 2 or not self.part.engine.computes_alone:
+            return False
+        found = []
+        for view in range(2):
+            seeds = batch_seeds(setting.seed, self.index, view, setting.steps_per_epoch)
+            batch = next(self.feed.epoch(setting.train_rows[:size], seeds[:1]))
+            found.append(digests(np.asarray(batch["images"])))
+        return bool((found[0] == found[1]).all(1).any())
+
     def _plain_set(self, root: Path, rows: np.ndarray) -> FeatureSet:
         """Return the set of some images that are not augmented, computed in batches of a fixed size."""
         setting, size = self.setting, self.part.batch_size
-        key = features_key(self.part, setting.data, rows, {**setting.input_settings, "batch_size": size})
+        batch = {} if self.part.engine.computes_alone else {"batch_size": size}
+        key = features_key(self.part, setting.data, rows, {**setting.input_settings, **batch})
         about = f"{setting.backbone}, {len(rows)} images"
         feed = Feed(setting.data, size)
         return FeatureSet(root / key, self.part, feed, rows, None, key=key, about=about)

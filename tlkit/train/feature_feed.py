@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlkit.data.feed.pipeline import AHEAD
+from tlkit.data.feed.pipeline import AHEAD, Feed
 from tlkit.data.run_data import Data
 from tlkit.system.parallel import in_threads
 from tlkit.train.feature_set import FeatureSet
+from tlkit.train.frozen_part import FrozenPart
 
 
 class FeatureFeed:
@@ -59,6 +60,31 @@ class FeatureFeed:
             return {"labels": tf.constant(data.labels[rows])}
         assert data.store.masks is not None
         return {"segmentation_masks": tf.constant(data.store.masks[rows][..., None].astype(np.int32))}
+
+
+class ComputedFeed:
+    """The batches of a ``Feed`` with the features of their images in place of them, computed each time.
+
+    Args:
+        feed: the batches of images.
+        part: the frozen part, ready to compute.
+    """
+
+    def __init__(self, feed: Feed, part: FrozenPart) -> None:
+        self._feed = feed
+        self._part = part
+
+    def epoch(
+        self, order: np.ndarray, seeds: np.ndarray | None = None, start: int = 0, number: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the batches of an epoch; see ``Feed.epoch``."""
+        batches = self._feed.epoch(order, seeds, start, number)
+        return in_threads(self._with_features, batches, name="tlkit-features", ahead=1, threads=1)
+
+    def _with_features(self, batch: dict[str, Any]) -> dict[str, Any]:
+        batch = dict(batch)
+        images = batch.pop("images")
+        return {"features": [tf.constant(each) for each in self._part(images)], **batch}
 
 
 def _number(name: str) -> int:

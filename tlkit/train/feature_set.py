@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,16 @@ from tlkit.data.store.shards import FORMAT, SUFFIX, Shard, UnusableShardError, o
 from tlkit.system.cache import ABOUT, mark_used
 from tlkit.system.disk import write_atomically
 from tlkit.system.parallel import in_threads
-from tlkit.train.environment import computing, computing_variables
+from tlkit.train.environment import THREADS, computing, computing_variables
 from tlkit.train.frozen_part import FrozenPart
+from tlkit.train.repeats import VIEWS, Pixels
 
 Progress = Callable[[int, int], None]
 
 _SHARD_BYTES = 256e6
 _SHARD_BATCHES = 64
 """A shard has whole batches, as many as fit within both limits: it is made in memory, and lost if the run is killed."""
-_FORMAT = 3
+_FORMAT = 4
 
 
 class FeatureSet:
@@ -46,6 +47,7 @@ class FeatureSet:
         about: a description for ``tlkit cache ls``.
 
     Attributes:
+        copied: the number of images whose features were copied.
         unusable: the shards of earlier runs that could not be used, and were computed again.
     """
 
@@ -74,6 +76,9 @@ class FeatureSet:
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
         self._read = 0
+        self.copied = 0
+        self._earlier: Sequence[FeatureSet] | None = None
+        self._pixels = Pixels(0)
 
     @property
     def _shards(self) -> range:
@@ -84,6 +89,15 @@ class FeatureSet:
         """The number of images without features; their files are opened but not read through."""
         sizes = (min(self._shard, len(self.rows) - number * self._shard) for number in self._shards)
         return sum(size for number, size in enumerate(sizes) if number not in self._arrays and not self._exists(number))
+
+    def copy_from(self, earlier: Sequence[FeatureSet]) -> None:
+        """Copy the features of images that have the same pixels in a view before, instead of computing them.
+
+        Args:
+            earlier: the views before this one, of the same images, filled before it; empty for the first view.
+        """
+        self._earlier = earlier[:VIEWS]
+        self._pixels = Pixels(len(self.rows))
 
     def fill(self, progress: Progress | None = None) -> int:
         """Compute the shards that are missing or unusable.
@@ -131,10 +145,31 @@ class FeatureSet:
         return write_shard(self.folder, f"{number:04d}", self._of(number), arrays, {})
 
     def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
-        values = {f"feature{place}": features for place, features in enumerate(self._part(batch["images"]))}
+        images = np.asarray(batch["images"])
+        features = self._part(images) if self._earlier is None else self._features(images, np.asarray(batch["index"]))
+        values = {f"feature{number}": each for number, each in enumerate(features)}
         if self._with_targets:
             values |= {key: np.asarray(batch[key]) for key in batch if key not in ("images", "index")}
         return values
+
+    def _features(self, images: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the features of some images, copied from earlier views where an image has the same pixels there."""
+        places = np.array([self._place[int(row)] for row in rows])
+        self._pixels.note(places, images)
+        left = np.ones(len(rows), bool)
+        features = [np.empty((len(rows), *shape), np.float32) for shape in self._part.shapes]
+        for view in self._earlier or ():
+            same = left & self._pixels.equal(places, view._pixels)
+            if same.any():
+                copied = view.batch(rows[same])
+                for number, each in enumerate(features):
+                    each[same] = copied[f"feature{number}"]
+                left &= ~same
+        if left.any():
+            for each, computed in zip(features, self._part(images[left]), strict=True):
+                each[left] = computed
+        self.copied += len(rows) - int(left.sum())
+        return features
 
     def _of(self, number: int) -> str:
         return f"{self._key} {number:04d}"
@@ -176,6 +211,15 @@ class FeatureSet:
             raise UnusableShardError(shard.file, "has arrays of other shapes than expected")
         return shard
 
+    def has(self, rows: np.ndarray) -> bool:
+        """Return whether all of these images are in the set."""
+        return all(int(row) in self._place for row in rows)
+
+    def features(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the tensors at the cut for some rows, each float32 (n, …)."""
+        batch = self.batch(rows)
+        return [batch[f"feature{place}"] for place in range(len(self._part.shapes))]
+
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the cached arrays of some rows: ``feature0``, …, and the targets if they are cached."""
         self._read += len(rows) * (AROUND_BYTES + self._part.bytes_per_image)
@@ -195,12 +239,16 @@ class FeatureSet:
 def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mapping[str, Any]) -> str:
     """Return a digest of everything that determines features.
 
+    An engine that computes each image alone gives the same bits with any number of threads. TensorFlow's augmentation
+    need not.
+
     Args:
         part: the frozen part.
         data: the data whose files become the images.
         rows: the images.
         settings: how files become images, how the images are augmented, and the size of a batch.
     """
+    alone = part.engine.computes_alone and "policies" not in settings
     files = hashlib.sha256("\n".join(data.store.digests[int(row)] for row in rows).encode()).hexdigest()
     what = {
         "format": (_FORMAT, FORMAT),
@@ -210,7 +258,7 @@ def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mappi
         "frozen": part.key,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "computing": computing(),
+        "computing": {name: value for name, value in computing().items() if not alone or name not in THREADS},
         "variables": computing_variables(),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]

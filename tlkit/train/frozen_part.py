@@ -1,50 +1,70 @@
-"""The frozen part of a phase's model: what it computes, and what that costs."""
+"""The frozen part of a phase's model: what it computes, what that costs, and the engine that computes it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tlkit.models.cost import operations_per_image
-from tlkit.models.fold import fold_batch_norm
+from tlkit.models.engines import TENSORFLOW, Engine, Network
 from tlkit.models.freeze import digests
-from tlkit.models.inference import fixed_batch, images_at_once
+from tlkit.models.inference import fixed_batch
+from tlkit.models.tensorflow_network import TensorFlowNetwork
 
 
 class FrozenPart:
-    """The frozen part of a phase's model, compiled, with its BatchNormalization folded.
+    """The frozen part of a phase's model. TensorFlow computes it unless ``use`` names another engine.
 
     Args:
         model: images → the tensors at the cut, with the weights that the phase begins with.
 
     Attributes:
+        engine: the engine that computes it, or will.
         shapes: the shape of each tensor at the cut, without the batch dimension.
         batch_size: the size of batches to compute features in that later runs reuse, whatever their own batch size.
     """
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.folded = fold_batch_norm(model)
+        self.engine: Engine = TENSORFLOW
         self.shapes = [tuple(int(size) for size in tensor.shape[1:]) for tensor in model.outputs]
-        self._at_once = images_at_once(model)
         self.batch_size = fixed_batch(model)
-        # Traced once: an epoch's last batch is smaller.
-        images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
-        self._compiled = tf.function(self.forward, input_signature=[images], autograph=False)
+        self._tensorflow = TensorFlowNetwork(model)
+        self._network: Network | None = self._tensorflow
+
+    def use(self, engine: Engine, network: Network | None = None) -> None:
+        """Compute with an engine from now on.
+
+        Args:
+            engine: the engine.
+            network: what computes; None: it is not needed yet, as all features may be cached.
+        """
+        self.engine = engine
+        self._network = self._tensorflow if engine == TENSORFLOW else network
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can compute, and not only say what its features would depend on."""
+        return self._network is not None
 
     def forward(self, images: Any) -> list[Any]:
-        """Return the tensors at the cut; may be called inside a ``tf.function``."""
-        return list(tf.nest.flatten(self.folded(images, training=False)))
+        """Return the tensors at the cut as TensorFlow computes them; may be called inside a ``tf.function``."""
+        return self._tensorflow.forward(images)
 
     @property
     def bytes_per_image(self) -> int:
         """The size of an image's features on disk, in float32."""
         return 4 * sum(int(np.prod(shape)) for shape in self.shapes)
+
+    @property
+    def weight_count(self) -> int:
+        """The number of its weights."""
+        return sum(math.prod(variable.shape) for variable in self.model.variables)
 
     @property
     def operations_per_image(self) -> int:
@@ -53,12 +73,18 @@ class FrozenPart:
 
     def __call__(self, images: Any) -> list[np.ndarray]:
         """Return each tensor at the cut, float32 (N, …), for images float32 (N, H, W, 3)."""
-        size = self._at_once
-        parts = [self._compiled(images[first : first + size]) for first in range(0, len(images), size)]
-        return [np.concatenate([tf.cast(each, tf.float32) for each in outputs]) for outputs in zip(*parts, strict=True)]
+        assert self._network is not None
+        return self._network(np.asarray(images))
 
     @cached_property
-    def key(self) -> str:
-        """The SHA-256 of the graph, the layers' settings, every weight, and how many images are computed at once."""
-        text = f"{self._at_once} {self.model.to_json()}{json.dumps(digests(self.model), sort_keys=True)}"
+    def digest(self) -> str:
+        """The SHA-256 of the graph, the layers' settings and every weight."""
+        text = f"{self.model.to_json()}{json.dumps(digests(self.model), sort_keys=True)}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def key(self) -> list[Any]:
+        """What its features depend on besides images, threads and the size of batches."""
+        engine = self.engine
+        at_once = 1 if engine.computes_alone else self._tensorflow.at_once
+        return [self.digest, engine.name, engine.precision, engine.version, at_once]

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from tlkit.contracts import Phase
 from tlkit.errors import Problem, RecipeError
-from tlkit.models.freeze import apply_flags, prepare, updates_statistics
+from tlkit.models.freeze import prepare, updates_statistics
 from tlkit.models.metrics import check_metrics
 from tlkit.train.checkpoint import Checkpoint
+from tlkit.train.frozen_engine import check_engine
 from tlkit.train.ledger import Ledger
 from tlkit.train.outlets import Outlets
+from tlkit.train.parts import ModelInParts
 from tlkit.train.phase_run import PhaseRun
 from tlkit.train.setting import Setting
 from tlkit.train.steps import Optimizers
@@ -33,6 +35,7 @@ class Training:
     def __init__(self, setting: Setting, outlets: Outlets) -> None:
         self.setting = setting
         self.outlets = outlets
+        self._last: PhaseRun | None = None
         self.ledger = Ledger(setting.network.model, outlets.folder, setting.table, setting.columns)
 
     def run(self, phases: Sequence[Phase], checkpoint: Checkpoint | None = None) -> None:
@@ -50,14 +53,18 @@ class Training:
         self.ledger.begin(phases, checkpoint)
         first = 0 if checkpoint is None else checkpoint.state.phase
         if first == len(phases):
-            # The model is about to be saved, with the flags that its last phase gave it.
-            apply_flags(self.setting.network, phases[-1])
+            # The model is about to be saved, with the flags that its last phase gives it here.
+            self._last = PhaseRun(self.setting, self.ledger, self.outlets, first - 1, phases[-1])
         for index in range(first, len(phases)):
             with self.outlets.reporter.stage("setting up the phase"):
-                phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
+                self._last = phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
                 inside = checkpoint is not None and index == first and checkpoint.state.inside is not None
                 phase_run.run(checkpoint if inside else None)
                 self.ledger.save(index + 1, None, {})
+
+    def in_parts(self) -> ModelInParts | None:
+        """Return the trained model, cut where its last phase had its frozen part; None where that had none."""
+        return None if self._last is None else self._last.passes.in_parts()
 
     def check(self, phases: Sequence[Phase], *, new: bool = True) -> None:
         """Report every mistake that can be found before the first step, and note what is unwise.
@@ -72,6 +79,7 @@ class Training:
         """
         setting = self.setting
         loss, _monitor = setting.loss, setting.monitor
+        check_engine(setting.table)
         if new:
             check_metrics(setting.targets, setting.table.metrics)
         mixing = [policy.name for policy in setting.policies if policy.mixes]

@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 
 from tlkit.boundary.guard import owners
-from tlkit.contracts import Phase
+from tlkit.contracts import Phase, Split
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.errors import PluginError, RunError
+from tlkit.models.engines import TENSORFLOW
 from tlkit.system.text import listed
 from tlkit.train.feature_cache import FeatureCache
-from tlkit.train.feature_feed import FeatureFeed
+from tlkit.train.feature_feed import ComputedFeed, FeatureFeed
+from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.outlets import Outlets
+from tlkit.train.parts import ModelInParts
 from tlkit.train.rates import LearningRate
 from tlkit.train.setting import Setting
+from tlkit.train.state import PhaseState
 from tlkit.train.steps import Steps
 
 
@@ -47,38 +51,76 @@ class Passes:
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
         self._applied: float | None = None
-        self._feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size, setting.policies)
-        self._validation_feed: Feed | FeatureFeed = Feed(setting.data, setting.batch_size)
+        self._cache: FeatureCache | None = None
+        self._images = Feed(setting.data, setting.batch_size, setting.policies)
+        self._feed: Feed | FeatureFeed | ComputedFeed = self._images
+        self._validation_feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size)
 
     @property
     def cached(self) -> bool:
         """Whether the passes are over cached features instead of images."""
         return isinstance(self._feed, FeatureFeed)
 
-    def cache_features(self, own_folder: Path, decided: bool | None) -> None:
-        """Pass over cached features of the frozen part instead of images, where that pays.
+    @property
+    def engine(self) -> str | None:
+        """The name of the engine that computes the frozen part; None where nothing is frozen."""
+        return None if self.steps.frozen is None else self.steps.frozen.engine.name
+
+    def use_features(self, own_folder: Path, before: PhaseState | None) -> None:
+        """Pass over features of the frozen part instead of images: cached where that pays, else computed each time.
 
         Args:
             own_folder: a folder for features that no later run can use.
-            decided: what was decided before the run was interrupted; None to decide now.
+            before: how far the phase had come before the run was interrupted; None: it begins.
 
         Raises:
             RunError: the interrupted run had cached features, and they can't be cached again.
         """
-        if self.steps.frozen is None or not isinstance(self._feed, Feed):
+        part = self.steps.frozen
+        if part is None or not isinstance(self._feed, Feed):
             return
-        cache = FeatureCache(
+        self._cache = cache = self._feature_cache(part, own_folder)
+        cache.choose_engine(None if before is None else before.engine or TENSORFLOW.name)
+        feeds = cache.feeds(None if before is None else before.cached)
+        if feeds is not None:
+            self._feed, self._validation_feed = feeds
+            return
+        cache.make_ready()
+        if part.engine != TENSORFLOW:  # whose operations the compiled steps have in them
+            self._feed = ComputedFeed(self._images, part)
+            self._validation_feed = ComputedFeed(Feed(self.setting.data, self.setting.batch_size), part)
+
+    def in_parts(self) -> ModelInParts | None:
+        """Return the model in two parts, with cached features of the validation and test images where that pays.
+
+        What these are depends on the recipe and the network alone, not on what this process has trained, so that a run
+        that was interrupted before its evaluation gives the same numbers.
+
+        Returns:
+            None where nothing is frozen.
+        """
+        setting, part, cache = self.setting, self.steps.frozen, self._cache
+        if part is None:
+            return None
+        if cache is None:  # the phase ended in another process
+            cache = self._feature_cache(part, self.outlets.folder.path)
+            cache.choose_engine(None)
+        splits: tuple[Split, ...] = ("validation", "test")
+        rows = {split: setting.data.indices(split) for split in splits}
+        found = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]
+        kept = [each for each in found if each is not None]
+        return ModelInParts(part, self.steps.live, setting.data, setting.batch_size, kept, make_ready=cache.make_ready)
+
+    def _feature_cache(self, part: FrozenPart, own_folder: Path) -> FeatureCache:
+        return FeatureCache(
             setting=self.setting,
-            part=self.steps.frozen,
-            feed=self._feed,
+            part=part,
+            feed=self._images,
             index=self.index,
             epochs=self.phase.epochs,
             own_folder=own_folder,
             reporter=self.outlets.reporter,
         )
-        feeds = cache.feeds(decided)
-        if feeds is not None:
-            self._feed, self._validation_feed = feeds
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
         """Train the steps of an epoch.

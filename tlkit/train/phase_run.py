@@ -83,7 +83,7 @@ class PhaseRun:
         self.before = digests(model) if inside is None else inside.before
         outlets.reporter.phase(self.phase, passes.steps.weight_count, model.count_params(), self.setting.backbone)
         own_folder = outlets.folder.path / "cache" / f"features-{self.index}"
-        passes.cache_features(own_folder, None if inside is None else inside.cached)
+        passes.use_features(own_folder, inside)
         model.compile(optimizer=passes.steps.optimizers.main, loss=None)
         passes.callbacks = keras.callbacks.CallbackList(
             list(outlets.callbacks(outlets.folder.path, self.phase)),
@@ -117,6 +117,7 @@ class PhaseRun:
             step=step,
             stopped=stopped,
             cached=passes.cached,
+            engine=passes.engine,
             plateau_factor=passes.rate.plateau_factor,
             watch=WatchState(best_value=watch.best_value, best_epoch=watch.best_epoch, stop=stop, plateau=plateau),
             rows=self.rows,

@@ -33,6 +33,8 @@ class PhaseState(BaseModel):
         step: the next step of that epoch.
         stopped: whether the phase ended early.
         cached: whether it trains on cached features.
+        engine: the engine that computes its frozen part; None where nothing is frozen, and in checkpoints of older
+            versions, which had only TensorFlow.
         plateau_factor: the factor that a plateau has put on the learning rate.
         watch: what decides on best weights, early stop and plateau.
         rows: the metrics of its epochs.
@@ -46,6 +48,7 @@ class PhaseState(BaseModel):
     step: int
     stopped: bool
     cached: bool
+    engine: str | None = None
     plateau_factor: float
     watch: WatchState
     rows: list[dict[str, float]]

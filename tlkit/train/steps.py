@@ -66,6 +66,7 @@ class Steps:
     Attributes:
         variables: the variables that train.
         frozen: the frozen part of the model; None: nothing is frozen.
+        live: the rest of the model; the whole where nothing is frozen.
         optimizers: the optimizers that update the variables.
         average: the moving average of the weights, updated after each step; None without ``train.ema``.
         train: takes a batch, updates the variables and returns the loss.
@@ -82,7 +83,7 @@ class Steps:
         self.variables = prepared.variables
         self._values = [variable.value for variable in self.variables]
         self.frozen = None if prepared.frozen_part is None else FrozenPart(prepared.frozen_part)
-        self._live = prepared.live_part
+        self.live = prepared.live_part
         self.optimizers = Optimizers(phase, prepared)
         momentum = setting.table.ema
         self.average = None if momentum is None else WeightAverage(self.variables, momentum)
@@ -122,9 +123,9 @@ class Steps:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for value in self._values:
                 tape.watch(value)
-            logits = self._live(inputs, training=True)
+            logits = self.live(inputs, training=True)
             batch_loss, count = self._loss(batch, logits)
-            penalties = self._live.losses
+            penalties = self.live.losses
             total = batch_loss + tf.add_n(penalties) if penalties else batch_loss
             scaled = total if self._loss_scale is None else self._loss_scale.scaled(total)
         gradients = tape.gradient(scaled, self._values)
@@ -141,7 +142,7 @@ class Steps:
         self.optimizers.apply(gradients, self.variables)
 
     def _validate(self, batch: Mapping[str, Any]) -> None:
-        logits = self._live(self._inputs(batch), training=False)
+        logits = self.live(self._inputs(batch), training=False)
         batch_loss, count = self._plain_loss(batch, logits)
         self._validation_metrics.update(batch, logits, batch_loss, count)
 

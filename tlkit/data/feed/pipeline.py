@@ -61,14 +61,11 @@ class Feed:
         self._data = data
         self.batch_size = batch_size
         self._policies = tuple(policies)
-        # A policy may need AutoGraph; converting the code around it takes longer than tracing it.
-        self._augment = [tf.function(policy.augment, autograph=True) for policy in self._policies]
 
     @cached_property
     def _compiled(self) -> Any:
         """The traced ``_finish``; not made before a batch is, since a phase on cached features takes none."""
-        signature = [self._signature(), tf.TensorSpec((2,), tf.int32)]
-        return tf.function(self._finish, input_signature=signature, autograph=False)
+        return tf.function(self._finish, input_signature=[self._signature(), tf.TensorSpec((2,), tf.int32)])
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -137,10 +134,10 @@ class Feed:
         batch["images"] = tf.cast(batch["images"], tf.float32)
         if "segmentation_masks" in batch:
             batch["segmentation_masks"] = tf.cast(batch["segmentation_masks"], tf.int32)
-        for number, (policy, augment) in enumerate(zip(self._policies, self._augment, strict=True)):
+        for number, policy in enumerate(self._policies):
             if policy.mixes:
                 batch = _shares(batch, len(self._data.classes))
-            batch = _checked(augment(dict(batch), _seed_of(seed, number)), batch, policy.name)
+            batch = _checked(policy.augment(dict(batch), _seed_of(seed, number)), batch, policy.name)
         return {**batch, "index": index}
 
 

@@ -9,6 +9,7 @@ from statistics import median
 
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.data_table import Choices, beside, check_name, comment_line, data_table, is_segmentation
+from tlkit.data.init.head_table import head_table
 from tlkit.data.init.pixel_lines import pixel_lines
 
 FEW = 2000
@@ -37,7 +38,7 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
         data_table(survey, choices),
         _input(survey, images, segmentation),
         _backbone(choices),
-        _head(segmentation),
+        head_table(choices, segmentation=segmentation),
         _augment(few=not segmentation and images < FEW),
         _schedule(images, segmentation, choices.weights != "none"),
         _train({} if survey.detected is not None and survey.detected.multi_label else train, segmentation),
@@ -106,14 +107,6 @@ def _backbone(choices: Choices) -> str:
     )
 
 
-def _head(segmentation: bool) -> str:
-    if segmentation:
-        return "[head]\n" + beside('name = "unet"', "a decoder with skip connections from the backbone")
-    name = beside('name = "linear"', 'pooling, dropout and one dense layer; "mlp" adds hidden layers')
-    dropout = beside("dropout = 0.2", "raise it if validation accuracy is far below training accuracy")
-    return "\n".join(["[head]", name, dropout])
-
-
 def _augment(few: bool) -> str:
     mirrored = "false if mirroring changes what an image means"
     if few:
@@ -153,7 +146,7 @@ def _frozen(segmentation: bool) -> list[str]:
     return [
         beside('name = "frozen"', "trains the head only, fast; the backbone stays as it is"),
         beside("epochs = 20", "passes over the training images"),
-        f"learning_rate = {'1e-3' if segmentation else '3e-3'}",
+        f"learning_rate = {'4e-3' if segmentation else '3e-3'}",
         _COSINE,
     ]
 

@@ -16,7 +16,7 @@ Initializer = Literal[
 ]
 
 
-class ScratchOptions(BackboneOptions):
+class ScratchOptions(BackboneOptions, defer_build=True):
     """Options that all backbones from scratch have."""
 
     weights: str = Field("none", description='"none" (random), a weights file, or the folder of an earlier run')

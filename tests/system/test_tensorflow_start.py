@@ -1,0 +1,108 @@
+"""TensorFlow starts in a thread: what the caller says meanwhile, and what becomes of errors on either side."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CONFIG = """
+class config:
+    backend = staticmethod(lambda: "tensorflow")
+    floatx = staticmethod(lambda: "float32")
+    image_data_format = staticmethod(lambda: "channels_last")
+    set_floatx = set_epsilon = set_image_data_format = staticmethod(lambda _value: None)
+"""
+TENSORFLOW = """
+class config:
+    list_physical_devices = staticmethod(lambda: [])
+class get_logger:
+    setLevel = staticmethod(lambda _level: None)
+"""
+WAITS = f"""
+import os, time
+os.write(2, b"chatter of a library")
+while not os.path.exists(os.environ["GO_ON"]):
+    time.sleep(0.01)
+{CONFIG}"""
+BREAKS = """
+import os
+os.write(2, b"why it breaks")
+raise ImportError("no such processor")
+"""
+USE = """
+import os, sys, pathlib
+from tlkit.system.tensorflow_start import TensorFlowStart, is_starting
+with TensorFlowStart(deterministic=False, then=lambda: print("then")) as start:
+    print("a word", file=sys.stderr)
+    pathlib.Path(os.environ["GO_ON"]).touch()
+    start.wait()
+    print("started" if "keras" in sys.modules and not is_starting() else "not started")
+print("after", file=sys.stderr)
+"""
+LEAVE = """
+import os, sys, pathlib
+from tlkit.system.tensorflow_start import TensorFlowStart, is_starting
+try:
+    with TensorFlowStart(deterministic=False, then=lambda: print("then")):
+        raise ValueError
+except ValueError:
+    print("the error", file=sys.stderr)
+    print(is_starting())
+    pathlib.Path(os.environ["GO_ON"]).touch()
+"""
+
+
+def run(folder: Path, keras: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with stand-ins for Keras and TensorFlow."""
+    (folder / "keras.py").write_text(keras, encoding="utf-8")
+    (folder / "tensorflow.py").write_text(TENSORFLOW, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(folder), *sys.path])
+    environment["GO_ON"] = str(folder / "go on")
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_what_python_says_meanwhile_is_written_and_what_libraries_write_is_not(tmp_path: Path) -> None:
+    ended = run(tmp_path, WAITS, "-c", USE)
+    assert ended.stdout.split() == ["then", "started"]
+    assert ended.stderr == "a word\nafter\n"
+
+
+def test_the_error_of_an_import_is_raised_where_it_is_waited_for_after_what_the_library_wrote(tmp_path: Path) -> None:
+    ended = run(tmp_path, BREAKS, "-c", USE)
+    assert "then" not in ended.stdout
+    assert "why it breaks" in ended.stderr
+    assert "line 7" in ended.stderr  # start.wait()
+    assert ended.stderr.endswith("ImportError: no such processor\n")
+
+
+def test_nothing_is_done_after_an_import_that_nobody_waits_for(tmp_path: Path) -> None:
+    ended = run(tmp_path, WAITS, "-c", LEAVE)
+    assert ended.stdout == "True\n"
+    assert ended.stderr == "the error\n"
+
+
+def test_an_error_in_the_data_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
+    folder = tmp_path / "photos" / "cat"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    recipe = (
+        'name = "one"\ntask = "classification"\n[data]\nname = "folder"\npath = "photos"\n[input]\nimage_size = 32\n'
+        '[backbone]\nname = "MobileNetV2"\nweights = "none"\n[head]\nname = "linear"\n'
+        '[schedule]\nname = "frozen"\nepochs = 1\n'
+    )
+    (tmp_path / "one.toml").write_text(recipe, encoding="utf-8")
+    never = WAITS.replace("while not", "while True or not")
+    ended = run(tmp_path, never, "-m", "tlkit", "run", "one.toml", "--out", "out")
+    assert ended.returncode == 2
+    assert "class" in ended.stderr
+    assert "chatter" not in ended.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,126 @@
+"""Choose the engine that computes a frozen part, and make it compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tlkit.errors import Problem, RecipeError, RunError
+from tlkit.models.convert import NotConvertibleError
+from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, check_installed, largest_difference
+from tlkit.models.image_by_image import UnusableNetworkError
+from tlkit.models.litert import LiteRTNetwork
+from tlkit.models.openvino_network import OpenVINONetwork
+from tlkit.recipe.schema import TrainTable
+from tlkit.train.converted import converted
+from tlkit.train.environment import computes_bfloat16
+from tlkit.train.frozen_part import FrozenPart
+
+COMPARED = 2
+"""The number of images on which an engine is compared with TensorFlow; Keras keeps all their feature maps at once."""
+_OPERATIONS = 1e10
+_FEW_WEIGHTS = 4e6
+_OPERATIONS_PER_WEIGHT = 1.6e5
+"""Operations that repay the conversion to LiteRT: up to a few million weights it takes half a second longer than what
+TensorFlow needs to begin, with 24 million 7 s; and 10^12 operations on LiteRT save 2 to 20 s of a core."""
+
+
+def choose_engine(table: TrainTable, part: FrozenPart, images: int, before: str | None = None) -> Engine:
+    """Return the engine that a phase shall use.
+
+    What decides is the same in every run on the same data: bits depend on the engine.
+
+    Args:
+        table: the recipe's ``[train]``.
+        part: the frozen part.
+        images: the number of images, each view of one counted, that the frozen part computes if features are cached.
+        before: the engine with which the phase began before it was interrupted.
+    """
+    asked = asked_engine(table)
+    if before is not None:
+        return next((each for each in (asked, Engine("litert")) if each and each.name == before), TENSORFLOW)
+    if asked is not None:
+        return asked
+    litert = Engine("litert")
+    costs = _OPERATIONS + _OPERATIONS_PER_WEIGHT * max(0.0, part.weight_count - _FEW_WEIGHTS)
+    worth = part.operations_per_image * images >= costs
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    usable = on_cpu and table.precision == "float32" and litert.version is not None
+    return litert if usable and worth else TENSORFLOW
+
+
+def asked_engine(table: TrainTable) -> Engine | None:
+    """Return the engine that a recipe names; None for ``auto``."""
+    return None if table.engine == "auto" else Engine(table.engine, table.engine_precision)
+
+
+def check_engine(table: TrainTable) -> None:
+    """Check that the engine that a recipe names is installed.
+
+    Raises:
+        RecipeError: it is not, or it can't compute in the precision that the recipe asks for.
+    """
+    asked = asked_engine(table)
+    if asked is not None:
+        check_installed(asked, "train.engine")
+    if table.engine_precision == "float32":
+        return
+    if asked is None or asked.name != "openvino":
+        message = f'"{table.engine_precision}" needs train.engine = "openvino", received "{table.engine}"'
+        raise RecipeError([Problem("train.engine_precision", message)])
+    if computes_bfloat16() is False:
+        message = f'this processor has no instructions for {table.engine_precision}; expected "float32"'
+        raise RecipeError([Problem("train.engine_precision", message)])
+
+
+def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None]) -> None:
+    """Make the engine of a frozen part compute, or TensorFlow where that engine can't, or does not agree with it.
+
+    Args:
+        part: the frozen part, with the engine that was chosen.
+        images: (n, H, W, 3), the first of the images that it will compute.
+        say: shows a note.
+
+    Raises:
+        RunError: the engine can't compute in the precision that the recipe asks for.
+    """
+    if part.is_ready:
+        return
+    try:
+        network = _built(part, say)
+    except (NotConvertibleError, UnusableNetworkError) as error:
+        if part.engine.precision != "float32":
+            raise RunError(f'train.engine_precision: {error}; expected "float32", or another train.engine') from error
+        _fall_back(part, str(error), say)
+        return
+    images = np.asarray(images[:COMPARED], np.float32)
+    expected = [np.asarray(each, np.float32) for each in tf.nest.flatten(part.model(images, training=False))]
+    difference = largest_difference(network(images), expected)
+    if part.engine.precision != "float32":
+        say(f"  note: {part.engine} differs from float32 by {difference:.1g} of the largest value")
+    elif difference > TOLERANCE:
+        _fall_back(part, f"they differ by {difference:.1g} of the largest value, more than {TOLERANCE:g}", say)
+        return
+    part.use(part.engine, network)
+
+
+def _fall_back(part: FrozenPart, reason: str, say: Callable[[str], None]) -> None:
+    say(f"  note: TensorFlow computes the frozen part, not {part.engine}: {reason}")
+    part.use(TENSORFLOW)
+
+
+def _built(part: FrozenPart, say: Callable[[str], None]) -> Network:
+    """Return the network of a frozen part in its engine.
+
+    Raises:
+        NotConvertibleError: it can't be converted.
+        UnusableNetworkError: the engine can't run it, or is not installed any more.
+    """
+    if part.engine.version is None:
+        raise UnusableNetworkError("it is not installed")
+    content = converted(part, say)
+    if part.engine.name == "litert":
+        return LiteRTNetwork(content)
+    return OpenVINONetwork(content, part.engine.precision)

@@ -1,0 +1,71 @@
+"""A trained model in two parts, cut as in its last phase: the frozen part, whose features are kept, and the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tlkit.data.run_data import Data
+from tlkit.models.inference import images_at_once
+from tlkit.system.parallel import in_threads
+from tlkit.train.feature_set import FeatureSet
+from tlkit.train.frozen_part import FrozenPart
+
+_AHEAD = 2
+"""Batches of images that are read while one is computed."""
+
+
+class ModelInParts:
+    """The logits of a trained model, from kept features where there are any: the same function in less time.
+
+    Args:
+        frozen: the frozen part of the last phase, which did not change since its features were computed.
+        head: the rest of the model, from the tensors at the cut to the logits, with the weights of the trained model.
+        data: the run's data.
+        batch_size: the largest number of images at a time.
+        kept: the cached features, of images that are not augmented.
+        make_ready: makes the frozen part ready to compute, which it need not be if all of its features were cached.
+    """
+
+    def __init__(
+        self,
+        frozen: FrozenPart,
+        head: Any,
+        data: Data,
+        batch_size: int,
+        kept: Sequence[FeatureSet] = (),
+        make_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.kept = list(kept)
+        self._make_ready = make_ready
+        self.at_once = min(batch_size, images_at_once(head))
+        self._frozen = frozen
+        self._head = head
+        self._images = data.store.images
+
+    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the logits of some images, in their order, a few images at a time.
+
+        Args:
+            rows: int (N,) row numbers of the images in the data.
+
+        Yields:
+            float32 (n, …, units).
+        """
+        parts = [rows[first : first + self.at_once] for first in range(0, len(rows), self.at_once)]
+        kept = next((each for each in self.kept if each.has(rows)), None)
+        if kept is not None:
+            yield from (self._logits(kept.features(part)) for part in parts)
+            return
+        self._make_ready()
+        for images in in_threads(self._images.__getitem__, parts, name="tlkit-feed", ahead=_AHEAD, threads=1):
+            yield self._logits(self._frozen(tf.cast(images, tf.float32)))
+
+    def _logits(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        # Not compiled: tracing a head would take longer than running it on a few hundred images.
+        logits = self._head([tf.constant(each) for each in features], training=False)
+        return np.asarray(keras.ops.convert_to_numpy(tf.cast(logits, tf.float32)))
