@@ -18,11 +18,12 @@ from PIL import Image
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts import FACTS, Facts
 from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
+from tlkit.data.checks.picture_hash import picture_hash
 from tlkit.data.images.decode import fit_picture, is_scaled
 from tlkit.data.images.image_file import BadImageError, read_file
 from tlkit.data.images.mask_decode import classes_of
 from tlkit.data.images.mask_file import read_mask, reading_key
-from tlkit.data.images.picture import Picture
+from tlkit.data.images.picture import Picture, scales
 from tlkit.data.images.reading import Reading
 from tlkit.data.store.decoding import Decoded, Decoding, Find, batched, decode_file, group_size
 from tlkit.data.store.store import Early
@@ -39,12 +40,6 @@ _GROUP = 32
 _AHEAD = 2
 """Tasks per thread or process that are handed over ahead of their results."""
 _HASHED_SIDE = 32
-_HASH_SIZE = 16
-_TIMES = 4
-"""Pixels per side of the image of which a hash is made, over the coefficients that are used of it."""
-_LEVELS = np.arange(256)
-_FLAT = 2.0
-"""Standard deviation in grey levels below which an image shows too little to be recognised by its hash."""
 
 
 WantedFile = tuple[Path, bool]
@@ -228,7 +223,7 @@ def _facts(
             if not is_mask:
                 if picture.deep:
                     return _deep_facts(picture, facts), None
-                if not picture.scales((_SCALED, _SCALED)):
+                if not scales(picture, (_SCALED, _SCALED)):
                     return _whole(picture, facts, decoding)
                 # A JPEG is decoded small, and only its brightness unless bands of it are chosen.
                 grayed = picture.draft(None if reading.files.bands else "L", (_SCALED, _SCALED))
@@ -286,28 +281,4 @@ def _deep_facts(picture: Picture, facts: Mapping[str, Any]) -> Facts:
 def _with_hash(facts: Mapping[str, Any], shown: Image.Image, *, constant: bool) -> Facts:
     """Return facts with the perceptual hash of an image that is large enough and has something to see."""
     unhashable = facts.get("nan") or constant or min(facts["width"], facts["height"]) < _HASHED_SIDE
-    return Facts(**facts, constant=constant, picture="" if unhashable else _picture_hash(shown.convert("L")))
-
-
-def _picture_hash(gray: Image.Image) -> str:
-    """Return the perceptual hash of an image of 8-bit brightness; empty if it is nearly flat.
-
-    The bits are those of ``imagehash.phash(gray, 16)``, which computes three quarters more of the transform.
-    """
-    from scipy.fft import dct
-
-    if _deviation(gray) < _FLAT:
-        return ""
-    side = _HASH_SIZE * _TIMES
-    pixels = np.asarray(gray.resize((side, side), Image.Resampling.LANCZOS))
-    low = dct(dct(pixels, axis=0)[:_HASH_SIZE], axis=1)[:, :_HASH_SIZE].reshape(-1)
-    middle = np.partition(low, (len(low) // 2 - 1, len(low) // 2))[len(low) // 2 - 1 : len(low) // 2 + 1]
-    return np.packbits(low > middle.mean()).tobytes().hex()
-
-
-def _deviation(gray: Image.Image) -> float:
-    """Return the standard deviation of the grey levels of an image."""
-    counts = np.array(gray.histogram())
-    total = counts.sum()
-    mean = (counts @ _LEVELS) / total
-    return float(np.sqrt((counts @ (_LEVELS - mean) ** 2) / total))
+    return Facts(**facts, constant=constant, picture="" if unhashable else picture_hash(shown.convert("L")))

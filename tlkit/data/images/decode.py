@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import IGNORE, ImageSize
-from tlkit.data.images.picture import Picture
+from tlkit.data.images.picture import Picture, scales
 from tlkit.data.images.reading import PLAIN, Reading
 
 Resize = Literal["stretch", "crop", "pad"]
@@ -85,7 +85,7 @@ def fit_picture(picture: Picture, size: ImageSize, resize: Resize) -> tuple[np.n
 
 def is_scaled(picture: Picture, size: ImageSize, resize: Resize) -> bool:
     """Return whether ``decode_to_size`` decodes an image at a part of its size."""
-    return picture.scales(_least(picture.size, size, resize))
+    return scales(picture, _least(picture.size, size, resize))
 
 
 def _least(original: ImageSize, size: ImageSize, resize: Resize) -> tuple[int, int]:

@@ -160,17 +160,9 @@ class Picture:
         if self.image is None or self.deep:
             return False
         before = self.image.mode
-        self.image.draft(mode, self._as_stored(size))
+        swapped = self.turned and self.orientation in SWAPPED
+        self.image.draft(mode, size[::-1] if swapped else size)
         return self.image.mode != before
-
-    def scales(self, size: tuple[int, int]) -> bool:
-        """Return whether ``draft`` has the image decoded at a part of its size."""
-        if self.image is None or self.deep or self.format not in ("JPEG", "MPO"):
-            return False
-        return all(side // least >= 2 for side, least in zip(self.image.size, self._as_stored(size), strict=True))
-
-    def _as_stored(self, size: tuple[int, int]) -> tuple[int, int]:
-        return size[::-1] if self.turned and self.orientation in SWAPPED else size
 
     def rgb(self, *, gray: bool = False) -> Image.Image:
         """Decode the image to 8-bit RGB, turned; with ``gray``, leave an 8-bit grey image as it is.
@@ -257,6 +249,12 @@ class Picture:
             bits = jpeg2000_bits(self._content)
             return Bands(bands.values >> (16 - bits), 2**bits - 1, 1)  # Pillow shifted them to 16 bits
         return bands if clear is None else with_clear_color(bands, clear)
+
+
+def scales(picture: Picture, size: tuple[int, int]) -> bool:
+    """Return whether ``draft`` to (width, height) has an image decoded at a part of its size."""
+    width, height = picture.size[::-1]
+    return picture.format in ("JPEG", "MPO") and width // size[0] >= 2 and height // size[1] >= 2
 
 
 def _pillow_reads(image: Image.Image, path: Path, reading: Reading) -> bool:
