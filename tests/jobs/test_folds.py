@@ -401,12 +401,16 @@ def test_the_epochs_of_the_folds_are_shown(terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=120, highlight=False)
     with FoldsDisplay(console, 2) as display:
         display.started(1, "folds/fold-1")
+        display.said(1, "  starting TensorFlow: 4 s")
+        display.said(1, "  computing features 120/401: 8 s, about 12 s left")
         for line in ("Data: 8 images", "Phase head: 3 epochs, X frozen", "  epoch 2/3  loss 0.5  (1.0 s)  best"):
             display.said(1, line)
         display.said(1, "validation: loss 0.5000")
         display.ended(1, 1)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
     assert "fold 1 of 2: folds/fold-1" in shown
+    assert "starting TensorFlow: 4 s" in shown
+    assert "computing features 120/401: 8 s, about 12 s left" in shown
     assert "fold 1, phase head" in shown
     assert "2/3" in shown
     assert "fold 1: validation: loss 0.5000" in shown

@@ -84,7 +84,7 @@ def test_a_profile_has_the_stages_of_a_run_and_their_images(registry, tmp_path, 
     assert stages["training"].images == 6 * len(tlkit_rows(result.folder, "train"))
     printed = capsys.readouterr().out
     assert printed.startswith("Run folder: ")
-    assert re.search(r"\n\nWhere the time went .*\n  starting TensorFlow .*\n(  .*\n)+\nDone in", printed)
+    assert re.search(r"\n\nWhere the time went .*\n(  .*\n)+\nDone in", printed)
     assert "<h2>Where the time went</h2>" in (result.folder / "report.html").read_text(encoding="utf-8")
     assert "command,stage" in (result.folder / "profile.csv").read_text(encoding="utf-8")
 

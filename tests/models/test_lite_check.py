@@ -19,11 +19,11 @@ from ai_edge_litert import schema_py_generated as schema
 from lite_networks import lite_files
 from saved_models import ONE_OF_EACH, applications, small_models
 
-from tlkit.models import lite_check
+from tlkit.models import convert, lite_check
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.convert import convert_to_litert
 from tlkit.models.lite_check import check_lite
-from tlkit.models.litert import LiteRTNetwork
+from tlkit.models.litert import LiteRTNetwork, UnusableNetworkError
 
 L = keras.layers
 SIZE, UNITS, RANK = (16, 16), 3, 4
@@ -31,8 +31,8 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3)).astype(np.float
 
 
 @pytest.fixture(scope="module")
-def content():
-    """Return a file with most kinds of operations."""
+def model():
+    """Return a model with most kinds of operations."""
     images = keras.Input((*SIZE, 3))
     x = L.ZeroPadding2D(1)(L.Rescaling(1 / 127.5, -1.0)(images))
     x = L.BatchNormalization()(L.Conv2D(4, 3, strides=2, name="conv")(x))
@@ -40,16 +40,31 @@ def content():
     gate = L.Conv2D(4, 1, activation="sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(x))
     x = L.Conv2DTranspose(4, 2, strides=2)(L.Multiply()([x, gate]))
     x = L.UpSampling2D(2, interpolation="bilinear")(L.Concatenate()([x, L.Dense(2)(x)]))
-    return convert_to_litert(keras.Model(images, L.Conv2D(UNITS, 1, name="logits")(x)))
+    return keras.Model(images, L.Conv2D(UNITS, 1, name="logits")(x))
+
+
+@pytest.fixture(scope="module")
+def content(model):
+    """Return its file."""
+    return convert_to_litert(model)
+
+
+@pytest.fixture(scope="module")
+def large(model):
+    """Return its file as that of a large model, which has a signature."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert, "_CONSTANT_BYTES", 0)
+        return convert_to_litert(model)
 
 
 def check(content):
     check_lite(content, SIZE, UNITS, RANK)
 
 
-def test_a_file_of_tlkit_is_allowed(content):
-    check(content)
-    assert LiteRTNetwork(content)(IMAGES)[0].shape == (1, *SIZE, UNITS)
+def test_a_file_of_tlkit_is_allowed(content, large):
+    for each in (content, large):
+        check(each)
+        assert LiteRTNetwork(each)(IMAGES)[0].shape == (1, *SIZE, UNITS)
 
 
 def rewritten(content, change):
@@ -180,6 +195,25 @@ def test_what_is_not_allowed_is_refused_by_name(change, content):
         check(rewritten(content, make))
 
 
+def signature(change):
+    return lambda model: change(model.signatureDefs[0])
+
+
+SIGNATURES = {
+    "another tensor": lambda each: vars(each.outputs[0]).update(tensorIndex=9999),
+    "another name": lambda each: vars(each.outputs[0]).update(name="no_output"),
+    "another graph": lambda each: vars(each).update(subgraphIndex=1),
+    "fewer outputs": lambda each: each.outputs.clear(),
+    "another input": lambda each: vars(each.inputs[0]).update(tensorIndex=9999),
+}
+
+
+@pytest.mark.parametrize("change", SIGNATURES)
+def test_a_signature_must_be_that_of_the_graph(change, large):
+    with pytest.raises(NotAllowed, match="signature"):
+        check(rewritten(large, signature(SIGNATURES[change])))
+
+
 @pytest.mark.parametrize(
     ("limit", "value", "why"),
     [
@@ -243,7 +277,7 @@ def outcomes(content, count, seed):
             [logits] = LiteRTNetwork(changed, 1)(IMAGES)
         except NotAllowed:
             counts["refused"] += 1
-        except (RuntimeError, ValueError):
+        except (RuntimeError, UnusableNetworkError):
             counts["refused by LiteRT"] += 1
         else:
             assert logits.shape == expected.shape
@@ -270,14 +304,16 @@ def in_another_process(content, tmp_path, count, seed=0):
     return ended.stdout
 
 
-def test_some_flips_neither_crash_nor_hang(content, tmp_path):
-    print(in_another_process(content, tmp_path, 80))
+def test_some_flips_neither_crash_nor_hang(content, large, tmp_path):
+    for each in (content, large):
+        print(in_another_process(each, tmp_path, 50))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_thousands_of_flips_neither_crash_nor_hang(content, tmp_path, seed):
-    print(f"\n{in_another_process(content, tmp_path, 2500, seed)}")
+def test_thousands_of_flips_neither_crash_nor_hang(content, large, tmp_path, seed):
+    for each in (content, large):
+        print(f"\n{in_another_process(each, tmp_path, 2500, seed)}")
 
 
 def assert_allowed_and_alike(models):

@@ -28,7 +28,7 @@ def augment(session: Session, recipe: Path, out: Path | None, images: int, views
     Use it to see whether the augmentation keeps what matters in the images. Only a few images are read, and nothing is
     trained.
     """
-    from tlkit.cli.console import say, writing
+    from tlkit.cli.console import say, saying, writing
     from tlkit.system.disk import write_atomically
 
     checked = session.load_recipe(recipe)
@@ -36,7 +36,8 @@ def augment(session: Session, recipe: Path, out: Path | None, images: int, views
     session.check_new_files(target)
     from tlkit.jobs.augment import augmentation_sheet
 
-    sheet = augmentation_sheet(checked, images=images, views=views)
+    with saying("starting TensorFlow and augmenting images"):
+        sheet = augmentation_sheet(checked, images=images, views=views)
     with writing(target):
         write_atomically(target, sheet.png)
     say(f"{sheet.images} images, augmented by {' → '.join(sheet.policies)}: {target}")

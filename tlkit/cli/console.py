@@ -97,6 +97,15 @@ def progress_bars(console: Terminal, first: str = "loading the model") -> Iterat
 
 
 @contextmanager
+def saying(doing: str) -> Iterator[None]:
+    """Say on standard error what is being done within the context: on a terminal, and elsewhere if it takes long."""
+    from tlkit.system.progress import Reporter
+
+    with Reporter(messages_console()) as reporter, reporter.stage(doing):
+        yield
+
+
+@contextmanager
 def writing(file: Path) -> Iterator[None]:
     """Create the folder of a file that is about to be written; explain a failure.
 

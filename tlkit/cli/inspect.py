@@ -43,7 +43,7 @@ def inspect(
     network, its first kernels, histograms of weights and feature maps, and a page with all of them. A run is shown
     trained and before training.
     """
-    from tlkit.cli.console import say, tables_console, writing
+    from tlkit.cli.console import say, saying, tables_console, writing
     from tlkit.errors import DataError
     from tlkit.jobs.from_recipe import refuse_missing_files
     from tlkit.jobs.inspect_files import PAGE, TITLES
@@ -66,12 +66,15 @@ def inspect(
         raise DataError(f"{image}: no such file; expected an image")
     if run is None:
         refuse_missing_files(recipe)
-    start_tensorflow()
+    with saying("starting TensorFlow"):
+        start_tensorflow()
     from tlkit.jobs import inspect as job
     from tlkit.jobs.inspect_pictures import page, pictures
 
-    inspection = job.inspect(recipe, run, image)
-    drawn = pictures(inspection, layer)
+    with saying("looking into the network"):
+        inspection = job.inspect(recipe, run, image)
+    with saying("drawing pictures"):
+        drawn = pictures(inspection, layer)
     console = tables_console(width=200)
     console.print(_layer_table(inspection) if layers else _block_table(inspection))
     for text in inspection.totals:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
+from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.lite_check import check_lite
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.scores import mean_logits
@@ -16,6 +18,7 @@ from tlkit.runs.card import Card
 from tlkit.runs.checksums import NAME, is_lite_of_model
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.reading import MAX_LITE_BYTES, read_run_file
+from tlkit.system.memory import is_exhausted
 
 
 class NotUsedError(RunError):
@@ -38,14 +41,28 @@ class LiteModel:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the logits of images, computed in several threads: float32 (n, …, units) from (n, H, W, 3), 0-255."""
-        return self._mean([network(images)[0] for network in self._networks])
+        with _told():
+            return self._mean([network(images)[0] for network in self._networks])
 
     def of_one(self, image: np.ndarray) -> np.ndarray:
         """Return the logits of an image, computed in this thread: float32 (…, units) from (H, W, 3) in 0-255."""
-        return self._mean([network.of_one(image)[0] for network in self._networks])
+        with _told():
+            return self._mean([network.of_one(image)[0] for network in self._networks])
 
     def _mean(self, logits: list[np.ndarray]) -> np.ndarray:
         return logits[0] if len(logits) == 1 else mean_logits(logits, exclusive=self._exclusive)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn an error of the runtime, but one about memory, into one that says what to do."""
+    try:
+        yield
+    except (RuntimeError, UnusableNetworkError) as error:
+        if is_exhausted(error):
+            raise
+        name = RunFolder.lite.name
+        raise RunError(f"{name}: LiteRT can't run it: {str(error).strip().splitlines()[0]}; remove {name}") from error
 
 
 def open_lite(folders: Sequence[RunFolder], card: Card) -> LiteModel | None:
@@ -65,8 +82,8 @@ def open_lite(folders: Sequence[RunFolder], card: Card) -> LiteModel | None:
         return None
     try:
         return LiteModel(card, [_content(folder, card) for folder in folders])
-    except (RuntimeError, ValueError) as error:  # from the runtime
-        raise NotUsedError(f"{folders[0].lite}: LiteRT can't run it: {str(error).strip().splitlines()[0]}") from error
+    except UnusableNetworkError as error:
+        raise NotUsedError(f"{folders[0].lite}: {error}") from error
 
 
 def _content(folder: RunFolder, card: Card) -> bytes:

@@ -123,13 +123,8 @@ def open_job(
                 PluginCode("code of a plugin", "in the run", (Exception,), watch=False),
             ):
                 written = Profile(folder.profile) if profile or folder.profile.is_file() else None
-                job = Job(recipe, registry, folder, reporter, log, signals, written)
-                try:
+                with _profiled(Job(recipe, registry, folder, reporter, log, signals, written)) as job:
                     yield job
-                except Interrupted:
-                    if folder.recipe.is_file():
-                        job.write_profile()
-                    raise
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)
             if isinstance(error, PluginError) and error.details:
@@ -145,6 +140,17 @@ def open_job(
         except BaseException as error:
             log.error("%s: %s", type(error).__name__, error, exc_info=True)
             raise
+
+
+@contextmanager
+def _profiled(job: Job) -> Iterator[Job]:
+    """Write the profile of a run that is interrupted, and can be resumed; others write theirs themselves."""
+    try:
+        yield job
+    except Interrupted:
+        if job.folder.recipe.is_file():
+            job.write_profile()
+        raise
 
 
 def _with_less_memory(folder: RunFolder) -> str:

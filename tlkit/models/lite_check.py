@@ -64,12 +64,13 @@ def _checked(content: bytes) -> tuple[list[Shape], list[Shape]]:
     model = schema.Model.GetRootAs(content, 0)
     if model.Version() != 3 or model.SubgraphsLength() != 1:
         raise NotAllowed("it has another version of the format, or not one graph")
-    if model.ExternalBuffersLength() or model.ExternalBufferGroupsLength() or model.SignatureDefsLength():
-        raise NotAllowed("it has signatures, or constants in other files")
+    if model.ExternalBuffersLength() or model.ExternalBufferGroupsLength():
+        raise NotAllowed("it has constants in other files")
     graph = model.Subgraphs(0)
     _check_counts(model, graph)
     tensors = _tensors(model, graph)
     inputs, outputs = _indices(graph.InputsAsNumpy(), tensors), _indices(graph.OutputsAsNumpy(), tensors)
+    _check_signature(model, inputs, outputs)
     for index in (*inputs, *outputs):
         if tensors[index].type != _FLOAT32 or tensors[index].data is not None:
             raise NotAllowed("an input or output is not a tensor of float32")
@@ -91,6 +92,27 @@ def _check_counts(model: Any, graph: Any) -> None:
     for name, count in counts.items():
         if count > MAX_PARTS:
             raise NotAllowed(f"it has {count} {name}; expected at most {MAX_PARTS}")
+
+
+def _check_signature(model: Any, inputs: list[int], outputs: list[int]) -> None:
+    """Check that what names the inputs and outputs, if anything does, means those of the graph."""
+    if model.SignatureDefsLength() == 0:
+        return
+    signature = model.SignatureDefs(0)
+    found = (signature.InputsLength(), signature.OutputsLength())
+    if model.SignatureDefsLength() > 1 or found != (len(inputs), len(outputs)) or signature.SubgraphIndex():
+        raise NotAllowed("it has several signatures, or one that is not its graph's")
+    takes = [signature.Inputs(number) for number in range(len(inputs))]
+    gives = [signature.Outputs(number) for number in range(len(outputs))]
+    names = {each.Name() for each in gives}
+    if (
+        signature.SignatureKey() is None
+        or not all(each.Name() is not None and each.Name().isascii() for each in takes)
+        or {each.TensorIndex() for each in takes} != set(inputs)
+        or {each.TensorIndex() for each in gives} != set(outputs)
+        or names != {b"output_%d" % number for number in range(len(outputs))}
+    ):
+        raise NotAllowed("its signature names other inputs or outputs than its graph")
 
 
 def _tensors(model: Any, graph: Any) -> list[Tensor]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
-from tlkit.models.convert import NotConvertibleError, convert_to_litert
+from tlkit.models.convert import NotConvertibleError, conversion_memory, convert_to_litert
+from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.keras_files import quick_walk
 from tlkit.models.lite_check import check_lite
 from tlkit.models.litert import LiteRTNetwork
@@ -28,11 +30,8 @@ from tlkit.system.disk import full_disk_context, write_atomically
 from tlkit.system.memory import available_memory
 from tlkit.system.text import size_text
 
-_AT_ONCE = 8
+_AT_ONCE = 4
 """Images that a model computes at a time to be compared, which bounds the memory."""
-_CONVERSION = 25
-"""Bytes that a conversion takes per byte of weights: 24.5 for MobileNetV2 and EfficientNetB0, 18.2 for ResNet50."""
-_SPARE = 300_000_000
 _TOLERANCE = 1e-4
 """The largest difference of the logits of both files, relative to the largest logit."""
 _MOST_OTHER_PIXELS = 1e-4
@@ -131,17 +130,17 @@ def _write_lite(
     folder: RunFolder, model: Any, task: LearningTask, images: np.ndarray, trained: np.ndarray
 ) -> str | None:
     """Write ``model.tflite``, or return why not."""
-    needed, available = _CONVERSION * 4 * model.count_params() + _SPARE, available_memory()
+    needed, available = conversion_memory(model), available_memory()
     if needed > available:
         return f"converting it takes about {size_text(needed)} of memory, and {size_text(available)} are free"
     try:
         content = convert_to_litert(model)
         check_lite(content, model.input_shape[1:3], task.units, task.output_rank)
+        [logits] = LiteRTNetwork(content)(images)
     except NotConvertibleError as error:
         return f"LiteRT has not all of its operations ({error})"
-    except NotAllowed as error:
+    except (NotAllowed, UnusableNetworkError) as error:
         return str(error)
-    [logits] = LiteRTNetwork(content)(images)
     worst = float(np.abs(logits - trained).max())
     if not worst <= _TOLERANCE * max(1.0, float(np.abs(trained).max())):
         return f"LiteRT's logits differ from the trained model's by up to {worst:g}"
@@ -158,8 +157,11 @@ def _agree(trained: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
 
 
 def _logits(model: Any, images: np.ndarray) -> np.ndarray:
+    # Called outside a graph, Keras keeps what every layer computes to the end: five times the memory.
+    signature = [tf.TensorSpec((None, *images.shape[1:]), tf.float32)]
+    compiled = tf.function(partial(model, training=False), input_signature=signature, autograph=False)
     parts = [images[first : first + _AT_ONCE] for first in range(0, len(images), _AT_ONCE)]
-    return np.concatenate([keras.ops.convert_to_numpy(model(part, training=False)) for part in parts])
+    return np.concatenate([compiled(part).numpy() for part in parts])
 
 
 def _write(model: Any, file: Path) -> None:

@@ -87,8 +87,7 @@ def write_results(
     batch_size = recipe.input.batch_size
     outcomes: dict[str, Outcome] = {}
     for split in ("validation", "test"):
-        rows = data.indices(split)
-        if len(rows):
+        if len(rows := data.indices(split)):
             outcomes[split] = evaluate(
                 logits,
                 card,

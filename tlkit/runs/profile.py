@@ -95,10 +95,12 @@ def added_up(commands: Iterable[Command]) -> list[StageTime]:
 
 def profile_text(times: Command) -> str:
     """Return the stages as a table to print."""
-    lines = [f"{'Where the time went':<32}{'wall s':>9}{'CPU s':>9}{'share':>8}{'images':>9}{'images/s':>10}"]
+    width = max([30, *(len(each.name) + 1 for each in times)])
+    # The lines below the first are indented by two more when they are printed.
+    lines = [f"{'Where the time went':<{width + 2}}{'wall s':>9}{'CPU s':>9}{'share':>8}{'images':>9}{'images/s':>10}"]
     for name, wall, cpu, images, speed, share in profile_rows(times):
         numbers = f"{float(wall):9.1f}{float(cpu):9.1f}{float(share):8.1%}{images:>9}{speed:>10}"
-        lines.append(f"{name:<30}{numbers}".rstrip())
+        lines.append(f"{name:<{width}}{numbers}".rstrip())
     wall_seconds, cpu_seconds = sum(each.wall for each in times), sum(each.cpu for each in times)
-    lines.append(f"{'all':<30}{wall_seconds:9.1f}{cpu_seconds:9.1f}")
+    lines.append(f"{'all':<{width}}{wall_seconds:9.1f}{cpu_seconds:9.1f}")
     return "\n".join(lines)

@@ -54,7 +54,7 @@ def make_plan(
     if table.cache == "auto":
         if epochs <= views:
             return _no(f"{epochs} epochs would each see different images" if augmented else "there is only one epoch")
-        if part.operations_per_image < _OPERATIONS_PER_BYTE * part.bytes_per_image:
+        if not worth_reading(part):
             return _no("reading them is hardly faster than computing them")
     budget = table.cache_budget * 1e9
     if size > budget:
@@ -71,6 +71,11 @@ def make_plan(
     passes = "1 pass" if views == 1 else f"{views} passes"
     details = f"{passes} through the frozen part instead of {epochs}, {size_text(size)}{left}"
     return CachePlan(True, f"features are cached: {details}")
+
+
+def worth_reading(part: FrozenPart) -> bool:
+    """Return whether reading features takes clearly less time than computing them."""
+    return part.operations_per_image >= _OPERATIONS_PER_BYTE * part.bytes_per_image
 
 
 def _no(reason: str) -> CachePlan:

@@ -17,7 +17,7 @@ from tlkit.errors import RunError
 from tlkit.system.cache import features_folder, limit, make_room, mark_used
 from tlkit.system.progress import Reporter
 from tlkit.system.text import size_text
-from tlkit.train.cache_plan import make_plan
+from tlkit.train.cache_plan import make_plan, worth_reading
 from tlkit.train.feature_feed import FeatureFeed
 from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
 from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
@@ -113,11 +113,13 @@ class FeatureCache:
             title: what to call them while they are computed.
 
         Returns:
-            None where there is no room for them, or none that outlives the phase.
+            None where caching them does not pay, there is no room for them, or none that outlives the phase.
         """
-        size = self.part.bytes_per_image * len(rows)
-        folder = features_folder()
-        if self._folder(quietly=True) != folder or size > self.setting.table.cache_budget * 1e9:
+        table, folder = self.setting.table, features_folder()
+        too_much = self.part.bytes_per_image * len(rows) > table.cache_budget * 1e9
+        if table.cache == "off" or too_much or (table.cache == "auto" and not worth_reading(self.part)):
+            return None
+        if self._folder(quietly=True) != folder:
             return None
         found = self._plain_set(folder, rows)
         if found.missing:
@@ -201,10 +203,8 @@ class FeatureCache:
 
     def _compute(self, features: FeatureSet, title: str) -> int:
         """Compute what is missing of a set, and return the number of images whose features were computed."""
-        self.reporter.begin(title, len(features.rows))
-        computed = features.fill(lambda done, total: self.reporter.at(done, total, title))
-        self.reporter.end()
-        return computed
+        with self.reporter.stage("computing features", len(features.rows)):
+            return features.fill(lambda done, total: self.reporter.at(done, total, title))
 
     def _title(self, number: int, trained: int) -> str:
         if number >= trained:

@@ -29,7 +29,7 @@ class FeatureFeed:
     def __init__(self, data: Data, batch_size: int, views: Sequence[FeatureSet]) -> None:
         self._data = data
         self.batch_size = batch_size
-        self.views = views
+        self._views = views
 
     def epoch(
         self, order: np.ndarray, seeds: np.ndarray | None = None, start: int = 0, number: int = 0
@@ -43,7 +43,7 @@ class FeatureFeed:
             number: the number of the epoch, which chooses the view.
         """
         del seeds
-        view = self.views[number % len(self.views)]
+        view = self._views[number % len(self._views)]
         size = self.batch_size
         parts = [order[first : first + size] for first in range(start * size, len(order), size)]
         return in_threads(lambda rows: self._batch(view, rows), parts, name="tlkit-feed", ahead=AHEAD, threads=1)

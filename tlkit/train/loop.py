@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tlkit.contracts import Phase
 from tlkit.errors import Problem, RecipeError
-from tlkit.models.freeze import apply_flags, prepare, updates_statistics
+from tlkit.models.freeze import prepare, updates_statistics
 from tlkit.models.metrics import check_metrics
 from tlkit.train.checkpoint import Checkpoint
 from tlkit.train.frozen_engine import check_engine
@@ -53,8 +53,8 @@ class Training:
         self.ledger.begin(phases, checkpoint)
         first = 0 if checkpoint is None else checkpoint.state.phase
         if first == len(phases):
-            # The model is about to be saved, with the flags that its last phase gave it.
-            apply_flags(self.setting.network, phases[-1])
+            # The model is about to be saved, with the flags that its last phase gives it here.
+            self._last = PhaseRun(self.setting, self.ledger, self.outlets, first - 1, phases[-1])
         for index in range(first, len(phases)):
             with self.outlets.reporter.stage("setting up the phase"):
                 self._last = phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
@@ -63,11 +63,7 @@ class Training:
                 self.ledger.save(index + 1, None, {})
 
     def in_parts(self) -> ModelInParts | None:
-        """Return the trained model, cut where the last phase that was trained had its frozen part.
-
-        Returns:
-            None where that phase had none, or where this process trained no phase.
-        """
+        """Return the trained model, cut where its last phase had its frozen part; None where that had none."""
         return None if self._last is None else self._last.passes.in_parts()
 
     def check(self, phases: Sequence[Phase], *, new: bool = True) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from tlkit.boundary.guard import owners
-from tlkit.contracts import Phase
+from tlkit.contracts import Phase, Split
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
 from tlkit.errors import PluginError, RunError
 from tlkit.models.engines import TENSORFLOW
 from tlkit.system.text import listed
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.feature_feed import ComputedFeed, FeatureFeed
-from tlkit.train.feature_set import FeatureSet
+from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.outlets import Outlets
 from tlkit.train.parts import ModelInParts
 from tlkit.train.rates import LearningRate
@@ -52,7 +52,8 @@ class Passes:
         self.callbacks: Any = None
         self._applied: float | None = None
         self._cache: FeatureCache | None = None
-        self._feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size, setting.policies)
+        self._images = Feed(setting.data, setting.batch_size, setting.policies)
+        self._feed: Feed | FeatureFeed | ComputedFeed = self._images
         self._validation_feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size)
 
     @property
@@ -78,15 +79,7 @@ class Passes:
         part = self.steps.frozen
         if part is None or not isinstance(self._feed, Feed):
             return
-        self._cache = cache = FeatureCache(
-            setting=self.setting,
-            part=part,
-            feed=self._feed,
-            index=self.index,
-            epochs=self.phase.epochs,
-            own_folder=own_folder,
-            reporter=self.outlets.reporter,
-        )
+        self._cache = cache = self._feature_cache(part, own_folder)
         cache.choose_engine(None if before is None else before.engine or TENSORFLOW.name)
         feeds = cache.feeds(None if before is None else before.cached)
         if feeds is not None:
@@ -94,26 +87,40 @@ class Passes:
             return
         cache.make_ready()
         if part.engine != TENSORFLOW:  # whose operations the compiled steps have in them
-            self._feed = ComputedFeed(self._feed, part)
+            self._feed = ComputedFeed(self._images, part)
             self._validation_feed = ComputedFeed(Feed(self.setting.data, self.setting.batch_size), part)
 
     def in_parts(self) -> ModelInParts | None:
-        """Return the model in two parts, with the features of validation and test images if those are cached.
+        """Return the model in two parts, with cached features of the validation and test images where that pays.
+
+        What these are depends on the recipe and the network alone, not on what this process has trained, so that a run
+        that was interrupted before its evaluation gives the same numbers.
 
         Returns:
             None where nothing is frozen.
         """
-        setting, frozen, cache = self.setting, self.steps.frozen, self._cache
-        if frozen is None:
+        setting, part, cache = self.setting, self.steps.frozen, self._cache
+        if part is None:
             return None
-        kept: list[FeatureSet] = []
-        if cache is not None and isinstance(self._validation_feed, FeatureFeed):
-            kept = [*self._validation_feed.views]
-            tested = setting.data.indices("test")
-            if len(tested) and (found := cache.kept(tested, "test features")) is not None:
-                kept.append(found)
-        ready = {} if cache is None else {"make_ready": cache.make_ready}
-        return ModelInParts(frozen, self.steps.live, setting.data, setting.batch_size, kept, **ready)
+        if cache is None:  # the phase ended in another process
+            cache = self._feature_cache(part, self.outlets.folder.path)
+            cache.choose_engine(None)
+        splits: tuple[Split, ...] = ("validation", "test")
+        rows = {split: setting.data.indices(split) for split in splits}
+        found = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]
+        kept = [each for each in found if each is not None]
+        return ModelInParts(part, self.steps.live, setting.data, setting.batch_size, kept, make_ready=cache.make_ready)
+
+    def _feature_cache(self, part: FrozenPart, own_folder: Path) -> FeatureCache:
+        return FeatureCache(
+            setting=self.setting,
+            part=part,
+            feed=self._images,
+            index=self.index,
+            epochs=self.phase.epochs,
+            own_folder=own_folder,
+            reporter=self.outlets.reporter,
+        )
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
         """Train the steps of an epoch.

@@ -30,6 +30,7 @@ from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import LOCK, BusyError, locked
 from tlkit.runs.profile import added_up, profile_text, read_profile
 from tlkit.system.disk import FullDiskError, write_atomically
+from tlkit.system.progress import Reporter
 from tlkit.system.signals import Interrupted, Signals
 from tlkit.system.terminal import Terminal
 from tlkit.system.text import listed
@@ -88,8 +89,7 @@ def cross_validate(
     checked = load_recipe(catalog.resolve(Path(recipe)), used, overrides)
     if checked.input.samples is not None:
         raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
-    command = fold_command(registry, used, deterministic=options.deterministic)
-    command = replace(command, profile=options.profile)
+    command = replace(fold_command(registry, used, deterministic=options.deterministic), profile=options.profile)
     from_recipe.refuse_missing_files(checked)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     new = out is None or not Path(out).exists()
@@ -106,12 +106,9 @@ def cross_validate(
             # Written last: the folder has all folds.
             write_atomically(folder.recipe, text)
         _run_folds(folder, count, command, options.jobs, console)
-        result = write_results(path)
+        result = _results(path, console)
     for table in result.tables():
         console.print(table)
-    profiles = [run.profile for run in map(folder.fold, range(1, count + 1)) if run.profile.is_file()]
-    if options.profile and profiles:
-        console.print(profile_text(added_up(stages for file in profiles for stages in read_profile(file))))
     _say_what_came_of_it(folder, result, console)
     return result
 
@@ -160,6 +157,8 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Terminal) -> None:
+    if files := [run.profile for run in folder.folds() if run.profile.is_file()]:
+        console.print(profile_text(added_up(times for file in files for times in read_profile(file))))
     validated, tested = result.counts["validation"], result.counts["test"]
     if folder.predictions.is_file():
         without = f"; the {tested} test images are in none of the folds, and not in this table" if tested else ""
@@ -177,11 +176,20 @@ def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Term
     console.print(f"Open {folder.together.report} in a browser.")
 
 
+def _results(path: Path, console: Terminal) -> FoldsResult:
+    """Put the results of the folds together."""
+    with Reporter(console) as reporter, reporter.stage("putting the results of the folds together"):
+        return write_results(path)
+
+
 def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Terminal) -> None:
     """Split the data into folds, and write each as ``fold-<n>.csv``."""
     console.print(f"Folds: {folder.path}")
     with tempfile.TemporaryDirectory(prefix=".data-", dir=folder.path) as store:
-        data = from_recipe.open_data(recipe, Path(store))
+        with Reporter(console) as reporter, reporter.stages("looking for images") as show:
+            data = from_recipe.open_data(
+                recipe, Path(store), partial(show, "decoding images"), checking=partial(show, "checking files")
+            )
         folds = fold_splits(data, count, recipe.seed)
         for note in fold_notes(data, folds):
             console.print(f"  note: {note}")

@@ -15,6 +15,8 @@ BUSY = "busy"
 """Said of a fold in which another process works, such as one whose parent was killed and that saves its state."""
 _EPOCH = re.compile(r"\s*epoch (\d+)/(\d+)\s+(.*)")
 _PHASE = re.compile(r"Phase ([^:]+): (\d+) epochs")
+_DOING = re.compile(r"  ([a-z][^:]*: \d+ (?:s|min|h)\b.*)")
+"""What a fold says when it has said nothing else for seconds."""
 _RESULT = re.compile(r"(validation|test): \S")
 
 
@@ -68,8 +70,18 @@ class FoldsDisplay:
             self._show(number, 0, int(phase[2]), "")
         elif epoch := _EPOCH.match(line):
             self._show(number, int(epoch[1]), int(epoch[2]), epoch[3].rstrip())
+        elif doing := _DOING.fullmatch(line.rstrip()):
+            self._show_doing(number, doing[1])
         elif _RESULT.match(line):
             self._say(f"  fold {number}: {line.rstrip()}")
+
+    def _show_doing(self, number: int, what: str) -> None:
+        if self._bars is None:
+            self._say(f"  fold {number}: {what}")
+            return
+        if number not in self._tasks:
+            self._tasks[number] = self._bars.add_task(f"fold {number}", total=None, status="")
+        self._bars.update(self._tasks[number], status=what, refresh=True)
 
     def _show(self, number: int, epoch: int, epochs: int, status: str) -> None:
         title = f"fold {number}, phase {self._phases.get(number, '?')}"
