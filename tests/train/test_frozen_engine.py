@@ -323,7 +323,7 @@ def test_a_resumed_run_keeps_its_engine_or_says_that_it_can_not(
         if len(steps) == 3:
             raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
         patch.setattr(PhaseRun, "_pause", killed)
         tlkit.run(file, (), tmp_path / "run", registry=registry, quiet=True)
     copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
