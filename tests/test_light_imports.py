@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "predict run photos/blue/00.png": "PIL ai_edge_litert numpy pydantic rich",
     "predict run photos --out p.csv": "PIL ai_edge_litert numpy pydantic rich",
     "evaluate run": "PIL ai_edge_litert numpy pydantic rich tomlkit",
-    "report run": "PIL ai_edge_litert jinja2 matplotlib numpy pydantic rich",
+    "report run": f"{TENSORFLOW} ai_edge_litert jinja2",
     "compare run run --out c.png": "PIL h5py matplotlib numpy pydantic rich tomlkit",
     "inspect run --out inspected": f"{TENSORFLOW} ai_edge_litert jinja2",
     "augment r.toml --out a.png": TENSORFLOW,

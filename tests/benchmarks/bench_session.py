@@ -118,7 +118,7 @@ class Session:
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         environment.setdefault("CUDA_VISIBLE_DEVICES", "-1")
         shown = " ".join(Path(each).name if each.startswith("/") else each for each in arguments if "{" not in each)
-        self._say(f"{what} {shown}" if "tlkit" in what or what == "python" else what)
+        self._say(f"{what} {shown.splitlines()[0]}" if "tlkit" in what or what == "python" else what)
         figures = timed([sys.executable, *arguments], environment, self.work, self.work / f"{number}.log")
         shutil.rmtree(own_cache, ignore_errors=True)
         return figures

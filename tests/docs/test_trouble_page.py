@@ -18,6 +18,7 @@ from PIL import Image
 
 from tlkit.data import prepare
 from tlkit.jobs import stages
+from tlkit.models.engines import Engine
 from tlkit.runs.lock import locked
 
 PAGE = PAGES["docs/trouble.md"]
@@ -92,6 +93,12 @@ def without_imagecodecs() -> Outcome:
         recipe = bands(compression="lzw")
         patch.setattr(tifffile.TiffPage, "asarray", refuse)
         return run(recipe, "input.bands=[0, 1, 2]")
+
+
+def without_engine() -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "version", None)
+        return run("photos.toml", "train.engine=openvino")
 
 
 def turned_photos() -> Path:
@@ -284,6 +291,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The check found errors": lambda: run(emptied(1), "check.empty=error"),
     "The weights cannot be downloaded": download,
     "The weights do not fit": other_weights,
+    "The engine is not installed": without_engine,
     "The output already exists": lambda: tlkit_command("predict", "runs/photos-1", "a.jpg", "--out", "photos.toml"),
     "The run folder cannot be used": unfinished,
     "A file of the run was damaged or changed": damaged,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ from tlkit.train import frozen_engine
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.frozen_engine import choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
+from tlkit.train.phase_run import PhaseRun
 
 pytest.importorskip("ai_edge_litert")
 
@@ -302,3 +304,37 @@ def test_the_same_recipe_gives_the_same_weights_twice_from_empty_caches(run):
         weights.append(run(name, "train.engine=litert", "augment.name=flip")[0])
     for ours, theirs in zip(*weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+def test_a_resumed_run_keeps_its_engine_or_says_that_it_can_not(
+    tmp_path, write_recipe, registry, cache, monkeypatch, capsys
+):
+    monkeypatch.setattr(frozen_engine, "_OPERATIONS", 0.0)  # auto takes LiteRT
+    file = write_recipe(**{**RECIPE, "train": {"restore_best": False, "cache": "off", "checkpoint_steps": 1}})
+    pause, steps = PhaseRun._pause, []
+
+    def killed(phase_run, epoch, step):
+        pause(phase_run, epoch, step)
+        steps.append(step)
+        if len(steps) == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        patch.setattr(PhaseRun, "_pause", killed)
+        tlkit.run(file, (), tmp_path / "run", registry=registry, quiet=True)
+    copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    monkeypatch.setattr(frozen_engine, "_OPERATIONS", 1e30)  # a new run would take TensorFlow
+    folders = [tlkit.run(file, ("train.engine=litert",), tmp_path / "whole", registry=registry, quiet=True).folder]
+    folders.append(tlkit.resume(tmp_path / "run", registry=registry, quiet=True).folder)
+    weights = [keras.saving.load_model(each / "model.keras", compile=False).get_weights() for each in folders]
+    for ours, theirs in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    monkeypatch.setattr(Engine, "version", property(lambda engine: None if engine.name == "litert" else "1"))
+    capsys.readouterr()
+    tlkit.resume(copy, registry=registry)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "TensorFlow computes the frozen part, not LiteRT: it is not installed" in printed

@@ -11,7 +11,7 @@ from tlkit.system.cache import MAX_LIMIT
 
 @click.group()
 def cache() -> None:
-    """List, limit and clear the cache of decoded images and of features of frozen backbones.
+    """List, limit and clear the cache of decoded images and of frozen backbones: their features, and converted ones.
 
     Later runs on the same images reuse what is cached.
     """

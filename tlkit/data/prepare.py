@@ -17,11 +17,11 @@ from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
-from tlkit.data.checks.value_range import range_note, training_range
 from tlkit.data.class_names import with_composed_names
 from tlkit.data.full_size import FullSize
 from tlkit.data.images.reading import Reading
 from tlkit.data.outside import with_outside_note
+from tlkit.data.recipe_range import with_range
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -67,7 +67,7 @@ def open_data(
     for _ in range(_ATTEMPTS):
         with _early(settings, sample_set, folder, cache) as early:
             usable = _check(settings, sample_set, checking, reread=bool(notes), early=early)
-            ranged, range_notes = _with_range(settings, sample_set, usable.samples, usable.checked)
+            ranged, range_notes = with_range(settings, sample_set, usable.samples, usable.checked)
             filled = _fill(ranged, sample_set, usable, folder, cache, progress, early)
         changed = (
             changed_samples(sample_set, usable.checked, filled.store.read, ranged.reading) if usable.checked else []
@@ -99,7 +99,7 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
     sample_set = _open(settings)
     few = replace(sample_set, samples=_in_turn(sample_set.samples, count, settings.seed))
     looked_at = _in_turn(sample_set.samples, max(count, _LOOKED_AT), settings.seed)
-    settings, _ = _with_range(settings, sample_set, looked_at)
+    settings, _ = with_range(settings, sample_set, looked_at)
     filled = fill_store(few, settings.decoding, folder, progress=progress)
     if not filled.samples:
         problems = f":\n{set_aside_lines(filled.set_aside)}" if filled.set_aside else ""
@@ -166,35 +166,6 @@ class _Usable:
     set_aside: tuple[SetAside, ...]
     bad: int
     checked: Checked | None = None
-
-
-def _with_range(
-    settings: DataSettings, sample_set: SampleSet, samples: Sequence[Sample], checked: Checked | None = None
-) -> tuple[DataSettings, tuple[str, ...]]:
-    """Replace ``input.value_range = "auto"`` by the range that the training images use; return notes on it, too.
-
-    Args:
-        settings: what the recipe says about its data.
-        sample_set: the samples of the data set.
-        samples: those that are used; without a check, all that no split of the data set, or of ``input.samples``, keeps
-            from training count as training images.
-        checked: the result of the check of the files; None if they were not checked.
-    """
-    setting = settings.input.value_range
-    if setting is None:
-        return settings, ()
-    if checked is not None:
-        used = checked.value_range
-    elif setting == "auto":
-        if settings.input.samples is not None:
-            rows = SamplesFile(settings.input.samples).read_used()
-            samples = [each for each in samples if each.key in rows and rows[each.key].split == "train"]
-            samples = [replace(each, split="train") for each in samples]
-        used = training_range(sample_set, samples, Reading.without_range(settings.input))
-    else:
-        return settings, ()
-    table = settings.input.model_copy(update={"value_range": used if setting == "auto" else setting})
-    return replace(settings, input=table), range_note(setting, used)
 
 
 def _open(settings: DataSettings) -> SampleSet:

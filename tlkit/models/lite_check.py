@@ -19,7 +19,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tlkit.models.allowed import NotAllowed
-from tlkit.models.lite_shapes import CONSTANT_TYPES, RULES, Operation, Shape, Tensor
+from tlkit.models.lite_graph import CONSTANT_TYPES, Operation, Shape, Tensor
+from tlkit.models.lite_shapes import RULES, scratch_bytes
 
 MAX_PARTS = 50_000
 """Limit for operations, tensors and constants; the largest networks of keras.applications have a few thousand."""
@@ -243,7 +244,7 @@ def _check_memory(
     live = {index: tensors[index].bytes for index in inputs}
     for number, each in enumerate(operations):
         live |= {index: tensors[index].bytes for index in each.writes}
-        taken = sum(live.values()) + each.scratch_bytes()
+        taken = sum(live.values()) + scratch_bytes(each)
         if taken > MAX_LIVE_BYTES:
             raise NotAllowed(f"{each.name} takes {taken} bytes, more than {MAX_LIVE_BYTES}")
         for index in [index for index in live if last[index] <= number]:

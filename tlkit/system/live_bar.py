@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from tlkit.system.activity import Activity
@@ -24,7 +25,7 @@ class LiveBar:
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(20),
             _Numbers(clock),
             TextColumn("{task.fields[activity].status}", markup=False),
             console=console,
@@ -56,7 +57,7 @@ class _Numbers(ProgressColumn):
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__()
+        super().__init__(Column(no_wrap=True))
         self._clock = clock
 
     def render(self, task: Task) -> Text:

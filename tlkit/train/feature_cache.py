@@ -174,7 +174,7 @@ class FeatureCache:
                 each.copy_from(trained[:number])
         began, computed = time.monotonic(), 0
         for number, each in enumerate(sets):
-            title = self._title(number, len(trained))
+            title = _title(number, len(trained))
             try:
                 computed += self._compute(each, title)
             except OSError:
@@ -205,11 +205,6 @@ class FeatureCache:
         """Compute what is missing of a set, and return the number of images whose features were computed."""
         with self.reporter.stage("computing features", len(features.rows)):
             return features.fill(lambda done, total: self.reporter.at(done, total, title))
-
-    def _title(self, number: int, trained: int) -> str:
-        if number >= trained:
-            return "validation features"
-        return "features" if trained == 1 else f"features, view {number + 1} of {trained}"
 
     def _sets(self, root: Path) -> tuple[list[FeatureSet], list[FeatureSet]]:
         """Return the sets of the training images, one per view, and the set of the validation images, if any."""
@@ -264,6 +259,12 @@ class FeatureCache:
         names = ", ".join(policy.name for policy in setting.policies)
         about = f"{setting.backbone}, {len(rows)} images, {names}, view {view + 1}"
         return FeatureSet(folder, self.part, self.feed, rows, seeds, key=key, about=about)
+
+
+def _title(number: int, trained: int) -> str:
+    if number >= trained:
+        return "validation features"
+    return "features" if trained == 1 else f"features, view {number + 1} of {trained}"
 
 
 def _time_text(seconds: float) -> str:

@@ -17,6 +17,8 @@ from recipe_text import recipe_text
 from tlkit import DataError
 from tlkit.data.checks import facts_cache
 from tlkit.data.checks.check import Checked
+from tlkit.data.images import picture
+from tlkit.data.images.decode import decode_to_size
 from tlkit.data.run_data import Data
 from tlkit.data.store import decoding
 from tlkit.jobs.from_recipe import check_data, open_data, open_full_size
@@ -312,6 +314,37 @@ def test_a_file_is_read_once(opened: Open, tmp_path: Path, monkeypatch: pytest.M
     data = opened({"name": "folder", "path": root})
     assert len(data.samples) == 30
     assert +read == Counter({str(each.image): 1 for each in data.samples})
+
+
+@pytest.mark.parametrize(("side", "opens"), [(90, 1), (400, 2)])
+def test_a_small_jpeg_is_decoded_once_for_its_facts_and_for_the_model(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, opens: int
+) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for place in range(5):
+            image(place + 5 * (label == "dog"), side).save(tmp_path / "photos" / label / f"{place}.jpg")
+    counted: Counter[object] = Counter()
+    whole = picture.open_image
+
+    def open_image(path: Path, *rest: object) -> object:
+        counted[path] += 1
+        return whole(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(picture, "open_image", open_image)
+    data = opened({"name": "folder", "path": tmp_path / "photos"}, "input.image_size=64")
+    assert set(counted.values()) == {opens}
+    expected = [decode_to_size(tmp_path / "photos" / each.key, None, (64, 64), "stretch")[0] for each in data.samples]
+    np.testing.assert_array_equal(data.store.images[np.arange(10)], np.stack(expected))
+
+
+def test_chosen_bands_of_colour_photos_are_no_reason_to_set_them_aside(opened: Open, tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for place in range(5):
+            image(place + 5 * (label == "dog"), 200).save(tmp_path / "photos" / label / f"{place}.jpg")
+    data = opened({"name": "folder", "path": tmp_path / "photos"}, "input.bands=[2, 1, 0]")
+    assert (len(data.samples), data.set_aside) == (10, ())
 
 
 def test_images_that_were_decoded_during_the_check_are_those_of_the_files(opened: Open, tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tlkit import IGNORE, DataError, Dataset, Options, PluginError, Sample, SampleSet
 from tlkit.data.feed.pipeline import Feed, batch_seeds, epoch_order
-from tlkit.data.feed.policies import Policy
+from tlkit.data.feed.policies import Policy, _installed
 from tlkit.data.prepare import open_data
 from tlkit.data.settings import DataSettings
 from tlkit.recipe.input_table import InputTable
@@ -225,3 +227,19 @@ def test_several_labels_per_image_are_multi_hot(tmp_path):
     found = opened(made(samples=samples, multi_label=True), table, tmp_path)
     assert found.label_kind == "multi"
     assert found.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+
+
+def test_the_digest_of_what_is_installed_changes_with_a_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path), str(tmp_path / "missing")])
+    folder = tmp_path / "my_package-1.0.dist-info"
+    seen = [_installed()]
+    for name in ("my_package-1.0.dist-info", "my_package-1.1.dist-info"):
+        folder = folder.rename(tmp_path / name) if folder.exists() else tmp_path / name
+        folder.mkdir(exist_ok=True)
+        seen.append(_installed())
+    by_hand = tmp_path / "other.egg-info"
+    by_hand.mkdir()
+    for version in ("1", "2"):
+        (by_hand / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: other\nVersion: {version}\n", encoding="utf-8")
+        seen.append(_installed())
+    assert len(set(seen)) == 5

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from tlkit.data.images.image_file import BadKind
 
-FACTS = 4
+FACTS = 5
 """The version of ``Facts``. Raise it when the facts of the same bytes change, so that cached facts are not used."""
 
 _Hexadecimal = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]

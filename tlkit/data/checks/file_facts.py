@@ -18,10 +18,12 @@ from PIL import Image
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts import FACTS, Facts
 from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
+from tlkit.data.checks.picture_hash import picture_hash
+from tlkit.data.images.decode import fit_picture, is_scaled
 from tlkit.data.images.image_file import BadImageError, read_file
 from tlkit.data.images.mask_decode import classes_of
 from tlkit.data.images.mask_file import read_mask, reading_key
-from tlkit.data.images.picture import Picture
+from tlkit.data.images.picture import Picture, scales
 from tlkit.data.images.reading import Reading
 from tlkit.data.store.decoding import Decoded, Decoding, Find, batched, decode_file, group_size
 from tlkit.data.store.store import Early
@@ -38,12 +40,6 @@ _GROUP = 32
 _AHEAD = 2
 """Tasks per thread or process that are handed over ahead of their results."""
 _HASHED_SIDE = 32
-_HASH_SIZE = 16
-_TIMES = 4
-"""Pixels per side of the image of which a hash is made, over the coefficients that are used of it."""
-_LEVELS = np.arange(256)
-_FLAT = 2.0
-"""Standard deviation in grey levels below which an image shows too little to be recognised by its hash."""
 
 
 WantedFile = tuple[Path, bool]
@@ -192,10 +188,13 @@ def _read_group(
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest not in by_digest:
-            facts = cached.same_bytes(digest, keys[is_mask]) or _facts(path, data, digest, is_mask, reading)
+            wanted = None if is_mask or (find is not None and find(digest)) else decoding
+            facts, decoded = cached.same_bytes(digest, keys[is_mask]), None
+            if facts is None:
+                facts, decoded = _facts(path, data, digest, is_mask, reading, wanted)
             by_digest[digest] = facts, None
-            if decoding is not None and not (is_mask or facts.problem or (find is not None and find(digest))):
-                found.append((facts, decode_file(path, data, digest, decoding)))
+            if wanted is not None and not facts.problem:
+                found.append((facts, decoded or decode_file(path, data, digest, wanted)))
                 continue
         found.append(by_digest[digest])
     return found
@@ -206,7 +205,10 @@ def _cache_in(folder: Path | None) -> FactsCache:
     return FactsCache(folder)
 
 
-def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading) -> Facts:
+def _facts(
+    path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading, decoding: Decoding | None = None
+) -> tuple[Facts, Decoded | None]:
+    """Return the facts of a file, and the image at the model's size where all of it was decoded for them anyway."""
     try:
         with Picture(path, data, reading.files) as picture:
             facts: dict[str, Any] = {
@@ -220,29 +222,42 @@ def _facts(path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsRe
             }
             if not is_mask:
                 if picture.deep:
-                    return _deep_facts(picture, facts)
-                grayed = picture.draft("L", (_SCALED, _SCALED))  # A JPEG is decoded small, and only its brightness.
+                    return _deep_facts(picture, facts), None
+                if not scales(picture, (_SCALED, _SCALED)):
+                    return _whole(picture, facts, decoding)
+                # A JPEG is decoded small, and only its brightness unless bands of it are chosen.
+                grayed = picture.draft(None if reading.files.bands else "L", (_SCALED, _SCALED))
                 shown = picture.rgb(gray=True)
                 if not (grayed and _is_constant(shown)):
-                    return _with_hash(facts, shown, constant=not grayed and _is_constant(shown))
+                    return _with_hash(facts, shown, constant=not grayed and _is_constant(shown)), None
         if not is_mask:
             # Pixels of the same brightness may differ in colour.
             with Picture(path, data, reading.files) as reopened:
                 reopened.draft("RGB", (_SCALED, _SCALED))
                 shown = reopened.rgb(gray=True)
-                return _with_hash(facts, shown, constant=_is_constant(shown))
+                return _with_hash(facts, shown, constant=_is_constant(shown)), None
         assert reading.table is not None
         raw = read_mask(path, data, reading.files)
         classes, between = classes_of(path, raw, reading.table)
         counts = np.bincount(classes.reshape(-1))
-        return Facts(
+        more = Facts(
             **facts,
             classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
             between=between,
             palette={str(index): color for index, color in raw.used_palette().items()},
         )
+        return more, None
     except BadImageError as error:
-        return _problem(path, error, digest)
+        return _problem(path, error, digest), None
+
+
+def _whole(picture: Picture, facts: Mapping[str, Any], decoding: Decoding | None) -> tuple[Facts, Decoded | None]:
+    """Decode all pixels of an image, once for its facts and for the model."""
+    shown = picture.rgb(gray=True)
+    known = _with_hash(facts, shown, constant=_is_constant(shown))
+    if decoding is None or is_scaled(picture, decoding.size, decoding.resize):
+        return known, None
+    return known, Decoded(fit_picture(picture, decoding.size, decoding.resize)[0], None, known.digest, picture.size)
 
 
 def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
@@ -266,28 +281,4 @@ def _deep_facts(picture: Picture, facts: Mapping[str, Any]) -> Facts:
 def _with_hash(facts: Mapping[str, Any], shown: Image.Image, *, constant: bool) -> Facts:
     """Return facts with the perceptual hash of an image that is large enough and has something to see."""
     unhashable = facts.get("nan") or constant or min(facts["width"], facts["height"]) < _HASHED_SIDE
-    return Facts(**facts, constant=constant, picture="" if unhashable else _picture_hash(shown.convert("L")))
-
-
-def _picture_hash(gray: Image.Image) -> str:
-    """Return the perceptual hash of an image of 8-bit brightness; empty if it is nearly flat.
-
-    The bits are those of ``imagehash.phash(gray, 16)``, which computes three quarters more of the transform.
-    """
-    from scipy.fft import dct
-
-    if _deviation(gray) < _FLAT:
-        return ""
-    side = _HASH_SIZE * _TIMES
-    pixels = np.asarray(gray.resize((side, side), Image.Resampling.LANCZOS))
-    low = dct(dct(pixels, axis=0)[:_HASH_SIZE], axis=1)[:, :_HASH_SIZE].reshape(-1)
-    middle = np.partition(low, (len(low) // 2 - 1, len(low) // 2))[len(low) // 2 - 1 : len(low) // 2 + 1]
-    return np.packbits(low > middle.mean()).tobytes().hex()
-
-
-def _deviation(gray: Image.Image) -> float:
-    """Return the standard deviation of the grey levels of an image."""
-    counts = np.array(gray.histogram())
-    total = counts.sum()
-    mean = (counts @ _LEVELS) / total
-    return float(np.sqrt((counts @ (_LEVELS - mean) ** 2) / total))
+    return Facts(**facts, constant=constant, picture="" if unhashable else picture_hash(shown.convert("L")))

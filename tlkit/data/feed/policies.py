@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,6 @@ def code_digest(function: Any) -> str | None:
     return digest.hexdigest()
 
 
-@cache
 def _installed() -> str:
     """Return a digest of the name and version of every installed package: a policy's code may use any of them.
 

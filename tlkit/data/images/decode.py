@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tlkit.contracts import IGNORE, ImageSize
-from tlkit.data.images.picture import Picture
+from tlkit.data.images.picture import Picture, scales
 from tlkit.data.images.reading import PLAIN, Reading
 
 Resize = Literal["stretch", "crop", "pad"]
@@ -70,14 +70,31 @@ def decode_to_size(
         BadImageError: the file can't be read or decoded; the message names it.
     """
     with Picture(path, data, reading) as picture:
-        height, width = picture.size
-        box, inside = _geometry((height, width), size, resize)
-        wanted = (
-            math.ceil(_DCT_FACTOR * (inside[2] - inside[0]) * width / (box[2] - box[0])),
-            math.ceil(_DCT_FACTOR * (inside[3] - inside[1]) * height / (box[3] - box[1])),
-        )
-        picture.draft(None, wanted)
-        return _fitted(picture.rgb(), size, resize), (height, width)
+        picture.draft(None, _least(picture.size, size, resize))
+        return fit_picture(picture, size, resize)
+
+
+def fit_picture(picture: Picture, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
+    """Return what ``decode_to_size`` does of an opened image; its pixels may have been decoded before.
+
+    Raises:
+        BadImageError: the image can't be decoded.
+    """
+    return _fitted(picture.rgb(), size, resize), picture.size
+
+
+def is_scaled(picture: Picture, size: ImageSize, resize: Resize) -> bool:
+    """Return whether ``decode_to_size`` decodes an image at a part of its size."""
+    return scales(picture, _least(picture.size, size, resize))
+
+
+def _least(original: ImageSize, size: ImageSize, resize: Resize) -> tuple[int, int]:
+    """Return the (width, height) that scaling in the DCT leaves at least."""
+    (height, width), (box, inside) = original, _geometry(original, size, resize)
+    return (
+        math.ceil(_DCT_FACTOR * (inside[2] - inside[0]) * width / (box[2] - box[0])),
+        math.ceil(_DCT_FACTOR * (inside[3] - inside[1]) * height / (box[3] - box[1])),
+    )
 
 
 def preview(path: Path, size: ImageSize, reading: Reading = PLAIN) -> np.ndarray:

@@ -251,6 +251,12 @@ class Picture:
         return bands if clear is None else with_clear_color(bands, clear)
 
 
+def scales(picture: Picture, size: tuple[int, int]) -> bool:
+    """Return whether ``draft`` to (width, height) has an image decoded at a part of its size."""
+    width, height = picture.size[::-1]
+    return picture.format in ("JPEG", "MPO") and width // size[0] >= 2 and height // size[1] >= 2
+
+
 def _pillow_reads(image: Image.Image, path: Path, reading: Reading) -> bool:
     """Return whether Pillow reads a TIFF that it opened as asked for."""
     try:

@@ -56,7 +56,7 @@ class Decoding:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """A decoded sample.
 
@@ -73,7 +73,7 @@ class Decoded:
     size: ImageSize
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cached:
     """A sample that an earlier run decoded.
 

@@ -1,0 +1,134 @@
+"""The parts of a LiteRT file's graph, as checked objects. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlkit.models.allowed import NotAllowed
+
+Shape = tuple[int, ...]
+CONSTANT_TYPES = {0: np.dtype("<f4"), 2: np.dtype("<i4")}
+"""The types that tensors may have, by their numbers in the schema: float32, and int32 for constants such as sizes."""
+_FLOAT32, _INT32 = CONSTANT_TYPES
+_ACTIVATIONS = range(6)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a graph.
+
+    Args:
+        shape: its shape, without unknown sizes.
+        type: the number of its type in the schema.
+        data: for a constant, its values, of that type (n,); else None.
+    """
+
+    shape: Shape
+    type: int
+    data: np.ndarray | None
+
+    @property
+    def bytes(self) -> int:
+        """Its size in memory."""
+        return math.prod(self.shape) * CONSTANT_TYPES[self.type].itemsize
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is known about a kind of operation.
+
+    Args:
+        shapes: returns the shapes of the outputs that the runtime will compute.
+        options: the class of its options in the schema; empty for none.
+        version: the highest version of it that is allowed.
+        inputs: the smallest and largest number of inputs.
+        constants: the positions of the inputs that are constants of int32.
+        weights: the positions of the inputs that are constants of float32, if they are there.
+    """
+
+    shapes: Callable[[Operation], list[Shape]]
+    options: str = ""
+    version: int = 1
+    inputs: tuple[int, int] = (1, 1)
+    constants: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of a graph.
+
+    Args:
+        name: what messages call it.
+        rule: what is known about its kind.
+        inputs: the tensors that it reads; None for one that is left out.
+        outputs: the tensors that it computes.
+        options: its options as an object of the schema; None where the file has none.
+        reads: the numbers of the inputs, -1 for one that is left out.
+        writes: the numbers of the outputs.
+    """
+
+    name: str
+    rule: Rule
+    inputs: Sequence[Tensor | None]
+    outputs: Sequence[Tensor]
+    options: Any
+    reads: list[int]
+    writes: list[int]
+
+    def check(self) -> None:
+        """Check the types of its tensors, and the shapes of its outputs.
+
+        Raises:
+            NotAllowed: they don't fit it.
+        """
+        least, most = self.rule.inputs
+        if not least <= len(self.inputs) <= most:
+            raise NotAllowed(f"{self.name} has {len(self.inputs)} inputs; expected {least} to {most}")
+        for position, tensor in enumerate(self.inputs):
+            if tensor is not None:
+                self._check_input(position, tensor)
+            elif position < least:
+                raise NotAllowed(f"{self.name} lacks an input")
+        if any(tensor.type != _FLOAT32 or tensor.data is not None for tensor in self.outputs):
+            raise NotAllowed(f"{self.name} computes something else than float32")
+        activation = getattr(self.options, "FusedActivationFunction", lambda: 0)()
+        if activation not in _ACTIVATIONS:
+            raise NotAllowed(f"{self.name} has no known activation")
+        try:
+            expected = self.rule.shapes(self)
+        except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+            raise NotAllowed(f"{self.name} has inputs or options that don't fit it") from error
+        found = [tensor.shape for tensor in self.outputs]
+        if found != expected:
+            raise NotAllowed(f"{self.name} computes {expected}, and {found} is written in the file")
+
+    def _check_input(self, position: int, tensor: Tensor) -> None:
+        expected = _INT32 if position in self.rule.constants else _FLOAT32
+        constant = position in (*self.rule.constants, *self.rule.weights)
+        if tensor.type != expected or (constant and tensor.data is None):
+            raise NotAllowed(f"{self.name} has an input of another type, or one that is not a constant")
+
+    def shape(self, position: int, rank: int | None = None) -> Shape:
+        """Return the shape of an input.
+
+        Raises:
+            ValueError: it has another rank.
+        """
+        tensor = self.inputs[position]
+        assert tensor is not None
+        if rank is not None and len(tensor.shape) != rank:
+            raise ValueError(rank)
+        return tensor.shape
+
+    def numbers(self, position: int) -> list[int]:
+        """Return the values of a constant of int32."""
+        tensor = self.inputs[position]
+        assert tensor is not None
+        assert tensor.data is not None
+        return [int(value) for value in tensor.data]
