@@ -19,7 +19,7 @@ from bench_small import beside_training, ratios, small
 from bench_start import start
 from bench_trust import trust
 
-DECODER = {"name": "unet", "join": "add", "convs": 1, "filters": [128, 96, 64, 32, 16], "output_stride": 2}
+DECODER = {"name": "unet", "filters": [128, 96, 64, 32], "output_stride": 2}
 """As in the shipped recipe pets_seg."""
 
 

@@ -12,7 +12,7 @@ import pytest
 from command_line import tlkit_command
 from PIL import Image
 
-from tlkit.data.init.head_table import HEAVY_UNET, UNET
+from tlkit.data.init.head_table import HEAVY_UNET
 from tlkit.models.families import APPLICATIONS
 
 SMALLEST = (*{each.family: each.name for each in reversed(APPLICATIONS)}.values(), "MobileNetV3Large")
@@ -41,9 +41,9 @@ def written(*arguments: str) -> tuple[Mapping[str, Any], str, str]:
 
 
 @pytest.mark.usefixtures("scenes")
-def test_init_writes_a_decoder_that_adds_its_skips() -> None:
-    head, text, out = written()
-    assert head == UNET
+def test_init_writes_the_default_decoder_without_a_warning_where_the_backbone_is_large() -> None:
+    head, text, out = written("--backbone", "ResNet50")
+    assert head == {"name": "unet"}
     assert "times the operations" not in text + out
 
 
@@ -67,8 +67,8 @@ def test_the_table_has_the_backbones_for_which_the_decoder_is_heavy(name: str) -
     from tlkit.recipe.schema import Selection
 
     backbone = next(each for each in plugin.tlkit_backbones() if each.name == name)
-    head = next(each for each in tlkit_heads.tlkit_heads() if each.name == UNET["name"])
-    options = head.options(**{key: value for key, value in UNET.items() if key != "name"})
+    head = next(each for each in tlkit_heads.tlkit_heads() if each.name == "unet")
+    options = head.options()
     network = build_network(
         Selection(backbone, backbone.options(weights="none")),
         Selection(head, options),

@@ -146,7 +146,7 @@ def _frozen(segmentation: bool) -> list[str]:
     return [
         beside('name = "frozen"', "trains the head only, fast; the backbone stays as it is"),
         beside("epochs = 20", "passes over the training images"),
-        f"learning_rate = {'4e-3' if segmentation else '3e-3'}",
+        f"learning_rate = {'1e-3' if segmentation else '3e-3'}",
         _COSINE,
     ]
 
