@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tlkit.errors import RunError
-from tlkit.models import saving
+from tlkit.models import lite_check, saving
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.convert import NotConvertibleError, convert_to_litert
 from tlkit.models.litert import LiteRTNetwork
@@ -110,10 +110,16 @@ def test_an_earlier_lite_file_is_removed_where_none_can_be_written(folder, model
         other = keras.models.clone_model(model)
         content = convert_to_litert(other)
         changed = lambda _model: content  # noqa: E731
-    monkeypatch.setattr(saving, name, changed)
+    monkeypatch.setattr(lite_check if name == "check_lite" else saving, name, changed)
     assert re.search(why, save(folder, model).needs_tensorflow)
     assert {file.name for file in folder.path.iterdir()} == {"model.keras"}
 
 
 def test_a_model_of_lower_precision_has_no_lite_file(folder, model):
     assert save(folder, model, "mixed_bfloat16").needs_tensorflow == "it computes in mixed_bfloat16"
+
+
+def test_without_litert_the_model_is_saved_all_the_same(folder, model, monkeypatch):
+    monkeypatch.setattr(saving.Engine, "version", None)
+    assert save(folder, model).needs_tensorflow == "ai-edge-litert is not installed"
+    assert {file.name for file in folder.path.iterdir()} == {"model.keras"}

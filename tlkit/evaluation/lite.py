@@ -9,8 +9,8 @@ import numpy as np
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
+from tlkit.models.engines import Engine
 from tlkit.models.image_by_image import UnusableNetworkError
-from tlkit.models.lite_check import check_lite
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.scores import mean_logits
 from tlkit.models.tasks import task_of_card
@@ -76,10 +76,13 @@ def open_lite(folders: Sequence[RunFolder], card: Card) -> LiteModel | None:
         the model; None if a folder has no LiteRT file, as those of tlkit 0.2.0.
 
     Raises:
-        NotUsedError: a file is damaged, contains what is not allowed, or was not made of the ``model.keras`` beside it.
+        NotUsedError: a file is damaged, contains what is not allowed, was not made of the ``model.keras`` beside
+            it, or LiteRT is not installed.
     """
     if not all(folder.lite.is_file() for folder in folders):
         return None
+    if Engine("litert").version is None:
+        raise NotUsedError(f"{folders[0].lite}: ai-edge-litert is not installed")
     try:
         return LiteModel(card, [_content(folder, card) for folder in folders])
     except UnusableNetworkError as error:
@@ -93,6 +96,8 @@ def _content(folder: RunFolder, card: Card) -> bytes:
         raise NotUsedError(str(error)) from error
     if not is_lite_of_model(folder.path):
         raise NotUsedError(f"{folder.lite}: was not made of this {folder.model.name}, by {NAME}")
+    from tlkit.models.lite_check import check_lite
+
     task = task_of_card(card)
     try:
         check_lite(content, card.image_size, task.units, task.output_rank)

@@ -167,6 +167,7 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts
             weights=f"epoch {best.epoch} (best {best.monitor})",
             in_parts=logits,
             progress=show,
+            **({} if parts is None else {"lite": parts.lite}),
         )
     job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
     if saved.needs_trust is not None:

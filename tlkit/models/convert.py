@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,8 @@ def convert_to_litert(model: Any) -> bytes:
     shapes at run time, which XNNPACK can't.
 
     Args:
-        model: a functional model from float32 (N, H, W, 3) to one or more tensors; H and W fixed.
+        model: a functional model from one or more float32 tensors, such as images (N, H, W, 3), to one or more others;
+            only N is not fixed.
 
     Raises:
         NotConvertibleError: an operation has no counterpart among LiteRT's built-in ones.
@@ -61,9 +62,9 @@ def _weights_bytes(model: Any) -> int:
 def _of_constants(model: Any) -> Any:
     values = [(variable, keras.ops.convert_to_numpy(variable)) for variable in model.variables]
 
-    def forward(images: Any) -> list[Any]:
+    def forward(*inputs: Any) -> list[Any]:
         with keras.StatelessScope(state_mapping=[(variable, tf.constant(value)) for variable, value in values]):
-            return _outputs(model, images)
+            return _outputs(model, inputs)
 
     return tf.lite.TFLiteConverter.from_concrete_functions([_traced(model, forward)])
 
@@ -71,17 +72,21 @@ def _of_constants(model: Any) -> Any:
 def _of_variables(model: Any) -> Any:
     module = tf.Module()
     module.variables_of_the_model = [variable.value for variable in model.variables]
-    function = _traced(model, lambda images: _outputs(model, images))
+    function = _traced(model, lambda *inputs: _outputs(model, inputs))
     return tf.lite.TFLiteConverter.from_concrete_functions([function], module)
 
 
-def _traced(model: Any, forward: Callable[[Any], list[Any]]) -> Any:
-    image = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="images")
-    return tf.function(forward, input_signature=[image], autograph=False).get_concrete_function()
+def _traced(model: Any, forward: Callable[..., list[Any]]) -> Any:
+    inputs = [
+        tf.TensorSpec((1, *each.shape[1:]), tf.float32, name=f"input_{number}")
+        for number, each in enumerate(model.inputs)
+    ]
+    return tf.function(forward, input_signature=inputs, autograph=False).get_concrete_function()
 
 
-def _outputs(model: Any, images: Any) -> list[Any]:
-    return [tf.cast(each, tf.float32) for each in tf.nest.flatten(model(images, training=False))]
+def _outputs(model: Any, inputs: Sequence[Any]) -> list[Any]:
+    values = tf.nest.pack_sequence_as(model.input, inputs)
+    return [tf.cast(each, tf.float32) for each in tf.nest.flatten(model(values, training=False))]
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.run_data import Data
+from tlkit.models.convert import convert_to_litert
 from tlkit.models.inference import images_at_once
 from tlkit.system.parallel import in_threads
+from tlkit.train.converted import converted
 from tlkit.train.feature_set import FeatureSet
 from tlkit.train.frozen_part import FrozenPart
 
@@ -66,6 +68,18 @@ class ModelInParts:
         self._make_ready()
         for images in in_threads(self._images.__getitem__, parts, name="tlkit-feed", ahead=_AHEAD, threads=1):
             yield self._logits(self._frozen(tf.cast(images, tf.float32)))
+
+    def lite(self) -> bytes | None:
+        """Return the whole model as the bytes of a LiteRT file; None where LiteRT does not compute the frozen part.
+
+        Raises:
+            NotConvertibleError: the head can't be converted.
+        """
+        if self._frozen.engine.name != "litert":
+            return None
+        from tlkit.models.lite_join import joined
+
+        return joined(converted(self._frozen, lambda _note: None), convert_to_litert(self._head))
 
     def _logits(self, features: Sequence[np.ndarray]) -> np.ndarray:
         # Not compiled: tracing a head would take longer than running it on a few hundred images.
