@@ -18,7 +18,7 @@ from PIL import Image
 import tlkit
 from tlkit.evaluation.ensemble import open_predictor
 from tlkit.evaluation.predictor import Predictor
-from tlkit.models.saving import save_model
+from tlkit.models.saving import Trained, save_model
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.checksums import NAME
 from tlkit.runs.folder import RunFolder
@@ -46,9 +46,7 @@ def saved_run(path, card, seed=0):
     path.mkdir(parents=True)
     folder = RunFolder(path)
     images = np.random.default_rng(0).integers(0, 256, (4, *card.image_size, 3), np.uint8)
-    saved = save_model(
-        folder, small_model(card, seed), task_of_card(card), images, precision="float32", weights="epoch 1"
-    )
+    saved = save_model(folder, Trained(small_model(card, seed), task_of_card(card), images, "float32", "epoch 1"))
     assert saved.needs_tensorflow is None
     folder.write_card(card.model_dump(mode="json"))
     return folder

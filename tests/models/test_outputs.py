@@ -16,7 +16,7 @@ from run_folders import MODEL_CARD
 import tlkit
 from tlkit.models.outputs import logits_model, with_probabilities
 from tlkit.models.safe_load import load_model_file
-from tlkit.models.saving import save_model
+from tlkit.models.saving import Trained, save_model
 from tlkit.models.tasks import learning_task
 from tlkit.runs.folder import RunFolder
 
@@ -52,7 +52,7 @@ def network(kind, policy="float32", name=None):
 def saved(path, kind, policy="float32"):
     model, task = network(kind, policy)
     path.mkdir()
-    save_model(RunFolder(path), model, task, IMAGES, precision=policy, weights="epoch 1 (best val_loss)")
+    save_model(RunFolder(path), Trained(model, task, IMAGES, policy, "epoch 1 (best val_loss)"))
     return path, model, task
 
 

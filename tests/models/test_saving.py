@@ -18,7 +18,7 @@ from tlkit.models.convert import NotConvertibleError, convert_to_litert
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.outputs import logits_model
 from tlkit.models.safe_load import load_model_file
-from tlkit.models.saving import SavedModel, save_model
+from tlkit.models.saving import SavedModel, Trained, save_model
 from tlkit.models.tasks import learning_task
 from tlkit.runs.folder import RunFolder
 
@@ -42,7 +42,7 @@ def model():
 
 
 def save(folder, model, precision="float32"):
-    return save_model(folder, model, TASK, IMAGES, precision=precision, weights="epoch 7 (best val_loss)")
+    return save_model(folder, Trained(model, TASK, IMAGES, precision, "epoch 7 (best val_loss)"))
 
 
 def test_a_saved_model_gives_the_same_logits_and_has_no_optimizer(folder, model):

@@ -99,7 +99,7 @@ def evaluate(
     with temporary_folder() as cache:
         opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
-        remark = training_images(source, opened, rows) if listed.other else _changed_note(source, opened, rows)
+        remark = _remarks(listed.other, source, opened, rows)
         batch_size = batch_size or listed.part.input.batch_size
         outcome = measure(
             predictor.logits_of(opened, batch_size),
@@ -110,8 +110,12 @@ def evaluate(
             loss=listed.part.train.loss,
             progress=partial(progress, "evaluating"),
         )
-    notes = tuple(filter(None, (*listed.notes, remark)))
-    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes)
+    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, (*listed.notes, *remark))
+
+
+def _remarks(other: bool, source: RunFolder, data: Data, rows: np.ndarray) -> list[str]:
+    remark = training_images(source, data, rows) if other else _changed_note(source, data, rows)
+    return [remark] if remark else []
 
 
 def _changed_note(folder: RunFolder, data: Data, rows: np.ndarray) -> str:

@@ -158,17 +158,16 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts
 
     images, logits = _compared(plan.data, job.recipe.seed, parts)
     with job.reporter.stages("saving the model") as show:
-        saved = saving.save_model(
-            job.folder,
+        trained = saving.Trained(
             plan.network.model,
             task_of_card(card),
             images,
             precision=job.recipe.train.precision,
             weights=f"epoch {best.epoch} (best {best.monitor})",
             in_parts=logits,
-            progress=show,
             **({} if parts is None else {"lite": parts.lite}),
         )
+        saved = saving.save_model(job.folder, trained, show)
     job.folder.write_card(card.model_dump(mode="json", exclude={"folds"}))
     if saved.needs_trust is not None:
         job.note(f"loading this model later requires --trust: {saved.needs_trust}")

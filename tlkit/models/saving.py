@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from tlkit.system.memory import available_memory
 from tlkit.system.text import size_text
 
 _PARTS_DIFFER = (
-    "{file}: not written: the logits of its head on cached features differ from the whole model's by up to {worst:g} "
+    "{file}: not written: the logits of its head on cached features differ from the whole model's by up to {worst} "
     'on {count} images; continue without cached features (train.cache = "off")'
 )
 _BY_KERAS = 4
@@ -58,16 +58,38 @@ class SavedModel:
     needs_tensorflow: str | None
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, and what its files are compared with.
+
+    Args:
+        model: the Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
+        task: what the logits mean.
+        images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the models are compared.
+        precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
+        weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
+        in_parts: the model's logits of the images, computed by its head from the features of its frozen part; None to
+            compute them by the whole model.
+        lite: returns the model as the bytes of a LiteRT file if there is a quicker way than to convert the whole.
+    """
+
+    model: Any
+    task: LearningTask
+    images: np.ndarray
+    precision: str
+    weights: str
+    in_parts: np.ndarray | None = None
+    lite: Callable[[], bytes | None] = lambda: None
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """The logits of the images, float32 (N, …, units)."""
+        return _logits(self.model, self.images) if self.in_parts is None else self.in_parts
+
+
 def save_model(
     folder: RunFolder,
-    model: Any,
-    task: LearningTask,
-    images: np.ndarray,
-    *,
-    precision: str,
-    weights: str,
-    in_parts: np.ndarray | None = None,
-    lite: Callable[[], bytes | None] = lambda: None,
+    trained: Trained,
     progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
 ) -> SavedModel:
     """Save a model as ``model.keras``, which outputs probabilities, once the reloaded file gives the same logits.
@@ -80,14 +102,7 @@ def save_model(
 
     Args:
         folder: the run folder.
-        model: the trained Keras model, from float32 (N, H, W, 3) in 0-255 to logits.
-        task: what the logits mean.
-        images: (N, H, W, 3) in 0-255, uint8 or float; real images on which the two models are compared.
-        precision: the recipe's ``train.precision``; below float32, larger differences are allowed.
-        weights: where the model's weights come from, such as ``epoch 7 (best val_loss)``; for an error message.
-        in_parts: the trained model's logits of the images, computed by its head from the features of its frozen part;
-            None to compute them here, by the whole model.
-        lite: returns the model as the bytes of a LiteRT file if there is a quicker way than to convert the whole.
+        trained: the model.
         progress: called with what is being done, and two zeros.
 
     Returns:
@@ -98,91 +113,88 @@ def save_model(
             ``model.keras`` is unchanged.
         NoRoomError: the disk is full.
     """
-    images = np.asarray(images, np.float32)
-    few = np.linspace(0, len(images) - 1, min(_BY_KERAS, len(images))).astype(int)
-    trained = _logits(model, images) if in_parts is None else in_parts
-    if not np.isfinite(trained).all():
+    if not np.isfinite(trained.logits).all():
         raise RunError(
             f"{folder.model}: not written: the model's logits are not finite, so the training diverged. The weights of "
-            f"{weights} are in {folder.checkpoints}; start a new run with a lower learning rate in [schedule]"
+            f"{trained.weights} are in {folder.checkpoints}; start a new run with a lower learning rate in [schedule]"
         )
     temporary = folder.path / ".tmp-model.keras"
-    _write(with_probabilities(model, task), temporary)
+    _write(with_probabilities(trained.model, trained.task), temporary)
     progress("comparing the saved model", 0, 0)
     loaded, reason = _load(temporary)
-    reloaded = _logits(logits_model(loaded), images[few])
-    tolerance = 1e-4 if precision == "float32" else 2e-2
-    if not _agree(trained[few], reloaded, tolerance):
-        worst = float(np.abs(trained[few] - reloaded).max())
-        what = f"{temporary}: the reloaded model's logits differ from the trained model's by up to {worst:g}"
-        if in_parts is not None and _agree(_logits(model, images[few]), reloaded, tolerance):
-            what = _PARTS_DIFFER.format(file=folder.model, worst=worst, count=len(few))
-        raise RunError(f"{what}; the weights are safe in {folder.checkpoints}")
+    _compare(logits_model(loaded), trained, folder, temporary)
     remove_checksums(folder.path, MODELS)
     folder.lite.unlink(missing_ok=True)
     temporary.replace(folder.model)
     if reason is not None:
         without: str | None = "its layers need --trust"
-    elif precision != "float32":
-        without = f"it computes in {precision}"
+    elif trained.precision != "float32":
+        without = f"it computes in {trained.precision}"
     else:
         progress("writing the model for use without TensorFlow", 0, 0)
-        without = _write_lite(folder, model, task, lite, (images, trained))
+        without = _write_lite(folder, trained)
     if without is None:
         add_checksums(folder.path, MODELS)
     return SavedModel(reason, without)
 
 
-def _write_lite(
-    folder: RunFolder,
-    model: Any,
-    task: LearningTask,
-    lite: Callable[[], bytes | None],
-    compared: tuple[np.ndarray, np.ndarray],
-) -> str | None:
-    """Write ``model.tflite``, or return why not.
+def _compare(loaded: Any, trained: Trained, folder: RunFolder, file: Path) -> None:
+    """Compare the reloaded model with the trained one on a few images.
 
-    Args:
-        folder: the run folder.
-        model: the trained model.
-        task: what the logits mean.
-        lite: as ``save_model`` takes it.
-        compared: images, and the trained model's logits of them.
+    Raises:
+        RunError: their logits differ.
     """
+    few = np.linspace(0, len(trained.images) - 1, min(_BY_KERAS, len(trained.images))).astype(int)
+    images, expected = trained.images[few], trained.logits[few]
+    reloaded = _logits(loaded, images)
+    if problem := _difference(expected, reloaded, trained.precision):
+        what = f"{file}: the reloaded model's logits differ from the trained model's by up to {problem}"
+        whole = None if trained.in_parts is None else _logits(trained.model, images)
+        if whole is not None and not _difference(whole, reloaded, trained.precision):
+            what = _PARTS_DIFFER.format(file=folder.model, worst=problem, count=len(few))
+        raise RunError(f"{what}; the weights are safe in {folder.checkpoints}")
+
+
+def _write_lite(folder: RunFolder, trained: Trained) -> str | None:
+    """Write ``model.tflite``, or return why not."""
     if Engine("litert").version is None:
         return "ai-edge-litert is not installed"
     from tlkit.models.lite_check import check_lite
 
-    images, trained = compared
+    model, task, expected = trained.model, trained.task, trained.logits
     try:
-        content = lite()
+        content = trained.lite()
         if content is None:
             needed, available = conversion_memory(model), available_memory()
             if needed > available:
                 return f"converting it takes about {size_text(needed)} of memory, and {size_text(available)} are free"
             content = convert_to_litert(model)
         check_lite(content, model.input_shape[1:3], task.units, task.output_rank)
-        [logits] = LiteRTNetwork(content)(images)
+        [logits] = LiteRTNetwork(content)(trained.images)
     except NotConvertibleError as error:
         return f"LiteRT has not all of its operations ({error})"
     except (NotAllowed, UnusableNetworkError) as error:
         return str(error)
-    worst = float(np.abs(logits - trained).max())
-    if not worst <= _TOLERANCE * max(1.0, float(np.abs(trained).max())):
+    worst = float(np.abs(logits - expected).max())
+    if not worst <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
         return f"LiteRT's logits differ from the trained model's by up to {worst:g}"
-    others = np.mean(task.predict(task.probabilities(logits)) != task.predict(task.probabilities(trained)))
+    others = np.mean(task.predict(task.probabilities(logits)) != task.predict(task.probabilities(expected)))
     if others > (_MOST_OTHER_PIXELS if task.output_rank == 4 else 0):
         return "LiteRT predicts other classes than the trained model"
     write_atomically(folder.lite, content)
     return None
 
 
-def _agree(trained: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
+def _difference(trained: np.ndarray, other: np.ndarray, precision: str) -> str:
+    """Return the largest difference of logits as text; empty where it is within the tolerance."""
+    tolerance = 1e-4 if precision == "float32" else 2e-2
     largest = max(1.0, float(np.abs(trained).max()))
-    return bool(np.allclose(trained, other, rtol=tolerance, atol=tolerance * largest))
+    agree = np.allclose(trained, other, rtol=tolerance, atol=tolerance * largest)
+    return "" if agree else f"{np.abs(trained - other).max():g}"
 
 
 def _logits(model: Any, images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images, np.float32)
     maps = sum(4 * math.prod(each.shape[1:]) for layer in model.layers for each in tf.nest.flatten(layer.output))
     if maps * len(images) <= _EAGER_BYTES:
         return np.asarray(model(images, training=False))

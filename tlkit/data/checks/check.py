@@ -118,14 +118,7 @@ def check_samples(
     folder = FolderCheck(sample_set, settings.task)
     cached = facts_cache or FactsCache.of_user()
     facts = read_sample_facts(sample_set, settings.reading, cached, progress, early=early)
-    tally = Tally(sample_set.samples, policy)
-    tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side, reads_exif=table.orientation == "exif"))
-    tally = tally.add(palette_observations(sample_set, facts.masks))
-    tally = tally.add(lone_formats(sample_set.samples, facts.images))
-    tally = tally.add(folder.observations())
-    if settings.task == "classification":
-        tally = tally.add(mask_observations(sample_set))
-
+    tally = _of_files(sample_set, facts, folder, settings)
     written, errors = read_written(table.samples, sample_set)
     tally = tally.add(errors)
     # Samples that the earlier run lacks are left out, so they can't be copies of others.
@@ -157,6 +150,18 @@ def check_samples(
     checked = _checked(name, outcome, shown, repeated=table.samples is not None, seconds=time.monotonic() - began)
     report = replace(checked.report, reading=reading)
     return replace(checked, report=report, value_range=value_range)
+
+
+def _of_files(sample_set: SampleSet, facts: SampleFacts, folder: FolderCheck, settings: CheckSettings) -> Tally:
+    """Return what is found by looking at each file alone."""
+    policy = settings.policy
+    reads_exif = settings.input.orientation == "exif"
+    tally = Tally(sample_set.samples, policy)
+    tally = tally.add(sample_observations(sample_set, facts, policy.tiny_side, reads_exif=reads_exif))
+    tally = tally.add(palette_observations(sample_set, facts.masks))
+    tally = tally.add(lone_formats(sample_set.samples, facts.images))
+    tally = tally.add(folder.observations())
+    return tally.add(mask_observations(sample_set)) if settings.task == "classification" else tally
 
 
 def _add_repeats(
