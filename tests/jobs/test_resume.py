@@ -236,7 +236,8 @@ def test_checkpoints_without_planned_phases_are_read(plain, registry):
     assert_same(short, long)
 
 
-PRODUCTS = ["model.keras", "model.json", "metrics.json", "metrics.csv", "freeze.csv", "report.html", "predictions.csv"]
+PRODUCTS = ["model.keras", "model.json", "metrics.json", "metrics.csv", "freeze.csv", "report.html"]
+PRODUCTS += ["model.tflite", "predictions.csv"]
 
 
 @pytest.mark.parametrize("damage", ["removed", "empty", "garbage", "cut", "a folder"])
@@ -262,7 +263,7 @@ def test_damaged_products_of_a_finished_run_are_rewritten(plain, registry, capsy
     (folder / "metrics.json").write_text("no JSON")
     (folder / "predictions.csv").unlink()
     tlkit.resume(folder, registry=registry)
-    assert "rewritten from the last checkpoint: model.keras, metrics.json, predictions.csv" in capsys.readouterr().out
+    assert "rewritten from the last checkpoint: model.keras, metrics.json, model.tflite, predictions.csv" in capsys.readouterr().out
     assert_same(folder, whole)
 
 

@@ -244,6 +244,11 @@ def test_inputs_and_outputs_must_be_those_of_the_card(size, units, rank, why, co
         check_lite(content, size, units, rank)
 
 
+def test_a_name_that_is_not_utf_8_is_damage(content):
+    with pytest.raises(NotAllowed, match="it is damaged"):
+        check(rewritten(content, lambda model: vars(model.subgraphs[0].tensors[0]).update(name=b"\xb9")))
+
+
 @pytest.mark.parametrize("length", [0, 3, 7, 8, 40, 1000])
 def test_a_file_that_ends_early_is_refused(length, content):
     with pytest.raises(NotAllowed, match="damaged"):

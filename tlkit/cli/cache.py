@@ -11,7 +11,7 @@ from tlkit.system.cache import MAX_LIMIT
 
 @click.group()
 def cache() -> None:
-    """List, limit and clear the cache of decoded images and of frozen backbones: their features, and converted ones.
+    """List, limit and clear the cache: decoded images, features, converted networks.
 
     Later runs on the same images reuse what is cached.
     """

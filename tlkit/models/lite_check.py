@@ -130,6 +130,7 @@ def _constant(buffer: Any) -> np.ndarray | None:
 
 def _tensor(tensor: Any, constants: Sequence[np.ndarray | None], number: int) -> Tensor:
     name = f"tensor {number}"
+    (tensor.Name() or b"").decode()  # as the runtime's Python side does
     rank = tensor.ShapeLength()
     shape = tuple(tensor.ShapeAsNumpy().tolist()) if 0 < rank <= _MAX_RANK else ()
     if rank > _MAX_RANK or not all(each > 0 for each in shape) or tensor.ShapeSignatureLength():
