@@ -19,13 +19,11 @@ from typing import Any
 from tlkit.boundary.code import PluginCode
 from tlkit.errors import PluginError, TlkitError
 from tlkit.hookspecs import hookimpl
-from tlkit.registry import KINDS, VARIABLE, Failure, Registry, Source
+from tlkit.registry import KINDS, OWN_DISTRIBUTION, VARIABLE, Failure, Registry, Source
 from tlkit.system.code_files import CodeFile, read_code_file
 
 GROUP = "tlkit"
 """Entry-point group of plugins."""
-OWN_DISTRIBUTION = "tlkit"
-"""The distribution of the plugins that come with tlkit."""
 OWN_PLUGINS = f"{OWN_DISTRIBUTION}:"
 """Selects these, and not an entry point of another distribution that is named ``tlkit``."""
 

@@ -18,6 +18,8 @@ from tlkit.errors import PluginError, Problem, TlkitError
 from tlkit.system.code_files import CodeFile
 from tlkit.system.text import did_you_mean, listed
 
+OWN_DISTRIBUTION = "tlkit"
+"""The distribution of the plugins that come with tlkit."""
 VARIABLE = "TLKIT_PLUGINS"
 """Environment variable that restricts which installed plugins are loaded."""
 
@@ -141,6 +143,8 @@ class Registry:
     def _collect_records(self, record_type: type, hook: str, function: Any, source: Source) -> None:
         def kept(record: Any) -> Any:
             problem = record_problem(record, record_type)
+            if not problem and source.distribution != OWN_DISTRIBUTION:
+                record.options  # noqa: B018 - a class of another's that can't be loaded is a failure of its plugin
             if problem:
                 self._fail(source, f"{hook}: {problem}")
             return None if problem else guarded(record, source.title, record.name)

@@ -263,7 +263,10 @@ def test_damaged_products_of_a_finished_run_are_rewritten(plain, registry, capsy
     (folder / "metrics.json").write_text("no JSON")
     (folder / "predictions.csv").unlink()
     tlkit.resume(folder, registry=registry)
-    assert "rewritten from the last checkpoint: model.keras, metrics.json, model.tflite, predictions.csv" in capsys.readouterr().out
+    assert (
+        "rewritten from the last checkpoint: model.keras, metrics.json, model.tflite, predictions.csv"
+        in capsys.readouterr().out
+    )
     assert_same(folder, whole)
 
 

@@ -96,11 +96,11 @@ def _content(folder: RunFolder, card: Card) -> bytes:
         raise NotUsedError(str(error)) from error
     if not is_lite_of_model(folder.path):
         raise NotUsedError(f"{folder.lite}: was not made of this {folder.model.name}, by {NAME}")
-    from tlkit.models.lite_check import check_lite
-
     task = task_of_card(card)
     try:
+        from tlkit.models.lite_check import check_lite
+
         check_lite(content, card.image_size, task.units, task.output_rank)
-    except NotAllowed as error:
+    except (NotAllowed, ImportError) as error:
         raise NotUsedError(f"{folder.lite}: {error}") from error
     return content

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit.models.tasks import LearningTask
 from tlkit.recipe.schema import Loss
+from tlkit.system.tensorflow import start_tensorflow
 
 
 def is_cross_entropy(loss: Loss | None, task: LearningTask) -> bool:
@@ -33,6 +34,7 @@ class RecipeLoss:
     """
 
     def __init__(self, task: LearningTask, loss: Loss, batch_size: int) -> None:
+        start_tensorflow()
         from tlkit.models.losses import BatchLoss
 
         self._loss = BatchLoss(task, loss)

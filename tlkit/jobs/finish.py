@@ -107,7 +107,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     best = train(plan, training, checkpoint)
     card = _card(job.recipe, plan.data)
     parts = training.in_parts()
-    save_model(job, plan, card, best, parts)
+    parts = save_model(job, plan, card, best, parts)
     metrics = evaluate(job, plan, card, best, parts)
     add_checksums(job.folder.path, TABLES)
     job.write_profile(show=True)
@@ -148,10 +148,13 @@ def _part(table: Mapping[str, Any]) -> Part:
     return Part(name=table["name"], options={key: value for key, value in table.items() if key != "name"})
 
 
-def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts | None) -> None:
+def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts | None) -> ModelInParts | None:
     """Save the model, compare the reloaded file with it on real images, and write its card.
 
     A model in parts is what is evaluated, so its logits are what those of the reloaded file are compared with.
+
+    Returns:
+        the model in parts, if it gives the logits of the whole model.
     """
     from tlkit.models import saving
     from tlkit.models.tasks import task_of_card
@@ -174,6 +177,10 @@ def save_model(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts
     elif saved.needs_tensorflow is not None:
         job.note(f"no {job.folder.lite.name} was written, so predicting takes TensorFlow: {saved.needs_tensorflow}")
     job.say(f"Model saved: {job.folder.model} (reloaded and compared)")
+    if saved.parts_differ is None:
+        return parts
+    job.note(f"the whole model is evaluated, since {saved.parts_differ}")
+    return None
 
 
 def _compared(data: Data, seed: int, parts: ModelInParts | None) -> tuple[np.ndarray, np.ndarray | None]:

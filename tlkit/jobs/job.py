@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,7 +149,8 @@ def _profiled(job: Job) -> Iterator[Job]:
         yield job
     except Interrupted:
         if job.folder.recipe.is_file():
-            job.write_profile()
+            with suppress(OSError, TlkitError):  # the signal has the last word
+                job.write_profile()
         raise
 
 

@@ -46,7 +46,7 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
 
 
 def load_with_keras(run: Path, *, trust: bool, registry: Registry | None) -> Predictor:
-    """Load a trained model like ``load``, as the Keras model that the run itself measured: for the same bits."""
+    """Load a trained model like ``load``, as the Keras model, whatever LiteRT file there is."""
     return _load(run, trust=trust, registry=registry, lite=False)
 
 

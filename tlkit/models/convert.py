@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tlkit.system.memory import is_exhausted
 from tlkit.system.stderr import without_lines
 
 _CONSTANT_BYTES = 50e6
@@ -42,11 +43,14 @@ def convert_to_litert(model: Any) -> bytes:
     """
     as_constants = _weights_bytes(model) <= _CONSTANT_BYTES
     with _quiet():
-        converter = _of_constants(model) if as_constants else _of_variables(model)
         try:
+            converter = _of_constants(model) if as_constants else _of_variables(model)
             return bytes(converter.convert())
         except Exception as error:  # the converter's own error class is not public
-            raise NotConvertibleError(str(error).strip().splitlines()[0]) from error
+            if is_exhausted(error):
+                raise
+            reason = str(error).strip() or type(error).__name__
+            raise NotConvertibleError(reason.splitlines()[0]) from error
 
 
 def conversion_memory(model: Any) -> int:

@@ -23,8 +23,10 @@ def operations_per_image(layers: Iterable[Any]) -> int:
     total = 0
     for layer in layers:
         kernels = [each for each in layer.weights if "kernel" in each.name]
-        shape = layer.output.shape[1:-1] if kernels else ()
-        total += sum(2 * math.prod(kernel.shape) * math.prod(shape) for kernel in kernels)
+        output = layer.output if kernels else None
+        shape = getattr(output[0] if isinstance(output, list | tuple) else output, "shape", ())[1:-1]
+        positions = math.prod(size or 1 for size in shape)
+        total += sum(2 * math.prod(kernel.shape) * positions for kernel in kernels)
     return int(total)
 
 
@@ -37,7 +39,8 @@ def heavy_head(network: Network) -> str:
     head = [layer for layer in network.model.layers if layer.name in names]
     backbone = [layer for layer in network.model.layers if layer.weights and layer.name not in names]
     ratios = {
-        "the weights": sum(each.count_params() for each in head) / sum(each.count_params() for each in backbone),
+        "the weights": sum(each.count_params() for each in head)
+        / max(sum(each.count_params() for each in backbone), 1),
         "the operations": operations_per_image(head) / max(operations_per_image(backbone), 1),
     }
     heavy = [f"{ratio:.0f} times {what}" for what, ratio in ratios.items() if ratio >= _HEAVY]

@@ -66,10 +66,19 @@ class ImageByImage:
             return
         worker = self._idle.get()
         try:
-            worker = worker or self._make()
+            worker = worker or self._another()
             for row in rows:
                 image = np.asarray(images[row : row + 1], np.float32)
                 for output, values in zip(outputs, worker(image), strict=True):
                     output[row] = values
         finally:
             self._idle.put(worker)
+
+    def _another(self) -> Worker:
+        """Return a new worker; where there is no room for it, one of the others."""
+        try:
+            return self._make()
+        except (UnusableNetworkError, RuntimeError, MemoryError):
+            while (worker := self._idle.get()) is None:
+                pass
+            return worker

@@ -30,7 +30,18 @@ MAX_LIVE_BYTES = 2**30
 """Limit for the tensors that an operation reads and writes, and those that later ones read."""
 _MAX_INPUTS = 200
 _MAX_RANK = 6
-_BROKEN = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError, NotImplementedError)
+_PACKED = 32
+"""Filters that a runtime packs together; fewer are filled up."""
+_BROKEN = (
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    IndexError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
 """What reading a damaged file raises."""
 _NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 _FLOAT32 = schema.TensorType.FLOAT32
@@ -80,6 +91,7 @@ def _checked(content: bytes) -> tuple[list[Shape], list[Shape]]:
     for each in operations:
         each.check()
     _check_memory(operations, tensors, inputs, outputs)
+    _check_packed(operations, len(content))
     return [tensors[index].shape for index in inputs], [tensors[index].shape for index in outputs]
 
 
@@ -250,3 +262,16 @@ def _check_memory(
             raise NotAllowed(f"{each.name} takes {taken} bytes, more than {MAX_LIVE_BYTES}")
         for index in [index for index in live if last[index] <= number]:
             del live[index]
+
+
+def _check_packed(operations: Sequence[Operation], size: int) -> None:
+    """Check how much memory the weights take, of which a runtime packs a copy for each operation."""
+    taken = 0
+    for each in operations:
+        for position in each.rule.weights:
+            tensor = each.inputs[position] if position < len(each.inputs) else None
+            if tensor is not None and tensor.shape:
+                filters = tensor.shape[0]
+                taken += tensor.bytes // filters * (-(-filters // _PACKED) * _PACKED)
+    if taken > 4 * size + MAX_LIVE_BYTES:
+        raise NotAllowed(f"its operations pack {taken} bytes of weights, which are {size} bytes in the file")

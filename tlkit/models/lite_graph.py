@@ -15,7 +15,7 @@ Shape = tuple[int, ...]
 CONSTANT_TYPES = {0: np.dtype("<f4"), 2: np.dtype("<i4")}
 """The types that tensors may have, by their numbers in the schema: float32, and int32 for constants such as sizes."""
 _FLOAT32, _INT32 = CONSTANT_TYPES
-_ACTIVATIONS = range(6)
+_ACTIVATIONS = range(4)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Operation:
             raise NotAllowed(f"{self.name} has no known activation")
         try:
             expected = self.rule.shapes(self)
-        except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
             raise NotAllowed(f"{self.name} has inputs or options that don't fit it") from error
         found = [tensor.shape for tensor in self.outputs]
         if found != expected:

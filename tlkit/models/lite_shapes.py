@@ -134,7 +134,13 @@ def _concatenate(operation: Operation) -> list[Shape]:
 
 def _reshape(operation: Operation) -> list[Shape]:
     sizes = operation.numbers(1)
+    operation.shape(1, 1)
     elements = math.prod(operation.shape(0))
+    if operation.options is not None and operation.options.NewShapeLength():
+        # The runtime takes these where it can't use the constant.
+        written = operation.options.NewShapeAsNumpy().tolist()
+        if written != sizes:
+            raise ValueError(written)
     if sizes.count(-1) == 1:
         sizes[sizes.index(-1)] = elements // -math.prod(sizes)
     if any(size < 1 for size in sizes) or math.prod(sizes) != elements:

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from tlkit.models.image_by_image import ImageByImage, UnusableNetworkError
+from tlkit.system.memory import available_memory, is_exhausted
+from tlkit.system.parallel import usable_processors
 from tlkit.system.stderr import without_lines
 
 _CHATTER = "INFO: (Created TensorFlow Lite|Initialized TensorFlow Lite)"
+_MEMORY, _SPARE = 3, 100_000_000
+"""The bytes that an interpreter is expected to take: so many per byte of its file, and those of its feature maps."""
 _first = Lock()
 _seen = False
 
@@ -25,14 +29,21 @@ class LiteRTNetwork(ImageByImage):
 
     Args:
         content: the bytes of a LiteRT file whose input is one image, float32 (1, H, W, 3).
-        threads: the number of images that are computed at a time; None for one per usable processor.
+        threads: the number of images that are computed at a time; None for one per usable processor, as far as the
+            memory suffices.
+
+    Attributes:
+        content: the bytes of the file.
 
     Raises:
         UnusableNetworkError: LiteRT can't run it.
     """
 
     def __init__(self, content: bytes, threads: int | None = None) -> None:
-        super().__init__(lambda: _Interpreter(content), threads)
+        self.content = content
+        # Each interpreter packs the weights for itself.
+        fitting = max(1, available_memory() // (_MEMORY * len(content) + _SPARE))
+        super().__init__(lambda: _Interpreter(content), threads or min(usable_processors(), fitting))
 
 
 class _Interpreter:
@@ -64,13 +75,18 @@ class _Interpreter:
 
 
 def _allocated(content: bytes) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise UnusableNetworkError(f"ai-edge-litert can't be imported: {error}") from error
 
     def make() -> Any:
         try:
             interpreter = Interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            if is_exhausted(error):
+                raise
             raise UnusableNetworkError(f"LiteRT can't run it: {str(error).strip().splitlines()[0]}") from error
         return interpreter
 

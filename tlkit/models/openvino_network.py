@@ -55,7 +55,10 @@ def _number(output: Any, place: int) -> int:
 
 
 def _compiled(content: bytes, precision: str, threads: int) -> Any:
-    import openvino
+    try:
+        import openvino
+    except ImportError as error:
+        raise UnusableNetworkError(f"openvino can't be imported: {error}") from error
 
     settings = {
         "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,7 @@ from tlkit.system.disk import full_disk_context, write_atomically
 from tlkit.system.memory import available_memory
 from tlkit.system.text import size_text
 
-_PARTS_DIFFER = (
-    "{file}: not written: the logits of its head on cached features differ from the whole model's by up to {worst} "
-    'on {count} images; continue without cached features (train.cache = "off")'
-)
+_PARTS_DIFFER = "the logits of its head on features differ from the whole model's by up to {worst} on {count} images"
 _BY_KERAS = 4
 """Images on which the Keras models are compared; LiteRT's, which takes a hundredth of the time, on all."""
 _EAGER_BYTES = 300e6
@@ -52,10 +49,12 @@ class SavedModel:
     Args:
         needs_trust: why loading the Keras file later requires ``--trust``; None when it does not.
         needs_tensorflow: why there is no LiteRT file, so that predicting takes TensorFlow; None if there is one.
+        parts_differ: why the model in parts is not the whole model; None if it is.
     """
 
     needs_trust: str | None
     needs_tensorflow: str | None
+    parts_differ: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,11 +105,10 @@ def save_model(
         progress: called with what is being done, and two zeros.
 
     Returns:
-        whether the files need trust or TensorFlow.
+        whether the files need trust or TensorFlow, and whether the model in parts gives other logits.
 
     Raises:
-        RunError: the logits are not finite, or the reloaded model gives other logits, or the model in parts does;
-            ``model.keras`` is unchanged.
+        RunError: the logits are not finite, or the reloaded model gives others; ``model.keras`` is unchanged.
         NoRoomError: the disk is full.
     """
     if not np.isfinite(trained.logits).all():
@@ -122,7 +120,9 @@ def save_model(
     _write(with_probabilities(trained.model, trained.task), temporary)
     progress("comparing the saved model", 0, 0)
     loaded, reason = _load(temporary)
-    _compare(logits_model(loaded), trained, folder, temporary)
+    differ = _compare(logits_model(loaded), trained, folder, temporary)
+    if differ is not None:
+        trained = replace(trained, in_parts=None, lite=lambda: None)
     remove_checksums(folder.path, MODELS)
     folder.lite.unlink(missing_ok=True)
     temporary.replace(folder.model)
@@ -135,34 +135,37 @@ def save_model(
         without = _write_lite(folder, trained)
     if without is None:
         add_checksums(folder.path, MODELS)
-    return SavedModel(reason, without)
+    return SavedModel(reason, without, differ)
 
 
-def _compare(loaded: Any, trained: Trained, folder: RunFolder, file: Path) -> None:
-    """Compare the reloaded model with the trained one on a few images.
+def _compare(loaded: Any, trained: Trained, folder: RunFolder, file: Path) -> str | None:
+    """Compare the reloaded model with the trained one on a few images, and say if only the model in parts differs.
 
     Raises:
-        RunError: their logits differ.
+        RunError: the logits of the whole model differ.
     """
     few = np.linspace(0, len(trained.images) - 1, min(_BY_KERAS, len(trained.images))).astype(int)
     images, expected = trained.images[few], trained.logits[few]
     reloaded = _logits(loaded, images)
-    if problem := _difference(expected, reloaded, trained.precision):
-        what = f"{file}: the reloaded model's logits differ from the trained model's by up to {problem}"
-        whole = None if trained.in_parts is None else _logits(trained.model, images)
-        if whole is not None and not _difference(whole, reloaded, trained.precision):
-            what = _PARTS_DIFFER.format(file=folder.model, worst=problem, count=len(few))
-        raise RunError(f"{what}; the weights are safe in {folder.checkpoints}")
+    problem = _difference(expected, reloaded, trained.precision)
+    if not problem:
+        return None
+    if trained.in_parts is not None and not _difference(_logits(trained.model, images), reloaded, trained.precision):
+        return _PARTS_DIFFER.format(worst=problem, count=len(few))
+    raise RunError(
+        f"{file}: the reloaded model's logits differ from the trained model's by up to {problem}; the weights are safe "
+        f"in {folder.checkpoints}"
+    )
 
 
 def _write_lite(folder: RunFolder, trained: Trained) -> str | None:
     """Write ``model.tflite``, or return why not."""
     if Engine("litert").version is None:
         return "ai-edge-litert is not installed"
-    from tlkit.models.lite_check import check_lite
-
     model, task, expected = trained.model, trained.task, trained.logits
     try:
+        from tlkit.models.lite_check import check_lite
+
         content = trained.lite()
         if content is None:
             needed, available = conversion_memory(model), available_memory()
@@ -173,7 +176,7 @@ def _write_lite(folder: RunFolder, trained: Trained) -> str | None:
         [logits] = LiteRTNetwork(content)(trained.images)
     except NotConvertibleError as error:
         return f"LiteRT has not all of its operations ({error})"
-    except (NotAllowed, UnusableNetworkError) as error:
+    except (NotAllowed, UnusableNetworkError, ImportError) as error:
         return str(error)
     worst = float(np.abs(logits - expected).max())
     if not worst <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):

@@ -22,37 +22,40 @@ _STEERING = re.compile(r"(\x1b\[[0-9;?]*[A-HJKSTfhlm]|\x1b\]8;[^\x1b\x07]*\x1b\\
 """What rich and click write to colour text and to move in it."""
 
 
-class _Descriptor(io.RawIOBase):
+class Descriptor(io.RawIOBase):
     """A file descriptor to write to; what it does not take is dropped, and the first error kept.
 
     Training goes on while nobody can read about it, and Python has nothing left to complain about at its exit.
 
     Args:
         number: the descriptor.
+
+    Attributes:
+        number: the descriptor; another one while what else is written to it is held back.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__()
-        self._number = number
+        self.number = number
         self.error: OSError | None = None
 
     def writable(self) -> bool:
         return True
 
     def fileno(self) -> int:
-        return self._number
+        return self.number
 
     def isatty(self) -> bool:
-        return os.isatty(self._number)
+        return os.isatty(self.number)
 
     def write(self, data: Any) -> int:
         size = len(data)
         if self.error is not None:
             return size
         try:
-            return os.write(self._number, data)
+            return os.write(self.number, data)
         except BlockingIOError:
-            select.select([], [self._number], [])
+            select.select([], [self.number], [])
             return 0
         except OSError as error:
             self.error = error
@@ -76,7 +79,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        self._descriptors: dict[str, _Descriptor] = {}
+        self._descriptors: dict[str, Descriptor] = {}
         while (number := os.open(os.devnull, os.O_RDWR)) < 3:
             os.set_inheritable(number, True)
         os.close(number)
@@ -90,7 +93,7 @@ class Output:
         before = getattr(sys, name)
         if before is not None:
             before.flush()
-        descriptor = self._descriptors[name] = _Descriptor(number)
+        descriptor = self._descriptors[name] = Descriptor(number)
         guarded = _Text(
             io.BufferedWriter(descriptor),
             encoding=getattr(before, "encoding", "utf-8"),
@@ -118,6 +121,12 @@ class Output:
         if code or not failed:
             return code
         return CLOSED_PIPE if all(error.errno == errno.EPIPE for error in failed.values()) else FAILED
+
+
+def descriptor_of(stream: Any) -> Descriptor | None:
+    """Return the descriptor that a guarded stream writes to, also behind a live display; None for another stream."""
+    raw = getattr(getattr(getattr(stream, "rich_proxied_file", stream), "buffer", None), "raw", None)
+    return raw if isinstance(raw, Descriptor) else None
 
 
 def check_working_folder() -> None:

@@ -189,8 +189,9 @@ class Reporter:
     def say_if_silent(self) -> None:
         """Print what is being done if nothing was printed for ``QUIET_SECONDS``."""
         with self._lock:
-            if self._doing and self._clock() - self._said >= QUIET_SECONDS:
-                self.say(f"  {self._doing[-1][0].line(self._clock())}")
+            doing = self._doing[-1:]  # another thread may end it
+            if doing and self._clock() - self._said >= QUIET_SECONDS:
+                self.say(f"  {doing[0][0].line(self._clock())}")
 
     def phase(self, phase: Phase, trainable: int, total: int, backbone: str) -> None:
         """Announce a phase and what it trains.

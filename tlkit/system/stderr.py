@@ -19,8 +19,9 @@ def without_lines(pattern: str) -> Iterator[None]:
     Args:
         pattern: a regular expression that matches the start of a line to leave out.
     """
-    sys.stderr.flush()
     try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
         original = os.dup(2)
     except OSError:  # The process has no standard error.
         yield
@@ -34,7 +35,8 @@ def without_lines(pattern: str) -> Iterator[None]:
             hidden = re.compile(rb"(?!)")
             raise
         finally:
-            sys.stderr.flush()
+            if sys.stderr is not None:
+                sys.stderr.flush()
             os.dup2(original, 2)
             os.close(original)
             file.seek(0)

@@ -129,7 +129,7 @@ def _import_keras() -> None:
         with without_modules("sklearn", "matplotlib"):
             import keras
     finally:
-        del os.environ[_BACKEND]
+        os.environ.pop(_BACKEND, None)
         if before is not None:
             os.environ[_BACKEND] = before
     if keras.config.backend() != "tensorflow":

@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
+from tlkit.system.output import Descriptor, descriptor_of
 from tlkit.system.tensorflow import finish_start, import_quietly, is_quiet, start_tensorflow
 
 _starting: set[threading.Thread] = set()
@@ -44,6 +45,9 @@ class TensorFlowStart:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        for thread in list(_starting):  # one that an earlier call of this process left behind
+            thread.join()
+            _starting.discard(thread)
         if {"tensorflow", "keras"} & set(sys.modules):
             start_tensorflow(deterministic=self._deterministic)
             self._then()
@@ -102,12 +106,19 @@ class _HeldStderr:
 
     def __init__(self) -> None:
         self._original: int | None = None
+        self._descriptor: Descriptor | None = None
         self._before: TextIO | None = None
 
     def hold(self) -> None:
         """Begin to hold back."""
         self._original = os.dup(2)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by release
+        self._descriptor = descriptor_of(sys.stderr)
+        if self._descriptor is not None:
+            sys.stderr.flush()
+            self._descriptor.number = os.dup(2)
+            os.dup2(self._file.fileno(), 2)
+            return
         with suppress(OSError, ValueError, AttributeError):  # a notebook's has no descriptor
             if sys.stderr.fileno() == 2:
                 sys.stderr.flush()
@@ -130,6 +141,10 @@ class _HeldStderr:
 
     def put_back(self) -> None:
         """Put ``sys.stderr`` back; not while a plugin is called, which would be blamed for it."""
+        if self._descriptor is not None:
+            sys.stderr.flush()
+            self._descriptor.number = 2
+            self._descriptor = None
         if self._before is not None and sys.stderr in _direct:
             sys.stderr = self._before
         self._before = None

@@ -92,5 +92,6 @@ def _leave(folder: Path, key: str, content: bytes, problem: str, say: Callable[[
         make_room(len(content))
         write_shard(folder, _NAME, key, {_NAME: np.frombuffer(content, np.uint8)}, {"problem": problem})
         write_atomically(folder / ABOUT, f"a frozen network for LiteRT, {size_text(len(content))}\n")
-    except OSError as error:
-        say(f"  note: the converted network is not kept for later runs: {error.strerror or error}")
+    except (OSError, DataError) as error:
+        reason = getattr(error, "strerror", None) or error
+        say(f"  note: the converted network is not kept for later runs: {reason}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.repeats import digests
 from tlkit.train.setting import Setting
+
+_Sets = tuple[list[FeatureSet], list[FeatureSet]]
+"""The sets of the training images, one per view, and that of the validation images, if any."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class FeatureCache:
             if decided is None and not self._pays([*trained, *validated], folder):
                 return None
             with self.reporter.stage("computing features"):
+                trained, validated = _read(self, lambda: self._sets(folder), (trained, validated))
                 self._fill(trained, validated, shared=folder != self.own_folder)
         except OSError as error:
             reason = f"{error.filename or folder}: {error.strerror or error}"
@@ -115,16 +119,19 @@ class FeatureCache:
         Returns:
             None where caching them does not pay, there is no room for them, or none that outlives the phase.
         """
-        table, folder = self.setting.table, features_folder()
-        too_much = self.part.bytes_per_image * len(rows) > table.cache_budget * 1e9
-        if table.cache == "off" or too_much or (table.cache == "auto" and not worth_reading(self.part)):
+        table, size = self.setting.table, self.part.bytes_per_image * len(rows)
+        if table.cache == "off" or (table.cache == "auto" and not worth_reading(self.part)):
             return None
-        if self._folder(quietly=True) != folder:
+        folder = features_folder()
+        if self._folder(quietly=True) != folder or size > min(table.cache_budget * 1e9, limit()):
             return None
-        found = self._plain_set(folder, rows)
-        if found.missing:
-            self.make_ready()
-            found = self._plain_set(folder, rows)  # with the engine that computes
+
+        def plain() -> tuple[list[FeatureSet], list[FeatureSet]]:
+            return [self._plain_set(folder, rows)], []
+
+        [found], _ = _read(self, plain, plain())
+        if self.part.bytes_per_image * found.missing > 0.9 * shutil.disk_usage(folder).free:
+            return None
         try:
             self._make_room([found])
             self._compute(found, title)
@@ -265,6 +272,22 @@ def _title(number: int, trained: int) -> str:
     if number >= trained:
         return "validation features"
     return "features" if trained == 1 else f"features, view {number + 1} of {trained}"
+
+
+def _read(cache: FeatureCache, make: Callable[[], _Sets], sets: _Sets) -> _Sets:
+    """Read sets of features through, and make the frozen part ready to compute what is missing or damaged.
+
+    Args:
+        cache: the cached features of the phase.
+        make: makes the sets of the engine that computes, if that is another than before.
+        sets: the sets of the engine that was chosen.
+    """
+    engine = cache.part.engine
+    for each in (*sets[0], *sets[1]):
+        each.read()
+    if any(each.missing for each in (*sets[0], *sets[1])):
+        cache.make_ready()
+    return sets if cache.part.engine == engine else make()
 
 
 def _time_text(seconds: float) -> str:

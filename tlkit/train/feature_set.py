@@ -76,6 +76,7 @@ class FeatureSet:
         self._place = {int(row): place for place, row in enumerate(rows)}
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
         self._read = 0
+        self._was_read = False
         self.copied = 0
         self._earlier: Sequence[FeatureSet] | None = None
         self._pixels = Pixels(0)
@@ -86,9 +87,10 @@ class FeatureSet:
 
     @property
     def missing(self) -> int:
-        """The number of images without features; their files are opened but not read through."""
+        """The number of images without features; until ``read``, their files are opened but not read through."""
         sizes = (min(self._shard, len(self.rows) - number * self._shard) for number in self._shards)
-        return sum(size for number, size in enumerate(sizes) if number not in self._arrays and not self._exists(number))
+        exists = self._arrays.__contains__ if self._was_read else self._exists
+        return sum(size for number, size in enumerate(sizes) if not exists(number))
 
     def copy_from(self, earlier: Sequence[FeatureSet]) -> None:
         """Copy the features of images that have the same pixels in a view before, instead of computing them.
@@ -98,6 +100,16 @@ class FeatureSet:
         """
         self._earlier = earlier[:VIEWS]
         self._pixels = Pixels(len(self.rows))
+
+    def read(self) -> None:
+        """Read all shards through, and keep those that are usable."""
+        if self._was_read:
+            return
+        self._was_read = True
+        for number in self._shards:
+            shard = self._usable(number)
+            if shard is not None:
+                self._arrays[number] = shard.arrays
 
     def fill(self, progress: Progress | None = None) -> int:
         """Compute the shards that are missing or unusable.
@@ -112,13 +124,13 @@ class FeatureSet:
             OSError: a shard can't be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.read()
         computed = 0
         for number in self._shards:
-            shard = self._usable(number)
-            if shard is None:
+            if number not in self._arrays:
                 shard = self._write(number, progress)
                 computed += len(shard.arrays["feature0"])
-            self._arrays[number] = shard.arrays
+                self._arrays[number] = shard.arrays
             if progress is not None:
                 progress(min((number + 1) * self._shard, len(self.rows)), len(self.rows))
         self._describe()

@@ -8,12 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.errors import Problem, RecipeError, RunError
-from tlkit.models.convert import NotConvertibleError
+from tlkit.models.convert import NotConvertibleError, conversion_memory
 from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, check_installed, largest_difference
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.openvino_network import OpenVINONetwork
 from tlkit.recipe.schema import TrainTable
+from tlkit.system.memory import available_memory, is_exhausted
+from tlkit.system.text import size_text
 from tlkit.train.converted import converted
 from tlkit.train.environment import computes_bfloat16
 from tlkit.train.frozen_part import FrozenPart
@@ -97,7 +99,13 @@ def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None])
         return
     images = np.asarray(images[:COMPARED], np.float32)
     expected = [np.asarray(each, np.float32) for each in tf.nest.flatten(part.model(images, training=False))]
-    difference = largest_difference(network(images), expected)
+    try:
+        difference = largest_difference(network(images), expected)
+    except (RuntimeError, ValueError) as error:
+        if is_exhausted(error):
+            raise
+        _fall_back(part, str(error).strip().partition("\n")[0], say)
+        return
     if part.engine.precision != "float32":
         say(f"  note: {part.engine} differs from float32 by {difference:.1g} of the largest value")
     elif difference > TOLERANCE:
@@ -120,6 +128,10 @@ def _built(part: FrozenPart, say: Callable[[str], None]) -> Network:
     """
     if part.engine.version is None:
         raise UnusableNetworkError("it is not installed")
+    needed, available = conversion_memory(part.model), available_memory()
+    if needed > available:
+        what = f"converting it takes about {size_text(needed)} of memory, and {size_text(available)} are free"
+        raise UnusableNetworkError(what)
     content = converted(part, say)
     if part.engine.name == "litert":
         return LiteRTNetwork(content)

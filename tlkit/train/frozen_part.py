@@ -14,6 +14,7 @@ from tlkit.models.cost import operations_per_image
 from tlkit.models.engines import TENSORFLOW, Engine, Network
 from tlkit.models.freeze import digests
 from tlkit.models.inference import fixed_batch
+from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.tensorflow_network import TensorFlowNetwork
 
 
@@ -51,6 +52,11 @@ class FrozenPart:
     def is_ready(self) -> bool:
         """Whether it can compute, and not only say what its features would depend on."""
         return self._network is not None
+
+    @property
+    def lite_content(self) -> bytes | None:
+        """The bytes of its LiteRT file, if LiteRT computes it."""
+        return self._network.content if isinstance(self._network, LiteRTNetwork) else None
 
     def forward(self, images: Any) -> list[Any]:
         """Return the tensors at the cut as TensorFlow computes them; may be called inside a ``tf.function``."""

@@ -79,7 +79,11 @@ class ModelInParts:
             return None
         from tlkit.models.lite_join import joined
 
-        return joined(converted(self._frozen, lambda _note: None), convert_to_litert(self._head))
+        content = self._frozen.lite_content or converted(self._frozen, lambda _note: None)
+        try:
+            return joined(content, convert_to_litert(self._head))
+        except ValueError:  # a head that takes its inputs otherwise
+            return None
 
     def _logits(self, features: Sequence[np.ndarray]) -> np.ndarray:
         # Not compiled: tracing a head would take longer than running it on a few hundred images.

@@ -97,7 +97,7 @@ class Passes:
         that was interrupted before its evaluation gives the same numbers.
 
         Returns:
-            None where nothing is frozen.
+            None where nothing is frozen, or the frozen part is computed in less than float32.
         """
         setting, part, cache = self.setting, self.steps.frozen, self._cache
         if part is None:
@@ -105,6 +105,8 @@ class Passes:
         if cache is None:  # the phase ended in another process
             cache = self._feature_cache(part, self.outlets.folder.path)
             cache.choose_engine(None)
+        if part.engine.precision != "float32":
+            return None
         splits: tuple[Split, ...] = ("validation", "test")
         rows = {split: setting.data.indices(split) for split in splits}
         found = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]

@@ -91,20 +91,22 @@ def read_facts(
     )
     facts_of: dict[WantedFile, Facts] = {}
     changed: dict[WantedFile, Version | None] = {}
-    for known, unknown in looked_up:
-        facts_of |= known
-        changed |= unknown
-        if progress is not None and known:
-            progress(len(facts_of), len(wanted))
-    for file, facts, decoded in _read_all(list(changed), reading, keys, facts_cache, early):
-        facts_of[file] = facts
-        if decoded is not None and early is not None:
-            early.keep(decoded)
-        if facts.digest:
-            facts_cache.add(file[0], changed[file], keys[file[1]], facts)
-        if progress is not None:
-            progress(len(facts_of), len(wanted))
-    facts_cache.close()
+    try:
+        for known, unknown in looked_up:
+            facts_of |= known
+            changed |= unknown
+            if progress is not None and known:
+                progress(len(facts_of), len(wanted))
+        for file, facts, decoded in _read_all(list(changed), reading, keys, facts_cache, early):
+            facts_of[file] = facts
+            if decoded is not None and early is not None:
+                early.keep(decoded)
+            if facts.digest:
+                facts_cache.add(file[0], changed[file], keys[file[1]], facts)
+            if progress is not None:
+                progress(len(facts_of), len(wanted))
+    finally:
+        facts_cache.close()  # what an interrupted check has read, too
     return [facts_of[file] for file in wanted], changed.keys()
 
 

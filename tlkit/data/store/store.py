@@ -111,10 +111,12 @@ class Early:
         pool: where the images are kept.
         decoding: how they are decoded.
         notes: messages for the user.
+        is_cached: whether the pool is that of the cache folder.
     """
 
-    def __init__(self, pool: Pool, decoding: Decoding, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, pool: Pool, decoding: Decoding, notes: tuple[str, ...] = (), *, is_cached: bool = False) -> None:
         self.decoding = decoding
+        self.is_cached = is_cached
         self.notes = notes
         self.pool: Pool | None = pool
         self._kept: dict[str, Cached] = {}
@@ -178,7 +180,8 @@ def open_early(sample_set: SampleSet, decoding: Decoding, folder: Path, *, cache
             reason = _no_room_to_cache(root, needed)
             if not reason:
                 root.mkdir(parents=True, exist_ok=True)
-                return Early(Pool(root, decoding.size, with_masks=False, settings=decoding.digest(None)), decoding)
+                pool = Pool(root, decoding.size, with_masks=False, settings=decoding.digest(None))
+                return Early(pool, decoding, is_cached=True)
         if needed > free_bytes(folder):
             return None
         notes = (_not_cached(reason),) if reason else ()
@@ -194,7 +197,8 @@ def _complete(early: Early, sample_set: SampleSet, decoding: Decoding, progress:
         return None
     try:
         filled = _fill(sample_set, decoding, pool, progress, early)
-        make_room(0)
+        if early.is_cached:
+            make_room(0)
     except OSError:
         early.abandon()
         return None
