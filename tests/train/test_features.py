@@ -221,14 +221,19 @@ def test_a_single_epoch_caches_nothing_unless_asked_for(parts, tmp_path):
     assert make_plan(parts.part, [features], tmp_path, TrainTable(cache="on"), epochs=1, augmented=False).use
 
 
-def test_damaged_features_are_named_in_a_run(run):
-    weights, _ = run("classification", "first", "train.cache=on")
+@pytest.mark.parametrize("place", [20, -40])
+@pytest.mark.parametrize("engine", ["tensorflow", "litert"])
+def test_damaged_features_are_named_in_a_run(run, engine, place):
+    """Damage in the header is seen when the plan is made, in the arrays only when they are read."""
+    if engine == "litert":
+        pytest.importorskip("ai_edge_litert")
+    weights, _ = run("classification", "first", "train.cache=on", f"train.engine={engine}")
     damaged = sorted(file for each in cached_features() for file in each.folder.glob("*.shard"))
     for file in damaged:
         content = bytearray(file.read_bytes())
-        content[20] ^= 1
+        content[place] ^= 1
         file.write_bytes(content)
-    again, output = run("classification", "second", "train.cache=on")
+    again, output = run("classification", "second", "train.cache=on", f"train.engine={engine}")
     assert "cached features could not be used, so they were computed again: " in output.replace("\n", " ")
     for ours, theirs in zip(weights, again, strict=True):
         np.testing.assert_array_equal(ours, theirs)

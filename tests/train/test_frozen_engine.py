@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -338,3 +339,13 @@ def test_a_resumed_run_keeps_its_engine_or_says_that_it_can_not(
     tlkit.resume(copy, registry=registry)
     printed = " ".join(capsys.readouterr().out.split())
     assert "TensorFlow computes the frozen part, not LiteRT: it is not installed" in printed
+
+
+def test_a_run_in_bfloat16_ends_and_its_metrics_are_those_of_its_model(run, registry, tmp_path):
+    pytest.importorskip("openvino")
+    if not frozen_engine.computes_bfloat16():
+        pytest.skip("the processor has no instructions for bfloat16")
+    run("half", "train.engine=openvino", "train.engine_precision=bfloat16", "train.cache=on", "input.test=0.1")
+    metrics = json.loads((tmp_path / "half" / "metrics.json").read_text())
+    measured = tlkit.evaluate(tmp_path / "half", split="test", registry=registry).metrics
+    assert measured["loss"] == pytest.approx(metrics["test"]["loss"], rel=1e-4)
