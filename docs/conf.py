@@ -31,6 +31,9 @@ python_maximum_signature_line_length = 88
 # What is documented elsewhere (the standard library, NumPy), and types that only say what a value is like.
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|pathlib|typing|numpy|np|annotated_types|pydantic)\..*"),
-    ("py:class", r"Tensor|Path|(dict|list|tuple)\[.*|tlkit\.(runs\.card\.Card|contracts\..*)"),
+    (
+        "py:class",
+        r"Tensor|Path|(dict|list|tuple)\[.*|tlkit\.(runs\.card\.Card|evaluation\.lite\.LiteModel|contracts\..*)",
+    ),
     ("py:class", r"Axis|ComparedRun|ImageKind|Report"),
 ]

@@ -109,8 +109,11 @@ def _continue_in_child(most: int, advice: str) -> None:
         with suppress(OSError, ValueError):
             stream.flush()
     parent = os.getpid()
+    # Held back until they can be forwarded: the child may be at work before.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         is_command = False
         _end_with(parent)
         return
@@ -122,6 +125,7 @@ def _continue_in_child(most: int, advice: str) -> None:
     # Ctrl-C reaches both; a child that gets a signal twice takes it for one.
     for number in stopping_signals():
         signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     _, status, used = os.wait4(child, 0)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
