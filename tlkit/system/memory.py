@@ -19,6 +19,7 @@ SMALLER = "train with fewer images at a time (--set input.batch_size=N) or small
 """What helps where a recipe is trained."""
 
 _UNKNOWN = 1 << 62
+MACHINE = "/proc/meminfo"
 _CONTAINER = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -52,16 +53,29 @@ def explained_memory(advice: str | Callable[[], str], what: str = "") -> Iterato
 
 def available_memory() -> int:
     """Return the number of bytes that this process may still take; a very large one where the system doesn't say."""
-    free = [_UNKNOWN, _kilobytes("/proc/meminfo", "MemAvailable") or _UNKNOWN]
-    for most, taken in _CONTAINER:
-        with suppress(OSError, ValueError):
-            free.append(int(Path(most).read_text(encoding="ascii")) - int(Path(taken).read_text(encoding="ascii")))
+    free = [_UNKNOWN, told_bytes(MACHINE, "MemAvailable") or _UNKNOWN]
+    free += [most - taken for most, taken in _container() if taken is not None]
     if limit is not None:
-        free.append(limit - _kilobytes("/proc/self/status", "VmData"))
+        free.append(limit - told_bytes("/proc/self/status", "VmData"))
     return max(0, min(free))
 
 
-def _kilobytes(file: str, name: str) -> int:
+def container_limits() -> list[int]:
+    """Return the limits in bytes of the containers that this process runs in."""
+    return [most for most, _ in _container()]
+
+
+def _container() -> Iterator[tuple[int, int | None]]:
+    """Yield how much a container may take, and takes; None where the system doesn't say the latter."""
+    for files in _CONTAINER:
+        numbers: list[int] = []
+        with suppress(OSError, ValueError):
+            numbers.extend(int(Path(file).read_text(encoding="ascii")) for file in files)
+        if numbers:
+            yield numbers[0], numbers[1] if len(numbers) > 1 else None
+
+
+def told_bytes(file: str, name: str) -> int:
     """Return a number of kilobytes that Linux tells in a line of a file, in bytes; 0 where there is none."""
     with suppress(OSError, ValueError, IndexError):
         for line in Path(file).read_text(encoding="ascii").splitlines():

@@ -48,26 +48,16 @@ def default_limit() -> int | None:
     """
     if not SUPPORTED or _has_gpu():
         return None
-    have = {}
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            name, value = line.split(":")
-            have[name] = 1024 * int(value.split()[0])
-    if "MemTotal" not in have:
+    machine = memory.told_bytes(memory.MACHINE, "MemTotal")
+    if not machine:
         return None
-    total = min([have["MemTotal"], *_container_limits()]) + have.get("SwapTotal", 0)
+    total = min([machine, *memory.container_limits()]) + memory.told_bytes(memory.MACHINE, "SwapTotal")
     return total + _SPARE + _SPARE_PER_CORE * (os.cpu_count() or 1)
 
 
 def _has_gpu() -> bool:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(Path(each).exists() for each in _GPUS)
-
-
-def _container_limits() -> Iterator[int]:
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):
-            yield int(Path(file).read_text(encoding="ascii"))
 
 
 @contextmanager
