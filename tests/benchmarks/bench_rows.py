@@ -33,15 +33,9 @@ def frozen(session: Session, backbone: str, side: int, goal: float) -> list[Line
         sizes.images, {"name": backbone, "weights": "none"}, input={"image_size": side}, train={"cache": "on"}
     )
 
-    def part(build: Build) -> Figures:
-        with session.cache() as cache:
-            first = session.run(build, recipe, cache)
-            again = beside_training(session.run(build, recipe, cache))
-        return first - again
-
     best = session.in_turn(
         sizes.rounds,
-        **session.of_each_build(part),
+        **session.of_each_build(lambda build: _training_part(session, build, recipe, recipe)),
         bare=lambda: session.measure("bench_keras.bare", backbone=backbone, side=side, images=sizes.images),
     )
     ours, bare = best["new"], best["bare"]
@@ -55,6 +49,20 @@ def frozen(session: Session, backbone: str, side: int, goal: float) -> list[Line
             **ratios(best, "bare"),
         )
     ]
+
+
+def _training_part(session: Session, build: Build, recipe: str, again: str) -> Figures:
+    """Return what a run costs more than one with its images and features cached, and the latter's epochs.
+
+    Args:
+        session: the session.
+        build: the build that runs.
+        recipe: the recipe of the first run.
+        again: the recipe of the second, which finds everything cached.
+    """
+    with session.cache() as cache:
+        first = session.run(build, recipe, cache)
+        return first - beside_training(session.run(build, again, cache))
 
 
 def finetune(session: Session) -> list[Line]:
@@ -116,15 +124,9 @@ def unet(session: Session) -> list[Line]:
         for epochs in (sizes.epochs, 1)
     )
 
-    def part(build: Build) -> Figures:
-        with session.cache() as cache:
-            first = session.run(build, recipe, cache)
-            again = beside_training(session.run(build, once, cache))
-        return first - again
-
     best = session.in_turn(
         1,
-        **session.of_each_build(part),
+        **session.of_each_build(lambda build: _training_part(session, build, recipe, once)),
         keras=lambda: session.measure("bench_keras.segment", recipe=recipe, epochs=sizes.epochs),
     )
     ours, keras = best["new"], best["keras"]
