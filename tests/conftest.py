@@ -25,6 +25,13 @@ for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signa
         signal.signal(getattr(signal, _name), _handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let slow tests and benchmarks take their time."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("slow", "benchmark", "outside")):
+            item.add_marker(pytest.mark.timeout(0))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Cache and remember in folders of the tests' own instead of the user's."""

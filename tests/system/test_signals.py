@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+import types
 
 import pytest
 
@@ -109,6 +113,40 @@ def test_after_the_work_is_done_a_signal_ends_the_process_with_its_code(monkeypa
     with pytest.raises(SystemExit) as ended, handled.handled():
         send("SIGTERM")
     assert ended.value.code == 2
+
+
+SLOW = """
+import os, signal, time
+import slow_gate as gate
+gate.entered.set()
+assert gate.asked.wait(20)
+time.sleep(0.2)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.2)
+gate.events.append("imported")
+"""
+
+
+def test_a_signal_is_raised_when_no_lock_of_an_import_can_stay_held(tmp_path, monkeypatch):
+    """The main thread waits within Python's own code for the import of another thread."""
+    gate = types.ModuleType("slow_gate")
+    gate.entered, gate.asked, gate.events = threading.Event(), threading.Event(), []
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "slow_gate", gate)
+    other = threading.Thread(target=importlib.import_module, args=("slow",))
+    other.start()
+    try:
+        with pytest.raises(Interrupted, match="SIGTERM"), Signals().handled():
+            assert gate.entered.wait(20)
+            gate.asked.set()
+            import slow  # noqa: F401
+
+            time.sleep(20)
+        assert gate.events == ["imported"]
+    finally:
+        other.join(30)
+        sys.modules.pop("slow", None)
 
 
 STATE = """

@@ -18,6 +18,10 @@ from tlkit.system.from_parent import STOP_AT_END_OF_INPUT
 _AGAIN = 1.0
 """Seconds after a signal within which another is part of the same request: ``timeout`` sends two, and so do a terminal
 that is closed and its shell."""
+_SOON = 0.02
+_IMPORTS = "<frozen importlib._bootstrap>"
+"""The file name of the code that holds Python's locks of imports."""
+_sent_again = False
 
 
 def stopping_signals() -> list[signal.Signals]:
@@ -58,7 +62,8 @@ class Interrupted(KeyboardInterrupt):
 class Signals:
     """Turns SIGINT, SIGTERM and SIGHUP into ``Interrupted``: at once or, within ``deferred``, when ``stop`` is called.
 
-    A second signal, more than a second after the first, ends the process at once.
+    A second signal, more than a second after the first, ends the process at once. Where an exception would leave a lock
+    of Python's imports held, and with it the threads that import, it is raised as soon as the lock is free.
 
     Attributes:
         exit_code: the exit code of a process whose work is done; None before.
@@ -150,21 +155,39 @@ class Signals:
                 raise cause  # Its message may name the command that continues.
             raise Interrupted(self._received) from cause
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        global _sent_again
         if self.exit_code is not None:
             os._exit(self.exit_code)
         now = time.monotonic()
         if number == getattr(signal, "SIGHUP", None):
             _leave_terminal()
-        if self._received is not None:
+        again, _sent_again = _sent_again, False
+        if self._received is not None and not again:
             if now - self._at > _AGAIN:
                 os._exit(128 + number)
             return
-        self._received, self._at = number, now
-        # An exception in a destructor or a callback is printed and lost; the process ends anyway.
-        sys.unraisablehook = lambda _unraisable: None
-        if not self._deferred:
-            raise Interrupted(number)
+        if self._received is None:
+            self._received, self._at = number, now
+            # An exception in a destructor or a callback is printed and lost; the process ends anyway.
+            sys.unraisablehook = lambda _unraisable: None
+        if self._deferred:
+            return
+        if frame is not None and frame.f_code.co_filename == _IMPORTS and threading.active_count() > 1:
+            threading.Thread(target=_send_again, args=(number,), name="tlkit-signal", daemon=True).start()
+            return
+        raise Interrupted(self._received)
+
+
+def _send_again(number: int) -> None:
+    """Send the main thread a signal again a little later."""
+    global _sent_again
+    time.sleep(_SOON)
+    _sent_again = True
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _leave_terminal() -> None:
