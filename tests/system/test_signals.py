@@ -115,7 +115,7 @@ def test_after_the_work_is_done_a_signal_ends_the_process_with_its_code(monkeypa
     assert ended.value.code == 2
 
 
-SLOW = """
+SLOWLY = """
 import os, signal, time
 import slow_gate as gate
 gate.entered.set()
@@ -127,22 +127,25 @@ gate.events.append("imported")
 """
 
 
+def import_too(gate):
+    gate.asked.set()
+    importlib.import_module("slow")
+    time.sleep(20)
+
+
 def test_a_signal_is_raised_when_no_lock_of_an_import_can_stay_held(tmp_path, monkeypatch):
     """The main thread waits within Python's own code for the import of another thread."""
     gate = types.ModuleType("slow_gate")
     gate.entered, gate.asked, gate.events = threading.Event(), threading.Event(), []
-    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    (tmp_path / "slow.py").write_text(SLOWLY, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(sys.modules, "slow_gate", gate)
     other = threading.Thread(target=importlib.import_module, args=("slow",))
     other.start()
     try:
+        assert gate.entered.wait(20)
         with pytest.raises(Interrupted, match="SIGTERM"), Signals().handled():
-            assert gate.entered.wait(20)
-            gate.asked.set()
-            import slow  # noqa: F401
-
-            time.sleep(20)
+            import_too(gate)
         assert gate.events == ["imported"]
     finally:
         other.join(30)
