@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import pytest
 
-from tlkit.evaluation.intervals import bootstrap_interval, percentile_interval, resampled_sums
+from tlkit.evaluation.intervals import draws, intervals, middle
 
 
-def share(sums: np.ndarray) -> np.ndarray:
-    return np.asarray(sums[:, 0] / sums[:, 1])
+def share(correct: np.ndarray) -> Callable[[np.ndarray], Mapping[str, float]]:
+    return lambda weights: {"share": float(weights @ correct / weights.sum())}
 
 
 def test_the_interval_of_an_accuracy_is_that_of_the_normal_distribution() -> None:
-    correct = np.random.default_rng(0).random(2000) < 0.8
-    low, high = bootstrap_interval(np.stack([correct, np.ones(2000)], 1), share) or pytest.fail("no interval")
+    correct = np.random.default_rng(1).random(2000) < 0.8
+    low, high = intervals(share(correct), 2000)["share"]
     error = np.sqrt(correct.mean() * (1 - correct.mean()) / 2000)
     assert low == pytest.approx(correct.mean() - 1.96 * error, abs=0.25 * error)
     assert high == pytest.approx(correct.mean() + 1.96 * error, abs=0.25 * error)
@@ -23,39 +25,31 @@ def test_the_interval_of_an_accuracy_is_that_of_the_normal_distribution() -> Non
 def test_images_of_a_group_are_drawn_together() -> None:
     """Twenty copies of each image say no more than one."""
     correct = np.random.default_rng(1).random(50) < 0.7
-    parts = np.stack([correct, np.ones(50)], 1)
-    copies = np.repeat(parts, 20, axis=0)
-    alone = bootstrap_interval(parts, share)
-    assert bootstrap_interval(copies, share, np.repeat(np.arange(50) * 7, 20)) == pytest.approx(alone)
-    low, high = bootstrap_interval(copies, share) or pytest.fail("no interval")
-    assert alone is not None
+    copies = np.repeat(correct, 20)
+    alone = intervals(share(correct), 50)["share"]
+    groups = [f"patient {number // 20}" for number in range(1000)]
+    assert intervals(share(copies), 1000, groups)["share"] == pytest.approx(alone)
+    low, high = intervals(share(copies), 1000, [None] * 1000)["share"]
     assert high - low < (alone[1] - alone[0]) / 3
 
 
-@pytest.mark.parametrize(("count", "groups"), [(0, None), (1, None), (5, np.zeros(5, int))])
-def test_there_is_no_interval_of_one_group(count: int, groups: np.ndarray | None) -> None:
-    assert bootstrap_interval(np.ones((count, 2)), share, groups) is None
+@pytest.mark.parametrize(("count", "groups"), [(0, None), (1, None), (5, ["a"] * 5), (0, [])])
+def test_there_is_no_interval_of_one_group(count: int, groups: list[str] | None) -> None:
+    assert intervals(share(np.ones(count)), count, groups) == {}
 
 
 def test_draws_without_a_value_do_not_count() -> None:
-    assert percentile_interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
-    assert percentile_interval(np.full(3, np.nan)) is None
+    assert middle(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
+    assert middle(np.full(3, np.nan)) is None
+    assert intervals(lambda _weights: {"a": np.nan, "b": 2.0}, 3) == {"b": (2.0, 2.0)}
 
 
-def test_the_same_seed_draws_the_same_images_whatever_is_summed() -> None:
-    ones = np.arange(40.0)[:, None]
-    first, second = resampled_sums(ones), resampled_sums(np.hstack([ones, 2 * ones]))
-    assert first is not None
-    assert second is not None
-    np.testing.assert_array_equal(first[:, 0], second[:, 0])
-    np.testing.assert_array_equal(2 * first[:, 0], second[:, 1])
-    other = resampled_sums(ones, seed=1)
-    assert other is not None
-    assert not np.array_equal(first, other)
+def test_the_same_groups_are_drawn_each_time() -> None:
+    first, second = list(draws(40)), list(draws(40))
+    np.testing.assert_array_equal(first, second)
+    assert len(first) == 1000
+    assert {int(each.sum()) for each in first} == {40}
 
 
 def test_very_many_images_take_fewer_draws() -> None:
-    sums = resampled_sums(np.ones((300_000, 1)))
-    assert sums is not None
-    assert sums.shape == (200, 1)
-    assert (sums == 300_000).all()
+    assert sum(1 for _ in draws(300_000)) == 200

@@ -19,7 +19,12 @@ def segmented(confusion: np.ndarray, trained: dict[int, int]) -> list[str]:
     pixels = np.concatenate([np.full(count, number, np.uint8) for number, count in trained.items()])
     data = StandInData(np.zeros((2, 1, 1, 3)), ["train", "validation"], CLASSES, masks=np.stack([pixels, pixels * 0]))
     outcome = SegmentationOutcome(
-        np.array([1]), np.zeros(1, np.float32), segmentation_metrics(confusion, CLASSES), confusion, np.zeros(1)
+        np.array([1]),
+        np.zeros(1, np.float32),
+        segmentation_metrics(confusion, CLASSES),
+        confusion,
+        np.zeros(1),
+        np.zeros((1, 3, 4), np.uint32),
     )
     return missed_classes(outcome, data, make_card(task="segmentation", classes=CLASSES), "validation")
 

@@ -6,45 +6,43 @@ those of one patient, are drawn together, as one of them says little that the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 LEVEL = 0.95
 """The share of repeated experiments whose interval contains the true value."""
-DRAWS = 1000
-_VALUES = 3e7
-"""The most weights that are drawn for one interval; with more groups than 30,000 there are fewer draws."""
-_FEWEST_DRAWS = 200
-_AT_ONCE = 4e6
+_DRAWS, _FEWEST = 1000, 200
+_IMAGES = 3e7
+"""The most images that are drawn for one split; with more than 30,000 there are fewer draws, down to 200."""
 
 Interval = tuple[float, float]
 
 
-def bootstrap_interval(
-    parts: np.ndarray,
-    metric: Callable[[np.ndarray], np.ndarray],
-    groups: np.ndarray | None = None,
-    *,
-    seed: int = 0,
-) -> Interval | None:
-    """Return the interval of a metric that is computed from sums over images.
+def intervals(
+    measure: Callable[[np.ndarray], Mapping[str, float]], count: int, groups: Sequence[Hashable | None] | None = None
+) -> dict[str, Interval]:
+    """Return the interval of each metric.
 
     Args:
-        parts: (N, K) what each image adds to each of K sums, such as (is correct, 1).
-        metric: returns the metric, float (B,), from the sums of B draws, float64 (B, K); NaN where it has no value.
-        groups: int (N,) the group of each image; None if each is one of its own.
-        seed: the seed of the draws.
+        measure: returns metrics from how often each image counts, int (N,); NaN for one that has no value.
+        count: the number of images, N.
+        groups: the group of each image; None for one that is in none, and for none at all.
 
     Returns:
-        its lower and upper bound; None with fewer than two groups, or if the metric has no value.
+        metric → its lower and upper bound, of the metrics that have a value; empty with fewer than two groups.
     """
-    draws = resampled_sums(parts, groups, seed=seed)
-    return None if draws is None else percentile_interval(metric(draws))
+    drawn = [measure(weights) for weights in draws(count, groups)]
+    found = {}
+    for name in drawn[0] if drawn else ():
+        values = np.array([each[name] for each in drawn])
+        if interval := middle(values):
+            found[name] = interval
+    return found
 
 
-def percentile_interval(values: np.ndarray) -> Interval | None:
-    """Return the middle 95 % of the values of all draws, float (B,); None if none has a value."""
+def middle(values: np.ndarray) -> Interval | None:
+    """Return the bounds of the middle 95 % of the values of all draws, float (B,); None if none has a value."""
     known = values[~np.isnan(values)]
     if not len(known):
         return None
@@ -53,31 +51,26 @@ def percentile_interval(values: np.ndarray) -> Interval | None:
     return float(low), float(high)
 
 
-def resampled_sums(parts: np.ndarray, groups: np.ndarray | None = None, *, seed: int = 0) -> np.ndarray | None:
-    """Return the sums of images drawn with replacement, float64 (B, K); None with fewer than two groups.
+def draws(count: int, groups: Sequence[Hashable | None] | None = None) -> Iterator[np.ndarray]:
+    """Yield how often each image counts in each draw of the groups with replacement, int (N,).
 
-    Two calls with as many groups and the same seed draw the same groups, so that two models can be compared on them.
+    The draws depend on nothing but the groups, so two models can be compared on the same ones.
     """
-    summed = _by_group(np.asarray(parts, np.float64), groups)
-    count = len(summed)
-    if count < 2:
-        return None
-    draws = int(np.clip(_VALUES // count, _FEWEST_DRAWS, DRAWS))
-    random = np.random.default_rng([seed, 95])
-    rows = max(1, int(_AT_ONCE // count))
-    sums = []
-    for start in range(0, draws, rows):
-        weights = [
-            np.bincount(random.integers(0, count, count), minlength=count) for _ in range(min(rows, draws - start))
-        ]
-        sums.append(np.asarray(weights, np.float64) @ summed)
-    return np.concatenate(sums)
+    of_image = _group_numbers(count, groups)
+    drawn = int(of_image.max(initial=-1)) + 1
+    if drawn < 2:
+        return
+    random = np.random.default_rng(0)
+    for _ in range(int(np.clip(_IMAGES // count, _FEWEST, _DRAWS))):
+        yield np.bincount(random.integers(0, drawn, drawn), minlength=drawn)[of_image]
 
 
-def _by_group(parts: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+def _group_numbers(count: int, groups: Sequence[Hashable | None] | None) -> np.ndarray:
+    """Return the number of each image's group; one that is in none is a group of its own."""
     if groups is None:
-        return parts
-    _, numbers = np.unique(groups, return_inverse=True)
-    summed = np.zeros((int(numbers.max(initial=-1)) + 1, parts.shape[1]))
-    np.add.at(summed, numbers, parts)
-    return summed
+        return np.arange(count)
+    numbers: dict[object, int] = {}
+    return np.array(
+        [numbers.setdefault((place,) if group is None else group, len(numbers)) for place, group in enumerate(groups)],
+        np.int64,
+    )

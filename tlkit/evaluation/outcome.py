@@ -51,7 +51,10 @@ class SegmentationOutcome(Outcome):
     Args:
         confusion: int64 (classes, classes) pixel counts, rows are the truth.
         ious: float64 (N,) mean IoU of each image over the classes that occur in it; NaN if all its pixels are ignored.
+        pixels: uint32 (N, 3, classes), how many pixels of each image are true positives of each class, truly have it,
+            and are predicted to.
     """
 
     confusion: np.ndarray
     ious: np.ndarray
+    pixels: np.ndarray

@@ -1,4 +1,4 @@
-"""Evaluation and prediction of segmentations. Memory use does not grow with the number of images."""
+"""Evaluation and prediction of segmentations. Of an image, only its counts of pixels are kept."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     losses = np.zeros(count)
     ious = np.full(count, np.nan)
-    counted_pixels = np.zeros(count, np.int64)
+    pixels = np.zeros((count, 3, len(classes)), np.uint32)
     batches = measurement.batches(lambda part: lookup[masks[measurement.rows[part]]][..., None].astype(np.int32))
     for part, truth, logits in batches:
         for position, mask, of_image in zip(range(part.start, part.stop), truth[..., 0], logits, strict=True):
             counts, losses[position] = _counts_and_loss(mask, of_image)
             confusion += counts
             ious[position] = _image_iou(counts)
-            counted_pixels[position] = counts.sum()
+            pixels[position] = np.diag(counts), counts.sum(1), counts.sum(0)
+    counted_pixels = pixels[:, 1].sum(1, dtype=np.int64)
     total = counted_pixels.sum()
     mean = float((losses * counted_pixels).sum() / total) if total else 0.0
     metrics = measurement.losses(mean) | segmentation_metrics(confusion, classes)
-    return SegmentationOutcome(measurement.rows, losses.astype(np.float32), metrics, confusion, ious)
+    return SegmentationOutcome(measurement.rows, losses.astype(np.float32), metrics, confusion, ious, pixels)
 
 
 def _counts_and_loss(mask: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, float]:
