@@ -74,6 +74,7 @@ class StandInData:
         self.samples = tuple(Sample(key, row) for row, key in enumerate(keys))
         self.splits = np.array(splits)
         self.classes = classes
+        self.groups = (None,) * len(images)
         self.labels = labels
         self.store = SimpleNamespace(images=images, masks=masks)
         self.set_aside = set_aside

@@ -115,10 +115,13 @@ def _data_table(overrides: Sequence[str], data: Path | None) -> Mapping[str, Any
 def _print_tables(console: Any, title: str, metrics: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    table = Table("metric", "value", title=title, title_justify="left")
+    table = Table("metric", "value", "95 % interval", "commonest class", title=title, title_justify="left")
+    intervals, commonest = metrics["intervals"], metrics["commonest"]
     for name, value in metrics.items():
         if isinstance(value, float | int):
-            table.add_row(name, f"{value:.4f}" if isinstance(value, float) else f"{value:,}")
+            shown = f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+            low_high = " to ".join(f"{bound:.4f}" for bound in intervals.get(name, ()))
+            table.add_row(name, shown, low_high, f"{commonest[name]:.4f}" if name in commonest else "")
     console.print(table)
     if "per_class" in metrics:
         columns = ["precision", "recall", "f1", "support"]

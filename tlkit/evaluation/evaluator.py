@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tlkit.evaluation.by_task import task_evaluation
+from tlkit.evaluation.commonest import commonest_class
 from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.measurement import Measurement, Progress
 from tlkit.evaluation.memory import explained_memory
+from tlkit.evaluation.metric_intervals import metric_intervals
 from tlkit.evaluation.outcome import Outcome
 from tlkit.evaluation.recipe_loss import RecipeLoss, is_cross_entropy
 from tlkit.models.tasks import task_of_card
@@ -43,7 +46,9 @@ def evaluate(
 
     Returns:
         the outcome, whose ``metrics`` have ``loss``, the mean of the recipe's loss in batches of ``batch_size``, and
-        also ``cross_entropy`` if that is another loss.
+        also ``cross_entropy`` if that is another loss; ``intervals``, the 95 % interval of each metric by the
+        bootstrap over images, or over groups where the data has them; and ``commonest``, the metrics of predicting the
+        commonest class.
 
     Raises:
         DataError: the data has a class that the model was not trained on, or several labels per image where the model
@@ -61,4 +66,9 @@ def evaluate(
         recipe_loss=recipe_loss,
     )
     with explained_memory(card, logits.at_once, logits.at_once):
-        return task_evaluation(card).measure(measurement)
+        outcome = task_evaluation(card).measure(measurement)
+    added = {
+        "intervals": metric_intervals(outcome, [data.groups[int(row)] for row in rows]),
+        "commonest": commonest_class(outcome, card.classes),
+    }
+    return replace(outcome, metrics=outcome.metrics | added)

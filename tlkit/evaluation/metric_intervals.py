@@ -6,14 +6,14 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
-from tlkit.evaluation.intervals import Interval, intervals
+from tlkit.evaluation.intervals import intervals
+from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import ClassificationOutcome, Outcome, SegmentationOutcome
 
-IOU = "iou:"
-"""How the name of the interval of a class's IoU begins."""
+_IOU = "iou:"
 
 
-def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None = None) -> dict[str, Interval]:
+def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None = None) -> Metrics:
     """Return the interval of each metric that stands for all images.
 
     Args:
@@ -21,8 +21,8 @@ def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None 
         groups: the group of each of its images, such as a patient; None for one that is in none.
 
     Returns:
-        metric → its bounds; for a segmentation also ``iou:CLASS``. Metrics that need all images in order, such as the
-        mean average precision, have none.
+        metric → [its lower bound, its upper bound]; for a segmentation also ``iou``: class → its bounds. Metrics that
+        need all images in order, such as the mean average precision, have none.
     """
     measure: Callable[[np.ndarray], Mapping[str, float]]
     if isinstance(outcome, SegmentationOutcome):
@@ -31,7 +31,9 @@ def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None 
         measure = _SingleLabel(outcome) if outcome.labels.ndim == 1 else _MultiLabel(outcome)
     else:
         return {}
-    return intervals(measure, len(outcome.rows), groups)
+    bounds = {name: list(each) for name, each in intervals(measure, len(outcome.rows), groups).items()}
+    of_classes = {name.removeprefix(_IOU): bounds.pop(name) for name in list(bounds) if name.startswith(_IOU)}
+    return {**bounds, "iou": of_classes} if of_classes else dict(bounds)
 
 
 class _SingleLabel:
@@ -89,7 +91,7 @@ class _Segmentation:
         found = {"pixel_accuracy": float(hits.sum() / true.sum()) if true.any() else np.nan}
         found["mean_iou"] = float(iou[known].mean()) if known.any() else np.nan
         found["mean_dice"] = float(dice[known].mean()) if known.any() else np.nan
-        return found | {f"{IOU}{name}": value for name, value in zip(self._names, iou.tolist(), strict=True)}
+        return found | {f"{_IOU}{name}": value for name, value in zip(self._names, iou.tolist(), strict=True)}
 
 
 def _macro_f1(hits: np.ndarray, either: np.ndarray) -> float:

@@ -13,6 +13,9 @@ from tlkit.models.scores import iou_from_confusion
 
 Metrics = dict[str, Any]
 
+TABLES = ("per_class", "iou", "dice", "intervals", "commonest", "calibration")
+"""The metrics that are tables; each other one is a number, or None."""
+
 
 def single_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Metrics:
     """Return accuracy, F1 and the metrics of each class where an image has one label.

@@ -38,7 +38,8 @@ class Evaluation:
             cross-entropy in nats; where the recipe has another loss, that is ``cross_entropy``. Classification has
             ``accuracy``, ``macro_f1``, ``per_class`` (class → ``precision``, ``recall``, ``f1``, ``support``) and
             more; segmentation has ``pixel_accuracy``, ``mean_iou``, ``mean_dice``, ``iou`` and ``dice`` (class →
-            value). All but the loss and the counts are in 0-1; a value that is not defined is None.
+            value). All but the loss and the counts are in 0-1; a value that is not defined is None. ``intervals`` has
+            the 95 % interval of each, ``commonest`` what predicting the commonest class gives.
         set_aside: the files that could not be used, each with the reason.
         notes: remarks, such as that some of the images are training images of the run.
     """

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tlkit.errors import RecipeError, RunError
+from tlkit.evaluation.metrics import TABLES
 from tlkit.recipe.messages import show
 from tlkit.recipe.monitor import Monitor, choose_monitor
 from tlkit.recipe.renamed import with_current_names
@@ -203,7 +204,7 @@ def _final_metrics(folder: RunFolder) -> Mapping[str, Mapping[str, Any]] | None:
         raise RunError(f"{folder.metrics}: expected one table of metrics per split; the file is damaged")
     for split, values in splits.items():
         for name, value in values.items():
-            table = name in ("per_class", "iou", "dice")
+            table = name in TABLES
             fits = isinstance(value, dict) if table else value is None or _is_number(value)
             if not fits:
                 raise RunError(

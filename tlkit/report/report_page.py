@@ -10,8 +10,10 @@ from typing import Any
 
 from tlkit.contracts import ReportSection
 from tlkit.errors import PluginError, RunError
+from tlkit.evaluation.measured_calibration import Calibration
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
+from tlkit.report.calibration_chart import calibration_chart
 from tlkit.report.html_page import embedded, render_page
 from tlkit.report.task_pages import TaskPages, losses_name
 from tlkit.runs.folder import RunFolder
@@ -31,12 +33,14 @@ class RunResults:
         pictures: file name → the content of a PNG file.
         sections: the sections that plugins add.
         notes: split → what the user should know about its metrics.
+        calibration: split → how well the probabilities of a classification are calibrated.
     """
 
     outcomes: Mapping[str, Outcome]
     pictures: Mapping[str, bytes]
     sections: Sequence[ReportSection]
     notes: Mapping[str, Sequence[str]]
+    calibration: Mapping[str, Calibration]
 
 
 def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -> str:
@@ -64,6 +68,7 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
             for name, title in _picture_titles(pages, list(outcomes)).items()
             if name in pictures
         ],
+        calibration={split: calibration_chart(each) for split, each in results.calibration.items()},
         split_notes=results.notes,
         class_tables={split: pages.class_table(outcome.metrics) for split, outcome in outcomes.items()},
         text_columns=pages.text_columns,
@@ -96,9 +101,32 @@ def _picture_titles(pages: TaskPages[Any], splits: Sequence[str]) -> dict[str, s
     }
 
 
-def _headline(metrics: Metrics) -> Metrics:
-    counts = ("count", "pixels")
-    return {name: value for name, value in metrics.items() if isinstance(value, float) or name in counts}
+@dataclass(frozen=True)
+class _Figure:
+    """A metric of a split, as the page shows it.
+
+    Args:
+        value: its value.
+        interval: its 95 % interval as text; empty if it has none.
+        commonest: what predicting the commonest class gives; None if that is not known.
+    """
+
+    value: float | int
+    interval: str
+    commonest: float | None
+
+
+def _headline(metrics: Metrics) -> dict[str, _Figure]:
+    intervals, commonest = metrics.get("intervals", {}), metrics.get("commonest", {})
+    return {
+        name: _Figure(value, _interval_text(intervals.get(name)), commonest.get(name))
+        for name, value in metrics.items()
+        if isinstance(value, float) or name in ("count", "pixels")
+    }
+
+
+def _interval_text(bounds: Sequence[float] | None) -> str:
+    return "" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
 
 
 def _freeze_summary(path: Path) -> list[dict[str, Any]]:

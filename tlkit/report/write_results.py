@@ -14,6 +14,7 @@ import numpy as np
 from tlkit.contracts import ReportSection
 from tlkit.evaluation.evaluator import evaluate
 from tlkit.evaluation.logits import Logits
+from tlkit.evaluation.measured_calibration import measured_calibration
 from tlkit.evaluation.outcome import Outcome
 from tlkit.report.by_task import task_report
 from tlkit.report.learning_curves import learning_curves
@@ -97,7 +98,10 @@ def write_results(
                 loss=recipe.train.loss,
                 progress=partial(progress, "evaluating"),
             )
+    calibration = measured_calibration(outcomes)
     metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
+    for split, measured in calibration.items():
+        metrics[split] = metrics[split] | {"calibration": measured.as_metrics()}
     write_metrics(folder.metrics, metrics)
     pages = task_report(card).pages(card, data, logits)
     predictions = pages.predictions_csv(outcomes)
@@ -110,7 +114,7 @@ def write_results(
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
     progress(WRITING, 0, 0)
-    results = RunResults(outcomes, pictures, sections(metrics), notes)
+    results = RunResults(outcomes, pictures, sections(metrics), notes, calibration)
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))
 
