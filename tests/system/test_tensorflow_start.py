@@ -88,7 +88,20 @@ def test_nothing_is_done_after_an_import_that_nobody_waits_for(tmp_path: Path) -
     assert ended.stderr == "the error\n"
 
 
-def test_an_error_in_the_data_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
+READS_FOR_EVER = """
+import time, tlkit
+from tlkit.jobs import from_recipe
+def open_data(recipe, folder, decoding, checking):
+    for number in range(100_000):
+        time.sleep(0.01)
+        checking(number, 100_000)
+from_recipe.open_data = open_data
+tlkit.run("one.toml", out="out")
+"""
+
+
+def write_photos(tmp_path: Path) -> None:
+    """Write three photos of one class, and a recipe for them."""
     folder = tmp_path / "photos" / "cat"
     folder.mkdir(parents=True)
     for number in range(3):
@@ -100,6 +113,30 @@ def test_an_error_in_the_data_does_not_wait_for_tensorflow(tmp_path: Path) -> No
         '[schedule]\nname = "frozen"\nepochs = 1\n'
     )
     (tmp_path / "one.toml").write_text(recipe, encoding="utf-8")
+
+
+def test_an_error_of_the_import_does_not_wait_for_the_data(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    ended = run(tmp_path, BREAKS, "-c", READS_FOR_EVER)
+    assert "why it breaks" in ended.stderr
+    assert ended.stderr.endswith("ImportError: no such processor\n")
+
+
+def test_an_engine_that_is_missing_waits_for_neither(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    never = WAITS.replace("while not", "while True or not")
+    hidden = "import importlib.metadata as m, runpy, sys\nsys.argv = 'tlkit run one.toml --out out'.split()\n"
+    hidden += "found = m.version\ndef version(name):\n    if name == 'openvino': raise m.PackageNotFoundError\n"
+    hidden += "    return found(name)\nm.version = version\nsys.argv += ['--set', 'train.engine=openvino']\n"
+    ended = run(tmp_path, never, "-c", hidden + "runpy.run_module('tlkit', run_name='__main__')")
+    assert ended.returncode == 2
+    assert "--set train.engine=openvino" in ended.stderr
+    assert "tlkit[openvino]" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_in_the_data_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
+    write_photos(tmp_path)
     never = WAITS.replace("while not", "while True or not")
     ended = run(tmp_path, never, "-m", "tlkit", "run", "one.toml", "--out", "out")
     assert ended.returncode == 2

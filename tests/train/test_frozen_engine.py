@@ -22,7 +22,8 @@ from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.openvino_network import OpenVINONetwork
 from tlkit.recipe.schema import TrainTable
 from tlkit.system.cache import cache_entries, clear
-from tlkit.train import frozen_engine
+from tlkit.train import asked_engine, frozen_engine
+from tlkit.train.environment import computes_bfloat16
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.frozen_engine import choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
@@ -264,7 +265,7 @@ def test_an_engine_that_is_missing_is_named_before_anything_is_computed(run, mon
 
 
 def test_bfloat16_is_refused_without_the_instructions(run, monkeypatch):
-    monkeypatch.setattr(frozen_engine, "computes_bfloat16", lambda: False)
+    monkeypatch.setattr(asked_engine, "computes_bfloat16", lambda: False)
     monkeypatch.setattr(Engine, "version", "1")
     with pytest.raises(tlkit.RecipeError, match="this processor has no instructions for bfloat16"):
         run("openvino", "train.engine_precision=bfloat16", "train.engine=openvino")
@@ -341,7 +342,7 @@ def test_a_resumed_run_keeps_its_engine_or_says_that_it_can_not(
 
 def test_a_run_in_bfloat16_ends_and_its_metrics_are_those_of_its_model(run, registry, tmp_path):
     pytest.importorskip("openvino")
-    if not frozen_engine.computes_bfloat16():
+    if not computes_bfloat16():
         pytest.skip("the processor has no instructions for bfloat16")
     run("half", "train.engine=openvino", "train.engine_precision=bfloat16", "train.cache=on", "input.test=0.1")
     metrics = json.loads((tmp_path / "half" / "metrics.json").read_text())

@@ -82,6 +82,11 @@ class TensorFlowStart:
         if self._error is not None:
             raise self._error
 
+    def check(self) -> None:
+        """Raise what ``wait`` would raise if that is known by now."""
+        if self._error is not None:
+            self.wait()
+
     def _start(self) -> None:
         try:
             import_quietly(held=True)

@@ -7,17 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tlkit.errors import Problem, RecipeError, RunError
+from tlkit.errors import RunError
 from tlkit.models.convert import NotConvertibleError, conversion_memory
-from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, check_installed, largest_difference
+from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, largest_difference
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.openvino_network import OpenVINONetwork
 from tlkit.recipe.schema import TrainTable
 from tlkit.system.memory import available_memory, is_exhausted
 from tlkit.system.text import size_text
+from tlkit.train.asked_engine import asked_engine
 from tlkit.train.converted import converted
-from tlkit.train.environment import computes_bfloat16
 from tlkit.train.frozen_part import FrozenPart
 
 COMPARED = 2
@@ -51,25 +51,6 @@ def choose_engine(table: TrainTable, part: FrozenPart, images: int, before: str 
     on_cpu = not tf.config.list_physical_devices("GPU")
     usable = on_cpu and table.precision == "float32" and litert.version is not None
     return litert if usable and worth else TENSORFLOW
-
-
-def asked_engine(table: TrainTable) -> Engine | None:
-    """Return the engine that a recipe names; None for ``auto``."""
-    return None if table.engine == "auto" else Engine(table.engine, table.engine_precision)
-
-
-def check_engine(table: TrainTable) -> None:
-    """Check that the engine that a recipe names is installed.
-
-    Raises:
-        RecipeError: it is not, or it can't compute in the precision that the recipe asks for.
-    """
-    asked = asked_engine(table)
-    if asked is not None:
-        check_installed(asked, "train.engine")
-    if table.engine_precision != "float32" and computes_bfloat16() is False:
-        message = f'this processor has no instructions for {table.engine_precision}; expected "float32"'
-        raise RecipeError([Problem("train.engine_precision", message)])
 
 
 def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None]) -> None:

@@ -8,8 +8,8 @@ from tlkit.contracts import Phase
 from tlkit.errors import Problem, RecipeError
 from tlkit.models.freeze import prepare, updates_statistics
 from tlkit.models.metrics import check_metrics
+from tlkit.train.asked_engine import check_engine
 from tlkit.train.checkpoint import Checkpoint
-from tlkit.train.frozen_engine import check_engine
 from tlkit.train.ledger import Ledger
 from tlkit.train.outlets import Outlets
 from tlkit.train.parts import ModelInParts

@@ -91,6 +91,7 @@ def cross_validate(
         raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
     command = replace(fold_command(registry, used, deterministic=options.deterministic), profile=options.profile)
     from_recipe.refuse_missing_files(checked)
+    from_recipe.refuse_missing_engine(checked, overrides)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
