@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import signal
@@ -150,6 +151,31 @@ def test_a_signal_is_raised_when_no_lock_of_an_import_can_stay_held(tmp_path, mo
     finally:
         other.join(30)
         sys.modules.pop("slow", None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to a thread")
+def test_a_signal_is_raised_when_no_lock_that_a_thread_waits_for_stays_held():
+    """It comes within ``Condition.__enter__``, once the lock is taken; ``Future.result`` runs that for each batch."""
+
+    class Lock:
+        held = True
+        __enter__ = staticmethod(functools.partial(signal.raise_signal, signal.SIGTERM))
+        acquire = release = None
+
+        def __exit__(self, *_error):
+            self.held = False
+
+    lock = Lock()
+    over = threading.Event()
+    threading.Thread(target=over.wait, args=(30,)).start()
+    try:
+        with pytest.raises(Interrupted, match="SIGTERM"), Signals().handled():  # noqa: PT012
+            with threading.Condition(lock):
+                pass
+            time.sleep(20)
+        assert not lock.held
+    finally:
+        over.set()
 
 
 STATE = """

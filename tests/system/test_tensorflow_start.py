@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 CONFIG = """
@@ -33,6 +34,34 @@ BREAKS = """
 import os
 os.write(2, b"why it breaks")
 raise ImportError("no such processor")
+"""
+INTERRUPTS = f"""
+import os, signal, sys, threading, time
+main = threading.main_thread().ident
+def waits():
+    frame = sys._current_frames()[main]
+    while frame and not (frame.f_code.co_name == "wait" and frame.f_code.co_filename.endswith("tensorflow_start.py")):
+        frame = frame.f_back
+    return frame is not None
+while not waits():
+    time.sleep(0.01)
+time.sleep(0.1)
+os.kill(os.getpid(), signal.SIGINT)
+while not os.path.exists(os.environ["GO_ON"]):
+    time.sleep(0.01)
+{CONFIG}"""
+IS_INTERRUPTED = """
+import os, sys, pathlib
+from tlkit.system.output import Output
+from tlkit.system.signals import Interrupted, Signals
+from tlkit.system.tensorflow_start import TensorFlowStart, is_starting
+output = Output()
+try:
+    with Signals().handled(), TensorFlowStart(deterministic=False, then=lambda: print("then")) as start:
+        start.wait()
+except Interrupted as stopped:
+    print(stopped, is_starting(), file=sys.stderr)
+    pathlib.Path(os.environ["GO_ON"]).touch()
 """
 USE = """
 import os, sys, pathlib
@@ -80,6 +109,13 @@ def test_the_error_of_an_import_is_raised_where_it_is_waited_for_after_what_the_
     assert "why it breaks" in ended.stderr
     assert "line 7" in ended.stderr  # start.wait()
     assert ended.stderr.endswith("ImportError: no such processor\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_what_is_said_after_a_signal_during_the_import_is_written(tmp_path: Path) -> None:
+    ended = run(tmp_path, INTERRUPTS, "-c", IS_INTERRUPTED)
+    assert ended.stderr == "Stopped by Ctrl-C. True\n"
+    assert ended.stdout == ""
 
 
 def test_nothing_is_done_after_an_import_that_nobody_waits_for(tmp_path: Path) -> None:
