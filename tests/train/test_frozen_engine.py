@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tlkit
+from tlkit.jobs import finish
 from tlkit.models import convert
 from tlkit.models.convert import NotConvertibleError, convert_to_litert
 from tlkit.models.engines import Engine, largest_difference
@@ -27,6 +28,7 @@ from tlkit.train.environment import computes_bfloat16
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.frozen_engine import choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
+from tlkit.train.loop import Training
 from tlkit.train.phase_run import PhaseRun
 
 pytest.importorskip("ai_edge_litert")
@@ -338,6 +340,34 @@ def test_a_resumed_run_keeps_its_engine_or_says_that_it_can_not(
     tlkit.resume(copy, registry=registry)
     printed = " ".join(capsys.readouterr().out.split())
     assert "TensorFlow computes the frozen part, not LiteRT: it is not installed" in printed
+
+
+def test_a_run_that_is_killed_before_its_evaluation_is_evaluated_with_the_engine_of_its_last_phase(
+    tmp_path, write_recipe, registry, cache, monkeypatch
+):
+    def killed(*_arguments):
+        raise Killed
+
+    evaluated = []
+    in_parts = Training.in_parts
+
+    def watched(training):
+        parts = in_parts(training)
+        evaluated.append(parts._frozen.engine.name)
+        return parts
+
+    monkeypatch.setattr(Training, "in_parts", watched)
+    monkeypatch.setattr(frozen_engine, "_OPERATIONS", 0.0)  # auto takes LiteRT
+    file = write_recipe(**{**RECIPE, "train": {"restore_best": False, "cache": "off"}})
+    whole = tlkit.run(file, (), tmp_path / "whole", registry=registry, quiet=True).folder
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        patch.setattr(finish, "save_model", killed)
+        tlkit.run(file, (), tmp_path / "run", registry=registry, quiet=True)
+    monkeypatch.setattr(frozen_engine, "_OPERATIONS", 1e30)  # a new run would take TensorFlow
+    resumed = tlkit.resume(tmp_path / "run", registry=registry, quiet=True).folder
+    assert evaluated == ["litert"] * 3
+    for name in ("predictions.csv", "metrics.json"):
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_a_run_in_bfloat16_ends_and_its_metrics_are_those_of_its_model(run, registry, tmp_path):
