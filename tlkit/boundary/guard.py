@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from tlkit.boundary.code import PluginCode
-from tlkit.boundary.results import result_problem, settled
+from tlkit.boundary.results import part_problem, result_problem, settled
 from tlkit.contracts import DrawnMask, Options, SampleSet
 from tlkit.errors import PluginError
 from tlkit.system.text import listed
@@ -164,6 +164,30 @@ def items(returned: Iterable[T] | None, plugin: str, what: str) -> tuple[T, ...]
     if len(result) > MOST_ITEMS:
         raise PluginError(f"{plugin}: {what}: returned more than {MOST_ITEMS:,} items; expected an end")
     return result
+
+
+def checked_items(returned: Iterable[Any], expected: type[T], plugin: str, hook: str) -> list[T]:
+    """Return the items that a plugin returned from a hook, settled, and callbacks guarded.
+
+    Args:
+        returned: the items.
+        expected: their type.
+        plugin: the plugin, as in messages.
+        hook: the name of the hook.
+
+    Raises:
+        PluginError: an item is of another type, or a part of it is.
+    """
+    checked = []
+    for each in returned:
+        if not isinstance(each, expected):
+            name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
+            raise PluginError(f"{plugin}: {hook}: expected {name}, received {each!r}")
+        item = settled(each)
+        if problem := part_problem(item):
+            raise PluginError(f"{plugin}: {hook}: {problem}")
+        checked.append(guarded_callback(item, plugin) if hook == "tlkit_callbacks" else item)
+    return checked
 
 
 def fresh(value: Any) -> Any:

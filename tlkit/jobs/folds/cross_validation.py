@@ -108,8 +108,6 @@ def cross_validate(
             write_atomically(folder.recipe, text)
         _run_folds(folder, count, command, options.jobs, console)
         result = _results(path, console)
-    for table in result.tables():
-        console.print(table)
     _say_what_came_of_it(folder, result, console)
     return result
 
@@ -158,6 +156,8 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Terminal) -> None:
+    for table in result.tables():
+        console.print(table)
     if files := [run.profile for run in folder.folds() if run.profile.is_file()]:
         profiles = [intact_profile(file) for file in files]
         console.print(profile_text(added_up(times for commands, _ in profiles for times in commands)))
