@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from waiting import wait_until
 
 from tlkit.system.progress import QUIET_SECONDS, Reporter
 from tlkit.system.terminal import Terminal
@@ -178,8 +179,14 @@ def test_a_thread_says_what_takes_long_while_the_work_goes_on(monkeypatch, capsy
     monkeypatch.setattr("tlkit.system.progress.QUIET_SECONDS", 0.0)
     with Reporter() as reporter, reporter.stage("starting TensorFlow"):
         watch = reporter._watch
-        while not (said := capsys.readouterr().out):
-            pass
+        said = ""
+
+        def is_said() -> bool:
+            nonlocal said
+            said += capsys.readouterr().out
+            return bool(said)
+
+        wait_until(is_said, "a line of the thread")
     assert said.startswith("  starting TensorFlow: 1 s")
     assert watch is not None
     assert not watch.is_alive()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 import types
 
 import pytest
+from waiting import LONG, wait_until
 
 from tlkit.system import signals
 from tlkit.system.signals import Interrupted, Signals
@@ -204,9 +206,13 @@ def test_a_terminal_that_is_closed_ends_a_process_with_its_state_saved(tmp_path)
         os.execv(sys.executable, [sys.executable, "-c", STATE, str(tmp_path / "saved")])
     said = b""
     while b"ready" not in said:
-        said += os.read(terminal, 1024)
+        readable, _, _ = select.select([terminal], [], [], LONG)
+        assert readable, said
+        more = os.read(terminal, 1024)
+        assert more, said
+        said += more
     os.close(terminal)
-    os.waitpid(process, 0)
+    wait_until(lambda: os.waitpid(process, os.WNOHANG)[0], "the end of the process")
     assert (tmp_path / "saved").read_text() == "129"
 
 
