@@ -182,7 +182,7 @@ def test_tensorflow_computes_where_the_engine_differs(monkeypatch, cache):
     part.use(Engine("litert"))
     other = a_network()
     other.layers[1].set_weights([weight * 1.001 for weight in other.layers[1].get_weights()])
-    monkeypatch.setattr(frozen_engine, "converted", lambda part, say: convert_to_litert(other))
+    monkeypatch.setattr(frozen_engine, "converted", lambda *_part, **_keep: convert_to_litert(other))
     (note,) = ready(part)
     assert "TensorFlow computes the frozen part, not LiteRT: they differ by 0.00" in note
     assert part.engine.name == "tensorflow"
@@ -235,7 +235,9 @@ def test_a_converted_network_is_kept_and_converted_again_when_damaged(monkeypatc
 
 def test_cache_on_and_off_agree_bit_for_bit(run):
     weights, output = run("on", "train.engine=litert", "train.cache=on")
+    clear()
     again, _ = run("off", "train.engine=litert", "train.cache=off")
+    assert [each.about for each in cache_entries()] == ["results of tlkit check"]
     assert "features are cached" in output
     for ours, theirs in zip(weights, again, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -244,7 +246,7 @@ def test_cache_on_and_off_agree_bit_for_bit(run):
 def test_when_all_features_are_kept_nothing_is_converted_or_folded(run, monkeypatch):
     run("first", "train.engine=litert", "train.cache=on")
 
-    def fail(*_):
+    def fail(*_, **_keep):
         raise AssertionError("not needed")
 
     monkeypatch.setattr(frozen_engine, "converted", fail)

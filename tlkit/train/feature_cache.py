@@ -107,7 +107,8 @@ class FeatureCache:
     def make_ready(self) -> None:
         """Make the frozen part ready to compute, and compare its engine with TensorFlow on the first images."""
         setting = self.setting
-        make_ready(self.part, setting.data.store.images[setting.train_rows[:COMPARED]], self.reporter.say)
+        images = setting.data.store.images[setting.train_rows[:COMPARED]]
+        make_ready(self.part, images, self.reporter.say, keep=setting.table.cache != "off")
 
     def kept(self, rows: np.ndarray, title: str) -> FeatureSet | None:
         """Return the cached features of images that are not augmented; those that are missing are computed.

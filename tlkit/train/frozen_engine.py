@@ -53,13 +53,14 @@ def choose_engine(table: TrainTable, part: FrozenPart, images: int, before: str 
     return litert if usable and worth else TENSORFLOW
 
 
-def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None]) -> None:
+def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None], *, keep: bool = True) -> None:
     """Make the engine of a frozen part compute, or TensorFlow where that engine can't, or does not agree with it.
 
     Args:
         part: the frozen part, with the engine that was chosen.
         images: (n, H, W, 3), the first of the images that it will compute.
         say: shows a note.
+        keep: whether a converted network is kept for later runs.
 
     Raises:
         RunError: the engine can't compute in the precision that the recipe asks for.
@@ -67,7 +68,7 @@ def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None])
     if part.is_ready:
         return
     try:
-        network = _built(part, say)
+        network = _built(part, say, keep)
     except (NotConvertibleError, UnusableNetworkError) as error:
         if part.engine.precision != "float32":
             raise RunError(f'train.engine_precision: {error}; expected "float32", or another train.engine') from error
@@ -95,7 +96,7 @@ def _fall_back(part: FrozenPart, reason: str, say: Callable[[str], None]) -> Non
     part.use(TENSORFLOW)
 
 
-def _built(part: FrozenPart, say: Callable[[str], None]) -> Network:
+def _built(part: FrozenPart, say: Callable[[str], None], keep: bool) -> Network:
     """Return the network of a frozen part in its engine.
 
     Raises:
@@ -108,7 +109,7 @@ def _built(part: FrozenPart, say: Callable[[str], None]) -> Network:
     if needed > available:
         what = f"converting it takes about {size_text(needed)} of memory, and {size_text(available)} are free"
         raise UnusableNetworkError(what)
-    content = converted(part, say)
+    content = converted(part, say, keep=keep)
     if part.engine.name == "litert":
         return LiteRTNetwork(content)
     return OpenVINONetwork(content, part.engine.precision)

@@ -31,6 +31,7 @@ class ModelInParts:
         batch_size: the largest number of images at a time.
         kept: the cached features, of images that are not augmented.
         make_ready: makes the frozen part ready to compute, which it need not be if all of its features were cached.
+        keep: whether a converted frozen part is kept for later runs.
     """
 
     def __init__(
@@ -41,9 +42,12 @@ class ModelInParts:
         batch_size: int,
         kept: Sequence[FeatureSet] = (),
         make_ready: Callable[[], None] = lambda: None,
+        *,
+        keep: bool = True,
     ) -> None:
         self.kept = list(kept)
         self._make_ready = make_ready
+        self._keep = keep
         self.at_once = min(batch_size, images_at_once(head))
         self._frozen = frozen
         self._head = head
@@ -79,7 +83,7 @@ class ModelInParts:
             return None
         from tlkit.models.lite_join import joined
 
-        content = self._frozen.lite_content or converted(self._frozen, lambda _note: None)
+        content = self._frozen.lite_content or converted(self._frozen, lambda _note: None, keep=self._keep)
         try:
             return joined(content, convert_to_litert(self._head))
         except ValueError:  # a head that takes its inputs otherwise

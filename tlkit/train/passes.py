@@ -113,7 +113,8 @@ class Passes:
         rows = {split: setting.data.indices(split) for split in splits}
         found = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]
         kept = [each for each in found if each is not None]
-        return ModelInParts(part, self.steps.live, setting.data, setting.batch_size, kept, make_ready=cache.make_ready)
+        keep = setting.table.cache != "off"
+        return ModelInParts(part, self.steps.live, setting.data, setting.batch_size, kept, cache.make_ready, keep=keep)
 
     def _feature_cache(self, part: FrozenPart, own_folder: Path) -> FeatureCache:
         return FeatureCache(
