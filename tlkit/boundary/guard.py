@@ -21,6 +21,9 @@ MOST_ITEMS = 10_000
 _PASSES: dict[str, tuple[type[Exception], ...]] = {"Schedule.plan": (ValueError,)}
 """Function of a record → exceptions that its contract allows and the core turns into its own."""
 
+AUTOGRAPH = "autograph_info__"
+"""The attribute by which TensorFlow's AutoGraph knows functions that it is to leave as they are."""
+
 T = TypeVar("T")
 
 
@@ -52,6 +55,8 @@ class Guard:
         self._copies, self._watch = copies, watch
         self.__module__ = getattr(function, "__module__", "") or ""
         self.__name__ = getattr(function, "__name__", kind)
+        if hasattr(function, AUTOGRAPH):
+            setattr(self, AUTOGRAPH, getattr(function, AUTOGRAPH))
 
     @property
     def what(self) -> str:

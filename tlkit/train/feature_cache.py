@@ -233,7 +233,7 @@ class FeatureCache:
         for view in range(2):
             seeds = batch_seeds(setting.seed, self.index, view, setting.steps_per_epoch)
             batch = next(self.feed.epoch(setting.train_rows[:size], seeds[:1]))
-            found.append(digests(np.asarray(batch["images"])))
+            found.append(digests(batch["images"]))
         return bool((found[0] == found[1]).all(1).any())
 
     def _plain_set(self, root: Path, rows: np.ndarray) -> FeatureSet:
