@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import groupby
 from operator import itemgetter
@@ -18,7 +18,7 @@ from PIL import Image
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts import FACTS, Facts
 from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
-from tlkit.data.checks.picture_hash import picture_hash
+from tlkit.data.checks.picture_hash import PictureHashes
 from tlkit.data.images.decode import fit_picture, is_scaled
 from tlkit.data.images.image_file import BadImageError, read_file
 from tlkit.data.images.mask_decode import classes_of
@@ -180,6 +180,7 @@ def _read_group(
     """
     paths, is_mask = group
     cached = facts_cache if isinstance(facts_cache, FactsCache) else _cache_in(facts_cache)
+    hashes = PictureHashes()
     by_digest: dict[str, tuple[Facts, Decoded | None]] = {}
     found: list[tuple[Facts, Decoded | None]] = []
     for path in paths:
@@ -193,13 +194,17 @@ def _read_group(
             wanted = None if is_mask or (find is not None and find(digest)) else decoding
             facts, decoded = cached.same_bytes(digest, keys[is_mask]), None
             if facts is None:
-                facts, decoded = _facts(path, data, digest, is_mask, reading, wanted)
+                facts, decoded = _facts(path, data, digest, is_mask, reading, hashes, wanted)
             by_digest[digest] = facts, None
             if wanted is not None and not facts.problem:
                 found.append((facts, decoded or decode_file(path, data, digest, wanted)))
                 continue
         found.append(by_digest[digest])
-    return found
+    made = hashes.made()
+    return [
+        (replace(facts, picture=made[facts.digest]) if facts.digest in made else facts, decoded)
+        for facts, decoded in found
+    ]
 
 
 @cache
@@ -208,9 +213,18 @@ def _cache_in(folder: Path | None) -> FactsCache:
 
 
 def _facts(
-    path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading, decoding: Decoding | None = None
+    path: Path,
+    data: bytes,
+    digest: str,
+    is_mask: bool,
+    reading: FactsReading,
+    hashes: PictureHashes,
+    decoding: Decoding | None,
 ) -> tuple[Facts, Decoded | None]:
-    """Return the facts of a file, and the image at the model's size where all of it was decoded for them anyway."""
+    """Return the facts of a file, and the image at the model's size where all of it was decoded for them anyway.
+
+    The perceptual hash is not in them yet: the image is added to ``hashes`` by its digest.
+    """
     try:
         with Picture(path, data, reading.files) as picture:
             facts: dict[str, Any] = {
@@ -224,20 +238,20 @@ def _facts(
             }
             if not is_mask:
                 if picture.deep:
-                    return _deep_facts(picture, facts), None
+                    return _deep_facts(picture, facts, hashes), None
                 if not scales(picture, (_SCALED, _SCALED)):
-                    return _whole(picture, facts, decoding)
+                    return _whole(picture, facts, hashes, decoding)
                 # A JPEG is decoded small, and only its brightness unless bands of it are chosen.
                 grayed = picture.draft(None if reading.files.bands else "L", (_SCALED, _SCALED))
                 shown = picture.rgb(gray=True)
                 if not (grayed and _is_constant(shown)):
-                    return _with_hash(facts, shown, constant=not grayed and _is_constant(shown)), None
+                    return _with_hash(facts, shown, hashes), None
         if not is_mask:
             # Pixels of the same brightness may differ in colour.
             with Picture(path, data, reading.files) as reopened:
                 reopened.draft("RGB", (_SCALED, _SCALED))
                 shown = reopened.rgb(gray=True)
-                return _with_hash(facts, shown, constant=_is_constant(shown)), None
+                return _with_hash(facts, shown, hashes), None
         assert reading.table is not None
         raw = read_mask(path, data, reading.files)
         classes, between = classes_of(path, raw, reading.table)
@@ -253,10 +267,11 @@ def _facts(
         return _problem(path, error, digest), None
 
 
-def _whole(picture: Picture, facts: Mapping[str, Any], decoding: Decoding | None) -> tuple[Facts, Decoded | None]:
+def _whole(
+    picture: Picture, facts: Mapping[str, Any], hashes: PictureHashes, decoding: Decoding | None
+) -> tuple[Facts, Decoded | None]:
     """Decode all pixels of an image, once for its facts and for the model."""
-    shown = picture.rgb(gray=True)
-    known = _with_hash(facts, shown, constant=_is_constant(shown))
+    known = _with_hash(facts, picture.rgb(gray=True), hashes)
     if decoding is None or is_scaled(picture, decoding.size, decoding.resize):
         return known, None
     return known, Decoded(fit_picture(picture, decoding.size, decoding.resize)[0], None, known.digest, picture.size)
@@ -267,20 +282,32 @@ def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
 
 
 def _is_constant(shown: Image.Image) -> bool:
-    return not np.diff(np.reshape(shown.getextrema(), (-1, 2))).any()
+    extrema = shown.getextrema()
+    if len(shown.getbands()) == 1:
+        return bool(extrema[0] == extrema[1])
+    return all(lowest == highest for lowest, highest in extrema)  # type: ignore[misc]
 
 
-def _deep_facts(picture: Picture, facts: Mapping[str, Any]) -> Facts:
+def _deep_facts(picture: Picture, facts: Mapping[str, Any], hashes: PictureHashes) -> Facts:
     bands = picture.bands()
     nan = bands.values.dtype.kind == "f" and not np.isfinite(bands.values).all()
     # Stretched, whatever input.value_range is: a narrow range would leave nothing to compare.
     shown = bands.stretched()
-    constant = bool((shown == shown[:1, :1]).all())
     more = {**facts, "nan": nan, "values": bands.used_range() if bands.deep else ()}
-    return _with_hash(more, Image.fromarray(shown if shown.shape[2] == 3 else shown[..., 0]), constant=constant)
+    return _with_hash(more, Image.fromarray(shown if shown.shape[2] == 3 else shown[..., 0]), hashes)
 
 
-def _with_hash(facts: Mapping[str, Any], shown: Image.Image, *, constant: bool) -> Facts:
-    """Return facts with the perceptual hash of an image that is large enough and has something to see."""
-    unhashable = facts.get("nan") or constant or min(facts["width"], facts["height"]) < _HASHED_SIDE
-    return Facts(**facts, constant=constant, picture="" if unhashable else picture_hash(shown.convert("L")))
+def _with_hash(facts: Mapping[str, Any], shown: Image.Image, hashes: PictureHashes) -> Facts:
+    """Return facts, and have an image hashed that is large enough and has something to see.
+
+    Args:
+        facts: the facts besides.
+        shown: its pixels, 8-bit RGB or grey.
+        hashes: the images to hash.
+    """
+    gray = shown.convert("L")
+    # Pixels that differ in brightness are not all the same, which is quicker to see in one band.
+    constant = _is_constant(gray) and _is_constant(shown)
+    if not (facts.get("nan") or constant or min(facts["width"], facts["height"]) < _HASHED_SIDE):
+        hashes.add(facts["digest"], gray)
+    return Facts(**facts, constant=constant)
