@@ -37,7 +37,7 @@ def test_a_nearly_flat_picture_has_none() -> None:
     levels = np.full((50, 60), 100, np.uint8)
     levels[::2] += 3
     assert levels.std() < 2
-    flat = Image.fromarray(levels)
+    flat = Image.fromarray(levels.copy())
     levels[::2] += 2
     some = Image.fromarray(levels)
     assert [bool(each) for each in hashes_of(flat, some, flat)] == [False, True, False]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -18,7 +18,7 @@ FACTS = 5
 _Hexadecimal = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 _Number = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
 _Count = Annotated[int, Field(ge=0)]
-_NOTHING: Mapping[str, object] = {}
+_NOTHING: Mapping[str, Any] = {}
 """What all images have in place of the pixels of masks: one object for a hundred thousand of them."""
 _Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
