@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -81,24 +81,25 @@ class FactsCache:
         except DataError:
             return cls(None)
 
-    def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, Facts]:
-        """Return the facts of the files whose versions match the cache.
+    def unchanged(self, paths: Sequence[Path], versions: Sequence[Version | None], settings: str) -> list[Facts | None]:
+        """Return the facts of each file whose version matches the cache, and None for each other.
 
         Args:
-            files: file → its version now; a few files only, since each is a variable of one query.
+            paths: the files; a few only, since each is a variable of one query.
+            versions: their versions now; None matches nothing.
             settings: what the facts depend on besides the files' bytes.
         """
+        found: list[Facts | None] = [None] * len(paths)
         if self._database is None or self._reread:
-            return {}
-        by_path = {os.fsencode(path.absolute()): path for path in files}
+            return found
+        places = {_name(paths[n]): n for n, version in enumerate(versions) if version is not None}
         with self._lock:
-            rows = self._database.select_files(list(by_path), settings.encode())
-        found = {}
-        for name, version, text in rows:
-            path = by_path.get(name)
-            facts = Facts.of_text(text) if path is not None and version == _text(files[path]) else None
-            if path is not None and facts is not None:
-                found[path] = facts
+            rows = self._database.select_files(list(places), settings.encode())
+        for name, version_text, text in rows:
+            place = places.get(name)
+            version = None if place is None else versions[place]
+            if place is not None and version is not None and version_text == _text(version):
+                found[place] = Facts.of_text(text)
         return found
 
     def same_bytes(self, digest: str, settings: str) -> Facts | None:
@@ -125,7 +126,7 @@ class FactsCache:
             if self._database is None:
                 return
             if version is not None:
-                self._files.append((os.fsencode(path.absolute()), _text(version), digest))
+                self._files.append((_name(path), _text(version), digest))
             self._facts[digest, settings.encode()] = facts.text()
             if max(len(self._files), len(self._facts)) >= _BATCH:
                 self._write()
@@ -147,6 +148,10 @@ class FactsCache:
         facts, self._facts = self._facts, {}
         if self._database is not None and (files or facts):
             self._database.insert(files, [(*key, text) for key, text in facts.items()])
+
+
+def _name(path: Path) -> bytes:
+    return os.fsencode(path if path.is_absolute() else path.absolute())
 
 
 def _text(version: Version) -> bytes:
