@@ -52,7 +52,8 @@ class Files:
         cache = FactsCache(self.cache)
         for number in range(_OTHERS):
             some = replace(self.facts[number % 4], digest=f"{number:064x}")
-            cache.add(folder / f"other{number}.png", version_of(self.wanted[0][0]), "settings", some)
+            version = version_of(self.wanted[0][0])
+            cache.add(folder / f"other{number}.png", None if version is None else version.text, "settings", some)
         cache.close()
         self.database = (self.cache / FILE).read_bytes()
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tlkit.contracts import MaskTable
 from tlkit.data.checks.facts import FACTS, Facts
-from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
+from tlkit.data.checks.facts_cache import FactsCache, version_of
 from tlkit.data.checks.picture_hash import PictureHashes
 from tlkit.data.images.decode import fit_picture, is_scaled
 from tlkit.data.images.image_file import BadImageError, read_file
@@ -92,7 +92,7 @@ def read_facts(
         ahead=_AHEAD,
     )
     found: list[Facts | None] = []
-    changed: dict[int, Version | None] = {}
+    changed: dict[int, bytes | None] = {}
     try:
         for known, versions in looked_up:
             changed |= {len(found) + n: versions[n] for n, facts in enumerate(known) if facts is None}
@@ -134,14 +134,15 @@ def _grouped(
 
 def _look_up(
     paths: Sequence[Path], is_mask: bool, keys: Mapping[bool, str], facts_cache: FactsCache
-) -> tuple[list[Facts | None], list[Version | None]]:
-    """Return the cached facts of each file, None if it changed; and its version."""
-    versions: list[Version | None] = []
+) -> tuple[list[Facts | None], list[bytes | None]]:
+    """Return the cached facts of each file, None if it changed; and the text of its version."""
+    versions: list[bytes | None] = []
     for path in paths:
         try:
-            versions.append(version_of(path))
+            version = version_of(path)
         except (OSError, ValueError):
-            versions.append(None)  # Reading the file will show why.
+            version = None  # Reading the file will show why.
+        versions.append(None if version is None else version.text)
     return facts_cache.unchanged(paths, versions, keys[is_mask]), versions
 
 
