@@ -20,7 +20,8 @@ from tlkit.data.checks import facts_cache, facts_database
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache, version_of
 from tlkit.data.checks.facts_database import FILE, FactsDatabase
-from tlkit.data.checks.file_facts import FactsReading, WantedFile, read_facts
+from tlkit.data.checks.file_facts import WantedFile, read_facts
+from tlkit.data.checks.one_file import FactsReading
 from tlkit.data.images.reading import PLAIN
 
 READING = FactsReading(PLAIN, MaskTable({0: 0, 1: 1}))
