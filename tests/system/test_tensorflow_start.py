@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from photos import write_photos
 
 CONFIG = """
 class config:
@@ -136,13 +135,9 @@ tlkit.run("one.toml", out="out")
 """
 
 
-def write_photos(tmp_path: Path) -> None:
+def write_one_class(tmp_path: Path) -> None:
     """Write three photos of one class, and a recipe for them."""
-    folder = tmp_path / "photos" / "cat"
-    folder.mkdir(parents=True)
-    for number in range(3):
-        pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
+    write_photos(tmp_path / "photos", {"cat": 3})
     recipe = (
         'name = "one"\ntask = "classification"\n[data]\nname = "folder"\npath = "photos"\n[input]\nimage_size = 32\n'
         '[backbone]\nname = "MobileNetV2"\nweights = "none"\n[head]\nname = "linear"\n'
@@ -152,14 +147,14 @@ def write_photos(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_import_does_not_wait_for_the_data(tmp_path: Path) -> None:
-    write_photos(tmp_path)
+    write_one_class(tmp_path)
     ended = run(tmp_path, BREAKS, "-c", READS_FOR_EVER)
     assert "why it breaks" in ended.stderr
     assert ended.stderr.endswith("ImportError: no such processor\n")
 
 
 def test_an_engine_that_is_missing_waits_for_neither(tmp_path: Path) -> None:
-    write_photos(tmp_path)
+    write_one_class(tmp_path)
     never = WAITS.replace("while not", "while True or not")
     hidden = "import importlib.metadata as m, runpy, sys\nsys.argv = 'tlkit run one.toml --out out'.split()\n"
     hidden += "found = m.version\ndef version(name):\n    if name == 'openvino': raise m.PackageNotFoundError\n"
@@ -172,7 +167,7 @@ def test_an_engine_that_is_missing_waits_for_neither(tmp_path: Path) -> None:
 
 
 def test_an_error_in_the_data_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
-    write_photos(tmp_path)
+    write_one_class(tmp_path)
     never = WAITS.replace("while not", "while True or not")
     ended = run(tmp_path, never, "-m", "tlkit", "run", "one.toml", "--out", "out")
     assert ended.returncode == 2

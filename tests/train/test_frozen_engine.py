@@ -250,7 +250,7 @@ def test_when_all_features_are_kept_nothing_is_converted_or_folded(run, monkeypa
         raise AssertionError("not needed")
 
     monkeypatch.setattr(frozen_engine, "converted", fail)
-    monkeypatch.setattr("tlkit.models.tensorflow_network.fold_batch_norm", fail)
+    monkeypatch.setattr("tlkit.models.tensorflow_network.FoldedModel", fail)
     _, output = run("second", "train.engine=litert", "train.cache=on", "head.units=[8]")
     assert "an earlier run left them all" in output
 

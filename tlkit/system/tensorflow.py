@@ -124,9 +124,9 @@ def _import_keras() -> None:
     before = os.environ.get(_BACKEND)
     os.environ[_BACKEND] = "tensorflow"
     try:
-        # Keras's wrappers for scikit-learn and its galleries, which nothing here uses, would take half as long again,
-        # and 85 MB.
-        with without_modules("sklearn", "matplotlib"):
+        # Keras's wrappers for scikit-learn, its galleries and its reading of pandas's tables, which nothing here uses,
+        # would take half as long again, and 85 MB.
+        with without_modules("sklearn", "matplotlib", "pandas"):
             import keras
     finally:
         os.environ.pop(_BACKEND, None)

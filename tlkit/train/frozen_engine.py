@@ -13,6 +13,7 @@ from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, largest
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.openvino_network import OpenVINONetwork
+from tlkit.models.walk import outputs_of
 from tlkit.recipe.schema import TrainTable
 from tlkit.system.memory import available_memory, is_exhausted
 from tlkit.system.text import size_text
@@ -21,7 +22,7 @@ from tlkit.train.converted import converted
 from tlkit.train.frozen_part import FrozenPart
 
 COMPARED = 2
-"""The number of images on which an engine is compared with TensorFlow; Keras keeps all their feature maps at once."""
+"""The number of images on which an engine is compared with TensorFlow."""
 _OPERATIONS = 1e10
 _FEW_WEIGHTS = 4e6
 _OPERATIONS_PER_WEIGHT = 1.6e5
@@ -75,7 +76,7 @@ def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None],
         _fall_back(part, str(error), say)
         return
     images = np.asarray(images[:COMPARED], np.float32)
-    expected = [np.asarray(each, np.float32) for each in tf.nest.flatten(part.model(images, training=False))]
+    expected = outputs_of(part.model, images)
     try:
         difference = largest_difference(network(images), expected)
     except (RuntimeError, ValueError) as error:

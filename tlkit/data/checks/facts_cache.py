@@ -41,6 +41,11 @@ class Version(NamedTuple):
     changed: int
     inode: int
 
+    @property
+    def text(self) -> bytes:
+        """What the database keeps of it."""
+        return " ".join(map(str, self)).encode()
+
 
 def version_of(path: Path) -> Version | None:
     """Return the version of a file; None if it changed just now, so that the same version may get another content.
@@ -81,12 +86,12 @@ class FactsCache:
         except DataError:
             return cls(None)
 
-    def unchanged(self, paths: Sequence[Path], versions: Sequence[Version | None], settings: str) -> list[Facts | None]:
+    def unchanged(self, paths: Sequence[Path], versions: Sequence[bytes | None], settings: str) -> list[Facts | None]:
         """Return the facts of each file whose version matches the cache, and None for each other.
 
         Args:
             paths: the files; a few only, since each is a variable of one query.
-            versions: their versions now; None matches nothing.
+            versions: the texts of their versions now; None matches nothing.
             settings: what the facts depend on besides the files' bytes.
         """
         found: list[Facts | None] = [None] * len(paths)
@@ -97,8 +102,7 @@ class FactsCache:
             rows = self._database.select_files(list(places), settings.encode())
         for name, version_text, text in rows:
             place = places.get(name)
-            version = None if place is None else versions[place]
-            if place is not None and version is not None and version_text == _text(version):
+            if place is not None and version_text == versions[place]:
                 found[place] = Facts.of_text(text)
         return found
 
@@ -112,12 +116,12 @@ class FactsCache:
         facts = None if text is None else Facts.of_text(text)
         return facts if facts is not None and facts.digest == digest else None
 
-    def add(self, path: Path, version: Version | None, settings: str, facts: Facts) -> None:
+    def add(self, path: Path, version: bytes | None, settings: str, facts: Facts) -> None:
         """Add the facts of a file; they are written in batches, and by ``close``.
 
         Args:
             path: the file.
-            version: its version before it was read; None keeps the facts by their digest only.
+            version: the text of its version before it was read; None keeps the facts by their digest only.
             settings: what the facts depend on besides the file's bytes.
             facts: the facts, with a digest.
         """
@@ -126,7 +130,7 @@ class FactsCache:
             if self._database is None:
                 return
             if version is not None:
-                self._files.append((_name(path), _text(version), digest))
+                self._files.append((_name(path), version, digest))
             self._facts[digest, settings.encode()] = facts.text()
             if max(len(self._files), len(self._facts)) >= _BATCH:
                 self._write()
@@ -152,7 +156,3 @@ class FactsCache:
 
 def _name(path: Path) -> bytes:
     return os.fsencode(path if path.is_absolute() else path.absolute())
-
-
-def _text(version: Version) -> bytes:
-    return " ".join(map(str, version)).encode()

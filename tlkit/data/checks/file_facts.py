@@ -5,25 +5,16 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from tlkit.contracts import MaskTable
-from tlkit.data.checks.facts import FACTS, Facts
-from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
+from tlkit.data.checks.facts import Facts
+from tlkit.data.checks.facts_cache import FactsCache, version_of
+from tlkit.data.checks.one_file import FactsReading, facts_of, problem_of
 from tlkit.data.checks.picture_hash import PictureHashes
-from tlkit.data.images.decode import fit_picture, is_scaled
 from tlkit.data.images.image_file import BadImageError, read_file
-from tlkit.data.images.mask_decode import classes_of
-from tlkit.data.images.mask_file import read_mask, reading_key
-from tlkit.data.images.picture import Picture, scales
-from tlkit.data.images.reading import Reading
 from tlkit.data.store.decoding import Decoded, Decoding, Find, decode_file, group_size
 from tlkit.data.store.store import Early
 from tlkit.system.parallel import in_processes, in_threads
@@ -32,37 +23,14 @@ FOR_PROCESSES = 4000
 """The number of files from which it pays to start processes. Half of the work needs Python's lock, so two
 threads are hardly faster than one; processes are twice as fast once they have started."""
 
-_SCALED = 64
-"""Pixels per side that a JPEG has at least when it is scaled while decoding; all of its bytes are still read."""
 _GROUP = 32
 """Files per task of a thread or process: handing over a task costs more than decoding a small file."""
 _AHEAD = 2
 """Tasks per thread or process that are handed over ahead of their results."""
-_HASHED_SIDE = 32
 
 
 WantedFile = tuple[Path, bool]
 """A file to read, and whether it is a mask."""
-
-
-@dataclass(frozen=True)
-class FactsReading:
-    """How images and masks are read.
-
-    Args:
-        files: how files are read.
-        table: how the pixels of masks name classes; None if there are no masks.
-    """
-
-    files: Reading
-    table: MaskTable | None
-
-    def cache_key(self, is_mask: bool) -> str:
-        """Return a key for what the facts of a file depend on besides its bytes."""
-        text = f"{FACTS} {self.files.max_pixels} {self.files.layout}".rstrip()
-        if is_mask and self.table is not None:
-            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}{reading_key(self.table)}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_facts(
@@ -92,7 +60,7 @@ def read_facts(
         ahead=_AHEAD,
     )
     found: list[Facts | None] = []
-    changed: dict[int, Version | None] = {}
+    changed: dict[int, bytes | None] = {}
     try:
         for known, versions in looked_up:
             changed |= {len(found) + n: versions[n] for n, facts in enumerate(known) if facts is None}
@@ -134,14 +102,15 @@ def _grouped(
 
 def _look_up(
     paths: Sequence[Path], is_mask: bool, keys: Mapping[bool, str], facts_cache: FactsCache
-) -> tuple[list[Facts | None], list[Version | None]]:
-    """Return the cached facts of each file, None if it changed; and its version."""
-    versions: list[Version | None] = []
+) -> tuple[list[Facts | None], list[bytes | None]]:
+    """Return the cached facts of each file, None if it changed; and the text of its version."""
+    versions: list[bytes | None] = []
     for path in paths:
         try:
-            versions.append(version_of(path))
+            version = version_of(path)
         except (OSError, ValueError):
-            versions.append(None)  # Reading the file will show why.
+            version = None  # Reading the file will show why.
+        versions.append(None if version is None else version.text)
     return facts_cache.unchanged(paths, versions, keys[is_mask]), versions
 
 
@@ -198,14 +167,14 @@ def _read_group(
         try:
             data = read_file(path, reading.files.max_pixels)
         except BadImageError as error:
-            found.append((_problem(path, error), None))
+            found.append((problem_of(path, error), None))
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest not in by_digest:
             wanted = None if is_mask or (find is not None and find(digest)) else decoding
             facts, decoded = cached.same_bytes(digest, keys[is_mask]), None
             if facts is None:
-                facts, decoded = _facts(path, data, digest, is_mask, reading, hashes, wanted)
+                facts, decoded = facts_of(path, data, digest, is_mask, reading, hashes, wanted)
             by_digest[digest] = facts, None
             if wanted is not None and not facts.problem:
                 found.append((facts, decoded or decode_file(path, data, digest, wanted)))
@@ -221,104 +190,3 @@ def _read_group(
 @cache
 def _cache_in(folder: Path | None) -> FactsCache:
     return FactsCache(folder)
-
-
-def _facts(
-    path: Path,
-    data: bytes,
-    digest: str,
-    is_mask: bool,
-    reading: FactsReading,
-    hashes: PictureHashes,
-    decoding: Decoding | None,
-) -> tuple[Facts, Decoded | None]:
-    """Return the facts of a file, and the image at the model's size where all of it was decoded for them anyway.
-
-    The perceptual hash is not in them yet: the image is added to ``hashes`` by its digest.
-    """
-    try:
-        with Picture(path, data, reading.files) as picture:
-            facts: dict[str, Any] = {
-                "digest": digest,
-                "format": picture.format,
-                "mode": picture.mode,
-                "width": picture.size[1],
-                "height": picture.size[0],
-                "animated": picture.animated,
-                "orientation": picture.orientation,
-            }
-            if not is_mask:
-                if picture.deep:
-                    return _deep_facts(picture, facts, hashes), None
-                if not scales(picture, (_SCALED, _SCALED)):
-                    return _whole(picture, facts, hashes, decoding)
-                # A JPEG is decoded small, and only its brightness unless bands of it are chosen.
-                grayed = picture.draft(None if reading.files.bands else "L", (_SCALED, _SCALED))
-                shown = picture.rgb(gray=True)
-                if not (grayed and _is_constant(shown)):
-                    return _with_hash(facts, shown, hashes), None
-        if not is_mask:
-            # Pixels of the same brightness may differ in colour.
-            with Picture(path, data, reading.files) as reopened:
-                reopened.draft("RGB", (_SCALED, _SCALED))
-                shown = reopened.rgb(gray=True)
-                return _with_hash(facts, shown, hashes), None
-        assert reading.table is not None
-        raw = read_mask(path, data, reading.files)
-        classes, between = classes_of(path, raw, reading.table)
-        counts = np.bincount(classes.reshape(-1))
-        more = Facts(
-            **facts,
-            classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
-            between=between,
-            palette={str(index): color for index, color in raw.used_palette().items()},
-        )
-        return more, None
-    except BadImageError as error:
-        return _problem(path, error, digest), None
-
-
-def _whole(
-    picture: Picture, facts: Mapping[str, Any], hashes: PictureHashes, decoding: Decoding | None
-) -> tuple[Facts, Decoded | None]:
-    """Decode all pixels of an image, once for its facts and for the model."""
-    known = _with_hash(facts, picture.rgb(gray=True), hashes)
-    if decoding is None or is_scaled(picture, decoding.size, decoding.resize):
-        return known, None
-    return known, Decoded(fit_picture(picture, decoding.size, decoding.resize)[0], None, known.digest, picture.size)
-
-
-def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
-    return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
-
-
-def _is_constant(shown: Image.Image) -> bool:
-    extrema = shown.getextrema()
-    if len(shown.getbands()) == 1:
-        return bool(extrema[0] == extrema[1])
-    return all(lowest == highest for lowest, highest in extrema)  # type: ignore[misc]
-
-
-def _deep_facts(picture: Picture, facts: Mapping[str, Any], hashes: PictureHashes) -> Facts:
-    bands = picture.bands()
-    nan = bands.values.dtype.kind == "f" and not np.isfinite(bands.values).all()
-    # Stretched, whatever input.value_range is: a narrow range would leave nothing to compare.
-    shown = bands.stretched()
-    more = {**facts, "nan": nan, "values": bands.used_range() if bands.deep else ()}
-    return _with_hash(more, Image.fromarray(shown if shown.shape[2] == 3 else shown[..., 0]), hashes)
-
-
-def _with_hash(facts: Mapping[str, Any], shown: Image.Image, hashes: PictureHashes) -> Facts:
-    """Return facts, and have an image hashed that is large enough and has something to see.
-
-    Args:
-        facts: the facts besides.
-        shown: its pixels, 8-bit RGB or grey.
-        hashes: the images to hash.
-    """
-    gray = shown.convert("L")
-    # Pixels that differ in brightness are not all the same, which is quicker to see in one band.
-    constant = _is_constant(gray) and _is_constant(shown)
-    if not (facts.get("nan") or constant or min(facts["width"], facts["height"]) < _HASHED_SIDE):
-        hashes.add(facts["digest"], gray)
-    return Facts(**facts, constant=constant)

@@ -48,6 +48,8 @@ class FolderCheck:
         self.masks = {str(each.mask) for each in sample_set.samples if file_of(each.mask) is not None}
         self.root = _root(sample_set)
         self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
+        self._counts = _counts_below(self.scan.files)
+        self.scan.files = [file for file in self.scan.files if file not in self.images and file not in self.masks]
         without = {each.key for each in sample_set.set_aside if each.reason == NO_IMAGES}
         used = _counts_below([*self.images, *self.masks]) if without else {}
         self._lost = [each for each in self.scan.folders if each.name in without and str(each) not in used]
@@ -58,7 +60,6 @@ class FolderCheck:
         }
         self._named = dict(self._set_aside())
         self._sources = {str(each) for each in sample_set.sources}
-        self._known = self.images | self.masks | self._sources | self._named.keys()
 
     def observations(self) -> Iterator[Observation]:
         """Yield the links to folders that are in the tree anyway, then everything that is not a sample."""
@@ -74,7 +75,7 @@ class FolderCheck:
             detail = by_content(Path(name)) if reason == "not an image by its name" else ""
             yield Observation("mask_missing" if partner else "unused", self.shown(Path(name)), detail or reason)
         for folder, reason in self._excluded.items():
-            count = sum(file.startswith(f"{folder}{os.sep}") for file in self.scan.files)
+            count = self._counts.get(str(folder), 0)
             yield Observation("unused", self.shown(folder), f"{reason}; files in it: {count}")
         for file in self._unlisted():
             if self._excluded.keys().isdisjoint(file.parents):
@@ -146,20 +147,20 @@ class FolderCheck:
                 yield str(path), each.reason
 
     def _unlisted(self) -> Iterator[Path]:
-        return (Path(file) for file in self.scan.files if file not in self._known)
+        return (Path(file) for file in self.scan.files if file not in self._sources and file not in self._named)
 
     def _odd(self) -> list[Path]:
-        return [path for path in self.scan.odd if str(path) not in self._known]
+        known = self.images | self.masks | self._sources | self._named.keys() if self.scan.odd else set()
+        return [path for path in self.scan.odd if str(path) not in known]
 
     def _empty(self) -> Iterator[Observation]:
         """Yield the folders without a sample; of nested ones only the outermost."""
         used = _counts_below([*self.images, *self.masks, *self._sources])
-        counts = _counts_below(self.scan.files)
         empty = {str(folder) for folder in self.scan.folders if str(folder) not in used}
         for folder in sorted(empty):
             known = Path(folder) in self._lost or Path(folder) in self._excluded
             if str(Path(folder).parent) not in empty and not known:
-                inside = counts.get(folder, 0)
+                inside = self._counts.get(folder, 0)
                 detail = f"none of the files in it is used: {inside}" if inside else "contains no files"
                 yield Observation("empty_folder", self.shown(Path(folder)), detail)
 

@@ -11,7 +11,8 @@ from tlkit.contracts import Sample, SampleSet
 from tlkit.data.checks.drawn_facts import read_drawn_facts
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import FactsReading, WantedFile, read_facts
+from tlkit.data.checks.file_facts import WantedFile, read_facts
+from tlkit.data.checks.one_file import FactsReading
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import RowImage, file_of, image_of
 from tlkit.data.store.store import Early, Progress
