@@ -1,7 +1,7 @@
 """Compute a functional model layer by layer, without what a call of the model keeps.
 
 Called outside a ``tf.function``, Keras keeps the outputs of all layers until the last one is computed: 240 MB more for
-two images of ResNet50 at 224. Here an output is dropped once no layer needs it any more.
+two images of a ResNet50. Here an output is dropped once no layer needs it any more.
 """
 
 from __future__ import annotations
