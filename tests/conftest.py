@@ -11,9 +11,8 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-import numpy as np
 import pytest
-from PIL import Image
+from photos import write_photos
 from recipe_text import recipe_text
 
 from tlkit.discovery import make_registry
@@ -26,10 +25,10 @@ for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signa
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let slow tests and benchmarks take their time."""
+    """Let slow tests and benchmarks take their time, but not for ever."""
     for item in items:
         if any(item.get_closest_marker(name) for name in ("slow", "benchmark", "outside")):
-            item.add_marker(pytest.mark.timeout(0))
+            item.add_marker(pytest.mark.timeout(4 * 3600))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,15 +62,7 @@ def class_folders(tmp_path: Path) -> Callable[..., Path]:
     """Write a folder of class folders, a colour per class."""
 
     def make(classes: dict[str, int], *, size: tuple[int, int] = (40, 32), name: str = "photos") -> Path:
-        root = tmp_path / name
-        random = np.random.default_rng(0)
-        for number, (label, count) in enumerate(classes.items()):
-            (root / label).mkdir(parents=True)
-            for index in range(count):
-                pixels = random.integers(0, 60, (size[1], size[0], 3))
-                pixels[..., number % 3] += 150 + 20 * (number // 3)
-                Image.fromarray(pixels.astype(np.uint8)).save(root / label / f"{index:03d}.png")
-        return root
+        return write_photos(tmp_path / name, classes, size)
 
     return make
 

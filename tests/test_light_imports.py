@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photos import write_photos
 from PIL import Image
 from recipe_text import recipe_text
 from run_folders import MODEL_CARD, write_run
@@ -67,7 +68,7 @@ MAY_IMPORT = {
     "data export painted/r.toml --format masks --out masks": "PIL numpy pydantic rich scipy",
     "run r.toml --out run": f"{TENSORFLOW} ai_edge_litert jinja2 tomlkit",
     "resume run": f"{TENSORFLOW} tomlkit",
-    "predict run photos/blue/00.png": "PIL ai_edge_litert numpy pydantic rich",
+    "predict run photos/red/000.png": "PIL ai_edge_litert numpy pydantic rich",
     "predict run photos --out p.csv": "PIL ai_edge_litert numpy pydantic rich",
     "evaluate run": "PIL ai_edge_litert numpy pydantic rich tomlkit",
     "report run": f"{TENSORFLOW} ai_edge_litert jinja2",
@@ -113,13 +114,7 @@ def check(code: str, folder: Path | None = None) -> None:
 def world(tmp_path_factory):
     """Two classes of photos, and a recipe that trains on them for an epoch."""
     root = tmp_path_factory.mktemp("world")
-    random = np.random.default_rng(0)
-    for number, label in enumerate(("blue", "green")):
-        (root / "photos" / label).mkdir(parents=True)
-        for index in range(12):
-            pixels = random.integers(0, 60, (36, 30, 3), np.uint8)
-            pixels[..., 2 - number] += 150
-            Image.fromarray(pixels).save(root / "photos" / label / f"{index:02d}.png")
+    write_photos(root / "photos", {"red": 12, "green": 12}, (30, 36))
     text = recipe_text(
         name="r",
         data={"name": "folder", "path": root / "photos"},

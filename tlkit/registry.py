@@ -10,9 +10,8 @@ import pluggy
 
 from tlkit import hookspecs
 from tlkit.boundary.code import PluginCode
-from tlkit.boundary.guard import file_of_function, fresh, guarded, guarded_callback, items
+from tlkit.boundary.guard import checked_items, file_of_function, fresh, guarded, items
 from tlkit.boundary.offers import hook_mistakes, record_problem
-from tlkit.boundary.results import part_problem, settled
 from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Record, Schedule
 from tlkit.errors import PluginError, Problem, TlkitError
 from tlkit.system.code_files import CodeFile
@@ -235,9 +234,8 @@ class Registry:
     def _not_found(self, kind: type[Record], name: str) -> str:
         title, names = KINDS[kind].title, self.names(kind)
         more = " (tlkit plugins lists all)" if len(names) > _LISTED else ""
-        message = f'no {title} "{name}"' + did_you_mean(
-            name, names, f"; there are {listed(names, _LISTED) or 'none'}{more}"
-        )
+        known = f"; there are {listed(names, _LISTED) or 'none'}{more}"
+        message = f'no {title} "{name}"{did_you_mean(name, names, known)}'
         if self.failures:
             failed = "; ".join(f"{each.source.title}: {each.reason}" for each in self.failures)
             message += f" — plugins that failed (tlkit plugins -v shows details): {failed}"
@@ -272,7 +270,7 @@ class Registry:
             function: Any = implementation.function
             with PluginCode(title, hook, file=file_of_function(function)):
                 given = {name: fresh(arguments[name]) for name in implementation.argnames}
-                answers += _checked(title, hook, expected, items(function(*given.values()), title, hook))
+                answers += checked_items(items(function(*given.values()), title, hook), expected, title, hook)
                 for name in unchanged:
                     if name in given and given[name] != arguments[name]:
                         raise PluginError(
@@ -289,16 +287,3 @@ def _conflict(kind: type, name: str, same_name: Sequence[tuple[Any, Source]]) ->
         return f'{title} "{name}" is offered twice by {sources[0]}'
     offered = f'{title} "{name}" is offered by {" and ".join(sources)}'
     return f"{offered}; uninstall one, or list the plugins to load in {VARIABLE}"
-
-
-def _checked(title: str, hook: str, expected: type[T], answers: Sequence[Any]) -> list[T]:
-    checked = []
-    for each in answers:
-        if not isinstance(each, expected):
-            name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
-            raise PluginError(f"{title}: {hook}: expected {name}, received {each!r}")
-        item = settled(each)
-        if problem := part_problem(item):
-            raise PluginError(f"{title}: {hook}: {problem}")
-        checked.append(guarded_callback(item, title) if hook == "tlkit_callbacks" else item)
-    return checked

@@ -28,9 +28,21 @@ def mirrored() -> Warp:
 def _mirrored_along(axes: list[int]) -> Warp:
     def warp(images: Any, masks: Any, seed: Any) -> tuple[Any, Any]:
         for number, axis in enumerate(axes):
-            chosen = uniform((tf.shape(images)[0], 1, 1, 1), fold(seed, number)) > 0.5
-            images = tf.where(chosen, tf.reverse(images, [axis]), images)
-            masks = None if masks is None else tf.where(chosen, tf.reverse(masks, [axis]), masks)
+            drawn = uniform((tf.shape(images)[0], 1, 1, 1), fold(seed, number))
+            chosen = tf.where(drawn[:, 0, 0, 0] > 0.5)
+            images = _with_reversed(images, chosen, axis)
+            masks = None if masks is None else _with_reversed(masks, chosen, axis)
         return images, masks
 
     return warp
+
+
+def _with_reversed(images: Any, chosen: Any, axis: int) -> Any:
+    """Reverse some images; only these are copied, unlike by ``tf.where``, which takes twice the time.
+
+    Args:
+        images: (N, H, W, C).
+        chosen: int64 (n, 1), the numbers of the images.
+        axis: the axis to reverse.
+    """
+    return tf.tensor_scatter_nd_update(images, chosen, tf.reverse(tf.gather_nd(images, chosen), [axis]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -16,8 +17,12 @@ from evaluate_fakes import make_card
 from PIL import Image
 
 import tlkit
+from tlkit.evaluation import lite_engines
 from tlkit.evaluation.ensemble import open_predictor
+from tlkit.evaluation.lite_engines import LiteFile
 from tlkit.evaluation.predictor import Predictor
+from tlkit.models.engines import Engine
+from tlkit.models.lite_check import check_lite
 from tlkit.models.saving import Trained, save_model
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.checksums import NAME
@@ -208,3 +213,80 @@ def test_a_lite_file_alone_is_no_run(tmp_path):
     folder.model.unlink()
     with pytest.raises(tlkit.RunError, match=r"model\.keras: no such file"):
         Predictor.open(Path(folder.path))
+
+
+@pytest.mark.parametrize("kind", ["single", "segmentation"])
+def test_every_engine_that_is_asked_for_gives_the_same_answers(kind, tmp_path, photos):
+    pytest.importorskip("openvino")
+    run = saved_run(tmp_path / "run", CARDS[kind]).path
+    opened = {name: tlkit.load(run, engine=name) for name in ("tensorflow", "litert", "openvino")}
+    found = {name: each.predict(photos, pixel_probabilities=kind == "segmentation") for name, each in opened.items()}
+    assert [each.engine for each in opened.values()] == ["TensorFlow", "LiteRT", "OpenVINO"]
+    assert_same(found["litert"], found["tensorflow"])
+    assert_same(found["openvino"], found["tensorflow"])
+
+
+def quickly_repaid(monkeypatch):
+    """Let OpenVINO save time on a few images."""
+    monkeypatch.setattr(lite_engines, "_START_SECONDS", 0)
+    monkeypatch.setattr(lite_engines, "_COMPILE_SECONDS", 1e-15)
+
+
+def test_openvino_computes_as_many_images_as_repay_it_and_litert_fewer(tmp_path, photos, monkeypatch):
+    pytest.importorskip("openvino")
+    predictor = Predictor.open(saved_run(tmp_path / "run", CARDS["single"]).path)
+    predictor.predict(photos)
+    assert predictor.engine == "LiteRT"
+    quickly_repaid(monkeypatch)
+    predictor.predict(photos)
+    assert predictor.engine == "OpenVINO"
+    predictor.predict(photos / "0.png")
+    assert (predictor.engine, predictor.notes) == ("OpenVINO", ())
+    monkeypatch.setattr(lite_engines, "_START_SECONDS", 1)
+    predictor.predict(photos)
+    assert predictor.engine == "LiteRT"
+
+
+def test_only_networks_of_plain_convolutions_repay_openvino(tmp_path):
+    card = CARDS["single"]
+    content = saved_run(tmp_path / "run", card).lite.read_bytes()
+    file = LiteFile(content, check_lite(content, card.image_size, len(card.classes), 2))
+    assert [file.repays_openvino(count) for count in (1, 10**9)] == [False, True]
+    others = [dataclasses.replace(each, kind="DEPTHWISE_CONV_2D") for each in file.operations]
+    assert not LiteFile(content, others).repays_openvino(10**9)
+
+
+def test_litert_computes_what_openvino_computes_otherwise(tmp_path, photos, monkeypatch):
+    pytest.importorskip("openvino")
+    folder = saved_run(tmp_path / "run", CARDS["single"])
+    expected = Predictor.open(folder.path).predict(photos)
+    quickly_repaid(monkeypatch)
+    monkeypatch.setattr(lite_engines, "largest_difference", lambda _ours, _theirs: 0.5)
+    predictor = Predictor.open(folder.path)
+    assert predictor.predict(photos) == expected
+    assert predictor.engine == "LiteRT"
+    assert predictor.predict(photos) == expected
+    [note] = predictor.notes
+    assert "LiteRT computes the images, not OpenVINO: their logits differ by 0.5" in note
+    asked = tlkit.load(folder.path, engine="openvino")
+    for _ in range(2):
+        with pytest.raises(tlkit.RunError, match=r"engine: their logits differ by 0\.5 .* expected another engine"):
+            asked.predict(photos)
+
+
+def test_an_engine_that_can_not_be_used_is_an_error(tmp_path, monkeypatch):
+    folder = saved_run(tmp_path / "run", CARDS["single"])
+    with pytest.raises(tlkit.DataError, match="engine: expected auto, litert, openvino or tensorflow; received 'onnx'"):
+        tlkit.load(folder.path, engine="onnx")
+    with pytest.raises(tlkit.DataError, match="loaded with trust is computed by tensorflow; received 'litert'"):
+        tlkit.load(folder.path, engine="litert", trust=True)
+    folder.lite.unlink()
+    with pytest.raises(
+        tlkit.RunError, match=r'model\.tflite: no such file; engine "litert" needs it; expected engine "t'
+    ):
+        tlkit.load(folder.path, engine="litert")
+    monkeypatch.setattr(Engine, "version", property(lambda engine: None if engine.name == "openvino" else "1"))
+    with pytest.raises(
+        tlkit.DataError, match=r'"openvino" needs the package openvino.*pip install "tlkit\[openvino\]"'
+    ):
+        tlkit.load(folder.path, engine="openvino")

@@ -94,7 +94,7 @@ def test_predict_writes_a_table_and_names_files_it_could_not_read(run: Path, tmp
     (images / "broken.png").write_bytes(b"no image")
     result = call("predict", run, images, "--out", tmp_path / "p.csv")
     assert result.exit_code == 0, result.output
-    assert "5 images predicted; 1 could not be decoded" in result.output
+    assert "5 images predicted by TensorFlow; 1 could not be decoded" in result.output
     assert "broken.png" in result.output
     assert len((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()) == 6
 

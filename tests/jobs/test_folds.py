@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from command_line import tlkit_command
 from rich.console import Console
+from waiting import LONG, end_of, read_until, wait_until
 
 import tlkit
 from tlkit import Sample
@@ -273,10 +274,9 @@ def test_a_signal_ends_a_cross_validation_with_its_code(recipe, tmp_path):
     out = tmp_path / "folds"
     command = [sys.executable, "-m", "tlkit", "run", str(recipe), "--folds", "2", "--out", str(out)]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        while b"fold 1 of 2" not in process.stdout.readline():
-            assert process.poll() is None
+        read_until(process, b"fold 1 of 2")
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate()
+        said = end_of(process)
     assert process.returncode == 143, said
     assert f"the same command with --out {out}" in said.decode()
     assert not (out / "folds.json").exists()
@@ -296,7 +296,7 @@ def test_stopping_ends_the_processes_of_the_folds_and_starts_no_other(tmp_path, 
     waits = ["-c", "import signal; signal.pause()"]
     with ThreadPoolExecutor(1) as pool:
         code = pool.submit(processes.run, waits, tmp_path / "log")
-        started.wait()
+        assert started.wait(LONG)
         processes.stop()
         assert code.result() == -signal.SIGTERM
         assert processes.run(waits, tmp_path / "log") == 143
@@ -387,8 +387,7 @@ def test_a_fold_ends_when_the_process_that_started_it_is_killed(tmp_path):
     log = tmp_path / "log"
     parent = subprocess.Popen([sys.executable, "-c", program, child, str(log)])
     try:
-        while not (log.is_file() and log.read_text().endswith("\n")):
-            assert parent.poll() is None
+        wait_until(lambda: log.is_file() and log.read_text().endswith("\n"), "the number of the child", parent)
     finally:
         parent.kill()
         parent.wait()

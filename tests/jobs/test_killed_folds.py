@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from photos import write_photos
 from recipe_text import recipe_text
+from waiting import end_of, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
@@ -23,13 +22,7 @@ FOLD_FILES = ("metrics.csv", "metrics.json", "predictions.csv", "samples.csv", "
 def root(tmp_path_factory):
     """A folder with a recipe for 24 small images."""
     folder = tmp_path_factory.mktemp("killed")
-    random = np.random.default_rng(0)
-    for number, name in enumerate(("cat", "dog")):
-        (folder / "photos" / name).mkdir(parents=True)
-        for index in range(12):
-            pixels = random.integers(0, 60, (24, 24, 3), np.uint8)
-            pixels[..., number] += 150
-            Image.fromarray(pixels).save(folder / "photos" / name / f"{index:02d}.png")
+    write_photos(folder / "photos", {"cat": 12, "dog": 12}, (24, 24))
     text = recipe_text(
         data={"name": "folder", "path": folder / "photos"},
         input={"image_size": 16, "batch_size": 4, "test": 0.2},
@@ -47,7 +40,7 @@ def start(root, out, *options):
 
 def finish(root, out, *options):
     with start(root, out, *options) as process:
-        said = process.communicate()[0].decode()
+        said = end_of(process).decode()
     assert process.returncode == 0, said
     return said
 
@@ -82,11 +75,9 @@ def reached(folder: Path, moment: str) -> bool:
 def interrupt(root, out, moment, number, *options):
     """Start a cross-validation and send it a signal at a moment; return its exit code and what it said."""
     with start(root, out, *options) as process:
-        while not reached(root / out, moment):
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.02)
+        wait_until(lambda: reached(root / out, moment), moment, process)
         process.send_signal(number)
-        said = process.communicate()[0].decode()
+        said = end_of(process).decode()
     return process.returncode, said
 
 

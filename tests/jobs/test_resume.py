@@ -98,7 +98,7 @@ def test_a_run_killed_several_times_resumes_to_the_same_bytes(recipe, whole, reg
     assert_same(tmp_path / "run", whole)
 
 
-def test_a_signal_saves_and_stops_after_the_current_step(recipe, whole, registry, tmp_path, monkeypatch):
+def test_a_signal_saves_and_stops_after_the_current_step(recipe, whole, registry, tmp_path, monkeypatch, capsys):
     steps = []
     pause = PhaseRun._pause
 
@@ -117,11 +117,19 @@ def test_a_signal_saves_and_stops_after_the_current_step(recipe, whole, registry
     (newest, *_) = read_checkpoints(tmp_path / "run" / "checkpoints", print)
     assert (newest.state.inside.epoch, newest.state.inside.step) == steps[-1]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    shutil.copytree(tmp_path / "run", tmp_path / "damaged")
     tlkit.resume(tmp_path / "run", registry=registry, quiet=True)
     assert_same(tmp_path / "run", whole)
     first, second = ({each.name for each in times} for times in read_profile(tmp_path / "run" / "profile.csv"))
     assert "training" in first & second
     assert "saving the model" in second - first
+    (tmp_path / "damaged" / "profile.csv").write_text("command,stage\n1,training,", encoding="utf-8")
+    tlkit.resume(tmp_path / "damaged", registry=registry)
+    assert "profile.csv:2: expected 2 values, received 3; the file is damaged; it is begun anew" in "".join(
+        capsys.readouterr().out.split("\n")
+    )
+    [times] = read_profile(tmp_path / "damaged" / "profile.csv")
+    assert second == {each.name for each in times}
 
 
 def test_the_command_says_how_a_stopped_run_continues(recipe, tmp_path, monkeypatch):

@@ -175,8 +175,8 @@ def test_a_run_that_fails_before_training_leaves_no_folder(trained, registry):
     ("override", "message"),
     [
         ('train.monitor="val_acc"', "train.monitor"),
-        ('train.metrics=["f2_score"]', "train.metrics.0"),
-        ('schedule.optimizer="adma"', "schedule.optimizer"),
+        ('train.metrics=["precision_at_recall"]', "train.metrics.0"),
+        ('schedule.optimizer={name="sgd", speed=2.0}', "schedule.optimizer.speed"),
         ("train.class_weights={purple=2.0}", "train.class_weights.purple"),
     ],
 )

@@ -23,6 +23,7 @@ from everything import everything
 from PIL import Image
 from recipe_text import recipe_text
 from same_runs import assert_same
+from waiting import wait_until
 
 STAGES = (
     ("importing", "", ""),
@@ -56,8 +57,8 @@ class Moments:
 
     def wait(self, process: subprocess.Popen[bytes], signs: Signs, stage: int) -> None:
         """Wait until a run has reached a stage, or a later one, and some time more."""
-        while stage and not signs.seen(stage) and process.poll() is None:
-            time.sleep(0.01)
+        if stage:
+            wait_until(lambda: signs.seen(stage) or process.poll() is not None, f"stage {stage}", process, every=0.01)
         time.sleep(self._random.uniform(0, 0.4 if stage else 5))
 
     def kill(self, process: subprocess.Popen[bytes], stage: str, victim: int | None = None) -> None:
@@ -122,7 +123,7 @@ def started(*arguments: object) -> subprocess.Popen[bytes]:
 def finished(*arguments: object) -> None:
     """Run a tlkit command, which must succeed."""
     command = [sys.executable, "-m", "tlkit", *map(str, arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert ended.returncode == 0, ended.stderr
 
 

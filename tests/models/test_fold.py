@@ -5,8 +5,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tlkit.models.fold import Folded, fold_batch_norm
+from tlkit.models.fold import FoldedModel
 
 L = keras.layers
 
@@ -19,13 +20,17 @@ def trained(model):
     return model
 
 
-def outputs(model, shape):
+def outputs(model, shape, compute):
     images = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
-    return [keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(model(images, training=False))]
+    return [keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(compute(images))]
 
 
-def count(model):
-    return sum(isinstance(layer, Folded) for layer in model.layers)
+def both(model, folded, shape):
+    """Return pairs of the outputs of the folded model, eager and compiled, and of the model."""
+    theirs = outputs(model, shape, lambda images: model(images, training=False))
+    ours = outputs(model, shape, lambda images: folded([images]))
+    compiled = outputs(model, shape, tf.function(lambda images: folded([images]), autograph=False))
+    return [*zip(ours, theirs, strict=True), *zip(compiled, theirs, strict=True)]
 
 
 LAYERS = {
@@ -44,9 +49,9 @@ def test_a_folded_model_computes_the_same(kind, options):
     images = keras.Input((9, 9, 4))
     model = trained(keras.Model(images, L.ReLU()(L.BatchNormalization(**options)(LAYERS[kind]()(images)))))
     before = [np.array(weight) for weight in model.get_weights()]
-    folded = fold_batch_norm(model)
-    assert count(folded) == 1
-    for ours, theirs in zip(outputs(folded, (9, 9, 4)), outputs(model, (9, 9, 4)), strict=True):
+    folded = FoldedModel(model)
+    assert len(folded.folded) == 1
+    for ours, theirs in both(model, folded, (9, 9, 4)):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
     for weight, original in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, original)
@@ -85,7 +90,37 @@ def nothing_before(images):
 def test_layers_that_can_not_be_folded_are_left(build):
     images = keras.Input((6, 6, 4))
     model = trained(keras.Model(images, build(images)))
-    assert fold_batch_norm(model) is model
+    folded = FoldedModel(model)
+    assert not folded.folded
+    for ours, theirs in both(model, folded, (6, 6, 4)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_no_variable_is_made_and_later_changes_of_the_weights_do_not_count(monkeypatch):
+    images = keras.Input((9, 9, 4))
+    maps = L.BatchNormalization()(L.Conv2D(6, 3)(images))
+    model = trained(keras.Model(images, L.Dense(2)(maps)))
+    before = outputs(model, (9, 9, 4), lambda images: model(images, training=False))
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Variable, "__init__", None)
+        folded = FoldedModel(model)
+        compiled = tf.function(lambda images: folded([images]), autograph=False)
+        compiled(np.zeros((1, 9, 9, 4), np.float32))
+    for variable in model.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    for compute in (lambda images: folded([images]), compiled):
+        [ours] = outputs(model, (9, 9, 4), compute)
+        np.testing.assert_allclose(ours, before[0], rtol=1e-5, atol=1e-5)
+
+
+def test_half_precision_stays_half_precision():
+    images = keras.Input((9, 9, 4))
+    maps = L.BatchNormalization(dtype="mixed_bfloat16")(L.Conv2D(6, 3, use_bias=False, dtype="mixed_bfloat16")(images))
+    model = trained(keras.Model(images, L.ReLU(dtype="mixed_bfloat16")(maps)))
+    folded = FoldedModel(model)
+    [output] = folded([np.ones((1, 9, 9, 4), np.float32)])
+    assert len(folded.folded) == 1
+    assert output.dtype == "bfloat16"
 
 
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0", "DenseNet121"])
@@ -95,8 +130,8 @@ def test_folded_networks_of_keras_applications_compute_the_same(name):
     for layer in model.layers:
         if isinstance(layer, L.BatchNormalization):
             layer.set_weights([random.uniform(0.8, 1.2, weight.shape) for weight in layer.get_weights()])
-    folded = fold_batch_norm(model)
+    folded = FoldedModel(model)
     norms = sum(isinstance(layer, L.BatchNormalization) for layer in model.layers)
-    assert count(folded) >= 0.4 * norms
-    (ours,), (theirs,) = outputs(folded, (64, 64, 3)), outputs(model, (64, 64, 3))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+    assert len(folded.folded) >= 0.4 * norms
+    for ours, theirs in both(model, folded, (64, 64, 3)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())

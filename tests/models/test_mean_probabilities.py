@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tlkit.models.fold import fold_batch_norm
+from tlkit.models.fold import FoldedModel
 from tlkit.models.inference import images_at_once
 from tlkit.models.mean_probabilities import MeanOfProbabilities, mean_model
 
@@ -27,8 +27,8 @@ def test_the_probabilities_are_the_mean_of_the_models(exclusive: bool) -> None:
     activate = tf.nn.softmax if exclusive else tf.nn.sigmoid
     images = np.random.default_rng(0).uniform(0, 255, (5, 8, 8, 3)).astype(np.float32)
     expected = np.mean([activate(each(images, training=False)) for each in models], axis=0)
-    for model in (together, fold_batch_norm(together)):
-        assert np.allclose(activate(model(images, training=False)), expected, atol=1e-5)
+    for logits in (together(images, training=False), *FoldedModel(together)([images])):
+        assert np.allclose(activate(logits), expected, atol=1e-5)
     assert images_at_once(together) == images_at_once(models[0])
     for model, weights in zip(models, before, strict=True):
         assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), weights, strict=True))

@@ -447,6 +447,76 @@ def test_a_head_and_a_data_set_of_another_task_are_refused_with_the_fitting_ones
     ]
 
 
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (
+            'engine_precision = "bfloat16"',
+            'engine_precision: "bfloat16" needs train.engine = "openvino", received "auto"',
+        ),
+        (
+            'engine = "litert"\nengine_precision = "bfloat16"',
+            'engine_precision: "bfloat16" needs train.engine = "openvino", received "litert"',
+        ),
+        (
+            'precision = "mixed_bfloat16"\nengine = "litert"',
+            'engine: "litert" needs train.precision = "float32", received "mixed_bfloat16"',
+        ),
+        (
+            'precision = "mixed_float16"\nengine_precision = "bfloat16"\nengine = "openvino"',
+            'engine: "openvino" needs train.precision = "float32", received "mixed_float16"',
+        ),
+    ],
+)
+def test_number_formats_that_the_engine_can_not_compute_in_are_refused(changed, train, message):
+    line = 27 + train[: train.index(message.partition(":")[0] + " =")].count("\n")
+    assert changed("early_stop = 5", train) == [f"{FILE}:{line}: train.{message}"]
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        'engine = "openvino"\nengine_precision = "bfloat16"',
+        'engine = "tensorflow"\nprecision = "mixed_bfloat16"',
+        'precision = "mixed_float16"',
+        'loss = "SparseCategoricalCrossentropy"\nmetrics = ["mean_iou", "AUC", "BinaryIoU"]',
+    ],
+)
+def test_what_the_engine_and_keras_have_is_accepted(registry, train):
+    parse_recipe(GOOD.replace("early_stop = 5", train), registry, file=FILE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("early_stop = 5", 'loss = "foo"', '27: train.loss: Keras has no loss "foo"'),
+        (
+            "early_stop = 5",
+            'loss = { name = "categorical_crosentropy", label_smoothing = 0.1 }',
+            '27: train.loss: Keras has no loss "categorical_crosentropy"; did you mean "categorical_crossentropy"?',
+        ),
+        (
+            "early_stop = 5",
+            'metrics = ["auc", "recal"]',
+            '27: train.metrics.1: Keras has no metric "recal"; did you mean "recall"?',
+        ),
+        (
+            "learning_rate = 1e-3",
+            'optimizer = "adm"',
+            '23: schedule.optimizer: Keras has no optimizer "adm"; did you mean "adam"?',
+        ),
+        (
+            'name = "full"\nepochs = 3',
+            'name = "two_phase"\nfinetune_optimizer = { name = "qqq" }',
+            '22: schedule.finetune_optimizer: Keras has no optimizer "qqq"; the optimizers are adadelta, adafactor, '
+            "adagrad, adam, adamax, adamw, ftrl, lamb, lion, muon, nadam, rmsprop, schedulefreeadamw, sgd",
+        ),
+    ],
+)
+def test_a_loss_a_metric_and_an_optimizer_that_keras_lacks_are_reported(changed, old, new, message):
+    assert changed(old, new) == [f"{FILE}:{message}"]
+
+
 def test_several_errors_in_several_tables_are_reported_at_once_in_the_order_of_their_lines(problems):
     text = (
         GOOD.replace("seed = 1", "seed = -1")
@@ -569,7 +639,7 @@ def test_overrides_reach_every_depth_and_their_text_gives_the_same_recipe(regist
     [
         "train.class_weights={ digit = 3 }",
         "train.early_stop.patience=3",
-        'train.loss={ name = "x", table = [{ a = 1 }] }',
+        'train.loss={ name = "dice", table = [{ a = 1 }] }',
         'head={ name = "unet" }',
         'schedule={ name = "full" }',
     ],

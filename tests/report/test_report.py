@@ -63,6 +63,11 @@ def test_the_report_says_where_the_time_of_each_command_went(run_folder: RunFold
     for name in ("computing features", "&lt;b&gt;training&lt;/b&gt;"):
         assert f'<tr><td>{name}</td>{cells}<td class="n">25.0 %</td></tr>' in report
     assert "<h3>continued</h3>" in report
+    run_folder.profile.write_bytes(b"\0\xff")
+    write(run_folder, some_data(["validation"] * 4))
+    report = run_folder.report.read_text(encoding="utf-8")
+    assert "Where the time went" not in report
+    assert "profile.csv: not a CSV file in UTF-8" in report
 
 
 def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunFolder) -> None:

@@ -60,3 +60,8 @@ def test_a_damaged_profile_is_refused(tmp_path, row, message):
         file.write(row)
     with pytest.raises(RunError, match=message):
         read_profile(path)
+    run = Profile(path)
+    assert message in run.damage
+    run.write(TIMES)
+    assert Profile(path).damage == ""
+    assert read_profile(path) == [TIMES]

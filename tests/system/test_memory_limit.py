@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from waiting import read_until
 
 from tlkit.errors import RunError
 from tlkit.system import memory, memory_limit
@@ -111,9 +112,9 @@ def test_a_process_that_libraries_end_is_told(name: str) -> None:
 def test_signals_reach_the_child() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         process = command("signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print(flush=True); time.sleep(60)")
-        assert process.stdout is not None
-        for _ in range(3):
-            process.stdout.readline()
+        read_until(process, "before")
+        for _ in range(2):
+            read_until(process, "\n")
         process.send_signal(number)
         process.communicate(timeout=20)
         assert process.returncode in (143, 128 + number)

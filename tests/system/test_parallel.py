@@ -29,6 +29,21 @@ def test_results_from_threads_come_in_the_order_of_the_parts():
     assert list(in_threads(make, range(9), name="test", ahead=1, threads=2)) == list(range(9))
 
 
+@pytest.mark.parametrize(("size", "most"), [(1, 7), (50_000_000, 3), (500_000_000, 3)])
+def test_fewer_large_results_wait_than_small_ones(size, most):
+    consumed, ahead = 0, []
+
+    def parts():
+        for part in range(30):
+            ahead.append(part + 1 - consumed)
+            yield part
+
+    for _ in in_threads(lambda part: part, parts(), name="test", ahead=3, threads=2, size=lambda _part: size):
+        consumed += 1
+    assert consumed == 30
+    assert max(ahead) == most
+
+
 def test_parts_that_nobody_waits_for_are_not_computed(monkeypatch):
     made = []
     started, stopped = threading.Event(), threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from waiting import wait_until
 
 from tlkit.system.progress import QUIET_SECONDS, Reporter
 from tlkit.system.terminal import Terminal
@@ -88,6 +89,28 @@ def test_a_bar_within_a_stage_is_named_instead_of_it(reporter, capsys):
     assert lines(capsys) == ["  epoch 1/3 0/100: 4 s", "  training: 8 s"]
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(4.5, []), (4.7, ["  epoch 2/3 60/100: 4 s, about 3 s left"])])
+def test_an_epoch_whose_own_line_is_about_to_come_is_not_named(reporter, clock, capsys, seconds, said):
+    with reporter.stage("training"):
+        reporter.begin("epoch 1/3", 100)
+        reporter.epoch(1, 3, {}, seconds, best=False)
+        reporter.begin("epoch 2/3", 100)
+        clock.wait(4.25)
+        reporter.at(60, 100)
+        reporter.say_if_silent()
+        assert lines(capsys)[1:] == said
+
+
+def test_an_epoch_that_takes_longer_than_the_last_is_named_before_five_seconds_are_over(reporter, clock, capsys):
+    with reporter.stage("training"):
+        reporter.epoch(1, 3, {}, 4.5, best=False)
+        reporter.begin("epoch 2/3", 100)
+        for _ in range(39):  # as often as the thread looks
+            clock.wait(0.125)
+            reporter.say_if_silent()
+    assert lines(capsys)[1:] == ["  epoch 2/3 0/100: 5 s"]
+
+
 def test_stages_that_work_names_itself_follow_each_other(reporter, capsys):
     with reporter.stages("looking for images") as show:
         reporter.wait(4)
@@ -156,8 +179,14 @@ def test_a_thread_says_what_takes_long_while_the_work_goes_on(monkeypatch, capsy
     monkeypatch.setattr("tlkit.system.progress.QUIET_SECONDS", 0.0)
     with Reporter() as reporter, reporter.stage("starting TensorFlow"):
         watch = reporter._watch
-        while not (said := capsys.readouterr().out):
-            pass
+        said = ""
+
+        def is_said() -> bool:
+            nonlocal said
+            said += capsys.readouterr().out
+            return bool(said)
+
+        wait_until(is_said, "a line of the thread")
     assert said.startswith("  starting TensorFlow: 1 s")
     assert watch is not None
     assert not watch.is_alive()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import time
 import types
 
 import pytest
+from waiting import LONG, wait_until
 
 from tlkit.system import signals
 from tlkit.system.signals import Interrupted, Signals
@@ -152,6 +155,31 @@ def test_a_signal_is_raised_when_no_lock_of_an_import_can_stay_held(tmp_path, mo
         sys.modules.pop("slow", None)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to a thread")
+def test_a_signal_is_raised_when_no_lock_that_a_thread_waits_for_stays_held():
+    """It comes within ``Condition.__enter__``, once the lock is taken; ``Future.result`` runs that for each batch."""
+
+    class Lock:
+        held = True
+        __enter__ = staticmethod(functools.partial(signal.raise_signal, signal.SIGTERM))
+        acquire = release = None
+
+        def __exit__(self, *_error):
+            self.held = False
+
+    lock = Lock()
+    over = threading.Event()
+    threading.Thread(target=over.wait, args=(30,)).start()
+    try:
+        with pytest.raises(Interrupted, match="SIGTERM"), Signals().handled():  # noqa: PT012
+            with threading.Condition(lock):
+                pass
+            time.sleep(20)
+        assert not lock.held
+    finally:
+        over.set()
+
+
 STATE = """
 import os, signal, sys, time
 from tlkit.system.signals import Interrupted, Signals
@@ -178,9 +206,13 @@ def test_a_terminal_that_is_closed_ends_a_process_with_its_state_saved(tmp_path)
         os.execv(sys.executable, [sys.executable, "-c", STATE, str(tmp_path / "saved")])
     said = b""
     while b"ready" not in said:
-        said += os.read(terminal, 1024)
+        readable, _, _ = select.select([terminal], [], [], LONG)
+        assert readable, said
+        more = os.read(terminal, 1024)
+        assert more, said
+        said += more
     os.close(terminal)
-    os.waitpid(process, 0)
+    wait_until(lambda: os.waitpid(process, os.WNOHANG)[0], "the end of the process")
     assert (tmp_path / "saved").read_text() == "129"
 
 

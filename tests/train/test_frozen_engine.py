@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tlkit
+from tlkit.jobs import finish
 from tlkit.models import convert
 from tlkit.models.convert import NotConvertibleError, convert_to_litert
 from tlkit.models.engines import Engine, largest_difference
@@ -22,10 +23,12 @@ from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.openvino_network import OpenVINONetwork
 from tlkit.recipe.schema import TrainTable
 from tlkit.system.cache import cache_entries, clear
-from tlkit.train import frozen_engine
+from tlkit.train import asked_engine, frozen_engine
+from tlkit.train.environment import computes_bfloat16
 from tlkit.train.feature_cache import FeatureCache
 from tlkit.train.frozen_engine import choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
+from tlkit.train.loop import Training
 from tlkit.train.phase_run import PhaseRun
 
 pytest.importorskip("ai_edge_litert")
@@ -179,7 +182,7 @@ def test_tensorflow_computes_where_the_engine_differs(monkeypatch, cache):
     part.use(Engine("litert"))
     other = a_network()
     other.layers[1].set_weights([weight * 1.001 for weight in other.layers[1].get_weights()])
-    monkeypatch.setattr(frozen_engine, "converted", lambda part, say: convert_to_litert(other))
+    monkeypatch.setattr(frozen_engine, "converted", lambda *_part, **_keep: convert_to_litert(other))
     (note,) = ready(part)
     assert "TensorFlow computes the frozen part, not LiteRT: they differ by 0.00" in note
     assert part.engine.name == "tensorflow"
@@ -232,7 +235,9 @@ def test_a_converted_network_is_kept_and_converted_again_when_damaged(monkeypatc
 
 def test_cache_on_and_off_agree_bit_for_bit(run):
     weights, output = run("on", "train.engine=litert", "train.cache=on")
+    clear()
     again, _ = run("off", "train.engine=litert", "train.cache=off")
+    assert [each.about for each in cache_entries()] == ["results of tlkit check"]
     assert "features are cached" in output
     for ours, theirs in zip(weights, again, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -241,11 +246,11 @@ def test_cache_on_and_off_agree_bit_for_bit(run):
 def test_when_all_features_are_kept_nothing_is_converted_or_folded(run, monkeypatch):
     run("first", "train.engine=litert", "train.cache=on")
 
-    def fail(*_):
+    def fail(*_, **_keep):
         raise AssertionError("not needed")
 
     monkeypatch.setattr(frozen_engine, "converted", fail)
-    monkeypatch.setattr("tlkit.models.tensorflow_network.fold_batch_norm", fail)
+    monkeypatch.setattr("tlkit.models.tensorflow_network.FoldedModel", fail)
     _, output = run("second", "train.engine=litert", "train.cache=on", "head.units=[8]")
     assert "an earlier run left them all" in output
 
@@ -263,10 +268,8 @@ def test_an_engine_that_is_missing_is_named_before_anything_is_computed(run, mon
         run("missing", "train.engine=openvino")
 
 
-def test_bfloat16_is_refused_without_openvino_or_the_instructions(run, monkeypatch):
-    with pytest.raises(tlkit.RecipeError, match=r'engine_precision.*needs train\.engine = "openvino", received "auto"'):
-        run("auto", "train.engine_precision=bfloat16")
-    monkeypatch.setattr(frozen_engine, "computes_bfloat16", lambda: False)
+def test_bfloat16_is_refused_without_the_instructions(run, monkeypatch):
+    monkeypatch.setattr(asked_engine, "computes_bfloat16", lambda: False)
     monkeypatch.setattr(Engine, "version", "1")
     with pytest.raises(tlkit.RecipeError, match="this processor has no instructions for bfloat16"):
         run("openvino", "train.engine_precision=bfloat16", "train.engine=openvino")
@@ -341,9 +344,37 @@ def test_a_resumed_run_keeps_its_engine_or_says_that_it_can_not(
     assert "TensorFlow computes the frozen part, not LiteRT: it is not installed" in printed
 
 
+def test_a_run_that_is_killed_before_its_evaluation_is_evaluated_with_the_engine_of_its_last_phase(
+    tmp_path, write_recipe, registry, cache, monkeypatch
+):
+    def killed(*_arguments):
+        raise Killed
+
+    evaluated = []
+    in_parts = Training.in_parts
+
+    def watched(training):
+        parts = in_parts(training)
+        evaluated.append(parts._frozen.engine.name)
+        return parts
+
+    monkeypatch.setattr(Training, "in_parts", watched)
+    monkeypatch.setattr(frozen_engine, "_OPERATIONS", 0.0)  # auto takes LiteRT
+    file = write_recipe(**{**RECIPE, "train": {"restore_best": False, "cache": "off"}})
+    whole = tlkit.run(file, (), tmp_path / "whole", registry=registry, quiet=True).folder
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        patch.setattr(finish, "save_model", killed)
+        tlkit.run(file, (), tmp_path / "run", registry=registry, quiet=True)
+    monkeypatch.setattr(frozen_engine, "_OPERATIONS", 1e30)  # a new run would take TensorFlow
+    resumed = tlkit.resume(tmp_path / "run", registry=registry, quiet=True).folder
+    assert evaluated == ["litert"] * 3
+    for name in ("predictions.csv", "metrics.json"):
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes()
+
+
 def test_a_run_in_bfloat16_ends_and_its_metrics_are_those_of_its_model(run, registry, tmp_path):
     pytest.importorskip("openvino")
-    if not frozen_engine.computes_bfloat16():
+    if not computes_bfloat16():
         pytest.skip("the processor has no instructions for bfloat16")
     run("half", "train.engine=openvino", "train.engine_precision=bfloat16", "train.cache=on", "input.test=0.1")
     metrics = json.loads((tmp_path / "half" / "metrics.json").read_text())

@@ -64,3 +64,53 @@ def test_an_optimizer_gets_its_arguments():
 def test_an_unknown_optimizer_or_argument_is_refused_with_a_suggestion(options, message):
     with pytest.raises(RecipeError, match=message):
         make_optimizer(options, 0.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "adam"},
+        {"name": "adam", "clipnorm": 0.1, "epsilon": 1e-3},
+        {"name": "adam", "amsgrad": True},
+        {"name": "adamw", "weight_decay": 0.1, "beta_1": 0.8},
+    ],
+    ids=str,
+)
+def test_adam_in_one_pass_updates_as_keras_does(options):
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    draws = np.random.default_rng(0)
+    arguments = {name: value for name, value in options.items() if name != "name"}
+    theirs = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[options["name"]](0.01, **arguments)
+    optimizers = (make_optimizer(Optimizer(**options), 0.01), theirs)
+    first = [draws.normal(size=shape).astype(np.float32) for shape in ((30, 7), (5,))]
+    gradients = [[draws.normal(size=each.shape).astype(np.float32) for each in first] for _ in range(5)]
+
+    def trained(optimizer):
+        variables = [keras.Variable(each) for each in first]
+        optimizer.build(variables)
+        step = tf.function(lambda *given: optimizer.apply(list(given), variables), autograph=False)
+        for each in gradients:
+            step(*map(tf.constant, each))
+        return [np.asarray(each) for each in (*variables, *optimizer.variables)]
+
+    found = [trained(optimizer) for optimizer in optimizers]
+    for one, other in zip(*found, strict=True):
+        # TensorFlow subtracts beta_2 from 1 in float32, as both do to correct the bias; Keras's own step in float64.
+        np.testing.assert_allclose(one, other, rtol=5e-5, atol=1e-6)
+
+
+def test_adam_takes_gradients_of_chosen_rows_as_keras_does():
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    found = []
+    for optimizer in (make_optimizer(Optimizer(), 0.01), keras.optimizers.Adam(0.01)):
+        table = keras.Variable(np.ones((4, 2), np.float32))
+        optimizer.build([table])
+        optimizer.apply([tf.IndexedSlices(tf.ones((1, 2)), tf.constant([2]), tf.constant([4, 2]))], [table])
+        found.append(np.asarray(table))
+    np.testing.assert_array_equal(*found)

@@ -55,7 +55,8 @@ def test_a_state_is_written_with_the_keys_of_0_1_0() -> None:
     state = State.model_validate_json(json.dumps(WRITTEN_BY_0_1_0))
     written = json.loads(state.text())
     assert written["inside"].pop("engine") is None  # newer
+    assert written.pop("engine") is None  # newer
     assert written == WRITTEN_BY_0_1_0
-    assert list(json.loads(state.text())) == list(WRITTEN_BY_0_1_0)
+    assert list(written) == list(WRITTEN_BY_0_1_0)
     made_here = State(**{field: getattr(state, field) for field in State.model_fields})
     assert made_here.text() == state.text()

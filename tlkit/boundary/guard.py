@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from tlkit.boundary.code import PluginCode
-from tlkit.boundary.results import result_problem, settled
+from tlkit.boundary.results import part_problem, result_problem, settled
 from tlkit.contracts import DrawnMask, Options, SampleSet
 from tlkit.errors import PluginError
 from tlkit.system.text import listed
@@ -20,6 +20,9 @@ MOST_ITEMS = 10_000
 
 _PASSES: dict[str, tuple[type[Exception], ...]] = {"Schedule.plan": (ValueError,)}
 """Function of a record → exceptions that its contract allows and the core turns into its own."""
+
+AUTOGRAPH = "autograph_info__"
+"""The attribute by which TensorFlow's AutoGraph knows functions that it is to leave as they are."""
 
 T = TypeVar("T")
 
@@ -52,6 +55,8 @@ class Guard:
         self._copies, self._watch = copies, watch
         self.__module__ = getattr(function, "__module__", "") or ""
         self.__name__ = getattr(function, "__name__", kind)
+        if hasattr(function, AUTOGRAPH):
+            setattr(self, AUTOGRAPH, getattr(function, AUTOGRAPH))
 
     @property
     def what(self) -> str:
@@ -164,6 +169,30 @@ def items(returned: Iterable[T] | None, plugin: str, what: str) -> tuple[T, ...]
     if len(result) > MOST_ITEMS:
         raise PluginError(f"{plugin}: {what}: returned more than {MOST_ITEMS:,} items; expected an end")
     return result
+
+
+def checked_items(returned: Iterable[Any], expected: type[T], plugin: str, hook: str) -> list[T]:
+    """Return the items that a plugin returned from a hook, settled, and callbacks guarded.
+
+    Args:
+        returned: the items.
+        expected: their type.
+        plugin: the plugin, as in messages.
+        hook: the name of the hook.
+
+    Raises:
+        PluginError: an item is of another type, or a part of it is.
+    """
+    checked = []
+    for each in returned:
+        if not isinstance(each, expected):
+            name = f"{expected.__module__.split('.')[0]}.{expected.__name__}"
+            raise PluginError(f"{plugin}: {hook}: expected {name}, received {each!r}")
+        item = settled(each)
+        if problem := part_problem(item):
+            raise PluginError(f"{plugin}: {hook}: {problem}")
+        checked.append(guarded_callback(item, plugin) if hook == "tlkit_callbacks" else item)
+    return checked
 
 
 def fresh(value: Any) -> Any:

@@ -12,6 +12,7 @@ from tlkit.cli.options import (
     BATCH_SIZE,
     FILE,
     PATH,
+    engine_option,
     memory_option,
     overwrite_option,
     run_argument,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write the metrics to a JSON file.")
 @click.option("--batch-size", type=BATCH_SIZE, metavar="N", help="Images per batch.  [default: as in the run]")
+@engine_option
 @memory_option
 @overwrite_option
 @trust_option
@@ -75,6 +77,7 @@ def evaluate(
             batch_size=batch_size,
             trust=session.trust,
             registry=session.registry,
+            engine=session.engine,
             progress=progress,
         )
     for each in result.set_aside:
@@ -83,7 +86,8 @@ def evaluate(
         messages.print(f"set aside: {each.key}: {each.reason}", style="yellow")
     for note in result.notes:
         messages.print(f"note: {note}", style="yellow")
-    _print_tables(tables_console(), f"{result.split}: {result.count} images", result.metrics)
+    title = f"{result.split}: {result.count} images, computed by {result.engine}"
+    _print_tables(tables_console(), title, result.metrics)
     if out is not None:
         from tlkit.report.write_results import write_metrics
 

@@ -146,6 +146,16 @@ memory_option = click.option(
 )
 """``--memory SIZE``, for verbs that run a model that may be someone else's."""
 
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["auto", "litert", "openvino", "tensorflow"]),
+    expose_value=False,
+    callback=_set("engine"),
+    help="What computes the images. auto: LiteRT; OpenVINO, if it is installed, for so many images that it saves time; "
+    "TensorFlow, where the run has no file for LiteRT.  [default: auto]",
+)
+"""``--engine``, for verbs that run a model on many images."""
+
 overwrite_option = _flag("--overwrite", "overwrite", "Replace files that exist.")
 """``--overwrite``, for verbs that write files."""
 

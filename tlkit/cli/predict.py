@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.cli.console import say, say_json
-from tlkit.cli.options import BATCH_SIZE, PATH, memory_option, overwrite_option, run_argument, trust_option
+from tlkit.cli.options import (
+    BATCH_SIZE,
+    PATH,
+    engine_option,
+    memory_option,
+    overwrite_option,
+    run_argument,
+    trust_option,
+)
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
     help="Print the N most probable classes of each image, or those with the most pixels.",
 )
 @click.option("--batch-size", type=BATCH_SIZE, default=16, show_default=True, metavar="N", help="Images per batch.")
+@engine_option
 @memory_option
 @overwrite_option
 @trust_option
@@ -71,9 +80,11 @@ def predict(
 
     paths = _with_standard_input(files)
     images = images_to_predict(run, paths, out, overwrite=session.overwrite)
-    predictor = load(run, trust=session.trust, registry=session.registry if session.trust else None)
+    registry = session.registry if session.trust else None
+    predictor = load(run, trust=session.trust, registry=registry, engine=session.engine)
     shown = _Shown(run, predictor, images, batch_size)
-    for note in (*predictor.notes, *notes_on_images(images, paths, run)):
+    before = predictor.notes
+    for note in (*before, *notes_on_images(images, paths, run)):
         messages_console().print(f"note: {note}", style="yellow")
     if out is not None:
         shown.write(out, overwrite=session.overwrite)
@@ -81,6 +92,8 @@ def predict(
         shown.print_json(top)
     else:
         shown.print_table(top)
+    for note in predictor.notes[len(before) :]:
+        messages_console().print(f"note: {note}", style="yellow")
     shown.end(out)
 
 
@@ -155,7 +168,7 @@ class _Shown:
                 yield each, prediction
 
     def end(self, out: Path | None) -> None:
-        """Say how many images were predicted.
+        """Say how many images were predicted, and by which engine.
 
         Raises:
             DataError: none was.
@@ -164,10 +177,11 @@ class _Shown:
 
         count = len(self.images) - self.failed
         aside = f"; {self.failed} could not be decoded" if self.failed else ""
+        what = f"{count} image{'' if count == 1 else 's'} predicted by {self.predictor.engine}{aside}"
         if out is not None:
-            say(f"{count} image{'' if count == 1 else 's'} predicted{aside}: {out}")
-        elif aside and count:
-            say(f"{count} image{'' if count == 1 else 's'} predicted{aside}", err=True)
+            say(f"{what}: {out}")
+        elif count > 1:
+            say(what, err=True)
         if not count:
             raise DataError("no image could be decoded")
 

@@ -16,6 +16,7 @@ from tlkit.system.from_parent import ALLOWED_BY_PARENT
 from tlkit.system.signals import process_signals
 
 if TYPE_CHECKING:
+    from tlkit.evaluation.lite_engines import EngineOption
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
     from tlkit.system.code_files import CodeFile
@@ -32,6 +33,7 @@ class Session:
         overwrite: whether ``--overwrite`` was given.
         profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
+        engine: the value of ``--engine``, or ``auto``.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Session:
         self.overwrite = False
         self.profile = False
         self.trust = False
+        self.engine: EngineOption = "auto"
         self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))
 
     @cached_property

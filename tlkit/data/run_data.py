@@ -83,10 +83,11 @@ class Data:
 
     def sample_rows(self) -> Iterator[SampleRow]:
         """Yield the lines of ``samples.csv``: the samples in their order, then the files that were set aside."""
+        splits, sizes = self.splits.tolist(), self.store.sizes.tolist()
         for row, sample in enumerate(self.samples):
-            split, digest = str(self.splits[row]), self.store.digests[row]
+            split, digest = splits[row], self.store.digests[row]
             used = split != "left out"
-            height, width = self.store.sizes[row]
+            height, width = sizes[row]
             of_image = image_digest(sample, self.store, self.checked)
             yield SampleRow(
                 key=sample.key,

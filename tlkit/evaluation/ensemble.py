@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import RunError
-from tlkit.evaluation.predictor import Predictor, load_keras_model
+from tlkit.evaluation.keras_model import load_keras_model
+from tlkit.evaluation.lite_engines import EngineOption, check_engine
+from tlkit.evaluation.predictor import Predictor
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
@@ -16,27 +18,31 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder, difference
 
 
-def open_predictor(run: Path, *, trust: bool = False, registry: Registry | None = None, lite: bool = True) -> Predictor:
+def open_predictor(
+    run: Path, *, trust: bool = False, registry: Registry | None = None, engine: EngineOption = "auto"
+) -> Predictor:
     """Load the model of a run folder, or the models of all folds of a cross-validation.
 
     Args:
         run: the folder of a run or of a cross-validation.
         trust: as of ``Predictor.open``.
         registry: as of ``Predictor.open``.
-        lite: as of ``Predictor.open``.
+        engine: as of ``Predictor.open``.
 
     Raises:
-        RunError: the folder is not that of a finished run or cross-validation, a model is damaged, or the folds don't
-            match the card that lists them.
+        RunError: the folder is not that of a finished run or cross-validation, a model is damaged, the folds don't
+            match the card that lists them, or the engine can't compute a model.
+        DataError: there is no such engine, or its package is missing.
     """
+    check_engine(engine, trust=trust)
     card = RunFolder(run).read_card()
     if not card.folds:
-        return Predictor.open(run, trust=trust, registry=registry, lite=lite)
+        return Predictor.open(run, trust=trust, registry=registry, engine=engine)
     members = FoldsFolder(run).members(card.folds)
     for member in members:
         _check_member(member, card)
     load = partial(_load_mean, card, members, trust, registry)
-    return Predictor.of_folders(card, members, load, lite=lite and not trust)
+    return Predictor.of_folders(card, members, load, engine="tensorflow" if trust else engine)
 
 
 def _load_mean(card: Card, members: Sequence[RunFolder], trust: bool, registry: Registry | None) -> Any:

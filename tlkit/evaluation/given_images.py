@@ -76,24 +76,29 @@ def _as_file(image: Image.Image | np.ndarray, title: str) -> bytes:
     return file.getvalue()
 
 
-def given_images(images: Images) -> Iterator[GivenImage]:
-    """Yield the images that a program gives, one at a time; folders are searched for images at any depth.
+def given_images(images: Images) -> Iterable[GivenImage]:
+    """Return the images that a program gives: a list if all are files, else one at a time.
+
+    Folders are searched for images at any depth.
 
     Raises:
         DataError: a path does not exist, no image was found, or something else than an image was given.
     """
+    if isinstance(images, str | Path):
+        return _files(images)
     if _is_one(images):
-        yield from _of_one(images, "the image")
-        return
+        return _of_one(images, "the image")
     if not isinstance(images, Iterable):
         raise DataError(_not_an_image("the image", images))
     images = list(images) if isinstance(images, list | tuple | set) else images
     if isinstance(images, list) and all(isinstance(each, str | Path) for each in images):
         # Found together: each file once, and what doesn't exist is told before anything is predicted.
-        yield from (GivenImage(each.path, str(each.path)) for each in find_images(images))
-        return
-    for number, each in enumerate(images):
-        yield from _of_one(each, f"images[{number}]")
+        return _files(images)
+    return (given for number, each in enumerate(images) for given in _of_one(each, f"images[{number}]"))
+
+
+def _files(paths: Any) -> list[GivenImage]:
+    return [GivenImage(each.path, str(each.path)) for each in find_images(paths)]
 
 
 def _is_one(value: object) -> bool:
@@ -106,7 +111,7 @@ def _is_like_array_or_file(value: object) -> bool:
 
 def _of_one(value: Any, title: str) -> Iterator[GivenImage]:
     if isinstance(value, str | Path):
-        yield from (GivenImage(each.path, str(each.path)) for each in find_images(value))
+        yield from _files(value)
     elif isinstance(value, bytes | bytearray | memoryview):
         yield GivenImage(bytes(value), title)
     elif isinstance(value, Image.Image):

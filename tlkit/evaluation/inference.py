@@ -22,13 +22,13 @@ class Inference:
     def __init__(self, model: Any, card: Card, batch_size: int) -> None:
         import tensorflow as tf
 
-        from tlkit.models.fold import fold_batch_norm
+        from tlkit.models.fold import FoldedModel
 
-        folded = fold_batch_norm(model)
+        folded = FoldedModel(model)
         self.batch_size = batch_size
         self._task = task_of_card(card)
         self._compiled = tf.function(
-            lambda images: tf.cast(folded(tf.cast(images, tf.float32), training=False), tf.float32),
+            lambda images: tf.cast(folded([images])[0], tf.float32),
             reduce_retracing=True,
             autograph=False,
         )

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tlkit.data.store.rows import in_batches
 from tlkit.evaluation.inference import Inference
 from tlkit.runs.card import Card
 from tlkit.system.parallel import in_threads
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
-
-_AHEAD = 2
-"""Batches of images that are read while one is computed."""
 
 
 class Logits(Protocol):
@@ -43,18 +41,24 @@ class LogitsOfImages:
         network: from images, uint8 (n, H, W, 3) with n at most ``at_once``, to logits, float32 (n, …, units).
         data: the opened data, whose decoded images are read.
         at_once: the largest number of images per call of the network.
+        calls: the number of calls of the network at a time. With two, no thread of one that computes each image alone
+            waits for the last image of a batch.
     """
 
-    def __init__(self, network: Callable[[np.ndarray], np.ndarray], data: Data, at_once: int) -> None:
+    def __init__(
+        self, network: Callable[[np.ndarray], np.ndarray], data: Data, at_once: int, *, calls: int = 1
+    ) -> None:
         self.at_once = at_once
+        self._calls = calls
         self._network = network
         self._images = data.store.images
 
     def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the logits of some images, ``at_once`` at a time: see ``Logits``."""
-        parts = [rows[first : first + self.at_once] for first in range(0, len(rows), self.at_once)]
-        read = in_threads(self._images.__getitem__, parts, name="tlkit-feed", ahead=_AHEAD, threads=1)
-        yield from map(self._network, read)
+        read = in_batches(self._images, rows, self.at_once)
+        if self._calls == 1:
+            return map(self._network, read)
+        return in_threads(self._network, read, name="tlkit-logits", ahead=1, threads=self._calls)
 
 
 def logits_of_model(model: Any, card: Card, data: Data, batch_size: int) -> LogitsOfImages:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +19,25 @@ from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.given_images import GivenImage, Images, given_images
 from tlkit.evaluation.inference import Inference
-from tlkit.evaluation.lite import LiteModel, NotUsedError, open_lite
+from tlkit.evaluation.keras_model import load_keras_model
+from tlkit.evaluation.lite import LITERT, LiteModel
+from tlkit.evaluation.lite_engines import EngineOption, LiteEngines, check_engine
+from tlkit.evaluation.lite_files import NotUsedError, open_lite
 from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.prediction import Prediction
+from tlkit.models.engines import TENSORFLOW
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.plugins import missing_plugins
 from tlkit.system.parallel import in_threads, usable_processors
-from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
 
+_COMPARED = 2
+"""Images on which OpenVINO is compared with LiteRT."""
 _AHEAD = 2
 """Batches decoded in advance while one is predicted."""
 _Read = tuple[np.ndarray, tuple[int, int]] | str
@@ -51,36 +55,44 @@ class Predictor:
 
     Attributes:
         notes: remarks for the user.
+        engine: what computed the last images: TensorFlow, LiteRT or OpenVINO.
     """
 
-    def __init__(self, card: Card, model: Any, *, lite: LiteModel | None = None, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, card: Card, model: Any, *, lite: LiteEngines | None = None, notes: tuple[str, ...] = ()) -> None:
         self.card = card
         self.notes = notes
+        self.engine = str(TENSORFLOW if lite is None else LITERT)
         self._model = model
         self._lite = lite
         self._inferences: dict[int, Inference] = {}
 
     @classmethod
-    def open(cls, run: Path, *, trust: bool = False, registry: Registry | None = None, lite: bool = True) -> Predictor:
+    def open(
+        cls, run: Path, *, trust: bool = False, registry: Registry | None = None, engine: EngineOption = "auto"
+    ) -> Predictor:
         """Load the model of a run folder.
 
         Args:
             run: the run folder.
             trust: allow layers of plugins, whose code is executed; without it, no code of the model is.
             registry: the plugins that are loaded, for the message about one that is missing.
-            lite: let the LiteRT file answer, if there is one and ``trust`` is not given.
+            engine: what computes the images; ``auto``: without ``trust`` LiteRT or OpenVINO, if there is a LiteRT
+                file, otherwise TensorFlow.
 
         Raises:
-            RunError: the folder is not a finished run, or its model is damaged or does not match its card.
+            RunError: the folder is not a finished run, or its model is damaged or does not match its card, or the
+                engine can't compute it.
+            DataError: there is no such engine, or its package is missing.
         """
+        check_engine(engine, trust=trust)
         folder = RunFolder(Path(run))
         card = folder.read_card()
         load = partial(load_keras_model, folder, card, trust, registry)
-        return cls.of_folders(card, [folder], load, lite=lite and not trust)
+        return cls.of_folders(card, [folder], load, engine="tensorflow" if trust else engine)
 
     @classmethod
     def of_folders(
-        cls, card: Card, folders: Sequence[RunFolder], load: Callable[[], Any], *, lite: bool = True
+        cls, card: Card, folders: Sequence[RunFolder], load: Callable[[], Any], *, engine: EngineOption = "auto"
     ) -> Predictor:
         """Open the LiteRT files of some run folders that are used together, or load their Keras models.
 
@@ -88,19 +100,22 @@ class Predictor:
             card: the card of all of them.
             folders: the run folders.
             load: loads their Keras models as one.
-            lite: use the LiteRT files, where there are any.
+            engine: what computes the images: ``auto`` uses the LiteRT files, where there are any.
 
         Raises:
-            RunError: a folder has no model, or one that is damaged or does not match its card.
+            RunError: a folder has no model, or one that is damaged or does not match its card, or that the engine
+                can't compute.
         """
         for folder in folders:
             if not folder.model.is_file():
                 raise RunError(f"{folder.model}: no such file; the run has not finished, or the file was removed")
         notes: tuple[str, ...] = ()
-        if lite:
+        if engine != "tensorflow":
             try:
-                opened = open_lite(folders, card)
+                opened = open_lite(folders, card, engine)
             except NotUsedError as error:
+                if engine != "auto":
+                    raise RunError(f'{error}; engine "{engine}" needs it; expected engine "tensorflow"') from error
                 notes = (f"{error}; {folders[0].model.name} is used instead, which takes TensorFlow",)
             else:
                 if opened is not None:
@@ -114,11 +129,25 @@ class Predictor:
             self._model = self._model.load()
         return self._model
 
-    def logits_of(self, data: Data, batch_size: int) -> LogitsOfImages:
-        """Return the logits of the images of opened data, at most ``batch_size`` of them at a time."""
+    def logits_of(self, data: Data, batch_size: int, rows: np.ndarray | None = None) -> LogitsOfImages:
+        """Return what computes the logits of opened data.
+
+        Args:
+            data: the opened data.
+            batch_size: the largest number of images at a time.
+            rows: int (N,) the row numbers of the images that will be computed, if they are known.
+        """
         if self._lite is not None:
-            return LogitsOfImages(self._lite, data, batch_size)
+            rows = np.arange(0) if rows is None else rows
+            lite = self._engine_for(self._lite, len(rows), lambda: data.store.images[rows[:_COMPARED]])
+            return LogitsOfImages(lite, data, batch_size, calls=2)
         return logits_of_model(self.model, self.card, data, batch_size)
+
+    def _engine_for(self, lite: LiteEngines, count: int, first: Callable[[], np.ndarray]) -> LiteModel:
+        notes: list[str] = []
+        model = lite.for_images(count, first, notes.append)
+        self.engine, self.notes = str(model.engine), (*self.notes, *notes)
+        return model
 
     @property
     def reading(self) -> Reading:
@@ -163,7 +192,7 @@ class Predictor:
     def predict_files(self, files: Iterable[Path], *, batch_size: int = 16) -> Iterator[Prediction]:
         """Predict files lazily, in the given order; unlike ``predict``, folders are not searched."""
         given = (GivenImage(file, str(file)) for file in files)
-        return self._predict(given, batch_size, pixel_probabilities=False)
+        return self._predict(list(given) if isinstance(files, Sized) else given, batch_size, pixel_probabilities=False)
 
     def _predict(
         self, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
@@ -188,9 +217,13 @@ class Predictor:
             yield from self._predict_part(part, inference, pixel_probabilities=pixel_probabilities)
 
     def _predict_each(
-        self, lite: LiteModel, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
+        self, engines: LiteEngines, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
     ) -> Iterator[Prediction]:
         """Predict images one by one in each thread, from decoding to the result."""
+        given = iter(images)
+        start = list(islice(given, _COMPARED))
+        count = len(images) if isinstance(images, Sized) else len(start)  # of a generator nobody knows
+        lite = self._engine_for(engines, count, lambda: _decoded(map(self._read, start)))
         threads = min(usable_processors(), batch_size)
         predicted = task_evaluation(self.card).prediction
         task = task_of_card(self.card)
@@ -205,12 +238,16 @@ class Predictor:
             kept = probabilities if pixel_probabilities else None
             return predicted(given.path, probabilities, size, self.card), size, kept
 
-        for prediction, size, kept in in_threads(predict, images, name="tlkit-predict", ahead=_AHEAD, threads=threads):
-            yield prediction if kept is None else self._with_pixels(prediction, kept, size)
-
-    def _with_pixels(self, prediction: Prediction, probabilities: np.ndarray, size: tuple[int, int]) -> Prediction:
-        """Add the probabilities of all pixels, which are large, one image at a time."""
-        return replace(prediction, pixel_probabilities=restore_mask(probabilities, size, self.card.resize))
+        results = in_threads(
+            predict,
+            chain(start, given),
+            name="tlkit-predict",
+            ahead=_AHEAD,
+            threads=threads,
+            size=_mask_bytes if self.card.task == "segmentation" else None,
+        )
+        for prediction, size, kept in results:
+            yield prediction if kept is None else _with_pixels(prediction, kept, size, self.card)
 
     def _read(self, given: GivenImage) -> _Read:
         try:
@@ -234,7 +271,24 @@ class Predictor:
                 continue
             probabilities = next(results)
             prediction = predicted(path, probabilities, read[1], self.card)
-            yield self._with_pixels(prediction, probabilities, read[1]) if pixel_probabilities else prediction
+            yield _with_pixels(prediction, probabilities, read[1], self.card) if pixel_probabilities else prediction
+
+
+def _decoded(read: Iterable[_Read]) -> np.ndarray:
+    """Return those images that could be decoded, uint8 (n, H, W, 3)."""
+    images = [each[0] for each in read if not isinstance(each, str)]
+    return np.stack(images) if images else np.empty((0, 1, 1, 3), np.uint8)
+
+
+def _with_pixels(prediction: Prediction, probabilities: np.ndarray, size: tuple[int, int], card: Card) -> Prediction:
+    """Add the probabilities of all pixels, which are large, one image at a time."""
+    return replace(prediction, pixel_probabilities=restore_mask(probabilities, size, card.resize))
+
+
+def _mask_bytes(result: tuple[Prediction, tuple[int, int], np.ndarray | None]) -> int:
+    """Return what a predicted mask, and the probabilities of its pixels at the model's size, take in memory."""
+    prediction, _, kept = result
+    return sum(each.nbytes for each in (prediction.mask, kept) if each is not None)
 
 
 @dataclass(frozen=True)
@@ -242,32 +296,3 @@ class _Later:
     """A Keras model that is loaded when it is first needed."""
 
     load: Callable[[], Any]
-
-
-def load_keras_model(folder: RunFolder, card: Card, trust: bool, registry: Registry | None) -> Any:
-    """Load the Keras model of a run folder, from images to logits, and start TensorFlow for it.
-
-    Raises:
-        RunError: it is damaged, or does not match the card.
-    """
-    start_tensorflow()
-    from tlkit.models.outputs import logits_model
-    from tlkit.models.safe_load import NotAllowedError, load_model_file
-
-    try:
-        model = logits_model(load_model_file(folder.model, trust=trust))
-    except NotAllowedError as error:
-        raise RunError("; ".join([str(error), *missing_plugins(folder, registry)])) from error
-    _check_model(folder.model, model, card)
-    return model
-
-
-def _check_model(path: Path, model: Any, card: Card) -> None:
-    task = task_of_card(card)
-    inputs, outputs = tuple(model.input_shape), tuple(model.output_shape)
-    expected = (None, *card.image_size, 3)
-    if inputs != expected or outputs[-1] != task.units or len(outputs) != task.output_rank:
-        raise RunError(
-            f"{path}: does not match model.json: expected input {expected} and {task.units} logits, "
-            f"received input {inputs} and output {outputs}"
-        )

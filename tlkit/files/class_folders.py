@@ -58,7 +58,7 @@ class Reading:
     names: Path | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClassImage:
     """An image and its class.
 

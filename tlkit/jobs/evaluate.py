@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import SetAside, Split
 from tlkit.discovery import registry_for_recipe
-from tlkit.jobs.measured_data import OtherData, other_data, own_data
+from tlkit.jobs.measured_data import MeasuredData, OtherData, other_data, own_data
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.jobs.run_images import changed_images, training_images
 from tlkit.registry import Registry
+from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data, split_to_measure
 from tlkit.system.disk import temporary_folder
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tlkit.data.run_data import Data
+    from tlkit.evaluation.lite_engines import EngineOption
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Evaluation:
             the 95 % interval of each, ``commonest`` what predicting the commonest class gives.
         set_aside: the files that could not be used, each with the reason.
         notes: remarks, such as that some of the images are training images of the run.
+        engine: what computed the images: LiteRT, OpenVINO or TensorFlow.
     """
 
     split: str
@@ -49,6 +52,7 @@ class Evaluation:
     metrics: Mapping[str, Any]
     set_aside: tuple[SetAside, ...] = ()
     notes: tuple[str, ...] = ()
+    engine: str = ""
 
 
 @explained_memory("use a machine with more memory, or fewer images at a time (--batch-size)")
@@ -60,6 +64,7 @@ def evaluate(
     batch_size: int | None = None,
     trust: bool = False,
     registry: Registry | None = None,
+    engine: EngineOption = "auto",
     progress: StageProgress = no_progress,
 ) -> Evaluation:
     """Measure the model of a finished run on a split of its own data, or on other labelled data.
@@ -75,6 +80,7 @@ def evaluate(
         batch_size: images per batch, at least 1; None for the run's own.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
         registry: the plugins; None for the installed ones.
+        engine: what computes the images, as of ``load``.
         progress: called with the stage, and how many of how many images are done.
 
     Returns:
@@ -90,11 +96,8 @@ def evaluate(
     card = folder.read_card()
     source, split = run_with_data(folder, card), split_to_measure(card, split) if data is None else split
     registry = registry_for_recipe(registry, allow_plugins=False)
-    listed = own_data(source, registry, split) if data is None else other_data(source, registry, data, split)
-    from tlkit.evaluation.class_names import fitting_samples
-
-    listed = replace(listed, sample_set=fitting_samples(listed.sample_set, card))
-    predictor = load(folder.path, trust=trust, registry=registry)
+    listed = _listed(source, registry, data, split, card)
+    predictor = load(folder.path, trust=trust, registry=registry, engine=engine)
     from tlkit.evaluation.evaluator import evaluate as measure
 
     with temporary_folder() as cache:
@@ -103,7 +106,7 @@ def evaluate(
         remark = _remarks(listed.other, source, opened, rows)
         batch_size = batch_size or listed.part.input.batch_size
         outcome = measure(
-            predictor.logits_of(opened, batch_size),
+            predictor.logits_of(opened, batch_size, rows),
             predictor.card,
             opened,
             rows,
@@ -111,7 +114,18 @@ def evaluate(
             loss=listed.part.train.loss,
             progress=partial(progress, "evaluating"),
         )
-    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, (*listed.notes, *remark))
+    notes = (*predictor.notes, *listed.notes, *remark)
+    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes, predictor.engine)
+
+
+def _listed(
+    source: RunFolder, registry: Registry, data: OtherData | None, split: Split | None, card: Card
+) -> MeasuredData:
+    """List the samples to measure, if the model can be measured on them."""
+    from tlkit.evaluation.class_names import fitting_samples
+
+    listed = own_data(source, registry, split) if data is None else other_data(source, registry, data, split)
+    return replace(listed, sample_set=fitting_samples(listed.sample_set, card))
 
 
 def _remarks(other: bool, source: RunFolder, data: Data, rows: np.ndarray) -> list[str]:

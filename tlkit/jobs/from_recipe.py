@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.files import expanded
 from tlkit.recipe.data_part import DataPart
+from tlkit.recipe.load import locate
 from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
@@ -47,6 +49,24 @@ def refuse_missing_files(recipe: Recipe) -> None:
 
         # The data set's own error says what it expected there.
         open_samples(_data_settings(recipe))
+
+
+def refuse_missing_engine(recipe: Recipe, overrides: Sequence[str]) -> None:
+    """Check, before TensorFlow is imported, that this machine has the engine that the recipe names.
+
+    Args:
+        recipe: the recipe, overrides applied.
+        overrides: the overrides as the user wrote them, to which the problem may point.
+
+    Raises:
+        RecipeError: the engine is not installed, or can't compute in the precision that the recipe asks for.
+    """
+    from tlkit.train.asked_engine import check_engine
+
+    try:
+        check_engine(recipe.train)
+    except RecipeError as error:
+        raise RecipeError(locate(error.problems, recipe.file, overrides)) from error
 
 
 def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, checking: Progress | None = None) -> Data:

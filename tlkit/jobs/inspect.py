@@ -133,7 +133,7 @@ def inspect_run(run: RunFolder, recipe: Recipe, folder: Path, image: Path | None
     """
     from tlkit.evaluation.predictor import Predictor
 
-    predictor = Predictor.open(run.path, lite=False)
+    predictor = Predictor.open(run.path, engine="tensorflow")
     card = predictor.card
     network, notes = _network(recipe, card.classes, card.label_kind, _normalization_of(predictor.model))
     _check_recipe(run, network.model, predictor.model)

@@ -124,6 +124,8 @@ def open_job(
             ):
                 written = Profile(folder.profile) if profile or folder.profile.is_file() else None
                 with _profiled(Job(recipe, registry, folder, reporter, log, signals, written)) as job:
+                    if written is not None and written.damage:
+                        job.note(f"{written.damage}; it is begun anew")
                     yield job
         except TlkitError as error:
             log.error("%s: %s", type(error).__name__, error)

@@ -20,13 +20,16 @@ from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
+    from tlkit.evaluation.lite_engines import EngineOption
     from tlkit.evaluation.prediction import Prediction
     from tlkit.evaluation.predictor import Predictor
     from tlkit.registry import Registry
 
 
 @explained_memory("use a machine with more memory")
-def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | None = None) -> Predictor:
+def load(
+    run_folder: str | Path, *, trust: bool = False, registry: Registry | None = None, engine: EngineOption = "auto"
+) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
     The folder of a cross-validation has the models of all its folds: a prediction is the mean of their probabilities.
@@ -37,20 +40,24 @@ def load(run_folder: str | Path, *, trust: bool = False, registry: Registry | No
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
         registry: the plugins, for a model with layers from one of them, such as ``tlkit.plugins("my_head.py")``; None
             for the installed ones. Plugin files of the run that you allowed before are loaded as well.
+        engine: what computes the images: ``litert`` or ``openvino``, from ``model.tflite``; ``tensorflow``, from
+            ``model.keras``; or ``auto``: LiteRT, or for many images OpenVINO, where that is installed and faster;
+            TensorFlow where LiteRT can't.
 
     Raises:
         RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
-            that is missing.
+            that is missing; or the engine can't compute it.
+        DataError: there is no such engine, or its package is not installed.
     """
-    return _load(Path(run_folder), trust=trust, registry=registry)
+    return _load(Path(run_folder), trust=trust, registry=registry, engine=engine)
 
 
 def load_with_keras(run: Path, *, trust: bool, registry: Registry | None) -> Predictor:
     """Load a trained model like ``load``, as the Keras model, whatever LiteRT file there is."""
-    return _load(run, trust=trust, registry=registry, lite=False)
+    return _load(run, trust=trust, registry=registry, engine="tensorflow")
 
 
-def _load(run: Path, *, trust: bool, registry: Registry | None, lite: bool = True) -> Predictor:
+def _load(run: Path, *, trust: bool, registry: Registry | None, engine: EngineOption) -> Predictor:
     from tlkit.evaluation.ensemble import open_predictor
 
     if trust:
@@ -58,7 +65,7 @@ def _load(run: Path, *, trust: bool, registry: Registry | None, lite: bool = Tru
         registry = registry or make_registry()  # importing a plugin registers its layers with Keras
         folder = RunFolder(run)
         load_plugins_of(run_with_data(folder, folder.read_card()), registry)
-    return open_predictor(run, trust=trust, registry=registry, lite=lite and not trust)
+    return open_predictor(run, trust=trust, registry=registry, engine=engine)
 
 
 def images_to_predict(

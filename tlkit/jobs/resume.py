@@ -85,6 +85,7 @@ def resume(
             raise RecipeError(locate(error.problems, folder.recipe, overrides)) from error
         recipe = replace(recipe, check=for_resume(recipe.check))
         from_recipe.refuse_missing_files(recipe)
+        from_recipe.refuse_missing_engine(recipe, overrides)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         edited = _edited(folder, original, environment)
         deterministic = isinstance(environment, dict) and bool(environment.get("op_determinism"))

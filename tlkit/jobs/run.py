@@ -64,6 +64,7 @@ def run(
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with locked(folder.path), _removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
+        from_recipe.refuse_missing_engine(checked, overrides)
         with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile) as job:
             job.say(f"Run folder: {folder.path}")
             return _run(job, deterministic)
@@ -80,7 +81,7 @@ def _run(job: Job, deterministic: bool) -> RunResult:
     with job.scratch_folder() as scratch:
         # TensorFlow takes seconds to start; files are checked and decoded without it.
         with TensorFlowStart(deterministic=deterministic, then=begin) as tensorflow:
-            data = stages.read_data(job, scratch)
+            data = stages.read_data(job, scratch, tensorflow.check)
             with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
                 tensorflow.wait()
         data.write_samples_csv(folder.samples)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,19 +50,22 @@ def describe_environment(job: Job) -> dict[str, Any]:
     return environment
 
 
-def read_data(job: Job, folder: Path) -> Data:
+def read_data(job: Job, folder: Path, check: Callable[[], None] = lambda: None) -> Data:
     """Read, check and split the recipe's data, and show the progress.
 
     Args:
         job: the run.
         folder: an empty folder for the decoded images.
+        check: called again and again; raises an error for which the data need not be waited for.
     """
     with job.reporter.stages("looking for images") as show:
+
+        def at(doing: str, done: int, total: int) -> None:
+            check()
+            show(doing, done, total)
+
         return from_recipe.open_data(
-            job.recipe,
-            folder,
-            lambda done, total: show("decoding images", done, total),
-            checking=lambda done, total: show("checking files", done, total),
+            job.recipe, folder, partial(at, "decoding images"), checking=partial(at, "checking files")
         )
 
 

@@ -80,9 +80,16 @@ def check_installed(engine: Engine, key: str) -> None:
     Raises:
         RecipeError: its package is missing.
     """
-    if engine.version is None:
-        message = f'"{engine.name}" needs the package {PACKAGES[engine.name]}, which is not installed; '
-        raise RecipeError([Problem(key, message + _REMEDIES[engine.name])])
+    if missing := what_is_missing(engine):
+        raise RecipeError([Problem(key, missing)])
+
+
+def what_is_missing(engine: Engine) -> str:
+    """Return the package that an engine needs and how it is installed, as text; empty if it is installed."""
+    if engine.version is not None:
+        return ""
+    needed = f'"{engine.name}" needs the package {PACKAGES[engine.name]}, which is not installed'
+    return f"{needed}; {_REMEDIES[engine.name]}"
 
 
 def largest_difference(ours: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:

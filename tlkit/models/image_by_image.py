@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Protocol
@@ -50,20 +50,21 @@ class ImageByImage:
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
         """Return each output, float32 (N, …), for images float32 (N, H, W, 3)."""
         outputs = [np.empty((len(images), *shape), np.float32) for shape in self.shapes]
-        parts = np.array_split(np.arange(len(images)), self._threads)
-        for _ in self._pool.map(lambda rows: self._compute(images, rows, outputs), parts):
-            pass
+        rows = iter(range(len(images)))  # each thread takes the next: none waits for another that is slower
+        tasks = [
+            self._pool.submit(self._compute, images, rows, outputs) for _ in range(min(self._threads, len(images)))
+        ]
+        for each in tasks:
+            each.result()
         return outputs
 
     def of_one(self, image: np.ndarray) -> list[np.ndarray]:
         """Return each output, float32 (…), for an image (H, W, 3), computed in the calling thread."""
         outputs = [np.empty((1, *shape), np.float32) for shape in self.shapes]
-        self._compute(image[np.newaxis], [0], outputs)
+        self._compute(image[np.newaxis], iter([0]), outputs)
         return [output[0] for output in outputs]
 
-    def _compute(self, images: np.ndarray, rows: Sequence[int], outputs: list[np.ndarray]) -> None:
-        if not len(rows):
-            return
+    def _compute(self, images: np.ndarray, rows: Iterator[int], outputs: list[np.ndarray]) -> None:
         worker = self._idle.get()
         try:
             worker = worker or self._another()

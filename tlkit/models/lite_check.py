@@ -47,7 +47,7 @@ _NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if n
 _FLOAT32 = schema.TensorType.FLOAT32
 
 
-def check_lite(content: bytes, size: tuple[int, int], units: int, rank: int) -> None:
+def check_lite(content: bytes, size: tuple[int, int], units: int, rank: int) -> list[Operation]:
     """Check a LiteRT file of a whole model, which is then safe to be given to the runtime as bytes.
 
     Args:
@@ -56,21 +56,25 @@ def check_lite(content: bytes, size: tuple[int, int], units: int, rank: int) -> 
         units: the number of logits per image or pixel.
         rank: the number of dimensions of the logits, the first of which is 1.
 
+    Returns:
+        its operations, in order.
+
     Raises:
         NotAllowed: it is damaged, contains what is not allowed, or has other inputs or outputs.
     """
     try:
-        inputs, outputs = _checked(content)
+        operations, inputs, outputs = _checked(content)
     except _BROKEN as error:
         raise NotAllowed("it is damaged, or not a LiteRT file") from error
     if inputs != [(1, *size, 3)]:
         raise NotAllowed(f"it takes {inputs}; expected {[(1, *size, 3)]}")
     if len(outputs) != 1 or len(outputs[0]) != rank or (outputs[0][0], outputs[0][-1]) != (1, units):
         raise NotAllowed(f"it outputs {outputs}; expected {units} logits in {rank} dimensions for one image")
+    return operations
 
 
-def _checked(content: bytes) -> tuple[list[Shape], list[Shape]]:
-    """Return the shapes of inputs and outputs."""
+def _checked(content: bytes) -> tuple[list[Operation], list[Shape], list[Shape]]:
+    """Return the operations, and the shapes of inputs and outputs."""
     if not schema.Model.ModelBufferHasIdentifier(content, 0):
         raise NotAllowed("it is damaged, or not a LiteRT file")
     model = schema.Model.GetRootAs(content, 0)
@@ -92,7 +96,7 @@ def _checked(content: bytes) -> tuple[list[Shape], list[Shape]]:
         each.check()
     _check_memory(operations, tensors, inputs, outputs)
     _check_packed(operations, len(content))
-    return [tensors[index].shape for index in inputs], [tensors[index].shape for index in outputs]
+    return operations, [tensors[index].shape for index in inputs], [tensors[index].shape for index in outputs]
 
 
 def _check_counts(model: Any, graph: Any) -> None:
@@ -186,7 +190,8 @@ def _operations(model: Any, graph: Any, tensors: Sequence[Tensor]) -> Iterator[O
         if max(each.InputsLength(), each.OutputsLength()) > _MAX_INPUTS:
             raise NotAllowed(f"operation {number} ({name}) has more than {_MAX_INPUTS} inputs or outputs")
         yield Operation(
-            f"operation {number} ({name})",
+            name,
+            number,
             RULES[name],
             [None if index == -1 else tensors[index] for index in _indices(each.InputsAsNumpy(), tensors, least=-1)],
             [tensors[index] for index in _indices(each.OutputsAsNumpy(), tensors)],

@@ -64,7 +64,8 @@ class Operation:
     """An operation of a graph.
 
     Args:
-        name: what messages call it.
+        kind: its name in the schema.
+        number: its place in the file.
         rule: what is known about its kind.
         inputs: the tensors that it reads; None for one that is left out.
         outputs: the tensors that it computes.
@@ -73,13 +74,19 @@ class Operation:
         writes: the numbers of the outputs.
     """
 
-    name: str
+    kind: str
+    number: int
     rule: Rule
     inputs: Sequence[Tensor | None]
     outputs: Sequence[Tensor]
     options: Any
     reads: list[int]
     writes: list[int]
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"operation {self.number} ({self.kind})"
 
     def check(self) -> None:
         """Check the types of its tensors, and the shapes of its outputs.

@@ -200,6 +200,18 @@ def scratch_bytes(operation: Operation) -> int:
     return int(8 * kernel * math.prod(pixels))
 
 
+def arithmetic(operation: Operation) -> int:
+    """Return the multiplications and additions of a convolution or dense layer: two per weight and output position."""
+    shapes = operation.rule.shapes
+    if shapes in (_conv, _depthwise):
+        return 2 * math.prod(operation.shape(1)) * math.prod(operation.outputs[0].shape[1:3])
+    if shapes is _transpose_conv:
+        return 2 * math.prod(operation.shape(1)) * math.prod(operation.shape(2)[1:3])
+    if shapes is _fully_connected:
+        return 2 * math.prod(operation.shape(1)) * math.prod(operation.outputs[0].shape[:-1])
+    return 0
+
+
 _ELEMENTWISE = Rule(_same, inputs=(1, 1))
 RULES = {
     "ADD": Rule(_broadcast, "AddOptions", 1, (2, 2)),

@@ -5,15 +5,13 @@ Beside the Keras file a LiteRT file is written, with which the model predicts wi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
@@ -25,6 +23,7 @@ from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.outputs import logits_model, with_probabilities
 from tlkit.models.safe_load import NotAllowedError, load_model_file
 from tlkit.models.tasks import LearningTask
+from tlkit.models.walk import outputs_of
 from tlkit.runs.checksums import MODELS, add_checksums, remove_checksums
 from tlkit.runs.folder import RunFolder
 from tlkit.system.disk import full_disk_context, write_atomically
@@ -34,8 +33,6 @@ from tlkit.system.text import size_text
 _PARTS_DIFFER = "the logits of its head on features differ from the whole model's by up to {worst} on {count} images"
 _BY_KERAS = 4
 """Images on which the Keras models are compared; LiteRT's, which takes a hundredth of the time, on all."""
-_EAGER_BYTES = 300e6
-"""The limit for what all layers compute: called outside a graph, Keras keeps it to the end."""
 _TOLERANCE = 1e-4
 """The largest difference of the logits of both files, relative to the largest logit."""
 _MOST_OTHER_PIXELS = 1e-4
@@ -197,13 +194,8 @@ def _difference(trained: np.ndarray, other: np.ndarray, precision: str) -> str:
 
 
 def _logits(model: Any, images: np.ndarray) -> np.ndarray:
-    images = np.asarray(images, np.float32)
-    maps = sum(4 * math.prod(each.shape[1:]) for layer in model.layers for each in tf.nest.flatten(layer.output))
-    if maps * len(images) <= _EAGER_BYTES:
-        return np.asarray(model(images, training=False))
-    signature = [tf.TensorSpec((None, *images.shape[1:]), tf.float32)]
-    compiled = tf.function(partial(model, training=False), input_signature=signature, autograph=False)
-    return np.concatenate([compiled(images[[number]]).numpy() for number in range(len(images))])
+    [logits] = outputs_of(model, np.asarray(images, np.float32))
+    return logits
 
 
 def _write(model: Any, file: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlkit.models.fold import fold_batch_norm
+from tlkit.models.fold import FoldedModel
 from tlkit.models.inference import images_at_once
 
 
@@ -26,7 +26,7 @@ class TensorFlowNetwork:
         self._model = model
         self.at_once = images_at_once(model)
         self._lock = Lock()
-        self._folded: Any = None
+        self._folded: FoldedModel | None = None
         # Traced once: an epoch's last batch is smaller.
         images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32)
         self._compiled = tf.function(self.forward, input_signature=[images], autograph=False)
@@ -36,8 +36,8 @@ class TensorFlowNetwork:
         with self._lock:
             if self._folded is None:
                 with tf.init_scope():
-                    self._folded = fold_batch_norm(self._model)
-        return list(tf.nest.flatten(self._folded(images, training=False)))
+                    self._folded = FoldedModel(self._model)
+        return self._folded([images])
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
         """Return each output, float32 (N, …), for images float32 (N, H, W, 3)."""

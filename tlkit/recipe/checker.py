@@ -13,8 +13,9 @@ from tlkit.boundary.guard import options_code
 from tlkit.contracts import Options
 from tlkit.errors import PluginError, Problem
 from tlkit.recipe.data_part import DataPart
+from tlkit.recipe.keras_classes import unknown_classes
 from tlkit.recipe.messages import MAX_PROBLEMS, Place, problems_of, show
-from tlkit.recipe.rules import policies_after_mixing, second_scaling, tasks_of, wrong_tasks
+from tlkit.recipe.rules import engine_formats, policies_after_mixing, second_scaling, tasks_of, wrong_tasks
 from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, Recipe, Selection, TopKeys
 from tlkit.registry import KINDS, Registry
 from tlkit.system.text import nearest
@@ -59,6 +60,8 @@ class RecipeChecker:
             self.problems += wrong_tasks(top.task, chosen | policies, self.registry)
             self.problems += policies_after_mixing(top.task, policies)
         self.problems += second_scaling(core["input"], chosen.get("backbone"), self.registry)
+        self.problems += engine_formats(core["train"])
+        self.problems += unknown_classes(core["train"], chosen.get("schedule"))
         if len(self.problems) > before or top is None:
             return None
         plain: Values = {path: _plain(each) for path, each in (chosen | policies).items() if each}

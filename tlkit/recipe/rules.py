@@ -8,7 +8,7 @@ from typing import Any
 from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Record
 from tlkit.errors import Problem
 from tlkit.recipe.input_table import InputTable
-from tlkit.recipe.schema import PLUGIN_TABLES, Selection
+from tlkit.recipe.schema import PLUGIN_TABLES, Selection, TrainTable
 from tlkit.registry import KINDS, Registry
 
 Selections = Mapping[str, Selection[Any] | None]
@@ -60,3 +60,14 @@ def second_scaling(
         f'"none", or a backbone that takes normalised images: {", ".join(fitting)}'
     )
     yield Problem("input.normalize", message)
+
+
+def engine_formats(table: TrainTable | None) -> Iterator[Problem]:
+    """Yield a problem if the engine can't compute in the number formats that ``[train]`` asks for."""
+    if table is None:
+        return
+    engine, precision, own = table.engine, table.precision, table.engine_precision
+    if own != "float32" and engine != "openvino":
+        yield Problem("train.engine_precision", f'"{own}" needs train.engine = "openvino", received "{engine}"')
+    elif engine in ("litert", "openvino") and precision != "float32":
+        yield Problem("train.engine", f'"{engine}" needs train.precision = "float32", received "{precision}"')

@@ -97,7 +97,7 @@ class TrainTable(Options, defer_build=True):
         "auto",
         description="cache the features that a frozen backbone computes, instead of computing them in every epoch; "
         "auto: if it saves time, by a count of operations and bytes; on: whenever there is room; off: never, and don't "
-        "cache decoded images either",
+        "cache decoded images and converted backbones either",
     )
     engine: Literal["auto", "tensorflow", "litert", "openvino"] = Field(
         "auto",

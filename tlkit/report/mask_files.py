@@ -31,10 +31,15 @@ def palette_png(mask: np.ndarray, colors: Sequence[Color]) -> bytes:
     return png(image)
 
 
-def png(image: Image.Image) -> bytes:
-    """Return an image as a PNG file."""
+def png(image: Image.Image, *, quick: bool = False) -> bytes:
+    """Return an image as a PNG file.
+
+    Args:
+        image: the image.
+        quick: take a quarter of the time for a photograph, and a tenth more space.
+    """
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
+    image.save(buffer, format="PNG", compress_level=1 if quick else 6)
     return buffer.getvalue()
 
 

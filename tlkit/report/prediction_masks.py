@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tlkit.data.images.decode import decode_image
@@ -16,6 +17,7 @@ from tlkit.report.colors import overlay
 from tlkit.report.mask_files import classes_csv, palette_png, png, unique_stems
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import write_atomically
+from tlkit.system.parallel import in_threads
 
 
 class PredictionMasks(PredictionWriter):
@@ -46,19 +48,28 @@ class PredictionMasks(PredictionWriter):
         self.check(images)
         self.out.mkdir(parents=True, exist_ok=True)
         write_atomically(self.out / "classes.csv", classes_csv(self.card.classes, self.card.colors))
-        count = 0
-        for each, image, (mask_path, overlay_path) in zip(predictions, images, self._files(images), strict=True):
+        parts = self._predicted(predictions, images, failed)
+        # Compressing a picture takes longer than predicting it.
+        written = in_threads(lambda part: self._write(*part), parts, name="tlkit-write", ahead=1)
+        return sum(1 for _ in written)
+
+    def _predicted(
+        self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
+    ) -> Iterator[tuple[np.ndarray, Path, tuple[Path, Path]]]:
+        """Yield each mask with the files of its image, mask and overlay."""
+        for each, image, files in zip(predictions, images, self._files(images), strict=True):
             if each.mask is None:
                 failed(each)
-                continue
-            for path in (mask_path, overlay_path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(mask_path, palette_png(each.mask, self.card.colors))
-            pixels = decode_image(image.path, reading=reading_of(self.card))
-            picture = overlay(pixels, each.mask, self.card.colors)
-            write_atomically(overlay_path, png(Image.fromarray(picture)))
-            count += 1
-        return count
+            else:
+                yield each.mask, image.path, files
+
+    def _write(self, mask: np.ndarray, image: Path, files: tuple[Path, Path]) -> None:
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        mask_file, overlay_file = files
+        write_atomically(mask_file, palette_png(mask, self.card.colors))
+        picture = overlay(decode_image(image, reading=reading_of(self.card)), mask, self.card.colors)
+        write_atomically(overlay_file, png(Image.fromarray(picture), quick=True))
 
     def _files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
         """Return the paths of each image's mask and overlay."""

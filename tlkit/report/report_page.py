@@ -17,7 +17,7 @@ from tlkit.report.calibration_chart import calibration_chart
 from tlkit.report.html_page import embedded, render_page
 from tlkit.report.task_pages import TaskPages, losses_name
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.profile import profile_rows, read_profile
+from tlkit.runs.profile import intact_profile, profile_rows
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
 from tlkit.runs.secrets import known_variables, toml_without_secrets
 
@@ -56,12 +56,13 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         RunError: a file of the run folder is damaged.
     """
     data, outcomes, pictures = pages.data, results.outcomes, results.pictures
+    profile, damage = intact_profile(folder.profile)
     return render_page(
         "report.html.j2",
         card=pages.card,
         headline={split: _headline(outcome.metrics) for split, outcome in outcomes.items()},
         counts={split: len(data.indices(split)) for split in ("train", "validation", "test")},
-        notes=list(getattr(data, "notes", ())),
+        notes=[*getattr(data, "notes", ()), *([damage] if damage else [])],
         set_aside=list(data.set_aside),
         pictures=[
             {"id": name.removesuffix(".png"), "title": title, "data": embedded(pictures[name])}
@@ -76,7 +77,7 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         highest_losses=pages.highest_losses(outcomes),
         losses_name=losses_name(outcomes),
         freeze=_freeze_summary(folder.freeze),
-        profile=[profile_rows(each) for each in read_profile(folder.profile)] if folder.profile.is_file() else [],
+        profile=[profile_rows(each) for each in profile],
         sections=[_section(each, folder) for each in results.sections],
         recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
         environment=_environment_rows(_environment(folder)),

@@ -22,15 +22,15 @@ class Profile:
     """The file ``profile.csv``, and the command that writes to it.
 
     Args:
-        path: the path of the file; the commands that it has already stay in it.
+        path: the path of the file; the commands that it has already stay in it, unless it is damaged.
 
-    Raises:
-        RunError: the file is damaged.
+    Attributes:
+        damage: what is wrong with the file, which is begun anew; empty if nothing is.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._earlier = read_profile(path) if path.is_file() else []
+        self._earlier, self.damage = intact_profile(path)
 
     def write(self, times: Command) -> None:
         """Write the file with the stages of this command; an earlier text of its own is replaced.
@@ -79,8 +79,24 @@ def read_profile(path: Path) -> list[list[StageTime]]:
                 raise ValueError("expected numbers of at least 0")
             commands.setdefault(row["command"], []).append(time)
     except (KeyError, ValueError) as error:
-        raise RunError(f"{path}: not a profile ({error}); the file is damaged: remove it") from error
+        raise RunError(f"{path}: not a profile ({error}); the file is damaged") from error
     return list(commands.values())
+
+
+def intact_profile(path: Path) -> tuple[list[list[StageTime]], str]:
+    """Read the stages of each command, and say what is wrong with the file instead of raising an error.
+
+    No result depends on it.
+
+    Returns:
+        The stages, none of a file that is missing or damaged; and what is wrong, or an empty text.
+    """
+    try:
+        return (read_profile(path) if path.is_file() else []), ""
+    except RunError as error:
+        return [], str(error)
+    except OSError as error:
+        return [], f"{path}: can't be read: {error.strerror}"
 
 
 def added_up(commands: Iterable[Command]) -> list[StageTime]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import get_args
 
@@ -52,6 +53,8 @@ class SampleRow:
 
 
 COLUMNS = tuple(field.name for field in fields(SampleRow))
+_cells_of = attrgetter(*COLUMNS)
+"""Return the cells of a row; ``dataclasses.astuple`` would copy each of them."""
 _REQUIRED = ("key", "split", "status")
 _MAY_DIFFER = ("path", "mask", "reason")
 """Columns that name paths: a data set may be moved before a run is resumed."""
@@ -125,7 +128,7 @@ class SamplesFile:
             RunError: they differ; the message names some of the files that changed.
         """
         before = _compared(read_run_table(self.path))
-        now = _compared([dict(zip(COLUMNS, astuple(row), strict=True)) for row in rows])
+        now = _compared([dict(zip(COLUMNS, _cells_of(row), strict=True)) for row in rows])
         if before and "image_digest" not in before[0]:  # written by an earlier tlkit
             now = [{name: text for name, text in row.items() if name != "image_digest"} for row in now]
         if before == now:
@@ -144,7 +147,7 @@ def _csv_text(rows: Iterable[SampleRow]) -> str:
     text = io.StringIO(newline="")
     writer = CellWriter(text, "\r\n")
     writer.writerow(COLUMNS)
-    writer.writerows(astuple(row) for row in rows)
+    writer.writerows(map(_cells_of, rows))
     return text.getvalue()
 
 

@@ -19,6 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _MAX_PROCESSES = 32
+_AHEAD_BYTES = 128_000_000
 
 
 def usable_processors() -> int:
@@ -29,7 +30,13 @@ def usable_processors() -> int:
 
 
 def in_threads(
-    make: Callable[[T], R], parts: Iterable[T], *, name: str, ahead: int, threads: int | None = None
+    make: Callable[[T], R],
+    parts: Iterable[T],
+    *,
+    name: str,
+    ahead: int,
+    threads: int | None = None,
+    size: Callable[[R], int] | None = None,
 ) -> Iterator[R]:
     """Yield ``make(part)`` for each part, computed in threads: for work that releases Python's lock.
 
@@ -41,15 +48,24 @@ def in_threads(
         name: prefix of the threads' names.
         ahead: parts per thread that are handed over ahead of the results; limits the memory.
         threads: number of threads; None for one per core, but at least two.
+        size: returns the bytes of a result; then fewer parts are handed over ahead where results as large as the
+            largest so far would take more than 128 MB, but always one per thread.
     """
     threads = threads or max(2, os.cpu_count() or 2)
     waiting: deque[Future[R]] = deque()
     workers = ThreadPoolExecutor(threads, name)
+    most = ahead * threads if size is None else threads
+    largest = 1
     try:
         for part in parts:
             waiting.append(workers.submit(make, part))
-            if len(waiting) > ahead * threads:
-                yield waiting.popleft().result()
+            while len(waiting) > most:
+                result = waiting.popleft().result()
+                if size is not None:
+                    largest = max(largest, size(result))
+                    most = max(threads, min(ahead * threads, _AHEAD_BYTES // largest))
+                yield result
+                del result
         while waiting:
             yield waiting.popleft().result()
     finally:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 4.0
 """Without a terminal, the longest time without a line that says what is being done. A busy process prints it late."""
 
+_LATEST_SECONDS = 4.75
+"""The same where the line of an epoch is expected before: by ``_EXPECTED_SECONDS``, if it takes as long as the last."""
+_EXPECTED_SECONDS = 4.6
+
 Show = Callable[[int, int], None]
 """Called with how many of how many units are done."""
 
@@ -47,6 +51,7 @@ class Reporter:
         self._doing: list[tuple[Activity, bool]] = []  # the innermost last; whether it is a stage, and not a bar in one
         self._bar: LiveBar | None = None
         self._said = clock()
+        self._epoch_seconds: float | None = None
         # Reentrant: a signal may interrupt the thread that holds it, which then says why it stops.
         self._lock = threading.RLock()
         self._ended = threading.Event()
@@ -127,7 +132,7 @@ class Reporter:
             current.__exit__(None, None, None)
 
     def begin(self, title: str, total: int, unit: str = "images") -> None:
-        """Say what is being done within a stage, and count its units for the stage.
+        """Say what is being done within a stage until ``epoch`` is called, and count its units for the stage.
 
         Args:
             title: what is being done.
@@ -187,11 +192,18 @@ class Reporter:
             self.say_if_silent()
 
     def say_if_silent(self) -> None:
-        """Print what is being done if nothing was printed for ``QUIET_SECONDS``."""
+        """Print what is being done if nothing was printed for ``QUIET_SECONDS``, unless an epoch is about to end."""
         with self._lock:
             doing = self._doing[-1:]  # another thread may end it
-            if doing and self._clock() - self._said >= QUIET_SECONDS:
-                self.say(f"  {doing[0][0].line(self._clock())}")
+            silent = self._clock() - self._said
+            if not doing or silent < QUIET_SECONDS:
+                return
+            [(activity, is_stage)] = doing
+            lasts = None if is_stage else self._epoch_seconds
+            soon = lasts is not None and activity.began + lasts - self._said < _EXPECTED_SECONDS
+            if soon and silent < _LATEST_SECONDS:
+                return
+            self.say(f"  {activity.line(self._clock())}")
 
     def phase(self, phase: Phase, trainable: int, total: int, backbone: str) -> None:
         """Announce a phase and what it trains.
@@ -202,6 +214,7 @@ class Reporter:
             total: the number of weights of the model.
             backbone: the backbone's name.
         """
+        self._epoch_seconds = None
         what = f"{backbone} frozen" if not phase.blocks else f"{backbone} trains from {phase.blocks[0]}"
         share = f"{trainable:,} of {total:,} weights train"
         self.say(f"Phase {phase.name}: {phase.epochs} epochs, {what}, {share}", gap=True)
@@ -217,6 +230,7 @@ class Reporter:
             best: whether it is the best epoch so far.
         """
         self.end()
+        self._epoch_seconds = seconds
         shown = "  ".join(
             f"{name} {value:.4f}" for name, value in row.items() if name not in ("learning_rate", "seconds")
         )

@@ -21,6 +21,11 @@ that is closed and its shell."""
 _SOON = 0.02
 _IMPORTS = "<frozen importlib._bootstrap>"
 """The file name of the code that holds Python's locks of imports."""
+_LOCKING = {
+    "threading": {"__enter__", "__exit__", "_acquire_restore", "_release_save"},
+    "logging": {"acquire", "release", "_acquireLock", "_releaseLock"},
+}
+"""Module → functions that take a lock and return with it; an exception in one would leave the lock held for ever."""
 _sent_again = False
 
 
@@ -63,7 +68,7 @@ class Signals:
     """Turns SIGINT, SIGTERM and SIGHUP into ``Interrupted``: at once or, within ``deferred``, when ``stop`` is called.
 
     A second signal, more than a second after the first, ends the process at once. Where an exception would leave a lock
-    of Python's imports held, and with it the threads that import, it is raised as soon as the lock is free.
+    of Python's own held, as that of an import, and with it the threads that wait for it, it is raised a little later.
 
     Attributes:
         exit_code: the exit code of a process whose work is done; None before.
@@ -173,10 +178,15 @@ class Signals:
             sys.unraisablehook = lambda _unraisable: None
         if self._deferred:
             return
-        if frame is not None and frame.f_code.co_filename == _IMPORTS and threading.active_count() > 1:
+        if frame is not None and _takes_lock(frame) and threading.active_count() > 1:
             threading.Thread(target=_send_again, args=(number,), name="tlkit-signal", daemon=True).start()
             return
         raise Interrupted(self._received)
+
+
+def _takes_lock(frame: FrameType) -> bool:
+    code, module = frame.f_code, frame.f_globals.get("__name__", "")
+    return code.co_filename == _IMPORTS or code.co_name in _LOCKING.get(module, ())
 
 
 def _send_again(number: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from tlkit.errors import RunError
+from tlkit.system import stages
 from tlkit.system.import_without import without_modules
 from tlkit.system.signals import process_signals
 
@@ -124,9 +125,10 @@ def _import_keras() -> None:
     before = os.environ.get(_BACKEND)
     os.environ[_BACKEND] = "tensorflow"
     try:
-        # Keras's wrappers for scikit-learn and its galleries, which nothing here uses, would take half as long again,
-        # and 85 MB.
-        with without_modules("sklearn", "matplotlib"):
+        # Keras's wrappers for scikit-learn, its galleries and its reading of pandas's tables, which nothing here uses,
+        # would take half as long again, and 85 MB. Only in a command: other code may pass such tables to Keras.
+        tables = ["pandas"] if stages.command_began is not None else []
+        with without_modules("sklearn", "matplotlib", *tables):
             import keras
     finally:
         os.environ.pop(_BACKEND, None)

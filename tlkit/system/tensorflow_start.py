@@ -14,14 +14,15 @@ from typing import Self, TextIO
 from tlkit.system.output import Descriptor, descriptor_of
 from tlkit.system.tensorflow import finish_start, import_quietly, is_quiet, start_tensorflow
 
-_starting: set[threading.Thread] = set()
+_starting: set[threading.Event] = set()
+"""The ends of the imports that were begun; an exception within ``Thread.join`` makes ``is_alive`` False too early."""
 _direct: list[TextIO] = []
 """What was ``sys.stderr`` meanwhile; never closed, as the loggers of libraries keep it."""
 
 
 def is_starting() -> bool:
     """Return whether a thread that nobody waits for still imports TensorFlow: Python's own end would wait for it."""
-    return any(thread.is_alive() for thread in _starting)
+    return not all(end.is_set() for end in _starting)
 
 
 class TensorFlowStart:
@@ -42,21 +43,21 @@ class TensorFlowStart:
         self._lock = threading.Lock()
         self._left = False
         self._stderr = _HeldStderr()
-        self._thread: threading.Thread | None = None
+        self._end: threading.Event | None = None
 
     def __enter__(self) -> Self:
-        for thread in list(_starting):  # one that an earlier call of this process left behind
-            thread.join()
-            _starting.discard(thread)
+        for end in list(_starting):  # one that an earlier call of this process left behind
+            end.wait()
+            _starting.discard(end)
         if {"tensorflow", "keras"} & set(sys.modules):
             start_tensorflow(deterministic=self._deterministic)
             self._then()
             return self
         if not is_quiet():
             self._stderr.hold()
-        self._thread = threading.Thread(target=self._start, name="tlkit-tensorflow")
-        _starting.add(self._thread)
-        self._thread.start()
+        self._end = threading.Event()
+        _starting.add(self._end)
+        threading.Thread(target=self._start, args=(self._end,), name="tlkit-tensorflow").start()
         return self
 
     def __exit__(
@@ -64,7 +65,7 @@ class TensorFlowStart:
     ) -> None:
         with self._lock:
             self._left = True
-            if self._thread is None or not self._thread.is_alive():
+            if self._end is None or self._end.is_set():
                 self._stderr.put_back()
 
     def wait(self) -> None:
@@ -74,15 +75,20 @@ class TensorFlowStart:
             RunError: Keras was set up by other code for another backend, or another type or layout of tensors.
             Exception: what the import, or ``then``, raised.
         """
-        if self._thread is None:
+        if self._end is None:
             return
-        self._thread.join()
-        _starting.discard(self._thread)
+        self._end.wait()
+        _starting.discard(self._end)
         self._stderr.put_back()
         if self._error is not None:
             raise self._error
 
-    def _start(self) -> None:
+    def check(self) -> None:
+        """Raise what ``wait`` would raise if that is known by now."""
+        if self._error is not None:
+            self.wait()
+
+    def _start(self, end: threading.Event) -> None:
         try:
             import_quietly(held=True)
             finish_start(deterministic=self._deterministic, is_new=True)
@@ -94,6 +100,7 @@ class TensorFlowStart:
             self._error = error
             self._stderr.release(show=not self._left)
         with self._lock:
+            end.set()
             if self._left:
                 self._stderr.put_back()
 

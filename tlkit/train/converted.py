@@ -24,12 +24,13 @@ _FORMAT = 1
 _NAME = "network"
 
 
-def converted(part: FrozenPart, say: Callable[[str], None]) -> bytes:
+def converted(part: FrozenPart, say: Callable[[str], None], *, keep: bool = True) -> bytes:
     """Return a frozen part as the bytes of a LiteRT file: as an earlier run left it, or converted now and left.
 
     Args:
         part: the frozen part.
         say: shows a note.
+        keep: whether to leave it for later runs, and to take what an earlier one left.
 
     Raises:
         NotConvertibleError: it can't be converted; that is left for later runs, too.
@@ -42,7 +43,7 @@ def converted(part: FrozenPart, say: Callable[[str], None]) -> bytes:
         "variables": computing_variables(),
     }
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
-    folder = _folder(key)
+    folder = _folder(key) if keep else None
     found = None if folder is None else _found(folder, key, say)
     if found is None:
         found = _made(part)

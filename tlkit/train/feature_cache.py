@@ -107,7 +107,8 @@ class FeatureCache:
     def make_ready(self) -> None:
         """Make the frozen part ready to compute, and compare its engine with TensorFlow on the first images."""
         setting = self.setting
-        make_ready(self.part, setting.data.store.images[setting.train_rows[:COMPARED]], self.reporter.say)
+        images = setting.data.store.images[setting.train_rows[:COMPARED]]
+        make_ready(self.part, images, self.reporter.say, keep=setting.table.cache != "off")
 
     def kept(self, rows: np.ndarray, title: str) -> FeatureSet | None:
         """Return the cached features of images that are not augmented; those that are missing are computed.
@@ -232,7 +233,7 @@ class FeatureCache:
         for view in range(2):
             seeds = batch_seeds(setting.seed, self.index, view, setting.steps_per_epoch)
             batch = next(self.feed.epoch(setting.train_rows[:size], seeds[:1]))
-            found.append(digests(np.asarray(batch["images"])))
+            found.append(digests(batch["images"]))
         return bool((found[0] == found[1]).all(1).any())
 
     def _plain_set(self, root: Path, rows: np.ndarray) -> FeatureSet:

@@ -157,14 +157,14 @@ class FeatureSet:
         return write_shard(self.folder, f"{number:04d}", self._of(number), arrays, {})
 
     def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
-        images = np.asarray(batch["images"])
-        features = self._part(images) if self._earlier is None else self._features(images, np.asarray(batch["index"]))
+        images, rows = batch["images"], np.asarray(batch["index"])
+        features = self._part(images) if self._earlier is None else self._features(images, rows)
         values = {f"feature{number}": each for number, each in enumerate(features)}
         if self._with_targets:
             values |= {key: np.asarray(batch[key]) for key in batch if key not in ("images", "index")}
         return values
 
-    def _features(self, images: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    def _features(self, images: Any, rows: np.ndarray) -> list[np.ndarray]:
         """Return the features of some images, copied from earlier views where an image has the same pixels there."""
         places = np.array([self._place[int(row)] for row in rows])
         self._pixels.note(places, images)
@@ -178,7 +178,7 @@ class FeatureSet:
                     each[same] = copied[f"feature{number}"]
                 left &= ~same
         if left.any():
-            for each, computed in zip(features, self._part(images[left]), strict=True):
+            for each, computed in zip(features, self._part(np.asarray(images)[left]), strict=True):
                 each[left] = computed
         self.copied += len(rows) - int(left.sum())
         return features

@@ -7,21 +7,22 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tlkit.errors import Problem, RecipeError, RunError
+from tlkit.errors import RunError
 from tlkit.models.convert import NotConvertibleError, conversion_memory
-from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, check_installed, largest_difference
+from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, largest_difference
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.openvino_network import OpenVINONetwork
+from tlkit.models.walk import outputs_of
 from tlkit.recipe.schema import TrainTable
 from tlkit.system.memory import available_memory, is_exhausted
 from tlkit.system.text import size_text
+from tlkit.train.asked_engine import asked_engine
 from tlkit.train.converted import converted
-from tlkit.train.environment import computes_bfloat16
 from tlkit.train.frozen_part import FrozenPart
 
 COMPARED = 2
-"""The number of images on which an engine is compared with TensorFlow; Keras keeps all their feature maps at once."""
+"""The number of images on which an engine is compared with TensorFlow."""
 _OPERATIONS = 1e10
 _FEW_WEIGHTS = 4e6
 _OPERATIONS_PER_WEIGHT = 1.6e5
@@ -53,37 +54,14 @@ def choose_engine(table: TrainTable, part: FrozenPart, images: int, before: str 
     return litert if usable and worth else TENSORFLOW
 
 
-def asked_engine(table: TrainTable) -> Engine | None:
-    """Return the engine that a recipe names; None for ``auto``."""
-    return None if table.engine == "auto" else Engine(table.engine, table.engine_precision)
-
-
-def check_engine(table: TrainTable) -> None:
-    """Check that the engine that a recipe names is installed.
-
-    Raises:
-        RecipeError: it is not, or it can't compute in the precision that the recipe asks for.
-    """
-    asked = asked_engine(table)
-    if asked is not None:
-        check_installed(asked, "train.engine")
-    if table.engine_precision == "float32":
-        return
-    if asked is None or asked.name != "openvino":
-        message = f'"{table.engine_precision}" needs train.engine = "openvino", received "{table.engine}"'
-        raise RecipeError([Problem("train.engine_precision", message)])
-    if computes_bfloat16() is False:
-        message = f'this processor has no instructions for {table.engine_precision}; expected "float32"'
-        raise RecipeError([Problem("train.engine_precision", message)])
-
-
-def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None]) -> None:
+def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None], *, keep: bool = True) -> None:
     """Make the engine of a frozen part compute, or TensorFlow where that engine can't, or does not agree with it.
 
     Args:
         part: the frozen part, with the engine that was chosen.
         images: (n, H, W, 3), the first of the images that it will compute.
         say: shows a note.
+        keep: whether a converted network is kept for later runs.
 
     Raises:
         RunError: the engine can't compute in the precision that the recipe asks for.
@@ -91,14 +69,14 @@ def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None])
     if part.is_ready:
         return
     try:
-        network = _built(part, say)
+        network = _built(part, say, keep)
     except (NotConvertibleError, UnusableNetworkError) as error:
         if part.engine.precision != "float32":
             raise RunError(f'train.engine_precision: {error}; expected "float32", or another train.engine') from error
         _fall_back(part, str(error), say)
         return
     images = np.asarray(images[:COMPARED], np.float32)
-    expected = [np.asarray(each, np.float32) for each in tf.nest.flatten(part.model(images, training=False))]
+    expected = outputs_of(part.model, images)
     try:
         difference = largest_difference(network(images), expected)
     except (RuntimeError, ValueError) as error:
@@ -119,7 +97,7 @@ def _fall_back(part: FrozenPart, reason: str, say: Callable[[str], None]) -> Non
     part.use(TENSORFLOW)
 
 
-def _built(part: FrozenPart, say: Callable[[str], None]) -> Network:
+def _built(part: FrozenPart, say: Callable[[str], None], keep: bool) -> Network:
     """Return the network of a frozen part in its engine.
 
     Raises:
@@ -132,7 +110,7 @@ def _built(part: FrozenPart, say: Callable[[str], None]) -> Network:
     if needed > available:
         what = f"converting it takes about {size_text(needed)} of memory, and {size_text(available)} are free"
         raise UnusableNetworkError(what)
-    content = converted(part, say)
+    content = converted(part, say, keep=keep)
     if part.engine.name == "litert":
         return LiteRTNetwork(content)
     return OpenVINONetwork(content, part.engine.precision)

@@ -70,13 +70,16 @@ class Ledger:
         else:
             self._restore(checkpoint)
 
-    def save(self, phase: int, inside: PhaseState | None, arrays: Mapping[str, np.ndarray]) -> None:
+    def save(
+        self, phase: int, inside: PhaseState | None, arrays: Mapping[str, np.ndarray], *, engine: str | None = None
+    ) -> None:
         """Write a checkpoint.
 
         Args:
             phase: the index of the phase that is in progress, or is next.
             inside: how far it has come; None before it begins.
             arrays: the arrays of the phase; the model's variables that differ from how they were built are added.
+            engine: the engine of the phase that has just ended.
         """
         now = digests(self._model)
         model = {
@@ -98,6 +101,7 @@ class Ledger:
             history=folder.history.read_bytes().decode(),
             times=folder.times.read_bytes().decode(),
             freeze=folder.freeze.read_bytes().decode(),
+            engine=engine,
             planned=list(self._planned),
         )
         self.checkpoints.write(state, model | dict(arrays))

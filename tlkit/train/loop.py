@@ -8,8 +8,8 @@ from tlkit.contracts import Phase
 from tlkit.errors import Problem, RecipeError
 from tlkit.models.freeze import prepare, updates_statistics
 from tlkit.models.metrics import check_metrics
+from tlkit.train.asked_engine import check_engine
 from tlkit.train.checkpoint import Checkpoint
-from tlkit.train.frozen_engine import check_engine
 from tlkit.train.ledger import Ledger
 from tlkit.train.outlets import Outlets
 from tlkit.train.parts import ModelInParts
@@ -52,15 +52,16 @@ class Training:
         """
         self.ledger.begin(phases, checkpoint)
         first = 0 if checkpoint is None else checkpoint.state.phase
-        if first == len(phases):
+        if checkpoint is not None and first == len(phases):
             # The model is about to be saved, with the flags that its last phase gives it here.
             self._last = PhaseRun(self.setting, self.ledger, self.outlets, first - 1, phases[-1])
+            self._last.passes.ended_with = checkpoint.state.engine
         for index in range(first, len(phases)):
             with self.outlets.reporter.stage("setting up the phase"):
                 self._last = phase_run = PhaseRun(self.setting, self.ledger, self.outlets, index, phases[index])
                 inside = checkpoint is not None and index == first and checkpoint.state.inside is not None
                 phase_run.run(checkpoint if inside else None)
-                self.ledger.save(index + 1, None, {})
+                self.ledger.save(index + 1, None, {}, engine=phase_run.passes.engine)
 
     def in_parts(self) -> ModelInParts | None:
         """Return the trained model, cut where its last phase had its frozen part; None where that had none."""

@@ -10,15 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.data.run_data import Data
+from tlkit.data.store.rows import in_batches
 from tlkit.models.convert import convert_to_litert
 from tlkit.models.inference import images_at_once
-from tlkit.system.parallel import in_threads
 from tlkit.train.converted import converted
 from tlkit.train.feature_set import FeatureSet
 from tlkit.train.frozen_part import FrozenPart
-
-_AHEAD = 2
-"""Batches of images that are read while one is computed."""
 
 
 class ModelInParts:
@@ -31,6 +28,7 @@ class ModelInParts:
         batch_size: the largest number of images at a time.
         kept: the cached features, of images that are not augmented.
         make_ready: makes the frozen part ready to compute, which it need not be if all of its features were cached.
+        keep: whether a converted frozen part is kept for later runs.
     """
 
     def __init__(
@@ -41,9 +39,12 @@ class ModelInParts:
         batch_size: int,
         kept: Sequence[FeatureSet] = (),
         make_ready: Callable[[], None] = lambda: None,
+        *,
+        keep: bool = True,
     ) -> None:
         self.kept = list(kept)
         self._make_ready = make_ready
+        self._keep = keep
         self.at_once = min(batch_size, images_at_once(head))
         self._frozen = frozen
         self._head = head
@@ -58,15 +59,15 @@ class ModelInParts:
         Yields:
             float32 (n, …, units).
         """
-        parts = [rows[first : first + self.at_once] for first in range(0, len(rows), self.at_once)]
         kept = next((each for each in self.kept if np.isin(rows, each.rows).all()), None)
         if kept is not None:
-            for part in parts:
+            for first in range(0, len(rows), self.at_once):
+                part = rows[first : first + self.at_once]
                 features = kept.batch(part)
                 yield self._logits([features[f"feature{place}"] for place in range(len(self._frozen.shapes))])
             return
         self._make_ready()
-        for images in in_threads(self._images.__getitem__, parts, name="tlkit-feed", ahead=_AHEAD, threads=1):
+        for images in in_batches(self._images, rows, self.at_once):
             yield self._logits(self._frozen(tf.cast(images, tf.float32)))
 
     def lite(self) -> bytes | None:
@@ -79,7 +80,7 @@ class ModelInParts:
             return None
         from tlkit.models.lite_join import joined
 
-        content = self._frozen.lite_content or converted(self._frozen, lambda _note: None)
+        content = self._frozen.lite_content or converted(self._frozen, lambda _note: None, keep=self._keep)
         try:
             return joined(content, convert_to_litert(self._head))
         except ValueError:  # a head that takes its inputs otherwise

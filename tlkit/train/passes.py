@@ -40,6 +40,7 @@ class Passes:
         rate: the learning rate of each step.
         steps: the compiled steps.
         callbacks: a ``keras.callbacks.CallbackList``; set before the first pass.
+        ended_with: the name of the engine with which the phase ended in another process, if it did.
     """
 
     def __init__(self, setting: Setting, outlets: Outlets, index: int, phase: Phase) -> None:
@@ -50,6 +51,7 @@ class Passes:
         self.steps = Steps(setting, phase)
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
+        self.ended_with: str | None = None
         self._applied: float | None = None
         self._cache: FeatureCache | None = None
         self._images = Feed(setting.data, setting.batch_size, setting.policies)
@@ -93,8 +95,8 @@ class Passes:
     def in_parts(self) -> ModelInParts | None:
         """Return the model in two parts, with cached features of the validation and test images where that pays.
 
-        What these are depends on the recipe and the network alone, not on what this process has trained, so that a run
-        that was interrupted before its evaluation gives the same numbers.
+        What these are depends on the recipe, the network and the engine of the phase, not on what this process has
+        trained, so that a run that was interrupted before its evaluation gives the same numbers.
 
         Returns:
             None where nothing is frozen, or the frozen part is computed in less than float32.
@@ -104,14 +106,15 @@ class Passes:
             return None
         if cache is None:  # the phase ended in another process
             cache = self._feature_cache(part, self.outlets.folder.path)
-            cache.choose_engine(None)
+            cache.choose_engine(self.ended_with or TENSORFLOW.name)
         if part.engine.precision != "float32":
             return None
         splits: tuple[Split, ...] = ("validation", "test")
         rows = {split: setting.data.indices(split) for split in splits}
         found = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]
         kept = [each for each in found if each is not None]
-        return ModelInParts(part, self.steps.live, setting.data, setting.batch_size, kept, make_ready=cache.make_ready)
+        keep = setting.table.cache != "off"
+        return ModelInParts(part, self.steps.live, setting.data, setting.batch_size, kept, cache.make_ready, keep=keep)
 
     def _feature_cache(self, part: FrozenPart, own_folder: Path) -> FeatureCache:
         return FeatureCache(

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-_BYTES = 16
+_BYTES = 8
 VIEWS = 8
 """The number of earlier views to look in, which limits the memory."""
 
 
 class Pixels:
-    """The digests of the augmented images of a view, 16 bytes each.
+    """The digests of the augmented images of a view, 8 bytes each.
 
     Args:
         count: the number of images.
 
     Attributes:
-        digests: uint8 (count, 16); zeros where the image was not seen.
+        digests: uint8 (count, 8); zeros where the image was not seen.
     """
 
     def __init__(self, count: int) -> None:
         self.digests = np.zeros((count, _BYTES), np.uint8)
 
-    def note(self, places: np.ndarray, images: np.ndarray) -> None:
-        """Note images at their places in the view."""
+    def note(self, places: np.ndarray, images: Any) -> None:
+        """Note images, float32 (n, H, W, 3), at their places in the view."""
         self.digests[places] = digests(images)
 
     def equal(self, places: np.ndarray, other: Pixels) -> np.ndarray:
@@ -35,8 +36,11 @@ class Pixels:
         return same
 
 
-def digests(images: np.ndarray) -> np.ndarray:
-    """Return the first 16 bytes of the SHA-256 of each image's pixels: uint8 (n, 16)."""
-    images = np.ascontiguousarray(images)
-    parts = (hashlib.sha256(each.data).digest()[:_BYTES] for each in images)
-    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, _BYTES)
+def digests(images: Any) -> np.ndarray:
+    """Return a fingerprint of each image's pixels: uint8 (n, 8).
+
+    FarmHash64 (https://github.com/google/farmhash) is six times faster than SHA-256, and an image is compared with a
+    few views of itself alone.
+    """
+    prints: np.ndarray = tf.raw_ops.Fingerprint(data=images, method="farmhash64").numpy()
+    return prints

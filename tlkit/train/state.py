@@ -78,6 +78,8 @@ class State(BaseModel):
         monitor: the column that chose that epoch.
         initial: the digests of the variables as they were built.
         history, times, freeze: the texts of ``metrics.csv``, ``times.csv`` and ``freeze.csv``.
+        engine: the engine of the phase that has just ended, with which the run is evaluated; None where nothing was
+            frozen, within a phase, and in checkpoints of older versions.
         planned: the phases for which the checkpoint was written, since the recipe in the folder may have changed;
             None in checkpoints of older versions.
     """
@@ -97,6 +99,7 @@ class State(BaseModel):
     history: str
     times: str
     freeze: str
+    engine: str | None = None
     planned: list[Planned] | None = None
 
     def text(self) -> str:

@@ -19,7 +19,7 @@ from PIL import Image
 from recipe_text import recipe_text
 
 from tlkit import DataError
-from tlkit.data.checks import facts_cache, file_facts
+from tlkit.data.checks import facts_cache, file_facts, one_file
 from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import KINDS
 from tlkit.data.images.image_file import MAX_PIXELS
@@ -917,7 +917,7 @@ def test_a_moved_file_is_read_but_not_decoded_again(
 ) -> None:
     check(photos)
     photos.rename(photos.parent / "moved")
-    monkeypatch.setattr(file_facts, "Picture", None)
+    monkeypatch.setattr(one_file, "Picture", None)
     assert check(photos.parent / "moved").report.read == 20
 
 
@@ -927,8 +927,8 @@ def test_files_with_the_same_bytes_are_decoded_once(
     for number in range(10):
         shutil.copy(photos / "cat" / "000.jpg", photos / "cat" / f"copy{number}.jpg")
     opened = []
-    whole = file_facts.Picture
-    monkeypatch.setattr(file_facts, "Picture", lambda *each: opened.append(each[0].name) or whole(*each))
+    whole = one_file.Picture
+    monkeypatch.setattr(one_file, "Picture", lambda *each: opened.append(each[0].name) or whole(*each))
     check(photos)
     assert len(opened) == 20
     assert sum(name.startswith("copy") for name in opened) <= 1
@@ -940,7 +940,7 @@ def test_many_files_are_read_in_processes_with_the_same_facts(
     in_threads = check(messy)
     shutil.rmtree(checks_folder())
     monkeypatch.setattr(file_facts, "FOR_PROCESSES", 1)
-    monkeypatch.setattr(file_facts, "_facts", None)  # This process decodes nothing.
+    monkeypatch.setattr(file_facts, "facts_of", None)  # This process decodes nothing.
     in_processes = check(messy)
     assert in_processes.report.read == in_threads.report.read > 35
     assert (in_processes.report.findings, in_processes.splits) == (in_threads.report.findings, in_threads.splits)

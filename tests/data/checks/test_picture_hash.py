@@ -7,7 +7,15 @@ import pytest
 from imagehash import phash
 from PIL import Image
 
-from tlkit.data.checks.picture_hash import picture_hash
+from tlkit.data.checks.picture_hash import PictureHashes
+
+
+def hashes_of(*images: Image.Image) -> list[str]:
+    hashes = PictureHashes()
+    for number, image in enumerate(images):
+        hashes.add(str(number), image)
+    made = hashes.made()
+    return [made.get(str(number), "") for number in range(len(images))]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -18,13 +26,19 @@ def test_the_hash_has_the_bits_of_imagehash(seed: int) -> None:
     image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     if seed % 3 == 0:
         image.paste(200, (3, 3, 20, 20))
-    assert picture_hash(image) == np.packbits(phash(image, 16).hash).tobytes().hex()
+    expected = np.packbits(phash(image, 16).hash).tobytes().hex()
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    alone, together = hashes_of(image), hashes_of(turned, image, turned, image)
+    assert alone == [expected]
+    assert together == [*hashes_of(turned), expected, *hashes_of(turned), expected]
 
 
 def test_a_nearly_flat_picture_has_none() -> None:
     levels = np.full((50, 60), 100, np.uint8)
     levels[::2] += 3
     assert levels.std() < 2
-    assert picture_hash(Image.fromarray(levels)) == ""
+    flat = Image.fromarray(levels.copy())
     levels[::2] += 2
-    assert picture_hash(Image.fromarray(levels)) != ""
+    some = Image.fromarray(levels)
+    assert [bool(each) for each in hashes_of(flat, some, flat)] == [False, True, False]
+    assert hashes_of() == []

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -18,6 +18,8 @@ FACTS = 5
 _Hexadecimal = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 _Number = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
 _Count = Annotated[int, Field(ge=0)]
+_NOTHING: Mapping[str, Any] = {}
+"""What all images have in place of the pixels of masks: one object for a hundred thousand of them."""
 _Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
@@ -59,9 +61,9 @@ class Facts:
     orientation: Annotated[int, Field(ge=1, le=8)] = 1
     values: Annotated[tuple[float, ...], Field(max_length=5)] = ()
     picture: _Hexadecimal = ""
-    classes: Mapping[_Number, _Count] = field(default_factory=dict)
+    classes: Mapping[_Number, _Count] = field(default_factory=lambda: _NOTHING)
     between: _Count = 0
-    palette: Mapping[_Number, _Color] = field(default_factory=dict)
+    palette: Mapping[_Number, _Color] = field(default_factory=lambda: _NOTHING)
 
     def __reduce__(self) -> tuple[type[Facts], tuple[object, ...]]:
         """Return what a process sends: the values alone, which takes a third of the time of a dataclass."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -40,6 +40,11 @@ class Version(NamedTuple):
     modified: int
     changed: int
     inode: int
+
+    @property
+    def text(self) -> bytes:
+        """What the database keeps of it."""
+        return " ".join(map(str, self)).encode()
 
 
 def version_of(path: Path) -> Version | None:
@@ -81,24 +86,24 @@ class FactsCache:
         except DataError:
             return cls(None)
 
-    def unchanged(self, files: Mapping[Path, Version], settings: str) -> dict[Path, Facts]:
-        """Return the facts of the files whose versions match the cache.
+    def unchanged(self, paths: Sequence[Path], versions: Sequence[bytes | None], settings: str) -> list[Facts | None]:
+        """Return the facts of each file whose version matches the cache, and None for each other.
 
         Args:
-            files: file → its version now; a few files only, since each is a variable of one query.
+            paths: the files; a few only, since each is a variable of one query.
+            versions: the texts of their versions now; None matches nothing.
             settings: what the facts depend on besides the files' bytes.
         """
+        found: list[Facts | None] = [None] * len(paths)
         if self._database is None or self._reread:
-            return {}
-        by_path = {os.fsencode(path.absolute()): path for path in files}
+            return found
+        places = {_name(paths[n]): n for n, version in enumerate(versions) if version is not None}
         with self._lock:
-            rows = self._database.select_files(list(by_path), settings.encode())
-        found = {}
-        for name, version, text in rows:
-            path = by_path.get(name)
-            facts = Facts.of_text(text) if path is not None and version == _text(files[path]) else None
-            if path is not None and facts is not None:
-                found[path] = facts
+            rows = self._database.select_files(list(places), settings.encode())
+        for name, version_text, text in rows:
+            place = places.get(name)
+            if place is not None and version_text == versions[place]:
+                found[place] = Facts.of_text(text)
         return found
 
     def same_bytes(self, digest: str, settings: str) -> Facts | None:
@@ -111,12 +116,12 @@ class FactsCache:
         facts = None if text is None else Facts.of_text(text)
         return facts if facts is not None and facts.digest == digest else None
 
-    def add(self, path: Path, version: Version | None, settings: str, facts: Facts) -> None:
+    def add(self, path: Path, version: bytes | None, settings: str, facts: Facts) -> None:
         """Add the facts of a file; they are written in batches, and by ``close``.
 
         Args:
             path: the file.
-            version: its version before it was read; None keeps the facts by their digest only.
+            version: the text of its version before it was read; None keeps the facts by their digest only.
             settings: what the facts depend on besides the file's bytes.
             facts: the facts, with a digest.
         """
@@ -125,7 +130,7 @@ class FactsCache:
             if self._database is None:
                 return
             if version is not None:
-                self._files.append((os.fsencode(path.absolute()), _text(version), digest))
+                self._files.append((_name(path), version, digest))
             self._facts[digest, settings.encode()] = facts.text()
             if max(len(self._files), len(self._facts)) >= _BATCH:
                 self._write()
@@ -149,5 +154,5 @@ class FactsCache:
             self._database.insert(files, [(*key, text) for key, text in facts.items()])
 
 
-def _text(version: Version) -> bytes:
-    return " ".join(map(str, version)).encode()
+def _name(path: Path) -> bytes:
+    return os.fsencode(path if path.is_absolute() else path.absolute())

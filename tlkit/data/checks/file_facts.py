@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
-from itertools import groupby
-from operator import itemgetter
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from tlkit.contracts import MaskTable
-from tlkit.data.checks.facts import FACTS, Facts
-from tlkit.data.checks.facts_cache import FactsCache, Version, version_of
-from tlkit.data.checks.picture_hash import picture_hash
-from tlkit.data.images.decode import fit_picture, is_scaled
+from tlkit.data.checks.facts import Facts
+from tlkit.data.checks.facts_cache import FactsCache, version_of
+from tlkit.data.checks.one_file import FactsReading, facts_of, problem_of
+from tlkit.data.checks.picture_hash import PictureHashes
 from tlkit.data.images.image_file import BadImageError, read_file
-from tlkit.data.images.mask_decode import classes_of
-from tlkit.data.images.mask_file import read_mask, reading_key
-from tlkit.data.images.picture import Picture, scales
-from tlkit.data.images.reading import Reading
-from tlkit.data.store.decoding import Decoded, Decoding, Find, batched, decode_file, group_size
+from tlkit.data.store.decoding import Decoded, Decoding, Find, decode_file, group_size
 from tlkit.data.store.store import Early
 from tlkit.system.parallel import in_processes, in_threads
 
@@ -33,37 +23,14 @@ FOR_PROCESSES = 4000
 """The number of files from which it pays to start processes. Half of the work needs Python's lock, so two
 threads are hardly faster than one; processes are twice as fast once they have started."""
 
-_SCALED = 64
-"""Pixels per side that a JPEG has at least when it is scaled while decoding; all of its bytes are still read."""
 _GROUP = 32
 """Files per task of a thread or process: handing over a task costs more than decoding a small file."""
 _AHEAD = 2
 """Tasks per thread or process that are handed over ahead of their results."""
-_HASHED_SIDE = 32
 
 
 WantedFile = tuple[Path, bool]
 """A file to read, and whether it is a mask."""
-
-
-@dataclass(frozen=True)
-class FactsReading:
-    """How images and masks are read.
-
-    Args:
-        files: how files are read.
-        table: how the pixels of masks name classes; None if there are no masks.
-    """
-
-    files: Reading
-    table: MaskTable | None
-
-    def cache_key(self, is_mask: bool) -> str:
-        """Return a key for what the facts of a file depend on besides its bytes."""
-        text = f"{FACTS} {self.files.max_pixels} {self.files.layout}".rstrip()
-        if is_mask and self.table is not None:
-            text += f" {sorted(self.table.values.items(), key=str)} {self.table.default}{reading_key(self.table)}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_facts(
@@ -72,7 +39,7 @@ def read_facts(
     facts_cache: FactsCache,
     progress: Callable[[int, int], None] | None = None,
     early: Early | None = None,
-) -> tuple[list[Facts], Set[WantedFile]]:
+) -> tuple[list[Facts], list[bool]]:
     """Read files in parallel. Unchanged files are not read again; only a few are in memory at once.
 
     Args:
@@ -83,69 +50,83 @@ def read_facts(
         early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
 
     Returns:
-        the facts in the order of ``wanted``, and the files that were read.
+        the facts in the order of ``wanted``, and whether each of these files was read.
     """
     keys = {is_mask: reading.cache_key(is_mask) for is_mask in (False, True)}
     looked_up = in_threads(
-        lambda group: _look_up(*group, keys, facts_cache), _grouped(wanted), name="tlkit-check", ahead=_AHEAD
+        lambda group: _look_up(*group, keys, facts_cache),
+        _grouped(wanted, range(len(wanted))),
+        name="tlkit-check",
+        ahead=_AHEAD,
     )
-    facts_of: dict[WantedFile, Facts] = {}
-    changed: dict[WantedFile, Version | None] = {}
+    found: list[Facts | None] = []
+    changed: dict[int, bytes | None] = {}
     try:
-        for known, unknown in looked_up:
-            facts_of |= known
-            changed |= unknown
-            if progress is not None and known:
-                progress(len(facts_of), len(wanted))
-        for file, facts, decoded in _read_all(list(changed), reading, keys, facts_cache, early):
-            facts_of[file] = facts
+        for known, versions in looked_up:
+            changed |= {len(found) + n: versions[n] for n, facts in enumerate(known) if facts is None}
+            found += known
+            if progress is not None and len(changed) < len(found):
+                progress(len(found) - len(changed), len(wanted))
+        done = len(found) - len(changed)
+        for place, facts, decoded in _read_all(wanted, list(changed), reading, keys, facts_cache, early):
+            found[place] = facts
             if decoded is not None and early is not None:
                 early.keep(decoded)
             if facts.digest:
-                facts_cache.add(file[0], changed[file], keys[file[1]], facts)
+                path, is_mask = wanted[place]
+                facts_cache.add(path, changed[place], keys[is_mask], facts)
+            done += 1
             if progress is not None:
-                progress(len(facts_of), len(wanted))
+                progress(done, len(wanted))
     finally:
         facts_cache.close()  # what an interrupted check has read, too
-    return [facts_of[file] for file in wanted], changed.keys()
+    return [facts for facts in found if facts is not None], [place in changed for place in range(len(wanted))]
 
 
-def _grouped(wanted: Iterable[WantedFile], size: int = _GROUP) -> Iterator[tuple[list[Path], bool]]:
-    """Yield groups of up to ``size`` images or masks."""
-    for is_mask, files in groupby(wanted, key=itemgetter(1)):
-        yield from ((group, is_mask) for group in batched((path for path, _ in files), size))
+def _grouped(
+    wanted: Sequence[WantedFile], places: Sequence[int], size: int = _GROUP
+) -> Iterator[tuple[list[Path], bool]]:
+    """Yield groups of up to ``size`` images or masks, of those that are wanted at these places."""
+    group: list[Path] = []
+    before = False
+    for place in places:
+        path, is_mask = wanted[place]
+        if group and (len(group) == size or is_mask != before):
+            yield group, before
+            group = []
+        group.append(path)
+        before = is_mask
+    if group:
+        yield group, before
 
 
 def _look_up(
     paths: Sequence[Path], is_mask: bool, keys: Mapping[bool, str], facts_cache: FactsCache
-) -> tuple[dict[WantedFile, Facts], dict[WantedFile, Version | None]]:
-    """Return the cached facts of unchanged files, and the versions of the others."""
-    versions: dict[Path, Version | None] = {}
+) -> tuple[list[Facts | None], list[bytes | None]]:
+    """Return the cached facts of each file, None if it changed; and the text of its version."""
+    versions: list[bytes | None] = []
     for path in paths:
         try:
-            versions[path] = version_of(path)
+            version = version_of(path)
         except (OSError, ValueError):
-            versions[path] = None  # Reading the file will show why.
-    existing = {path: version for path, version in versions.items() if version is not None}
-    known = facts_cache.unchanged(existing, keys[is_mask])
-    return (
-        {(path, is_mask): facts for path, facts in known.items()},
-        {(path, is_mask): version for path, version in versions.items() if path not in known},
-    )
+            version = None  # Reading the file will show why.
+        versions.append(None if version is None else version.text)
+    return facts_cache.unchanged(paths, versions, keys[is_mask]), versions
 
 
 def _read_all(
     wanted: Sequence[WantedFile],
+    places: Sequence[int],
     reading: FactsReading,
     keys: Mapping[bool, str],
     facts_cache: FactsCache,
     early: Early | None,
-) -> Iterator[tuple[WantedFile, Facts, Decoded | None]]:
-    """Read files in threads or, if there are many, in processes."""
+) -> Iterator[tuple[int, Facts, Decoded | None]]:
+    """Read the files at some places of ``wanted`` in threads or, if there are many, in processes."""
     decoding = None if early is None else early.decoding
     read = partial(_read_group, reading=reading, keys=keys, decoding=decoding)
-    groups = list(_grouped(wanted, _GROUP if decoding is None else group_size(decoding.size)))
-    if len(wanted) >= FOR_PROCESSES:
+    groups = _grouped(wanted, places, _GROUP if decoding is None else group_size(decoding.size))
+    if len(places) >= FOR_PROCESSES:
         read = partial(read, facts_cache=facts_cache.folder)
         results = in_processes(read, groups, name="tlkit-check", ahead=_AHEAD)
     else:
@@ -154,9 +135,8 @@ def _read_all(
     # Pillow warns of large images and odd metadata; the filter is set here because it is not safe to set in threads.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for (paths, is_mask), group_facts in zip(groups, results, strict=True):
-            for path, (facts, decoded) in zip(paths, group_facts, strict=True):
-                yield (path, is_mask), facts, decoded
+        for place, (facts, decoded) in zip(places, chain.from_iterable(results), strict=True):
+            yield place, facts, decoded
 
 
 def _read_group(
@@ -180,107 +160,33 @@ def _read_group(
     """
     paths, is_mask = group
     cached = facts_cache if isinstance(facts_cache, FactsCache) else _cache_in(facts_cache)
+    hashes = PictureHashes()
     by_digest: dict[str, tuple[Facts, Decoded | None]] = {}
     found: list[tuple[Facts, Decoded | None]] = []
     for path in paths:
         try:
             data = read_file(path, reading.files.max_pixels)
         except BadImageError as error:
-            found.append((_problem(path, error), None))
+            found.append((problem_of(path, error), None))
             continue
         digest = hashlib.sha256(data).hexdigest()
         if digest not in by_digest:
             wanted = None if is_mask or (find is not None and find(digest)) else decoding
             facts, decoded = cached.same_bytes(digest, keys[is_mask]), None
             if facts is None:
-                facts, decoded = _facts(path, data, digest, is_mask, reading, wanted)
+                facts, decoded = facts_of(path, data, digest, is_mask, reading, hashes, wanted)
             by_digest[digest] = facts, None
             if wanted is not None and not facts.problem:
                 found.append((facts, decoded or decode_file(path, data, digest, wanted)))
                 continue
         found.append(by_digest[digest])
-    return found
+    made = hashes.made()
+    return [
+        (replace(facts, picture=made[facts.digest]) if facts.digest in made else facts, decoded)
+        for facts, decoded in found
+    ]
 
 
 @cache
 def _cache_in(folder: Path | None) -> FactsCache:
     return FactsCache(folder)
-
-
-def _facts(
-    path: Path, data: bytes, digest: str, is_mask: bool, reading: FactsReading, decoding: Decoding | None = None
-) -> tuple[Facts, Decoded | None]:
-    """Return the facts of a file, and the image at the model's size where all of it was decoded for them anyway."""
-    try:
-        with Picture(path, data, reading.files) as picture:
-            facts: dict[str, Any] = {
-                "digest": digest,
-                "format": picture.format,
-                "mode": picture.mode,
-                "width": picture.size[1],
-                "height": picture.size[0],
-                "animated": picture.animated,
-                "orientation": picture.orientation,
-            }
-            if not is_mask:
-                if picture.deep:
-                    return _deep_facts(picture, facts), None
-                if not scales(picture, (_SCALED, _SCALED)):
-                    return _whole(picture, facts, decoding)
-                # A JPEG is decoded small, and only its brightness unless bands of it are chosen.
-                grayed = picture.draft(None if reading.files.bands else "L", (_SCALED, _SCALED))
-                shown = picture.rgb(gray=True)
-                if not (grayed and _is_constant(shown)):
-                    return _with_hash(facts, shown, constant=not grayed and _is_constant(shown)), None
-        if not is_mask:
-            # Pixels of the same brightness may differ in colour.
-            with Picture(path, data, reading.files) as reopened:
-                reopened.draft("RGB", (_SCALED, _SCALED))
-                shown = reopened.rgb(gray=True)
-                return _with_hash(facts, shown, constant=_is_constant(shown)), None
-        assert reading.table is not None
-        raw = read_mask(path, data, reading.files)
-        classes, between = classes_of(path, raw, reading.table)
-        counts = np.bincount(classes.reshape(-1))
-        more = Facts(
-            **facts,
-            classes={str(number): int(counts[number]) for number in np.flatnonzero(counts)},
-            between=between,
-            palette={str(index): color for index, color in raw.used_palette().items()},
-        )
-        return more, None
-    except BadImageError as error:
-        return _problem(path, error, digest), None
-
-
-def _whole(picture: Picture, facts: Mapping[str, Any], decoding: Decoding | None) -> tuple[Facts, Decoded | None]:
-    """Decode all pixels of an image, once for its facts and for the model."""
-    shown = picture.rgb(gray=True)
-    known = _with_hash(facts, shown, constant=_is_constant(shown))
-    if decoding is None or is_scaled(picture, decoding.size, decoding.resize):
-        return known, None
-    return known, Decoded(fit_picture(picture, decoding.size, decoding.resize)[0], None, known.digest, picture.size)
-
-
-def _problem(path: Path, error: BadImageError, digest: str = "") -> Facts:
-    return Facts(digest=digest, problem=error.kind, reason=str(error).removeprefix(f"{path}: "))
-
-
-def _is_constant(shown: Image.Image) -> bool:
-    return not np.diff(np.reshape(shown.getextrema(), (-1, 2))).any()
-
-
-def _deep_facts(picture: Picture, facts: Mapping[str, Any]) -> Facts:
-    bands = picture.bands()
-    nan = bands.values.dtype.kind == "f" and not np.isfinite(bands.values).all()
-    # Stretched, whatever input.value_range is: a narrow range would leave nothing to compare.
-    shown = bands.stretched()
-    constant = bool((shown == shown[:1, :1]).all())
-    more = {**facts, "nan": nan, "values": bands.used_range() if bands.deep else ()}
-    return _with_hash(more, Image.fromarray(shown if shown.shape[2] == 3 else shown[..., 0]), constant=constant)
-
-
-def _with_hash(facts: Mapping[str, Any], shown: Image.Image, *, constant: bool) -> Facts:
-    """Return facts with the perceptual hash of an image that is large enough and has something to see."""
-    unhashable = facts.get("nan") or constant or min(facts["width"], facts["height"]) < _HASHED_SIDE
-    return Facts(**facts, constant=constant, picture="" if unhashable else picture_hash(shown.convert("L")))

@@ -48,6 +48,8 @@ class FolderCheck:
         self.masks = {str(each.mask) for each in sample_set.samples if file_of(each.mask) is not None}
         self.root = _root(sample_set)
         self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
+        self._counts = _counts_below(self.scan.files)
+        self.scan.files = [file for file in self.scan.files if file not in self.images and file not in self.masks]
         without = {each.key for each in sample_set.set_aside if each.reason == NO_IMAGES}
         used = _counts_below([*self.images, *self.masks]) if without else {}
         self._lost = [each for each in self.scan.folders if each.name in without and str(each) not in used]
@@ -58,7 +60,6 @@ class FolderCheck:
         }
         self._named = dict(self._set_aside())
         self._sources = {str(each) for each in sample_set.sources}
-        self._known = self.images | self.masks | self._sources | self._named.keys()
 
     def observations(self) -> Iterator[Observation]:
         """Yield the links to folders that are in the tree anyway, then everything that is not a sample."""
@@ -74,7 +75,7 @@ class FolderCheck:
             detail = by_content(Path(name)) if reason == "not an image by its name" else ""
             yield Observation("mask_missing" if partner else "unused", self.shown(Path(name)), detail or reason)
         for folder, reason in self._excluded.items():
-            count = sum(file.is_relative_to(folder) for file in self.scan.files)
+            count = self._counts.get(str(folder), 0)
             yield Observation("unused", self.shown(folder), f"{reason}; files in it: {count}")
         for file in self._unlisted():
             if self._excluded.keys().isdisjoint(file.parents):
@@ -129,7 +130,7 @@ class FolderCheck:
 
     def _contents(self, folder: Path) -> str:
         """Return what is in a class folder without images."""
-        files = [file for file in self.scan.files if file.is_relative_to(folder)]
+        files = [Path(file) for file in self.scan.files if file.startswith(f"{folder}{os.sep}")]
         suffixes = Counter(file.suffix.lower() or "no suffix" for file in files)
         shown = listed([f"{suffix} {count}" for suffix, count in suffixes.most_common()], 4)
         why = next((text for file in files if (text := by_content(file))), "")
@@ -146,20 +147,20 @@ class FolderCheck:
                 yield str(path), each.reason
 
     def _unlisted(self) -> Iterator[Path]:
-        return (file for file in self.scan.files if str(file) not in self._known)
+        return (Path(file) for file in self.scan.files if file not in self._sources and file not in self._named)
 
     def _odd(self) -> list[Path]:
-        return [path for path in self.scan.odd if str(path) not in self._known]
+        known = self.images | self.masks | self._sources | self._named.keys() if self.scan.odd else set()
+        return [path for path in self.scan.odd if str(path) not in known]
 
     def _empty(self) -> Iterator[Observation]:
         """Yield the folders without a sample; of nested ones only the outermost."""
         used = _counts_below([*self.images, *self.masks, *self._sources])
-        counts = _counts_below(map(str, self.scan.files))
         empty = {str(folder) for folder in self.scan.folders if str(folder) not in used}
         for folder in sorted(empty):
             known = Path(folder) in self._lost or Path(folder) in self._excluded
             if str(Path(folder).parent) not in empty and not known:
-                inside = counts.get(folder, 0)
+                inside = self._counts.get(folder, 0)
                 detail = f"none of the files in it is used: {inside}" if inside else "contains no files"
                 yield Observation("empty_folder", self.shown(Path(folder)), detail)
 
@@ -196,7 +197,7 @@ def with_beside(report: Report, outer: Path, inner: Sequence[Path], check: Check
 
     junk = {path: count for path, count in contents.junk.items() if beside(path)}
     unused = {path: reason for path, reason in contents.odd.items() if beside(path)}
-    unused |= {path: by_content(path) for path in contents.files if beside(path)}
+    unused |= {path: by_content(path) for path in map(Path, contents.files) if beside(path)}
     tally = Tally((), check).add(_junk_observations(junk, str))
     tally = tally.add(
         Observation("unused", str(path), reason or "beside the data set") for path, reason in unused.items()
@@ -245,8 +246,8 @@ def _scan_all(root: Path, masks: set[str]) -> Scan:
     if outside:
         folder = Path(os.path.commonpath([os.path.dirname(mask) for mask in outside]))  # noqa: PTH120 - as text
         other = scan(folder)
-        known = {str(file) for file in contents.files}
-        contents.files += [file for file in other.files if str(file) not in known]
+        known = set(contents.files)
+        contents.files += [file for file in other.files if file not in known]
         contents.folders += [each for each in other.folders if each not in contents.folders]
         contents.junk |= other.junk
         contents.odd |= other.odd

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tlkit.contracts import SampleSet
+from tlkit.contracts import Sample, SampleSet
 from tlkit.data.checks.drawn_facts import read_drawn_facts
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache
-from tlkit.data.checks.file_facts import FactsReading, read_facts
+from tlkit.data.checks.file_facts import WantedFile, read_facts
+from tlkit.data.checks.one_file import FactsReading
 from tlkit.data.images.reading import Reading
-from tlkit.data.images.source import FileImage, RowImage, file_of, image_of
+from tlkit.data.images.source import RowImage, file_of, image_of
 from tlkit.data.store.store import Early, Progress
 
 
@@ -54,30 +56,48 @@ def read_sample_facts(
         with_masks: whether to read the masks, too.
         early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
     """
-    images = {each.key: image_of(each, sample_set) for each in sample_set.samples}
-    masks = {each.key: file for each in sample_set.samples if with_masks and (file := file_of(each.mask)) is not None}
-    wanted = dict.fromkeys((image.path, False) for image in images.values() if isinstance(image, FileImage))
-    wanted |= dict.fromkeys((file, True) for file in masks.values())
+    samples = sample_set.samples
+    wanted: list[WantedFile] = []
+    images = _places(wanted, [file_of(each.image) for each in samples], is_mask=False)
+    masks = _places(wanted, [file_of(each.mask) for each in samples] if with_masks else [], is_mask=True)
     drawn = read_drawn_facts(sample_set, facts_cache, progress) if with_masks else {}
-    facts, read = read_facts(list(wanted), FactsReading(reading, sample_set.mask_table), facts_cache, progress, early)
-    of_file = dict(zip(wanted, facts, strict=True))
+    facts, read = read_facts(wanted, FactsReading(reading, sample_set.mask_table), facts_cache, progress, early)
+    of_images = {
+        each.key: _row_facts(each, sample_set) if place is None else facts[place]
+        for each, place in zip(samples, images, strict=True)
+    }
+    with_mask_file = {each.key: place for each, place in zip(samples, masks, strict=False) if place is not None}
     return SampleFacts(
-        images={
-            key: of_file[image.path, False] if isinstance(image, FileImage) else _row_facts(image)
-            for key, image in images.items()
-        },
-        masks={key: of_file[file, True] for key, file in masks.items()} | dict(drawn),
-        read=len(read),
-        kept=len(wanted) - len(read),
+        images=of_images,
+        masks={key: facts[place] for key, place in with_mask_file.items()} | dict(drawn),
+        read=sum(read),
+        kept=len(read) - sum(read),
         fresh={
-            key: of_file[image.path, False].digest
-            for key, image in images.items()
-            if isinstance(image, FileImage) and (image.path, False) in read
+            each.key: facts[place].digest
+            for each, place in zip(samples, images, strict=True)
+            if place is not None and read[place]
         },
     )
 
 
-def _row_facts(image: RowImage) -> Facts:
+def _places(wanted: list[WantedFile], files: Sequence[Path | None], *, is_mask: bool) -> list[int | None]:
+    """Add files to those that are wanted, each once, and return the place there of each; None where there is none."""
+    places: dict[str, int] = {}
+    found: list[int | None] = []
+    for file in files:
+        if file is None:
+            found.append(None)
+            continue
+        place = places.setdefault(str(file), len(wanted))
+        if place == len(wanted):
+            wanted.append((file, is_mask))
+        found.append(place)
+    return found
+
+
+def _row_facts(sample: Sample, sample_set: SampleSet) -> Facts:
+    image = image_of(sample, sample_set)
+    assert isinstance(image, RowImage)
     pixels = image.pixels
     height, width = pixels.shape[:2]
     return Facts(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tlkit.boundary.guard import AUTOGRAPH
 from tlkit.data.feed.policies import Policy
 from tlkit.data.run_data import Data
 from tlkit.errors import PluginError
@@ -65,7 +66,10 @@ class Feed:
     @cached_property
     def _compiled(self) -> Any:
         """The traced ``_finish``; not made before a batch is, since a phase on cached features takes none."""
-        return tf.function(self._finish, input_signature=[self._signature(), tf.TensorSpec((2,), tf.int32)])
+        # Converting tlkit's own Python takes longer than tracing it, and a policy may say that its own needs none.
+        convert = not all(hasattr(policy.augment, AUTOGRAPH) for policy in self._policies)
+        signature = [self._signature(), tf.TensorSpec((2,), tf.int32)]
+        return tf.function(self._finish, input_signature=signature, autograph=convert)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -16,8 +16,7 @@ def classes_left(sample_set: SampleSet, used: Iterable[Sample]) -> set[int]:
     """
     if any(sample.mask is not None for sample in sample_set.samples):
         return set(range(len(sample_set.classes)))
-    before = {number for sample in sample_set.samples for number in numbers_of(sample)}
-    now = {number for sample in used for number in numbers_of(sample)}
+    before, now = _numbers(sample_set.samples), _numbers(used)
     return {number for number in range(len(sample_set.classes)) if number in now or number not in before}
 
 
@@ -38,6 +37,12 @@ def with_classes(sample_set: SampleSet, classes: set[int]) -> SampleSet:
         classes=tuple(sample_set.classes[number] for number in new),
         colors={new[number]: color for number, color in sample_set.colors.items() if number in new},
     )
+
+
+def _numbers(samples: Iterable[Sample]) -> set[int]:
+    """Return the class numbers that samples have."""
+    labels = {sample.label for sample in samples}
+    return {number for each in labels if each is not None for number in (each if isinstance(each, tuple) else (each,))}
 
 
 def label_text(sample: Sample, classes: Sequence[str]) -> str:

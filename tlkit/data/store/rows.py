@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tlkit.data.store.shards import release
+from tlkit.system.parallel import in_threads
 
 MAPPED_BYTES = 32e6
 """Release mapped files once this much of them is in the process's memory."""
 AROUND_BYTES = 65536
 """Linux maps this much around each place that is read (Documentation/mm, fault_around_bytes)."""
+
+_AHEAD = 2
+
+
+def in_batches(images: Rows | np.ndarray, rows: np.ndarray, at_once: int) -> Iterator[np.ndarray]:
+    """Yield some rows in their order, at most ``at_once`` at a time; a thread reads two batches ahead."""
+    parts = (rows[first : first + at_once] for first in range(0, len(rows), at_once))
+    return in_threads(images.__getitem__, parts, name="tlkit-feed", ahead=_AHEAD, threads=1)
 
 
 class Rows:

@@ -28,7 +28,7 @@ from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import create_run_folder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import LOCK, BusyError, locked
-from tlkit.runs.profile import added_up, profile_text, read_profile
+from tlkit.runs.profile import added_up, intact_profile, profile_text
 from tlkit.system.disk import FullDiskError, write_atomically
 from tlkit.system.progress import Reporter
 from tlkit.system.signals import Interrupted, Signals
@@ -91,6 +91,7 @@ def cross_validate(
         raise RecipeError([Problem("input.samples", "it names the validation images itself; expected none with folds")])
     command = replace(fold_command(registry, used, deterministic=options.deterministic), profile=options.profile)
     from_recipe.refuse_missing_files(checked)
+    from_recipe.refuse_missing_engine(checked, overrides)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
@@ -107,8 +108,6 @@ def cross_validate(
             write_atomically(folder.recipe, text)
         _run_folds(folder, count, command, options.jobs, console)
         result = _results(path, console)
-    for table in result.tables():
-        console.print(table)
     _say_what_came_of_it(folder, result, console)
     return result
 
@@ -157,8 +156,13 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _say_what_came_of_it(folder: FoldsFolder, result: FoldsResult, console: Terminal) -> None:
+    for table in result.tables():
+        console.print(table)
     if files := [run.profile for run in folder.folds() if run.profile.is_file()]:
-        console.print(profile_text(added_up(times for file in files for times in read_profile(file))))
+        profiles = [intact_profile(file) for file in files]
+        console.print(profile_text(added_up(times for commands, _ in profiles for times in commands)))
+        for damage in filter(None, (each for _, each in profiles)):
+            console.print(f"  note: its times are left out: {damage}")
     validated, tested = result.counts["validation"], result.counts["test"]
     if folder.predictions.is_file():
         without = f"; the {tested} test images are in none of the folds, and not in this table" if tested else ""
