@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
+from tlkit.evaluation import calibration
 from tlkit.evaluation.calibration import confidences, fit_temperature, reliability, scaled
 from tlkit.models.scores import sigmoid, softmax
 
@@ -45,6 +46,15 @@ def test_the_temperature_is_that_with_which_labels_were_drawn_and_that_of_scikit
     )
     expected = fitted.predict_proba(logits)
     np.testing.assert_allclose(scaled(softmax(logits), found, exclusive=True), expected, atol=2e-3)
+
+
+def test_of_very_many_images_some_give_the_temperature(drawn, monkeypatch) -> None:
+    logits, labels = drawn
+    monkeypatch.setattr(calibration, "_FITTED_IMAGES", 500)
+    monkeypatch.setattr(calibration, "_FITTED_VALUES", 1)
+    found = fit_temperature(softmax(logits), labels)
+    assert found == fit_temperature(softmax(logits[::4]), labels[::4])
+    assert found == pytest.approx(2.5, rel=0.15)
 
 
 def test_the_error_is_smaller_at_the_temperature(drawn) -> None:

@@ -93,6 +93,34 @@ def test_the_test_images_have_their_own_pages(run_folder: RunFolder) -> None:
     assert (run_folder.pictures / "test-worst.png").is_file()
 
 
+def test_metrics_stand_with_their_intervals_and_what_the_commonest_class_gives(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["validation"] * 4))
+    metrics = json.loads(run_folder.metrics.read_text(encoding="utf-8"))["validation"]
+    low, high = metrics["intervals"]["accuracy"]
+    assert 0 <= low < metrics["accuracy"] == 0.75 < high <= 1
+    assert metrics["commonest"]["class"] == CLASSES[1]
+    assert metrics["commonest"]["accuracy"] == 0.5
+    page = run_folder.report.read_text(encoding="utf-8")
+    assert f"{low:.3f} to {high:.3f}" in page
+    assert "commonest class: 0.500" in page
+
+
+def test_the_calibration_of_each_split_is_shown_at_the_temperature_of_the_validation_images(
+    run_folder: RunFolder,
+) -> None:
+    write(run_folder, some_data(["validation", "validation", "test", "validation"]))
+    metrics = json.loads(run_folder.metrics.read_text(encoding="utf-8"))
+    found = [metrics[split]["calibration"] for split in ("validation", "test")]
+    assert found[0]["temperature"] == found[1]["temperature"]
+    page = run_folder.report.read_text(encoding="utf-8")
+    for each in found:
+        assert f"expected calibration error {each['error']:.3f}" in page
+        assert f"expected calibration error {each['scaled_error']:.3f}" in page
+    assert page.count("It was chosen on these very images") == 1
+    write(run_folder, some_data(["test"] * 4))
+    assert "Are the probabilities right" not in run_folder.report.read_text(encoding="utf-8")
+
+
 def test_each_picture_can_be_opened_larger_without_a_script(run_folder: RunFolder) -> None:
     write(run_folder, some_data(["validation", "test", "test", "validation"]))
     html = run_folder.report.read_text(encoding="utf-8")

@@ -14,6 +14,8 @@ import numpy as np
 BINS = 15
 _FROM, _TO = 0.02, 50.0
 _LEAST = 1e-12
+_FITTED_IMAGES, _FITTED_VALUES = 1000, 1_000_000
+"""The temperature is fitted on at least so many images, and on at least so many probabilities, where there are more."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
     exclusive = labels.ndim == 1
-    logits = _logits(probabilities, exclusive=exclusive)
+    # One number needs no more than some of very many images.
+    every = max(1, len(labels) // max(_FITTED_IMAGES, _FITTED_VALUES // probabilities.shape[1]))
+    logits, labels = _logits(probabilities[::every], exclusive=exclusive), labels[::every]
 
     def loss(exponent: float) -> float:
         divided = logits / np.exp(exponent)

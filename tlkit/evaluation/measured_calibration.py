@@ -11,6 +11,8 @@ from tlkit.evaluation.calibration import Reliability, confidences, fit_temperatu
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import ClassificationOutcome, Outcome
 
+_AT_ONCE = 2048
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -46,12 +48,17 @@ def measured_calibration(outcomes: Mapping[str, Outcome]) -> dict[str, Calibrati
     for split, outcome in outcomes.items():
         if not isinstance(outcome, ClassificationOutcome):
             continue
-        labels = outcome.labels
-        after = scaled(outcome.probabilities, temperature, exclusive=labels.ndim == 1)
-        found[split] = Calibration(
-            temperature,
-            reliability(*confidences(np.asarray(outcome.probabilities), labels)),
-            reliability(*confidences(after, labels)),
-            fitted=split == "validation",
-        )
+        before = confidences(outcome.probabilities, outcome.labels)
+        after = _at_temperature(outcome, temperature)
+        found[split] = Calibration(temperature, reliability(*before), reliability(*after), fitted=split == "validation")
     return found
+
+
+def _at_temperature(outcome: ClassificationOutcome, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return what ``confidences`` does for the probabilities at a temperature, computed some images at a time."""
+    parts = []
+    for start in range(0, len(outcome.labels), _AT_ONCE):
+        labels, part = outcome.labels[start : start + _AT_ONCE], outcome.probabilities[start : start + _AT_ONCE]
+        parts.append(confidences(scaled(part, temperature, exclusive=labels.ndim == 1), labels))
+    stated, true = zip(*parts, strict=True)
+    return np.concatenate(stated), np.concatenate(true)

@@ -86,26 +86,19 @@ def write_results(
         RunError: a file of the run folder is damaged.
     """
     batch_size = recipe.input.batch_size
+    measure = partial(evaluate, batch_size=batch_size, loss=recipe.train.loss, progress=partial(progress, "evaluating"))
     outcomes: dict[str, Outcome] = {}
     for split in ("validation", "test"):
         if len(rows := data.indices(split)):
-            outcomes[split] = evaluate(
-                logits,
-                card,
-                data,
-                rows,
-                batch_size=batch_size,
-                loss=recipe.train.loss,
-                progress=partial(progress, "evaluating"),
-            )
+            outcomes[split] = measure(logits, card, data, rows)
     calibration = measured_calibration(outcomes)
-    metrics = {split: outcome.metrics for split, outcome in outcomes.items()}
-    for split, measured in calibration.items():
-        metrics[split] = metrics[split] | {"calibration": measured.as_metrics()}
+    metrics = {
+        split: each.metrics | ({"calibration": calibration[split].as_metrics()} if split in calibration else {})
+        for split, each in outcomes.items()
+    }
     write_metrics(folder.metrics, metrics)
     pages = task_report(card).pages(card, data, logits)
-    predictions = pages.predictions_csv(outcomes)
-    if predictions is not None:
+    if (predictions := pages.predictions_csv(outcomes)) is not None:
         write_atomically(folder.path / "predictions.csv", predictions)
     notes = {split: missed_classes(each, data, card, split) for split, each in outcomes.items()}
     progress("drawing pictures", 0, 0)
