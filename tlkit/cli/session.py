@@ -16,7 +16,7 @@ from tlkit.system.from_parent import ALLOWED_BY_PARENT
 from tlkit.system.signals import process_signals
 
 if TYPE_CHECKING:
-    from tlkit.evaluation.lite_engines import EngineOption
+    from tlkit.evaluation.engine_option import EngineOption
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
     from tlkit.system.code_files import CodeFile

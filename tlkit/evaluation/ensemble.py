@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import RunError
+from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.keras_model import load_keras_model
-from tlkit.evaluation.lite_engines import EngineOption, check_engine
+from tlkit.evaluation.lite_engines import check_engine
 from tlkit.evaluation.predictor import Predictor
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 
 from tlkit.errors import DataError, RunError
+from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.lite import LITERT, LiteModel
-from tlkit.models.engines import Engine, EngineName, largest_difference, what_is_missing
+from tlkit.models.engines import Engine, largest_difference, what_is_missing
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.lite_graph import Operation
 from tlkit.models.lite_shapes import arithmetic
 from tlkit.runs.card import Card
 from tlkit.system.memory import available_memory
 
-EngineOption = Literal["auto", EngineName]
-"""Which engine a user wants."""
-ENGINES: tuple[EngineOption, ...] = ("auto", "litert", "openvino", "tensorflow")
+ENGINES: tuple[EngineOption, ...] = get_args(EngineOption)
 
 OPENVINO = Engine("openvino")
 _TOLERANCE = 1e-4

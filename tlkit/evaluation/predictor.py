@@ -17,11 +17,12 @@ from tlkit.data.images.decode import decode_to_size, restore_mask
 from tlkit.data.images.reading import Reading, reading_of
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
+from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.given_images import GivenImage, Images, given_images
 from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.keras_model import load_keras_model
 from tlkit.evaluation.lite import LITERT, LiteModel
-from tlkit.evaluation.lite_engines import EngineOption, LiteEngines, check_engine
+from tlkit.evaluation.lite_engines import LiteEngines, check_engine
 from tlkit.evaluation.lite_files import NotUsedError, open_lite
 from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory

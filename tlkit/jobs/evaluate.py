@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import SetAside, Split
 from tlkit.discovery import registry_for_recipe
+from tlkit.evaluation.engine_option import EngineOption
 from tlkit.jobs.measured_data import MeasuredData, OtherData, other_data, own_data
 from tlkit.jobs.predict import load
 from tlkit.jobs.progress import StageProgress, no_progress
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tlkit.data.run_data import Data
-    from tlkit.evaluation.lite_engines import EngineOption
 
 
 @dataclass(frozen=True)

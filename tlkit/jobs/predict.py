@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tlkit.discovery import make_registry
 from tlkit.errors import DataError
+from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.runs.folder import RunFolder
@@ -20,7 +21,6 @@ from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
-    from tlkit.evaluation.lite_engines import EngineOption
     from tlkit.evaluation.prediction import Prediction
     from tlkit.evaluation.predictor import Predictor
     from tlkit.registry import Registry
