@@ -49,18 +49,24 @@ def numbers(values: Any, name: str = "") -> dict[str, float]:
     return {path: value for key, each in values.items() for path, value in numbers(each, f"{name}/{key}").items()}
 
 
+def known(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the metrics without those that are newer."""
+    newer = ("intervals", "commonest", "calibration")
+    return {split: {name: each for name, each in of.items() if name not in newer} for split, of in metrics.items()}
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_evaluate_gives_the_metrics_that_0_1_0_wrote(run: str, split: str) -> None:
     succeeded("evaluate", run, "--split", split, "--out", "metrics.json")
     written = read_json(f"{run}/metrics.json")
-    assert numbers(read_json("metrics.json")) == pytest.approx(numbers({split: written[split]}), abs=1e-5)
+    assert numbers(known(read_json("metrics.json"))) == pytest.approx(numbers({split: written[split]}), abs=1e-5)
 
 
 def test_report_rewrites_the_metrics_and_predictions_that_0_1_0_wrote(run: str) -> None:
     metrics, predictions = read_json(f"{run}/metrics.json"), Path(run, "predictions.csv")
     before = rows(predictions) if predictions.is_file() else None
     succeeded("report", run)
-    assert numbers(read_json(f"{run}/metrics.json")) == pytest.approx(numbers(metrics), abs=1e-5)
+    assert numbers(known(read_json(f"{run}/metrics.json"))) == pytest.approx(numbers(metrics), abs=1e-5)
     assert "<html" in Path(run, "report.html").read_text(encoding="utf-8")
     if before is not None:
         texts = ("key", "split", "truth", "prediction")
