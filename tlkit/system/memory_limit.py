@@ -19,7 +19,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from tlkit.errors import RunError
 from tlkit.system import memory
@@ -99,24 +98,22 @@ def _continue_in_child(most: int, advice: str) -> None:
         with suppress(OSError, ValueError):
             stream.flush()
     parent = os.getpid()
-    # Held back until they can be forwarded: the child may be at work before.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping_signals())
+    # Held back and taken one by one: a handler might not run before a call that waits for the child.
+    watched = {*stopping_signals(), signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         is_command = False
         _end_with(parent)
         return
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(child, number)
-
-    # Ctrl-C reaches both; a child that gets a signal twice takes it for one.
-    for number in stopping_signals():
-        signal.signal(number, forward)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    _, status, used = os.wait4(child, 0)
+    while not (ended := os.wait4(child, os.WNOHANG))[0]:
+        taken = signal.sigtimedwait(watched, 1.0)
+        # Ctrl-C reaches both; a child that gets a signal twice takes it for one.
+        if taken is not None and taken.si_signo != signal.SIGCHLD:
+            with suppress(ProcessLookupError):
+                os.kill(child, taken.si_signo)
+    _, status, used = ended
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         sys.exit(code)
