@@ -120,6 +120,6 @@ def test_a_model_of_lower_precision_has_no_lite_file(folder, model):
 
 
 def test_without_litert_the_model_is_saved_all_the_same(folder, model, monkeypatch):
-    monkeypatch.setattr(saving.Engine, "version", None)
+    monkeypatch.setattr(type(saving.LITERT), "version", None)
     assert save(folder, model).needs_tensorflow == "ai-edge-litert is not installed"
     assert {file.name for file in folder.path.iterdir()} == {"model.keras"}

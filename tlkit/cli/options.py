@@ -9,11 +9,12 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from tlkit.cli.session import Session
+from tlkit.evaluation.engine_option import EngineOption
 from tlkit.system.memory_limit import LEAST, SUPPORTED, default_limit, limited_memory
 
 Decorator = Callable[[Any], Any]
@@ -148,7 +149,7 @@ memory_option = click.option(
 
 engine_option = click.option(
     "--engine",
-    type=click.Choice(["auto", "litert", "openvino", "tensorflow"]),
+    type=click.Choice(get_args(EngineOption)),
     expose_value=False,
     callback=_set("engine"),
     help="What computes the images. auto: LiteRT; OpenVINO, if it is installed, for so many images that it saves time; "

@@ -20,12 +20,14 @@ Interval = tuple[float, float]
 
 
 def intervals(
-    measure: Callable[[np.ndarray], Mapping[str, float]], count: int, groups: Sequence[Hashable | None] | None = None
+    measure: Callable[[np.ndarray], Mapping[str, float | None]],
+    count: int,
+    groups: Sequence[Hashable | None] | None = None,
 ) -> dict[str, Interval]:
     """Return the interval of each metric.
 
     Args:
-        measure: returns metrics from how often each image counts, int (N,); NaN for one that has no value.
+        measure: returns metrics from how often each image counts, int (N,); None or NaN for one that has no value.
         count: the number of images, N.
         groups: the group of each image; None for one that is in none, and for none at all.
 
@@ -35,7 +37,7 @@ def intervals(
     drawn = [measure(weights) for weights in draws(count, groups)]
     found = {}
     for name in drawn[0] if drawn else ():
-        values = np.array([each[name] for each in drawn])
+        values = np.array([each[name] for each in drawn], np.float64)
         if interval := middle(values):
             found[name] = interval
     return found

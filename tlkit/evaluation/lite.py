@@ -8,15 +8,14 @@ from contextlib import contextmanager
 import numpy as np
 
 from tlkit.errors import RunError
-from tlkit.models.engines import Engine
+from tlkit.models.engines import LITERT, Engine
 from tlkit.models.image_by_image import ImageByImage, UnusableNetworkError
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.scores import mean_logits
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card
+from tlkit.runs.folder import RunFolder
 from tlkit.system.memory import is_exhausted
-
-LITERT = Engine("litert")
 
 
 class LiteModel:
@@ -70,5 +69,5 @@ def _told(engine: Engine) -> Iterator[None]:
             raise
         why = str(error).strip().splitlines()[0]
         raise RunError(
-            f"model.tflite: {engine} can't run it: {why}; expected another engine, such as tensorflow"
+            f"{RunFolder.lite.name}: {engine} can't run it: {why}; expected another engine, such as tensorflow"
         ) from error

@@ -10,8 +10,8 @@ import numpy as np
 
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.engine_option import EngineOption
-from tlkit.evaluation.lite import LITERT, LiteModel
-from tlkit.models.engines import Engine, largest_difference, what_is_missing
+from tlkit.evaluation.lite import LiteModel
+from tlkit.models.engines import LITERT, OPENVINO, Engine, largest_difference, what_is_missing
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.lite_graph import Operation
 from tlkit.models.lite_shapes import arithmetic
@@ -20,11 +20,10 @@ from tlkit.system.memory import available_memory
 
 ENGINES: tuple[EngineOption, ...] = get_args(EngineOption)
 
-OPENVINO = Engine("openvino")
 _TOLERANCE = 1e-4
 """The largest difference from LiteRT over the largest logit with which OpenVINO is used."""
 _DENSE = frozenset(
-    "ADD CONV_2D FULLY_CONNECTED MAX_POOL_2D MEAN MUL PAD RELU RESHAPE REVERSE_V2 SUB".split()  # noqa: SIM905
+    ("ADD", "CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "RELU", "RESHAPE", "REVERSE_V2", "SUB")
 )
 """The operations of networks that OpenVINO computes faster: ResNets and VGG, of plain convolutions.
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tlkit.errors import RunError
 from tlkit.evaluation.engine_option import EngineOption
-from tlkit.evaluation.lite import LITERT
 from tlkit.evaluation.lite_engines import LiteEngines, LiteFile
 from tlkit.models.allowed import NotAllowed
+from tlkit.models.engines import LITERT
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.tasks import task_of_card
 from tlkit.runs.card import Card

@@ -7,8 +7,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import numpy as np
 
 from tlkit.evaluation.intervals import intervals
-from tlkit.evaluation.metrics import Metrics
+from tlkit.evaluation.metrics import Metrics, Scores, among_five_highest, dice_of, mean_of_known
 from tlkit.evaluation.outcome import ClassificationOutcome, Outcome, SegmentationOutcome
+from tlkit.models.scores import iou_from_counts
 
 _IOU = "iou:"
 
@@ -24,7 +25,7 @@ def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None 
         metric → [its lower bound, its upper bound]; for a segmentation also ``iou``: class → its bounds. Metrics that
         need all images in order, such as the mean average precision, have none.
     """
-    measure: Callable[[np.ndarray], Mapping[str, float]]
+    measure: Callable[[np.ndarray], Mapping[str, float | None]]
     if isinstance(outcome, SegmentationOutcome):
         measure = _Segmentation(outcome)
     elif isinstance(outcome, ClassificationOutcome):
@@ -44,35 +45,31 @@ class _SingleLabel:
         self._classes = outcome.probabilities.shape[1]
         self._among = None
         if "top5_accuracy" in outcome.metrics:
-            highest = np.argsort(outcome.probabilities, 1, kind="stable")[:, -5:]
-            self._among = (highest == self._labels[:, None]).any(1)
+            self._among = among_five_highest(outcome.probabilities, outcome.labels)
 
-    def __call__(self, weights: np.ndarray) -> Mapping[str, float]:
+    def __call__(self, weights: np.ndarray) -> Mapping[str, float | None]:
         total = weights.sum()
         hits = np.bincount(self._labels[self._correct], weights[self._correct], self._classes)
-        found = {"accuracy": hits.sum() / total}
+        found: dict[str, float | None] = {"accuracy": hits.sum() / total}
         if self._among is not None:
             found["top5_accuracy"] = weights[self._among].sum() / total
-        either = np.bincount(self._labels, weights, self._classes)
-        either += np.bincount(self._predicted, weights, self._classes)
-        found["macro_f1"] = _macro_f1(hits, either)
-        return found
+        true, predicted = (np.bincount(each, weights, self._classes) for each in (self._labels, self._predicted))
+        return found | {"macro_f1": Scores(hits, true, predicted).macro_f1}
 
 
 class _MultiLabel:
     def __init__(self, outcome: ClassificationOutcome) -> None:
         truth, predicted = outcome.labels > 0.5, outcome.probabilities > 0.5
         self._correct = (truth == predicted).all(1)
-        self._hits = (truth & predicted).astype(np.float32)
-        self._either = truth.astype(np.float32) + predicted
+        self._counts = [each.astype(np.float32) for each in (truth & predicted, truth, predicted)]
 
-    def __call__(self, weights: np.ndarray) -> Mapping[str, float]:
+    def __call__(self, weights: np.ndarray) -> Mapping[str, float | None]:
         weights = weights.astype(np.float32)
-        hits, either = weights @ self._hits, weights @ self._either
+        counts = [weights @ each for each in self._counts]
         return {
             "accuracy": float(weights @ self._correct / weights.sum()),
-            "micro_f1": float(2 * hits.sum() / max(either.sum(), 1)),
-            "macro_f1": _macro_f1(hits, either),
+            "micro_f1": float(Scores(*(each.sum(keepdims=True) for each in counts)).f1[0]),
+            "macro_f1": Scores(*counts).macro_f1,
         }
 
 
@@ -81,20 +78,12 @@ class _Segmentation:
         self._pixels = outcome.pixels
         self._names = list(outcome.metrics["iou"])
 
-    def __call__(self, weights: np.ndarray) -> Mapping[str, float]:
+    def __call__(self, weights: np.ndarray) -> Mapping[str, float | None]:
         hits, true, predicted = np.tensordot(weights.astype(np.float64), self._pixels, 1)
-        either = true + predicted
-        known = either > 0
-        iou = np.full(len(hits), np.nan)
-        iou[known] = hits[known] / (either - hits)[known]
-        dice = 2 * iou / (1 + iou)
-        found = {"pixel_accuracy": float(hits.sum() / true.sum()) if true.any() else np.nan}
-        found["mean_iou"] = float(iou[known].mean()) if known.any() else np.nan
-        found["mean_dice"] = float(dice[known].mean()) if known.any() else np.nan
+        iou = iou_from_counts(hits, true, predicted)
+        found: dict[str, float | None] = {
+            "pixel_accuracy": float(hits.sum() / true.sum()) if true.any() else None,
+            "mean_iou": mean_of_known(iou),
+            "mean_dice": mean_of_known(dice_of(iou)),
+        }
         return found | {f"{_IOU}{name}": value for name, value in zip(self._names, iou.tolist(), strict=True)}
-
-
-def _macro_f1(hits: np.ndarray, either: np.ndarray) -> float:
-    """Return the mean F1 of the classes that occur, from the true positives and the sum of truth and prediction."""
-    occurs = either > 0
-    return float((2 * hits[occurs] / either[occurs]).mean()) if occurs.any() else 0.0

@@ -36,13 +36,18 @@ def single_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes:
     predicted = probabilities.argmax(1)
     result: Metrics = {"accuracy": float(np.mean(predicted == labels))}
     if len(classes) > 5:
-        highest = np.argsort(probabilities, 1, kind="stable")[:, -5:]
-        result["top5_accuracy"] = float((highest == labels[:, None]).any(1).mean())
-    scores = _Scores.of(labels[:, None] == numbers, predicted[:, None] == numbers)
-    result["macro_f1"] = float(scores.f1[scores.occurs].mean())
+        result["top5_accuracy"] = float(among_five_highest(probabilities, labels).mean())
+    scores = Scores.of(labels[:, None] == numbers, predicted[:, None] == numbers)
+    result["macro_f1"] = scores.macro_f1
     result["per_class"] = scores.per_class(classes)
     result["count"] = len(labels)
     return result
+
+
+def among_five_highest(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return whether the label of each image, int (N,), has one of its five highest probabilities: bool (N,)."""
+    highest = np.argsort(probabilities, 1, kind="stable")[:, -5:]
+    return np.asarray((highest == labels[:, None]).any(1))
 
 
 def multi_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Metrics:
@@ -62,13 +67,13 @@ def multi_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: 
         and ``count``.
     """
     truth, predicted = labels > 0.5, probabilities > 0.5
-    scores = _Scores.of(truth, predicted)
-    together = _Scores.of(truth.reshape(-1, 1), predicted.reshape(-1, 1))
+    scores = Scores.of(truth, predicted)
+    together = Scores.of(truth.reshape(-1, 1), predicted.reshape(-1, 1))
     precisions = [_average_precision(truth[:, each], probabilities[:, each]) for each in np.flatnonzero(truth.any(0))]
     return {
         "accuracy": float((truth == predicted).all(1).mean()),
         "micro_f1": float(together.f1[0]),
-        "macro_f1": float(scores.f1[scores.occurs].mean()) if scores.occurs.any() else 0.0,
+        "macro_f1": scores.macro_f1,
         "mean_average_precision": float(np.mean(precisions)) if precisions else None,
         "per_class": scores.per_class(classes),
         "count": len(labels),
@@ -76,7 +81,7 @@ def multi_label_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: 
 
 
 @dataclass(frozen=True)
-class _Scores:
+class Scores:
     """The scores of each class; a division by zero counts as 0.
 
     Args:
@@ -90,9 +95,14 @@ class _Scores:
     predicted: np.ndarray
 
     @classmethod
-    def of(cls, truth: np.ndarray, predicted: np.ndarray) -> _Scores:
+    def of(cls, truth: np.ndarray, predicted: np.ndarray) -> Scores:
         """Count the samples, given which have which class and which are predicted to: both bool (N, classes)."""
         return cls((truth & predicted).sum(0), truth.sum(0), predicted.sum(0))
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that occur; 0 if none does."""
+        return float(self.f1[self.occurs].mean()) if self.occurs.any() else 0.0
 
     @property
     def occurs(self) -> np.ndarray:
@@ -134,19 +144,25 @@ def segmentation_metrics(confusion: np.ndarray, classes: Sequence[str]) -> Metri
         class that does not occur) and ``pixels``, the number of pixels that are not ignored.
     """
     iou = iou_from_confusion(confusion)
-    dice = 2 * iou / (1 + iou)
+    dice = dice_of(iou)
     pixels = int(confusion.sum())
     return {
         "pixel_accuracy": float(np.trace(confusion) / pixels) if pixels else 0.0,
-        "mean_iou": _mean(iou),
-        "mean_dice": _mean(dice),
+        "mean_iou": mean_of_known(iou),
+        "mean_dice": mean_of_known(dice),
         "iou": {name: _number(value) for name, value in zip(classes, iou, strict=True)},
         "dice": {name: _number(value) for name, value in zip(classes, dice, strict=True)},
         "pixels": pixels,
     }
 
 
-def _mean(values: np.ndarray) -> float | None:
+def dice_of(iou: np.ndarray) -> np.ndarray:
+    """Return the Dice coefficients that belong to values of intersection over union."""
+    return np.asarray(2 * iou / (1 + iou))
+
+
+def mean_of_known(values: np.ndarray) -> float | None:
+    """Return the mean of the values that are not NaN; None if all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None
 

@@ -21,13 +21,13 @@ from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.given_images import GivenImage, Images, given_images
 from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.keras_model import load_keras_model
-from tlkit.evaluation.lite import LITERT, LiteModel
+from tlkit.evaluation.lite import LiteModel
 from tlkit.evaluation.lite_engines import LiteEngines, check_engine
 from tlkit.evaluation.lite_files import NotUsedError, open_lite
 from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.prediction import Prediction
-from tlkit.models.engines import TENSORFLOW
+from tlkit.models.engines import LITERT, TENSORFLOW
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
 from tlkit.runs.card import Card

@@ -67,7 +67,7 @@ class Engine:
         return title if self.precision == "float32" else f"{title} in {self.precision}"
 
 
-TENSORFLOW = Engine("tensorflow")
+TENSORFLOW, LITERT, OPENVINO = Engine("tensorflow"), Engine("litert"), Engine("openvino")
 
 
 def check_installed(engine: Engine, key: str) -> None:

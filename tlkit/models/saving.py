@@ -16,7 +16,7 @@ import numpy as np
 from tlkit.errors import RunError
 from tlkit.models.allowed import NotAllowed
 from tlkit.models.convert import NotConvertibleError, conversion_memory, convert_to_litert
-from tlkit.models.engines import Engine
+from tlkit.models.engines import LITERT
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.keras_files import quick_walk
 from tlkit.models.litert import LiteRTNetwork
@@ -157,7 +157,7 @@ def _compare(loaded: Any, trained: Trained, folder: RunFolder, file: Path) -> st
 
 def _write_lite(folder: RunFolder, trained: Trained) -> str | None:
     """Write ``model.tflite``, or return why not."""
-    if Engine("litert").version is None:
+    if LITERT.version is None:
         return "ai-edge-litert is not installed"
     model, task, expected = trained.model, trained.task, trained.logits
     try:

@@ -61,7 +61,17 @@ def iou_from_confusion(confusion: np.ndarray) -> np.ndarray:
     Returns:
         float64 (classes,); NaN for a class that occurs neither in the truth nor in the prediction.
     """
-    hits = np.diag(confusion).astype(np.float64)
-    union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
+    return iou_from_counts(np.diag(confusion), confusion.sum(1), confusion.sum(0))
+
+
+def iou_from_counts(hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of each class, float64 (classes,); NaN for one that does not occur.
+
+    Args:
+        hits: (classes,), how many pixels are of the class and are predicted to be.
+        true: (classes,), how many are of it.
+        predicted: (classes,), how many are predicted to be.
+    """
+    union = true + predicted - hits
     iou: np.ndarray = np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
     return iou

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tlkit.errors import RunError
 from tlkit.models.convert import NotConvertibleError, conversion_memory
-from tlkit.models.engines import TENSORFLOW, TOLERANCE, Engine, Network, largest_difference
+from tlkit.models.engines import LITERT, TENSORFLOW, TOLERANCE, Engine, Network, largest_difference
 from tlkit.models.image_by_image import UnusableNetworkError
 from tlkit.models.litert import LiteRTNetwork
 from tlkit.models.openvino_network import OpenVINONetwork
@@ -43,15 +43,14 @@ def choose_engine(table: TrainTable, part: FrozenPart, images: int, before: str 
     """
     asked = asked_engine(table)
     if before is not None:
-        return next((each for each in (asked, Engine("litert")) if each and each.name == before), TENSORFLOW)
+        return next((each for each in (asked, LITERT) if each and each.name == before), TENSORFLOW)
     if asked is not None:
         return asked
-    litert = Engine("litert")
     costs = _OPERATIONS + _OPERATIONS_PER_WEIGHT * max(0.0, part.weight_count - _FEW_WEIGHTS)
     worth = part.operations_per_image * images >= costs
     on_cpu = not tf.config.list_physical_devices("GPU")
-    usable = on_cpu and table.precision == "float32" and litert.version is not None
-    return litert if usable and worth else TENSORFLOW
+    usable = on_cpu and table.precision == "float32" and LITERT.version is not None
+    return LITERT if usable and worth else TENSORFLOW
 
 
 def make_ready(part: FrozenPart, images: np.ndarray, say: Callable[[str], None], *, keep: bool = True) -> None:

@@ -41,8 +41,8 @@ def with_classes(sample_set: SampleSet, classes: set[int]) -> SampleSet:
 
 def _numbers(samples: Iterable[Sample]) -> set[int]:
     """Return the class numbers that samples have."""
-    labels = {sample.label for sample in samples}
-    return {number for each in labels if each is not None for number in (each if isinstance(each, tuple) else (each,))}
+    labels = {sample.label for sample in samples}  # few, of many samples
+    return {number for label in labels for number in _numbers_in(label)}
 
 
 def label_text(sample: Sample, classes: Sequence[str]) -> str:
@@ -52,9 +52,13 @@ def label_text(sample: Sample, classes: Sequence[str]) -> str:
 
 def numbers_of(sample: Sample) -> tuple[int, ...]:
     """Return a sample's class numbers; empty if it has none."""
-    if sample.label is None:
+    return _numbers_in(sample.label)
+
+
+def _numbers_in(label: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    if label is None:
         return ()
-    return sample.label if isinstance(sample.label, tuple) else (sample.label,)
+    return label if isinstance(label, tuple) else (label,)
 
 
 def strata_of(sample_set: SampleSet, samples: Sequence[Sample]) -> Strata:
