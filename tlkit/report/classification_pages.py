@@ -23,6 +23,7 @@ class SingleLabelPages(TaskPages[ClassificationOutcome]):
     text_columns = ("truth", "prediction")
     number_columns = ("probability",)
     has_predictions_csv = True
+    template = "classification.html.j2"
 
     @property
     def _task(self) -> Classification:
