@@ -90,7 +90,7 @@ def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunF
 def test_the_test_images_have_their_own_pages(run_folder: RunFolder) -> None:
     write(run_folder, some_data(["train", "validation", "test", "test"]))
     html = run_folder.report.read_text(encoding="utf-8")
-    for title in ("Sample predictions: validation", "Sample predictions: test", "Worst predictions: test"):
+    for title in ("Sample predictions: validation", "Sample predictions: test", "Most confidently wrong: test"):
         assert f"<h2>{title}</h2>" in html
     assert (run_folder.pictures / "test-worst.png").is_file()
 
@@ -124,10 +124,12 @@ def test_the_calibration_of_each_split_is_shown_at_the_temperature_of_the_valida
 
 
 def test_each_picture_can_be_opened_larger_without_a_script(run_folder: RunFolder) -> None:
-    write(run_folder, some_data(["validation", "test", "test", "validation"]))
+    sections = [ReportSection(title, "", Path("mine.png")) for title in ("One", "Two")]
+    (run_folder.path / "mine.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    write(run_folder, some_data(["validation", "test", "test", "validation"]), lambda _metrics: sections)
     html = run_folder.report.read_text(encoding="utf-8")
     pictures = re.findall(r'<figure class="picture" id="([^"]+)">', html)
-    assert len(pictures) == len(set(pictures)) == html.count("<img ")
+    assert len(pictures) == len(set(pictures)) == html.count("data:image/png")
     assert all(f'href="#{each}"' in html and f'id="{each}-section"' in html for each in pictures)
 
 
@@ -160,7 +162,7 @@ def test_the_report_escapes_names_and_has_no_external_references(run_folder: Run
         assert raw not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "&lt;b&gt;bad&lt;/b&gt;.jpg" in html
-    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", html)
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/(png|jpeg);base64,|#)""", html)
 
 
 def test_the_security_policy_allows_one_script_by_its_hash(run_folder: RunFolder) -> None:
