@@ -12,6 +12,8 @@ from tlkit.evaluation.outcome import ClassificationOutcome, Outcome, Segmentatio
 from tlkit.models.scores import iou_from_counts
 
 _IOU = "iou:"
+_SHARES = ("accuracy", "top5_accuracy")
+"""The metrics that are a share of the images."""
 
 
 def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None = None) -> Metrics:
@@ -23,7 +25,8 @@ def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None 
 
     Returns:
         metric → [its lower bound, its upper bound]; for a segmentation also ``iou``: class → its bounds. Metrics that
-        need all images in order, such as the mean average precision, have none.
+        need all images in order, such as the mean average precision, have none; nor has one that is the same whichever
+        images are drawn, as the mean IoU of perfect masks.
     """
     measure: Callable[[np.ndarray], Mapping[str, float | None]]
     if isinstance(outcome, SegmentationOutcome):
@@ -32,7 +35,7 @@ def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None 
         measure = _SingleLabel(outcome) if outcome.labels.ndim == 1 else _MultiLabel(outcome)
     else:
         return {}
-    bounds = {name: list(each) for name, each in intervals(measure, len(outcome.rows), groups).items()}
+    bounds = {name: list(each) for name, each in intervals(measure, len(outcome.rows), groups, _SHARES).items()}
     of_classes = {name.removeprefix(_IOU): bounds.pop(name) for name in list(bounds) if name.startswith(_IOU)}
     return {**bounds, "iou": of_classes} if of_classes else dict(bounds)
 
