@@ -31,7 +31,7 @@ def make_card(**changes: Any) -> Card:
         "head": Part(name="linear", options={}),
     }
     values |= changes
-    values["colors"] = tuple((10 * i, 20, 30) for i in range(len(values["classes"])))
+    values["colors"] = tuple((10 * i % 256, 20, 30) for i in range(len(values["classes"])))
     return Card(**values)
 
 
