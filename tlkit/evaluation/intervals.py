@@ -45,7 +45,7 @@ def intervals(
         values = np.array([each[name] for each in drawn], np.float64)
         interval = middle(values)
         if interval is not None and np.nanmin(values) == np.nanmax(values):
-            interval = _of_equal(interval[0], len(set(_group_numbers(count, groups)))) if name in shares else None
+            interval = _of_equal(interval[0], len(set(group_numbers(count, groups)))) if name in shares else None
         if interval is not None:
             found[name] = interval
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from tlkit.evaluation.segmentation import mask_lookup
 from tlkit.models.tasks import task_of_card
 from tlkit.report.confusion_matrix import confusion_matrix
 from tlkit.report.image_grids import SegmentedImage, segmented_page
-from tlkit.report.task_pages import Cell, ClassTable, TaskPages, highest_first
+from tlkit.report.pixel_table import pixels_csv
+from tlkit.report.task_pages import Cell, ClassTable, TaskPages, highest_first, losses_name
+from tlkit.runs.folder import RunFolder
 
 _MAX_SAMPLES = 8
 _MAX_MISTAKES = 6
@@ -47,6 +49,12 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
             name: segmented_page(self._images(outcome, chosen), title, self.card.classes, self.card.colors)
             for name, (chosen, title) in pages.items()
         }
+
+    def tables(self, outcomes: Mapping[str, SegmentationOutcome]) -> dict[str, str]:
+        """Return the table of the pixels of each image and class."""
+        if not outcomes:
+            return {}
+        return {RunFolder.pixels.name: pixels_csv(outcomes, self.card.classes, self.key, losses_name(outcomes))}
 
     def cells(self, outcome: SegmentationOutcome, position: int) -> tuple[Cell, ...]:
         """Return the image's IoU."""
