@@ -13,7 +13,7 @@ from tlkit.data.images.reading import reading_of
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
-from tlkit.report.colors import overlay
+from tlkit.report.colors import background_class, overlay
 from tlkit.report.mask_files import classes_csv, palette_png, png, unique_stems
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import write_atomically
@@ -68,7 +68,8 @@ class PredictionMasks(PredictionWriter):
             path.parent.mkdir(parents=True, exist_ok=True)
         mask_file, overlay_file = files
         write_atomically(mask_file, palette_png(mask, self.card.colors))
-        picture = overlay(decode_image(image, reading=reading_of(self.card)), mask, self.card.colors)
+        background = background_class(self.card.classes)
+        picture = overlay(decode_image(image, reading=reading_of(self.card)), mask, self.card.colors, background)
         write_atomically(overlay_file, png(Image.fromarray(picture), quick=True))
 
     def _files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
