@@ -75,6 +75,7 @@ class StandInData:
         self.splits = np.array(splits)
         self.classes = classes
         self.groups = (None,) * len(images)
+        self.colors: dict[int, tuple[int, int, int]] = {}
         self.labels = labels
         self.store = SimpleNamespace(images=images, masks=masks)
         self.set_aside = set_aside

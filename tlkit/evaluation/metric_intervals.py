@@ -9,6 +9,9 @@ from tlkit.evaluation.metrics import Metrics, among_five_highest
 from tlkit.evaluation.outcome import ClassificationOutcome, Outcome, SegmentationOutcome
 from tlkit.evaluation.weighted_metrics import IOU, Measure, MultiLabelMeasure, SegmentationMeasure, SingleLabelMeasure
 
+_SHARES = ("accuracy", "top5_accuracy")
+"""The metrics that are a share of the images."""
+
 
 def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None = None) -> Metrics:
     """Return the interval of each metric that stands for all images.
@@ -19,12 +22,13 @@ def metric_intervals(outcome: Outcome, groups: Sequence[Hashable | None] | None 
 
     Returns:
         metric → [its lower bound, its upper bound]; for a segmentation also ``iou``: class → its bounds. Metrics that
-        need all images in order, such as the mean average precision, have none.
+        need all images in order, such as the mean average precision, have none; nor has one that is the same whichever
+        images are drawn, as the mean IoU of perfect masks.
     """
     measure = measure_of(outcome)
     if measure is None:
         return {}
-    bounds = {name: list(each) for name, each in intervals(measure, len(outcome.rows), groups).items()}
+    bounds = {name: list(each) for name, each in intervals(measure, len(outcome.rows), groups, _SHARES).items()}
     of_classes = {name.removeprefix(IOU): bounds.pop(name) for name in list(bounds) if name.startswith(IOU)}
     return {**bounds, "iou": of_classes} if of_classes else dict(bounds)
 

@@ -92,8 +92,12 @@ def predicted_mask(path: Path | None, probabilities: np.ndarray, size: tuple[int
     """Return the prediction of one image from its probabilities, float32 (h, w, classes)."""
     mask = full_size_mask(probabilities, size, card)
     counts = np.bincount(mask.reshape(-1), minlength=len(card.classes))
-    shares = {name: float(count / mask.size) for name, count in zip(card.classes, counts, strict=True)}
-    return Prediction(path, mask=mask, shares=shares)
+    return Prediction(path, mask=mask, shares=class_shares(counts, card), size=(mask.shape[0], mask.shape[1]))
+
+
+def class_shares(counts: np.ndarray, card: Card) -> dict[str, float]:
+    """Return the share of each class by the number of its pixels, int (classes,)."""
+    return {name: float(count / counts.sum()) for name, count in zip(card.classes, counts, strict=True)}
 
 
 def full_size_mask(probabilities: np.ndarray, size: tuple[int, int], card: Card) -> np.ndarray:

@@ -138,7 +138,7 @@ def _show(shown: Shown, right: np.ndarray) -> Show:
             made[position] = thumbnail(shown.image(position))
         caption = _caption(shown, position)
         if not right[position]:
-            caption += f"; truth: {shown.label(shown.outcome.labels[position]) or '(none)'}"
+            caption += f"\ntruth: {shown.label(shown.outcome.labels[position]) or '(none)'}"
         return Picture(made[position], name, caption, wrong=not right[position])
 
     return show
@@ -152,6 +152,8 @@ def _caption(shown: Shown, position: int) -> str:
         chosen = [each for each in order if probabilities[each] > 0.5]
     else:
         chosen = [each for each in order[:2] if each == order[0] or probabilities[each] >= 0.1]
-    named = [f"{shown.classes[each]} {100 * probabilities[each]:.0f} %" for each in (chosen or order[:1])[:_SCORES]]
+    named = [
+        f"{shown.classes[each]} {100 * probabilities[each]:.0f}\u00a0%" for each in (chosen or order[:1])[:_SCORES]
+    ]
     more = f", {len(chosen) - _SCORES} more" if len(chosen) > _SCORES else ""
     return ("" if chosen else "none; ") + ", ".join(named) + more

@@ -37,7 +37,7 @@ class PredictionMasks(PredictionWriter):
             raise DataError(f"{out}: is a file; a segmentation's predictions need a folder for masks and overlays")
         if self.overwrite:
             return
-        for path in (out / "classes.csv", *(path for pair in self._files(images) for path in pair)):
+        for path in (out / "classes.csv", *(path for pair in self.files(images) for path in pair)):
             if path.exists():
                 raise DataError(f"{path}: already exists and was not changed; give another folder, or --overwrite")
 
@@ -45,19 +45,23 @@ class PredictionMasks(PredictionWriter):
         self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
     ) -> int:
         """Write the files, and return the number of masks."""
-        self.check(images)
-        self.out.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.out / "classes.csv", classes_csv(self.card.classes, self.card.colors))
+        self.begin(images)
         parts = self._predicted(predictions, images, failed)
         # Compressing a picture takes longer than predicting it.
         written = in_threads(lambda part: self._write(*part), parts, name="tlkit-write", ahead=1)
         return sum(1 for _ in written)
 
+    def begin(self, images: Sequence[FoundImage]) -> None:
+        """Check that no file is overwritten, and write the table of the classes."""
+        self.check(images)
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.out / "classes.csv", classes_csv(self.card.classes, self.card.colors))
+
     def _predicted(
         self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
     ) -> Iterator[tuple[np.ndarray, Path, tuple[Path, Path]]]:
         """Yield each mask with the files of its image, mask and overlay."""
-        for each, image, files in zip(predictions, images, self._files(images), strict=True):
+        for each, image, files in zip(predictions, images, self.files(images), strict=True):
             if each.mask is None:
                 failed(each)
             else:
@@ -72,7 +76,7 @@ class PredictionMasks(PredictionWriter):
         picture = overlay(decode_image(image, reading=reading_of(self.card)), mask, self.card.colors, background)
         write_atomically(overlay_file, png(Image.fromarray(picture), quick=True))
 
-    def _files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
+    def files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
         """Return the paths of each image's mask and overlay."""
         masks, overlays = self.out / "masks", self.out / "overlays"
         return [

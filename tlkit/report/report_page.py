@@ -5,23 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tlkit.contracts import ReportSection
+import numpy as np
+
+from tlkit.contracts import ReportSection, Split
 from tlkit.errors import PluginError, RunError
 from tlkit.evaluation.measured_calibration import Calibration
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
+from tlkit.report.advice import advice
 from tlkit.report.calibration_chart import calibration_chart
+from tlkit.report.data_part import data_part
 from tlkit.report.environment_table import environment_rows
 from tlkit.report.gallery import Gallery, Table
 from tlkit.report.html_page import embedded, render_page
+from tlkit.report.run_summary import run_summary
+from tlkit.report.seen import Seen
 from tlkit.report.task_pages import TaskPages, losses_name
+from tlkit.report.training_part import training_part
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.history import read_history
 from tlkit.runs.profile import intact_profile, profile_rows
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
 from tlkit.runs.secrets import toml_without_secrets
 
+if TYPE_CHECKING:
+    from tlkit.data.run_data import Data
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -37,6 +49,7 @@ class RunResults:
         calibration: split → how well the probabilities of a classification are calibrated.
         explained: where the model looked, as pictures under a heading each.
         unknown: what the model does with images unlike those it knows, and how many labels it can't tell apart.
+        best_epoch: the epoch whose weights the model has, from 1 over all phases; 0 if unknown.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -46,6 +59,7 @@ class RunResults:
     calibration: Mapping[str, Calibration]
     explained: Sequence[Gallery] = ()
     unknown: Sequence[Table | Gallery] = ()
+    best_epoch: int = 0
 
 
 def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -> str:
@@ -62,11 +76,17 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
     """
     data, outcomes, pictures = pages.data, results.outcomes, results.pictures
     profile, damage = intact_profile(folder.profile)
+    counts = _class_counts(data)
+    seen = _seen(folder, pages, results, counts)
     return render_page(
         "report.html.j2",
         card=pages.card,
         headline={split: _headline(outcome.metrics) for split, outcome in outcomes.items()},
-        counts={split: len(data.indices(split)) for split in ("train", "validation", "test")},
+        summary=run_summary(seen),
+        advice=advice(seen),
+        counts=seen.images,
+        data_part=data_part(data, counts, outcomes),
+        training=training_part(seen.history),
         notes=[*getattr(data, "notes", ()), *([damage] if damage else [])],
         set_aside=list(data.set_aside),
         curves=_pictures({"curves.png": "Learning curves"}, pictures),
@@ -87,6 +107,32 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         sections=[_section(each, folder) for each in results.sections],
         recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
         environment=environment_rows(folder),
+    )
+
+
+def _class_counts(data: Data) -> dict[str, np.ndarray]:
+    """Return split → the number of images of each class, float64 (classes,); empty for a segmentation."""
+    if data.labels is None:
+        return {}
+    return {split: data.class_counts(split) for split in SPLITS if len(data.indices(split))}
+
+
+def _seen(folder: RunFolder, pages: TaskPages[Any], results: RunResults, counts: Mapping[str, np.ndarray]) -> Seen:
+    trained = (
+        dict(zip(pages.data.classes, counts["train"].astype(int).tolist(), strict=True)) if "train" in counts else {}
+    )
+    settings = folder.read_json(folder.environment) if folder.environment.is_file() else {}
+    return Seen(
+        card=pages.card,
+        outcomes=results.outcomes,
+        images={split: len(pages.data.indices(split)) for split in SPLITS},
+        trained=trained,
+        set_aside=len(pages.data.set_aside),
+        history=read_history(folder.history) if folder.history.is_file() else None,
+        best_epoch=results.best_epoch,
+        calibration=results.calibration,
+        notes=[note for each in results.notes.values() for note in each],
+        settings=settings.get("settings", {}) if isinstance(settings, dict) else {},
     )
 
 
