@@ -172,9 +172,8 @@ def test_an_older_run_without_its_pixels_is_told_how_to_get_them(written):
     )
     [pair] = paired(first, other)
     assert pair.metrics == ()
-    assert pair.notes == (
-        f"{other.path} has no pixels.csv, by which runs are compared image by image; tlkit report {other.path} writes it",
-    )
+    need = "by which runs are compared image by image"
+    assert pair.notes == (f"{other.path} has no pixels.csv, {need}; tlkit report {other.path} writes it",)
 
 
 def test_runs_of_other_tasks_or_classes_are_not_compared(written):

@@ -125,10 +125,8 @@ def _pair(first: _Models, other: _Models) -> PairedRuns:
 
 
 def _too_few(pair: PairedRuns) -> str:
-    return (
-        f"{pair.run} and {pair.first} have {pair.images} {pair.split} images in common; it takes {FEWEST} to say whether "
-        "they differ"
-    )
+    common = f"{pair.run} and {pair.first} have {pair.images} {pair.split} images in common"
+    return f"{common}; it takes {FEWEST} to say whether they differ"
 
 
 def _other_task(first: _Models, other: _Models) -> str:
