@@ -30,8 +30,8 @@ _ADVICE = {
     "unseen": "no {unit} of {split} is of it, but the model predicts some; the score says nothing about it",
     "small": "too small at {size} pixels; a larger input.image_size shows more of it",
     "few": 'few training {unit}s; train.class_weights = "balanced" gives them more weight{detail}',
-    "confused": "mostly taken for another class; compare images of both: join the two if they look alike to you too, "
-    "or add images that show the difference",
+    "confused": "mostly taken for another class; join the two if they look alike to you too, or add images that show "
+    "the difference",
     "wrong": "train for longer (epochs of [schedule]) or with another learning rate; the confusion matrix shows what "
     "it is taken for",
 }
