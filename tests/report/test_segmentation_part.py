@@ -194,7 +194,7 @@ def test_the_page_shows_all_parts_of_both_splits_and_escapes_names(written: RunF
 def test_of_too_many_classes_the_page_has_a_picture_of_the_confusion(tmp_path):
     classes = tuple(f"class {number}" for number in range(MAX_MATRIX + 1))
     html = write(tmp_path, classes).report.read_text(encoding="utf-8")
-    assert 'class="matrix' not in html
+    assert 'class="confusions' not in html
     for name in ("confusion", "test-confusion"):
         assert f'<div id="{name}-section">' in html
         assert f'href="#{name}-section">Close' in html
