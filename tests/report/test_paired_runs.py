@@ -101,7 +101,7 @@ def test_too_few_common_images_are_not_compared(written):
     first = right_about(written("first", range(COUNT)), 30)
     [pair] = paired(first, right_about(written("other", range(51, COUNT + 51)), 30))
     assert (pair.images, pair.metrics) == (9, ())
-    assert "a comparison takes at least 10 images" in pair.notes[-1]
+    assert pair.notes[-1] == "other and first have 9 test images in common; it takes 10 to say whether they differ"
 
 
 def test_images_with_another_label_are_left_out(written):
@@ -172,9 +172,8 @@ def test_an_older_run_without_its_pixels_is_told_how_to_get_them(written):
     )
     [pair] = paired(first, other)
     assert pair.metrics == ()
-    assert pair.notes == (
-        f"{other.path} has no pixels.csv, which says what became of each image; tlkit report {other.path} writes it",
-    )
+    need = "by which runs are compared image by image"
+    assert pair.notes == (f"{other.path} has no pixels.csv, {need}; tlkit report {other.path} writes it",)
 
 
 def test_runs_of_other_tasks_or_classes_are_not_compared(written):

@@ -117,11 +117,16 @@ def _pair(first: _Models, other: _Models) -> PairedRuns:
     pair = replace(pair, split=split, images=len(images))
     notes = _notes(pair, sides, len(both), (first.cards[0], other.cards[0]))
     if len(images) < FEWEST:
-        return replace(pair, notes=(*notes, f"a comparison takes at least {FEWEST} images that both were measured on"))
+        return replace(pair, notes=(*notes, _too_few(pair)))
     groups = [sides[0][0][each].group or None for each in images]
     taken = (answers(sides[0], first.cards, images), answers(sides[1], other.cards, images))
     found = paired_differences(*taken, _LOWER_IS_BETTER, len(images), groups)
     return replace(pair, metrics=found, notes=tuple(notes))
+
+
+def _too_few(pair: PairedRuns) -> str:
+    common = f"{pair.run} and {pair.first} have {pair.images} {pair.split} images in common"
+    return f"{common}; it takes {FEWEST} to say whether they differ"
 
 
 def _other_task(first: _Models, other: _Models) -> str:
