@@ -20,6 +20,7 @@ SECTIONS = {
         "predict": "Classify or segment images with a trained model.",
         "evaluate": "Measure a trained model on its test images or on new data.",
         "compare": "Compare runs: metrics, recipes, learning curves.",
+        "labels": "Find images whose labels may be wrong.",
         "inspect": "Show a network: layers, weights, kernels, feature maps.",
         "report": "Write the report of a run again.",
     },

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlkit.boundary.phases import phases_problem
-from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
+from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase, SampleSet
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.files import expanded
 from tlkit.recipe.data_part import DataPart
@@ -95,6 +95,18 @@ def open_few(recipe: Recipe, count: int, folder: Path, progress: Progress | None
     from tlkit.data.prepare import open_few
 
     return open_few(_data_settings(recipe), count, folder, progress)
+
+
+def open_samples(recipe: Recipe) -> SampleSet:
+    """List the samples of the recipe's data, and read none of them.
+
+    Raises:
+        DataError: the data set can't be opened.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_samples
+
+    return open_samples(_data_settings(recipe))
 
 
 def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
