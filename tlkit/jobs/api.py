@@ -1,4 +1,4 @@
-"""The public functions: ``tlkit.run``, ``resume``, ``load``, ``evaluate``, ``check`` and ``compare``."""
+"""The public functions, such as ``tlkit.run`` and ``tlkit.check``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from tlkit.jobs.check import check
 from tlkit.jobs.compare import compare
 from tlkit.jobs.evaluate import evaluate
 from tlkit.jobs.predict import load
+from tlkit.jobs.rank import rank
 from tlkit.jobs.resume import resume
 from tlkit.jobs.run import run
 
-__all__ = ["check", "compare", "evaluate", "load", "resume", "run"]
+__all__ = ["check", "compare", "evaluate", "load", "rank", "resume", "run"]
