@@ -81,6 +81,8 @@ MAY_IMPORT = {
 
 CODE = """
 import sys
+from tlkit.system import stages
+stages.command_began = 0.0  # as in a process that runs a command: Keras does without pandas then
 from tlkit.cli import main
 try:
     main({arguments!r})
@@ -157,6 +159,8 @@ def test_help_loads_no_first_party_plugin(arguments):
     """Importing pydantic, for the options, would take most of the time of printing help."""
     check(f"""
 import sys
+from tlkit.system import stages
+stages.command_began = 0.0  # as in a process that runs a command: Keras does without pandas then
 from tlkit.cli import main
 try:
     main({arguments!r})
@@ -187,6 +191,8 @@ else:
 
 REFUSED = """
 import sys
+from tlkit.system import stages
+stages.command_began = 0.0  # as in a process that runs a command: Keras does without pandas then
 from tlkit.cli import main
 try:
     main({arguments!r})

@@ -21,6 +21,7 @@ SECTIONS = {
         "evaluate": "Measure a trained model on its test images or on new data.",
         "explain": "Draw where a trained model looks in images.",
         "compare": "Compare runs: metrics, recipes, learning curves.",
+        "labels": "Find images whose labels may be wrong.",
         "inspect": "Show a network: layers, weights, kernels, feature maps.",
         "report": "Write the report of a run again.",
     },

@@ -58,7 +58,7 @@ def draws(count: int, groups: Sequence[Hashable | None] | None = None) -> Iterat
 
     The draws depend on nothing but the groups, so two models can be compared on the same ones.
     """
-    of_image = _group_numbers(count, groups)
+    of_image = group_numbers(count, groups)
     drawn = int(of_image.max(initial=-1)) + 1
     if drawn < 2:
         return
@@ -67,7 +67,7 @@ def draws(count: int, groups: Sequence[Hashable | None] | None = None) -> Iterat
         yield np.bincount(random.integers(0, drawn, drawn), minlength=drawn)[of_image]
 
 
-def _group_numbers(count: int, groups: Sequence[Hashable | None] | None) -> np.ndarray:
+def group_numbers(count: int, groups: Sequence[Hashable | None] | None) -> np.ndarray:
     """Return the number of each image's group; one that is in none is a group of its own."""
     if groups is None:
         return np.arange(count)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlkit.boundary.phases import phases_problem
-from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
+from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase, SampleSet
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.files import expanded
 from tlkit.recipe.data_part import DataPart
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tlkit.runs.folder import RunFolder
     from tlkit.system.progress import Reporter
     from tlkit.train.loop import Training
+    from tlkit.train.setting import Setting
 
 T = TypeVar("T", Recipe, DataPart)
 
@@ -94,6 +95,18 @@ def open_few(recipe: Recipe, count: int, folder: Path, progress: Progress | None
     from tlkit.data.prepare import open_few
 
     return open_few(_data_settings(recipe), count, folder, progress)
+
+
+def open_samples(recipe: Recipe) -> SampleSet:
+    """List the samples of the recipe's data, and read none of them.
+
+    Raises:
+        DataError: the data set can't be opened.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_samples
+
+    return open_samples(_data_settings(recipe))
 
 
 def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
@@ -226,24 +239,30 @@ def make_training(
     """
     import keras
 
-    from tlkit.models.tasks import learning_task
     from tlkit.train.loop import Training
     from tlkit.train.outlets import Outlets
-    from tlkit.train.setting import Setting
 
     keras.utils.set_random_seed(recipe.seed)
-    setting = Setting(
+    setting = make_setting(recipe, data, network, build_policies(recipe, data))
+    return Training(setting, Outlets(folder, reporter, **hooks))
+
+
+def make_setting(recipe: Recipe, data: Data, network: Network, policies: Sequence[Policy] = ()) -> Setting:
+    """Return the network, data and settings of the recipe's training."""
+    from tlkit.models.tasks import learning_task
+    from tlkit.train.setting import Setting
+
+    return Setting(
         network=network,
         data=data,
         targets=learning_task(recipe.task, data.label_kind, len(data.classes)),
         table=recipe.train,
         seed=recipe.seed,
         batch_size=recipe.input.batch_size,
-        policies=build_policies(recipe, data),
+        policies=policies,
         backbone=recipe.backbone.record.name,
         input_settings=_input_settings(recipe, data),
     )
-    return Training(setting, Outlets(folder, reporter, **hooks))
 
 
 def _input_settings(recipe: Recipe, data: Data) -> dict[str, Any]:

@@ -52,11 +52,13 @@ class Network:
         model: raw RGB (N, H, W, 3) float32 in 0-255 → float32 logits (N, units) or (N, H, W, units).
         blocks: the backbone's blocks, from the input to the output.
         pretrained: whether the backbone's weights were loaded.
+        last_map: the backbone's last feature map in the model's graph, symbolic (N, h, w, channels).
     """
 
     model: Any
     blocks: tuple[Block, ...]
     pretrained: bool
+    last_map: Any = None
 
     @property
     def outline(self) -> Outline:
@@ -127,7 +129,7 @@ def build_network(
         logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
         model = _model(f'head "{head.record.name}"', images, logits)
         name_layers(model, "")
-    return Network(model, blocks, pretrained)
+    return Network(model, blocks, pretrained, built.features[max(built.features)])
 
 
 @contextmanager

@@ -110,12 +110,13 @@ class FeatureCache:
         images = setting.data.store.images[setting.train_rows[:COMPARED]]
         make_ready(self.part, images, self.reporter.say, keep=setting.table.cache != "off")
 
-    def kept(self, rows: np.ndarray, title: str) -> FeatureSet | None:
+    def kept(self, rows: np.ndarray, title: str, *, compute: bool = True) -> FeatureSet | None:
         """Return the cached features of images that are not augmented; those that are missing are computed.
 
         Args:
             rows: int64 (N,), the images, N at least 1.
             title: what to call them while they are computed.
+            compute: whether to compute those that are missing; without it, None is returned where any is.
 
         Returns:
             None where caching them does not pay, there is no room for them, or none that outlives the phase.
@@ -130,7 +131,10 @@ class FeatureCache:
         def plain() -> tuple[list[FeatureSet], list[FeatureSet]]:
             return [self._plain_set(folder, rows)], []
 
-        [found], _ = _read(self, plain, plain())
+        there = plain()
+        if there[0][0].missing and not compute:
+            return None
+        [found], _ = _read(self, plain, there)
         if self.part.bytes_per_image * found.missing > 0.9 * shutil.disk_usage(folder).free:
             return None
         try:

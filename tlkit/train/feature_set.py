@@ -147,7 +147,7 @@ class FeatureSet:
         arrays: dict[str, np.ndarray] = {}
         done = 0
         batches = self._feed.epoch(self.rows[:end], self._seeds, start=begin // self._feed.batch_size)
-        for values in in_threads(self._values, batches, name="tlkit-features", ahead=1, threads=_batches_at_once()):
+        for values in in_threads(self._values, batches, name="tlkit-features", ahead=1, threads=batches_at_once()):
             for name, part in values.items():
                 whole = arrays.setdefault(name, np.empty((end - begin, *part.shape[1:]), part.dtype))
                 whole[done : done + len(part)] = part
@@ -279,6 +279,6 @@ def targets_digest(data: Data, rows: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _batches_at_once() -> int:
+def batches_at_once() -> int:
     """Return 2 on a CPU: one batch uses cores that another leaves idle between operations; a GPU has its own queue."""
     return 1 if tf.config.list_physical_devices("GPU") else 2
