@@ -22,6 +22,7 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
     """The report of a segmentation."""
 
     number_columns = ("IoU",)
+    template = "segmentation.html.j2"
 
     def confusion(self, outcome: SegmentationOutcome, split: str) -> bytes:
         """Return the confusion matrix of pixels."""

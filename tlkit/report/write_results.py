@@ -107,7 +107,7 @@ def write_results(
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
     progress(WRITING, 0, 0)
-    results = RunResults(outcomes, pictures, sections(metrics), notes, calibration)
+    results = RunResults(outcomes, pictures, sections(metrics), notes, calibration, best_epoch=best[0])
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))
 
