@@ -44,7 +44,7 @@ def out_of_fold_probabilities(
     """
     targets = np.asarray(labels) > 0.5 if np.ndim(labels) == 2 else np.asarray(labels, np.int64)
     found = np.zeros((len(targets), classes))
-    penalties = _PENALTIES
+    penalties: tuple[float, ...] = _PENALTIES
     for trained, held_out in _folds(targets, folds, groups, seed):
         mean, deviation = features[trained].mean(0, np.float64), features[trained].std(0, np.float64)
         scaled = ((features - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
