@@ -34,6 +34,7 @@ class Session:
         profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
         engine: the value of ``--engine``, or ``auto``.
+        judged: the values of ``--unknown`` and ``--sets``, if they were given.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class Session:
         self.profile = False
         self.trust = False
         self.engine: EngineOption = "auto"
+        self.judged: dict[str, float] = {}
         self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))
 
     @cached_property

@@ -11,14 +11,14 @@ from typing import Any
 
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage
-from tlkit.evaluation.prediction import Prediction
+from tlkit.evaluation.prediction import Prediction, texts_of
 from tlkit.files import CellWriter
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import check_new_file
 
 
 class PredictionTable(PredictionWriter):
-    """Writes a CSV file with the columns path, label, probability and one for each class."""
+    """Writes a CSV file with the columns path, label, probability, what else is said, and one for each class."""
 
     def check(self, _images: Sequence[FoundImage]) -> None:
         """Check that the file can be written."""
@@ -49,13 +49,13 @@ class PredictionTable(PredictionWriter):
 
     def _write_rows(self, writer: Any, predictions: Iterable[Prediction], failed: Callable[[Prediction], None]) -> int:
         count = 0
-        writer.writerow(["path", "label", "probability", *self.card.classes])
+        writer.writerow(["path", "label", "probability", *self.columns, *self.card.classes])
         for each in predictions:
             if each.error is not None:
                 failed(each)
                 continue
             probability = "" if each.probability is None else f"{each.probability:.6f}"
             shares = [f"{each.probabilities[name]:.6f}" for name in self.card.classes]
-            writer.writerow([str(each.path), each.label, probability, *shares])
+            writer.writerow([str(each.path), each.label, probability, *texts_of(each, self.columns), *shares])
             count += 1
         return count
