@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit.errors import DataError
 from tlkit.evaluation.calibration import fit_temperature, scaled
+from tlkit.evaluation.class_names import class_map
 from tlkit.evaluation.conformal import set_limit, set_scores
 from tlkit.evaluation.limits import Limits
 from tlkit.evaluation.novelty import KnownFeatures, known_features, left_out_distances
@@ -68,8 +69,7 @@ def measure_limits(
     rows = {split: each for split, each in rows.items() if len(each)}
     layer, reason = _layer(model)
     probabilities, features = _computed(model, card, layer, data, rows, progress)
-    assert data.labels is not None
-    labels = {split: data.labels[each] for split, each in rows.items()}
+    labels = {split: _labels(data, card, each) for split, each in rows.items()}
     frozen = bool(layer) and _is_frozen(folder, model, layer)
     known, distances, of = None, np.empty(0), reason
     if features and "train" in rows:
@@ -77,6 +77,17 @@ def measure_limits(
     temperature, scores, scores_of = _scores(card, features if frozen else {}, probabilities, labels)
     limits = Limits(known, distances, layer if known is not None else "", of, scores, temperature, scores_of)
     return Measured(limits, features, probabilities, labels)
+
+
+def _labels(data: Data, card: Card, rows: np.ndarray) -> np.ndarray:
+    """Return the labels of images in the model's class numbers."""
+    assert data.labels is not None
+    labels, numbers = data.labels[rows], class_map(tuple(data.classes), card)
+    if labels.ndim == 1:
+        return np.asarray(numbers[labels])
+    several = np.zeros((len(rows), len(card.classes)), labels.dtype)
+    several[:, numbers] = labels
+    return several
 
 
 def _layer(model: Any) -> tuple[str, str]:
@@ -158,7 +169,7 @@ def _distances(
         )
     if not held_out:
         return None, np.empty(0), "the run has no validation images, and its backbone was trained on the others"
-    return known, np.concatenate(held_out), of
+    return known, np.sort(np.concatenate(held_out)), of
 
 
 def _scores(
