@@ -54,6 +54,7 @@ from tlkit.jobs.api import compare as compare
 from tlkit.jobs.api import evaluate as evaluate
 from tlkit.jobs.api import explain as explain
 from tlkit.jobs.api import load as load
+from tlkit.jobs.api import rank as rank
 from tlkit.jobs.api import resume as resume
 from tlkit.jobs.api import run as run
 from tlkit.system.fetch import download as download

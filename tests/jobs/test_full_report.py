@@ -140,6 +140,7 @@ def test_images_in_memory_of_several_batches_get_what_belongs_to_them(run: Path,
         (("--unknown", "0.01"), "--unknown 0.01: 36 held-out images allow 0.0271 at least"),
         (("--sets", "0.99"), "held-out images allow"),
         (("--unknown", "0.05", "--engine", "litert"), "takes the features of model.keras"),
+        (("--sets", "0.9", "--tiles", "64"), "--sets is for whole pictures; it can't go with --tiles"),
     ],
 )
 def test_what_so_few_images_or_another_engine_cannot_tell_is_refused(run, photos, options, message) -> None:

@@ -88,7 +88,7 @@ def test_the_colours_follow_the_system(opened: Any, scheme: str) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_click_on_a_cell_shows_its_images(opened: Any, width: int) -> None:
     page = opened("five", width)
-    cell = page.locator("#test-confusion .matrix td.wrong a").first
+    cell = page.locator("#test-confusion .confusions td.wrong a").first
     images = page.locator(cell.get_attribute("href"))
     assert not images.is_visible()
     cell.click()
@@ -102,7 +102,7 @@ def test_a_click_on_a_cell_shows_its_images(opened: Any, width: int) -> None:
 
 def test_a_cell_can_be_opened_and_closed_with_the_keyboard(opened: Any) -> None:
     page = opened("five")
-    cells = page.locator("#validation-confusion .matrix td a")
+    cells = page.locator("#validation-confusion .confusions td a")
     cells.nth(1).focus()
     page.keyboard.press("Enter")
     images = page.locator(cells.nth(1).get_attribute("href"))
@@ -153,7 +153,7 @@ def test_a_click_on_the_head_of_a_column_sorts_the_table(opened: Any) -> None:
 
 def test_without_script_a_cell_still_shows_its_images_and_tables_stand(opened: Any) -> None:
     page = opened("two", java_script_enabled=False)
-    cell = page.locator("#test-confusion .matrix td a").first
+    cell = page.locator("#test-confusion .confusions td a").first
     cell.click()
     assert page.locator(cell.get_attribute("href")).is_visible()
     assert not page.locator(".slider").first.is_visible()

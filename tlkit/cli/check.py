@@ -105,8 +105,9 @@ def _apply(session: Session, target: Path, file: Path, out: Path | None) -> None
     say(f"{file}: {len(counts.fixed)} fixed, {len(counts.dropped)} dropped, {counts.kept} kept; no image was changed")
     for note in applied.notes:
         say(f"note     {note}")
-    what = applied.recipe.partition("\n")[0]
-    say(f"{applied.file}: written. To use it, put this in place of {what} in the recipe, or add its key there:")
+    replaces = applied.recipe.startswith("[data]")
+    how = "replace the table [data] of the recipe by these lines" if replaces else "add this key to the recipe"
+    say(f"{applied.file}: written. To use it, {how}:")
     say_text(applied.recipe)
 
 

@@ -35,6 +35,8 @@ class Session:
         trust: whether ``--trust`` was given.
         engine: the value of ``--engine``, or ``auto``.
         judged: the values of ``--unknown`` and ``--sets``, if they were given.
+        tiles: the value of ``--tiles``: pixels, or ``model``.
+        overlap: the value of ``--overlap``, in pixels.
     """
 
     def __init__(self) -> None:
@@ -47,6 +49,8 @@ class Session:
         self.trust = False
         self.engine: EngineOption = "auto"
         self.judged: dict[str, float] = {}
+        self.tiles: int | str | None = None
+        self.overlap: int | None = None
         self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))
 
     @cached_property

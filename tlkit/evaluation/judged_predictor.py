@@ -35,9 +35,12 @@ class JudgedPredictor(Predictor):
         if judgement.unknown is not None:
             self._make_inference = partial(FeatureInference, layer=judgement.limits.layer)
 
-    def _predict(self, images: Iterable[GivenImage], batch_size: int, **options: Any) -> Iterator[Prediction]:
+    def predict_given(
+        self, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool = False
+    ) -> Iterator[Prediction]:
+        """Predict images lazily, in the given order, and say of each what was asked for."""
         judged = unknown = 0
-        for each in super()._predict(images, batch_size, **options):
+        for each in super().predict_given(images, batch_size, pixel_probabilities=pixel_probabilities):
             if each.error is not None:
                 yield each
                 continue

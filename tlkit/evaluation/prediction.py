@@ -10,6 +10,19 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class TileLabels:
+    """What a classification predicts for the tiles of a picture.
+
+    Args:
+        boxes: int (N, 4): left, top, right and bottom of each tile in the picture, the last two outside.
+        probabilities: float32 (N, classes).
+    """
+
+    boxes: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The prediction of one image.
 
@@ -28,6 +41,9 @@ class Prediction:
         label_set: the labels that hold with the probability that was asked for, the most probable first; None if none
             was.
         error: why the image could not be decoded; None if it was.
+        size: the picture's (height, width), if it was predicted in tiles or segmented; else None. A segmentation in
+            tiles has no ``mask``.
+        tiles: classification in tiles: what was predicted for each; else None.
     """
 
     path: Path | None
@@ -41,6 +57,8 @@ class Prediction:
     p_value: float | None = None
     label_set: tuple[str, ...] | None = None
     error: str | None = None
+    size: tuple[int, int] | None = None
+    tiles: TileLabels | None = None
 
     @property
     def probability(self) -> float | None:

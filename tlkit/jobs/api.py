@@ -1,5 +1,4 @@
-"""The public functions: ``tlkit.run``, ``resume``, ``load``, ``evaluate``, ``check``, ``compare`` and
-``explain``."""
+"""The public functions, such as ``tlkit.run`` and ``tlkit.check``."""
 
 from __future__ import annotations
 
@@ -8,7 +7,8 @@ from tlkit.jobs.compare import compare
 from tlkit.jobs.evaluate import evaluate
 from tlkit.jobs.explain import explain
 from tlkit.jobs.predict import load
+from tlkit.jobs.rank import rank
 from tlkit.jobs.resume import resume
 from tlkit.jobs.run import run
 
-__all__ = ["check", "compare", "evaluate", "explain", "load", "resume", "run"]
+__all__ = ["check", "compare", "evaluate", "explain", "load", "rank", "resume", "run"]

@@ -133,6 +133,11 @@ class TaskPages(ABC, Generic[OutcomeT]):
                 writer.writerow([sample.key, split, *map(_csv_text, values), _csv_text(sample.loss)])
         return encodable(text.getvalue())
 
+    def tables(self, outcomes: Mapping[str, OutcomeT]) -> dict[str, str]:
+        """Return file name → content of the tables with rows for each image, given the outcome of each split."""
+        predictions = self.predictions_csv(outcomes)
+        return {} if predictions is None else {"predictions.csv": predictions}
+
     def highest_losses(self, outcomes: Mapping[str, OutcomeT]) -> list[ListedSample]:
         """Return the samples with the highest loss over all splits, the highest first."""
         samples = [

@@ -80,8 +80,8 @@ def write_results(
 ) -> Results:
     """Evaluate a model on the validation and test splits, and write the results.
 
-    Writes ``metrics.json``, ``predictions.csv`` (classification), ``pictures/*.png`` and ``report.html``. The pictures
-    show the validation and test splits, or else training images.
+    Writes ``metrics.json``, ``predictions.csv`` (classification) or ``pixels.csv`` (segmentation), ``pictures/*.png``
+    and ``report.html``. The pictures show the validation and test splits, or else training images.
 
     Args:
         folder: the run folder; the report also shows its ``metrics.csv`` and other tables.
@@ -112,8 +112,8 @@ def write_results(
     }
     write_metrics(folder.metrics, metrics)
     pages = task_report(card).pages(card, data, logits)
-    if (predictions := pages.predictions_csv(outcomes)) is not None:
-        write_atomically(folder.path / "predictions.csv", predictions)
+    for name, table in pages.tables(outcomes).items():
+        write_atomically(folder.path / name, table)
     notes = {split: missed_classes(each, data, card, split) for split, each in outcomes.items()}
     progress("drawing pictures", 0, 0)
     pictures = _curves(folder, best) | _sample_pictures(pages, outcomes, batch_size)
