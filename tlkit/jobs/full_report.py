@@ -57,6 +57,8 @@ class FullReport:
             f"Grad-CAM of {layer}: what is bright speaks for the predicted class. It trusts the gradient; tlkit "
             "explain also covers parts of the image, which does not."
         )
+        if self._card.task == "segmentation":
+            note += " The last map of a segmentation nearly repeats the mask."
         chosen = {
             f"{title}: {split}": (split, places)
             for split, outcome in outcomes.items()
