@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tlkit.report.label_table import JudgedLabel
     from tlkit.report.labels_page import Pictures
 
-TABLE, PAGE = "labels.csv", "labels.html"
+TABLE, PAGE = RunFolder.labels.name, RunFolder.labels_page.name
 
 
 @dataclass(frozen=True)
