@@ -208,3 +208,12 @@ def test_a_folder_that_is_no_finished_run_is_an_error(tmp_path):
     outcome = tlkit_command("labels", tmp_path)
     assert outcome.code != 0
     assert "has no model.json" in outcome.err
+
+
+def test_images_that_are_no_files_are_judged_without_a_command_that_could_not_work(write_recipe, tmp_path):
+    recipe = write_recipe(input={"image_size": 16}, schedule={"name": "full", "epochs": 1})
+    run = tlkit.run(recipe, ["backbone.filters=[4]"], out=tmp_path / "run", quiet=True).folder
+    outcome = tlkit_command("labels", run)
+    assert outcome.code == 0, outcome.err
+    assert "change their labels where they come from" in outcome.out
+    assert "--apply" not in (run / "labels.html").read_text(encoding="utf-8")

@@ -61,5 +61,9 @@ def labels(session: Session, run: Path, out: Path | None) -> None:
         if ": IoU" not in finding:
             say(f"{finding}: {count:,}")
     say(f"{result.page}: written; open it in a browser")
-    say(f"{result.table}: written; fill in its column decision (keep, fix:NAME or drop), then:")
+    if not result.command:
+        say(f"{result.table}: written; the images are no files, so change their labels where they come from")
+        return
+    decisions = "keep or drop" if masks else "keep, fix:NAME or drop"
+    say(f"{result.table}: written; fill in its column decision ({decisions}), then:")
     say(f"  {result.command}")
