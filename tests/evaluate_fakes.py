@@ -31,7 +31,7 @@ def make_card(**changes: Any) -> Card:
         "head": Part(name="linear", options={}),
     }
     values |= changes
-    values["colors"] = tuple((10 * i, 20, 30) for i in range(len(values["classes"])))
+    values["colors"] = tuple((10 * i % 256, 20, 30) for i in range(len(values["classes"])))
     return Card(**values)
 
 
@@ -75,6 +75,7 @@ class StandInData:
         self.splits = np.array(splits)
         self.classes = classes
         self.groups = (None,) * len(images)
+        self.colors: dict[int, tuple[int, int, int]] = {}
         self.labels = labels
         self.store = SimpleNamespace(images=images, masks=masks)
         self.set_aside = set_aside

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from tlkit.evaluation.intervals import draws, intervals, middle
 
@@ -41,7 +42,23 @@ def test_there_is_no_interval_of_one_group(count: int, groups: list[str] | None)
 def test_draws_without_a_value_do_not_count() -> None:
     assert middle(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
     assert middle(np.full(3, np.nan)) is None
-    assert intervals(lambda _weights: {"a": np.nan, "b": 2.0}, 3) == {"b": (2.0, 2.0)}
+    assert intervals(lambda weights: {"a": np.nan, "b": weights[0]}, 3).keys() == {"b"}
+
+
+def test_a_share_of_none_or_all_has_the_exact_interval() -> None:
+    """As scipy computes it for 25 of 25; all draws of the bootstrap are 1."""
+    exact = binomtest(25, 25).proportion_ci(method="exact")
+    all_right = intervals(share(np.ones(25)), 25, shares=["share"])["share"]
+    assert all_right == pytest.approx((exact.low, exact.high))
+    low, high = intervals(share(np.zeros(25)), 25, shares=["share"])["share"]
+    assert (low, high) == pytest.approx((1 - exact.high, 1 - exact.low))
+    groups = [f"patient {number // 5}" for number in range(25)]
+    of_five = binomtest(5, 5).proportion_ci(method="exact")
+    assert intervals(share(np.ones(25)), 25, groups, ["share"])["share"] == pytest.approx((of_five.low, 1))
+
+
+def test_another_metric_that_does_not_vary_has_no_interval() -> None:
+    assert intervals(share(np.ones(25)), 25) == {}
 
 
 def test_the_same_groups_are_drawn_each_time() -> None:

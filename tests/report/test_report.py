@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -88,7 +90,7 @@ def test_all_results_are_written_and_all_pictures_are_png_files(run_folder: RunF
 def test_the_test_images_have_their_own_pages(run_folder: RunFolder) -> None:
     write(run_folder, some_data(["train", "validation", "test", "test"]))
     html = run_folder.report.read_text(encoding="utf-8")
-    for title in ("Sample predictions: validation", "Sample predictions: test", "Worst predictions: test"):
+    for title in ("Sample predictions: validation", "Sample predictions: test", "Most confidently wrong: test"):
         assert f"<h2>{title}</h2>" in html
     assert (run_folder.pictures / "test-worst.png").is_file()
 
@@ -122,11 +124,12 @@ def test_the_calibration_of_each_split_is_shown_at_the_temperature_of_the_valida
 
 
 def test_each_picture_can_be_opened_larger_without_a_script(run_folder: RunFolder) -> None:
-    write(run_folder, some_data(["validation", "test", "test", "validation"]))
+    sections = [ReportSection(title, "", Path("mine.png")) for title in ("One", "Two")]
+    (run_folder.path / "mine.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    write(run_folder, some_data(["validation", "test", "test", "validation"]), lambda _metrics: sections)
     html = run_folder.report.read_text(encoding="utf-8")
-    assert "<script" not in html.replace("&lt;script", "")
     pictures = re.findall(r'<figure class="picture" id="([^"]+)">', html)
-    assert len(pictures) == len(set(pictures)) == html.count("<img ")
+    assert len(pictures) == len(set(pictures)) == html.count("data:image/png")
     assert all(f'href="#{each}"' in html and f'id="{each}-section"' in html for each in pictures)
 
 
@@ -153,11 +156,22 @@ def test_the_report_escapes_names_and_has_no_external_references(run_folder: Run
     run_folder.recipe.write_text('name = "<i>x</i>"', encoding="utf-8")
     write(run_folder, some_data(["validation"] * 4), lambda _metrics: [ReportSection("<u>T</u>", "<s>text</s>")])
     html = run_folder.report.read_text(encoding="utf-8").replace("<wbr>", "")
+    script = (Path(write_results.__code__.co_filename).parent / "templates" / "report.js").read_text(encoding="utf-8")
+    html = html.replace(f"<script>{script}</script>", "", 1)
     for raw in ("<script>", "<img src=x>", "<b>bad</b>", "<i>x</i>", "<u>T</u>", "<s>text</s>"):
         assert raw not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "&lt;b&gt;bad&lt;/b&gt;.jpg" in html
-    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", html)
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/(png|jpeg);base64,|#)""", html)
+
+
+def test_the_security_policy_allows_one_script_by_its_hash(run_folder: RunFolder) -> None:
+    write(run_folder, some_data(["validation"] * 4))
+    html = run_folder.report.read_text(encoding="utf-8")
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)
+    [script] = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def test_the_report_summarises_the_freeze_table(run_folder: RunFolder) -> None:

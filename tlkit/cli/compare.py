@@ -50,14 +50,18 @@ def compare(
 ) -> None:
     """Compare run folders: their final metrics, what differs in their recipes, and their learning curves.
 
-    The best value of each column is marked with a star. A run that is not finished is compared by the epochs that it
-    has. The folder of a cross-validation counts as one run, the mean of its folds; alone, it is followed by its folds.
+    The best value of each column is marked with a star. Each finished run is compared with the first one on the images
+    that both were measured on: the difference with its 95 % interval, and for accuracy McNemar's test. A run that is
+    not finished is compared by the epochs that it has. The folder of a cross-validation counts as one run, the mean of
+    its folds; alone, it is followed by its folds.
 
     \b
     Example:
       tlkit compare runs/photos-1 runs/photos-2 --out compare.png
     """
-    from tlkit.cli.comparison_tables import difference_columns, metric_columns, short_titles, tables
+    from rich.text import Text
+
+    from tlkit.cli.comparison_tables import difference_columns, metric_columns, paired_columns, short_titles, tables
     from tlkit.cli.console import say, tables_console, writing
     from tlkit.jobs import api
     from tlkit.report.comparison import check_targets
@@ -71,6 +75,12 @@ def compare(
     titles = short_titles([run.title for run in comparison.runs], console.width // 3)
     for each in tables(metric_columns(comparison, titles), console.width):
         console.print(each)
+    if paired := paired_columns(comparison):
+        console.print(f"Differences from {comparison.paired[0].first} on the same images:")
+        for each in tables(paired, console.width):
+            console.print(each)
+    for note in dict.fromkeys(note for each in comparison.paired for note in each.notes):
+        console.print(Text(f"Note: {note}."))
     if comparison.differences:
         for each in tables(difference_columns(comparison, titles), console.width):
             console.print(each)

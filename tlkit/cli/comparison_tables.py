@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from tlkit.evaluation.paired import MetricDifference
     from tlkit.jobs.compare import Comparison
     from tlkit.report.compared_runs import ComparedRun
 
@@ -74,6 +75,41 @@ def _texts(values: Sequence[float | None], form: Callable[[float], str]) -> list
 
 def _whole(value: float) -> str:
     return f"{value:,.0f}" if value > 10 else f"{value:.1f}"
+
+
+def paired_columns(comparison: Comparison) -> list[Column]:
+    """Return the columns of the table of differences from the first run; none if there is none."""
+    rows = [(pair, each) for pair in comparison.paired for each in pair.metrics]
+    if not rows:
+        return []
+    first = short_titles([rows[0][0].first], 24)[0]
+    columns: list[Column] = [
+        ("run", [pair.run for pair, _ in rows]),
+        ("metric", [f"{pair.split} {each.metric}" for pair, each in rows]),
+        ("images", [f"{pair.images:,}" for pair, _ in rows]),
+        ("difference", [f"{each.difference:+.4f}" for _, each in rows]),
+        ("95 % interval", [_interval(each) for _, each in rows]),
+    ]
+    if any(each.discordant for _, each in rows):
+        columns.append((f"right: only {first}, only this", [_discordant(each) for _, each in rows]))
+        columns.append(("McNemar p", [_p_value(each) for _, each in rows]))
+    return [*columns, (f"compared with {first}", [each.verdict for _, each in rows])]
+
+
+def _interval(difference: MetricDifference) -> str:
+    if difference.interval is None:
+        return "–"
+    return "{:+.4f} to {:+.4f}".format(*difference.interval)
+
+
+def _p_value(difference: MetricDifference) -> str:
+    if difference.p_value is None:
+        return "–"
+    return "< 0.001" if difference.p_value < 0.001 else f"{difference.p_value:.3f}"
+
+
+def _discordant(difference: MetricDifference) -> str:
+    return "–" if difference.discordant is None else "{}, {}".format(*difference.discordant)
 
 
 def difference_columns(comparison: Comparison, titles: Sequence[str]) -> list[Column]:

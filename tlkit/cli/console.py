@@ -89,7 +89,7 @@ def progress_bars(console: Terminal, first: str = "loading the model") -> Iterat
         def show(stage: str, done: int, total: int) -> None:
             nonlocal current
             if stage != current and total and not console.is_terminal:
-                reporter.say(f"{stage}: {total:,} images")
+                reporter.say(f"{stage}: {total:,}{'' if stage.endswith('tiles') else ' images'}")
             current = stage
             change(stage, done, total)
 

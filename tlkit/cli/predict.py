@@ -21,6 +21,7 @@ from tlkit.cli.options import (
     trust_option,
 )
 from tlkit.cli.session import Session
+from tlkit.cli.tiles_options import TilesAsked, overlap_option, tiles_asked, tiles_option
 
 if TYPE_CHECKING:
     from tlkit.evaluation.found_images import FoundImage
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     help="Print the N most probable classes of each image, or those with the most pixels.",
 )
 @click.option("--batch-size", type=BATCH_SIZE, default=16, show_default=True, metavar="N", help="Images per batch.")
+@tiles_option
+@overlap_option
 @engine_option
 @memory_option
 @overwrite_option
@@ -72,9 +75,11 @@ def predict(
       tlkit predict runs/photos-1 new_photos --out predictions.csv
       tlkit predict runs/photos-1 new_photos --json
       tlkit predict runs/pets_seg-1 a.jpg b.jpg --out masks
+      tlkit predict runs/fields-1 aerial.tif --tiles 512 --overlap 64 --out masks
     """
     if out is not None and (as_json or top is not None):
         raise click.UsageError(f"{'--json' if as_json else '--top'} is for what is printed; it can't go with --out")
+    tiles = tiles_asked(session)
     from tlkit.cli.console import messages_console
     from tlkit.jobs.predict import images_to_predict, load, notes_on_images
 
@@ -82,7 +87,7 @@ def predict(
     images = images_to_predict(run, paths, out, overwrite=session.overwrite)
     registry = session.registry if session.trust else None
     predictor = load(run, trust=session.trust, registry=registry, engine=session.engine)
-    shown = _Shown(run, predictor, images, batch_size)
+    shown = _Shown(run, predictor, images, batch_size, tiles)
     before = predictor.notes
     for note in (*before, *notes_on_images(images, paths, run)):
         messages_console().print(f"note: {note}", style="yellow")
@@ -105,18 +110,31 @@ class _Shown:
         predictor: the model.
         images: the images.
         batch_size: images per batch.
+        tiles: how they are cut into tiles; None: they are predicted whole.
+
+    Raises:
+        DataError: there are no such tiles.
     """
 
-    def __init__(self, run: Path, predictor: Predictor, images: Sequence[FoundImage], batch_size: int) -> None:
+    def __init__(
+        self,
+        run: Path,
+        predictor: Predictor,
+        images: Sequence[FoundImage],
+        batch_size: int,
+        tiles: TilesAsked | None = None,
+    ) -> None:
         self.run = run
         self.predictor = predictor
         self.images = images
         self.batch_size = batch_size
         self.failed = 0
+        self.tiled = None if tiles is None else tiles.of(predictor, batch_size)
 
     def write(self, out: Path, *, overwrite: bool) -> None:
         """Write the predictions to a CSV file, or a folder of masks and overlays."""
         from tlkit.jobs.predict import predict_to_files
+        from tlkit.jobs.tiles import write_predictions_in_tiles
 
         with _progress() as (progress, say):
 
@@ -124,15 +142,11 @@ class _Shown:
                 self.failed += 1
                 say(prediction)
 
-            predict_to_files(
-                self.predictor,
-                self.images,
-                out,
-                batch_size=self.batch_size,
-                overwrite=overwrite,
-                failed=failed,
-                progress=progress,
-            )
+            options: dict[str, Any] = {"overwrite": overwrite, "failed": failed, "progress": progress}
+            if self.tiled is not None:
+                write_predictions_in_tiles(self.tiled, self.images, out, **options)
+                return
+            predict_to_files(self.predictor, self.images, out, batch_size=self.batch_size, **options)
 
     def print_json(self, top: int | None) -> None:
         """Print all predictions, and the reasons why images could not be decoded, as one JSON document."""
@@ -158,9 +172,13 @@ class _Shown:
 
     def _predictions(self) -> Iterator[tuple[FoundImage, Prediction]]:
         from tlkit.jobs.predict import predict_each
+        from tlkit.jobs.tiles import predict_each_in_tiles
 
         with _progress() as (progress, say):
-            predictions = predict_each(self.predictor, self.images, batch_size=self.batch_size, progress=progress)
+            if self.tiled is not None:
+                predictions = predict_each_in_tiles(self.tiled, self.images, progress=progress)
+            else:
+                predictions = predict_each(self.predictor, self.images, batch_size=self.batch_size, progress=progress)
             for each, prediction in zip(self.images, predictions, strict=True):
                 if prediction.error is not None:
                     self.failed += 1

@@ -11,7 +11,7 @@ from tlkit.system.visible import visible_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tlkit.evaluation.prediction import Prediction
+    from tlkit.evaluation.prediction import Prediction, TileLabels
     from tlkit.runs.card import Card
 
 
@@ -38,8 +38,8 @@ def prediction_row(name: Path, prediction: Prediction, top: int | None) -> list[
         prediction: its prediction, without an error.
         top: how many classes to name; None: the predicted ones, or all that have pixels.
     """
-    if prediction.mask is not None:
-        height, width = prediction.mask.shape
+    if prediction.shares and prediction.size is not None:
+        height, width = prediction.size
         shown = [f"{visible_line(each)} {share:.1%}" for each, share in _largest(prediction.shares, top) if share]
         return [visible_line(str(name)), f"{width} × {height}", ", ".join(shown)]
     if top is not None:
@@ -77,11 +77,30 @@ def prediction_values(name: Path, prediction: Prediction, card: Card, top: int |
     failed = prediction.error is not None
     start = {"path": str(name), "error": prediction.error}
     if card.task == "segmentation":
-        height, width = (None, None) if prediction.mask is None else prediction.mask.shape
+        height, width = prediction.size or (None, None)
         shares = None if failed else _rounded(prediction.shares, top)
         return {**start, "width": width, "height": height, "shares": shares}
     return {
         **start,
+        **_of_labels(prediction, top),
+        **({} if prediction.tiles is None else {"tiles": _of_tiles(prediction.tiles, card, top)}),
+    }
+
+
+def _of_tiles(tiles: TileLabels, card: Card, top: int | None) -> list[dict[str, Any]]:
+    """Return each tile's box in pixels of the picture, and its prediction."""
+    from tlkit.evaluation.classification import predicted_labels
+
+    names = ("left", "top", "right", "bottom")
+    return [
+        {**dict(zip(names, box, strict=True)), **_of_labels(predicted_labels(None, values, (0, 0), card), top)}
+        for box, values in zip(tiles.boxes.tolist(), tiles.probabilities, strict=True)
+    ]
+
+
+def _of_labels(prediction: Prediction, top: int | None) -> dict[str, Any]:
+    failed = prediction.error is not None
+    return {
         "label": prediction.label,
         "labels": None if failed else list(prediction.labels),
         "probability": None if prediction.probability is None else round(prediction.probability, 6),

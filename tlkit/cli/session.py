@@ -34,6 +34,8 @@ class Session:
         profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
         engine: the value of ``--engine``, or ``auto``.
+        tiles: the value of ``--tiles``: pixels, or ``model``.
+        overlap: the value of ``--overlap``, in pixels.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,8 @@ class Session:
         self.profile = False
         self.trust = False
         self.engine: EngineOption = "auto"
+        self.tiles: int | str | None = None
+        self.overlap: int | None = None
         self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))
 
     @cached_property

@@ -20,6 +20,7 @@ SECTIONS = {
     "Use and judge a trained model": {
         "predict": "Classify or segment images with a trained model.",
         "evaluate": "Measure a trained model on its test images or on new data.",
+        "explain": "Draw where a trained model looks in images.",
         "compare": "Compare runs: metrics, recipes, learning curves.",
         "labels": "Find images whose labels may be wrong.",
         "inspect": "Show a network: layers, weights, kernels, feature maps.",

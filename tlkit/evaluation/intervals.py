@@ -1,12 +1,14 @@
 """Confidence intervals of metrics by the bootstrap: how much a metric would vary with other images of the same kind.
 
 The percentile bootstrap of Efron 1979 (https://doi.org/10.1214/aos/1176344552). Images that belong together, such as
-those of one patient, are drawn together, as one of them says little that the others do not.
+those of one patient, are drawn together, as one of them says little that the others do not. Where all images are right,
+or all are wrong, all draws are equal, although another image may well differ: then a share of images has the exact
+interval of Clopper and Pearson 1934 (https://doi.org/10.1093/biomet/26.4.404), and another metric has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -23,6 +25,7 @@ def intervals(
     measure: Callable[[np.ndarray], Mapping[str, float | None]],
     count: int,
     groups: Sequence[Hashable | None] | None = None,
+    shares: Collection[str] = (),
 ) -> dict[str, Interval]:
     """Return the interval of each metric.
 
@@ -30,17 +33,28 @@ def intervals(
         measure: returns metrics from how often each image counts, int (N,); None or NaN for one that has no value.
         count: the number of images, N.
         groups: the group of each image; None for one that is in none, and for none at all.
+        shares: the metrics that are a share of the images, such as the accuracy.
 
     Returns:
-        metric → its lower and upper bound, of the metrics that have a value; empty with fewer than two groups.
+        metric → its lower and upper bound, of the metrics that have a value and that vary, or are a share; empty with
+        fewer than two groups.
     """
     drawn = [measure(weights) for weights in draws(count, groups)]
     found = {}
     for name in drawn[0] if drawn else ():
         values = np.array([each[name] for each in drawn], np.float64)
-        if interval := middle(values):
+        interval = middle(values)
+        if interval is not None and np.nanmin(values) == np.nanmax(values):
+            interval = _of_equal(interval[0], len(set(group_numbers(count, groups)))) if name in shares else None
+        if interval is not None:
             found[name] = interval
     return found
+
+
+def _of_equal(share: float, count: int) -> Interval | None:
+    """Return the exact interval of a share that is 1 or 0 in all of a number of groups; None for another share."""
+    least = float(((1 - LEVEL) / 2) ** (1 / count))
+    return {1.0: (least, 1.0), 0.0: (0.0, 1 - least)}.get(share)
 
 
 def middle(values: np.ndarray) -> Interval | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -53,8 +54,11 @@ class SegmentationOutcome(Outcome):
         ious: float64 (N,) mean IoU of each image over the classes that occur in it; NaN if all its pixels are ignored.
         pixels: uint32 (N, 3, classes), how many pixels of each image are true positives of each class, truly have it,
             and are predicted to.
+        predictions: position of an image in ``rows`` → its predicted mask, uint8 (H, W), for evenly spaced ones that
+            take little memory, and possibly for none.
     """
 
     confusion: np.ndarray
     ious: np.ndarray
     pixels: np.ndarray
+    predictions: Mapping[int, np.ndarray] = field(default_factory=dict)

@@ -9,6 +9,19 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class TileLabels:
+    """What a classification predicts for the tiles of a picture.
+
+    Args:
+        boxes: int (N, 4): left, top, right and bottom of each tile in the picture, the last two outside.
+        probabilities: float32 (N, classes).
+    """
+
+    boxes: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The prediction of one image.
 
@@ -22,6 +35,9 @@ class Prediction:
             they were asked for; else None.
         shares: segmentation: class name → its share of the image's pixels in 0-1; else empty.
         error: why the image could not be decoded; None if it was.
+        size: the picture's (height, width), if it was predicted in tiles or segmented; else None. A segmentation in
+            tiles has no ``mask``.
+        tiles: classification in tiles: what was predicted for each; else None.
     """
 
     path: Path | None
@@ -32,6 +48,8 @@ class Prediction:
     pixel_probabilities: np.ndarray | None = None
     shares: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    size: tuple[int, int] | None = None
+    tiles: TileLabels | None = None
 
     @property
     def probability(self) -> float | None:

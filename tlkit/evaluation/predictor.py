@@ -188,16 +188,17 @@ class Predictor:
         """Predict like ``predict``, but lazily: at most a few batches are in memory, also of a generator of images."""
         if pixel_probabilities and self.card.task != "segmentation":
             raise DataError("pixel_probabilities: the model predicts no classes of pixels; expected False")
-        return self._predict(given_images(images), batch_size, pixel_probabilities=pixel_probabilities)
+        return self.predict_given(given_images(images), batch_size, pixel_probabilities=pixel_probabilities)
 
     def predict_files(self, files: Iterable[Path], *, batch_size: int = 16) -> Iterator[Prediction]:
         """Predict files lazily, in the given order; unlike ``predict``, folders are not searched."""
         given = (GivenImage(file, str(file)) for file in files)
-        return self._predict(list(given) if isinstance(files, Sized) else given, batch_size, pixel_probabilities=False)
+        return self.predict_given(list(given) if isinstance(files, Sized) else given, batch_size)
 
-    def _predict(
-        self, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
+    def predict_given(
+        self, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool = False
     ) -> Iterator[Prediction]:
+        """Predict images lazily, in the given order."""
         if batch_size < 1:
             raise DataError(f"batch size: expected at least 1, received {batch_size}")
         if self._lite is not None:

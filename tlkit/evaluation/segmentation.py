@@ -16,6 +16,9 @@ from tlkit.evaluation.prediction import Prediction
 from tlkit.models.scores import softmax_cross_entropy
 from tlkit.runs.card import Card
 
+_KEPT_PIXELS = 2**23
+"""The most predicted pixels that an evaluation keeps: 8 MB."""
+
 
 def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
     """Measure a model that predicts a class for each pixel.
@@ -23,18 +26,24 @@ def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
     Raises:
         DataError: the data has an unknown class.
     """
-    classes, count = measurement.card.classes, len(measurement.rows)
+    card, count = measurement.card, len(measurement.rows)
+    classes = card.classes
     masks = measurement.data.store.masks
     assert masks is not None
-    lookup = mask_lookup(tuple(measurement.data.classes), measurement.card)
+    lookup = mask_lookup(tuple(measurement.data.classes), card)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     losses = np.zeros(count)
     ious = np.full(count, np.nan)
     pixels = np.zeros((count, 3, len(classes)), np.uint32)
+    kept = _evenly_spaced(count, _KEPT_PIXELS // (card.image_size[0] * card.image_size[1]))
+    predictions: dict[int, np.ndarray] = {}
     batches = measurement.batches(lambda part: lookup[masks[measurement.rows[part]]][..., None].astype(np.int32))
     for part, truth, logits in batches:
         for position, mask, of_image in zip(range(part.start, part.stop), truth[..., 0], logits, strict=True):
-            counts, losses[position] = _counts_and_loss(mask, of_image)
+            predicted = of_image.argmax(-1).astype(np.uint8)
+            if position in kept:
+                predictions[position] = predicted
+            counts, losses[position] = _counts_and_loss(mask, predicted, of_image)
             confusion += counts
             ious[position] = _image_iou(counts)
             pixels[position] = np.diag(counts), counts.sum(1), counts.sum(0)
@@ -42,15 +51,22 @@ def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
     total = counted_pixels.sum()
     mean = float((losses * counted_pixels).sum() / total) if total else 0.0
     metrics = measurement.losses(mean) | segmentation_metrics(confusion, classes)
-    return SegmentationOutcome(measurement.rows, losses.astype(np.float32), metrics, confusion, ious, pixels)
+    return SegmentationOutcome(
+        measurement.rows, losses.astype(np.float32), metrics, confusion, ious, pixels, predictions
+    )
 
 
-def _counts_and_loss(mask: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, float]:
+def _evenly_spaced(count: int, most: int) -> set[int]:
+    """Return at most so many positions out of ``count``, the first and the last among them."""
+    return set(np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist())
+
+
+def _counts_and_loss(mask: np.ndarray, predicted: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the confusion matrix of an image and the mean cross-entropy of its pixels that are not ignored."""
     classes = logits.shape[-1]
     counted = mask != IGNORE
     truth, logits = mask[counted], logits[counted]
-    counts = np.bincount(truth * classes + logits.argmax(-1), minlength=classes**2).reshape(classes, classes)
+    counts = np.bincount(truth * classes + predicted[counted], minlength=classes**2).reshape(classes, classes)
     return counts, float(softmax_cross_entropy(truth, logits).mean()) if len(truth) else 0.0
 
 
@@ -76,8 +92,12 @@ def predicted_mask(path: Path | None, probabilities: np.ndarray, size: tuple[int
     """Return the prediction of one image from its probabilities, float32 (h, w, classes)."""
     mask = full_size_mask(probabilities, size, card)
     counts = np.bincount(mask.reshape(-1), minlength=len(card.classes))
-    shares = {name: float(count / mask.size) for name, count in zip(card.classes, counts, strict=True)}
-    return Prediction(path, mask=mask, shares=shares)
+    return Prediction(path, mask=mask, shares=class_shares(counts, card), size=(mask.shape[0], mask.shape[1]))
+
+
+def class_shares(counts: np.ndarray, card: Card) -> dict[str, float]:
+    """Return the share of each class by the number of its pixels, int (classes,)."""
+    return {name: float(count / counts.sum()) for name, count in zip(card.classes, counts, strict=True)}
 
 
 def full_size_mask(probabilities: np.ndarray, size: tuple[int, int], card: Card) -> np.ndarray:

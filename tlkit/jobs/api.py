@@ -5,9 +5,10 @@ from __future__ import annotations
 from tlkit.jobs.check import check
 from tlkit.jobs.compare import compare
 from tlkit.jobs.evaluate import evaluate
+from tlkit.jobs.explain import explain
 from tlkit.jobs.predict import load
 from tlkit.jobs.rank import rank
 from tlkit.jobs.resume import resume
 from tlkit.jobs.run import run
 
-__all__ = ["check", "compare", "evaluate", "load", "rank", "resume", "run"]
+__all__ = ["check", "compare", "evaluate", "explain", "load", "rank", "resume", "run"]

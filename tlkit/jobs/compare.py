@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tlkit.report.compared_runs import ComparedRun
     from tlkit.report.figures import ImageKind
     from tlkit.report.learning_curves import Axis
+    from tlkit.report.paired_runs import PairedRuns
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,15 @@ class Comparison:
         final: (split, metric) of the final metrics that all finished runs have, the test split first.
         differences: recipe key, such as ``head.dropout`` → each run's value as JSON, None where it has none; only
             keys whose values differ.
+        paired: how each finished run after the first differs from it on the same test, or else validation, images, with
+            95 % intervals.
     """
 
     runs: tuple[ComparedRun, ...]
     metrics: tuple[str, ...]
     final: tuple[tuple[str, str], ...]
     differences: Mapping[str, tuple[str | None, ...]]
+    paired: tuple[PairedRuns, ...] = ()
 
     def final_values(self, split: str, metric: str) -> list[float | None]:
         """Return each run's final metric on a split; None for a run that is not finished."""
@@ -54,8 +58,10 @@ class Comparison:
 def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Comparison:
     """Compare run folders: their final metrics, what differs in their recipes, their learning curves.
 
-    No model is loaded. A run that is not finished is compared by the epochs that it has. A cross-validation counts as
-    one run, with the means of its folds; alone, it is followed by its folds.
+    Each finished run is also compared with the first one on the images that both were measured on: the difference of
+    each metric with its 95 % interval (``Comparison.paired``). No model is loaded. A run that is not finished is
+    compared by the epochs that it has. A cross-validation counts as one run, with the means of its folds; alone, it is
+    followed by its folds.
 
     Args:
         runs: the folders of runs and cross-validations, at least one; one that is named twice is read once.
@@ -68,6 +74,7 @@ def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Compa
     """
     from tlkit.report.compared_folds import open_compared
     from tlkit.report.comparison import chosen_metrics, differences, shared_headlines
+    from tlkit.report.paired_runs import paired_runs
 
     opened = tuple(open_compared([Path(run) for run in runs]))
     return Comparison(
@@ -75,4 +82,5 @@ def compare(runs: Sequence[str | Path], *, metrics: Sequence[str] = ()) -> Compa
         tuple(chosen_metrics(opened, metrics)),
         tuple(shared_headlines(opened)),
         {key: tuple(values) for key, values in differences(opened).items()},
+        paired_runs(opened),
     )

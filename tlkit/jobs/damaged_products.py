@@ -37,6 +37,8 @@ def damaged_products(folder: RunFolder, checkpoint: Checkpoint, predictions: int
         tests[folder.times] = lambda path: bool(read_run_file(path))
     if is_listed(folder.lite):
         tests[folder.lite] = lambda path: bool(read_run_file(path, MAX_LITE_BYTES)) and is_lite_of_model(folder.path)
+    if is_listed(folder.pixels):
+        tests[folder.pixels] = lambda path: bool(read_run_file(path, MAX_TABLE_BYTES))
     if predictions is not None:
         tests[folder.path / "predictions.csv"] = lambda path: (
             read_run_file(path, MAX_TABLE_BYTES).endswith(b"\n") and len(read_run_table(path)) == predictions

@@ -229,7 +229,7 @@ def _mark_unfinished(job: Job) -> None:
     """
     folder = job.folder
     remove_checksums(folder.path)
-    for file in (folder.card, folder.report, folder.metrics, folder.path / "predictions.csv"):
+    for file in (folder.card, folder.report, folder.metrics, folder.pixels, folder.path / "predictions.csv"):
         file.unlink(missing_ok=True)
     folder.write_recipe(portable_text(job.recipe))
     environment = folder.read_json(folder.environment)

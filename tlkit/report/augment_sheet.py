@@ -12,7 +12,7 @@ from tlkit.contracts import IGNORE
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.feed.policies import Policy
 from tlkit.data.run_data import Data
-from tlkit.report.colors import overlay, palette
+from tlkit.report.colors import background_class, overlay, palette
 from tlkit.report.figures import class_legend, drawing, new_figure, shorten, show_image, to_png
 
 _TILE = 1.7
@@ -41,6 +41,7 @@ def augment_sheet(data: Data, policies: Sequence[Policy], *, views: int, seed: i
         columns.append(_arrays(batch))
     with_masks = data.labels is None
     colors = tuple(data.colors.get(n, color) for n, color in enumerate(palette(len(data.classes))))
+    background = background_class(data.classes)
     height, width = data.store.images.shape[1:3]
     tile = _TILE * min(2.0, max(0.5, height / width))
     lines = 2 if with_masks else 1
@@ -55,7 +56,7 @@ def augment_sheet(data: Data, policies: Sequence[Policy], *, views: int, seed: i
                 show_image(panel, image)
                 if with_masks:
                     mask = _class_numbers(batch["segmentation_masks"][row])
-                    show_image(panels[row * lines + 1, column], overlay(image, mask, colors))
+                    show_image(panels[row * lines + 1, column], overlay(image, mask, colors, background))
                 else:
                     panel.set_xlabel(label_shares(batch["labels"][row], data.classes), fontsize=7)
             panels[0, column].set_title("original" if column == 0 else f"view {column}", fontsize=8)

@@ -15,7 +15,7 @@ from tlkit.data.checks.mask_previews import MaskPreviews
 from tlkit.data.images.decode import fit_mask, preview
 from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError
-from tlkit.report.colors import GREY, hexadecimal, overlay, palette
+from tlkit.report.colors import GREY, background_class, hexadecimal, overlay, palette
 from tlkit.report.html_page import embedded, render_page
 
 _SIDE = 132
@@ -115,7 +115,9 @@ def _masks(previews: MaskPreviews) -> dict[str, Any]:
     """Return the legend, and pictures of images without and with their masks."""
     count = len(previews.classes)
     colors = tuple(previews.colors.get(number, color) for number, color in enumerate(palette(count)))
-    legend = [(name, hexadecimal(color)) for name, color in zip(previews.classes, colors, strict=True)]
+    background = background_class(previews.classes)
+    named = enumerate(zip(previews.classes, colors, strict=True))
+    legend = [(name, hexadecimal(color)) for number, (name, color) in named if number != background]
     shown = []
     for each in previews.samples:
         try:
@@ -124,7 +126,7 @@ def _masks(previews: MaskPreviews) -> dict[str, Any]:
             mask = fit_mask(each.mask.decode(each.mask.read()), size, "stretch")
         except DataError:
             continue
-        pictures = [_jpeg(image), _jpeg(overlay(image, mask, colors))]
+        pictures = [_jpeg(image), _jpeg(overlay(image, mask, colors, background))]
         shown.append({"key": each.key, "split": each.split, "pictures": pictures, "width": size[1], "height": size[0]})
     return {"legend": [*legend, ("ignored", hexadecimal(GREY))], "shown": shown}
 

@@ -9,6 +9,7 @@ import numpy as np
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import ClassificationOutcome
 from tlkit.models.tasks import Classification, task_of_card
+from tlkit.report.classification_part import ClassificationPart, Shown, classification_part
 from tlkit.report.confusion_matrix import confusion_matrix, label_counts
 from tlkit.report.image_grids import ClassifiedImage, classified_page
 from tlkit.report.task_pages import Cell, ClassTable, TaskPages, highest_first
@@ -23,6 +24,8 @@ class SingleLabelPages(TaskPages[ClassificationOutcome]):
     text_columns = ("truth", "prediction")
     number_columns = ("probability",)
     has_predictions_csv = True
+    template = "classification.html.j2"
+    page_pictures = ("samples.png",)
 
     @property
     def _task(self) -> Classification:
@@ -64,9 +67,24 @@ class SingleLabelPages(TaskPages[ClassificationOutcome]):
         rows = {name: [row[column] for column in columns] for name, row in metrics["per_class"].items()}
         return ClassTable(columns, rows)
 
+    def part(self, outcome: ClassificationOutcome, split: str) -> ClassificationPart:
+        """Return the confusions of a split with their images, the surest mistakes and the least sure images."""
+        shown = Shown(
+            outcome,
+            self.card.classes,
+            self._task.predict(outcome.probabilities),
+            lambda position: self._pixels(outcome, position),
+            lambda position: self.key(outcome, position),
+            self._label,
+        )
+        return classification_part(shown, split)
+
+    def _pixels(self, outcome: ClassificationOutcome, position: int) -> np.ndarray:
+        return np.asarray(self.data.store.images[int(outcome.rows[position])])
+
     def _image(self, outcome: ClassificationOutcome, position: int) -> ClassifiedImage:
         return ClassifiedImage(
-            image=np.asarray(self.data.store.images[int(outcome.rows[position])]),
+            image=self._pixels(outcome, position),
             name=self.key(outcome, position),
             truth=self._label(outcome.labels[position]) or "(none)",
             prediction=self._predicted_label(outcome, position) or "(none)",

@@ -39,6 +39,8 @@ d6f 724 46b a40 22c c84 fa8 a7c afa 924 aa4 7f7 64a 69e f77 c76 0e9 d8b 537 ad6 
 farthest from those before it (CIEDE2000), above all from those of near class numbers, for any colour vision."""
 GREY: Color = (128, 128, 128)
 """The colour of ignored pixels."""
+_BACKGROUND = frozenset({"background", "bg"})
+"""Names of a class that is no object."""
 WRONG = "#c62828"
 RIGHT = "#2e7d32"
 BLUE = "#0072b2"
@@ -102,13 +104,23 @@ def hexadecimal(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...]) -> np.ndarray:
+def background_class(classes: Sequence[str]) -> int | None:
+    """Return the number of the class that is no object, by its name; None if there is none."""
+    return next((number for number, name in enumerate(classes) if name.strip("_ ").casefold() in _BACKGROUND), None)
+
+
+def overlay(
+    image: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...], background: int | None = None
+) -> np.ndarray:
     """Draw a mask over an image: classes in their colours, ignored pixels grey, and the borders between classes.
+
+    The image is seen as it is where the mask says background.
 
     Args:
         image: uint8 (H, W, 3).
         mask: uint8 (H, W) class numbers and ``IGNORE``.
         colors: the colour of each class.
+        background: the class that is not tinted; None to tint all.
 
     Returns:
         uint8 (H, W, 3).
@@ -119,5 +131,10 @@ def overlay(image: np.ndarray, mask: np.ndarray, colors: tuple[Color, ...]) -> n
     edge = np.zeros(mask.shape, bool)
     edge[:-1] |= mask[:-1] != mask[1:]
     edge[:, :-1] |= mask[:, :-1] != mask[:, 1:]
+    if background is not None:  # the lines around objects lie in them
+        edge[1:] |= mask[:-1] != mask[1:]
+        edge[:, 1:] |= mask[:, :-1] != mask[:, 1:]
+        edge &= mask != background
+        strength[mask == background] = 0
     strength[edge] = 1.0
     return np.asarray(np.rint(image * (1 - strength) + table[mask] * strength), np.uint8)

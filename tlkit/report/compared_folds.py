@@ -57,7 +57,7 @@ def open_compared(paths: Sequence[Path]) -> list[ComparedRun]:
             runs.append(replace(opened[path.resolve()], label=label))
             continue
         members = [_without_splits(opened[each.resolve()], f"{label}/{each.name}") for each in folds[path]]
-        runs.append(_mean(label, members, FoldsFolder(path).count))
+        runs.append(_mean(path, label, members))
         runs += members if len(unique) == 1 else []
     return runs
 
@@ -81,14 +81,15 @@ def _without_splits(run: ComparedRun, label: str) -> ComparedRun:
     return replace(run, label=label, settings={**run.settings, "input": rest})
 
 
-def _mean(label: str, folds: Sequence[ComparedRun], count: int) -> ComparedFolds:
-    metrics = None
+def _mean(path: Path, label: str, folds: Sequence[ComparedRun]) -> ComparedFolds:
+    metrics, count = None, FoldsFolder(path).count
     done = [fold.metrics for fold in folds if fold.metrics is not None]
     if len(done) == count:
         splits = [split for split in done[0] if all(split in each for each in done)]
         metrics = {split: fold_metrics([each[split] for each in done]).mean for split in splits}
     return ComparedFolds(
         label=label,
+        path=path,
         settings=folds[0].settings,
         history=_mean_history([fold.history for fold in folds]),
         monitor=next((fold.monitor for fold in folds if fold.monitor is not None), None),

@@ -31,6 +31,7 @@ class ComparedRun:
 
     Args:
         label: the folder's name, with as many of its parents as distinguish it from the others.
+        path: the folder.
         settings: the recipe as it was run, with all defaults if they are known for all compared runs.
         history: the run's history, possibly without epochs.
         monitor: the metric that decides which epoch is the best; None before the first epoch.
@@ -40,6 +41,7 @@ class ComparedRun:
     """
 
     label: str
+    path: Path
     settings: Mapping[str, Any]
     history: History
     monitor: Monitor | None
@@ -134,7 +136,7 @@ def _open(folder: RunFolder, label: str, settings: Mapping[str, Any]) -> Compare
     metrics = _final_metrics(folder)
     if metrics is not None:
         metrics = {split: _with_cross_entropy(values, settings) for split, values in metrics.items()}
-    return ComparedRun(label, settings, history, monitor, epoch, metrics, _count_weights(folder.model))
+    return ComparedRun(label, folder.path, settings, history, monitor, epoch, metrics, _count_weights(folder.model))
 
 
 def _with_cross_entropy(values: Mapping[str, Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:

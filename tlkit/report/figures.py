@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tlkit.report.colors import GREY, Color, hexadecimal
+from tlkit.report.colors import GREY, Color, background_class, hexadecimal
 from tlkit.system.text import and_more
 
 ImageKind = Literal["png", "svg", "pdf"]
@@ -132,7 +132,7 @@ def class_legend(
     *,
     outside: bool = True,
 ) -> None:
-    """Draw a legend of the first ``max_classes`` classes and of ignored pixels below a figure.
+    """Draw a legend of the first ``max_classes`` tinted classes and of ignored pixels below a figure.
 
     Args:
         figure: the figure.
@@ -144,10 +144,12 @@ def class_legend(
     """
     from matplotlib.patches import Patch
 
-    shown = list(zip(classes, colors, strict=True))[:max_classes]
+    background = background_class(classes)
+    tinted = [each for number, each in enumerate(zip(classes, colors, strict=True)) if number != background]
+    shown = tinted[:max_classes]
     handles = [Patch(color=hexadecimal(color), label=shorten(name, 24, middle=True)) for name, color in shown]
-    if len(classes) > len(shown):
-        handles.append(Patch(color="none", label=and_more(len(classes), len(shown)).strip()))
+    if len(tinted) > len(shown):
+        handles.append(Patch(color="none", label=and_more(len(tinted), len(shown)).strip()))
     handles.append(Patch(color=hexadecimal(GREY), label="ignored"))
     columns = min(len(handles), columns)
     figure.legend(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlkit.report.colors import RIGHT, WRONG, Color, overlay
+from tlkit.report.colors import RIGHT, WRONG, Color, background_class, overlay
 from tlkit.report.figures import MAX_LEGEND, class_legend, drawing, shorten
 from tlkit.report.photo_sheet import TILE, PhotoSheet
 
@@ -118,7 +118,7 @@ def segmented_page(
         colors: the colour of each class.
         across: the number of images per row, three pictures each.
     """
-    across = min(across, len(images))
+    across, background = min(across, len(images)), background_class(classes)
     sheet = PhotoSheet(images[0].image)
     width = max(6.5, 3 * across * (TILE + _NARROW) + across * _GAP)
     y = _title(sheet, title, width)
@@ -126,7 +126,7 @@ def segmented_page(
         y += _LINE
         for number, each in enumerate(images[first : first + across]):
             left = (width - across * (3 * (TILE + _NARROW) + _GAP) + _GAP) / 2 + number * (3 * (TILE + _NARROW) + _GAP)
-            for place, (picture, text) in enumerate(_pictures(each, colors)):
+            for place, (picture, text) in enumerate(_pictures(each, colors, background)):
                 x = left + (place + 0.5) * (TILE + _NARROW)
                 sheet.photo(x, y, picture)
                 sheet.text(x, y - 0.08, text, 7.5, above=True)
@@ -137,13 +137,15 @@ def segmented_page(
         return sheet.png(width, y, lambda figure: class_legend(figure, classes, colors, columns, outside=False))
 
 
-def _pictures(segmented: SegmentedImage, colors: tuple[Color, ...]) -> list[tuple[np.ndarray, str]]:
+def _pictures(
+    segmented: SegmentedImage, colors: tuple[Color, ...], background: int | None
+) -> list[tuple[np.ndarray, str]]:
     """Return image, truth and prediction, each with its title."""
     image = segmented.image
     note = f"{segmented.note}: " if segmented.note else ""
     iou = "" if math.isnan(segmented.iou) else f"  IoU {segmented.iou:.3f}"
     return [
         (image, f"{note}{shorten(segmented.name, 24, middle=True)}"),
-        (overlay(image, segmented.truth, colors), "truth"),
-        (overlay(image, segmented.prediction, colors), f"prediction{iou}"),
+        (overlay(image, segmented.truth, colors, background), "truth"),
+        (overlay(image, segmented.prediction, colors, background), f"prediction{iou}"),
     ]

@@ -10,7 +10,7 @@ from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.outcome import Outcome, SegmentationOutcome
 from tlkit.evaluation.segmentation import mask_lookup
 from tlkit.models.scores import iou_from_counts
-from tlkit.report.colors import hexadecimal, overlay
+from tlkit.report.colors import background_class, hexadecimal, overlay
 from tlkit.report.label_table import JudgedLabel
 from tlkit.report.labels_page import MASK
 from tlkit.runs.card import Card
@@ -99,4 +99,6 @@ class MaskJudge:
         logits = next(iter(self._found[judged.row][2].batches(row)))[0]
         predicted = logits.argmax(-1).astype(np.uint8)
         drawn = {"mask": truth, "prediction": predicted}
-        return [("image", image), *((name, overlay(image, each, self._card.colors)) for name, each in drawn.items())]
+        background = background_class(self._card.classes)
+        over = ((name, overlay(image, each, self._card.colors, background)) for name, each in drawn.items())
+        return [("image", image), *over]

@@ -13,7 +13,7 @@ from tlkit.data.images.reading import reading_of
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
-from tlkit.report.colors import overlay
+from tlkit.report.colors import background_class, overlay
 from tlkit.report.mask_files import classes_csv, palette_png, png, unique_stems
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import write_atomically
@@ -37,7 +37,7 @@ class PredictionMasks(PredictionWriter):
             raise DataError(f"{out}: is a file; a segmentation's predictions need a folder for masks and overlays")
         if self.overwrite:
             return
-        for path in (out / "classes.csv", *(path for pair in self._files(images) for path in pair)):
+        for path in (out / "classes.csv", *(path for pair in self.files(images) for path in pair)):
             if path.exists():
                 raise DataError(f"{path}: already exists and was not changed; give another folder, or --overwrite")
 
@@ -45,19 +45,23 @@ class PredictionMasks(PredictionWriter):
         self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
     ) -> int:
         """Write the files, and return the number of masks."""
-        self.check(images)
-        self.out.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.out / "classes.csv", classes_csv(self.card.classes, self.card.colors))
+        self.begin(images)
         parts = self._predicted(predictions, images, failed)
         # Compressing a picture takes longer than predicting it.
         written = in_threads(lambda part: self._write(*part), parts, name="tlkit-write", ahead=1)
         return sum(1 for _ in written)
 
+    def begin(self, images: Sequence[FoundImage]) -> None:
+        """Check that no file is overwritten, and write the table of the classes."""
+        self.check(images)
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.out / "classes.csv", classes_csv(self.card.classes, self.card.colors))
+
     def _predicted(
         self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
     ) -> Iterator[tuple[np.ndarray, Path, tuple[Path, Path]]]:
         """Yield each mask with the files of its image, mask and overlay."""
-        for each, image, files in zip(predictions, images, self._files(images), strict=True):
+        for each, image, files in zip(predictions, images, self.files(images), strict=True):
             if each.mask is None:
                 failed(each)
             else:
@@ -68,10 +72,11 @@ class PredictionMasks(PredictionWriter):
             path.parent.mkdir(parents=True, exist_ok=True)
         mask_file, overlay_file = files
         write_atomically(mask_file, palette_png(mask, self.card.colors))
-        picture = overlay(decode_image(image, reading=reading_of(self.card)), mask, self.card.colors)
+        background = background_class(self.card.classes)
+        picture = overlay(decode_image(image, reading=reading_of(self.card)), mask, self.card.colors, background)
         write_atomically(overlay_file, png(Image.fromarray(picture), quick=True))
 
-    def _files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
+    def files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
         """Return the paths of each image's mask and overlay."""
         masks, overlays = self.out / "masks", self.out / "overlays"
         return [

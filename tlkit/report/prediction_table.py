@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from tlkit.errors import DataError
@@ -14,7 +11,7 @@ from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
 from tlkit.files import CellWriter
 from tlkit.report.prediction_writer import PredictionWriter
-from tlkit.system.disk import check_new_file
+from tlkit.system.disk import appearing_whole, check_new_file
 
 
 class PredictionTable(PredictionWriter):
@@ -35,16 +32,10 @@ class PredictionTable(PredictionWriter):
         """Write the file, whole or not at all, and return its number of rows."""
         self.check(images)
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.out.parent, prefix=f".{self.out.name}-")
-        try:
-            with os.fdopen(handle, "w", newline="", encoding="utf-8", errors="replace") as file:
-                count = self._write_rows(CellWriter(file), predictions, failed)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(self.out)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                Path(temporary).unlink()
-            raise
+        with appearing_whole(self.out) as binary:
+            file = io.TextIOWrapper(binary, newline="", encoding="utf-8", errors="replace")
+            count = self._write_rows(CellWriter(file), predictions, failed)
+            file.detach()
         return count
 
     def _write_rows(self, writer: Any, predictions: Iterable[Prediction], failed: Callable[[Prediction], None]) -> int:
@@ -54,8 +45,12 @@ class PredictionTable(PredictionWriter):
             if each.error is not None:
                 failed(each)
                 continue
-            probability = "" if each.probability is None else f"{each.probability:.6f}"
-            shares = [f"{each.probabilities[name]:.6f}" for name in self.card.classes]
-            writer.writerow([str(each.path), each.label, probability, *shares])
+            writer.writerow(self.values(each))
             count += 1
         return count
+
+    def values(self, prediction: Prediction) -> list[object]:
+        """Return the cells of a prediction: path, label, probability and the classes."""
+        probability = "" if prediction.probability is None else f"{prediction.probability:.6f}"
+        shares = [f"{prediction.probabilities[name]:.6f}" for name in self.card.classes]
+        return [str(prediction.path), prediction.label, probability, *shares]

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tlkit.contracts import ReportSection
+import numpy as np
+
+from tlkit.contracts import ReportSection, Split
 from tlkit.errors import PluginError, RunError
 from tlkit.evaluation.measured_calibration import Calibration
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import Outcome
+from tlkit.report.advice import advice
 from tlkit.report.calibration_chart import calibration_chart
+from tlkit.report.data_part import data_part
+from tlkit.report.environment_table import environment_rows
+from tlkit.report.gallery import Gallery, Table
 from tlkit.report.html_page import embedded, render_page
+from tlkit.report.run_summary import run_summary
+from tlkit.report.seen import Seen
 from tlkit.report.task_pages import TaskPages, losses_name
+from tlkit.report.training_part import training_part
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.history import read_history
 from tlkit.runs.profile import intact_profile, profile_rows
 from tlkit.runs.reading import MAX_SHORT_TABLE_BYTES, read_run_file, read_run_table
-from tlkit.runs.secrets import known_variables, toml_without_secrets
+from tlkit.runs.secrets import toml_without_secrets
 
+if TYPE_CHECKING:
+    from tlkit.data.run_data import Data
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -34,6 +47,9 @@ class RunResults:
         sections: the sections that plugins add.
         notes: split → what the user should know about its metrics.
         calibration: split → how well the probabilities of a classification are calibrated.
+        explained: where the model looked, as pictures under a heading each.
+        unknown: what the model does with images unlike those it knows, and how many labels it can't tell apart.
+        best_epoch: the epoch whose weights the model has, from 1 over all phases; 0 if unknown.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -41,6 +57,9 @@ class RunResults:
     sections: Sequence[ReportSection]
     notes: Mapping[str, Sequence[str]]
     calibration: Mapping[str, Calibration]
+    explained: Sequence[Gallery] = ()
+    unknown: Sequence[Table | Gallery] = ()
+    best_epoch: int = 0
 
 
 def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -> str:
@@ -57,18 +76,25 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
     """
     data, outcomes, pictures = pages.data, results.outcomes, results.pictures
     profile, damage = intact_profile(folder.profile)
+    counts = _class_counts(data)
+    seen = _seen(folder, pages, results, counts)
     return render_page(
         "report.html.j2",
         card=pages.card,
         headline={split: _headline(outcome.metrics) for split, outcome in outcomes.items()},
-        counts={split: len(data.indices(split)) for split in ("train", "validation", "test")},
+        summary=run_summary(seen),
+        advice=advice(seen),
+        counts=seen.images,
+        data_part=data_part(data, counts, outcomes),
+        training=training_part(seen.history),
         notes=[*getattr(data, "notes", ()), *([damage] if damage else [])],
         set_aside=list(data.set_aside),
-        pictures=[
-            {"id": name.removesuffix(".png"), "title": title, "data": embedded(pictures[name])}
-            for name, title in _picture_titles(pages, list(outcomes)).items()
-            if name in pictures
-        ],
+        curves=_pictures({"curves.png": "Learning curves"}, pictures),
+        pictures={split: _split_pictures(pages, split, list(outcomes), pictures) for split in outcomes or ["training"]},
+        task_template=pages.template,
+        parts={split: pages.part(outcome, split) for split, outcome in outcomes.items()},
+        explained=results.explained,
+        unknown=results.unknown,
         calibration={split: calibration_chart(each) for split, each in results.calibration.items()},
         split_notes=results.notes,
         class_tables={split: pages.class_table(outcome.metrics) for split, outcome in outcomes.items()},
@@ -80,7 +106,33 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         profile=[profile_rows(each) for each in profile],
         sections=[_section(each, folder) for each in results.sections],
         recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
-        environment=_environment_rows(_environment(folder)),
+        environment=environment_rows(folder),
+    )
+
+
+def _class_counts(data: Data) -> dict[str, np.ndarray]:
+    """Return split → the number of images of each class, float64 (classes,); empty for a segmentation."""
+    if data.labels is None:
+        return {}
+    return {split: data.class_counts(split) for split in SPLITS if len(data.indices(split))}
+
+
+def _seen(folder: RunFolder, pages: TaskPages[Any], results: RunResults, counts: Mapping[str, np.ndarray]) -> Seen:
+    trained = (
+        dict(zip(pages.data.classes, counts["train"].astype(int).tolist(), strict=True)) if "train" in counts else {}
+    )
+    settings = folder.read_json(folder.environment) if folder.environment.is_file() else {}
+    return Seen(
+        card=pages.card,
+        outcomes=results.outcomes,
+        images={split: len(pages.data.indices(split)) for split in SPLITS},
+        trained=trained,
+        set_aside=len(pages.data.set_aside),
+        history=read_history(folder.history) if folder.history.is_file() else None,
+        best_epoch=results.best_epoch,
+        calibration=results.calibration,
+        notes=results.notes.get("test" if "test" in results.outcomes else "validation", ()),
+        settings=settings.get("settings", {}) if isinstance(settings, dict) else {},
     )
 
 
@@ -89,17 +141,30 @@ def picture_name(name: str, split: str, splits: Iterable[str]) -> str:
     return name if split == next(iter(splits)) else f"{split}-{name}"
 
 
-def _picture_titles(pages: TaskPages[Any], splits: Sequence[str]) -> dict[str, str]:
-    """Return file name → title of each picture, in the order in which the page shows them."""
+def _split_pictures(
+    pages: TaskPages[Any], split: str, splits: Sequence[str], pictures: Mapping[str, bytes]
+) -> list[dict[str, str]]:
+    """Return the pictures of a split that the page shows, in its order."""
     titles = {
         "confusion.png": pages.confusion_title,
         "samples.png": "Sample predictions",
         "worst.png": "Worst predictions",
     }
-    shown = splits or ["training"]
-    return {"curves.png": "Learning curves"} | {
-        picture_name(name, split, shown): f"{title}: {split}" for split in shown for name, title in titles.items()
+    named = {
+        picture_name(name, split, splits or [split]): f"{title}: {split}"
+        for name, title in titles.items()
+        if name in pages.page_pictures
     }
+    return _pictures(named, pictures)
+
+
+def _pictures(titles: Mapping[str, str], pictures: Mapping[str, bytes]) -> list[dict[str, str]]:
+    """Return those pictures that there are, given file name → title."""
+    return [
+        {"id": name.removesuffix(".png"), "title": title, "data": embedded(pictures[name])}
+        for name, title in titles.items()
+        if name in pictures
+    ]
 
 
 @dataclass(frozen=True)
@@ -164,30 +229,3 @@ def _section(section: ReportSection, folder: RunFolder) -> dict[str, Any]:
             raise PluginError(f'report section "{section.title}": {section.image} is not a PNG file')
         data = embedded(content)
     return {"title": section.title, "text": section.text, "data": data}
-
-
-def _environment(folder: RunFolder) -> Mapping[str, Any]:
-    environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
-    return environment if isinstance(environment, dict) else {}
-
-
-def _environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
-    rows: dict[str, str] = {}
-    forms = {
-        "plugins": "{plugin} ({distribution} {version})",
-        "devices": "{type} {name}",
-        "parts": "{kind} {name} ({distribution} {version})",
-    }
-    for name, value in environment.items():
-        if name == "settings":
-            continue
-        if name == "variables" and isinstance(value, dict):
-            value = known_variables(value)  # older versions wrote every variable that begins with TF_
-        if name == "packages" and isinstance(value, dict):
-            value = ", ".join(f"{package} {version}" for package, version in value.items())
-        elif name in forms and isinstance(value, list) and all(isinstance(each, dict) for each in value):
-            value = ", ".join(forms[name].format_map(defaultdict(lambda: "–", each)) for each in value)
-        elif isinstance(value, dict):
-            value = ", ".join(f"{key}={each}" for key, each in value.items()) or "–"
-        rows[name.replace("_", " ")] = str(value)
-    return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,16 +12,23 @@ from tlkit.evaluation.segmentation import mask_lookup
 from tlkit.models.tasks import task_of_card
 from tlkit.report.confusion_matrix import confusion_matrix
 from tlkit.report.image_grids import SegmentedImage, segmented_page
-from tlkit.report.task_pages import Cell, ClassTable, TaskPages, highest_first
+from tlkit.report.mask_figures import shown_positions, worst_first
+from tlkit.report.pixel_table import pixels_csv
+from tlkit.report.segmentation_part import SegmentationPart, segmentation_part
+from tlkit.report.task_pages import Cell, ClassTable, TaskPages, highest_first, losses_name
+from tlkit.runs.folder import RunFolder
 
 _MAX_SAMPLES = 8
 _MAX_MISTAKES = 6
+_BORDER_PIXELS, _MIN_BORDERS, _MAX_BORDERS = 2**21, 4, 64
+"""The most pixels, and the fewest and most images, whose distance to a border is measured."""
 
 
 class SegmentationPages(TaskPages[SegmentationOutcome]):
     """The report of a segmentation."""
 
     number_columns = ("IoU",)
+    template = "segmentation.html.j2"
 
     def confusion(self, outcome: SegmentationOutcome, split: str) -> bytes:
         """Return the confusion matrix of pixels."""
@@ -29,23 +36,37 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
 
     def samples(self, outcome: SegmentationOutcome, split: str) -> dict[str, bytes]:
         """Return a page with the best, median and worst images by IoU, and one with the highest losses."""
-        known = np.flatnonzero(~np.isnan(outcome.ious))
-        worst_first = known[np.argsort(outcome.ious[known], kind="stable")]
-        if not len(worst_first):
-            worst_first = np.arange(len(outcome.rows))
+        order = worst_first(outcome)
         mean = outcome.metrics["mean_iou"]
         title = f"{split} images: best, median and worst by IoU" + ("" if mean is None else f"; mean IoU {mean:.3f}")
-        highest = worst_first[highest_first(outcome.losses[worst_first])][:_MAX_MISTAKES]
+        highest = order[highest_first(outcome.losses[order])][:_MAX_MISTAKES]
         what = outcome.losses_name.replace("_", "-")
         losses = [(int(position), f"{what} {outcome.losses[position]:.2f}") for position in highest]
         pages = {
-            "samples.png": (_best_median_worst(worst_first), title),
+            "samples.png": (_best_median_worst(order), title),
             "worst.png": (losses, f"{split} images with the highest {what}"),
         }
         return {
             name: segmented_page(self._images(outcome, chosen), title, self.card.classes, self.card.colors)
             for name, (chosen, title) in pages.items()
         }
+
+    def part(self, outcome: SegmentationOutcome, split: str) -> SegmentationPart:  # noqa: ARG002
+        """Return the classes, the confusion by pixel, the errors at borders and the images by IoU of a split."""
+        keys = [self.key(outcome, position) for position in range(len(outcome.rows))]
+        pixels = self.card.image_size[0] * self.card.image_size[1]
+        count = min(len(outcome.predictions), max(_MIN_BORDERS, min(_MAX_BORDERS, _BORDER_PIXELS // pixels)))
+        spaced = np.linspace(0, len(outcome.predictions) - 1, count).round().astype(int)
+        kept = [list(outcome.predictions)[each] for each in spaced]
+        masks = list(zip(self._truths(outcome, kept), (outcome.predictions[each] for each in kept), strict=True))
+        shown = self._images(outcome, shown_positions(outcome))
+        return segmentation_part(self.card, outcome, keys, masks, shown)
+
+    def tables(self, outcomes: Mapping[str, SegmentationOutcome]) -> dict[str, str]:
+        """Return the table of the pixels of each image and class."""
+        if not outcomes:
+            return {}
+        return {RunFolder.pixels.name: pixels_csv(outcomes, self.card.classes, self.key, losses_name(outcomes))}
 
     def cells(self, outcome: SegmentationOutcome, position: int) -> tuple[Cell, ...]:
         """Return the image's IoU."""
@@ -59,21 +80,34 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
 
     def _images(self, outcome: SegmentationOutcome, chosen: Sequence[tuple[int, str]]) -> list[SegmentedImage]:
         """Return the images at some positions of an outcome, each with its note."""
-        assert self.data.store.masks is not None
-        rows = outcome.rows[[position for position, _ in chosen]]
-        lookup = mask_lookup(tuple(self.data.classes), self.card)
-        logits = (each for batch in self.logits.batches(rows) for each in batch)
+        positions = [position for position, _ in chosen]
         return [
             SegmentedImage(
-                np.asarray(self.data.store.images[int(row)]),
+                np.asarray(self.data.store.images[int(outcome.rows[position])]),
                 self.key(outcome, position),
-                lookup[np.asarray(self.data.store.masks[int(row)])],
-                task_of_card(self.card).predict(of_image),
+                truth,
+                prediction,
                 float(outcome.ious[position]),
                 note,
             )
-            for row, of_image, (position, note) in zip(rows, logits, chosen, strict=True)
+            for (position, note), truth, prediction in zip(
+                chosen, self._truths(outcome, positions), self._predictions(outcome, positions), strict=True
+            )
         ]
+
+    def _truths(self, outcome: SegmentationOutcome, positions: Sequence[int]) -> list[np.ndarray]:
+        """Return the true masks of the images at some positions of an outcome."""
+        assert self.data.store.masks is not None
+        lookup = mask_lookup(tuple(self.data.classes), self.card)
+        return [lookup[np.asarray(self.data.store.masks[int(outcome.rows[each])])] for each in positions]
+
+    def _predictions(self, outcome: SegmentationOutcome, positions: Sequence[int]) -> list[np.ndarray]:
+        """Return the predicted masks of the images at some positions of an outcome, from the model if none was kept."""
+        found = {each: outcome.predictions[each] for each in positions if each in outcome.predictions}
+        missing = [each for each in dict.fromkeys(positions) if each not in found]
+        logits = (each for batch in self.logits.batches(outcome.rows[missing]) for each in batch) if missing else ()
+        found |= dict(zip(missing, map(task_of_card(self.card).predict, logits), strict=True))
+        return [found[each] for each in positions]
 
 
 def _best_median_worst(worst_first: np.ndarray) -> list[tuple[int, str]]:

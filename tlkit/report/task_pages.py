@@ -6,7 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -82,12 +82,16 @@ class TaskPages(ABC, Generic[OutcomeT]):
         number_columns: the other columns that ``cells`` fills.
         confusion_title: the title of the picture that ``confusion`` returns.
         has_predictions_csv: True if a run writes a table of all predictions.
+        template: the file of ``templates`` that shows a split.
+        page_pictures: which of the task's pictures the report shows beside it.
     """
 
     text_columns: ClassVar[tuple[str, ...]] = ()
     number_columns: ClassVar[tuple[str, ...]]
     confusion_title: ClassVar[str] = "Confusion matrix"
     has_predictions_csv: ClassVar[bool] = False
+    template: ClassVar[str]
+    page_pictures: ClassVar[tuple[str, ...]] = ("confusion.png", "samples.png", "worst.png")
 
     def __init__(self, card: Card, data: Data, logits: Logits) -> None:
         self.card = card
@@ -111,6 +115,10 @@ class TaskPages(ABC, Generic[OutcomeT]):
     def class_table(metrics: Metrics) -> ClassTable:
         """Return the metrics of each class."""
 
+    def part(self, outcome: OutcomeT, split: str) -> Any:  # noqa: ARG002 (for those that override it)
+        """Return what the task's template shows as ``part`` of a split, beside its pictures and class table."""
+        return None
+
     def predictions_csv(self, outcomes: Mapping[str, OutcomeT]) -> str | None:
         """Return a CSV table of all samples, given the outcome of each split; None if the task has no such file."""
         if not self.has_predictions_csv:
@@ -124,6 +132,11 @@ class TaskPages(ABC, Generic[OutcomeT]):
                 values = (each.value for each in sample.cells)
                 writer.writerow([sample.key, split, *map(_csv_text, values), _csv_text(sample.loss)])
         return encodable(text.getvalue())
+
+    def tables(self, outcomes: Mapping[str, OutcomeT]) -> dict[str, str]:
+        """Return file name → content of the tables with rows for each image, given the outcome of each split."""
+        predictions = self.predictions_csv(outcomes)
+        return {} if predictions is None else {"predictions.csv": predictions}
 
     def highest_losses(self, outcomes: Mapping[str, OutcomeT]) -> list[ListedSample]:
         """Return the samples with the highest loss over all splits, the highest first."""

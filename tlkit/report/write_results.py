@@ -67,8 +67,8 @@ def write_results(
 ) -> Results:
     """Evaluate a model on the validation and test splits, and write the results.
 
-    Writes ``metrics.json``, ``predictions.csv`` (classification), ``pictures/*.png`` and ``report.html``. The pictures
-    show the validation and test splits, or else training images.
+    Writes ``metrics.json``, ``predictions.csv`` (classification) or ``pixels.csv`` (segmentation), ``pictures/*.png``
+    and ``report.html``. The pictures show the validation and test splits, or else training images.
 
     Args:
         folder: the run folder; the report also shows its ``metrics.csv`` and other tables.
@@ -98,8 +98,8 @@ def write_results(
     }
     write_metrics(folder.metrics, metrics)
     pages = task_report(card).pages(card, data, logits)
-    if (predictions := pages.predictions_csv(outcomes)) is not None:
-        write_atomically(folder.path / "predictions.csv", predictions)
+    for name, table in pages.tables(outcomes).items():
+        write_atomically(folder.path / name, table)
     notes = {split: missed_classes(each, data, card, split) for split, each in outcomes.items()}
     progress("drawing pictures", 0, 0)
     pictures = _curves(folder, best) | _sample_pictures(pages, outcomes, batch_size)
@@ -107,7 +107,7 @@ def write_results(
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
     progress(WRITING, 0, 0)
-    results = RunResults(outcomes, pictures, sections(metrics), notes, calibration)
+    results = RunResults(outcomes, pictures, sections(metrics), notes, calibration, best_epoch=best[0])
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))
 

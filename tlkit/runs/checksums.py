@@ -20,6 +20,7 @@ TABLES = (
     "freeze.csv",
     "metrics.csv",
     "metrics.json",
+    "pixels.csv",
     "predictions.csv",
     "samples.csv",
     "times.csv",
@@ -29,7 +30,7 @@ MODELS = ("model.keras", "model.tflite")
 """The two files of a model, which have lines so that the second is never used for another model than the first."""
 OF_FOLDS = ("folds.json", "predictions.csv")
 """Those of them that a cross-validation writes beside its folds."""
-WRITTEN_AGAIN = ("metrics.json", "predictions.csv")
+WRITTEN_AGAIN = ("metrics.json", "pixels.csv", "predictions.csv")
 """Those of them that ``tlkit report`` writes again."""
 _MAX_BYTES = 10_000
 

@@ -64,6 +64,8 @@ class RunFolder:
     """Where the time went, if the run was asked for it."""
     metrics = _Entry("metrics.json")
     """The final metrics of each split."""
+    pixels = _Entry("pixels.csv")
+    """Of a segmentation: how many pixels of each class each image has and got right."""
     freeze = _Entry("freeze.csv")
     """Each variable in each phase: whether it should change, and whether it did."""
     model = _Entry("model.keras")

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from tlkit.errors import DataError, RunError
 from tlkit.system.text import size_text
@@ -126,11 +127,27 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         OSError: the file can't be written for another reason.
     """
     data = content.encode() if isinstance(content, str) else content
-    with full_disk_context(path, len(data)):
+    with appearing_whole(path, len(data)) as file:
+        file.write(data)
+
+
+@contextmanager
+def appearing_whole(path: Path, size: int = 0) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears whole at the end, or not at all (temporary file, fsync, rename).
+
+    Args:
+        path: the file.
+        size: its size in bytes; 0 if it is not known.
+
+    Raises:
+        NoRoomError: the disk, or the user's quota, is full.
+        OSError: the file can't be written for another reason.
+    """
+    with full_disk_context(path, size):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with full_disk_context(path, len(data)), os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with full_disk_context(path, size), os.fdopen(handle, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

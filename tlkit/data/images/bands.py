@@ -152,7 +152,7 @@ def _in_8_bits(values: np.ndarray, highest: int, value_range: tuple[float, float
         return np.asarray(table[values.view(values.dtype.str.replace("i", "u")) if signed else values])
     if value_range is not None:
         return _scaled(values, *value_range)
-    return _scaled(values, *_own_range(values))
+    return _scaled(values, *own_range(values))
 
 
 @lru_cache(16)
@@ -161,7 +161,7 @@ def _table(low: float, high: float, itemsize: int, signed: bool) -> np.ndarray:
     return _scaled(values.view(f"i{itemsize}") if signed else values, low, high)
 
 
-def _own_range(values: np.ndarray) -> tuple[float, float]:
+def own_range(values: np.ndarray) -> tuple[float, float]:
     """Return 0 and 255 for values that are grey levels of 8 bits already; otherwise the lowest and the highest."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

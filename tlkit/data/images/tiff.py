@@ -105,18 +105,18 @@ class TiffPage:
 
     Args:
         path: the file.
-        content: its bytes.
+        content: its bytes; None: they are read from the file as they are needed.
         reading: how it is read.
 
     Raises:
         BadImageError: the file is damaged, or of a kind that is not read.
     """
 
-    def __init__(self, path: Path, content: bytes, reading: Reading) -> None:
+    def __init__(self, path: Path, content: bytes | None, reading: Reading) -> None:
         self._path = path
         self._reading = reading
         try:
-            self._file = _tifffile().TiffFile(io.BytesIO(content))
+            self._file = _tifffile().TiffFile(path if content is None else io.BytesIO(content))
             self._page = page = self._file.pages.first
             self.height, self.width = int(page.imagelength), int(page.imagewidth)
             self.pages = len(self._file.pages)
