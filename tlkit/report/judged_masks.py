@@ -81,9 +81,9 @@ class MaskJudge:
             pixels: uint32 (3, classes): the pixels that have the class in both, in the mask, and in the prediction.
         """
         hits, true, predicted = pixels.astype(np.float64)
-        wrong = true + predicted - 2 * hits
-        number = int(wrong.argmax())
-        iou = float(iou_from_counts(hits, true, predicted)[number])
+        ious = np.nan_to_num(iou_from_counts(hits, true, predicted), nan=1.0)
+        number = int(((1 - ious) * np.sqrt(true + predicted)).argmax())  # neither a few pixels nor most of them
+        iou = float(ious[number])
         share = 1 / max(1.0, float(true.sum()))
         return (
             f"{self._card.classes[number]}: IoU {iou:.2f}, {true[number] * share:.0%} of the mask, "
