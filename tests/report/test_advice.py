@@ -76,7 +76,7 @@ def test_there_is_no_advice_on_a_run_with_nothing_to_mend() -> None:
         ({"history": history(**{**GOOD, "loss": [1.0, 2.0, 3.0, 4.0]})}, "rose from 1.000 to 4.000", "= 0.0001"),
         ({"outcomes": {"test": outcome(0.42, (0.38, 0.46), 0.4)}}, "can't be told from the 0.400", "tlkit check"),
         ({"outcomes": {}}, "All 800 images were trained on", "input.test = 0.2"),
-        ({"notes": ["test: F1 is 0.000 for a: b (3 training images): do this"]}, "for a: b (3 training images).", ""),
+        ({"notes": ["test: F1 is 0.000 for a (3 training images): do this"]}, "never predicted correctly", ""),
         (
             {"history": history(**{**GOOD, "accuracy": [0.99] * 8})},
             "In epoch 7, the accuracy was 0.990 on training images and 0.930 on validation images",

@@ -165,6 +165,14 @@ def test_segmentations_are_compared_by_their_pixels(written):
     assert (values["mean_iou"].verdict, values["loss"].verdict) == ("worse", "no difference can be told")
 
 
+def test_more_counts_than_memory_holds_are_not_compared(written, monkeypatch):
+    runs = [masks(written(name, range(COUNT), card=SEGMENTATION), 50) for name in ("x", "y")]
+    monkeypatch.setattr("tlkit.report.paired_runs._MAX_COUNTS", 2 * COUNT - 1)
+    [pair] = paired(*runs)
+    assert pair.metrics == ()
+    assert pair.notes == ("y and x have 60 images with 2 classes in common, too many to compare them image by image",)
+
+
 def test_an_older_run_without_its_pixels_is_told_how_to_get_them(written):
     first, other = (
         masks(written("x", range(COUNT), card=SEGMENTATION), 50),
@@ -199,6 +207,22 @@ def test_cross_validations_are_compared_by_their_folds(written, tmp_path):
     accuracy = next(each for each in pair.metrics if each.metric == "accuracy")
     assert (accuracy.first, accuracy.second, accuracy.discordant) == (0.5, pytest.approx(50 / 60), (0, 20))
     assert tlkit.compare([tmp_path / "x"]).paired == ()
+
+
+def test_cross_validations_with_test_images_are_compared_on_both_splits(written, tmp_path):
+    for name, correct in (("x", 30), ("y", 50)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "folds.toml").write_text("# recipe\n")
+        for fold in (1, 2):
+            (tmp_path / name / f"fold-{fold}.csv").write_text("key,split,status\n")
+            run = written(f"{name}/fold-{fold}", range(COUNT), splits=("test", "validation"))
+            right_about(run, correct if fold == 1 else 30)
+    test, validation = tlkit.compare([tmp_path / "x", tmp_path / "y"]).paired
+    assert (test.split, validation.split) == ("test", "validation")
+    accuracy = next(each for each in test.metrics if each.metric == "accuracy")
+    assert (accuracy.first, accuracy.second) == (0.5, pytest.approx((50 + 30) / 120))
+    [single] = tlkit.compare([tmp_path / "x", tmp_path / "y" / "fold-1"]).paired
+    assert single.split == "test"
 
 
 @pytest.mark.parametrize(

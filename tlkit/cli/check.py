@@ -108,7 +108,7 @@ def _apply(session: Session, target: Path, file: Path, out: Path | None) -> None
     replaces = applied.recipe.startswith("[data]")
     how = "replace the table [data] of the recipe by these lines" if replaces else "add this key to the recipe"
     say(f"{applied.file}: written. To use it, {how}:")
-    say_text(applied.recipe)
+    say_text(f"{applied.recipe}\n\n")
 
 
 def _print(result: CheckResult) -> None:

@@ -20,10 +20,11 @@ _PRINTED = 10
 @trust_option
 @click.pass_obj
 def labels(session: Session, run: Path, out: Path | None) -> None:
-    """Find the images of the run folder RUN whose labels may be wrong, and write a table to fill in and a page.
+    """Find the images of the run folder RUN whose labels may be wrong.
 
-    Each image is judged by a model that did not train on it: in the folder of tlkit run --folds by that fold, otherwise
-    by a linear head that is cross-validated on the backbone's features. For masks, these are the images whose mask and
+    Writes labels.csv, a table of all images with a column to fill in, and labels.html, a page with their pictures. Each
+    image is judged by a model that did not train on it: in the folder of tlkit run --folds by that fold, otherwise by a
+    linear head that is cross-validated on the backbone's features. For masks, these are the images whose mask and
     prediction disagree most.
 
     \b
@@ -60,5 +61,9 @@ def labels(session: Session, run: Path, out: Path | None) -> None:
         if ": IoU" not in finding:
             say(f"{finding}: {count:,}")
     say(f"{result.page}: written; open it in a browser")
-    say(f"{result.table}: written; fill in its column decision (keep, fix:NAME or drop), then:")
+    if not result.command:
+        say(f"{result.table}: written; the images are no files, so change their labels where they come from")
+        return
+    decisions = "keep or drop" if masks else "keep, fix:NAME or drop"
+    say(f"{result.table}: written; fill in its column decision ({decisions}), then:")
     say(f"  {result.command}")

@@ -128,8 +128,8 @@ def _print(ranking: Ranking) -> None:
         table.add_row(name, f"{each.score:.3f}", interval, *numbers)
     tables_console(width=110).print(table)
     say("* the best, and those that can't be told apart from it on so many images")
-    for title, reason in ranking.left_out.items():
-        say(f"left out: {title}: {reason}")
+    if ranking.left_out:
+        say(f"left out, for the reasons above: {', '.join(ranking.left_out)}")
     for note in ranking.notes:
         say(f"note: {note}")
     best, fastest = ranking.best, ranking.fastest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tlkit.errors import Problem, RecipeError
@@ -34,7 +35,7 @@ class Candidate:
     """A backbone to try.
 
     Args:
-        title: its name, with the options that are named, such as ``MobileNetV2 alpha=0.35``.
+        title: its name, with the options that are named, such as ``MobileNetV2 alpha=0.35``; of paths the last part.
         table: the recipe's ``[backbone]``.
         recipe: the recipe with this backbone.
     """
@@ -69,8 +70,9 @@ def candidates(recipe: Recipe, backbones: str | Sequence[str], registry: Registr
     found: list[Candidate] = []
     for name in names:
         title, table = _table(name)
-        if any(each.title == title for each in found):
+        if any(each.table == table for each in found):
             raise RecipeError(f"--backbones: {title} is named twice")
+        title = name if any(each.title == title for each in found) else title
         values = {key: value for key, value in recipe.values.items() if key != "backbone"} | {"backbone": table}
         try:
             found.append(Candidate(title, table, read_recipe(values, registry)))
@@ -102,7 +104,13 @@ def _table(text: str) -> tuple[str, dict[str, Any]]:
     if problems:
         what = "expected options as of --set after the colon, such as MobileNetV2:alpha=0.35"
         raise RecipeError(f"--backbones {text}: {problems[0].message.replace('backbone.', '')}; {what}")
-    return " ".join([name.strip(), *given]), values["backbone"]
+    return " ".join([name.strip(), *map(_short, given)]), values["backbone"]
+
+
+def _short(option: str) -> str:
+    """Return an option for a title: of a path only the last part."""
+    key, equals, value = option.partition("=")
+    return f"{key}{equals}{Path(value).name or value}" if "/" in value else option
 
 
 def _toml(value: Any) -> str:

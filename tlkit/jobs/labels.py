@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tlkit.report.label_table import JudgedLabel
     from tlkit.report.labels_page import Pictures
 
-TABLE, PAGE = "labels.csv", "labels.html"
+TABLE, PAGE = RunFolder.labels.name, RunFolder.labels_page.name
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class LabelsResult:
         images: the images.
         source: how they were judged, in a sentence.
         notes: remarks.
-        command: the command that makes a new table of the decisions.
+        command: the command that makes a new table of the decisions; empty where the images are no files, so that no
+            table can name them.
     """
 
     table: Path
@@ -122,7 +123,8 @@ def find_wrong_labels(
         work = _Work(folder, opened, _rows(opened), card.folds, registry, trust, scratch / "features", reporter)
         judge = _judge_classes if card.task == "classification" else _judge_masks
         judgement = judge(work)
-        command = f"tlkit check {source.recipe} --apply {out / TABLE}"
+        files = all(isinstance(each.image, Path) for each in opened.data.samples)
+        command = f"tlkit check {source.recipe} --apply {out / TABLE}" if files else ""
         result = LabelsResult(out / TABLE, out / PAGE, judgement.images, judgement.source, judgement.notes, command)
         with reporter.stage("writing the page"):
             _write(result, judgement, opened)

@@ -192,7 +192,7 @@ def rank_backbones(
                 found.append(_tried(candidate, data, folder / str(number), reporter))
             except DataError as error:
                 left_out[candidate.title] = str(error)
-                reporter.say(f"  {candidate.title}: left out: {str(error).partition(chr(10))[0]}")
+                reporter.say(f"  left out: {error}")
     if not found:
         reasons = "".join(f"\n  {title}: {reason}" for title, reason in left_out.items())
         raise DataError(f"none of the backbones can be tried:{reasons}")

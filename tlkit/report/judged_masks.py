@@ -10,7 +10,7 @@ from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.outcome import Outcome, SegmentationOutcome
 from tlkit.evaluation.segmentation import mask_lookup
 from tlkit.models.scores import iou_from_counts
-from tlkit.report.colors import hexadecimal, overlay
+from tlkit.report.colors import background_class, hexadecimal, overlay
 from tlkit.report.label_table import JudgedLabel
 from tlkit.report.labels_page import MASK
 from tlkit.runs.card import Card
@@ -81,9 +81,9 @@ class MaskJudge:
             pixels: uint32 (3, classes): the pixels that have the class in both, in the mask, and in the prediction.
         """
         hits, true, predicted = pixels.astype(np.float64)
-        wrong = true + predicted - 2 * hits
-        number = int(wrong.argmax())
-        iou = float(iou_from_counts(hits, true, predicted)[number])
+        ious = np.nan_to_num(iou_from_counts(hits, true, predicted), nan=1.0)
+        number = int(((1 - ious) * np.sqrt(true + predicted)).argmax())  # neither a few pixels nor most of them
+        iou = float(ious[number])
         share = 1 / max(1.0, float(true.sum()))
         return (
             f"{self._card.classes[number]}: IoU {iou:.2f}, {true[number] * share:.0%} of the mask, "
@@ -99,4 +99,6 @@ class MaskJudge:
         logits = next(iter(self._found[judged.row][2].batches(row)))[0]
         predicted = logits.argmax(-1).astype(np.uint8)
         drawn = {"mask": truth, "prediction": predicted}
-        return [("image", image), *((name, overlay(image, each, self._card.colors)) for name, each in drawn.items())]
+        background = background_class(self._card.classes)
+        over = ((name, overlay(image, each, self._card.colors, background)) for name, each in drawn.items())
+        return [("image", image), *over]

@@ -45,7 +45,7 @@ class LabelsPage:
         images: the images, most likely wrong first.
         source: how they were judged, in a sentence.
         notes: remarks.
-        command: the command that makes a new table of the decisions.
+        command: the command that makes a new table of the decisions; empty where there can be none.
         table: the name of the table to fill in.
         legend: class → colour of its pixels in masks, as ``#rrggbb``.
     """
@@ -86,9 +86,11 @@ def _shown(judged: JudgedLabel, pictures: Pictures, image: Callable[[int], np.nd
 
 
 def _jpeg(image: np.ndarray, side: int) -> str:
-    """Return a JPEG of an image whose longer side is not longer than asked for, as base64."""
+    """Return a JPEG of an image, as base64: reduced to a longer side, or enlarged by a whole factor to less."""
     content = io.BytesIO()
     picture = Image.fromarray(np.asarray(image))
+    factor = max(1, side // max(picture.size))
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     picture.thumbnail((side, side))
     picture.save(content, "JPEG", quality=80)
     return embedded(content.getvalue())

@@ -84,6 +84,10 @@ class RunFolder:
     """The report."""
     checksums = _Entry("checksums.txt")
     """The checksums of the tables and of the two files of the model."""
+    labels = _Entry("labels.csv")
+    """The images in the order in which their labels may be wrong, with a column that a user fills in."""
+    labels_page = _Entry("labels.html")
+    """Pictures of them."""
     log = _Entry("events.log")
     """What the run did, with times."""
 
