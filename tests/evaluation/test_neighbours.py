@@ -43,3 +43,13 @@ def test_few_images_are_no_error(count):
 
 def test_features_that_are_all_zero_are_no_error():
     assert np.isfinite(nearest_neighbours(np.zeros((4, 3), np.float32)).distances).all()
+
+
+def test_near_duplicates_join_the_groups_of_both():
+    features = np.vstack([cloud(20), cloud(20)[:1] * 2, cloud(20)[1:2] * 2])
+    groups = [None] * 18 + ["a", "a", "b", None]  # the 21st image is like the first, the 22nd like the second
+    joined = nearest_neighbours(features, 5).with_duplicates(groups)
+    assert joined[0] == joined[20]
+    assert joined[1] == joined[21]
+    assert joined[18] == joined[19]
+    assert len(set(joined)) == 19

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from tlkit.evaluation.intervals import group_numbers
 
 _NEAR = 0.13
 """The largest distance of near-duplicates over the median distance to the nearest neighbour, as in cleanlab's
@@ -32,6 +35,23 @@ class Neighbours:
         if not self.distances.size:
             return np.zeros(self.distances.shape, bool)
         return self.distances <= max(_NEAR * float(np.median(self.distances[:, 0])), 1e-6)
+
+    def with_duplicates(self, groups: Sequence[Hashable | None]) -> list[int]:
+        """Return groups that also have the near-duplicates of their images, and theirs in turn.
+
+        Args:
+            groups: the group of each image, N; None for one that is in none.
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        own = group_numbers(len(groups), groups)
+        images, which = np.nonzero(self.near_duplicates)
+        pairs = own[images], own[self.places[images, which]]
+        count = int(own.max(initial=-1)) + 1
+        _, joined = connected_components(coo_array((np.ones(len(images)), pairs), (count, count)), directed=False)
+        joined_numbers: list[int] = joined[own].tolist()
+        return joined_numbers
 
     @property
     def outliers(self) -> np.ndarray:
