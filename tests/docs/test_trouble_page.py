@@ -311,6 +311,9 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The engine is not installed": without_engine,
     "cleanlab is not installed": without_cleanlab,
     "The output already exists": lambda: tlkit_command("predict", "runs/photos-1", "a.jpg", "--out", "photos.toml"),
+    "A run cannot say what it does not know": lambda: tlkit_command(
+        "predict", "runs/photos-1", "a.jpg", "--sets", "0.9"
+    ),
     "The run folder cannot be used": unfinished,
     "A file of the run was damaged or changed": damaged,
     "A resumed run cannot change this": lambda: tlkit_command("resume", "runs/photos-1", "--set", "head.dropout=0.5"),

@@ -42,9 +42,9 @@ def outcome_of(confusions: np.ndarray, ious: np.ndarray | None = None, classes=C
     )
 
 
-def part_of(outcome: SegmentationOutcome, classes=CLASSES, masks=(), shown=()):
+def part_of(outcome: SegmentationOutcome, classes=CLASSES, masks=None, shown=()):
     keys = [f"{each}.png" for each in range(len(outcome.rows))]
-    return segmentation_part(make_card(task="segmentation", classes=classes), outcome, keys, masks, shown)
+    return segmentation_part(make_card(task="segmentation", classes=classes), outcome, keys, masks or {}, shown)
 
 
 CONFUSIONS = np.array([[[80, 0, 0], [5, 10, 5], [0, 0, 0]], [[70, 10, 0], [0, 20, 0], [0, 0, 0]]])
@@ -70,6 +70,10 @@ def test_the_confusion_is_by_row_and_the_largest_are_listed():
         ("cat", "background", 5),
         ("cat", "<b>dog</b>", 5),
     ]
+    truth, predicted = np.array([[1, 1, 0]], np.uint8), np.array([[0, 2, 0]], np.uint8)
+    masks = {0: (truth, predicted), 1: (truth * 0 + 1, predicted * 0)}
+    examples = [each.example for each in part_of(outcome_of(CONFUSIONS), masks=masks).confused]
+    assert examples == ["", "1.png", "0.png"]
     many = tuple(f"class {number}" for number in range(MAX_MATRIX + 1))
     assert part_of(outcome_of(np.ones((1, len(many), len(many)), int), classes=many), many).matrix is None
 
@@ -121,7 +125,7 @@ def test_errors_near_borders_are_said_in_a_sentence():
     predicted = truth.copy()
     predicted[:, 19] = 1
     predicted[:10, 0] = 1
-    part = part_of(outcome_of(CONFUSIONS), masks=[(truth, predicted)])
+    part = part_of(outcome_of(CONFUSIONS), masks={0: (truth, predicted)})
     assert part.border_note.startswith(
         "80 % of the wrong pixels lie within 2 pixels of a border between classes, where 10 % of all pixels are"
     )
@@ -129,7 +133,7 @@ def test_errors_near_borders_are_said_in_a_sentence():
     assert (touching.pixels, touching.wrong, touching.of_wrong) == (0.05, 0.5, 0.8)
     assert (farther.pixels, farther.wrong) == (0.0, None)
     assert part_of(outcome_of(CONFUSIONS)).borders == []
-    assert part_of(outcome_of(CONFUSIONS), masks=[(truth * 0, predicted)]).borders == []
+    assert part_of(outcome_of(CONFUSIONS), masks={0: (truth * 0, predicted)}).borders == []
 
 
 def kinds_of(classes: tuple[str, ...], **more) -> list[str]:

@@ -9,18 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from tlkit.discovery import make_registry
 from tlkit.errors import DataError
 from tlkit.evaluation.explanation import Explanation, Maps, Method
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.given_images import GivenImage, Images, given_images
 from tlkit.files import CellWriter
 from tlkit.jobs.progress import StageProgress, no_progress
+from tlkit.jobs.trusted import with_layers_of
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.folds import run_with_data
-from tlkit.runs.plugins import load_plugins_of
 from tlkit.system.disk import write_atomically
 from tlkit.system.memory import explained_memory
 from tlkit.system.tensorflow import start_tensorflow
@@ -94,9 +92,7 @@ def open_explainer(
     from tlkit.evaluation.ensemble import load_members
     from tlkit.evaluation.explainer import Explainer
 
-    if trust:
-        registry = registry or make_registry()  # importing a plugin registers its layers with Keras
-        load_plugins_of(run_with_data(RunFolder(run), card), registry)
+    registry = with_layers_of(run, registry) if trust else registry
     card, models = load_members(run, trust=trust, registry=registry)
     explainer = Explainer(models, card, layer, number, method)
     _ = explainer.layer  # if there is none, that is said here and not of each image

@@ -96,7 +96,7 @@ def explanation_picture(image: np.ndarray, maps: Maps, layer: str, name: str) ->
 def _meaning(maps: Maps) -> list[str]:
     lines = []
     if maps.grad_cam is not None:
-        lines.append("Grad-CAM: where the layer's map speaks for the class, by the gradient of its logit")
+        lines.append("Grad-CAM: where the layer's map speaks for the class, by the gradient of its odds")
     if maps.occlusion is not None:
         lines.append("occlusion: where covering the image lowers the odds of the class")
     return lines

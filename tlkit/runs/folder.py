@@ -76,6 +76,8 @@ class RunFolder:
     """What a user of the model must know."""
     checkpoints = _Entry("checkpoints")
     """The checkpoints, from which an interrupted run continues."""
+    limits = _Entry("limits.safetensors")
+    """What the model knows, for ``predict --unknown`` and ``--sets``; ``report --full`` writes it."""
     pictures = _Entry("pictures")
     """Curves, confusion matrix, validation images."""
     report = _Entry("report.html")
