@@ -63,9 +63,9 @@ def _components(features: np.ndarray) -> np.ndarray:
     """Return standardised features; of many their principal components with the largest variance, float32 (N, d)."""
     from scipy.linalg import eigh
 
-    deviation = features.std(0, np.float64)
-    scaled: np.ndarray = (features - features.mean(0, np.float64)) / np.where(deviation > 0, deviation, 1)
-    scaled = scaled.astype(np.float32)
+    # Of large data, features in double precision would take more memory than all else.
+    mean, deviation = (each.astype(np.float32) for each in (features.mean(0, np.float64), features.std(0, np.float64)))
+    scaled: np.ndarray = (features.astype(np.float32, copy=False) - mean) / np.where(deviation > 0, deviation, 1)
     count, width = scaled.shape
     if min(count, width) <= _COMPONENTS:
         return scaled
