@@ -131,6 +131,12 @@ def test_classes_that_are_never_right_are_named_with_the_likely_causes() -> None
     assert found.do == "Likely causes stand at the table of the classes of the test images."
 
 
+def test_a_loss_that_still_falls_is_let_be_where_all_is_right() -> None:
+    falling = history(**{**GOOD, "val_loss": [1.1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]})
+    perfect = {"test": outcome(1.0, (0.99, 1.0), 0.4)}
+    assert advice(seen(history=falling, best_epoch=8, outcomes=perfect)) == []
+
+
 def test_a_low_training_accuracy_says_nothing_where_validation_images_do_better() -> None:
     better = history(**{**GOOD, "accuracy": [0.5] * 8, "val_accuracy": [0.8] * 8})
     assert advice(seen(history=better)) == []

@@ -23,6 +23,8 @@ _UNEQUAL = 5
 """The commonest class has so many times the images of the rarest."""
 _FALLING = 0.02
 """A loss that fell by this share in the last quarter of the epochs still falls."""
+_PERFECT = 0.995
+"""Nothing is advised for a loss that still falls where more than this is right already."""
 _WEAK = 0.9
 """Training images of which a smaller share is predicted correctly are not learnt."""
 _STATED, _BETTER, _ENOUGH = 0.05, 0.5, 100
@@ -144,7 +146,7 @@ def _too_weak(seen: Seen) -> Iterator[Advice]:
 
 def _still_falling(seen: Seen) -> Iterator[Advice]:
     losses = seen.curve("val_loss")
-    if losses is None or len(losses) < 4 or not np.isfinite(losses).all():
+    if losses is None or len(losses) < 4 or not np.isfinite(losses).all() or (seen.value or 0) > _PERFECT:
         return
     before, last = losses[: -max(1, len(losses) // 4)].min(), losses[-1]
     if last > losses.min() or before <= 0 or (before - last) / before < _FALLING:
