@@ -1,4 +1,4 @@
-"""The public functions: ``tlkit.run``, ``resume``, ``load``, ``evaluate``, ``check`` and ``compare``."""
+"""The public functions: ``tlkit.run``, ``resume``, ``load``, ``evaluate``, ``check``, ``compare`` and ``sweep``."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from tlkit.jobs.evaluate import evaluate
 from tlkit.jobs.predict import load
 from tlkit.jobs.resume import resume
 from tlkit.jobs.run import run
+from tlkit.jobs.sweep.search import sweep
 
-__all__ = ["check", "compare", "evaluate", "load", "resume", "run"]
+__all__ = ["check", "compare", "evaluate", "load", "resume", "run", "sweep"]
