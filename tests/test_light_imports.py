@@ -71,11 +71,13 @@ MAY_IMPORT = {
     "predict run photos/red/000.png": "PIL ai_edge_litert numpy pydantic rich",
     "predict run photos --out p.csv": "PIL ai_edge_litert numpy pydantic rich",
     "evaluate run": "PIL ai_edge_litert numpy pydantic rich tomlkit",
+    "labels run": f"{TENSORFLOW} ai_edge_litert jinja2 pandas pyarrow sklearn tomlkit",
     "report run": f"{TENSORFLOW} ai_edge_litert jinja2",
     "compare run run --out c.png": "PIL h5py matplotlib numpy pydantic rich tomlkit",
     "inspect run --out inspected": f"{TENSORFLOW} ai_edge_litert jinja2",
     "augment r.toml --out a.png": TENSORFLOW,
     "lr r.toml --steps 20": TENSORFLOW,
+    "rank r.toml --backbones small_cnn": f"{TENSORFLOW} ai_edge_litert pandas pyarrow sklearn tomlkit",
 }
 """Command → the packages of ``HEAVY`` that it may import. Those below ``run`` use its run folder."""
 

@@ -13,6 +13,7 @@ from bench_check import check
 from bench_line import Goal, Line
 from bench_predict import photo, predict
 from bench_process import Figures
+from bench_rank import rank
 from bench_scale import growth, many, memory
 from bench_session import PLUGIN, Session, epoch_seconds
 from bench_small import beside_training, ratios, small
@@ -164,5 +165,6 @@ ROWS: Mapping[str, Callable[[Session], list[Line]]] = {
     "growth": growth,
     "trust": trust,
     "check": check,
+    "rank": rank,
 }
 """The names that ``--only`` accepts."""

@@ -259,6 +259,22 @@ def layer_of_a_plugin() -> Outcome:
     return tlkit_command(*plugin, "predict", "runs/photos-3", "a.jpg", "--out", "predictions.csv")
 
 
+def without_cleanlab() -> Outcome:
+    """``tlkit labels`` where cleanlab is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda _name: None)
+        return tlkit_command("labels", "runs/photos-1")
+
+
+def unknown_decision() -> Outcome:
+    """Apply a table with a decision that is none."""
+    folder = Path("decided")
+    for number, name in enumerate(("a/a.jpg", "b/b.jpg")):
+        save_image(folder / name, number)
+    Path("labels.csv").write_text("decision,key\nremove,a/a.jpg\n", encoding="utf-8")
+    return tlkit_command("check", folder, "--apply", "labels.csv")
+
+
 PROVOKED: dict[str, Callable[[], Outcome]] = {
     "A command is misspelt": lambda: tlkit_command("trian", "photos.toml"),
     "The recipe is not there": lambda: run("photo.toml"),
@@ -285,6 +301,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The images of a table are not there": lambda: run(table("image,label\n00.png,cat\n01.png,dog\n")),
     "There is only one class": one_class,
     "Images and masks do not match": lambda: run(masks(name="{}_mask", value=0)),
+    "A decision about a label cannot be applied": unknown_decision,
     "All masks have one class": lambda: run(masks(name="{}", value=0)),
     "Masks have the classes in another order": lambda: run(reordered_palettes()),
     "Annotations cannot be read": lambda: run(annotated([], cut=3)),
@@ -300,7 +317,11 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The weights do not fit": other_weights,
     "The engine is not installed": without_engine,
     "Optuna is not installed": without_optuna,
+    "cleanlab is not installed": without_cleanlab,
     "The output already exists": lambda: tlkit_command("predict", "runs/photos-1", "a.jpg", "--out", "photos.toml"),
+    "A run cannot say what it does not know": lambda: tlkit_command(
+        "predict", "runs/photos-1", "a.jpg", "--sets", "0.9"
+    ),
     "The run folder cannot be used": unfinished,
     "A file of the run was damaged or changed": damaged,
     "A resumed run cannot change this": lambda: tlkit_command("resume", "runs/photos-1", "--set", "head.dropout=0.5"),

@@ -80,3 +80,12 @@ def test_classes_with_fewer_images_than_folds_are_no_error(groups):
 def test_two_images_are_enough():
     found = out_of_fold_probabilities(np.eye(2, dtype=np.float32), np.array([0, 1]), 2)
     np.testing.assert_array_equal(found, [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("count", [350, 900])
+def test_of_many_features_the_components_tell_as_much(count):
+    features, labels = blobs(count, 4, apart=0.7)
+    wide = features @ np.random.default_rng(5).normal(size=(16, 600)).astype(np.float32)
+    found = out_of_fold_probabilities(wide, labels, 4)
+    few = out_of_fold_probabilities(features, labels, 4)
+    assert abs((found.argmax(1) == labels).mean() - (few.argmax(1) == labels).mean()) < 0.04

@@ -55,6 +55,16 @@ def test_what_is_hard_for_both_models_cancels_out():
     assert turned.verdict == "worse"
 
 
+def test_a_difference_by_rounding_is_not_told() -> None:
+    losses = np.random.default_rng(0).random(300)
+    [found] = paired_differences(
+        Answers([LossMeasure(losses)]), Answers([LossMeasure(losses + 1e-6)]), {"loss": True}, 300
+    )
+    assert found.interval is not None
+    assert found.interval[0] > 0
+    assert found.verdict == "no difference can be told"
+
+
 def test_equal_models_do_not_differ():
     first = labels(np.random.default_rng(0).random(100) < 0.7)
     found = difference(first, first, 100)

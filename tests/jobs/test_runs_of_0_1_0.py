@@ -107,6 +107,16 @@ def test_compare_reads_the_history_and_metrics(run: str) -> None:
         assert {**joined, **written} == joined
 
 
+def test_compare_says_what_it_takes_to_compare_the_run_image_by_image(run: str) -> None:
+    shutil.copytree(run, "copy")
+    out = succeeded("compare", run, "copy", "--out", "curves.png")
+    if run.endswith("classification"):
+        assert f"Note: copy and {run} have 7 test images in common; it takes 10 to say whether they differ." in out
+    else:
+        assert "has no pixels.csv" in out
+        assert f"tlkit report {run} writes it" in out
+
+
 def test_resume_says_that_the_run_has_ended(run: str) -> None:
     succeeded("report", run)  # the fixture has no report.html, which resume would write first
     assert "; nothing to do. Open" in succeeded("resume", run)

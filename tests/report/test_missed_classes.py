@@ -55,13 +55,13 @@ def test_a_class_that_is_taken_for_another_one_is_confused_unless_that_is_backgr
     [note] = segmented(confusion, {0: 85, 1: 5, 2: 5, 3: 5})
     assert note == (
         "validation: IoU is 0.000 for car (5.00% of the training pixels, 80% of it taken for van, never predicted): "
-        "mostly taken for another class; compare images of both: join the two if they look alike to you too, or add "
-        "images that show the difference"
+        "mostly taken for another class; join the two if they look alike to you too, or add images that show the "
+        "difference"
     )
     [note] = segmented(confusion, {0: 5, 1: 5, 2: 5, 3: 85})
     assert "80% of it taken for van, never predicted): train for longer" in note
     [note] = segmented(confusion, {0: 85, 1: 5, 2: 5, 3: 5}, ("road", "car", "pole", "background"))
-    assert "80% of it taken for background, never predicted): train for longer" in note
+    assert "for car (5.00% of the training pixels, never predicted): train for longer" in note
 
 
 def test_a_class_of_few_pixels_in_each_image_is_too_small() -> None:

@@ -101,7 +101,7 @@ def test_too_few_common_images_are_not_compared(written):
     first = right_about(written("first", range(COUNT)), 30)
     [pair] = paired(first, right_about(written("other", range(51, COUNT + 51)), 30))
     assert (pair.images, pair.metrics) == (9, ())
-    assert "a comparison takes at least 10 images" in pair.notes[-1]
+    assert pair.notes[-1] == "other and first have 9 test images in common; it takes 10 to say whether they differ"
 
 
 def test_images_with_another_label_are_left_out(written):
@@ -165,6 +165,14 @@ def test_segmentations_are_compared_by_their_pixels(written):
     assert (values["mean_iou"].verdict, values["loss"].verdict) == ("worse", "no difference can be told")
 
 
+def test_more_counts_than_memory_holds_are_not_compared(written, monkeypatch):
+    runs = [masks(written(name, range(COUNT), card=SEGMENTATION), 50) for name in ("x", "y")]
+    monkeypatch.setattr("tlkit.report.paired_runs._MAX_COUNTS", 2 * COUNT - 1)
+    [pair] = paired(*runs)
+    assert pair.metrics == ()
+    assert pair.notes == ("y and x have 60 images with 2 classes in common, too many to compare them image by image",)
+
+
 def test_an_older_run_without_its_pixels_is_told_how_to_get_them(written):
     first, other = (
         masks(written("x", range(COUNT), card=SEGMENTATION), 50),
@@ -172,9 +180,8 @@ def test_an_older_run_without_its_pixels_is_told_how_to_get_them(written):
     )
     [pair] = paired(first, other)
     assert pair.metrics == ()
-    assert pair.notes == (
-        f"{other.path} has no pixels.csv, which says what became of each image; tlkit report {other.path} writes it",
-    )
+    need = "by which runs are compared image by image"
+    assert pair.notes == (f"{other.path} has no pixels.csv, {need}; tlkit report {other.path} writes it",)
 
 
 def test_runs_of_other_tasks_or_classes_are_not_compared(written):
@@ -200,6 +207,22 @@ def test_cross_validations_are_compared_by_their_folds(written, tmp_path):
     accuracy = next(each for each in pair.metrics if each.metric == "accuracy")
     assert (accuracy.first, accuracy.second, accuracy.discordant) == (0.5, pytest.approx(50 / 60), (0, 20))
     assert tlkit.compare([tmp_path / "x"]).paired == ()
+
+
+def test_cross_validations_with_test_images_are_compared_on_both_splits(written, tmp_path):
+    for name, correct in (("x", 30), ("y", 50)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "folds.toml").write_text("# recipe\n")
+        for fold in (1, 2):
+            (tmp_path / name / f"fold-{fold}.csv").write_text("key,split,status\n")
+            run = written(f"{name}/fold-{fold}", range(COUNT), splits=("test", "validation"))
+            right_about(run, correct if fold == 1 else 30)
+    test, validation = tlkit.compare([tmp_path / "x", tmp_path / "y"]).paired
+    assert (test.split, validation.split) == ("test", "validation")
+    accuracy = next(each for each in test.metrics if each.metric == "accuracy")
+    assert (accuracy.first, accuracy.second) == (0.5, pytest.approx((50 + 30) / 120))
+    [single] = tlkit.compare([tmp_path / "x", tmp_path / "y" / "fold-1"]).paired
+    assert single.split == "test"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tlkit.report.figures import shorten
 from tlkit.report.image_grids import ClassifiedImage, SegmentedImage, classified_page, segmented_page
 from tlkit.report.learning_curves import learning_curves
 from tlkit.report.learning_rate_plot import learning_rate_plot, loss_limits
+from tlkit.report.tiled_masks import Overlay
 from tlkit.runs.history import read_history
 
 HISTORY = """phase,epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds
@@ -161,3 +162,18 @@ def test_the_loss_axis_of_a_range_test_has_room_for_noisy_batches() -> None:
 def test_every_range_test_can_be_drawn(losses: list[float]) -> None:
     values = np.array(losses)
     size(learning_rate_plot(RATES[: len(values)], values, values, float(RATES[0]), AWKWARD))
+
+
+def test_an_overlay_that_is_drawn_in_strips_is_that_of_the_whole_picture() -> None:
+    random = np.random.default_rng(0)
+    image = random.integers(0, 255, (600, 20, 3), np.uint8)
+    mask = np.zeros((600, 20), np.uint8)
+    mask[256:400, 3:9] = 1  # begins with a strip
+    mask[100:512, 12:15] = 2  # ends with one
+    drawing = Overlay(mask.shape)
+    for rows in (slice(0, 300), slice(300, 600)):
+        drawing.add_picture(image[rows])
+        drawing.add_mask(mask[rows])
+    colors = tuple(palette(3))
+    for background in (0, None):
+        assert np.array_equal(drawing.drawn(colors, background), overlay(image, mask, colors, background))

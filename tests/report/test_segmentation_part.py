@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card, plain_image
@@ -41,9 +42,9 @@ def outcome_of(confusions: np.ndarray, ious: np.ndarray | None = None, classes=C
     )
 
 
-def part_of(outcome: SegmentationOutcome, classes=CLASSES, masks=(), shown=()):
+def part_of(outcome: SegmentationOutcome, classes=CLASSES, masks=None, shown=()):
     keys = [f"{each}.png" for each in range(len(outcome.rows))]
-    return segmentation_part(make_card(task="segmentation", classes=classes), outcome, keys, masks, shown)
+    return segmentation_part(make_card(task="segmentation", classes=classes), outcome, keys, masks or {}, shown)
 
 
 CONFUSIONS = np.array([[[80, 0, 0], [5, 10, 5], [0, 0, 0]], [[70, 10, 0], [0, 20, 0], [0, 0, 0]]])
@@ -69,6 +70,10 @@ def test_the_confusion_is_by_row_and_the_largest_are_listed():
         ("cat", "background", 5),
         ("cat", "<b>dog</b>", 5),
     ]
+    truth, predicted = np.array([[1, 1, 0]], np.uint8), np.array([[0, 2, 0]], np.uint8)
+    masks = {0: (truth, predicted), 1: (truth * 0 + 1, predicted * 0)}
+    examples = [each.example for each in part_of(outcome_of(CONFUSIONS), masks=masks).confused]
+    assert examples == ["", "1.png", "0.png"]
     many = tuple(f"class {number}" for number in range(MAX_MATRIX + 1))
     assert part_of(outcome_of(np.ones((1, len(many), len(many)), int), classes=many), many).matrix is None
 
@@ -120,7 +125,7 @@ def test_errors_near_borders_are_said_in_a_sentence():
     predicted = truth.copy()
     predicted[:, 19] = 1
     predicted[:10, 0] = 1
-    part = part_of(outcome_of(CONFUSIONS), masks=[(truth, predicted)])
+    part = part_of(outcome_of(CONFUSIONS), masks={0: (truth, predicted)})
     assert part.border_note.startswith(
         "80 % of the wrong pixels lie within 2 pixels of a border between classes, where 10 % of all pixels are"
     )
@@ -128,7 +133,7 @@ def test_errors_near_borders_are_said_in_a_sentence():
     assert (touching.pixels, touching.wrong, touching.of_wrong) == (0.05, 0.5, 0.8)
     assert (farther.pixels, farther.wrong) == (0.0, None)
     assert part_of(outcome_of(CONFUSIONS)).borders == []
-    assert part_of(outcome_of(CONFUSIONS), masks=[(truth * 0, predicted)]).borders == []
+    assert part_of(outcome_of(CONFUSIONS), masks={0: (truth * 0, predicted)}).borders == []
 
 
 def kinds_of(classes: tuple[str, ...], **more) -> list[str]:
@@ -148,8 +153,13 @@ def test_the_kinds_in_the_legend_are_those_that_there_can_be():
 
 @pytest.fixture
 def written(tmp_path):
+    """Return the run folder of a model of three classes with its results."""
+    return write(tmp_path, CLASSES)
+
+
+def write(path, classes):
     """Write the results of a model that takes the strongest channel of each pixel for its class."""
-    run_folder = RunFolder(tmp_path)
+    run_folder = RunFolder(path)
     random = np.random.default_rng(0)
     truth = np.repeat(np.repeat(random.integers(0, 3, (20, 2, 2)), 4, 1), 4, 2).astype(np.uint8)
     images = (np.eye(3)[truth] * 200).astype(np.uint8)
@@ -157,12 +167,20 @@ def written(tmp_path):
     masks[:15, :, :4] = 0  # only some of the truth is what the model sees
     masks[:, 0] = IGNORE
     keys = [f"<i>{row}</i>.png" for row in range(20)]
-    data = StandInData(images, ["train"] * 4 + ["validation"] * 8 + ["test"] * 8, CLASSES, masks=masks, keys=keys)
-    card = make_card(task="segmentation", classes=CLASSES)
-    logits = logits_of_model(color_model(pixels=True), card, data, 4)
+    data = StandInData(images, ["train"] * 4 + ["validation"] * 8 + ["test"] * 8, classes, masks=masks, keys=keys)
+    card = make_card(task="segmentation", classes=classes)
+    logits = logits_of_model(model_of(len(classes)), card, data, 4)
     recipe = parse_recipe(recipe_text(), make_registry(environ={}))
     write_results(run_folder, card, data, logits, recipe=recipe, sections=lambda _metrics: [])
     return run_folder
+
+
+def model_of(classes: int):
+    images = keras.Input((8, 8, 3))
+    layer = keras.layers.Conv2D(classes, 1, use_bias=False)
+    model = keras.Model(images, layer(images))
+    layer.set_weights([np.eye(3, classes, dtype=np.float32)[None, None] / 10])
+    return model
 
 
 def test_the_page_shows_all_parts_of_both_splits_and_escapes_names(written: RunFolder):
@@ -175,6 +193,17 @@ def test_the_page_shows_all_parts_of_both_splits_and_escapes_names(written: RunF
     assert "&lt;i&gt;4&lt;/i&gt;.png" in html
     assert html.count('<img alt="difference" src="data:image/jpeg;base64,') == 16
     assert 'title="&lt;b&gt;dog&lt;/b&gt; predicted as &lt;b&gt;dog&lt;/b&gt;:' in html
+
+
+def test_of_too_many_classes_the_page_has_a_picture_of_the_confusion(tmp_path):
+    classes = tuple(f"class {number}" for number in range(MAX_MATRIX + 1))
+    html = write(tmp_path, classes).report.read_text(encoding="utf-8")
+    assert 'class="confusions' not in html
+    for name in ("confusion", "test-confusion"):
+        assert f'<div id="{name}-section">' in html
+        assert f'href="#{name}-section">Close' in html
+    assert "Confused most" in html
+    assert "No pixel of test is of class 3, class 4, " in html
 
 
 def test_the_table_of_pixels_adds_up_to_the_metrics(written: RunFolder):

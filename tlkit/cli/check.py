@@ -26,9 +26,27 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a web page with pictures of them, and some masks over their images.",
 )
+@click.option(
+    "--apply",
+    "decisions",
+    type=PATH,
+    metavar="FILE",
+    help="Also write a table of labels as FILE, a labels.csv of tlkit labels, decides in its column decision (keep, "
+    "fix:NAME or drop), and print the lines of a recipe that use it.",
+)
+@click.option(
+    "--out", type=PATH, metavar="FILE", help="The table that --apply writes.  [default: labels-applied.csv beside FILE]"
+)
 @overwrite_option
 @click.pass_obj
-def check(session: Session, target: Path, json_file: Path | None, page_file: Path | None) -> None:
+def check(
+    session: Session,
+    target: Path,
+    json_file: Path | None,
+    page_file: Path | None,
+    decisions: Path | None,
+    out: Path | None,
+) -> None:
     """Read every file of a data set and report damaged, odd and duplicate files, and leaks between splits.
 
     No file is changed. The recipe's table [check] says which findings are errors, which files are set aside, and which
@@ -42,6 +60,8 @@ def check(session: Session, target: Path, json_file: Path | None, page_file: Pat
     from tlkit.system.disk import write_atomically
     from tlkit.system.progress import Reporter
 
+    if out is not None and decisions is None:
+        raise click.UsageError("--out names the table that --apply writes; give --apply FILE, too")
     files = [file for file in (json_file, page_file) if file is not None]
     session.check_new_files(*files)
     for file in files:
@@ -49,6 +69,8 @@ def check(session: Session, target: Path, json_file: Path | None, page_file: Pat
             raise DataError(f"{file.parent}: no such folder for {file.name}")
     if target.suffix == ".toml" or not target.exists():
         session.load_recipe(target)  # before the progress bar: it may ask about plugins
+    if decisions is not None:
+        _apply(session, target, decisions, out)
     with Reporter() as reporter, reporter.stages("looking for images") as show:
         result = api.check(
             target,
@@ -69,6 +91,24 @@ def check(session: Session, target: Path, json_file: Path | None, page_file: Pat
         say(f"{page_file}: written; open it in a browser")
     if result.report.of("error"):
         click.get_current_context().exit(1)
+
+
+def _apply(session: Session, target: Path, file: Path, out: Path | None) -> None:
+    """Write the table that somebody's decisions make of a recipe's data, and print how to use it."""
+    from tlkit.cli.console import say_text
+    from tlkit.jobs.check import recipe_of
+    from tlkit.jobs.decisions import apply_decisions
+
+    recipe = recipe_of(target, session.registry, session.overrides)
+    applied = apply_decisions(recipe, file, out, overwrite=session.overwrite)
+    counts = applied.decisions
+    say(f"{file}: {len(counts.fixed)} fixed, {len(counts.dropped)} dropped, {counts.kept} kept; no image was changed")
+    for note in applied.notes:
+        say(f"note     {note}")
+    replaces = applied.recipe.startswith("[data]")
+    how = "replace the table [data] of the recipe by these lines" if replaces else "add this key to the recipe"
+    say(f"{applied.file}: written. To use it, {how}:")
+    say_text(f"{applied.recipe}\n\n")
 
 
 def _print(result: CheckResult) -> None:

@@ -82,18 +82,20 @@ def paired_columns(comparison: Comparison) -> list[Column]:
     rows = [(pair, each) for pair in comparison.paired for each in pair.metrics]
     if not rows:
         return []
+    runs = list(dict.fromkeys(pair.run for pair in comparison.paired))
+    names = dict(zip(runs, short_titles(runs, 24), strict=True))
     first = short_titles([rows[0][0].first], 24)[0]
     columns: list[Column] = [
-        ("run", [pair.run for pair, _ in rows]),
-        ("metric", [f"{pair.split} {each.metric}" for pair, each in rows]),
-        ("images", [f"{pair.images:,}" for pair, _ in rows]),
+        ("run and metric", [f"{names[pair.run]}: {pair.split} {each.metric}" for pair, each in rows]),
         ("difference", [f"{each.difference:+.4f}" for _, each in rows]),
         ("95 % interval", [_interval(each) for _, each in rows]),
+        (f"compared with {first}", [each.verdict for _, each in rows]),
+        ("images", [f"{pair.images:,}" for pair, _ in rows]),
     ]
     if any(each.discordant for _, each in rows):
         columns.append((f"right: only {first}, only this", [_discordant(each) for _, each in rows]))
         columns.append(("McNemar p", [_p_value(each) for _, each in rows]))
-    return [*columns, (f"compared with {first}", [each.verdict for _, each in rows])]
+    return columns
 
 
 def _interval(difference: MetricDifference) -> str:

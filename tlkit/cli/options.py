@@ -157,6 +157,29 @@ engine_option = click.option(
 )
 """``--engine``, for verbs that run a model on many images."""
 
+
+def _judged(name: str, metavar: str, text: str) -> Decorator:
+    def callback(ctx: click.Context, parameter: click.Parameter, value: float | None) -> None:
+        if value is not None:
+            ctx.ensure_object(Session).judged[str(parameter.name)] = value
+
+    share = FiniteRange(0, 1, min_open=True, max_open=True)
+    return click.option(name, type=share, expose_value=False, callback=callback, metavar=metavar, help=text)
+
+
+unknown_option = _judged(
+    "--unknown",
+    "SHARE",
+    "Also say which images are unlike those that RUN was trained on: this share at most, such as 0.05, of images like "
+    "its own. Needs what tlkit report RUN --full writes.",
+)
+"""``--unknown``, for verbs that predict images."""
+
+sets_option = _judged(
+    "--sets", "LEVEL", "Also give the labels that hold with this probability, such as 0.9. Needs the same."
+)
+"""``--sets``, for verbs that predict images."""
+
 overwrite_option = _flag("--overwrite", "overwrite", "Replace files that exist.")
 """``--overwrite``, for verbs that write files."""
 

@@ -18,7 +18,9 @@ from tlkit.cli.options import (
     memory_option,
     overwrite_option,
     run_argument,
+    sets_option,
     trust_option,
+    unknown_option,
 )
 from tlkit.cli.session import Session
 from tlkit.cli.tiles_options import TilesAsked, overlap_option, tiles_asked, tiles_option
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     help="Print the N most probable classes of each image, or those with the most pixels.",
 )
 @click.option("--batch-size", type=BATCH_SIZE, default=16, show_default=True, metavar="N", help="Images per batch.")
+@unknown_option
+@sets_option
 @tiles_option
 @overlap_option
 @engine_option
@@ -74,6 +78,7 @@ def predict(
       tlkit predict runs/photos-1 a.jpg --top 3
       tlkit predict runs/photos-1 new_photos --out predictions.csv
       tlkit predict runs/photos-1 new_photos --json
+      tlkit predict runs/photos-1 new_photos --unknown 0.05 --sets 0.9
       tlkit predict runs/pets_seg-1 a.jpg b.jpg --out masks
       tlkit predict runs/fields-1 aerial.tif --tiles 512 --overlap 64 --out masks
     """
@@ -86,7 +91,7 @@ def predict(
     paths = _with_standard_input(files)
     images = images_to_predict(run, paths, out, overwrite=session.overwrite)
     registry = session.registry if session.trust else None
-    predictor = load(run, trust=session.trust, registry=registry, engine=session.engine)
+    predictor = load(run, trust=session.trust, registry=registry, engine=session.engine, **session.judged)
     shown = _Shown(run, predictor, images, batch_size, tiles)
     before = predictor.notes
     for note in (*before, *notes_on_images(images, paths, run)):
@@ -153,7 +158,8 @@ class _Shown:
         from tlkit.cli.prediction_texts import prediction_values, predictions_document
 
         card = self.predictor.card
-        values = [prediction_values(each.path, prediction, card, top) for each, prediction in self._predictions()]
+        columns = self.predictor.columns
+        values = [prediction_values(each.path, one, card, top, columns) for each, one in self._predictions()]
         say_json(predictions_document(self.run, card, values))
 
     def print_table(self, top: int | None) -> None:
@@ -163,10 +169,10 @@ class _Shown:
         from tlkit.cli.console import tables_console
         from tlkit.cli.prediction_texts import prediction_row, prediction_table
 
-        table = prediction_table(self.predictor.card)
+        table = prediction_table(self.predictor.card, self.predictor.columns)
         for each, prediction in self._predictions():
             if prediction.error is None:
-                table.add_row(*map(Text, prediction_row(each.path, prediction, top)))
+                table.add_row(*map(Text, prediction_row(each.path, prediction, top, self.predictor.columns)))
         if table.row_count:
             tables_console(width=10_000).print(table)
 
@@ -200,6 +206,8 @@ class _Shown:
             say(f"{what}: {out}")
         elif count > 1:
             say(what, err=True)
+        for rule in self.predictor.rules:
+            say(rule, err=out is None)
         if not count:
             raise DataError("no image could be decoded")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.evaluation.prediction import texts_of
 from tlkit.system.visible import visible_line
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from tlkit.runs.card import Card
 
 
-def prediction_table(card: Card) -> Table:
-    """Return an empty table for the predictions of a model."""
+def prediction_table(card: Card, columns: tuple[str, ...] = ()) -> Table:
+    """Return an empty table for the predictions of a model, with what else is said of each."""
     from rich.table import Table
 
     table = Table()
@@ -24,20 +25,25 @@ def prediction_table(card: Card) -> Table:
         names = ("file", "size", "share of the pixels")
     else:
         names = ("file", "labels" if card.label_kind == "multi" else "label", "probability")
-    for name in names:
+    for name in (*names, *(each.replace("_", "-") for each in columns)):
         # A name is never cut off or broken: it may be pasted elsewhere.
         table.add_column(name, overflow="fold", justify="right" if name == "probability" else "left")
     return table
 
 
-def prediction_row(name: Path, prediction: Prediction, top: int | None) -> list[str]:
+def prediction_row(name: Path, prediction: Prediction, top: int | None, columns: tuple[str, ...] = ()) -> list[str]:
     """Return the row of a prediction, in which each newline separates two classes.
 
     Args:
         name: the file.
         prediction: its prediction, without an error.
         top: how many classes to name; None: the predicted ones, or all that have pixels.
+        columns: the names of what else is said of it: ``Judgement.columns``.
     """
+    return [*_row(name, prediction, top), *map(visible_line, texts_of(prediction, columns))]
+
+
+def _row(name: Path, prediction: Prediction, top: int | None) -> list[str]:
     if prediction.shares and prediction.size is not None:
         height, width = prediction.size
         shown = [f"{visible_line(each)} {share:.1%}" for each, share in _largest(prediction.shares, top) if share]
@@ -65,14 +71,17 @@ def predictions_document(run: Path, card: Card, predictions: list[dict[str, Any]
     }
 
 
-def prediction_values(name: Path, prediction: Prediction, card: Card, top: int | None) -> dict[str, Any]:
-    """Return a prediction as plain values. The keys depend on the task only; without a prediction they are None.
+def prediction_values(
+    name: Path, prediction: Prediction, card: Card, top: int | None, columns: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return a prediction as plain values. Without a prediction they are None.
 
     Args:
         name: the file.
         prediction: its prediction.
         card: the model's card.
         top: how many classes to list, the most probable or largest first; None: all, in the model's order.
+        columns: the names of what else is said of it: ``Judgement.columns``.
     """
     failed = prediction.error is not None
     start = {"path": str(name), "error": prediction.error}
@@ -83,6 +92,7 @@ def prediction_values(name: Path, prediction: Prediction, card: Card, top: int |
     return {
         **start,
         **_of_labels(prediction, top),
+        **_judged_values(prediction, columns),
         **({} if prediction.tiles is None else {"tiles": _of_tiles(prediction.tiles, card, top)}),
     }
 
@@ -106,6 +116,13 @@ def _of_labels(prediction: Prediction, top: int | None) -> dict[str, Any]:
         "probability": None if prediction.probability is None else round(prediction.probability, 6),
         "probabilities": None if failed else _rounded(prediction.probabilities, top),
     }
+
+
+def _judged_values(prediction: Prediction, columns: tuple[str, ...]) -> dict[str, Any]:
+    chosen = None if prediction.label_set is None else list(prediction.label_set)
+    value = None if prediction.p_value is None else round(prediction.p_value, 6)
+    values = {"unknown": prediction.unknown, "p_value": value, "set": chosen}
+    return {name: values[name] for name in columns}
 
 
 def _rounded(shares: Mapping[str, float], top: int | None) -> dict[str, float]:

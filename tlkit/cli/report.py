@@ -12,10 +12,16 @@ from tlkit.cli.session import Session
 
 @click.command()
 @run_argument
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Also show where the model looked in wrong and right images, and what it doesn't know; and write "
+    "limits.safetensors for predict --unknown and --sets. Takes a pass over all images.",
+)
 @memory_option
 @trust_option
 @click.pass_obj
-def report(session: Session, run: Path) -> None:
+def report(session: Session, run: Path, full: bool) -> None:
     """Write the report of the finished run in the folder RUN again.
 
     It is made from the run's model, tables and data. Replaces report.html, pictures, metrics.json and predictions.csv;
@@ -27,5 +33,5 @@ def report(session: Session, run: Path) -> None:
     from tlkit.jobs.report import rewrite_report
 
     with progress_bars(messages_console()) as progress:
-        folder = rewrite_report(run, registry=session.registry, trust=session.trust, progress=progress)
+        folder = rewrite_report(run, registry=session.registry, trust=session.trust, full=full, progress=progress)
     say(f"{folder.report}: written. Open it in a browser.")

@@ -34,6 +34,7 @@ class Session:
         profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
         engine: the value of ``--engine``, or ``auto``.
+        judged: the values of ``--unknown`` and ``--sets``, if they were given.
         tiles: the value of ``--tiles``: pixels, or ``model``.
         overlap: the value of ``--overlap``, in pixels.
     """
@@ -47,6 +48,7 @@ class Session:
         self.profile = False
         self.trust = False
         self.engine: EngineOption = "auto"
+        self.judged: dict[str, float] = {}
         self.tiles: int | str | None = None
         self.overlap: int | None = None
         self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))

@@ -43,12 +43,14 @@ def tiles_asked(session: Session) -> TilesAsked | None:
     """Return the tiles that the options ask for; None if pictures are predicted whole.
 
     Raises:
-        click.UsageError: there is an overlap of no tiles.
+        click.UsageError: there is an overlap of no tiles, or something else is asked that is said of whole pictures.
     """
     if session.tiles is None:
         if session.overlap is not None:
             raise click.UsageError("--overlap is for --tiles, which is missing")
         return None
+    if session.judged:
+        raise click.UsageError(f"--{next(iter(session.judged))} is for whole pictures; it can't go with --tiles")
     return TilesAsked(None if isinstance(session.tiles, str) else session.tiles, session.overlap)
 
 

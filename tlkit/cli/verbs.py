@@ -14,13 +14,16 @@ SECTIONS = {
     "Train": {
         "run": "Train and evaluate a recipe, and write a run folder.",
         "resume": "Continue an interrupted run, or extend a finished one.",
+        "rank": "Rank backbones for the images of a recipe, without training.",
         "sweep": "Try values of a recipe's keys, and compare the trials.",
         "lr": "Suggest a learning rate for a recipe by a range test.",
     },
     "Use and judge a trained model": {
         "predict": "Classify or segment images with a trained model.",
         "evaluate": "Measure a trained model on its test images or on new data.",
+        "explain": "Draw where a trained model looks in images.",
         "compare": "Compare runs: metrics, recipes, learning curves.",
+        "labels": "Find images whose labels may be wrong.",
         "inspect": "Show a network: layers, weights, kernels, feature maps.",
         "report": "Write the report of a run again.",
     },

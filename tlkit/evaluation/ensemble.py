@@ -39,11 +39,33 @@ def open_predictor(
     card = RunFolder(run).read_card()
     if not card.folds:
         return Predictor.open(run, trust=trust, registry=registry, engine=engine)
+    members = _members(run, card)
+    load = partial(_load_mean, card, members, trust, registry)
+    return Predictor.of_folders(card, members, load, engine="tensorflow" if trust else engine)
+
+
+def load_members(run: Path, *, trust: bool = False, registry: Registry | None = None) -> tuple[Card, list[Any]]:
+    """Load the Keras models of a run folder, one for each fold of a cross-validation, from images to logits.
+
+    Returns:
+        the card of all of them, and the models.
+
+    Raises:
+        RunError: as of ``open_predictor``.
+    """
+    card = RunFolder(run).read_card()
+    folders = _members(run, card) if card.folds else [RunFolder(run)]
+    for folder in folders:
+        if not folder.model.is_file():
+            raise RunError(f"{folder.model}: no such file; the run has not finished, or the file was removed")
+    return card, [load_keras_model(folder, card, trust, registry) for folder in folders]
+
+
+def _members(run: Path, card: Card) -> list[RunFolder]:
     members = FoldsFolder(run).members(card.folds)
     for member in members:
         _check_member(member, card)
-    load = partial(_load_mean, card, members, trust, registry)
-    return Predictor.of_folders(card, members, load, engine="tensorflow" if trust else engine)
+    return members
 
 
 def _load_mean(card: Card, members: Sequence[RunFolder], trust: bool, registry: Registry | None) -> Any:

@@ -28,7 +28,7 @@ class Inference:
         self.batch_size = batch_size
         self._task = task_of_card(card)
         self._compiled = tf.function(
-            lambda images: tf.cast(folded([images])[0], tf.float32),
+            lambda images: [tf.cast(each, tf.float32) for each in folded([images])],
             reduce_retracing=True,
             autograph=False,
         )
@@ -42,7 +42,12 @@ class Inference:
         Returns:
             float32 (n, units), or (n, H, W, units) for segmentation.
         """
-        return np.asarray(self._compiled(pad_rows(images, self.batch_size)))[: len(images)]
+        return self.outputs(images)[0]
+
+    def outputs(self, images: np.ndarray) -> list[np.ndarray]:
+        """Return all outputs of the model for at most ``batch_size`` images, of which the logits are the first."""
+        outputs = self._compiled(pad_rows(images, self.batch_size))
+        return [np.asarray(each)[: len(images)] for each in outputs]
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return the probabilities of at most ``batch_size`` images: float32 (n, classes) or (n, H, W, classes)."""

@@ -16,6 +16,9 @@ import numpy as np
 from tlkit.evaluation.intervals import LEVEL, Interval, draws, middle
 from tlkit.evaluation.weighted_metrics import Measure
 
+_ROUNDING = 5e-5
+"""Smaller differences are not told: one model by two engines differs in the sixth digit, for each image alike."""
+
 
 @dataclass(frozen=True)
 class MetricDifference:
@@ -48,8 +51,8 @@ class MetricDifference:
 
     @property
     def told(self) -> bool:
-        """True if the second model differs from the first by more than the choice of images explains."""
-        if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
+        """True if the second model differs from the first by more than rounding and the choice of images explain."""
+        if self.interval is None or self.interval[0] <= 0 <= self.interval[1] or abs(self.difference) < _ROUNDING:
             return False
         return self.p_value is None or self.p_value < 1 - LEVEL
 

@@ -26,7 +26,7 @@ from tlkit.evaluation.lite_engines import LiteEngines, check_engine
 from tlkit.evaluation.lite_files import NotUsedError, open_lite
 from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory
-from tlkit.evaluation.prediction import Prediction
+from tlkit.evaluation.prediction import Prediction, mask_bytes
 from tlkit.models.engines import LITERT, TENSORFLOW
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
@@ -57,7 +57,12 @@ class Predictor:
     Attributes:
         notes: remarks for the user.
         engine: what computed the last images: TensorFlow, LiteRT or OpenVINO.
+        columns: what a ``JudgedPredictor`` also says of each image.
+        rules: how many images were unknown, and by which rules that is said; once all are predicted.
     """
+
+    columns: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
 
     def __init__(self, card: Card, model: Any, *, lite: LiteEngines | None = None, notes: tuple[str, ...] = ()) -> None:
         self.card = card
@@ -65,6 +70,7 @@ class Predictor:
         self.engine = str(TENSORFLOW if lite is None else LITERT)
         self._model = model
         self._lite = lite
+        self._make_inference: Callable[..., Inference] = Inference
         self._inferences: dict[int, Inference] = {}
 
     @classmethod
@@ -208,7 +214,7 @@ class Predictor:
 
         batch_size = min(batch_size, images_at_once(self.model))
         if batch_size not in self._inferences:
-            self._inferences[batch_size] = Inference(self.model, self.card, batch_size)
+            self._inferences[batch_size] = self._make_inference(self.model, self.card, batch_size)
         inference = self._inferences[batch_size]
         threads = min(8, os.cpu_count() or 1)
         ahead = math.ceil(_AHEAD * batch_size / threads)
@@ -246,7 +252,7 @@ class Predictor:
             name="tlkit-predict",
             ahead=_AHEAD,
             threads=threads,
-            size=_mask_bytes if self.card.task == "segmentation" else None,
+            size=mask_bytes if self.card.task == "segmentation" else None,
         )
         for prediction, size, kept in results:
             yield prediction if kept is None else _with_pixels(prediction, kept, size, self.card)
@@ -285,12 +291,6 @@ def _decoded(read: Iterable[_Read]) -> np.ndarray:
 def _with_pixels(prediction: Prediction, probabilities: np.ndarray, size: tuple[int, int], card: Card) -> Prediction:
     """Add the probabilities of all pixels, which are large, one image at a time."""
     return replace(prediction, pixel_probabilities=restore_mask(probabilities, size, card.resize))
-
-
-def _mask_bytes(result: tuple[Prediction, tuple[int, int], np.ndarray | None]) -> int:
-    """Return what a predicted mask, and the probabilities of its pixels at the model's size, take in memory."""
-    prediction, _, kept = result
-    return sum(each.nbytes for each in (prediction.mask, kept) if each is not None)
 
 
 @dataclass(frozen=True)

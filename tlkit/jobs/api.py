@@ -1,13 +1,15 @@
-"""The public functions: ``tlkit.run``, ``resume``, ``load``, ``evaluate``, ``check``, ``compare`` and ``sweep``."""
+"""The public functions, such as ``tlkit.run`` and ``tlkit.check``."""
 
 from __future__ import annotations
 
 from tlkit.jobs.check import check
 from tlkit.jobs.compare import compare
 from tlkit.jobs.evaluate import evaluate
+from tlkit.jobs.explain import explain
 from tlkit.jobs.predict import load
+from tlkit.jobs.rank import rank
 from tlkit.jobs.resume import resume
 from tlkit.jobs.run import run
 from tlkit.jobs.sweep.search import sweep
 
-__all__ = ["check", "compare", "evaluate", "load", "resume", "run", "sweep"]
+__all__ = ["check", "compare", "evaluate", "explain", "load", "rank", "resume", "run", "sweep"]

@@ -115,6 +115,16 @@ def check(
     return CheckResult(replace(checked.report, name=str(path)), resolved.recipe.task, checked.notes)
 
 
+def recipe_of(target: Path, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe that ``check`` reads the data of: the one named, or the one for the folder that is named.
+
+    Raises:
+        RecipeError: it is not valid.
+        DataError: the folder can't be read.
+    """
+    return _resolve(target, registry, overrides).recipe
+
+
 def _resolve(path: Path, registry: Registry, overrides: Sequence[str]) -> _Target:
     if not path.is_dir() and (path.suffix == ".toml" or not path.exists()):
         return _Target(read_recipe(path, registry, overrides))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlkit.boundary.phases import phases_problem
-from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase
+from tlkit.contracts import AugmentContext, HeadContext, LabelKind, Phase, SampleSet
 from tlkit.errors import DataError, PluginError, Problem, RecipeError
 from tlkit.files import expanded
 from tlkit.recipe.data_part import DataPart
@@ -49,7 +49,7 @@ def refuse_missing_files(recipe: Recipe) -> None:
         from tlkit.data.prepare import open_samples
 
         # The data set's own error says what it expected there.
-        open_samples(_data_settings(recipe))
+        open_samples(data_settings(recipe))
 
 
 def refuse_missing_engine(recipe: Recipe, overrides: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ def open_data(recipe: Recipe, folder: Path, progress: Progress | None = None, ch
     """
     from tlkit.data.prepare import open_data
 
-    settings = _data_settings(recipe)
+    settings = data_settings(recipe)
     if not recipe.check.before_run:
         settings = replace(settings, check=None)
     return open_data(settings, folder, cache=recipe.train.cache != "off", progress=progress, checking=checking)
@@ -94,7 +94,19 @@ def open_few(recipe: Recipe, count: int, folder: Path, progress: Progress | None
     """
     from tlkit.data.prepare import open_few
 
-    return open_few(_data_settings(recipe), count, folder, progress)
+    return open_few(data_settings(recipe), count, folder, progress)
+
+
+def open_samples(recipe: Recipe) -> SampleSet:
+    """List the samples of the recipe's data, and read none of them.
+
+    Raises:
+        DataError: the data set can't be opened.
+        PluginError: the data set broke its contract.
+    """
+    from tlkit.data.prepare import open_samples
+
+    return open_samples(data_settings(recipe))
 
 
 def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
@@ -106,7 +118,7 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
     """
     from tlkit.data.prepare import check_data
 
-    return check_data(_data_settings(recipe), progress)
+    return check_data(data_settings(recipe), progress)
 
 
 def open_full_size(recipe: Recipe, samples: Path | None = None, progress: Progress | None = None) -> FullSize:
@@ -123,13 +135,14 @@ def open_full_size(recipe: Recipe, samples: Path | None = None, progress: Progre
     """
     from tlkit.data.prepare import open_full_size
 
-    settings = _data_settings(recipe)
+    settings = data_settings(recipe)
     if samples is not None:
         settings = replace(settings, input=settings.input.model_copy(update={"samples": samples}))
     return open_full_size(settings, progress)
 
 
-def _data_settings(recipe: Recipe) -> DataSettings:
+def data_settings(recipe: Recipe) -> DataSettings:
+    """Return what a recipe says about its data."""
     from tlkit.data.settings import DataSettings
 
     return DataSettings(recipe.data, recipe.input, recipe.task, recipe.seed, recipe.check)

@@ -7,17 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlkit.discovery import make_registry
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
+from tlkit.jobs.trusted import with_layers_of
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.folds import run_with_data
-from tlkit.runs.plugins import load_plugins_of
 from tlkit.runs.samples import SamplesFile
 from tlkit.system.memory import explained_memory
-from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -28,7 +25,13 @@ if TYPE_CHECKING:
 
 @explained_memory("use a machine with more memory")
 def load(
-    run_folder: str | Path, *, trust: bool = False, registry: Registry | None = None, engine: EngineOption = "auto"
+    run_folder: str | Path,
+    *,
+    trust: bool = False,
+    registry: Registry | None = None,
+    engine: EngineOption = "auto",
+    unknown: float | None = None,
+    sets: float | None = None,
 ) -> Predictor:
     """Load a trained model from its run folder, ready for ``predict``.
 
@@ -43,13 +46,24 @@ def load(
         engine: what computes the images: ``litert`` or ``openvino``, from ``model.tflite``; ``tensorflow``, from
             ``model.keras``; or ``auto``: LiteRT, or for many images OpenVINO, where that is installed and faster;
             TensorFlow where LiteRT can't.
+        unknown: also say which images are unlike those that the model knows, at most this share of images like its own
+            (0.05): ``unknown`` and ``p_value`` of each prediction. Needs what ``tlkit report --full`` writes.
+        sets: also return the labels that hold with this probability (0.9): ``label_set`` of each prediction. Needs the
+            same.
 
     Raises:
         RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
             that is missing; or the engine can't compute it.
-        DataError: there is no such engine, or its package is not installed.
+        DataError: there is no such engine, or its package is not installed; or the run has not what ``unknown`` or
+            ``sets`` takes.
     """
-    return _load(Path(run_folder), trust=trust, registry=registry, engine=engine)
+    run = Path(run_folder)
+    if unknown is None and sets is None:
+        return _load(run, trust=trust, registry=registry, engine=engine)
+    from tlkit.evaluation.judged_predictor import open_judged
+
+    registry = with_layers_of(run, registry) if trust else registry
+    return open_judged(run, unknown=unknown, sets=sets, trust=trust, registry=registry, engine=engine)
 
 
 def load_with_keras(run: Path, *, trust: bool, registry: Registry | None) -> Predictor:
@@ -60,11 +74,7 @@ def load_with_keras(run: Path, *, trust: bool, registry: Registry | None) -> Pre
 def _load(run: Path, *, trust: bool, registry: Registry | None, engine: EngineOption) -> Predictor:
     from tlkit.evaluation.ensemble import open_predictor
 
-    if trust:
-        start_tensorflow()
-        registry = registry or make_registry()  # importing a plugin registers its layers with Keras
-        folder = RunFolder(run)
-        load_plugins_of(run_with_data(folder, folder.read_card()), registry)
+    registry = with_layers_of(run, registry) if trust else registry
     return open_predictor(run, trust=trust, registry=registry, engine=engine)
 
 
@@ -177,4 +187,7 @@ def predict_to_files(
     from tlkit.report.prediction_files import write_predictions
 
     predictions = predict_each(predictor, images, batch_size=batch_size, progress=progress)
-    return write_predictions(predictions, images, predictor.card, out, overwrite=overwrite, failed=failed)
+    columns = predictor.columns
+    return write_predictions(
+        predictions, images, predictor.card, out, overwrite=overwrite, failed=failed, columns=columns
+    )

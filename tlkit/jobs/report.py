@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlkit.errors import RunError
+from tlkit.errors import DataError, RunError
 from tlkit.jobs.measured_data import own_data
 from tlkit.jobs.predict import load_with_keras
 from tlkit.jobs.progress import StageProgress, no_progress
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 @explained_memory("use a machine with more memory")
 def rewrite_report(
-    run: Path, *, registry: Registry, trust: bool = False, progress: StageProgress = no_progress
+    run: Path,
+    *,
+    registry: Registry,
+    trust: bool = False,
+    full: bool = False,
+    progress: StageProgress = no_progress,
 ) -> RunFolder:
     """Write the metrics, pictures, predictions and report of a finished run again, from its model and its own data.
 
@@ -40,6 +45,8 @@ def rewrite_report(
         run: the folder of a run or of a cross-validation.
         registry: the plugins.
         trust: also load a model with layers from a plugin.
+        full: also show where the model looked and what it doesn't know, and write what ``predict --unknown`` and
+            ``--sets`` take. A cross-validation has no such parts.
         progress: called with the stage, and how many of how many images are done.
 
     Raises:
@@ -49,12 +56,9 @@ def rewrite_report(
     """
     folder = RunFolder(run)
     if FoldsFolder(run).count:
-        from tlkit.jobs.folds.results import write_results as write_results_of_folds
-
-        folder.refuse_links()
-        with locked(folder.path), explain_disk_errors(folder.path):
-            write_results_of_folds(run)
-        return folder
+        if full:
+            raise DataError(f"--full: is for the report of a single run; expected a fold, such as {run / 'fold-1'}")
+        return _rewrite_folds(folder)
     folder.read_card()
     folder.refuse_links()
     with (
@@ -64,6 +68,7 @@ def rewrite_report(
     ):
         own = own_data(folder, registry)
         predictor = load_with_keras(run, trust=trust, registry=registry)
+        from tlkit.jobs.full_report import FullReport
         from tlkit.report.write_results import plugin_sections, write_results
 
         data = own.decode(cache, partial(progress, "reading images"))
@@ -78,8 +83,18 @@ def rewrite_report(
             sections=plugin_sections(registry, folder),
             progress=progress,
             best=_best(folder, own.part),
+            more=FullReport(folder, predictor.card, data, predictor.model, progress) if full else None,
         )
         add_checksums(run, WRITTEN_AGAIN)
+    return folder
+
+
+def _rewrite_folds(folder: RunFolder) -> RunFolder:
+    from tlkit.jobs.folds.results import write_results as write_results_of_folds
+
+    folder.refuse_links()
+    with locked(folder.path), explain_disk_errors(folder.path):
+        write_results_of_folds(folder.path)
     return folder
 
 

@@ -89,14 +89,9 @@ def _nothing_held_out(seen: Seen) -> Iterator[Advice]:
 
 
 def _missed(seen: Seen) -> Iterator[Advice]:
-    for note in seen.notes:
-        what, _, todo = note.partition(": ")[2].rpartition(": ")
-        yield Advice(f"{seen_split(note)}: {what}.", f"{todo[:1].upper()}{todo[1:]}.")
-
-
-def seen_split(note: str) -> str:
-    """Return the split that a note on missed classes begins with, with a capital letter."""
-    return note.partition(":")[0].capitalize()
+    if seen.notes:
+        text = ". ".join(f"{note[:1].upper()}{note[1:]}" for note in seen.notes)
+        yield Advice("Some classes are never predicted correctly.", f"{text}.")
 
 
 def _overfits(seen: Seen) -> Iterator[Advice]:

@@ -34,7 +34,7 @@ class GridCell:
     Args:
         id: the name of the part of the page with its images; empty if it has none.
         count: the number of its images.
-        share: their share of the row, 0-1.
+        share: their share of the images of that truth, 0-1.
         right: whether its images are predicted correctly.
         title: what it says, in words.
     """
@@ -177,7 +177,8 @@ def label_grid(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str],
             # Images without a label are too many, and too unlike each other, to say anything.
             name = f"{prefix}-{row}-{column}" if column < 3 else ""
             title = f"{classes[row]}: {_images(len(positions))} {words}"
-            cell = GridCell(name, len(positions), len(positions) / max(len(truth), 1), right, title)
+            alike = int((truth[:, row] == (column < 2)).sum())
+            cell = GridCell(name, len(positions), len(positions) / max(alike, 1), right, title)
             cells[-1].append(cell if len(positions) else None)
             if name and len(positions):
                 members[name] = cell, positions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tlkit.evaluation.outcome import Outcome, SegmentationOutcome
-from tlkit.report.colors import overlay, palette
+from tlkit.report.colors import background_class, overlay, palette
 from tlkit.report.gallery import thumbnail
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _of_masks(data: Data, outcomes: Mapping[str, Outcome]) -> DataPart:
 def _masked(data: Data, row: int, colors: tuple[tuple[int, int, int], ...]) -> str:
     assert data.store.masks is not None
     image, mask = np.asarray(data.store.images[row]), np.asarray(data.store.masks[row])
-    return thumbnail(overlay(image, mask, colors), _SIDE)
+    return thumbnail(overlay(image, mask, colors, background_class(data.classes)), _SIDE)
 
 
 def _per_class(classes: int) -> int:

@@ -57,7 +57,7 @@ def read_results(folder: RunFolder, card: Card) -> Mapping[str, Results] | str:
     for needed in (file, folder.samples):
         if not needed.is_file():
             remedy = f"; tlkit report {folder.path} writes it" if needed == file else ""
-            return f"{folder.path} has no {needed.name}, which says what became of each image{remedy}"
+            return f"{folder.path} has no {needed.name}, by which runs are compared image by image{remedy}"
     try:
         samples = SamplesFile(folder.samples).read_used()
     except DataError as error:

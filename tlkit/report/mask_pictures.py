@@ -9,7 +9,7 @@ from tlkit.report.colors import GREY, Color
 
 MISSED: Color = (213, 94, 0)
 ADDED: Color = (0, 114, 178)
-CONFUSED: Color = (204, 121, 167)
+CONFUSED: Color = (0, 0, 0)
 KINDS: tuple[tuple[str, Color], ...] = (
     ("missed: of a class, predicted as background", MISSED),
     ("added: background, predicted as a class", ADDED),

@@ -30,8 +30,8 @@ _ADVICE = {
     "unseen": "no {unit} of {split} is of it, but the model predicts some; the score says nothing about it",
     "small": "too small at {size} pixels; a larger input.image_size shows more of it",
     "few": 'few training {unit}s; train.class_weights = "balanced" gives them more weight{detail}',
-    "confused": "mostly taken for another class; compare images of both: join the two if they look alike to you too, "
-    "or add images that show the difference",
+    "confused": "mostly taken for another class; join the two if they look alike to you too, or add images that show "
+    "the difference",
     "wrong": "train for longer (epochs of [schedule]) or with another learning rate; the confusion matrix shows what "
     "it is taken for",
 }
@@ -84,7 +84,7 @@ def _cause(outcome: Outcome, card: Card, trained: Mapping[str, float], number: i
     if not _totals(outcome)[0][number]:
         return "unseen", facts
     taken, share = _taken_for(outcome, number)
-    if share >= _MOSTLY:
+    if share >= _MOSTLY and taken != background_class(card.classes):
         facts.append(f"{share:.0%} of it taken for {card.classes[taken]}")
     if isinstance(outcome, SegmentationOutcome):
         sizes = outcome.pixels[:, 1, number]
@@ -92,10 +92,9 @@ def _cause(outcome: Outcome, card: Card, trained: Mapping[str, float], number: i
             return "small", [*facts, f"a median of {size:.0f} pixels in the images that have it"]
     if count < (_FEW * total if masks else 20 * _FEW * total / len(card.classes)):
         return "few", facts
-    # An untrained model takes everything for the background or the commonest class.
-    commonest = max(trained, key=lambda name: trained[name])
-    confused = share >= _MOSTLY and taken != background_class(card.classes) and card.classes[taken] != commonest
-    return "confused" if confused else "wrong", facts
+    # A model that has not learnt a class yet takes it for the background or the commonest class.
+    common = {background_class(card.classes), max(trained, key=lambda name: trained[name])}
+    return "wrong" if share < _MOSTLY or common & {taken, card.classes[taken]} else "confused", facts
 
 
 def _taken_for(outcome: Outcome, number: int) -> tuple[int, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tlkit.evaluation.paired import MetricDifference, paired_differences
@@ -15,6 +15,8 @@ from tlkit.runs.folder import RunFolder
 FEWEST = 10
 """Fewer images than these tell nothing about the difference of two models."""
 
+_MAX_COUNTS = 50_000_000
+"""The most images times classes, of each of which there are counts of pixels or labels."""
 _LOWER_IS_BETTER = {"loss": True, "accuracy": False, "micro_f1": False, "macro_f1": False, "mean_iou": False}
 _LOWER_IS_BETTER["mean_dice"] = False
 
@@ -26,7 +28,8 @@ class PairedRuns:
     Args:
         first: the first run's label.
         run: this run's label.
-        split: the split of the images: ``test`` if both have test images, else ``validation``.
+        split: the split of the images: ``test`` if both have test images, else ``validation``. Two cross-validations
+            are compared on both, one after the other.
         images: how many images both have in it, by their bytes.
         metrics: the difference of each metric; empty where they can't be compared.
         notes: what one should know about the differences, or why there are none.
@@ -72,7 +75,7 @@ def paired_runs(runs: Sequence[ComparedRun]) -> tuple[PairedRuns, ...]:
         return ()
     plain = all(loss_setting(run.settings) is None for run in finished)
     first, *others = (_read(run) for run in finished)
-    pairs = (_pair(first, other) for other in others)
+    pairs = (pair for other in others for pair in _pairs(first, other))
     return tuple(replace(each, metrics=tuple(_named(one, plain) for one in each.metrics)) for each in pairs)
 
 
@@ -105,23 +108,47 @@ def _read(run: ComparedRun) -> _Models:
     return _Models(run.label, cards, models)
 
 
-def _pair(first: _Models, other: _Models) -> PairedRuns:
-    pair = PairedRuns(first.label, other.label, "", 0, ())
-    split = next((name for name in ("test", "validation") if name in first.splits and name in other.splits), None)
+def _pairs(first: _Models, other: _Models) -> Iterator[PairedRuns]:
+    """Compare two runs on the test images, or else on the validation images; two cross-validations on both."""
     problem = _other_task(first, other) or first.missing or other.missing
-    if problem or split is None:
-        return replace(pair, notes=(problem or f"{other.label} and {first.label} were measured on different splits",))
+    splits = [name for name in ("test", "validation") if name in first.splits and name in other.splits]
+    if problem or not splits:
+        problem = problem or f"{other.label} and {first.label} were measured on different splits"
+        yield PairedRuns(first.label, other.label, "", 0, (), (problem,))
+    elif min(len(first.cards), len(other.cards)) == 1:
+        yield _pair(first, other, splits[0])
+    else:
+        yield from (_pair(first, other, split) for split in splits)
+
+
+def _pair(first: _Models, other: _Models, split: str) -> PairedRuns:
+    pair = PairedRuns(first.label, other.label, split, 0, ())
     sides = first.splits[split], other.splits[split]
     both = [each for each in sides[0][0] if all(each in images for side in sides for images in side)]
     images = [each for each in both if sides[0][0][each].truth == sides[1][0][each].truth]
-    pair = replace(pair, split=split, images=len(images))
+    pair = replace(pair, images=len(images))
     notes = _notes(pair, sides, len(both), (first.cards[0], other.cards[0]))
-    if len(images) < FEWEST:
-        return replace(pair, notes=(*notes, f"a comparison takes at least {FEWEST} images that both were measured on"))
+    problem = _too_few(pair) if len(images) < FEWEST else _too_large(pair, first.cards[0])
+    if problem:
+        return replace(pair, notes=(*notes, problem))
     groups = [sides[0][0][each].group or None for each in images]
     taken = (answers(sides[0], first.cards, images), answers(sides[1], other.cards, images))
     found = paired_differences(*taken, _LOWER_IS_BETTER, len(images), groups)
     return replace(pair, metrics=found, notes=tuple(notes))
+
+
+def _too_large(pair: PairedRuns, card: Card) -> str:
+    """Return why two runs can't be compared in the memory of a usual machine; empty if they can."""
+    counts = card.task == "segmentation" or card.label_kind == "multi"
+    if not counts or pair.images * len(card.classes) <= _MAX_COUNTS:
+        return ""
+    size = f"{pair.images:,} images with {len(card.classes)} classes"
+    return f"{pair.run} and {pair.first} have {size} in common, too many to compare them image by image"
+
+
+def _too_few(pair: PairedRuns) -> str:
+    common = f"{pair.run} and {pair.first} have {pair.images} {pair.split} images in common"
+    return f"{common}; it takes {FEWEST} to say whether they differ"
 
 
 def _other_task(first: _Models, other: _Models) -> str:

@@ -35,6 +35,7 @@ def write_predictions(
     *,
     overwrite: bool = False,
     failed: Callable[[Prediction], None] = lambda _prediction: None,
+    columns: tuple[str, ...] = (),
 ) -> int:
     """Write the predictions of images: a CSV file for classification, a folder for segmentation.
 
@@ -44,6 +45,7 @@ def write_predictions(
         card: the model's card.
         out: the file or folder to write.
         overwrite: True to overwrite files that exist.
+        columns: the names of what else is said of each prediction: ``Judgement.columns``.
         failed: called with each prediction that has an error, which is not written.
 
     Returns:
@@ -53,6 +55,7 @@ def write_predictions(
         DataError: a file exists already, or ``out`` can't be written.
     """
     try:
-        return WRITERS[card.task](card, out, overwrite=overwrite).write(predictions, images, failed)
+        writer = WRITERS[card.task](card, out, overwrite=overwrite, columns=columns)
+        return writer.write(predictions, images, failed)
     except OSError as error:
         raise DataError(f"{error.filename or out}: can't be written: {error.strerror or error}") from error

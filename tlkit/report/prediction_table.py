@@ -8,14 +8,14 @@ from typing import Any
 
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage
-from tlkit.evaluation.prediction import Prediction
+from tlkit.evaluation.prediction import Prediction, texts_of
 from tlkit.files import CellWriter
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import appearing_whole, check_new_file
 
 
 class PredictionTable(PredictionWriter):
-    """Writes a CSV file with the columns path, label, probability and one for each class."""
+    """Writes a CSV file with the columns path, label, probability, what else is said, and one for each class."""
 
     def check(self, _images: Sequence[FoundImage]) -> None:
         """Check that the file can be written."""
@@ -40,7 +40,7 @@ class PredictionTable(PredictionWriter):
 
     def _write_rows(self, writer: Any, predictions: Iterable[Prediction], failed: Callable[[Prediction], None]) -> int:
         count = 0
-        writer.writerow(["path", "label", "probability", *self.card.classes])
+        writer.writerow(["path", "label", "probability", *self.columns, *self.card.classes])
         for each in predictions:
             if each.error is not None:
                 failed(each)
@@ -50,7 +50,7 @@ class PredictionTable(PredictionWriter):
         return count
 
     def values(self, prediction: Prediction) -> list[object]:
-        """Return the cells of a prediction: path, label, probability and the classes."""
+        """Return the cells of a prediction: path, label, probability, what else is said, and the classes."""
         probability = "" if prediction.probability is None else f"{prediction.probability:.6f}"
         shares = [f"{prediction.probabilities[name]:.6f}" for name in self.card.classes]
-        return [str(prediction.path), prediction.label, probability, *shares]
+        return [str(prediction.path), prediction.label, probability, *texts_of(prediction, self.columns), *shares]

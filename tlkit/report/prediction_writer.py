@@ -18,12 +18,14 @@ class PredictionWriter(ABC):
         card: the model's card.
         out: the file or folder to write.
         overwrite: True to overwrite files that exist.
+        columns: the names of what else is said of each prediction, which only a table can hold.
     """
 
-    def __init__(self, card: Card, out: Path, *, overwrite: bool) -> None:
+    def __init__(self, card: Card, out: Path, *, overwrite: bool, columns: tuple[str, ...] = ()) -> None:
         self.card = card
         self.out = out
         self.overwrite = overwrite
+        self.columns = columns
 
     @abstractmethod
     def check(self, images: Sequence[FoundImage]) -> None:

@@ -131,7 +131,7 @@ def _seen(folder: RunFolder, pages: TaskPages[Any], results: RunResults, counts:
         history=read_history(folder.history) if folder.history.is_file() else None,
         best_epoch=results.best_epoch,
         calibration=results.calibration,
-        notes=[note for each in results.notes.values() for note in each],
+        notes=results.notes.get("test" if "test" in results.outcomes else "validation", ()),
         settings=settings.get("settings", {}) if isinstance(settings, dict) else {},
     )
 

@@ -37,8 +37,8 @@ def _how_well(seen: Seen) -> str:
     if seen.card.task == "segmentation":
         iou = f"mean IoU {seen.value:.3f}{_interval(seen, '{:.3f}'.format)}"
         return f"On {where}, predicted and true areas of a class overlap by {percent(seen.value)} on average ({iou})."
-    right = "all labels right of" if seen.several else "right"
-    return f"Of {where}, it gets {right} {percent(seen.value)}{_interval(seen, percent, ' (', ')')}."
+    what = "all labels of " if seen.several else ""
+    return f"Of {where}, it gets {what}{percent(seen.value)} right{_interval(seen, percent, ' (', ')')}."
 
 
 def _interval(seen: Seen, form: object, before: str = "; ", after: str = "") -> str:
@@ -46,7 +46,7 @@ def _interval(seen: Seen, form: object, before: str = "; ", after: str = "") -> 
         return ""
     assert callable(form)
     low, high = (form(each) for each in seen.interval)
-    return f"{before}95 % interval {low} to {high}{after}"
+    return f"{before}95\u00a0% interval {low} to {high}{after}"
 
 
 def _beside(seen: Seen) -> str:

@@ -30,7 +30,7 @@ class Seen:
         history: the metrics of each epoch; None if there are none.
         best_epoch: the epoch whose weights the model has, from 1; 0 if unknown.
         calibration: split → how well the probabilities are calibrated.
-        notes: what was said about classes that the model never predicts correctly.
+        notes: what was said about classes of the split of ``split`` that the model never predicts correctly.
         settings: the recipe with all defaults, as ``environment.json`` has it; whatever that file says.
     """
 
@@ -97,5 +97,5 @@ class Seen:
 
 
 def percent(share: float) -> str:
-    """Return a share in percent: ``78.1 %``."""
-    return f"{100 * share:.1f} %"
+    """Return a share in percent, which no line break divides."""
+    return f"{100 * share:.1f}\u00a0%"

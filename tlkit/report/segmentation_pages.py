@@ -58,7 +58,10 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
         count = min(len(outcome.predictions), max(_MIN_BORDERS, min(_MAX_BORDERS, _BORDER_PIXELS // pixels)))
         spaced = np.linspace(0, len(outcome.predictions) - 1, count).round().astype(int)
         kept = [list(outcome.predictions)[each] for each in spaced]
-        masks = list(zip(self._truths(outcome, kept), (outcome.predictions[each] for each in kept), strict=True))
+        masks = {
+            each: (truth, outcome.predictions[each])
+            for each, truth in zip(kept, self._truths(outcome, kept), strict=True)
+        }
         shown = self._images(outcome, shown_positions(outcome))
         return segmentation_part(self.card, outcome, keys, masks, shown)
 

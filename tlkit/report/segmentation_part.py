@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -64,12 +64,14 @@ class Confused:
         prediction: the predicted one.
         pixels: how many pixels.
         share: their share of the pixels of the true class.
+        example: the key of an image with many of them; empty if none was looked at.
     """
 
     truth: str
     prediction: str
     pixels: int
     share: float
+    example: str
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def segmentation_part(
     card: Card,
     outcome: SegmentationOutcome,
     keys: Sequence[str],
-    masks: Sequence[tuple[np.ndarray, np.ndarray]],
+    masks: Mapping[int, tuple[np.ndarray, np.ndarray]],
     shown: Sequence[SegmentedImage],
 ) -> SegmentationPart:
     """Return what the report shows of a split.
@@ -137,20 +139,20 @@ def segmentation_part(
         card: the model's card.
         outcome: the result of evaluating the split.
         keys: the key of each of its images.
-        masks: the truth and the prediction of some of them, for the distance to the border.
+        masks: position → the truth and the prediction of some of them, for the distance to the border and for examples.
         shown: the images to show beside their masks.
     """
     classes, background = card.classes, background_class(card.classes)
     colors = ["" if number == background else hexadecimal(color) for number, color in enumerate(card.colors)]
     confusion = outcome.confusion
-    borders, border_note = _borders(masks)
+    borders, border_note = _borders(list(masks.values()))
     order = worst_first(outcome)
     return SegmentationPart(
         classes=_class_rows(card, outcome, colors),
         absent=[name for name, pixels in zip(classes, confusion.sum(1), strict=True) if not pixels],
         matrix=_shares(confusion) if len(classes) <= MAX_MATRIX else None,
         counts=confusion,
-        confused=_confused(confusion, classes),
+        confused=_confused(confusion, classes, {keys[position]: pair for position, pair in masks.items()}),
         borders=borders,
         border_note=border_note,
         figures=[mask_figure(each, card, background) for each in shown],
@@ -201,16 +203,22 @@ def _shares(confusion: np.ndarray) -> np.ndarray:
     return np.asarray(confusion / np.maximum(confusion.sum(1, keepdims=True), 1))
 
 
-def _confused(confusion: np.ndarray, classes: Sequence[str]) -> list[Confused]:
+def _confused(
+    confusion: np.ndarray, classes: Sequence[str], masks: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> list[Confused]:
     """Return the pairs of classes by the pixels that are confused, the most first."""
     wrong = confusion - np.diag(np.diag(confusion))
     shares = _shares(confusion)
     found = []
     for place in np.argsort(-wrong, axis=None, kind="stable")[:_MAX_CONFUSED]:
         row, column = (int(each) for each in np.unravel_index(place, wrong.shape))
-        if wrong[row, column]:
-            pixels = int(wrong[row, column])
-            found.append(Confused(classes[row], classes[column], pixels, float(shares[row, column])))
+        if not wrong[row, column]:
+            break
+        counts = {key: np.count_nonzero((true == row) & (guess == column)) for key, (true, guess) in masks.items()}
+        example = max(counts, key=lambda key: counts[key], default="")
+        example = example if counts.get(example) else ""
+        share, pixels = float(shares[row, column]), int(wrong[row, column])
+        found.append(Confused(classes[row], classes[column], pixels, share, example))
     return found
 
 

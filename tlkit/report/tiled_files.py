@@ -12,6 +12,7 @@ from tlkit.evaluation.classification import predicted_labels
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
 from tlkit.evaluation.tiled import TiledPredictor, WriteMask, count_classes
+from tlkit.report.colors import background_class
 from tlkit.report.prediction_masks import PredictionMasks
 from tlkit.report.prediction_table import PredictionTable
 from tlkit.report.tiled_masks import write_tiled_mask
@@ -77,9 +78,10 @@ def write_in_tiles(
             return table.write((predict(each, count_classes) for each in images), images, failed)
         masks = PredictionMasks(card, out, overwrite=overwrite)
         masks.begin(images)
-        count = 0
+        count, background = 0, background_class(card.classes)
         for image, files in zip(images, masks.files(images), strict=True):
-            prediction = predict(image, partial(write_tiled_mask, colors=card.colors, files=files))
+            write = partial(write_tiled_mask, colors=card.colors, background=background, files=files)
+            prediction = predict(image, write)
             if prediction.error is None:
                 count += 1
             else:

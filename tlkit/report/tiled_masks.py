@@ -38,13 +38,15 @@ class Overlay:
         """Add the next rows of the mask, uint8 (h, W)."""
         self._mask.add(rows)
 
-    def drawn(self, colors: Sequence[Color]) -> np.ndarray:
-        """Return the mask over the picture, uint8 (h, w, 3)."""
+    def drawn(self, colors: Sequence[Color], background: int | None) -> np.ndarray:
+        """Return the mask over the picture, uint8 (h, w, 3), without a tint where it is background."""
         image, mask = self._picture.whole(), self._mask.whole()
         parts = []
-        for top in range(0, len(mask), _ROWS):  # with one row more, which decides where borders are
-            window = slice(top, top + _ROWS + 1)
-            parts.append(overlay(image[window], mask[window], tuple(colors))[:_ROWS])
+        for top in range(0, len(mask), _ROWS):  # with a row more on each side, which decides where borders are
+            start = max(top - 1, 0)
+            window = slice(start, top + _ROWS + 1)
+            part = overlay(image[window], mask[window], tuple(colors), background)
+            parts.append(part[top - start : top - start + _ROWS])
         return np.concatenate(parts)
 
 
@@ -101,6 +103,7 @@ def write_tiled_mask(
     strips: Callable[[Callable[[np.ndarray], None]], Iterable[np.ndarray]],
     size: tuple[int, int],
     colors: Sequence[Color],
+    background: int | None,
     files: tuple[Path, Path],
 ) -> np.ndarray:
     """Write the mask and the overlay of a picture.
@@ -109,6 +112,7 @@ def write_tiled_mask(
         strips: predicts the mask's strips from the top, uint8 (h, W); it calls its argument with the picture's rows.
         size: the picture's (height, width).
         colors: the colour of each class.
+        background: the class that is not tinted; None to tint all.
         files: the mask, and the overlay.
 
     Returns:
@@ -128,5 +132,5 @@ def write_tiled_mask(
             drawing.add_mask(strip)
             counts += np.bincount(strip.reshape(-1), minlength=256)
         written.end()
-    write_atomically(files[1], png(Image.fromarray(drawing.drawn(colors)), quick=True))
+    write_atomically(files[1], png(Image.fromarray(drawing.drawn(colors, background)), quick=True))
     return counts

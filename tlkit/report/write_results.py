@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.measured_calibration import measured_calibration
 from tlkit.evaluation.outcome import Outcome
 from tlkit.report.by_task import task_report
+from tlkit.report.gallery import Gallery, Table
 from tlkit.report.learning_curves import learning_curves
 from tlkit.report.missed_classes import missed_classes
 from tlkit.report.report_page import RunResults, picture_name, report_page
@@ -34,6 +35,17 @@ if TYPE_CHECKING:
 
 Sections = Callable[[Mapping[str, Any]], list[ReportSection]]
 """Returns the sections that plugins add to a report, given the run's metrics."""
+
+
+class More(Protocol):
+    """Makes the parts of a report that take longer than the rest."""
+
+    def explained(self, outcomes: Mapping[str, Outcome]) -> Sequence[Gallery]:
+        """Return where the model looked, given the outcome of each split."""
+
+    def unknown(self) -> Sequence[Table | Gallery]:
+        """Return what the model doesn't know."""
+
 
 WRITING = "writing the report"
 """What is done last."""
@@ -64,6 +76,7 @@ def write_results(
     sections: Sections,
     progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
     best: tuple[int, str] = (0, ""),
+    more: More | None = None,
 ) -> Results:
     """Evaluate a model on the validation and test splits, and write the results.
 
@@ -80,6 +93,7 @@ def write_results(
         progress: called with what is being done, and how many of how many images of it are done.
         best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
             it is the best.
+        more: makes the parts of a full report; None for none of them.
 
     Raises:
         PluginError: a section breaks its contract.
@@ -108,6 +122,8 @@ def write_results(
         write_atomically(folder.pictures / name, content)
     progress(WRITING, 0, 0)
     results = RunResults(outcomes, pictures, sections(metrics), notes, calibration, best_epoch=best[0])
+    if more is not None:
+        results = replace(results, explained=more.explained(outcomes), unknown=more.unknown())
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))
 

@@ -18,6 +18,7 @@ TABLES = (
     "environment.json",
     "folds.json",
     "freeze.csv",
+    "limits.safetensors",
     "metrics.csv",
     "metrics.json",
     "pixels.csv",
@@ -30,7 +31,7 @@ MODELS = ("model.keras", "model.tflite")
 """The two files of a model, which have lines so that the second is never used for another model than the first."""
 OF_FOLDS = ("folds.json", "predictions.csv")
 """Those of them that a cross-validation writes beside its folds."""
-WRITTEN_AGAIN = ("metrics.json", "pixels.csv", "predictions.csv")
+WRITTEN_AGAIN = ("limits.safetensors", "metrics.json", "pixels.csv", "predictions.csv")
 """Those of them that ``tlkit report`` writes again."""
 _MAX_BYTES = 10_000
 

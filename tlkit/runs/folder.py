@@ -76,12 +76,18 @@ class RunFolder:
     """What a user of the model must know."""
     checkpoints = _Entry("checkpoints")
     """The checkpoints, from which an interrupted run continues."""
+    limits = _Entry("limits.safetensors")
+    """What the model knows, for ``predict --unknown`` and ``--sets``; ``report --full`` writes it."""
     pictures = _Entry("pictures")
     """Curves, confusion matrix, validation images."""
     report = _Entry("report.html")
     """The report."""
     checksums = _Entry("checksums.txt")
     """The checksums of the tables and of the two files of the model."""
+    labels = _Entry("labels.csv")
+    """The images in the order in which their labels may be wrong, with a column that a user fills in."""
+    labels_page = _Entry("labels.html")
+    """Pictures of them."""
     log = _Entry("events.log")
     """What the run did, with times."""
 

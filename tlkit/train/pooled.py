@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,37 @@ _FROZEN = Phase(name="features", epochs=1, learning_rate=1e-3)
 """A phase that freezes the whole backbone."""
 _AT_ONCE = 256
 """Images whose kept features are read at a time."""
+_TIMED = 16
+"""Images that are enough to say how long one takes."""
+
+
+class TimedPart(FrozenPart):
+    """A frozen part that measures how long it computes.
+
+    Attributes:
+        images: the number of images that it has computed.
+        seconds: the time from the first call to the end of the last one, calls in several threads counted once.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self._lock = threading.Lock()
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Forget what was measured."""
+        self.images, self.seconds = 0, 0.0
+        self._began: float | None = None
+
+    def __call__(self, images: Any) -> list[np.ndarray]:
+        """Return each tensor at the cut, as ``FrozenPart`` does."""
+        with self._lock:
+            began = self._began = time.monotonic() if self._began is None else self._began
+        found = super().__call__(images)
+        with self._lock:
+            self.images += len(images)
+            self.seconds = time.monotonic() - began
+        return found
 
 
 class PooledFeatures:
@@ -62,6 +95,25 @@ class PooledFeatures:
     def engine(self) -> str:
         """What computes the backbone: LiteRT, OpenVINO or TensorFlow."""
         return str(self._pooled.engine)
+
+    @property
+    def weight_count(self) -> int:
+        """The number of the backbone's weights."""
+        return self._pooled.weight_count
+
+    def seconds_per_image(self, rows: np.ndarray) -> float:
+        """Return how long the backbone takes for an image, in seconds: as ``of`` has found, or by computing a few.
+
+        Args:
+            rows: int (N,), images to compute if ``of`` has computed too few.
+        """
+        if self._pooled.images < _TIMED:
+            self._cache(self._pooled).make_ready()
+            images = np.asarray(self._setting.data.store.images[rows[:_TIMED]], np.float32)
+            self._pooled(images[:1])  # The first call also prepares.
+            self._pooled.start_again()
+            self._pooled(images)
+        return self._pooled.seconds / self._pooled.images
 
     def of(self, rows: np.ndarray) -> np.ndarray:
         """Return the pooled features of some images.
@@ -122,8 +174,8 @@ class PooledFeatures:
                 return found, self._place
         return self._cache(self._pooled).kept(keyed, "features"), 0
 
-    def _part(self, model: Any) -> FrozenPart:
-        part = FrozenPart(model)
+    def _part(self, model: Any) -> TimedPart:
+        part = TimedPart(model)
         part.use(choose_engine(self._setting.table, part, self._images))
         return part
 

@@ -96,11 +96,7 @@ def cross_validate(
     new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
     folder = FoldsFolder(path)
-    with (
-        interruptible(f"To continue: the same command with --out {path}"),
-        locked(path),
-        explain_disk_errors(path),
-    ):
+    with interruptible(_again(path)), locked(path), explain_disk_errors(path):
         _remove_leftovers(path)
         text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{portable_text(checked)}"
         if started:
@@ -114,6 +110,10 @@ def cross_validate(
         result = _results(path, console)
     _say_what_came_of_it(folder, result, console)
     return result
+
+
+def _again(path: Path) -> str:
+    return f"To continue: the same command with --out {path}"
 
 
 @contextmanager
