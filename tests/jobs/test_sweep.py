@@ -33,8 +33,9 @@ run.mkdir(exist_ok=True)
 (run / "recipe.toml").write_text(text)
 rows = ["phase,epoch,val_loss,learning_rate"]
 for epoch in range(1, 7):
+    time.sleep(30 * (epoch == 4 and rate > 0.3))
     rows.append(f"full,{epoch},{1 / epoch + abs(rate - 0.1)},{rate}")
-(run / "metrics.csv").write_text("\\n".join(rows) + "\\n")
+    (run / "metrics.csv").write_text("\\n".join(rows) + "\\n")
 (run / "metrics.json").write_text("{}")
 (run / "report.html").write_text("")
 """
@@ -57,7 +58,7 @@ def write(path: Path, lines: str, **changes) -> Path:
     return path
 
 
-RATES = '"schedule.learning_rate" = { low = 1e-3, high = 0.4, log = true }\n'
+RATES = '"schedule.learning_rate" = { low = 1e-3, high = 0.3, log = true }\n'
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -96,8 +97,18 @@ def test_a_bad_trial_is_ended_early(quick, tmp_path):
     assert pruned
     assert all(each.number > 5 and 2 <= max(each.epochs) < 6 for each in pruned)
     assert all(each.state == "finished" for each in result.trials[: 14 - len(pruned)])
-    without = write(tmp_path / "all.toml", "trials = 14\nsampler = 'random'\npruner = 'none'\n" + RATES)
+    without = write(tmp_path / "all.toml", "trials = 8\nsampler = 'random'\npruner = 'none'\n" + RATES)
     assert all(each.state == "finished" for each in tlkit.sweep(without, out=tmp_path / "all", quiet=True).trials)
+
+
+def test_the_process_of_a_bad_trial_is_stopped(quick, tmp_path):
+    recipe = write(
+        tmp_path / "r.toml", 'sampler = "grid"\n"schedule.learning_rate" = [0.1, 0.11, 0.12, 0.13, 0.14, 0.4]\n'
+    )
+    result = tlkit.sweep(recipe, out=tmp_path / "out", quiet=True)
+    assert result.trials[-1].state == "pruned"
+    assert len((tmp_path / "out" / "trial-006" / "metrics.csv").read_text().splitlines()) == 4
+    assert not (tmp_path / "out" / "trial-006" / "report.html").exists()
 
 
 def test_an_interrupted_sweep_continues_with_the_same_trials(quick, tmp_path, monkeypatch):
@@ -133,6 +144,8 @@ def test_a_finished_sweep_gets_further_trials_and_no_other_recipe(quick, tmp_pat
     result = tlkit.sweep(tmp_path / "out", ["sweep.trials=4"], quiet=True)
     assert len(result.trials) == 4
     assert set(first) < set(tried(tmp_path / "out"))
+    with pytest.raises(RunError, match=r"is the folder of a sweep; .*tlkit\.sweep"):
+        tlkit.resume(tmp_path / "out")
     with pytest.raises(RunError, match="its trials are of another recipe"):
         tlkit.sweep(recipe, ["input.batch_size=7"], out=tmp_path / "out", quiet=True)
 

@@ -112,9 +112,9 @@ class TrialRun:
             except BaseException:
                 processes.stop()
                 raise
+        self._display.ended(number, code or 0)
         if code is None:
             return self._pruned(trial)
-        self._display.ended(number, code)
         if code:
             return Ended("failed", reason=f"exit code {code}: {_last_line(self._folder.log(number))}")
         value = best(self._study.reported(trial).values(), self._direction)
