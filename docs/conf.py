@@ -35,5 +35,5 @@ nitpick_ignore_regex = [
         "py:class",
         r"Tensor|Path|(dict|list|tuple)\[.*|tlkit\.(runs\.card\.Card|evaluation\.lite_engines\.LiteEngines|contracts\..*)",
     ),
-    ("py:class", r"Axis|ComparedRun|EngineOption|ImageKind|Interval|PairedRuns|Report"),
+    ("py:class", r"Axis|ComparedRun|Direction|EngineOption|ImageKind|Interval|PairedRuns|Report|State"),
 ]

@@ -57,6 +57,7 @@ from tlkit.jobs.api import load as load
 from tlkit.jobs.api import rank as rank
 from tlkit.jobs.api import resume as resume
 from tlkit.jobs.api import run as run
+from tlkit.jobs.api import sweep as sweep
 from tlkit.system.fetch import download as download
 
 __version__: str

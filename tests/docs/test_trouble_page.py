@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,12 @@ def without_engine() -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Engine, "version", None)
         return run("photos.toml", "train.engine=openvino")
+
+
+def without_optuna() -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "optuna", None)
+        return tlkit_command("sweep", "photos.toml", "--set", "sweep.head.dropout=[0.1]")
 
 
 def turned_photos() -> Path:
@@ -309,6 +316,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The weights cannot be downloaded": download,
     "The weights do not fit": other_weights,
     "The engine is not installed": without_engine,
+    "Optuna is not installed": without_optuna,
     "cleanlab is not installed": without_cleanlab,
     "The output already exists": lambda: tlkit_command("predict", "runs/photos-1", "a.jpg", "--out", "photos.toml"),
     "A run cannot say what it does not know": lambda: tlkit_command(

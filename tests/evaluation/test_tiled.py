@@ -178,6 +178,7 @@ def test_a_label_of_one_tile_is_a_label_of_the_picture_where_there_may_be_severa
     [
         (["--overlap", "3"], "--overlap is for --tiles, which is missing"),
         (["--tiles", "0"], "expected a number of pixels, such as 512, or model; received '0'"),
+        (["--tiles", "12", "--sets", "0.9"], "--sets is for whole pictures; it can't go with --tiles"),
         (["--tiles", "12", "--overlap", "12"], "overlap: expected 0 to 11 pixels"),
     ],
 )

@@ -16,7 +16,7 @@ from tlkit.cli.session import Session
 @profile_option
 @click.pass_obj
 def resume(session: Session, run: Path) -> None:
-    """Continue the interrupted run in the folder RUN, or extend a finished one.
+    """Continue the interrupted run or sweep in the folder RUN, or extend a finished one.
 
     A resumed run ends with the same weights as an uninterrupted one. --set can change the number of epochs and the
     early stop of the phase in progress, or of the last phase of a finished run. Everything else stays as it is.
@@ -25,7 +25,15 @@ def resume(session: Session, run: Path) -> None:
     Examples:
       tlkit resume runs/photos-1
       tlkit resume runs/photos-1 --set schedule.epochs=30
+      tlkit resume runs/photos-sweep-1 --set sweep.trials=40
     """
+    from tlkit.runs.sweeps import SweepFolder
+
+    if SweepFolder(run).recipe.is_file():
+        from tlkit.jobs.sweep.search import sweep
+
+        sweep(run, session.overrides, registry=session.registry)
+        return
     from tlkit.jobs.resume import resume as resume_run
 
     resume_run(run, session.overrides, registry=session.registry, profile=session.profile)

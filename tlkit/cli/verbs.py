@@ -15,6 +15,7 @@ SECTIONS = {
         "run": "Train and evaluate a recipe, and write a run folder.",
         "resume": "Continue an interrupted run, or extend a finished one.",
         "rank": "Rank backbones for the images of a recipe, without training.",
+        "sweep": "Try values of a recipe's keys, and compare the trials.",
         "lr": "Suggest a learning rate for a recipe by a range test.",
     },
     "Use and judge a trained model": {

@@ -10,5 +10,6 @@ from tlkit.jobs.predict import load
 from tlkit.jobs.rank import rank
 from tlkit.jobs.resume import resume
 from tlkit.jobs.run import run
+from tlkit.jobs.sweep.search import sweep
 
-__all__ = ["check", "compare", "evaluate", "explain", "load", "rank", "resume", "run"]
+__all__ = ["check", "compare", "evaluate", "explain", "load", "rank", "resume", "run", "sweep"]

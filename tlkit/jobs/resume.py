@@ -31,6 +31,7 @@ from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.samples import SamplesFile
 from tlkit.runs.secrets import without_secrets
+from tlkit.runs.sweeps import SweepFolder
 from tlkit.system.tensorflow import start_tensorflow
 from tlkit.system.text import listed
 
@@ -72,6 +73,8 @@ def resume(
     if not folder.path.is_dir():
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     if not folder.recipe.is_file():
+        if SweepFolder(folder.path).recipe.is_file():
+            raise RunError(f"{folder.path}: is the folder of a sweep; expected a run. tlkit.sweep(folder) continues it")
         folds = f" with --folds and --out {folder.path}" if FoldsFolder(folder.path).count else ""
         raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run{folds}")
     folder.refuse_links()

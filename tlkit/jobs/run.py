@@ -67,6 +67,8 @@ def run(
         from_recipe.refuse_missing_engine(checked, overrides)
         with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile) as job:
             job.say(f"Run folder: {folder.path}")
+            if checked.sweep is not None:
+                job.note("[sweep] is for tlkit sweep; this run trains the recipe as it is")
             return _run(job, deterministic)
 
 

@@ -17,6 +17,7 @@ from tlkit.recipe.keras_classes import unknown_classes
 from tlkit.recipe.messages import MAX_PROBLEMS, Place, problems_of, show
 from tlkit.recipe.rules import engine_formats, policies_after_mixing, second_scaling, tasks_of, wrong_tasks
 from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, Recipe, Selection, TopKeys
+from tlkit.recipe.sweep_table import sweep_of
 from tlkit.registry import KINDS, Registry
 from tlkit.system.text import nearest
 
@@ -62,6 +63,8 @@ class RecipeChecker:
         self.problems += second_scaling(core["input"], chosen.get("backbone"), self.registry)
         self.problems += engine_formats(core["train"])
         self.problems += unknown_classes(core["train"], chosen.get("schedule"))
+        table = core.pop("sweep")
+        sweep = None if table is None or "sweep" not in self.values else sweep_of(table, self.problems)
         if len(self.problems) > before or top is None:
             return None
         plain: Values = {path: _plain(each) for path, each in (chosen | policies).items() if each}
@@ -74,7 +77,7 @@ class RecipeChecker:
         }
         if not top.plugins:
             del values["plugins"]  # as in the settings that earlier runs recorded
-        parts: Any = {**top.model_dump(), **core, **chosen, "augment": tuple(policies.values())}
+        parts: Any = {**top.model_dump(), **core, **chosen, "augment": tuple(policies.values()), "sweep": sweep}
         return Recipe(**parts, file=file, text=text, values=values)
 
     def check_data(self) -> DataPart | None:

@@ -20,6 +20,7 @@ from tlkit.recipe.plugin_files import load_plugin_files
 from tlkit.recipe.renamed import given_twice, with_current_names
 from tlkit.recipe.schema import Recipe
 from tlkit.recipe.source import NO_INTEGER, KeyPath, LargeNumberError, parse_toml
+from tlkit.recipe.sweep_table import Sweep
 from tlkit.registry import Registry
 from tlkit.system.text import nearest, size_text
 
@@ -76,9 +77,17 @@ def parse_recipe(text: str, registry: Registry, overrides: Sequence[str] = (), f
     recipe = RecipeChecker(with_current_names(values), registry, problems).check(file, overridden_text)
     if recipe is not None and not problems:
         problems.extend(registry.check_recipe(recipe.values))
+    if recipe is not None and recipe.sweep is not None and not problems:
+        problems.extend(_sweep_problems(recipe.sweep, overridden_text, registry, file))
     if recipe is None or problems:
         raise RecipeError(with_lines(problems, text, file, overridden))
     return recipe
+
+
+def _sweep_problems(sweep: Sweep, text: str, registry: Registry, file: Path | None) -> Iterator[Problem]:
+    from tlkit.recipe.sweep_space import space_problems
+
+    return space_problems(sweep, text, lambda plain, overrides: parse_recipe(plain, registry, overrides, file))
 
 
 def parse_data_part(text: str, registry: Registry, file: Path | None = None) -> DataPart:

@@ -53,7 +53,7 @@ def override(
         parts = as_written(parts, values)
         obstacle = _put(values, parts, value)
         if obstacle is None:
-            _put(document, parts, value if len(parts) == 1 else _inline(value))
+            _put(document, parts, value if len(parts) == 1 else inline_value(value))
             overridden[parts] = shorten(each)
         else:
             problems.append(Problem("--set", f'"{shorten(each)}": {obstacle}'))
@@ -71,17 +71,17 @@ def _has_values(text: str, values: dict[str, Any]) -> bool:
     return json.dumps(parsed, default=str, sort_keys=True) == json.dumps(values, default=str, sort_keys=True)
 
 
-def _inline(value: Any) -> Any:
+def inline_value(value: Any) -> Any:
     """Return tables, also those in arrays, as inline tables, which stay in the line of their key."""
     if isinstance(value, dict):
         table = tomlkit.inline_table()
         for key, item in value.items():
-            table[key] = _inline(item)
+            table[key] = inline_value(item)
         return table
     if isinstance(value, list):
         array = tomlkit.array()
         for item in value:
-            array.append(_inline(item))
+            array.append(inline_value(item))
         return array
     return value
 

@@ -23,6 +23,7 @@ from tlkit.contracts import (
 )
 from tlkit.recipe.check_table import CheckTable
 from tlkit.recipe.input_table import InputTable
+from tlkit.recipe.sweep_table import Sweep, SweepTable
 
 R = TypeVar("R", bound=Record, covariant=True)
 
@@ -165,11 +166,16 @@ PLUGIN_TABLES: Mapping[str, type] = {
 }
 """Recipe table → the kind of record that its ``name`` selects."""
 
-CORE_TABLES: Mapping[str, type[Options]] = {"input": InputTable, "train": TrainTable, "check": CheckTable}
+CORE_TABLES: Mapping[str, type[Options]] = {
+    "input": InputTable,
+    "train": TrainTable,
+    "check": CheckTable,
+    "sweep": SweepTable,
+}
 """Recipe table → its keys."""
 
-TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train")
-OPTIONAL_TABLES = ("input", "check", "augment", "train")
+TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train", "sweep")
+OPTIONAL_TABLES = ("input", "check", "augment", "train", "sweep")
 
 
 @dataclass(frozen=True)
@@ -190,6 +196,8 @@ class Recipe:
         values: the recipe as nested plain values, as JSON has them, with all defaults filled in.
         text: its TOML text with the overrides applied and its comments preserved.
         plugins: the plugin files that it names, relative to its file.
+        sweep: what ``tlkit sweep`` tries; None without a table ``[sweep]``. It is not in ``values``, because no run
+            depends on it.
     """
 
     name: str
@@ -207,3 +215,4 @@ class Recipe:
     values: Mapping[str, Any]
     text: str
     plugins: tuple[Path, ...] = ()
+    sweep: Sweep | None = None

@@ -212,3 +212,21 @@ def _leave_terminal() -> None:
 
 process_signals = Signals()
 """Those of the whole process where the command line runs in it, from its start; ``Signals`` of a run take over."""
+
+
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """Handle signals, and add to the message about one how the work continues.
+
+    Args:
+        advice: a sentence.
+
+    Raises:
+        Interrupted: by SIGINT, SIGTERM or SIGHUP.
+    """
+    with Signals().handled():
+        try:
+            yield
+        except Interrupted as stopped:
+            stopped.args = (f"{stopped} {advice}",)
+            raise

@@ -31,7 +31,7 @@ from tlkit.runs.lock import LOCK, BusyError, locked
 from tlkit.runs.profile import added_up, intact_profile, profile_text
 from tlkit.system.disk import FullDiskError, write_atomically
 from tlkit.system.progress import Reporter
-from tlkit.system.signals import Interrupted, Signals
+from tlkit.system.signals import Interrupted, interruptible
 from tlkit.system.terminal import Terminal
 from tlkit.system.text import listed
 
@@ -96,7 +96,7 @@ def cross_validate(
     new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
     folder = FoldsFolder(path)
-    with _interruptible(path), locked(path), explain_disk_errors(path):
+    with interruptible(_again(path)), locked(path), explain_disk_errors(path):
         _remove_leftovers(path)
         text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{portable_text(checked)}"
         if started:
@@ -112,15 +112,8 @@ def cross_validate(
     return result
 
 
-@contextmanager
-def _interruptible(path: Path) -> Iterator[None]:
-    """Handle signals, and say how an interrupted cross-validation continues."""
-    with Signals().handled():
-        try:
-            yield
-        except Interrupted as stopped:
-            stopped.args = (f"{stopped} To continue: the same command with --out {path}",)
-            raise
+def _again(path: Path) -> str:
+    return f"To continue: the same command with --out {path}"
 
 
 @contextmanager

@@ -26,9 +26,11 @@ class FoldsDisplay:
     Args:
         console: where to show it.
         count: the number of folds.
+        what: what they are called.
     """
 
-    def __init__(self, console: Terminal, count: int) -> None:
+    def __init__(self, console: Terminal, count: int, what: str = "fold") -> None:
+        self._what = what
         self._console = console
         self._count = count
         self._phases: dict[int, str] = {}
@@ -52,19 +54,19 @@ class FoldsDisplay:
 
     def started(self, number: int, folder: str) -> None:
         """Show that a fold has begun, and in which folder."""
-        self._say(f"  fold {number} of {self._count}: {folder}")
+        self._say(f"  {self._what} {number} of {self._count}: {folder}")
 
     def ended(self, number: int, code: int) -> None:
         """Show that the process of a fold has ended with an exit code."""
         if self._bars is not None and number in self._tasks:
             self._bars.remove_task(self._tasks.pop(number))
         if code:
-            self._say(f"  fold {number}: ended with exit code {code}")
+            self._say(f"  {self._what} {number}: ended with exit code {code}")
 
     def said(self, number: int, line: str) -> None:
         """Show a line that the process of a fold printed, if it says how far the fold is or what came of it."""
         if line == BUSY:
-            self._say(f"  fold {number}: another process still works in it, and is waited for")
+            self._say(f"  {self._what} {number}: another process still works in it, and is waited for")
         elif phase := _PHASE.match(line):
             self._phases[number] = phase[1]
             self._show(number, 0, int(phase[2]), "")
@@ -73,18 +75,18 @@ class FoldsDisplay:
         elif doing := _DOING.fullmatch(line.rstrip()):
             self._show_doing(number, doing[1])
         elif _RESULT.match(line):
-            self._say(f"  fold {number}: {line.rstrip()}")
+            self._say(f"  {self._what} {number}: {line.rstrip()}")
 
     def _show_doing(self, number: int, what: str) -> None:
         if self._bars is None:
-            self._say(f"  fold {number}: {what}")
+            self._say(f"  {self._what} {number}: {what}")
             return
         if number not in self._tasks:
-            self._tasks[number] = self._bars.add_task(f"fold {number}", total=None, status="")
+            self._tasks[number] = self._bars.add_task(f"{self._what} {number}", total=None, status="")
         self._bars.update(self._tasks[number], status=what, refresh=True)
 
     def _show(self, number: int, epoch: int, epochs: int, status: str) -> None:
-        title = f"fold {number}, phase {self._phases.get(number, '?')}"
+        title = f"{self._what} {number}, phase {self._phases.get(number, '?')}"
         if self._bars is None:
             if epoch:
                 self._say(f"  {title}: epoch {epoch}/{epochs}  {status}")

@@ -12,6 +12,7 @@ from threading import Lock
 
 from tlkit.jobs.folds.commands import FoldCommand
 from tlkit.jobs.folds.display import BUSY
+from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import LOCK, BusyError, wait_until_free
 from tlkit.system.children import start_python
@@ -121,7 +122,37 @@ def run_fold(
     Returns:
         the exit code of the fold's process; 0 if the fold is finished.
     """
-    run = folder.fold(number)
+    return run_to_its_end(
+        folder.fold(number),
+        folder.log(number),
+        lambda: command.of_fold(folder, number),
+        processes,
+        said,
+        command.environment,
+    )
+
+
+def run_to_its_end(
+    run: RunFolder,
+    log: Path,
+    command: Callable[[], Sequence[str]],
+    processes: FoldProcesses,
+    said: Callable[[str], None] = lambda _line: None,
+    environment: Mapping[str, str | None] | None = None,
+) -> int:
+    """Run a process that trains in a run folder, unless the run is finished; wait for another that works there.
+
+    Args:
+        run: the run folder.
+        log: the file to append the output to.
+        command: returns the arguments of the interpreter, once no other process works in the folder.
+        processes: the processes that are running.
+        said: called with each line that the process prints, and with ``BUSY`` if another is waited for.
+        environment: variables that the process gets besides those of this process.
+
+    Returns:
+        the exit code of the process; 0 if the run is finished.
+    """
     end = time.monotonic() + PATIENCE
     while True:
         if (run.path / LOCK).is_file() and not wait_until_free(run.path, 0):
@@ -130,6 +161,6 @@ def run_fold(
                 return STOPPED if processes.stopped else BusyError.exit_code
         if run.report.is_file() and run.metrics.is_file():
             return 0
-        code = processes.run(command.of_fold(folder, number), folder.log(number), said, command.environment)
+        code = processes.run(command(), log, said, environment)
         if code != BusyError.exit_code or time.monotonic() >= end:
             return code
