@@ -71,3 +71,9 @@ def test_without_cleanlab_the_message_has_the_command_to_type(monkeypatch):
         need_cleanlab()
     with pytest.raises(DataError, match="cleanlab"):
         module.label_quality(np.array([0, 1]), np.eye(2))
+
+
+def test_a_label_that_the_heads_agree_with_is_not_called_wrong(monkeypatch):
+    monkeypatch.setattr("cleanlab.filter.find_label_issues", lambda labels, *_, **__: np.ones(len(labels), bool))
+    probabilities = np.full((60, 3), 0.3) + 0.1 * np.eye(3)[np.arange(60) % 3]
+    assert not label_quality(np.arange(60) % 3, probabilities).wrong.any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tlkit.evaluation import neighbours as module
 from tlkit.evaluation.neighbours import nearest_neighbours
 
 
@@ -43,3 +44,24 @@ def test_few_images_are_no_error(count):
 
 def test_features_that_are_all_zero_are_no_error():
     assert np.isfinite(nearest_neighbours(np.zeros((4, 3), np.float32)).distances).all()
+
+
+def test_near_duplicates_join_the_groups_of_both():
+    features = np.vstack([cloud(20), cloud(20)[:1] * 2, cloud(20)[1:2] * 2])
+    groups = [None] * 18 + ["a", "a", "b", None]  # the 21st image is like the first, the 22nd like the second
+    joined = nearest_neighbours(features, 5).with_duplicates(groups)
+    assert joined[0] == joined[20]
+    assert joined[1] == joined[21]
+    assert joined[18] == joined[19]
+    assert len(set(joined)) == 19
+
+
+def test_of_many_images_the_components_find_the_same_neighbours(monkeypatch):
+    random = np.random.default_rng(0)
+    features = random.normal(size=(300, 8)) @ random.normal(size=(8, 200)) + 0.01 * random.normal(size=(300, 200))
+    exact = nearest_neighbours(features, 3)
+    monkeypatch.setattr(module, "_MANY", 200)
+    monkeypatch.setattr(module, "_COMPONENTS", 12)
+    found = nearest_neighbours(features, 3)
+    assert (found.places == exact.places).mean() > 0.95
+    np.testing.assert_allclose(found.distances, exact.distances, atol=2e-3)

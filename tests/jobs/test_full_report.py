@@ -205,6 +205,14 @@ def test_a_file_that_tlkit_did_not_write_is_refused(run: Path, change) -> None:
         tlkit.load(run, sets=0.9)
 
 
+def test_a_link_is_neither_read_nor_followed(run: Path, tmp_path: Path) -> None:
+    for name in ("model.keras", "limits.safetensors"):
+        (run / name).rename(tmp_path / name)
+        (run / name).symlink_to(tmp_path / name)
+        with pytest.raises(tlkit.RunError, match=f"{name}: .*a link"):
+            tlkit.load(run, sets=0.9)
+
+
 def test_a_layer_that_the_model_lacks_is_refused(run: Path, photos: Path) -> None:
     path = run / "limits.safetensors"
     path.write_bytes(rewritten(path, {"layer": "elsewhere"}))

@@ -163,6 +163,8 @@ def test_what_groups_make_uncertain_is_not_told_apart():
     best = HeadScore(0.0, np.stack([np.ones(60), np.ones(60), np.ones(60)]))
     worse = HeadScore(0.0, np.stack([right, np.ones(60), np.ones(60)]))
     assert worse.is_behind(best, [None] * 60)
+    wrong = HeadScore(0.0, np.stack([np.zeros(60), np.ones(60), np.ones(60)]))
+    assert wrong.is_behind(best, [None] * 60)
     same = HeadScore(0.0, np.stack([1 - 0.02 * right, np.ones(60), np.ones(60)]))
     assert not best.is_behind(same, [None] * 60)
     assert worse.interval(["a"] * 30 + ["b"] * 30) == (0.0, 1.0)

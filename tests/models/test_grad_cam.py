@@ -99,6 +99,15 @@ def test_by_default_it_is_the_last_map_before_the_logits_of_a_segmentation():
     assert default_layer(keras.Model(inputs, logits)) == "last"
 
 
+def test_by_default_it_is_not_a_branch_beside_others():
+    inputs = keras.Input((8, 8, 3))
+    x = L.ReLU(name="whole")(L.Conv2D(4, 3, 2, padding="same")(inputs))
+    one, other = L.Conv2D(4, 1, name="one")(x), L.Conv2D(4, 1, name="other")(x)
+    joined = L.Concatenate()([L.Conv2D(4, 4)(one), L.MaxPooling2D(4)(other)])  # of a single place
+    model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(joined)))
+    assert default_layer(model) == "whole"
+
+
 def test_a_model_without_a_map_is_refused():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, L.Dense(2)(L.GlobalAveragePooling2D()(inputs)))

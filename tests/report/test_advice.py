@@ -76,7 +76,6 @@ def test_there_is_no_advice_on_a_run_with_nothing_to_mend() -> None:
         ({"history": history(**{**GOOD, "loss": [1.0, 2.0, 3.0, 4.0]})}, "rose from 1.000 to 4.000", "= 0.0001"),
         ({"outcomes": {"test": outcome(0.42, (0.38, 0.46), 0.4)}}, "can't be told from the 0.400", "tlkit check"),
         ({"outcomes": {}}, "All 800 images were trained on", "input.test = 0.2"),
-        ({"notes": ["test: F1 is 0.000 for a (3 training images): do this"]}, "never predicted correctly", ""),
         (
             {"history": history(**{**GOOD, "accuracy": [0.99] * 8})},
             "In epoch 7, the accuracy was 0.990 on training images and 0.930 on validation images",
@@ -119,6 +118,28 @@ def test_each_rule_says_what_was_seen_and_which_key_to_set(changes, text: str, k
         return
     assert any(text in each.seen for each in found)
     assert any(key in each for each in keys(seen(**changes))) or not key
+
+
+def test_classes_that_are_never_right_are_named_with_the_likely_causes() -> None:
+    missing = outcome(0.92, (0.9, 0.94), 0.4)
+    rows = {"red": (0.0, 5), "green": (0.9, 5), "blue": (0.0, 0)}
+    missing.metrics["per_class"] = {name: {"f1": f1, "support": support} for name, (f1, support) in rows.items()}
+    [found] = advice(seen(outcomes={"test": missing}, notes=["test: F1 is 0.000 for red: do this"]))
+    assert found.seen == "1 of 3 classes is never predicted correctly: red."
+    assert found.do == "Test: F1 is 0.000 for red: do this."
+    [found] = advice(seen(outcomes={"test": missing}, notes=["x" * 500]))
+    assert found.do == "Likely causes stand at the table of the classes of the test images."
+
+
+def test_a_loss_that_still_falls_is_let_be_where_all_is_right() -> None:
+    falling = history(**{**GOOD, "val_loss": [1.1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]})
+    perfect = {"test": outcome(1.0, (0.99, 1.0), 0.4)}
+    assert advice(seen(history=falling, best_epoch=8, outcomes=perfect)) == []
+
+
+def test_a_low_training_accuracy_says_nothing_where_validation_images_do_better() -> None:
+    better = history(**{**GOOD, "accuracy": [0.5] * 8, "val_accuracy": [0.8] * 8})
+    assert advice(seen(history=better)) == []
 
 
 def test_unequal_classes_are_named_where_the_rare_ones_suffer() -> None:

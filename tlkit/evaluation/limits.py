@@ -83,6 +83,8 @@ def read_limits(folder: RunFolder) -> Limits:
         limits = _limits(arrays, texts)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: {error}; the file is damaged, or tlkit did not write it; {remedy} again") from error
+    if folder.model.is_symlink() or not folder.model.is_file():
+        raise RunError(f"{folder.model}: no such file, or a link; expected the run's own model")
     if texts["model"] != _digest(folder.model):
         raise DataError(f"{path}: is of another {folder.model.name} than that of the folder; {remedy} again")
     return limits

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
+from tlkit.evaluation.components import principal_components
 from tlkit.evaluation.intervals import group_numbers
 
 _COMPONENTS = 256
@@ -48,7 +49,7 @@ def out_of_fold_probabilities(
     targets = np.asarray(labels) > 0.5 if np.ndim(labels) == 2 else np.asarray(labels, np.int64)
     found = np.zeros((len(targets), classes))
     penalties: tuple[float, ...] = _PENALTIES
-    scaled = _components(features)
+    scaled = principal_components(_standardised(features), _COMPONENTS)
     for trained, held_out in _folds(targets, folds, groups, seed):
         tried = [
             _probabilities(scaled[trained], targets[trained], scaled[held_out], classes, each) for each in penalties
@@ -59,22 +60,12 @@ def out_of_fold_probabilities(
     return found
 
 
-def _components(features: np.ndarray) -> np.ndarray:
-    """Return standardised features; of many their principal components with the largest variance, float32 (N, d)."""
-    from scipy.linalg import eigh
-
-    deviation = features.std(0, np.float64)
-    scaled: np.ndarray = (features - features.mean(0, np.float64)) / np.where(deviation > 0, deviation, 1)
-    scaled = scaled.astype(np.float32)
-    count, width = scaled.shape
-    if min(count, width) <= _COMPONENTS:
-        return scaled
-    # Of the smaller of the two products, whose eigenvectors lead to the same components.
-    by_image = count < width
-    product = (scaled @ scaled.T if by_image else scaled.T @ scaled).astype(np.float64)
-    values, vectors = eigh(product, subset_by_index=[len(product) - _COMPONENTS, len(product) - 1])
-    components = vectors * np.sqrt(np.maximum(values, 0)) if by_image else scaled @ vectors
-    return np.asarray(components, np.float32)
+def _standardised(features: np.ndarray) -> np.ndarray:
+    """Return features of mean 0 and standard deviation 1, float32 (N, D)."""
+    # Of large data, features in double precision would take more memory than all else.
+    mean, deviation = (each.astype(np.float32) for each in (features.mean(0, np.float64), features.std(0, np.float64)))
+    scaled: np.ndarray = (features.astype(np.float32, copy=False) - mean) / np.where(deviation > 0, deviation, 1)
+    return scaled
 
 
 def _probabilities(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tlkit.evaluation.intervals import Interval, intervals
+from tlkit.evaluation.intervals import Interval, draws, intervals, middle
 from tlkit.evaluation.linear_head import out_of_fold_probabilities
 from tlkit.evaluation.logme import logme
 
@@ -37,17 +37,21 @@ class HeadScore:
 
     def interval(self, groups: Sequence[Hashable | None]) -> Interval | None:
         """Return the 95 % interval of the score, by the bootstrap over images, or over groups of images."""
-        return intervals(lambda weights: {"score": self.score(weights)}, self.counts.shape[1], groups).get("score")
+        is_share = bool((self.counts[1:] == 1).all())
+        found = intervals(
+            lambda weights: {"score": self.score(weights)},
+            self.counts.shape[1],
+            groups,
+            ["score"] if is_share else [],
+        )
+        return found.get("score")
 
     def is_behind(self, best: HeadScore, groups: Sequence[Hashable | None]) -> bool:
         """Return whether the score is lower than another on the same images in 97.5 % of all draws of them."""
-
-        def difference(weights: np.ndarray) -> Mapping[str, float | None]:
-            ours, theirs = self.score(weights), best.score(weights)
-            return {"difference": None if ours is None or theirs is None else ours - theirs}
-
-        found = intervals(difference, self.counts.shape[1], groups).get("difference")
-        return found is not None and found[1] < 0
+        pairs = [(self.score(weights), best.score(weights)) for weights in draws(self.counts.shape[1], groups)]
+        differences = [ours - theirs for ours, theirs in pairs if ours is not None and theirs is not None]
+        bounds = middle(np.array(differences))
+        return bounds is not None and bounds[1] < 0
 
 
 def head_score(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import Problem, RecipeError
-from tlkit.recipe.load import read_recipe
+from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.override import override
+from tlkit.recipe.plain import plain_values
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.system.text import toml_string
@@ -62,6 +63,8 @@ def candidates(recipe: Recipe, backbones: str | Sequence[str], registry: Registr
     Raises:
         RecipeError: there is no such backbone or option, or one is named twice.
     """
+    import tomlkit
+
     texts = [backbones] if isinstance(backbones, str) else list(backbones)
     names = [name for text in texts for name in _divided(text)]
     names = [each for name in names for each in (SMALL if name == ALL_SMALL else (name,))]
@@ -75,9 +78,12 @@ def candidates(recipe: Recipe, backbones: str | Sequence[str], registry: Registr
         title = name if any(each.title == title for each in found) else title
         values = {key: value for key, value in recipe.values.items() if key != "backbone"} | {"backbone": table}
         try:
-            found.append(Candidate(title, table, read_recipe(values, registry)))
+            # With the recipe's file, beside which its plugins are; the lines would be those of another text.
+            found.append(
+                Candidate(title, table, parse_recipe(tomlkit.dumps(plain_values(values)), registry, (), recipe.file))
+            )
         except RecipeError as error:
-            problems = [Problem(f"--backbones {name}", str(each)) for each in error.problems]
+            problems = [Problem(f"--backbones {name}", f"{each.path}: {each.message}") for each in error.problems]
             raise RecipeError(problems) from error
     return found
 

@@ -158,6 +158,8 @@ def _judge_classes(work: _Work) -> _Judgement:
 
     data, rows, reporter = work.opened.data, work.rows, work.reporter
     features, notes = _features(work)
+    with reporter.stage("looking for neighbours"):
+        neighbours = nearest_neighbours(features)
     assert data.labels is not None
     if work.folds:
         labels, probabilities = _by_folds(work)
@@ -168,7 +170,8 @@ def _judge_classes(work: _Work) -> _Judgement:
 
         classes, labels = data.classes, data.labels[rows]
         with reporter.stage("cross-validating a linear head"):
-            groups = [data.groups[row] for row in rows.tolist()]
+            # A head that has seen a near-duplicate would say the label of that one.
+            groups = neighbours.with_duplicates([data.groups[row] for row in rows.tolist()])
             probabilities = out_of_fold_probabilities(
                 features, labels, len(classes), groups=groups, seed=work.opened.recipe.seed
             )
@@ -178,7 +181,6 @@ def _judge_classes(work: _Work) -> _Judgement:
         )
     with reporter.stage("comparing labels"):
         quality = label_quality(labels, probabilities)
-        neighbours = nearest_neighbours(features)
         samples = [(int(row), data.samples[row].key, str(data.splits[row])) for row in rows]
         images = judged_labels(samples, labels, classes, quality, probabilities, neighbours)
     store = data.store.images

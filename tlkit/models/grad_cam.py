@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.errors import DataError
-from tlkit.models.graph import flat, operations
+from tlkit.models.graph import bottlenecks, flat, operations
 from tlkit.models.walk import walk
 from tlkit.system.text import did_you_mean
 
@@ -46,6 +46,9 @@ def _map_layers(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 def default_layer(model: Any) -> str:
     """Return the name of the layer whose map is explained by default: the last one before pooling, or before logits.
 
+    Where the last one is a branch beside others of its size, as in an Inception whose own last map has a single place,
+    it is the map of that size before they part.
+
     Raises:
         DataError: the model has no feature map of more than one place.
     """
@@ -56,7 +59,15 @@ def default_layer(model: Any) -> str:
         names = names[: names.index(last)]
     if not names:
         raise DataError("the model has no feature map of more than one place, so there is nothing to draw on an image")
-    return names[-1]
+    narrow, last = bottlenecks(model), flat(maps[names[-1]].output)[0]
+    if "/" in names[-1]:
+        return names[-1]
+    whole = (
+        name
+        for name in reversed(names)
+        if id(output := flat(maps[name].output)[0]) in narrow and output.shape[1:3] == last.shape[1:3]
+    )
+    return next(whole, names[-1])
 
 
 def check_layer(model: Any, name: str) -> None:

@@ -23,10 +23,16 @@ _UNEQUAL = 5
 """The commonest class has so many times the images of the rarest."""
 _FALLING = 0.02
 """A loss that fell by this share in the last quarter of the epochs still falls."""
+_PERFECT = 0.995
+"""Nothing is advised for a loss that still falls where more than this is right already."""
 _WEAK = 0.9
 """Training images of which a smaller share is predicted correctly are not learnt."""
 _STATED, _BETTER, _ENOUGH = 0.05, 0.5, 100
 """A calibration error that is large; what the temperature must leave of it at most; with how many images it counts."""
+
+
+_ZERO, _LONG = 0.0005, 400
+"""A score below this is printed as 0.000; notes on such classes that are longer stand further down only."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,21 @@ def _nothing_held_out(seen: Seen) -> Iterator[Advice]:
 
 
 def _missed(seen: Seen) -> Iterator[Advice]:
-    if seen.notes:
-        text = ". ".join(f"{note[:1].upper()}{note[1:]}" for note in seen.notes)
-        yield Advice("Some classes are never predicted correctly.", f"{text}.")
+    missed = _never_right(seen)
+    if not missed:
+        return
+    verb = "is" if len(missed) == 1 else "are"
+    what = f"{len(missed)} of {len(seen.card.classes)} classes {verb} never predicted correctly: {listed(missed, 5)}."
+    notes = ". ".join(f"{note[:1].upper()}{note[1:]}" for note in seen.notes)
+    where = f"Likely causes stand at the table of the classes of the {seen.split} images."
+    yield Advice(what, f"{notes}." if 0 < len(notes) <= _LONG else where)
+
+
+def _never_right(seen: Seen) -> list[str]:
+    """Return the classes that occur and whose F1, or IoU, is 0."""
+    scores = {name: row["f1"] for name, row in seen.metrics.get("per_class", {}).items() if row["support"]}
+    scores |= seen.metrics.get("iou", {})
+    return [_named(name) for name, score in scores.items() if score is not None and score < _ZERO]
 
 
 def _overfits(seen: Seen) -> Iterator[Advice]:
@@ -114,7 +132,10 @@ def _overfits(seen: Seen) -> Iterator[Advice]:
 
 def _too_weak(seen: Seen) -> Iterator[Advice]:
     scores = _scores(seen)
-    if scores is None or seen.card.task != "classification" or scores[0] >= _WEAK or scores[0] - scores[1] > 0.02:
+    if scores is None or seen.card.task != "classification" or any(_still_falling(seen)):
+        return
+    # A training accuracy is a mean over the epoch, with augmentation and dropout: far below the other, it says little.
+    if max(scores[:2]) >= _WEAK or abs(scores[0] - scores[1]) > 0.05:
         return
     what = f"In epoch {scores[2]}, even of the training images only {percent(scores[0])} were predicted correctly."
     keys: tuple[str, ...] = ()
@@ -125,7 +146,7 @@ def _too_weak(seen: Seen) -> Iterator[Advice]:
 
 def _still_falling(seen: Seen) -> Iterator[Advice]:
     losses = seen.curve("val_loss")
-    if losses is None or len(losses) < 4 or not np.isfinite(losses).all():
+    if losses is None or len(losses) < 4 or not np.isfinite(losses).all() or (seen.value or 0) > _PERFECT:
         return
     before, last = losses[: -max(1, len(losses) // 4)].min(), losses[-1]
     if last > losses.min() or before <= 0 or (before - last) / before < _FALLING:

@@ -14,6 +14,8 @@ from tlkit.report.thresholds import Thresholds, thresholds
 
 _SHOWN = 12
 """Images that are confidently wrong, and images that are unsure."""
+_AT_ONCE = 2048
+"""Images whose probabilities are copied at a time."""
 _SCORES = 3
 """Classes that a caption names at most, with their probabilities."""
 
@@ -69,21 +71,22 @@ class Shown:
 
     def surest_mistakes(self) -> np.ndarray:
         """Return the positions of the mistakes, those first whose wrong label has the highest probability."""
-        probabilities = self.outcome.probabilities
         wrong = np.flatnonzero(~self.right())
-        doubt = np.abs(probabilities - self.outcome.labels).max(1) if self.several else probabilities.max(1)
-        return np.asarray(wrong[np.argsort(-doubt[wrong], kind="stable")])
+        probabilities = self.outcome.probabilities[wrong]
+        sure = np.abs(probabilities - self.outcome.labels[wrong]).max(1) if self.several else probabilities.max(1)
+        return np.asarray(wrong[np.argsort(-sure, kind="stable")])
 
     def least_sure(self) -> np.ndarray:
         """Return all positions, those first whose decision was closest."""
         probabilities = self.outcome.probabilities
-        if self.several:
-            margins = np.abs(probabilities - 0.5).min(1)
-        elif probabilities.shape[1] < 2:
-            margins = np.ones(len(probabilities))
-        else:
-            highest = np.partition(probabilities, -2, axis=1)
-            margins = highest[:, -1] - highest[:, -2]
+        margins = np.ones(len(probabilities))
+        for start in range(0, len(margins), _AT_ONCE):
+            part = probabilities[start : start + _AT_ONCE]
+            if self.several:
+                margins[start : start + _AT_ONCE] = np.abs(part - 0.5).min(1)
+            elif part.shape[1] > 1:
+                highest = np.partition(part, -2, axis=1)
+                margins[start : start + _AT_ONCE] = highest[:, -1] - highest[:, -2]
         return np.argsort(margins, kind="stable")
 
 

@@ -192,7 +192,9 @@ def _images(count: int) -> str:
 
 def _confused(confusion: np.ndarray) -> list[tuple[int, int]]:
     """Return the pairs (truth, predicted) of mistakes, the commonest first, then those of the largest share."""
-    truth, predicted = np.nonzero(confusion - np.diag(np.diag(confusion)))
+    truth, predicted = np.nonzero(confusion)
+    wrong = truth != predicted
+    truth, predicted = truth[wrong], predicted[wrong]
     counts = confusion[truth, predicted]
     order = np.lexsort((-(counts / np.maximum(confusion.sum(1)[truth], 1)), -counts))
     return list(zip(truth[order].tolist(), predicted[order].tolist(), strict=True))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tlkit.report.html_page import embedded
+from tlkit.report.html_page import jpeg_url
 
 SIDE = 96
 """Longer side of a thumbnail, in pixels."""
@@ -76,4 +76,4 @@ def thumbnail(image: np.ndarray, side: int = SIDE) -> str:
     # A draft by whole factors first takes a tenth of the time of a filter over all pixels.
     picture.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
     picture.save(content, "JPEG", quality=78)
-    return f"data:image/jpeg;base64,{embedded(content.getvalue())}"
+    return jpeg_url(content.getvalue())

@@ -72,8 +72,21 @@ def _visible_parts(value: object) -> object:
 
 
 def embedded(content: bytes) -> str:
-    """Return the content of a picture in base64, for a ``data:`` URL."""
-    return base64.b64encode(content).decode("ascii")
+    """Return the content of a picture in base64, for a ``data:`` URL.
+
+    It is marked as safe: searching megabytes for characters to escape, of which base64 has none, would take longer than
+    the rest of the page.
+    """
+    from markupsafe import Markup
+
+    return Markup(base64.b64encode(content).decode("ascii"))
+
+
+def jpeg_url(content: bytes) -> str:
+    """Return the ``data:`` URL of a JPEG, marked as safe as by ``embedded``."""
+    from markupsafe import Markup
+
+    return Markup("data:image/jpeg;base64,") + embedded(content)
 
 
 def encodable(text: str) -> str:

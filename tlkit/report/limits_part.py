@@ -14,6 +14,7 @@ from tlkit.report.gallery import Table
 
 _SHARES = (0.01, 0.05, 0.1)
 _LEVELS = (0.8, 0.9, 0.95)
+_OWN_LIMIT = "The validation images are among those that set the limit; the test images measure it."
 
 
 def unknown_table(limits: Limits, features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]) -> Table | None:
@@ -40,7 +41,7 @@ def unknown_table(limits: Limits, features: Mapping[str, np.ndarray], labels: Ma
     ]
     note = (
         "An image is unknown if its features are farther from the mean of each class than those of nearly all "
-        f"held-out images: {limits.distances_of} ({len(limits.distances):,})."
+        f"held-out images: {limits.distances_of} ({len(limits.distances):,}). {_OWN_LIMIT}"
     )
     if new is not None:
         note += (
@@ -98,9 +99,9 @@ def sets_table(
             row += [f"{found.share:.1%} ± {found.error:.1%}", f"{found.size:.2f}"]
         rows.append(row)
     note = (
-        f"The sets were measured on {limits.scores_of} ({len(limits.scores):,}). ± is the standard error by the number "
-        "of images. The predicted label is always in its set, so the sets of a model that is right more often than was "
-        "asked for have the true label more often, too."
+        f"The sets were measured on {limits.scores_of} ({len(limits.scores):,}). {_OWN_LIMIT} ± is the standard error "
+        "by the number of images. The predicted label is always in its set, so the sets of a model that is right more "
+        "often than was asked for have the true label more often, too."
     )
     return Table("Sets of labels", note, columns, rows)
 
