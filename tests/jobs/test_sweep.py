@@ -216,6 +216,8 @@ def test_a_sweep_trains_and_its_trials_are_runs(tmp_path, monkeypatch):
         assert card["head"]["options"]["dropout"] == dropout
         assert "[sweep]" not in (run / "recipe.toml").read_text(encoding="utf-8")
     assert tlkit_command("compare", *runs).code == 0
+    alone = tlkit_command("run", recipe, "--out", tmp_path / "alone", "--set", "input.validation=0.5")
+    assert "note: [sweep] is for tlkit sweep" in alone.out
 
 
 def test_the_importance_of_keys_needs_some_trials(quick, tmp_path):

@@ -58,6 +58,7 @@ def sweep_page(
     """
     assert recipe.sweep is not None
     metric, direction = compared
+    shares = shares if len(recipe.sweep.space) > 1 else {}  # a single key explains all
     smaller = direction == "minimize"
     best = trials[0] if trials and trials[0].state == "finished" else None
     rows = [
