@@ -217,12 +217,13 @@ def _overstated(seen: Seen) -> Iterator[Advice]:
         return
     too = "high" if found.temperature > 1 else "low"
     what = (
-        f"The stated probabilities are too {too}: {before:.3f} from what came true on average, and {after:.3f} with "
-        f"the logits divided by {found.temperature:.2f}."
+        f"The stated probabilities are too {too}: on average they are {100 * before:.1f} points from the share of "
+        f"images for which they came true. With the logits divided by {found.temperature:.2f} it is "
+        f"{100 * after:.1f} points."
     )
     loss = "categorical_crossentropy" if seen.card.label_kind == "single" else "binary_crossentropy"
     keys = (f'train.loss = {{ name = "{loss}", label_smoothing = 0.1 }}',) if too == "high" else ()
-    yield Advice(what, "Do not take them at their word; no prediction changes by that division.", keys)
+    yield Advice(what, "Do not take them at their word. Dividing the logits changes no prediction.", keys)
 
 
 def _set_aside(seen: Seen) -> Iterator[Advice]:
