@@ -158,7 +158,7 @@ def test_wrong_probabilities_are_named_where_a_temperature_mends_them() -> None:
         return Reliability(np.array([100]), np.array([0.8 + error]), np.array([0.8]))
 
     found = advice(seen(calibration={"test": Calibration(2.0, of(0.12), of(0.02), fitted=False)}))
-    assert "too high: 0.120" in found[0].seen
+    assert "too high: on average they are 12.0 points" in found[0].seen
     assert "label_smoothing" in found[0].keys[0]
     assert advice(seen(calibration={"test": Calibration(2.0, of(0.12), of(0.1), fitted=False)})) == []
     assert advice(seen(calibration={"test": Calibration(1.0, of(0.02), of(0.01), fitted=False)})) == []
