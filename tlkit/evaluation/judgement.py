@@ -78,13 +78,13 @@ class Judgement:
         rules = []
         if self.unknown is not None:
             rules.append(
-                f"{unknown} of {count} unknown: less like each class than {100 * (1 - self.unknown):.3g} % of the run's "
-                f"{self.limits.distances_of} ({len(self.limits.distances):,})"
+                f"{unknown} of {count} unknown: less like each class than {100 * (1 - self.unknown):.3g} % of the "
+                f"run's {self.limits.distances_of} ({len(self.limits.distances):,})"
             )
         if self.sets is not None:
             rules.append(
-                f"set: labels of which the true one is one in {100 * self.sets:.4g} % of images, as measured on the run's "
-                f"{self.limits.scores_of} ({len(self.limits.scores):,})"
+                f"set: labels of which the true one is one in {100 * self.sets:.4g} % of images, as measured on the "
+                f"run's {self.limits.scores_of} ({len(self.limits.scores):,})"
             )
         return tuple(rules)
 
