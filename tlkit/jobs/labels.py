@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.errors import DataError, RunError
-from tlkit.jobs.held_out import judge_by_models
+from tlkit.jobs.held_out import Judged, judge_by_models
 from tlkit.jobs.opened_run import OpenedRun, open_run
 from tlkit.jobs.pooled_features import pooled_features, with_backbone_of
+from tlkit.jobs.progress import StageProgress
 from tlkit.jobs.run_images import changed_images
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
@@ -212,6 +213,19 @@ def _features(work: _Work) -> tuple[np.ndarray, tuple[str, ...]]:
     return features, (note,)
 
 
+def _by_models(work: _Work, progress: StageProgress) -> Iterator[Judged]:
+    """Yield what the models of the run say of the images that they did not train on."""
+    return judge_by_models(
+        work.folder,
+        work.folder.read_card(),
+        work.opened,
+        work.rows,
+        registry=work.registry,
+        trust=work.trust,
+        progress=progress,
+    )
+
+
 def _by_folds(work: _Work) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels, in the model's class numbers, and the probabilities of each image."""
     import numpy as np
@@ -222,15 +236,7 @@ def _by_folds(work: _Work) -> tuple[np.ndarray, np.ndarray]:
     labels: np.ndarray | None = None
     probabilities = np.zeros((len(place), len(work.opened.card.classes)))
     with work.reporter.stages("loading the models") as show:
-        for each in judge_by_models(
-            work.folder,
-            work.folder.read_card(),
-            work.opened,
-            work.rows,
-            registry=work.registry,
-            trust=work.trust,
-            progress=show,
-        ):
+        for each in _by_models(work, show):
             outcome = each.outcome
             assert isinstance(outcome, ClassificationOutcome)
             places = [place[row] for row in outcome.rows.tolist()]
@@ -247,15 +253,7 @@ def _judge_masks(work: _Work) -> _Judgement:
 
     judge = MaskJudge(work.opened.card, work.opened.data)
     with work.reporter.stages("loading the model") as show:
-        for each in judge_by_models(
-            work.folder,
-            work.folder.read_card(),
-            work.opened,
-            work.rows,
-            registry=work.registry,
-            trust=work.trust,
-            progress=show,
-        ):
+        for each in _by_models(work, show):
             batch_size = work.opened.recipe.input.batch_size
             judge.add(each.outcome, each.predictor.logits_of(work.opened.data, batch_size))
         images = judge.images()
