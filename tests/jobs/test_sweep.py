@@ -180,6 +180,16 @@ def test_names_of_values_are_escaped_on_the_page(quick, tmp_path):
     assert "<i>" not in (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
 
 
+def test_the_page_shows_no_login(quick, tmp_path):
+    recipe = write(tmp_path / "r.toml", "trials = 1\n" + RATES)
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(f"# from https://me:hunter2@example.org/data\n{text}", encoding="utf-8")
+    tlkit.sweep(recipe, quiet=True, out=tmp_path / "out")
+    page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+    assert "@example.org/data" in page
+    assert "hunter2" not in page
+
+
 def test_without_a_table_or_optuna_nothing_is_begun(tmp_path, monkeypatch):
     (tmp_path / "r.toml").write_text(recipe_text(), encoding="utf-8")
     with pytest.raises(RecipeError, match="sweep: missing; expected a table"):

@@ -11,6 +11,7 @@ from tlkit.recipe.schema import Recipe
 from tlkit.report import sweep_charts
 from tlkit.report.html_page import render_page
 from tlkit.report.sweep_charts import curves, scatters, value_text
+from tlkit.runs.secrets import toml_without_secrets
 from tlkit.runs.sweeps import Direction, SweepFolder, Trial
 
 _STATES = {"finished": "finished", "pruned": "ended early", "failed": "failed", "running": "not finished"}
@@ -90,5 +91,5 @@ def sweep_page(
         shares=shares,
         curves=curves(trials, smaller=smaller),
         size=sweep_charts,
-        recipe=folder.recipe.read_text(encoding="utf-8", errors="replace"),
+        recipe=toml_without_secrets(folder.recipe.read_text(encoding="utf-8", errors="replace")),
     )
