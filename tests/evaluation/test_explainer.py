@@ -129,3 +129,9 @@ def test_the_maps_of_folds_are_the_mean_of_theirs():
     np.testing.assert_allclose(both.grad_cam, mean / mean.max(), atol=1e-6)
     np.testing.assert_allclose(both.occlusion, (one.occlusion + other.occlusion) / 2, atol=1e-4)
     assert both.probability == pytest.approx((one.probability + other.probability) / 2)
+
+
+def test_an_unknown_class_of_many_says_how_many_there_are() -> None:
+    card = make_card().model_copy(update={"classes": tuple(f"class {number}" for number in range(30))})
+    with pytest.raises(DataError, match="class 11 and 18 more"):
+        class_number(card, "zebra")

@@ -74,6 +74,17 @@ def test_a_table_that_exists_is_kept(recipe, table, tmp_path):
     assert tlkit_command("check", recipe, "--apply", decisions, "--overwrite").code == 0
     outcome = tlkit_command("check", recipe, "--apply", decisions, "--out", decisions, "--overwrite")
     assert "is the file with the decisions" in outcome.err
+    (tmp_path / "same.csv").symlink_to(decisions)
+    outcome = tlkit_command("check", recipe, "--apply", decisions, "--out", tmp_path / "same.csv", "--overwrite")
+    assert "is the file with the decisions" in outcome.err
+
+
+def test_decisions_that_leave_no_image_are_refused(recipe, table, tmp_path, registry):
+    rows = [f"drop,{key},," + label for key, label in labels_of(recipe, registry).items()]
+    outcome = tlkit_command("check", recipe, "--apply", table(*rows))
+    assert outcome.code == 2
+    assert "labels.csv: drops all 10 images" in outcome.err
+    assert not (tmp_path / "labels-applied.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -111,6 +122,7 @@ def test_an_image_that_vanished_is_named(recipe, table, tmp_path):
     [
         (b"key,label\n", "no column decision; expected those of tlkit labels"),
         (b"", "no column decision and no column key"),
+        (b"decision,key,decision\ndrop,cat/000.png,keep\n", "has 2 columns decision; expected one"),
         (HEADER.encode() + b"fix:\xe9,cat/000.png,,cat\n", "not text in UTF-8"),
     ],
 )

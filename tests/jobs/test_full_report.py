@@ -194,6 +194,7 @@ def rewritten(path: Path, texts: dict[str, str] | None = None, **arrays: np.ndar
         lambda path: rewritten(path, other=np.zeros(9, np.float32)),
         lambda path: rewritten(path, scores=np.zeros(9, np.int64)),
         lambda path: rewritten(path, {"temperature": "nan"}),
+        lambda path: rewritten(path, scores=np.full(9, 7.0, np.float32)),
         lambda path: safetensors.numpy.save({"scores": np.zeros(9, np.float32)}),
     ],
 )
@@ -213,11 +214,21 @@ def test_a_link_is_neither_read_nor_followed(run: Path, tmp_path: Path) -> None:
             tlkit.load(run, sets=0.9)
 
 
-def test_a_layer_that_the_model_lacks_is_refused(run: Path, photos: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: rewritten(path, {"layer": "elsewhere"}), 'has no layer "elsewhere"'),
+        (
+            lambda path: rewritten(path, center=np.zeros(5, np.float32), directions=np.eye(5, dtype=np.float16)),
+            'layer "map" has 3 features and the file means of 5',
+        ),
+    ],
+)
+def test_features_that_the_model_lacks_are_refused(run: Path, photos: Path, change, message) -> None:
     path = run / "limits.safetensors"
-    path.write_bytes(rewritten(path, {"layer": "elsewhere"}))
+    path.write_bytes(change(path))
     (run / "checksums.txt").unlink()
-    with pytest.raises(tlkit.DataError, match='has no layer "elsewhere"'):
+    with pytest.raises(tlkit.RunError, match=rf"limits\.safetensors: .*{message}"):
         tlkit.load(run, unknown=0.05).predict(photos / "red.png")
 
 

@@ -150,6 +150,37 @@ def test_a_finished_sweep_gets_further_trials_and_no_other_recipe(quick, tmp_pat
         tlkit.sweep(recipe, ["input.batch_size=7"], out=tmp_path / "out", quiet=True)
 
 
+def test_a_recipe_of_a_trial_with_other_values_is_refused(quick, tmp_path):
+    recipe = write(tmp_path / "sw.toml", 'trials = 2\n"schedule.learning_rate" = [0.1, 0.2]\nsampler = "grid"\n')
+    folder = SweepFolder(tmp_path / "out")
+    tlkit.sweep(recipe, out=folder.path, quiet=True)
+    folder.journal.unlink()
+    assert len(tlkit.sweep(folder.path, quiet=True).trials) == 2
+    folder.journal.unlink()
+    text = folder.trial_recipe(2).read_text()
+    folder.trial_recipe(2).write_text(re.sub(r"learning_rate = .*", "learning_rate = 0.15", text))
+    with pytest.raises(RunError, match=r"trial-002\.toml: has other values than sweep\.journal"):
+        tlkit.sweep(folder.path, quiet=True)
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b"[]", b"5", b'{"op_code": 99, "worker_id": "x"}'])
+def test_a_damaged_journal_is_named(quick, tmp_path, line):
+    recipe = write(tmp_path / "sw.toml", 'trials = 1\n"schedule.learning_rate" = [0.1]\nsampler = "grid"\n')
+    folder = SweepFolder(tmp_path / "out")
+    tlkit.sweep(recipe, out=folder.path, quiet=True)
+    folder.journal.write_bytes(folder.journal.read_bytes() + line + b"\n")
+    with pytest.raises(RunError, match=r"sweep\.journal: not the journal of a sweep"):
+        tlkit.sweep(folder.path, quiet=True)
+
+
+@pytest.mark.parametrize("verb", ["predict", "compare", "labels"])
+def test_other_verbs_say_that_a_folder_is_that_of_a_sweep(tmp_path, verb):
+    SweepFolder(tmp_path).recipe.write_text("")
+    outcome = tlkit_command(verb, tmp_path, *([tmp_path] if verb == "predict" else []))
+    assert outcome.code == 1
+    assert "it is the folder of a sweep; expected the run of a trial" in outcome.err
+
+
 def test_a_failed_trial_is_counted_and_the_sweep_goes_on(quick, tmp_path):
     recipe = write(tmp_path / "r.toml", 'sampler = "grid"\n"schedule.learning_rate" = [0.6, 0.1, 0.2]\n')
     result = tlkit.sweep(recipe, out=tmp_path / "out", quiet=True)

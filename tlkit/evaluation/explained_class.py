@@ -11,7 +11,7 @@ from tlkit.errors import DataError
 from tlkit.models.scores import softmax
 from tlkit.models.tasks import BinaryLabel, LearningTask, MultiLabel, task_of_card
 from tlkit.runs.card import Card
-from tlkit.system.text import did_you_mean
+from tlkit.system.text import did_you_mean, listed
 
 _BACKGROUND = "background"
 
@@ -85,7 +85,7 @@ def class_number(card: Card, name: str) -> int:
         DataError: the model has no class of that name.
     """
     if name not in card.classes:
-        hint = did_you_mean(name, card.classes, f"; expected one of {', '.join(card.classes[:12])}")
+        hint = did_you_mean(name, card.classes, f"; expected one of {listed(card.classes, 12)}")
         raise DataError(f'--class: the model has no class "{name}"{hint}')
     return card.classes.index(name)
 

@@ -25,6 +25,7 @@ class FeatureInference(Inference):
 
     Attributes:
         features: those of the images that ``probabilities`` was given, in their order, until they are taken.
+        width: how many features an image has.
 
     Raises:
         DataError: the model has no such layer, or it is inside another model.
@@ -39,6 +40,7 @@ class FeatureInference(Inference):
         [values] = flat(operation.output)
         pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(values)
         super().__init__(keras.Model(model.inputs, [flat(model.output)[0], pooled]), card, batch_size)
+        self.width = int(pooled.shape[-1])
         self.features: deque[np.ndarray] = deque()
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:

@@ -7,16 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tlkit.errors import DataError
+from tlkit.errors import DataError, RunError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.ensemble import open_predictor
 from tlkit.evaluation.feature_inference import FeatureInference
 from tlkit.evaluation.given_images import GivenImage
 from tlkit.evaluation.judgement import Judgement
-from tlkit.evaluation.limits import read_limits
+from tlkit.evaluation.limits import Limits, read_limits
 from tlkit.evaluation.prediction import Prediction
 from tlkit.evaluation.predictor import Predictor
 from tlkit.registry import Registry
+from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 
 
@@ -26,14 +27,15 @@ class JudgedPredictor(Predictor):
     Args:
         opened: the predictor of the same model.
         judgement: says it.
+        file: where what it compares images with comes from.
     """
 
-    def __init__(self, opened: Predictor, judgement: Judgement) -> None:
+    def __init__(self, opened: Predictor, judgement: Judgement, file: Path) -> None:
         super().__init__(opened.card, opened._model, lite=opened._lite, notes=opened.notes)
         self._judgement = judgement
         self.columns = judgement.columns
         if judgement.unknown is not None:
-            self._make_inference = partial(FeatureInference, layer=judgement.limits.layer)
+            self._make_inference = partial(_inference, limits=judgement.limits, file=file)
 
     def predict_given(
         self, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool = False
@@ -54,6 +56,28 @@ class JudgedPredictor(Predictor):
         waiting = (each for each in self._inferences.values() if isinstance(each, FeatureInference) and each.features)
         inference = next(waiting, None)
         return None if inference is None else inference.features.popleft()
+
+
+def _inference(model: Any, card: Card, batch_size: int, *, limits: Limits, file: Path) -> FeatureInference:
+    """Return what computes the features that the limits are about.
+
+    Raises:
+        RunError: the model has none of the kind.
+    """
+    problem = ""
+    try:
+        inference = FeatureInference(model, card, batch_size, limits.layer)
+    except DataError as error:
+        problem = str(error)
+    else:
+        assert limits.known is not None
+        expected = len(limits.known.center)
+        if inference.width == expected:
+            return inference
+        problem = f'layer "{limits.layer}" has {inference.width} features and the file means of {expected}'
+    raise RunError(
+        f"{file}: {problem}; the file is damaged, or tlkit did not write it; tlkit report --full writes it again"
+    )
 
 
 def open_judged(
@@ -77,7 +101,7 @@ def open_judged(
 
     Raises:
         DataError: the model is one of masks or of several folds, or the run has not what this takes.
-        RunError: as of ``open_predictor``.
+        RunError: as of ``open_predictor``; or what predictions are compared with is damaged.
     """
     folder = RunFolder(run)
     card = folder.read_card()
@@ -95,6 +119,8 @@ def open_judged(
             )
         notes = ["--unknown takes the features of model.keras, so TensorFlow predicts"] if engine == "auto" else []
         engine = "tensorflow"
-    opened = JudgedPredictor(open_predictor(run, trust=trust, registry=registry, engine=engine), judgement)
+    opened = JudgedPredictor(
+        open_predictor(run, trust=trust, registry=registry, engine=engine), judgement, folder.limits
+    )
     opened.notes = (*opened.notes, *notes)
     return opened

@@ -23,6 +23,9 @@ from tlkit.system.disk import write_atomically
 _MAX_KEPT = 10_000
 """Held-out images whose numbers are kept, evenly spaced in their order."""
 _SHAPES = {"center": 1, "directions": 2, "distances": 1, "scores": 1}
+_MOST = {"distances": 2.0, "scores": 1.0}
+"""The largest number that a distance and a score can be; none is below 0."""
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def read_limits(folder: RunFolder) -> Limits:
         arrays, texts = _parsed(content)
         limits = _limits(arrays, texts)
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: {error}; the file is damaged, or tlkit did not write it; {remedy} again") from error
+        reason = f"has no {error.args[0]}" if isinstance(error, KeyError) else error
+        raise RunError(f"{path}: {reason}; the file is damaged, or tlkit did not write it; {remedy} again") from error
     if folder.model.is_symlink() or not folder.model.is_file():
         raise RunError(f"{folder.model}: no such file, or a link; expected the run's own model")
     if texts["model"] != _digest(folder.model):
@@ -105,8 +109,10 @@ def _parsed(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 def _limits(arrays: dict[str, np.ndarray], texts: dict[str, str]) -> Limits:
     for name, array in arrays.items():
-        if _SHAPES[name] != array.ndim or array.dtype.kind != "f" or not np.isfinite(array).all():
+        if _SHAPES.get(name) != array.ndim or array.dtype.kind != "f" or not np.isfinite(array).all():
             raise ValueError(f"{name} is not what tlkit writes")
+        if name in _MOST and not ((array >= -_ROUNDING) & (array <= _MOST[name] + _ROUNDING)).all():
+            raise ValueError(f"{name} are not between 0 and {_MOST[name]:g}")
     known = None
     if "center" in arrays:
         directions = arrays["directions"].astype(np.float32)

@@ -57,7 +57,7 @@ def apply_decisions(
         PluginError: the data set broke its contract.
     """
     out = applied_file(file) if out is None else out
-    if out.absolute() == file.absolute():
+    if out.absolute() == file.absolute() or (out.exists() and file.exists() and out.samefile(file)):
         raise DataError(f"{out}: is the file with the decisions; expected another file for the table of labels")
     check_new_file(out, overwrite=overwrite)
     sample_set = from_recipe.open_samples(recipe)
@@ -66,6 +66,7 @@ def apply_decisions(
     there = [each for each in sample_set.samples if not isinstance(each.image, Path) or each.image.is_file()]
     labels = {each.key: "|".join(_names(each, sample_set.classes)) for each in there}
     decisions = read_decisions(file, labels, sample_set.classes, several=sample_set.multi_label)
+    _refuse_none_left(decisions, len(there), file)
     text, lines = _table(sample_set, decisions, out, recipe.data.record.name)
     _write(out, text)
     left = {
@@ -77,6 +78,11 @@ def apply_decisions(
     gone = [name for name in sample_set.classes if name not in left]
     notes = (f"no image is left of {', '.join(gone)}, which is no class any more",) if gone else ()
     return AppliedDecisions(out, decisions, "\n".join(lines), notes)
+
+
+def _refuse_none_left(decisions: Decisions, images: int, file: Path) -> None:
+    if images and len(decisions.dropped) == images:
+        raise DataError(f"{file}: drops all {images} images, so that none is left to train on; keep some of them")
 
 
 def _left(sample: Sample, sample_set: SampleSet, decisions: Decisions) -> tuple[str, ...]:
@@ -143,6 +149,7 @@ def _applied_masks(recipe: Recipe, sample_set: SampleSet, file: Path, out: Path)
     """Write a table of the splits of the masks that are kept."""
     labels = {each.key: "" for each in sample_set.samples}
     decisions = read_decisions(file, labels, (), several=False)
+    _refuse_none_left(decisions, len(labels), file)
     splits = from_recipe.open_full_size(recipe).splits
     text = io.StringIO(newline="")
     writer = CellWriter(text)

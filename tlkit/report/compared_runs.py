@@ -110,7 +110,7 @@ def _check(folder: RunFolder) -> None:
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     folder.refuse_links()
     if not folder.history.is_file():
-        hint = "the run has not trained yet" if folder.recipe.is_file() else "it is not a run folder of tlkit"
+        hint = "the run has not trained yet" if folder.recipe.is_file() else folder.what_else()
         raise RunError(f"{folder.path}: has no {folder.history.name}: {hint}")
 
 

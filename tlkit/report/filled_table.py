@@ -113,6 +113,10 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         columns = [each.strip().lower() for each in next(reader, [])]
         if missing := [each for each in (DECISION, KEY) if each not in columns]:
             raise DataError(f"{file}: no column {' and no column '.join(missing)}; expected those of tlkit labels")
+        if twice := [each for each in (DECISION, KEY, LABEL) if columns.count(each) > 1]:
+            raise DataError(
+                f"{file}: has {columns.count(twice[0])} columns {twice[0]}; expected one, remove the others"
+            )
         for cells in reader:
             if not any(cells):
                 continue

@@ -100,7 +100,7 @@ class RunFolder:
         if not self.path.is_dir():
             raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
         if not self.card.is_file():
-            hint = "its run has not finished" if self.recipe.is_file() else "it is not a run folder of tlkit"
+            hint = "its run has not finished" if self.recipe.is_file() else self.what_else()
             if (self.path / "folds.toml").is_file():
                 what = "its folds have not finished"
                 if (self.path / "folds.json").is_file():
@@ -114,6 +114,12 @@ class RunFolder:
             where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
             what = ": ".join(part for part in (where, first["msg"].removeprefix("Value error, ")) if part)
             raise RunError(f"{self.card}: {what}; the file is damaged") from error
+
+    def what_else(self) -> str:
+        """Say what the folder seems to be, which is not that of a run."""
+        if (self.path / "sweep.toml").is_file():
+            return f"it is the folder of a sweep; expected the run of a trial of it, such as {self.path / 'trial-001'}"
+        return "it is not a run folder of tlkit"
 
     def _card_text(self) -> str:
         content = read_run_file(self.card)

@@ -178,6 +178,11 @@ class _Search:
         file = self._folder.trial_recipe(number_of(trial))
         if not file.is_file():
             write_atomically(file, portable_text(checked))
+        elif load_recipe(file, self._registry).values != parse_recipe(portable_text(checked), self._registry).values:
+            raise RunError(
+                f"{file}: has other values than {self._folder.journal.name} has of this trial; one of them was changed "
+                "or damaged. Begin a new sweep in another folder with --out"
+            )
         return runs.run(trial)
 
     def _refuse_failures(self) -> None:

@@ -56,7 +56,7 @@ class Study:
                 pruner=self._pruner(),
                 sampler=self._sampler(0),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
             raise RunError(f"{journal}: not the journal of a sweep ({error}); the file is damaged") from error
 
     def _pruner(self) -> Any:
