@@ -109,7 +109,7 @@ def test_images_with_another_label_are_left_out(written):
     keys = list(SamplesFile(other.samples).read_used())
     predict(other, {key: ("b" if at < 15 else "a", "b") for at, key in enumerate(keys)})
     [pair] = paired(first, other)
-    assert (pair.images, pair.notes) == (45, ("15 of them have another label in other, and are left out",))
+    assert (pair.images, pair.notes) == (45, ("15 of these images have another label in other, and are left out",))
 
 
 def test_groups_are_drawn_together(written):

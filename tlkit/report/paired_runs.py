@@ -177,7 +177,9 @@ def _notes(
             f"{both} are the same (by their bytes); these are compared"
         )
     if pair.images < both:
-        notes.append(f"{both - pair.images} of them have another label in {pair.run}, and are left out")
+        others = both - pair.images
+        verbs = ("has", "is") if others == 1 else ("have", "are")
+        notes.append(f"{others} of these images {verbs[0]} another label in {pair.run}, and {verbs[1]} left out")
     if cards[0].task == "segmentation" and cards[0].image_size != cards[1].image_size:
         sizes = ["×".join(map(str, card.image_size)) for card in cards]
         notes.append(f"the pixels of {pair.first} are counted at {sizes[0]}, those of {pair.run} at {sizes[1]}")
