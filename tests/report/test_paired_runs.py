@@ -97,6 +97,15 @@ def test_only_common_images_are_compared_and_the_others_counted(written):
     )
 
 
+def test_a_note_tells_other_validation_images(written):
+    first = right_about(written("first", range(COUNT), splits=("validation", "test")), 30)
+    same = right_about(written("same", reversed(range(COUNT)), splits=("validation", "test")), 30)
+    other = right_about(written("other", range(10, COUNT + 10), splits=("validation", "test")), 30)
+    of_same, of_other = paired(first, same, other)
+    assert not any("validation" in note for note in of_same.notes)
+    assert of_other.notes[-1].startswith("first and other have different validation images")
+
+
 def test_too_few_common_images_are_not_compared(written):
     first = right_about(written("first", range(COUNT)), 30)
     [pair] = paired(first, right_about(written("other", range(51, COUNT + 51)), 30))
