@@ -103,7 +103,7 @@ def test_predict_says_which_images_are_unknown_and_by_which_rule(run: Path, phot
     assert float(rows["grey"]["p_value"]) == pytest.approx(1 / 37, abs=1e-5)
     assert rows["red"]["set"] == "red"
     assert "1 of 4 unknown: less like each class than 95 % of" in done.out
-    assert "set: labels of which the true one is one in 90 % of images" in done.out
+    assert "set: in 90 % of such images the true label is one of the set" in done.out
     assert "--unknown takes the features of model.keras, so TensorFlow predicts" in done.err
 
 

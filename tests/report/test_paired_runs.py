@@ -97,6 +97,15 @@ def test_only_common_images_are_compared_and_the_others_counted(written):
     )
 
 
+def test_a_note_tells_other_validation_images(written):
+    first = right_about(written("first", range(COUNT), splits=("validation", "test")), 30)
+    same = right_about(written("same", reversed(range(COUNT)), splits=("validation", "test")), 30)
+    other = right_about(written("other", range(10, COUNT + 10), splits=("validation", "test")), 30)
+    of_same, of_other = paired(first, same, other)
+    assert not any("validation" in note for note in of_same.notes)
+    assert of_other.notes[-1].startswith("first and other have different validation images")
+
+
 def test_too_few_common_images_are_not_compared(written):
     first = right_about(written("first", range(COUNT)), 30)
     [pair] = paired(first, right_about(written("other", range(51, COUNT + 51)), 30))
@@ -109,7 +118,7 @@ def test_images_with_another_label_are_left_out(written):
     keys = list(SamplesFile(other.samples).read_used())
     predict(other, {key: ("b" if at < 15 else "a", "b") for at, key in enumerate(keys)})
     [pair] = paired(first, other)
-    assert (pair.images, pair.notes) == (45, ("15 of them have another label in other, and are left out",))
+    assert (pair.images, pair.notes) == (45, ("15 of these images have another label in other, and are left out",))
 
 
 def test_groups_are_drawn_together(written):

@@ -46,6 +46,7 @@ def labels(session: Session, run: Path, out: Path | None) -> None:
             overwrite=session.overwrite,
             trust=session.trust,
         )
+    say(result.source)
     for note in result.notes:
         messages.print(f"note: {note}", style="yellow")
     from rich.table import Table

@@ -175,6 +175,8 @@ class _Shown:
                 table.add_row(*map(Text, prediction_row(each.path, prediction, top, self.predictor.columns)))
         if table.row_count:
             tables_console(width=10_000).print(table)
+            if self.tiled is not None and self.predictor.card.task == "classification":
+                say("of whole pictures; --out FILE.csv or --json lists the tiles as well", err=True)
 
     def _predictions(self) -> Iterator[tuple[FoundImage, Prediction]]:
         from tlkit.jobs.predict import predict_each

@@ -83,7 +83,7 @@ class Judgement:
             )
         if self.sets is not None:
             rules.append(
-                f"set: labels of which the true one is one in {100 * self.sets:.4g} % of images, as measured on the "
+                f"set: in {100 * self.sets:.4g} % of such images the true label is one of the set, as measured on the "
                 f"run's {self.limits.scores_of} ({len(self.limits.scores):,})"
             )
         return tuple(rules)

@@ -127,7 +127,12 @@ def _overfits(seen: Seen) -> Iterator[Advice]:
         keys.append(f"head.dropout = {min(0.5, dropout + 0.2):.1f}")
     if seen.setting("schedule.name", str) not in (None, "frozen") and _pretrained(seen):
         keys.append('schedule.name = "frozen"')
-    yield Advice(what, "Use more images, more augmentation, more regularisation, or train fewer weights.", tuple(keys))
+    do = "Use more images, more augmentation, more regularisation, or train fewer weights."
+    if seen.setting("schedule.name", str) == "frozen" and _pretrained(seen):
+        do = "Use more images, more augmentation or more regularisation, or another backbone."
+        if seen.card.task == "classification":
+            do = f"{do[:-1]}: tlkit rank tells which suits the images."
+    yield Advice(what, do, tuple(keys))
 
 
 def _too_weak(seen: Seen) -> Iterator[Advice]:

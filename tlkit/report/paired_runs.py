@@ -127,7 +127,7 @@ def _pair(first: _Models, other: _Models, split: str) -> PairedRuns:
     both = [each for each in sides[0][0] if all(each in images for side in sides for images in side)]
     images = [each for each in both if sides[0][0][each].truth == sides[1][0][each].truth]
     pair = replace(pair, images=len(images))
-    notes = _notes(pair, sides, len(both), (first.cards[0], other.cards[0]))
+    notes = [*_notes(pair, sides, len(both), (first.cards[0], other.cards[0])), *_other_validation(first, other, split)]
     problem = _too_few(pair) if len(images) < FEWEST else _too_large(pair, first.cards[0])
     if problem:
         return replace(pair, notes=(*notes, problem))
@@ -135,6 +135,17 @@ def _pair(first: _Models, other: _Models, split: str) -> PairedRuns:
     taken = (answers(sides[0], first.cards, images), answers(sides[1], other.cards, images))
     found = paired_differences(*taken, _LOWER_IS_BETTER, len(images), groups)
     return replace(pair, metrics=found, notes=tuple(notes))
+
+
+def _other_validation(first: _Models, other: _Models, split: str) -> Iterator[str]:
+    """Say that two runs that are compared on test images have other validation images."""
+    single = split == "test" and len(first.cards) == len(other.cards) == 1
+    sides = [set(each) for models in (first, other) for each in models.splits.get("validation", ())]
+    if single and len(sides) == 2 and sides[0] != sides[1]:
+        yield (
+            f"{first.label} and {other.label} have different validation images: don't compare their curves and their "
+            "figures of validation images"
+        )
 
 
 def _too_large(pair: PairedRuns, card: Card) -> str:
@@ -177,7 +188,9 @@ def _notes(
             f"{both} are the same (by their bytes); these are compared"
         )
     if pair.images < both:
-        notes.append(f"{both - pair.images} of them have another label in {pair.run}, and are left out")
+        others = both - pair.images
+        verbs = ("has", "is") if others == 1 else ("have", "are")
+        notes.append(f"{others} of these images {verbs[0]} another label in {pair.run}, and {verbs[1]} left out")
     if cards[0].task == "segmentation" and cards[0].image_size != cards[1].image_size:
         sizes = ["×".join(map(str, card.image_size)) for card in cards]
         notes.append(f"the pixels of {pair.first} are counted at {sizes[0]}, those of {pair.run} at {sizes[1]}")

@@ -196,6 +196,16 @@ def test_a_missing_validation_split_is_drawn_from_the_official_train_images():
     assert Counter(splits.tolist()) == {"test": 10, "validation": 6, "train": 24}
 
 
+def test_a_note_says_that_a_size_has_no_effect_beside_an_official_split():
+    found = samples(40, split=lambda i: "test" if i < 10 else "train")
+    splits = assign_splits(found, [0] * 40, InputTable(test=0.5), 0)
+    assert (splits.splits == "test").sum() == 10
+    assert splits.notes == ("input.test has no effect: the data set has a test split of its own",)
+    assert assign_splits(found, [0] * 40, InputTable(test=0.0), 0).notes == ()
+    drawn = samples(40, split=lambda i: "validation" if i < 10 else None)
+    assert assign_splits(drawn, [0] * 40, InputTable(), 0).notes == ()
+
+
 def test_official_splits_that_divide_a_group_are_refused():
     found = samples(10, split=lambda i: "test" if i < 5 else "train", group=lambda i: "same")
     with pytest.raises(DataError, match='"same" in test and train'):

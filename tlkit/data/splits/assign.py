@@ -80,6 +80,8 @@ def assign_splits(
     official = {split for split in splits if split is not None}
     for part in (Part("test", table.test, seed), Part("validation", table.validation, seed)):
         rest = [i for i in order if splits[i] in (None, "train")]
+        if part.name in official and part.size and part.name in table.model_fields_set:
+            notes.append(f"input.{part.name} has no effect: the data set has a {part.name} split of its own")
         if part.name in official or part.size == 0 or not rest:
             continue
         several = files if files is not None and any(files[i] > 1 for i in rest) else None

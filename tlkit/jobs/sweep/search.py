@@ -273,8 +273,8 @@ def _shown(values: Mapping[str, Any]) -> str:
 def _outcome(ended: Ended, metric: str) -> str:
     if ended.state == "failed":
         return f"failed: {ended.reason}"
-    value = "" if ended.value is None else f"{metric} {ended.value:.4g}"
-    return f"{'ended early, at ' if ended.state == 'pruned' else ''}{value}"
+    value = "" if ended.value is None else f"best {metric} {ended.value:.4g}"
+    return f"{'ended early, ' if ended.state == 'pruned' else ''}{value}"
 
 
 def _say_what_came_of_it(result: SweepResult, folder: SweepFolder, console: Terminal) -> None:
@@ -283,7 +283,8 @@ def _say_what_came_of_it(result: SweepResult, folder: SweepFolder, console: Term
     else:
         best = result.best
         console.print(
-            f"Best: trial {best.number}, {result.metric} {best.value:.4g}: {', '.join(overrides_of(best.values))}"
+            f"Best: trial {best.number}, {result.metric} {best.value:.4g} at its best epoch: "
+            f"{', '.join(overrides_of(best.values))}"
         )
         console.print(f"Its recipe: {folder.best}; its run: {folder.trial(best.number).path}")
     console.print(f"Open {folder.page} in a browser.")
