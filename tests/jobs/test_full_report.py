@@ -85,7 +85,9 @@ def test_the_report_shows_where_the_model_looked_and_what_it_does_not_know(repor
 
 
 def test_a_report_that_is_not_full_has_none_of_it(run: Path) -> None:
-    assert tlkit_command("report", run).code == 0
+    done = tlkit_command("report", run)
+    assert done.code == 0
+    assert "without --full the report shows neither" in done.out
     assert "Where the model looked" not in (run / "report.html").read_text(encoding="utf-8")
 
 

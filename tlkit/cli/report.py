@@ -35,3 +35,5 @@ def report(session: Session, run: Path, full: bool) -> None:
     with progress_bars(messages_console()) as progress:
         folder = rewrite_report(run, registry=session.registry, trust=session.trust, full=full, progress=progress)
     say(f"{folder.report}: written. Open it in a browser.")
+    if folder.limits.is_file() and not full:
+        say("note: without --full the report shows neither where the model looked nor what it does not know")
