@@ -165,7 +165,7 @@ def test_unchecked_images_of_an_earlier_split_give_the_range_of_its_training_ima
 
 def test_masks_at_full_size_need_no_range(tmp_path: Path, registry: Registry) -> None:
     recipe = masks_recipe(pairs(tmp_path / "scans", (40, 24), 6), registry, orientation="stored", value_range="auto")
-    full = open_full_size(from_recipe._data_settings(recipe))
+    full = open_full_size(from_recipe.data_settings(recipe))
     assert full.mask(full.sample_set.samples[0]).shape == (24, 40)
 
 
