@@ -98,7 +98,7 @@ def test_the_log_of_a_run_has_no_logins(tmp_path):
 
 
 def test_a_report_of_an_old_folder_leaves_out_the_secrets_in_it():
-    from tlkit.report.environment_table import rows_of
+    from tlkit.report.environment_table import environment_rows
 
-    rows = rows_of({"variables": {**SECRETS, "TF_USE_LEGACY_KERAS": "0"}})
+    rows = environment_rows({"variables": {**SECRETS, "TF_USE_LEGACY_KERAS": "0"}})
     assert rows == {"variables": "TF_USE_LEGACY_KERAS=0, XLA_FLAGS=--url=https://…@host/x"}

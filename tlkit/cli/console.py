@@ -74,12 +74,15 @@ def tables_console(width: int | None = None) -> Terminal:
 
 
 @contextmanager
-def progress_bars(console: Terminal, first: str = "loading the model") -> Iterator[StageProgress]:
+def progress_bars(
+    console: Terminal, first: str = "loading the model", *, counted: str = " images"
+) -> Iterator[StageProgress]:
     """Show how far a job is: a bar on a terminal; elsewhere a line when a stage begins, and when it takes long.
 
     Args:
         console: where to show it.
         first: what is done before the job names its first stage.
+        counted: what stands after the number of what a stage has to do.
     """
     from tlkit.system.progress import Reporter
 
@@ -89,7 +92,7 @@ def progress_bars(console: Terminal, first: str = "loading the model") -> Iterat
         def show(stage: str, done: int, total: int) -> None:
             nonlocal current
             if stage != current and total and not console.is_terminal:
-                reporter.say(f"{stage}: {total:,}{'' if stage.endswith('tiles') else ' images'}")
+                reporter.say(f"{stage}: {total:,}{counted}")
             current = stage
             change(stage, done, total)
 

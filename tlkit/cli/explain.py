@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.cli.options import PATH, memory_option, overwrite_option, run_argument, trust_option
+from tlkit.cli.options import files_argument, memory_option, overwrite_option, run_argument, trust_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @run_argument
-@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
+@files_argument
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -34,6 +34,7 @@ def labels(session: Session, run: Path, out: Path | None) -> None:
     """
     from tlkit.cli.console import messages_console, say, tables_console
     from tlkit.jobs.labels import find_wrong_labels
+    from tlkit.report.label_table import findings_text
     from tlkit.system.progress import Reporter
 
     messages = messages_console()
@@ -51,16 +52,15 @@ def labels(session: Session, run: Path, out: Path | None) -> None:
         messages.print(f"note: {note}", style="yellow")
     from rich.table import Table
 
-    masks = all(not each.label and not each.suggested for each in result.images)
+    masks = result.masks
     columns = ("image", "mean IoU", "finding") if masks else ("image", "label", "score", "seems to be")
     table = Table(*columns, title=f"most likely wrong of {len(result.images):,} images", title_justify="left")
     for each in result.images[:_PRINTED]:
         named = (each.key,) if masks else (each.key, each.label or "(none)")
-        table.add_row(*named, f"{each.score:.3f}", "; ".join(each.findings) if masks else each.suggested)
+        table.add_row(*named, f"{each.score:.3f}", findings_text(each) if masks else each.suggested)
     tables_console(width=110).print(table)
     for finding, count in result.counts().items():
-        if ": IoU" not in finding:
-            say(f"{finding}: {count:,}")
+        say(f"{finding}: {count:,}")
     say(f"{result.page}: written; open it in a browser")
     if not result.command:
         say(f"{result.table}: written; the images are no files, so change their labels where they come from")

@@ -41,6 +41,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 recipe_argument = click.argument("recipe", type=PATH)
 run_argument = click.argument("run", type=PATH)
+files_argument = click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
 
 
 def _set(attribute: str) -> Callable[[click.Context, click.Parameter, Any], None]:

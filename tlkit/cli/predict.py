@@ -15,6 +15,7 @@ from tlkit.cli.options import (
     BATCH_SIZE,
     PATH,
     engine_option,
+    files_argument,
     memory_option,
     overwrite_option,
     run_argument,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @run_argument
-@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
+@files_argument
 @click.option(
     "--out",
     type=PATH,
@@ -135,13 +136,14 @@ class _Shown:
         self.batch_size = batch_size
         self.failed = 0
         self.tiled = None if tiles is None else tiles.of(predictor, batch_size)
+        self._counted = " images" if tiles is None else ""  # that they are tiles is said before
 
     def write(self, out: Path, *, overwrite: bool) -> None:
         """Write the predictions to a CSV file, or a folder of masks and overlays."""
         from tlkit.jobs.predict import predict_to_files
         from tlkit.jobs.tiles import write_predictions_in_tiles
 
-        with _progress() as (progress, say):
+        with _progress(self._counted) as (progress, say):
 
             def failed(prediction: Prediction) -> None:
                 self.failed += 1
@@ -182,7 +184,7 @@ class _Shown:
         from tlkit.jobs.predict import predict_each
         from tlkit.jobs.tiles import predict_each_in_tiles
 
-        with _progress() as (progress, say):
+        with _progress(self._counted) as (progress, say):
             if self.tiled is not None:
                 predictions = predict_each_in_tiles(self.tiled, self.images, progress=progress)
             else:
@@ -215,7 +217,7 @@ class _Shown:
 
 
 @contextmanager
-def _progress() -> Iterator[tuple[StageProgress, Any]]:
+def _progress(counted: str) -> Iterator[tuple[StageProgress, Any]]:
     """Show the progress, and print the prediction of an image that could not be decoded."""
     from tlkit.cli.console import messages_console, progress_bars
 
@@ -224,7 +226,7 @@ def _progress() -> Iterator[tuple[StageProgress, Any]]:
     def say(prediction: Prediction) -> None:
         messages.print(f"set aside: {prediction.error}", style="yellow")
 
-    with progress_bars(messages) as progress:
+    with progress_bars(messages, counted=counted) as progress:
         yield progress, say
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tlkit.errors import DataError
-from tlkit.evaluation.class_names import SEVERAL_LABELS
+from tlkit.evaluation.class_names import SEVERAL_LABELS, class_map
 from tlkit.evaluation.measurement import Measurement
 from tlkit.evaluation.metrics import multi_label_metrics, single_label_metrics
 from tlkit.evaluation.outcome import ClassificationOutcome
 from tlkit.evaluation.prediction import Prediction
 from tlkit.models.tasks import Classification, task_of_card
 from tlkit.runs.card import Card
+
+if TYPE_CHECKING:
+    from tlkit.data.run_data import Data
 
 
 def measure_single_label(measurement: Measurement) -> ClassificationOutcome:
@@ -22,11 +26,7 @@ def measure_single_label(measurement: Measurement) -> ClassificationOutcome:
     Raises:
         DataError: the data has an unknown class, or several labels per image.
     """
-    mapping = measurement.class_map
-    labels = np.asarray(measurement.data.labels)[measurement.rows]
-    if labels.ndim == 2:
-        raise DataError(SEVERAL_LABELS)
-    labels = np.asarray(mapping[labels])
+    labels = true_labels(measurement.data, measurement.card, measurement.rows)
     probabilities, losses = _run(measurement, labels)
     classes = measurement.card.classes
     confusion = np.zeros((len(classes), len(classes)), np.int64)
@@ -41,17 +41,31 @@ def measure_multi_label(measurement: Measurement) -> ClassificationOutcome:
     Raises:
         DataError: the data has an unknown class.
     """
-    mapping = measurement.class_map
-    labels = np.asarray(measurement.data.labels)[measurement.rows]
-    multi_hot = np.zeros((len(labels), len(measurement.card.classes)), np.float32)
-    if labels.ndim == 1:
-        multi_hot[np.arange(len(labels)), mapping[labels]] = 1
-    else:
-        multi_hot[:, mapping] = labels
+    multi_hot = true_labels(measurement.data, measurement.card, measurement.rows)
     probabilities, losses = _run(measurement, multi_hot)
     metrics = measurement.losses(float(losses.mean()))
     metrics |= multi_label_metrics(probabilities, multi_hot, measurement.card.classes)
     return ClassificationOutcome(measurement.rows, losses.astype(np.float32), metrics, probabilities, multi_hot, None)
+
+
+def true_labels(data: Data, card: Card, rows: np.ndarray) -> np.ndarray:
+    """Return the labels of some images in the model's class numbers: int (N,), or float32 multi-hot (N, classes).
+
+    Raises:
+        DataError: the data has an unknown class, or several labels per image for a model of one.
+    """
+    mapping = class_map(tuple(data.classes), card)
+    labels = np.asarray(data.labels)[rows]
+    if card.label_kind != "multi":
+        if labels.ndim == 2:
+            raise DataError(SEVERAL_LABELS)
+        return np.asarray(mapping[labels])
+    multi_hot = np.zeros((len(labels), len(card.classes)), np.float32)
+    if labels.ndim == 1:
+        multi_hot[np.arange(len(labels)), mapping[labels]] = 1
+    else:
+        multi_hot[:, mapping] = labels
+    return multi_hot
 
 
 def _run(measurement: Measurement, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

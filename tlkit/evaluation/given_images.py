@@ -45,12 +45,13 @@ class GivenImage:
         return self.image if isinstance(self.image, Path) else None
 
     def to_size(self, size: ImageSize, resize: Resize, reading: Reading) -> tuple[np.ndarray, ImageSize]:
-        """Decode an image in memory and resize it as those in files are: see ``decode_to_size``.
+        """Decode the image and resize it, one in memory as those in files are: see ``decode_to_size``.
 
         Raises:
             BadImageError: the image can't be decoded.
         """
-        assert not isinstance(self.image, Path)
+        if isinstance(self.image, Path):
+            return decode_to_size(self.image, None, size, resize, reading)
         content = self.image if isinstance(self.image, bytes) else _as_file(self.image, self.title)
         return decode_to_size(Path(self.title), content, size, resize, reading)
 

@@ -64,20 +64,17 @@ def _inference(model: Any, card: Card, batch_size: int, *, limits: Limits, file:
     Raises:
         RunError: the model has none of the kind.
     """
-    problem = ""
+    assert limits.known is not None
+    expected = len(limits.known.center)
     try:
         inference = FeatureInference(model, card, batch_size, limits.layer)
+        if inference.width != expected:
+            raise DataError(f'layer "{limits.layer}" has {inference.width} features and the file means of {expected}')
     except DataError as error:
-        problem = str(error)
-    else:
-        assert limits.known is not None
-        expected = len(limits.known.center)
-        if inference.width == expected:
-            return inference
-        problem = f'layer "{limits.layer}" has {inference.width} features and the file means of {expected}'
-    raise RunError(
-        f"{file}: {problem}; the file is damaged, or tlkit did not write it; tlkit report --full writes it again"
-    )
+        raise RunError(
+            f"{file}: {error}; the file is damaged, or tlkit did not write it; tlkit report --full writes it again"
+        ) from error
+    return inference
 
 
 def open_judged(

@@ -6,16 +6,16 @@ stands in it, and nothing in it is code.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tlkit.data.store.rows import evenly_spaced
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.novelty import KnownFeatures
+from tlkit.runs.checksums import file_digest
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.reading import read_run_file
 from tlkit.system.disk import write_atomically
@@ -60,7 +60,7 @@ def write_limits(folder: RunFolder, limits: Limits) -> None:
     if limits.known is not None:
         arrays |= {"center": limits.known.center, "directions": limits.known.directions.astype(np.float16)}
     texts = {
-        "model": _digest(folder.model),
+        "model": file_digest(folder.model),
         "layer": limits.layer,
         "distances_of": limits.distances_of,
         "temperature": repr(limits.temperature),
@@ -89,7 +89,7 @@ def read_limits(folder: RunFolder) -> Limits:
         raise RunError(f"{path}: {reason}; the file is damaged, or tlkit did not write it; {remedy} again") from error
     if folder.model.is_symlink() or not folder.model.is_file():
         raise RunError(f"{folder.model}: no such file, or a link; expected the run's own model")
-    if texts["model"] != _digest(folder.model):
+    if texts["model"] != file_digest(folder.model):
         raise DataError(f"{path}: is of another {folder.model.name} than that of the folder; {remedy} again")
     return limits
 
@@ -135,10 +135,4 @@ def _limits(arrays: dict[str, np.ndarray], texts: dict[str, str]) -> Limits:
 
 def _kept(values: np.ndarray) -> Any:
     """Return sorted values as float32, evenly spaced ones of very many."""
-    places = np.linspace(0, len(values) - 1, min(len(values), _MAX_KEPT)).round().astype(int)
-    return np.sort(values)[places].astype(np.float32)
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return np.sort(values)[evenly_spaced(len(values), _MAX_KEPT)].astype(np.float32)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlkit.evaluation.class_names import class_map
 from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.recipe_loss import RecipeLoss
 from tlkit.models.tasks import LearningTask, task_of_card
@@ -51,15 +50,6 @@ class Measurement:
     def task(self) -> LearningTask:
         """The model's learning task."""
         return task_of_card(self.card)
-
-    @property
-    def class_map(self) -> np.ndarray:
-        """The model's number of each class of the data, int64 (data classes,).
-
-        Raises:
-            DataError: the data has a class that the model was not trained on.
-        """
-        return class_map(tuple(self.data.classes), self.card)
 
     def batches(self, truth: Callable[[slice], np.ndarray]) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Go through all samples, batch by batch, and add them to the recipe's loss.

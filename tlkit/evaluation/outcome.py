@@ -44,6 +44,13 @@ class ClassificationOutcome(Outcome):
     labels: np.ndarray
     confusion: np.ndarray | None
 
+    @property
+    def correct(self) -> np.ndarray:
+        """Which images are predicted correctly, of several labels all of them: bool (N,)."""
+        if self.labels.ndim == 1:
+            return np.asarray(self.probabilities.argmax(1) == self.labels)
+        return np.asarray(((self.probabilities > 0.5) == (self.labels > 0.5)).all(1))
+
 
 @dataclass(frozen=True)
 class SegmentationOutcome(Outcome):

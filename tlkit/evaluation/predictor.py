@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.data.images.decode import decode_to_size, restore_mask
+from tlkit.data.images.decode import restore_mask
 from tlkit.data.images.reading import Reading, reading_of
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
@@ -259,10 +259,7 @@ class Predictor:
 
     def _read(self, given: GivenImage) -> _Read:
         try:
-            size, resize = self.card.image_size, self.card.resize
-            if given.path is None:
-                return given.to_size(size, resize, self.reading)
-            return decode_to_size(given.path, None, size, resize, self.reading)
+            return given.to_size(self.card.image_size, self.card.resize, self.reading)
         except DataError as error:
             return str(error)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit.contracts import IGNORE
 from tlkit.data.images.decode import restore_mask
+from tlkit.data.store.rows import evenly_spaced
 from tlkit.evaluation.class_names import class_map
 from tlkit.evaluation.measurement import Measurement
 from tlkit.evaluation.metrics import segmentation_metrics
@@ -35,7 +36,7 @@ def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
     losses = np.zeros(count)
     ious = np.full(count, np.nan)
     pixels = np.zeros((count, 3, len(classes)), np.uint32)
-    kept = _evenly_spaced(count, _KEPT_PIXELS // (card.image_size[0] * card.image_size[1]))
+    kept = set(evenly_spaced(count, _KEPT_PIXELS // (card.image_size[0] * card.image_size[1])).tolist())
     predictions: dict[int, np.ndarray] = {}
     batches = measurement.batches(lambda part: lookup[masks[measurement.rows[part]]][..., None].astype(np.int32))
     for part, truth, logits in batches:
@@ -54,11 +55,6 @@ def measure_segmentation(measurement: Measurement) -> SegmentationOutcome:
     return SegmentationOutcome(
         measurement.rows, losses.astype(np.float32), metrics, confusion, ious, pixels, predictions
     )
-
-
-def _evenly_spaced(count: int, most: int) -> set[int]:
-    """Return at most so many positions out of ``count``, the first and the last among them."""
-    return set(np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist())
 
 
 def _counts_and_loss(mask: np.ndarray, predicted: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.contracts import Sample, SampleSet
+from tlkit.data.splits.labels import label_text, numbers_of
 from tlkit.errors import DataError
 from tlkit.files import CellWriter
 from tlkit.jobs import from_recipe
@@ -64,7 +65,7 @@ def apply_decisions(
     if recipe.task == "segmentation":
         return _applied_masks(recipe, sample_set, file, out)
     there = [each for each in sample_set.samples if not isinstance(each.image, Path) or each.image.is_file()]
-    labels = {each.key: "|".join(_names(each, sample_set.classes)) for each in there}
+    labels = {each.key: label_text(each, sample_set.classes) for each in there}
     decisions = read_decisions(file, labels, sample_set.classes, several=sample_set.multi_label)
     _refuse_none_left(decisions, len(there), file)
     text, lines = _table(sample_set, decisions, out, recipe.data.record.name)
@@ -90,9 +91,7 @@ def _left(sample: Sample, sample_set: SampleSet, decisions: Decisions) -> tuple[
 
 
 def _names(sample: Sample, classes: Sequence[str]) -> tuple[str, ...]:
-    label = sample.label
-    numbers = label if isinstance(label, tuple) else () if label is None else (label,)
-    return tuple(classes[number] for number in numbers)
+    return tuple(classes[number] for number in numbers_of(sample))
 
 
 def _table(sample_set: SampleSet, decisions: Decisions, out: Path, name: str) -> tuple[str, list[str]]:

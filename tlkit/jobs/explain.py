@@ -109,16 +109,11 @@ def _class_number(card: Card, class_name: str | None, method: Method) -> int | N
 
 def explained(explainer: Explainer, given: GivenImage) -> Explanation:
     """Return the explanation of one image."""
-    from tlkit.data.images.decode import decode_to_size
     from tlkit.data.images.reading import reading_of
 
     card, path = explainer.card, given.path
-    reading = reading_of(card)
     try:
-        if path is None:
-            image, size = given.to_size(card.image_size, card.resize, reading)
-        else:
-            image, size = decode_to_size(path, None, card.image_size, card.resize, reading)
+        image, size = given.to_size(card.image_size, card.resize, reading_of(card))
     except DataError as error:
         return Explanation(path, error=str(error))
     try:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit.contracts import Split
+from tlkit.data.store.rows import evenly_spaced
 from tlkit.errors import DataError
 from tlkit.evaluation.outcome import ClassificationOutcome, Outcome, SegmentationOutcome
 from tlkit.jobs.progress import StageProgress
@@ -113,11 +115,12 @@ class FullReport:
 
     def _farthest(self, measured: Measured) -> Gallery | None:
         known = measured.limits.known
-        split = next((each for each in ("test", "validation") if each in measured.features), None)
+        splits: tuple[Split, ...] = ("test", "validation")
+        split = next((each for each in splits if each in measured.features), None)
         if known is None or split is None:
             return None
         distances = known.distances(measured.features[split])
-        rows = self._data.indices("test" if split == "test" else "validation")
+        rows = self._data.indices(split)
         pictures = [
             Picture(
                 thumbnail(np.asarray(self._data.store.images[int(rows[place])])),
@@ -136,12 +139,9 @@ def _wrong_and_right(outcome: Outcome) -> dict[str, Sequence[int]]:
         order = order[~np.isnan(outcome.ious[order])]
         return {"Lowest IoU": order[:_PICTURES].tolist(), "Highest IoU": order[::-1][:_PICTURES].tolist()}
     assert isinstance(outcome, ClassificationOutcome)
-    if outcome.labels.ndim == 1:
-        right = outcome.probabilities.argmax(1) == outcome.labels
-    else:
-        right = ((outcome.probabilities > 0.5) == (outcome.labels > 0.5)).all(1)
+    right = outcome.correct
     wrong = np.flatnonzero(~right)
     wrong = wrong[np.argsort(-outcome.losses[wrong], kind="stable")][:_PICTURES]
     spaced = np.flatnonzero(right)
-    spaced = spaced[np.linspace(0, len(spaced) - 1, min(_PICTURES, len(spaced))).round().astype(int)]
+    spaced = spaced[evenly_spaced(len(spaced), _PICTURES)]
     return {"Wrong": wrong.tolist(), "Right": spaced.tolist()}

@@ -39,6 +39,7 @@ class LabelsResult:
         table: the CSV file to fill in.
         page: the page with their pictures.
         images: the images.
+        masks: whether they were judged by their masks.
         source: how they were judged, in a sentence.
         notes: remarks.
         command: the command that makes a new table of the decisions; empty where the images are no files, so that no
@@ -48,6 +49,7 @@ class LabelsResult:
     table: Path
     page: Path
     images: Sequence[JudgedLabel]
+    masks: bool
     source: str
     notes: tuple[str, ...]
     command: str
@@ -126,7 +128,8 @@ def find_wrong_labels(
         judgement = judge(work)
         files = all(isinstance(each.image, Path) for each in opened.data.samples)
         command = f"tlkit check {source.recipe} --apply {out / TABLE}" if files else ""
-        result = LabelsResult(out / TABLE, out / PAGE, judgement.images, judgement.source, judgement.notes, command)
+        found = judgement.images, card.task == "segmentation", judgement.source, judgement.notes
+        result = LabelsResult(out / TABLE, out / PAGE, *found, command)
         with reporter.stage("writing the page"):
             _write(result, judgement, opened)
     return result
@@ -280,15 +283,8 @@ def _write(result: LabelsResult, judgement: _Judgement, opened: OpenedRun) -> No
     from tlkit.report.labels_page import LabelsPage, labels_page
 
     images = opened.data.store.images
-    page = LabelsPage(
-        name=opened.card.name,
-        images=result.images,
-        source=result.source,
-        notes=result.notes,
-        command=result.command,
-        table=result.table.name,
-        legend=judgement.legend,
-    )
+    said = result.images, result.source, result.notes, result.command
+    page = LabelsPage(opened.card.name, *said, result.table.name, judgement.legend)
     text = labels_page(page, judgement.pictures, lambda row: np.asarray(images[row]))
     try:
         result.table.parent.mkdir(parents=True, exist_ok=True)

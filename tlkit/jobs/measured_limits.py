@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tlkit.data.store.rows import evenly_spaced, in_batches
 from tlkit.errors import DataError
 from tlkit.evaluation.calibration import fit_temperature, scaled
-from tlkit.evaluation.class_names import class_map
+from tlkit.evaluation.classification import true_labels
 from tlkit.evaluation.conformal import set_limit, set_scores
 from tlkit.evaluation.limits import Limits
 from tlkit.evaluation.novelty import KnownFeatures, known_features, left_out_distances
@@ -65,11 +66,11 @@ def measure_limits(
     """
     rows = {split: data.indices(split) for split in ("train", "validation", "test")}
     trained = rows["train"]
-    rows["train"] = trained[np.linspace(0, len(trained) - 1, min(len(trained), _MAX_TRAINED)).round().astype(int)]
+    rows["train"] = trained[evenly_spaced(len(trained), _MAX_TRAINED)]
     rows = {split: each for split, each in rows.items() if len(each)}
     layer, reason = _layer(model)
     probabilities, features = _computed(model, card, layer, data, rows, progress)
-    labels = {split: _labels(data, card, each) for split, each in rows.items()}
+    labels = {split: true_labels(data, card, each) for split, each in rows.items()}
     frozen = bool(layer) and _is_frozen(folder, model, layer)
     known, distances, of = None, np.empty(0), reason
     if features and "train" in rows:
@@ -77,17 +78,6 @@ def measure_limits(
     temperature, scores, scores_of = _scores(card, features if frozen else {}, probabilities, labels)
     limits = Limits(known, distances, layer if known is not None else "", of, scores, temperature, scores_of)
     return Measured(limits, features, probabilities, labels)
-
-
-def _labels(data: Data, card: Card, rows: np.ndarray) -> np.ndarray:
-    """Return the labels of images in the model's class numbers."""
-    assert data.labels is not None
-    labels, numbers = data.labels[rows], class_map(tuple(data.classes), card)
-    if labels.ndim == 1:
-        return np.asarray(numbers[labels])
-    several = np.zeros((len(rows), len(card.classes)), labels.dtype)
-    several[:, numbers] = labels
-    return several
 
 
 def _layer(model: Any) -> tuple[str, str]:
@@ -112,7 +102,6 @@ def _computed(
     progress: Callable[[int, int], None],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the probabilities and the features of the images of each split, in one pass."""
-    from tlkit.data.store.rows import in_batches
     from tlkit.evaluation.feature_inference import FeatureInference
     from tlkit.evaluation.inference import Inference
     from tlkit.models.inference import images_at_once
@@ -213,7 +202,7 @@ def _contradicted(probabilities: np.ndarray, labels: np.ndarray, scores: np.ndar
 
     for level in (0.8, 0.9, 0.95):
         limit = set_limit(scores, level)
-        covered = int((1 - probabilities[np.arange(len(labels)), labels] <= limit).sum())
+        covered = int((set_scores(probabilities, labels) <= limit).sum())
         if binomtest(covered, len(labels), level).pvalue < _UNLIKELY / 3:
             return True
     return False

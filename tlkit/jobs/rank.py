@@ -22,6 +22,8 @@ from tlkit.system.progress import Reporter
 from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tlkit.data.run_data import Data
     from tlkit.evaluation.ranking import HeadScore
 
@@ -210,39 +212,52 @@ def _tried(candidate: Candidate, data: Data, scratch: Path, reporter: Reporter) 
         DataError: its weights are not here, or the images are too small for it.
     """
     import keras
-    import numpy as np
 
     from tlkit.evaluation.ranking import head_score
 
-    rows = np.arange(len(data.samples))
     reporter.say(f"{candidate.title}:")
     try:
-        backbone = open_features(candidate.recipe, data, len(rows), scratch, reporter)
-        features = backbone.of(rows)
-        seconds = backbone.seconds_per_image(rows)
-        weights, engine = backbone.weight_count, backbone.engine
+        features, cost = _computed(candidate, data, scratch, reporter)
     finally:
-        backbone = None  # type: ignore[assignment]
         keras.backend.clear_session()
         gc.collect()
     assert data.labels is not None
     with reporter.stage("cross-validating a linear head"):
         head = head_score(features, data.labels, len(data.classes), data.groups, candidate.recipe.seed)
         interval, score = head.interval(data.groups), head.score() or 0.0
-    reporter.say(f"  {score:.1%}, {1000 * seconds:.1f} ms per image")
+    reporter.say(f"  {score:.1%}, {1000 * cost.seconds:.1f} ms per image")
     ranked = RankedBackbone(
         title=candidate.title,
         score=score,
         interval=interval,
         told_apart=False,
         logme=head.logme,
-        seconds=seconds,
-        weights=weights,
+        seconds=cost.seconds,
+        weights=cost.weights,
         features=features.shape[1],
-        engine=engine,
+        engine=cost.engine,
         toml=candidate.toml,
     )
     return ranked, head
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a backbone takes: see ``RankedBackbone``."""
+
+    seconds: float
+    weights: int
+    engine: str
+
+
+def _computed(candidate: Candidate, data: Data, scratch: Path, reporter: Reporter) -> tuple[np.ndarray, _Cost]:
+    """Return the features of all images by a backbone, which is not kept, and what it takes."""
+    import numpy as np
+
+    rows = np.arange(len(data.samples))
+    backbone = open_features(candidate.recipe, data, len(rows), scratch, reporter)
+    features = backbone.of(rows)
+    return features, _Cost(backbone.seconds_per_image(rows), backbone.weight_count, backbone.engine)
 
 
 def _by_score(

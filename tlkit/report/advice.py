@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tlkit.report.missed_classes import ZERO
 from tlkit.report.seen import Seen, percent
 from tlkit.system.text import listed, shorten
 
@@ -29,10 +30,8 @@ _WEAK = 0.9
 """Training images of which a smaller share is predicted correctly are not learnt."""
 _STATED, _BETTER, _ENOUGH = 0.05, 0.5, 100
 """A calibration error that is large; what the temperature must leave of it at most; with how many images it counts."""
-
-
-_ZERO, _LONG = 0.0005, 400
-"""A score below this is printed as 0.000; notes on such classes that are longer stand further down only."""
+_LONG = 400
+"""Notes on classes that are never right which are longer stand further down only."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _never_right(seen: Seen) -> list[str]:
     """Return the classes that occur and whose F1, or IoU, is 0."""
     scores = {name: row["f1"] for name, row in seen.metrics.get("per_class", {}).items() if row["support"]}
     scores |= seen.metrics.get("iou", {})
-    return [_named(name) for name, score in scores.items() if score is not None and score < _ZERO]
+    return [_named(name) for name, score in scores.items() if score is not None and score < ZERO]
 
 
 def _overfits(seen: Seen) -> Iterator[Advice]:

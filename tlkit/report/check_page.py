@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from tlkit.data.images.decode import fit_mask, preview
 from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError
 from tlkit.report.colors import GREY, background_class, hexadecimal, overlay, palette
-from tlkit.report.html_page import embedded, render_page
+from tlkit.report.html_page import embedded_jpeg, render_page
 
 _SIDE = 132
 """Width and height of a picture on the page, in pixels."""
@@ -139,9 +138,7 @@ def _inside(size: tuple[int, int]) -> tuple[int, int]:
 
 def _jpeg(image: np.ndarray) -> str:
     """Return the content of a JPEG of an image, uint8 (H, W, 3), as base64."""
-    content = io.BytesIO()
-    Image.fromarray(image).save(content, "JPEG", quality=80)
-    return embedded(content.getvalue())
+    return embedded_jpeg(Image.fromarray(image))
 
 
 def _classes(report: Report) -> dict[str, Any]:

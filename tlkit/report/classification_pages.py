@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.data.store.rows import evenly_spaced
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import ClassificationOutcome
 from tlkit.models.tasks import Classification, task_of_card
@@ -41,7 +42,7 @@ class SingleLabelPages(TaskPages[ClassificationOutcome]):
     def samples(self, outcome: ClassificationOutcome, split: str) -> dict[str, bytes]:
         """Return a page of evenly spaced samples and, if there are mistakes, a page of those with the highest loss."""
         count = len(outcome.rows)
-        spaced = np.linspace(0, count - 1, min(_MAX_SAMPLES, count)).round().astype(int)
+        spaced = evenly_spaced(count, _MAX_SAMPLES)
         correct = sum(self._is_correct(outcome, position) for position in range(count))
         title = f"{split} images, evenly spaced; {correct} of {count} are correct"
         pages = {"samples.png": classified_page([self._image(outcome, position) for position in spaced], title)}

@@ -64,14 +64,9 @@ class Shown:
         """Whether an image has several labels."""
         return self.outcome.labels.ndim == 2
 
-    def right(self) -> np.ndarray:
-        """Return which images are predicted correctly, bool (N,)."""
-        same = self.predicted == (self.outcome.labels > 0.5 if self.several else self.outcome.labels)
-        return np.asarray(same.all(1) if self.several else same)
-
     def surest_mistakes(self) -> np.ndarray:
         """Return the positions of the mistakes, those first whose wrong label has the highest probability."""
-        wrong = np.flatnonzero(~self.right())
+        wrong = np.flatnonzero(~self.outcome.correct)
         probabilities = self.outcome.probabilities[wrong]
         sure = np.abs(probabilities - self.outcome.labels[wrong]).max(1) if self.several else probabilities.max(1)
         return np.asarray(wrong[np.argsort(-sure, kind="stable")])
@@ -97,7 +92,7 @@ def classification_part(shown: Shown, prefix: str) -> ClassificationPart:
         shown: its images.
         prefix: what the names of parts of the page begin with.
     """
-    right = shown.right()
+    right = shown.outcome.correct
     show = _show(shown, right)
     mistakes, unsure = shown.surest_mistakes(), shown.least_sure()
     # In a cell, the surest mistakes come first; of the images that are right, the least sure.

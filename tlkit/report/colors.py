@@ -104,6 +104,14 @@ def hexadecimal(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
+def class_palette(colors: Sequence[Color]) -> bytes:
+    """Return the palette of class numbers, 256 times red, green and blue; ``IGNORE`` is grey."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(colors)] = colors
+    table[IGNORE] = GREY
+    return table.tobytes()
+
+
 def background_class(classes: Sequence[str]) -> int | None:
     """Return the number of the class that is no object, by its name; None if there is none."""
     return next((number for number, name in enumerate(classes) if name.strip("_ ").casefold() in _BACKGROUND), None)

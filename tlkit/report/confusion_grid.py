@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tlkit.report.gallery import Picture
+from tlkit.system.text import counted
 
 _MAX_CLASSES = 40
 """The grid shows so many classes at most; of more, the ``_MOST_CONFUSED``."""
@@ -130,7 +131,7 @@ def class_grid(
     grid: dict[tuple[int, int], GridCell] = {}
     for (row, column), positions in zip(wanted, places, strict=True):
         count = int(confusion[row, column])
-        title = f"truth {classes[row]}, predicted {classes[column]}: {_images(count)}"
+        title = f"truth {classes[row]}, predicted {classes[column]}: {counted(count, 'image')}"
         cell = GridCell(f"{prefix}-{row}-{column}", count, count / int(totals[row]), row == column, title)
         grid[row, column] = cell
         members[cell.id] = cell, positions
@@ -176,7 +177,7 @@ def label_grid(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str],
             positions = np.flatnonzero(chosen[:, row])
             # Images without a label are too many, and too unlike each other, to say anything.
             name = f"{prefix}-{row}-{column}" if column < 3 else ""
-            title = f"{classes[row]}: {_images(len(positions))} {words}"
+            title = f"{classes[row]}: {counted(len(positions), 'image')} {words}"
             alike = int((truth[:, row] == (column < 2)).sum())
             cell = GridCell(name, len(positions), len(positions) / max(alike, 1), right, title)
             cells[-1].append(cell if len(positions) else None)
@@ -184,10 +185,6 @@ def label_grid(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str],
                 members[name] = cell, positions
     names = [classes[each] for each in shown]
     return Grid(names, list(kinds), False, cells, _cell_images(members, show), len(classes))
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _confused(confusion: np.ndarray) -> list[tuple[int, int]]:

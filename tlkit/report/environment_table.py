@@ -10,14 +10,14 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.secrets import known_variables
 
 
-def environment_rows(folder: RunFolder) -> dict[str, str]:
-    """Return name → value of what ``environment.json`` has, but for the recipe; empty without the file."""
+def read_environment(folder: RunFolder) -> Mapping[str, Any]:
+    """Return what ``environment.json`` has; empty without the file."""
     environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
-    return rows_of(environment) if isinstance(environment, dict) else {}
+    return environment if isinstance(environment, dict) else {}
 
 
-def rows_of(environment: Mapping[str, Any]) -> dict[str, str]:
-    """Return name → value, each as text."""
+def environment_rows(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return name → value of what ``environment.json`` has, each as text, but for the recipe."""
     rows: dict[str, str] = {}
     forms = {
         "plugins": "{plugin} ({distribution} {version})",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlkit.system.visible import visible
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -82,11 +86,18 @@ def embedded(content: bytes) -> str:
     return Markup(base64.b64encode(content).decode("ascii"))
 
 
-def jpeg_url(content: bytes) -> str:
-    """Return the ``data:`` URL of a JPEG, marked as safe as by ``embedded``."""
+def embedded_jpeg(picture: Image.Image, quality: int = 80) -> str:
+    """Return a picture as the content of a JPEG in base64, as ``embedded`` does."""
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=quality)
+    return embedded(content.getvalue())
+
+
+def jpeg_url(picture: Image.Image, quality: int) -> str:
+    """Return the ``data:`` URL of a picture as a JPEG, marked as safe as by ``embedded``."""
     from markupsafe import Markup
 
-    return Markup("data:image/jpeg;base64,") + embedded(content)
+    return Markup("data:image/jpeg;base64,") + embedded_jpeg(picture, quality)
 
 
 def encodable(text: str) -> str:

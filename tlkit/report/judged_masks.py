@@ -69,7 +69,8 @@ class MaskJudge:
                 label="",
                 suggested="",
                 score=iou,
-                findings=(MASK, self._worst(pixels)) if iou < fence else (),
+                findings=(MASK,) if iou < fence else (),
+                detail=self._worst(pixels) if iou < fence else "",
             )
             for row, (iou, pixels, _) in sorted(self._found.items(), key=lambda each: each[1][0])
         ]

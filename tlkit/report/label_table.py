@@ -43,7 +43,8 @@ class JudgedLabel:
         score: 0-1; the lower, the more likely the label is wrong: of single labels the probability of the label, of
             several a mean of theirs, of a mask the mean IoU with the prediction.
         probability: the probability of what it seems to be; None where that is not a single class.
-        findings: what was found, in words.
+        findings: what was found, in words: the same words for all images of which it was.
+        detail: more about it, in words; may be empty.
         near: its nearest neighbours, nearest first.
     """
 
@@ -55,7 +56,13 @@ class JudgedLabel:
     score: float
     probability: float | None = None
     findings: tuple[str, ...] = ()
+    detail: str = ""
     near: tuple[NearImage, ...] = ()
+
+
+def findings_text(judged: JudgedLabel) -> str:
+    """Return what was found, in one line."""
+    return "; ".join(filter(None, [*judged.findings, judged.detail]))
 
 
 def label_table(images: Sequence[JudgedLabel]) -> str:
@@ -74,7 +81,7 @@ def label_table(images: Sequence[JudgedLabel]) -> str:
                 each.suggested,
                 f"{each.score:.4f}",
                 "" if each.probability is None else f"{each.probability:.4f}",
-                "; ".join(each.findings),
+                findings_text(each),
                 nearest.key if nearest else "",
                 nearest.label if nearest else "",
             ]

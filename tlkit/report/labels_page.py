@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit.report.html_page import embedded, render_page
+from tlkit.report.html_page import embedded_jpeg, render_page
 from tlkit.report.label_table import JudgedLabel
 
 WRONG, DUPLICATE, OUTLIER, MASK = (
@@ -87,10 +86,8 @@ def _shown(judged: JudgedLabel, pictures: Pictures, image: Callable[[int], np.nd
 
 def _jpeg(image: np.ndarray, side: int) -> str:
     """Return a JPEG of an image, as base64: reduced to a longer side, or enlarged by a whole factor to less."""
-    content = io.BytesIO()
     picture = Image.fromarray(np.asarray(image))
     factor = max(1, side // max(picture.size))
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     picture.thumbnail((side, side))
-    picture.save(content, "JPEG", quality=80)
-    return embedded(content.getvalue())
+    return embedded_jpeg(picture)

@@ -11,9 +11,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
-from tlkit.contracts import IGNORE
 from tlkit.files import CellWriter
-from tlkit.report.colors import GREY, Color
+from tlkit.report.colors import Color, class_palette
 
 
 def palette_png(mask: np.ndarray, colors: Sequence[Color]) -> bytes:
@@ -24,10 +23,7 @@ def palette_png(mask: np.ndarray, colors: Sequence[Color]) -> bytes:
         colors: the colour of each class.
     """
     image = Image.fromarray(mask)
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(colors)] = colors
-    table[IGNORE] = GREY
-    image.putpalette(table.reshape(-1).tolist())
+    image.putpalette(class_palette(colors))
     return png(image)
 
 

@@ -15,7 +15,7 @@ from tlkit.system.text import listed
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
 
-_ZERO = 0.0005
+ZERO = 0.0005
 """A score below this is printed as 0.000."""
 _FEW = 0.01
 """Share of the training pixels, or fraction of the mean number of training images per class, that is called few."""
@@ -50,7 +50,7 @@ def missed_classes(outcome: Outcome, data: Data, card: Card, split: str) -> list
     masks = isinstance(outcome, SegmentationOutcome)
     truth, predicted, correct = _totals(outcome)
     scores = correct / np.maximum(truth + predicted - correct, 1)
-    missed = (scores < _ZERO) & ((truth + predicted > 0) if masks else (truth > 0))
+    missed = (scores < ZERO) & ((truth + predicted > 0) if masks else (truth > 0))
     if not missed.any():
         return []
     trained = dict(zip(data.classes, data.class_counts("train"), strict=True))

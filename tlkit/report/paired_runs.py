@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tlkit.evaluation.paired import MetricDifference, paired_differences
 from tlkit.report.compared_folds import ComparedFolds
 from tlkit.report.compared_runs import ComparedRun, loss_setting
+from tlkit.report.comparison import LOWER_IS_BETTER
 from tlkit.report.image_results import ImageId, ImageResult, Results, answers, read_results
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
@@ -17,8 +18,7 @@ FEWEST = 10
 
 _MAX_COUNTS = 50_000_000
 """The most images times classes, of each of which there are counts of pixels or labels."""
-_LOWER_IS_BETTER = {"loss": True, "accuracy": False, "micro_f1": False, "macro_f1": False, "mean_iou": False}
-_LOWER_IS_BETTER["mean_dice"] = False
+_METRICS = ("loss", "accuracy", "micro_f1", "macro_f1", "mean_iou", "mean_dice")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _pair(first: _Models, other: _Models, split: str) -> PairedRuns:
         return replace(pair, notes=(*notes, problem))
     groups = [sides[0][0][each].group or None for each in images]
     taken = (answers(sides[0], first.cards, images), answers(sides[1], other.cards, images))
-    found = paired_differences(*taken, _LOWER_IS_BETTER, len(images), groups)
+    found = paired_differences(*taken, {name: name in LOWER_IS_BETTER for name in _METRICS}, len(images), groups)
     return replace(pair, metrics=found, notes=tuple(notes))
 
 

@@ -9,20 +9,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tlkit.contracts import IGNORE
-from tlkit.report.colors import GREY, Color
+from tlkit.report.colors import Color, class_palette
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE_OF_8_BITS = bytes((8, 3, 0, 0, 0))
 """Bit depth, colour type, and the only methods of compression, filtering and interlacing."""
-
-
-def class_palette(colors: Sequence[Color]) -> bytes:
-    """Return the palette of class numbers, 256 times red, green and blue; ``IGNORE`` is grey."""
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(colors)] = colors
-    table[IGNORE] = GREY
-    return table.tobytes()
 
 
 class PngStrips:

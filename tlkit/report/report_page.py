@@ -17,7 +17,7 @@ from tlkit.evaluation.outcome import Outcome
 from tlkit.report.advice import advice
 from tlkit.report.calibration_chart import calibration_chart
 from tlkit.report.data_part import data_part
-from tlkit.report.environment_table import environment_rows
+from tlkit.report.environment_table import environment_rows, read_environment
 from tlkit.report.gallery import Gallery, Table
 from tlkit.report.html_page import embedded, render_page
 from tlkit.report.run_summary import run_summary
@@ -77,7 +77,8 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
     data, outcomes, pictures = pages.data, results.outcomes, results.pictures
     profile, damage = intact_profile(folder.profile)
     counts = _class_counts(data)
-    seen = _seen(folder, pages, results, counts)
+    environment = read_environment(folder)
+    seen = _seen(folder, pages, results, counts, environment.get("settings", {}))
     return render_page(
         "report.html.j2",
         card=pages.card,
@@ -106,7 +107,7 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         profile=[profile_rows(each) for each in profile],
         sections=[_section(each, folder) for each in results.sections],
         recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
-        environment=environment_rows(folder),
+        environment=environment_rows(environment),
     )
 
 
@@ -117,11 +118,16 @@ def _class_counts(data: Data) -> dict[str, np.ndarray]:
     return {split: data.class_counts(split) for split in SPLITS if len(data.indices(split))}
 
 
-def _seen(folder: RunFolder, pages: TaskPages[Any], results: RunResults, counts: Mapping[str, np.ndarray]) -> Seen:
+def _seen(
+    folder: RunFolder,
+    pages: TaskPages[Any],
+    results: RunResults,
+    counts: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+) -> Seen:
     trained = (
         dict(zip(pages.data.classes, counts["train"].astype(int).tolist(), strict=True)) if "train" in counts else {}
     )
-    settings = folder.read_json(folder.environment) if folder.environment.is_file() else {}
     return Seen(
         card=pages.card,
         outcomes=results.outcomes,
@@ -132,7 +138,7 @@ def _seen(folder: RunFolder, pages: TaskPages[Any], results: RunResults, counts:
         best_epoch=results.best_epoch,
         calibration=results.calibration,
         notes=results.notes.get("test" if "test" in results.outcomes else "validation", ()),
-        settings=settings.get("settings", {}) if isinstance(settings, dict) else {},
+        settings=settings,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tlkit.report.seen import Seen, percent
-from tlkit.system.text import listed, shorten
+from tlkit.system.text import counted, listed, shorten
 
 _NAMED = 4
 """Classes that are named."""
@@ -24,14 +26,14 @@ def _what(seen: Seen) -> str:
     else:
         does = f"sorts images into {count} classes"
     trained = seen.images.get("train", 0)
-    return f"This model {does}: {classes}. It was trained on {_images(trained)}."
+    return f"This model {does}: {classes}. It was trained on {counted(trained, 'image')}."
 
 
 def _how_well(seen: Seen) -> str:
     if not seen.split:
         return "No images were held out, so it is not known how well it does on new ones."
     count = seen.images.get(seen.split, 0)
-    where = f"{count:,} {seen.split} image{'' if count == 1 else 's'}, which it was not trained on"
+    where = f"{counted(count, f'{seen.split} image')}, which it was not trained on"
     if seen.value is None:
         return f"Nothing could be measured on the {where}."
     if seen.card.task == "segmentation":
@@ -41,10 +43,9 @@ def _how_well(seen: Seen) -> str:
     return f"Of {where}, it gets {what}{percent(seen.value)} right{_interval(seen, percent, ' (', ')')}."
 
 
-def _interval(seen: Seen, form: object, before: str = "; ", after: str = "") -> str:
+def _interval(seen: Seen, form: Callable[[float], str], before: str = "; ", after: str = "") -> str:
     if seen.interval is None:
         return ""
-    assert callable(form)
     low, high = (form(each) for each in seen.interval)
     return f"{before}95\u00a0% interval {low} to {high}{after}"
 
@@ -67,7 +68,3 @@ def _caution(seen: Seen) -> str:
         "There are no test images; where validation images chose the best epoch, as by default, their figures are a "
         "little too good."
     )
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"

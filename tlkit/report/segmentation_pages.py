@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tlkit.data.store.rows import evenly_spaced
 from tlkit.evaluation.metrics import Metrics
 from tlkit.evaluation.outcome import SegmentationOutcome
 from tlkit.evaluation.segmentation import mask_lookup
@@ -55,9 +56,9 @@ class SegmentationPages(TaskPages[SegmentationOutcome]):
         """Return the classes, the confusion by pixel, the errors at borders and the images by IoU of a split."""
         keys = [self.key(outcome, position) for position in range(len(outcome.rows))]
         pixels = self.card.image_size[0] * self.card.image_size[1]
-        count = min(len(outcome.predictions), max(_MIN_BORDERS, min(_MAX_BORDERS, _BORDER_PIXELS // pixels)))
-        spaced = np.linspace(0, len(outcome.predictions) - 1, count).round().astype(int)
-        kept = [list(outcome.predictions)[each] for each in spaced]
+        most = max(_MIN_BORDERS, min(_MAX_BORDERS, _BORDER_PIXELS // pixels))
+        predicted = list(outcome.predictions)
+        kept = [predicted[each] for each in evenly_spaced(len(predicted), most)]
         masks = {
             each: (truth, outcome.predictions[each])
             for each, truth in zip(kept, self._truths(outcome, kept), strict=True)

@@ -115,9 +115,9 @@ class TaskPages(ABC, Generic[OutcomeT]):
     def class_table(metrics: Metrics) -> ClassTable:
         """Return the metrics of each class."""
 
-    def part(self, outcome: OutcomeT, split: str) -> Any:  # noqa: ARG002 (for those that override it)
+    @abstractmethod
+    def part(self, outcome: OutcomeT, split: str) -> Any:
         """Return what the task's template shows as ``part`` of a split, beside its pictures and class table."""
-        return None
 
     def predictions_csv(self, outcomes: Mapping[str, OutcomeT]) -> str | None:
         """Return a CSV table of all samples, given the outcome of each split; None if the task has no such file."""

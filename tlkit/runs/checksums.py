@@ -42,7 +42,7 @@ def add_checksums(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         file = folder / name
         if file.is_file():
-            listed[name] = _digest(file)
+            listed[name] = file_digest(file)
     _write(folder, listed)
 
 
@@ -80,10 +80,11 @@ def is_lite_of_model(folder: Path) -> bool:
     """
     listed = _listed(folder)
     model = folder / MODELS[0]
-    return set(MODELS) <= set(listed) and not model.is_symlink() and _digest(model) == listed[model.name]
+    return set(MODELS) <= set(listed) and not model.is_symlink() and file_digest(model) == listed[model.name]
 
 
-def _digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

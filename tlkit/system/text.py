@@ -51,6 +51,11 @@ def toml_string(text: str) -> str:
     return HIDDEN.sub(lambda match: f"\\U{ord(match[0]):08x}", json.dumps(text, ensure_ascii=False))
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number of things, such as ``1 image`` or ``2,000 images``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def size_text(size: float) -> str:
     """Return a number of bytes in decimal units, such as ``1.5 MB``."""
     from rich.filesize import decimal

@@ -19,6 +19,11 @@ AROUND_BYTES = 65536
 _AHEAD = 2
 
 
+def evenly_spaced(count: int, most: int) -> np.ndarray:
+    """Return at most so many places out of ``count``, the first and the last among them: int64, ascending."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)
+
+
 def in_batches(images: Rows | np.ndarray, rows: np.ndarray, at_once: int) -> Iterator[np.ndarray]:
     """Yield some rows in their order, at most ``at_once`` at a time; a thread reads two batches ahead."""
     parts = (rows[first : first + at_once] for first in range(0, len(rows), at_once))

@@ -147,7 +147,7 @@ class _Search:
         end = None if minutes is None else time.monotonic() + 60 * minutes
         with FoldsDisplay(console, self._study.most, "trial") as display:
             console.print(f"Sweep folder: {self._folder.path}")
-            runs = TrialRun(self._study, self._folder, self._metric, self._study.direction, command, display)
+            runs = TrialRun(self._study, self._folder, self._metric, command, display)
             while (trial := self._next(end)) is not None:
                 values = self._study.values(trial)
                 display.started(number_of(trial), _shown(values))

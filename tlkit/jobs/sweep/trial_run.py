@@ -15,7 +15,7 @@ from tlkit.jobs.folds.processes import FoldProcesses, run_to_its_end
 from tlkit.jobs.sweep.study import Study, number_of
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import read_history
-from tlkit.runs.sweeps import Direction, State, SweepFolder, best
+from tlkit.runs.sweeps import State, SweepFolder, best
 
 _EVERY = 0.3
 """Seconds between two looks at the metrics of a trial."""
@@ -64,7 +64,6 @@ class TrialRun:
         study: the search.
         folder: the folder of the sweep.
         metric: the column of ``metrics.csv`` by which trials are compared.
-        direction: whether less or more of it is better.
         command: how the process is started.
         display: shows how far the trial is.
     """
@@ -74,14 +73,12 @@ class TrialRun:
         study: Study,
         folder: SweepFolder,
         metric: str,
-        direction: Direction,
         command: TrialCommand,
         display: FoldsDisplay,
     ) -> None:
         self._study = study
         self._folder = folder
         self._metric = metric
-        self._direction = direction
         self._command = command
         self._display = display
 
@@ -117,13 +114,13 @@ class TrialRun:
             return self._pruned(trial)
         if code:
             return Ended("failed", reason=f"exit code {code}: {_last_line(self._folder.log(number))}")
-        value = best(self._study.reported(trial).values(), self._direction)
+        value = best(self._study.reported(trial).values(), self._study.direction)
         if value is None:
             return Ended("failed", reason=f"{self._metric} was never a finite number")
         return Ended("finished", value)
 
     def _pruned(self, trial: Any) -> Ended:
-        return Ended("pruned", best(self._study.reported(trial).values(), self._direction))
+        return Ended("pruned", best(self._study.reported(trial).values(), self._study.direction))
 
     def _watch(
         self, pool: ThreadPoolExecutor, work: Callable[[], int], trial: Any, processes: FoldProcesses
