@@ -85,7 +85,7 @@ def test_other_names_are_different(names):
 
 
 def test_the_classes_of_other_data_are_those_of_the_model_in_any_form():
-    from tlkit.evaluation.measurement import class_map
+    from tlkit.evaluation.class_names import class_map
 
     card = SimpleNamespace(classes=("ant", NFD, "dog"))
     assert class_map(("dog", NFC), card).tolist() == [2, 1]
