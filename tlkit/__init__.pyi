@@ -19,9 +19,13 @@ from tlkit.contracts import DatasetContext as DatasetContext
 from tlkit.contracts import Detected as Detected
 from tlkit.contracts import DrawnMask as DrawnMask
 from tlkit.contracts import EarlyStop as EarlyStop
+from tlkit.contracts import ExportContext as ExportContext
+from tlkit.contracts import ExportedModel as ExportedModel
+from tlkit.contracts import Exporter as Exporter
 from tlkit.contracts import Head as Head
 from tlkit.contracts import HeadContext as HeadContext
 from tlkit.contracts import ImageSize as ImageSize
+from tlkit.contracts import InputType as InputType
 from tlkit.contracts import LabelKind as LabelKind
 from tlkit.contracts import MaskChannel as MaskChannel
 from tlkit.contracts import MaskTable as MaskTable
@@ -32,6 +36,7 @@ from tlkit.contracts import Outline as Outline
 from tlkit.contracts import Phase as Phase
 from tlkit.contracts import Plateau as Plateau
 from tlkit.contracts import PretrainedFile as PretrainedFile
+from tlkit.contracts import Quantization as Quantization
 from tlkit.contracts import ReportSection as ReportSection
 from tlkit.contracts import Sample as Sample
 from tlkit.contracts import SampleSet as SampleSet

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Phase, ReportSection, Schedule
+from tlkit.contracts import Augmentation, Backbone, Dataset, Exporter, Head, Phase, ReportSection, Schedule
 from tlkit.errors import Problem
 
 if TYPE_CHECKING:
@@ -90,6 +90,19 @@ def tlkit_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
         def tlkit_datasets():
             return [tlkit.Dataset(name="xray", summary="…", options=XrayOptions, open=open_xray,
                                   tasks=("classification",))]
+    """
+
+
+@hookspec
+def tlkit_exporters() -> Iterable[Exporter]:  # type: ignore[empty-body]
+    """Offer export formats. Called when plugins are loaded; must not import TensorFlow, Keras or a runtime.
+
+    Example::
+
+        @tlkit.hookimpl
+        def tlkit_exporters():
+            return [tlkit.Exporter(name="weights", summary="…", options=tlkit.Options, suffix=".npz", write=write,
+                                   open=open_file, snippet=SNIPPET)]
     """
 
 

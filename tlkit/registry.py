@@ -12,7 +12,7 @@ from tlkit import hookspecs
 from tlkit.boundary.code import PluginCode
 from tlkit.boundary.guard import checked_items, file_of_function, fresh, guarded, items
 from tlkit.boundary.offers import hook_mistakes, record_problem
-from tlkit.contracts import Augmentation, Backbone, Dataset, Head, Record, Schedule
+from tlkit.contracts import Augmentation, Backbone, Dataset, Exporter, Head, Record, Schedule
 from tlkit.errors import PluginError, Problem, TlkitError
 from tlkit.system.code_files import CodeFile
 from tlkit.system.text import did_you_mean, listed
@@ -41,6 +41,7 @@ KINDS: Mapping[type, Kind] = {
     Augmentation: Kind("augmentation", "tlkit_augmentations"),
     Schedule: Kind("schedule", "tlkit_schedules"),
     Dataset: Kind("dataset", "tlkit_datasets"),
+    Exporter: Kind("exporter", "tlkit_exporters"),
 }
 """Class of a record → its kind."""
 
@@ -48,7 +49,7 @@ _LISTED = 12
 """Number of names that a message lists."""
 
 T = TypeVar("T")
-R = TypeVar("R", Backbone, Head, Augmentation, Schedule, Dataset)
+R = TypeVar("R", Backbone, Head, Augmentation, Schedule, Dataset, Exporter)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from tlkit.contracts import LazyFunction
 from tlkit.registry import KINDS, Registry
 
-PACKAGES = ("tlkit_annotations", "tlkit_augment", "tlkit_datasets", "tlkit_heads", "tlkit_schedules")
+PACKAGES = ("tlkit_annotations", "tlkit_augment", "tlkit_datasets", "tlkit_exporters", "tlkit_heads", "tlkit_schedules")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

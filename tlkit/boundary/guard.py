@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tlkit.boundary.code import PluginCode
 from tlkit.boundary.results import part_problem, result_problem, settled
-from tlkit.contracts import DrawnMask, Options, SampleSet
+from tlkit.contracts import DrawnMask, ExportContext, ExportedModel, Options, SampleSet
 from tlkit.errors import PluginError
 from tlkit.system.text import listed
 
@@ -85,6 +85,8 @@ class Guard:
             raise PluginError(f"{self.plugin}: {self.what}: {problem}")
         if self.kind == "Augmentation.build" and result is not None:
             return Guard(result, self.plugin, "the function of Augmentation.build", self.name)
+        if isinstance(result, ExportedModel):
+            return guarded(result, self.plugin, self.name)
         return self._with_guarded_masks(result) if isinstance(result, SampleSet) else result
 
     def _with_guarded_masks(self, found: SampleSet) -> SampleSet:
@@ -199,6 +201,8 @@ def fresh(value: Any) -> Any:
     """Return a deep copy of an argument that a plugin could change: options, contexts, phases, tables of values."""
     if isinstance(value, Options):
         return value.model_copy(deep=True)
+    if isinstance(value, ExportContext):  # a model can't be copied
+        return value
     plain = isinstance(value, dict) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
     return copy.deepcopy(value) if plain and not _has_tensors(value) else value
 

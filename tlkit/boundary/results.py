@@ -13,7 +13,17 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from tlkit.contracts import Block, BuiltBackbone, Detected, Phase, PretrainedFile, ReportSection, SampleSet, SetAside
+from tlkit.contracts import (
+    Block,
+    BuiltBackbone,
+    Detected,
+    ExportedModel,
+    Phase,
+    PretrainedFile,
+    ReportSection,
+    SampleSet,
+    SetAside,
+)
 from tlkit.errors import Problem
 
 _EXPECTED: dict[str, tuple[type, bool]] = {
@@ -21,10 +31,11 @@ _EXPECTED: dict[str, tuple[type, bool]] = {
     "Backbone.pretrained": (PretrainedFile, False),
     "Dataset.detect": (Detected, True),
     "DrawnMask.read": (bytes, False),
+    "Exporter.open": (ExportedModel, False),
 }
 """Function of a record → class of its result, and whether it may also be None."""
 
-_CHECKED = (Block, BuiltBackbone, Detected, Phase, PretrainedFile, Problem, ReportSection, SetAside)
+_CHECKED = (Block, BuiltBackbone, Detected, ExportedModel, Phase, PretrainedFile, Problem, ReportSection, SetAside)
 """Records that plugins return whose parts are checked here. A ``SampleSet``, which may have millions of samples, is
 checked by ``tlkit.data.sample_set``."""
 

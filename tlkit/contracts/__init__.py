@@ -1,11 +1,11 @@
 """What plugins and the core exchange: frozen records, typed options and plain data. Imports nothing heavy.
 
 Plugins return values and the core acts on them: a schedule returns phases, a head returns a tensor, an augmentation
-returns a function on a batch, a data set returns a list of samples.
+returns a function on a batch, a data set returns a list of samples, an exporter writes a file.
 
-A record (``Backbone``, ``Head``, ``Augmentation``, ``Schedule``, ``Dataset``) names a plugin's function and its
-options. The core calls the function with a context, which says what it is for, and with the recipe's options. Name the
-function with ``lazy`` if its module imports TensorFlow or Keras.
+A record (``Backbone``, ``Head``, ``Augmentation``, ``Schedule``, ``Dataset``, ``Exporter``) names a plugin's
+functions and its options. The core calls a function with a context, which says what it is for, and with the recipe's
+options. Name the function with ``lazy`` if its module imports TensorFlow or Keras.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tlkit.contracts.dataset import (
     SampleSet,
     SetAside,
 )
+from tlkit.contracts.exporter import ExportContext, ExportedModel, Exporter, InputType, Quantization
 from tlkit.contracts.head import Head, HeadContext
 from tlkit.contracts.lazy import LazyFunction, lazy
 from tlkit.contracts.record import Record
@@ -67,9 +68,13 @@ __all__ = [
     "Detected",
     "DrawnMask",
     "EarlyStop",
+    "ExportContext",
+    "ExportedModel",
+    "Exporter",
     "Head",
     "HeadContext",
     "ImageSize",
+    "InputType",
     "LabelKind",
     "LazyFunction",
     "MaskChannel",
@@ -81,6 +86,7 @@ __all__ = [
     "Phase",
     "Plateau",
     "PretrainedFile",
+    "Quantization",
     "Record",
     "ReportSection",
     "Sample",

@@ -12,13 +12,13 @@ from typing import Literal
 
 from tlkit.contracts import Split
 from tlkit.errors import DataError
+from tlkit.files.image_formats import format_of
 from tlkit.files.listing import is_image, key_of, keys_below
 from tlkit.files.name_lists import named_classes
 from tlkit.files.split_lists import find_split_lists, missing_note, read_split_lists
 from tlkit.files.split_names import split_of_folder
 from tlkit.files.split_sides import Sides, find_sides
 from tlkit.files.tree import Tree
-from tlkit.image_formats import format_of
 
 NO_IMAGES = "class folder without an image that can be read"
 """Why a class folder with files is set aside whose images tlkit can't read."""

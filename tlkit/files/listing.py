@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tlkit.errors import DataError
-from tlkit.image_formats import FORMAT_OF_SUFFIX
+from tlkit.files.image_formats import FORMAT_OF_SUFFIX
 from tlkit.system.text import nearest
 
 SUFFIXES = frozenset(FORMAT_OF_SUFFIX)

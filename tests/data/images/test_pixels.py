@@ -23,7 +23,7 @@ from tlkit.data.images.decode import decode_image, decode_to_size, preview
 from tlkit.data.images.image_file import BadImageError
 from tlkit.data.images.picture import Picture
 from tlkit.data.images.reading import Reading
-from tlkit.image_formats import FORMATS, OTHER_FORMATS, format_of, other_format
+from tlkit.files.image_formats import FORMATS, OTHER_FORMATS, format_of, other_format
 
 RANDOM = np.random.default_rng(0)
 GRAY16 = RANDOM.integers(0, 65536, (20, 24), dtype=np.uint16)

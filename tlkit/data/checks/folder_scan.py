@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlkit.files import is_image, is_junk, leads_above
-from tlkit.image_formats import OTHER_OF_SUFFIX, format_of, other_format
+from tlkit.files.image_formats import OTHER_OF_SUFFIX, format_of, other_format
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tlkit.contracts import Sample
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.policy import Observation
-from tlkit.image_formats import FORMATS
+from tlkit.files.image_formats import FORMATS
 
 _FEWEST = 200
 """The fewest images among which a format can be a lone one."""

@@ -14,7 +14,7 @@ from tlkit.data.images.image_file import SWAPPED
 from tlkit.data.images.source import file_of, mask_origin
 from tlkit.data.splits.labels import label_text
 from tlkit.files import find_companions
-from tlkit.image_formats import FORMAT_OF_SUFFIX
+from tlkit.files.image_formats import FORMAT_OF_SUFFIX
 
 BAD_NAME = "the name is not in UTF-8"
 

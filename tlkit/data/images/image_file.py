@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.errors import DataError
-from tlkit.image_formats import HEIF_HELP, PILLOW_NAMES, format_names, format_of, other_format
+from tlkit.files.image_formats import HEIF_HELP, PILLOW_NAMES, format_names, format_of, other_format
 
 MAX_PIXELS = 178_956_970
 """Refuse images whose header claims more pixels; Pillow's own limit for a decompression bomb."""

@@ -33,7 +33,7 @@ from tlkit.data.images.image_file import (
 )
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.tiff import TiffPage, bands_as_width, bits_of, pillow_is_right, unused_samples
-from tlkit.image_formats import format_of
+from tlkit.files.image_formats import format_of
 
 _TURNED_BACK = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -15,7 +15,7 @@ from tlkit.data.images.image_file import BadImageError
 from tlkit.data.images.picture import Picture
 from tlkit.data.images.reading import PLAIN, Reading
 from tlkit.data.images.tiff_windows import TiffWindows, open_windows
-from tlkit.image_formats import format_of
+from tlkit.files.image_formats import format_of
 from tlkit.system.memory import available_memory
 from tlkit.system.text import size_text
 

@@ -24,7 +24,7 @@ from tlkit.files import (
     subfolders,
     walk,
 )
-from tlkit.image_formats import format_names
+from tlkit.files.image_formats import format_names
 from tlkit.system.text import listed
 
 _ANNOTATIONS = (".txt", ".xml", ".json")
