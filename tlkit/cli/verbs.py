@@ -26,6 +26,7 @@ SECTIONS = {
         "labels": "Find images whose labels may be wrong.",
         "inspect": "Show a network: layers, weights, kernels, feature maps.",
         "report": "Write the report of a run again.",
+        "card": "Write a model card for Hugging Face's hub and other readers.",
     },
     "Manage tlkit": {
         "plugins": "List plugins, what they offer, and which failed to load.",
