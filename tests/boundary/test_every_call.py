@@ -14,7 +14,7 @@ from failing_plugin import functions_of_records, hooks, write_plugin
 
 import tlkit
 from tlkit.boundary.guard import Guard
-from tlkit.contracts import Backbone, Dataset
+from tlkit.contracts import Backbone, Dataset, Exporter
 from tlkit.registry import KINDS
 
 RUN = ("run", "recipe.toml", "--out", "out")
@@ -50,6 +50,11 @@ OTHERS: dict[str, Callable[[Path], object]] = {
     "Backbone.pretrained": lambda file: tlkit_command("--plugin", file, *RUN, "--set", "backbone.weights=imagenet"),
     "Backbone.loaded": lambda file: tlkit.plugins(file).find(Backbone, "mine").loaded({}, None),
     "Dataset.detect": lambda file: tlkit_command("--plugin", file, "init", file.parent, "--out", "new.toml"),
+    "Exporter.write": lambda file: tlkit.plugins(file).find(Exporter, "mine").write(None, file, None),
+    "Exporter.open": lambda file: tlkit.plugins(file).find(Exporter, "mine").open(file, 1),
+    "Exporter.check": lambda file: tlkit.plugins(file).find(Exporter, "mine").check(file),
+    "ExportedModel.run": lambda file: tlkit.plugins(file).find(Exporter, "mine").open(file, 1).run(None),
+    "tlkit_exporters": lambda file: tlkit_command("--plugin", file, "export", "out", "--format", "mine"),
     "Dataset.relocate": lambda file: tlkit.plugins(file).find(Dataset, "mine").relocate(None, file),
 }
 """Function → a call of it: by the command line, or of the record as the registry has it."""
