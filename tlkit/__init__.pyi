@@ -54,6 +54,7 @@ from tlkit.errors import RecipeError as RecipeError
 from tlkit.errors import RunError as RunError
 from tlkit.errors import TlkitError as TlkitError
 from tlkit.hookspecs import hookimpl as hookimpl
+from tlkit.jobs.api import card as card
 from tlkit.jobs.api import check as check
 from tlkit.jobs.api import compare as compare
 from tlkit.jobs.api import evaluate as evaluate

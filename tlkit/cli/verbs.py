@@ -27,6 +27,7 @@ SECTIONS = {
         "inspect": "Show a network: layers, weights, kernels, feature maps.",
         "serve": "Open a page and an API that try a trained model.",
         "report": "Write the report of a run again.",
+        "card": "Write a model card for Hugging Face's hub and other readers.",
     },
     "Manage tlkit": {
         "plugins": "List plugins, what they offer, and which failed to load.",

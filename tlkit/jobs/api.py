@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tlkit.jobs.card import card
 from tlkit.jobs.check import check
 from tlkit.jobs.compare import compare
 from tlkit.jobs.evaluate import evaluate
@@ -12,4 +13,4 @@ from tlkit.jobs.resume import resume
 from tlkit.jobs.run import run
 from tlkit.jobs.sweep.search import sweep
 
-__all__ = ["check", "compare", "evaluate", "explain", "load", "rank", "resume", "run", "sweep"]
+__all__ = ["card", "check", "compare", "evaluate", "explain", "load", "rank", "resume", "run", "sweep"]

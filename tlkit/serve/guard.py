@@ -66,7 +66,8 @@ class Access:
         if not self.token or path in _OPEN or path.startswith("/page/"):
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode("latin-1"), self.token.encode()):
+        sent = given.strip().encode("latin-1")  # as Starlette decoded it
+        if scheme.lower() != "bearer" or not secrets.compare_digest(sent, self.token.encode()):
             raise RefusedError(401, "expected the server's token, as in: Authorization: Bearer TOKEN")
 
 
