@@ -26,6 +26,7 @@ SECTIONS = {
         "compare": "Compare runs: metrics, recipes, learning curves.",
         "labels": "Find images whose labels may be wrong.",
         "inspect": "Show a network: layers, weights, kernels, feature maps.",
+        "serve": "Open a page and an API that try a trained model.",
         "report": "Write the report of a run again.",
         "card": "Write a model card for Hugging Face's hub and other readers.",
     },
