@@ -54,12 +54,11 @@ OTHERS: dict[str, Callable[[Path], object]] = {
     "Exporter.open": lambda file: tlkit.plugins(file).find(Exporter, "mine").open(file, 1),
     "Exporter.check": lambda file: tlkit.plugins(file).find(Exporter, "mine").check(file),
     "ExportedModel.run": lambda file: tlkit.plugins(file).find(Exporter, "mine").open(file, 1).run(None),
-    "tlkit_exporters": lambda file: tlkit_command("--plugin", file, "export", "out", "--format", "mine"),
     "Dataset.relocate": lambda file: tlkit.plugins(file).find(Dataset, "mine").relocate(None, file),
 }
 """Function → a call of it: by the command line, or of the record as the registry has it."""
 
-LISTED = {"tlkit_commands"}
+LISTED = {"tlkit_commands", "tlkit_exporters"}
 """Functions without which everything else works: ``tlkit plugins`` says that they failed."""
 
 RAISED = [
@@ -148,7 +147,7 @@ def test_a_function_that_ends_the_program_is_an_error_that_names_it_and_its_plug
 
 
 @pytest.mark.parametrize("function", sorted(LISTED))
-def test_a_plugin_whose_commands_fail_is_listed_with_the_reason(function, tmp_path):
+def test_a_plugin_whose_commands_or_formats_fail_is_listed_with_the_reason(function, tmp_path):
     file = write_plugin(tmp_path, function)
     assert names_both(tlkit_command("--plugin", file, "plugins").out, function)
     assert tlkit_command("--plugin", file, "--help").code == 0
