@@ -59,6 +59,7 @@ from tlkit.jobs.api import check as check
 from tlkit.jobs.api import compare as compare
 from tlkit.jobs.api import evaluate as evaluate
 from tlkit.jobs.api import explain as explain
+from tlkit.jobs.api import export as export
 from tlkit.jobs.api import load as load
 from tlkit.jobs.api import rank as rank
 from tlkit.jobs.api import resume as resume
