@@ -74,6 +74,7 @@ MAY_IMPORT = {
     "evaluate run": "PIL ai_edge_litert numpy pydantic rich tomlkit",
     "labels run": f"{TENSORFLOW} ai_edge_litert jinja2 pandas pyarrow sklearn tomlkit",
     "report run": f"{TENSORFLOW} ai_edge_litert jinja2",
+    "card run": "numpy pydantic",
     "explain run photos/red/000.png --out explained": TENSORFLOW,
     "compare run run --out c.png": "PIL h5py matplotlib numpy pydantic rich tomlkit",
     "inspect run --out inspected": f"{TENSORFLOW} ai_edge_litert jinja2",
@@ -265,6 +266,8 @@ def refused_files(class_folders, registry, tmp_path):
         ("inspect r.toml --image gone.png", 2),
         ("inspect gone.toml", 2),
         ("report gone", 1),
+        ("card gone", 1),
+        ("card a --out there.csv", 2),
         ("resume gone", 1),
     ],
 )

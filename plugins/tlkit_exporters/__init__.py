@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import tlkit
+from tlkit_exporters.litert import LITERT
 from tlkit_exporters.onnx_record import ONNX
 from tlkit_exporters.openvino_record import OPENVINO
+from tlkit_exporters.tensorflow_formats import KERAS, SAVEDMODEL
+
+_EXPORTERS = (
+    SAVEDMODEL,
+    KERAS,
+    LITERT,
+    ONNX,
+    OPENVINO,
+)
 
 
 @tlkit.hookimpl
-def tlkit_exporters() -> Iterable[tlkit.Exporter]:
+def tlkit_exporters() -> tuple[tlkit.Exporter, ...]:
     """Offer the export formats."""
-    return [
-        ONNX,
-        OPENVINO,
-    ]
+    return _EXPORTERS

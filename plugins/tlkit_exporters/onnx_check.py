@@ -15,7 +15,7 @@ from typing import Any
 
 import tlkit
 from tlkit_exporters.onnx_shapes import shapes
-from tlkit_exporters.texts import NotAllowedError, first_line
+from tlkit_exporters.messages import NotAllowedError, first_line
 
 _NAMES = """
     Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose DepthToSpace

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import tlkit
-from tlkit_exporters.texts import first_line
+from tlkit_exporters.messages import first_line
 
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 _OUTPUTS = ["logits", "probabilities"]

@@ -16,7 +16,7 @@ import numpy as np
 
 import tlkit
 from tlkit_exporters.onnx_shapes import shapes
-from tlkit_exporters.texts import first_line
+from tlkit_exporters.messages import first_line
 
 OPSET = 18
 """The version of ONNX's operators: the newest that tf2onnx 1.17 writes."""

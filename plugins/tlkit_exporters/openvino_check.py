@@ -16,7 +16,7 @@ from typing import Any
 
 import tlkit
 from tlkit_exporters.openvino_shapes import ShapeValues
-from tlkit_exporters.texts import NotAllowedError, first_line, last_line
+from tlkit_exporters.messages import NotAllowedError, first_line, last_line
 
 _NAMES = """
     Add AvgPool BatchNormInference BatchToSpace Broadcast Clamp Concat Const Convert Convolution

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit_exporters.texts import last_line
+from tlkit_exporters.messages import last_line
 
 TEXTS = "tlkit"
 """The part of ``rt_info`` that holds the texts."""

@@ -11,7 +11,7 @@ import numpy as np
 
 import tlkit
 from tlkit_exporters.openvino_export import TEXTS
-from tlkit_exporters.texts import last_line
+from tlkit_exporters.messages import last_line
 
 _TYPES = {"u8": np.uint8, "f32": np.float32}
 _OUTPUTS = ("logits", "probabilities")

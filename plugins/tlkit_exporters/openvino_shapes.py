@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from tlkit_exporters.texts import NotAllowedError
+from tlkit_exporters.messages import NotAllowedError
 
 _LIMIT = 4096
 """Limit for the numbers of such a value; shapes and their parts have less than ten."""

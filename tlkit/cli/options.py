@@ -106,6 +106,11 @@ set_option = _set_values("Override a key of the recipe, such as head.dropout=0.3
 set_data_option = _set_values("Change how other data is read, such as data.label=species. Repeatable.")
 """``--set data.KEY=VALUE``, for verbs that read other data."""
 
+set_exporter_option = _set_values(
+    "Set an option of the format, as tlkit plugins show exporter NAME lists them. Repeatable."
+)
+"""``--set KEY=VALUE``, for verbs that export a model."""
+
 profile_option = _flag(
     "--profile", "profile", "Write where the time went to profile.csv and report.html, and print it at the end."
 )

@@ -157,11 +157,12 @@ class _Shown:
 
     def print_json(self, top: int | None) -> None:
         """Print all predictions, and the reasons why images could not be decoded, as one JSON document."""
-        from tlkit.cli.prediction_texts import prediction_values, predictions_document
+        from tlkit.cli.prediction_texts import predictions_document
+        from tlkit.report.prediction_values import prediction_values
 
         card = self.predictor.card
         columns = self.predictor.columns
-        values = [prediction_values(each.path, one, card, top, columns) for each, one in self._predictions()]
+        values = [prediction_values(str(each.path), one, card, top, columns) for each, one in self._predictions()]
         say_json(predictions_document(self.run, card, values))
 
     def print_table(self, top: int | None) -> None:

@@ -1,18 +1,18 @@
-"""Predictions as a table for people and as values for programs."""
+"""Predictions as a table for people, and as one JSON document for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.evaluation.prediction import texts_of
+from tlkit.report.prediction_values import largest
 from tlkit.system.visible import visible_line
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tlkit.evaluation.prediction import Prediction, TileLabels
+    from tlkit.evaluation.prediction import Prediction
     from tlkit.runs.card import Card
 
 
@@ -46,14 +46,14 @@ def prediction_row(name: Path, prediction: Prediction, top: int | None, columns:
 def _row(name: Path, prediction: Prediction, top: int | None) -> list[str]:
     if prediction.shares and prediction.size is not None:
         height, width = prediction.size
-        shown = [f"{visible_line(each)} {share:.1%}" for each, share in _largest(prediction.shares, top) if share]
+        shown = [f"{visible_line(each)} {share:.1%}" for each, share in largest(prediction.shares, top) if share]
         return [visible_line(str(name)), f"{width} × {height}", ", ".join(shown)]
     if top is not None:
-        largest = _largest(prediction.probabilities, top)
+        chosen = largest(prediction.probabilities, top)
         return [
             str(name),
-            "\n".join(visible_line(each) for each, _ in largest),
-            "\n".join(f"{share:.4f}" for _, share in largest),
+            "\n".join(visible_line(each) for each, _ in chosen),
+            "\n".join(f"{share:.4f}" for _, share in chosen),
         ]
     shares = [f"{prediction.probabilities[each]:.4f}" for each in prediction.labels]
     return [visible_line(str(name)), "\n".join(map(visible_line, prediction.labels)) or "–", "\n".join(shares) or "–"]
@@ -69,66 +69,3 @@ def predictions_document(run: Path, card: Card, predictions: list[dict[str, Any]
         "classes": list(card.classes),
         "predictions": predictions,
     }
-
-
-def prediction_values(
-    name: Path, prediction: Prediction, card: Card, top: int | None, columns: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """Return a prediction as plain values. Without a prediction they are None.
-
-    Args:
-        name: the file.
-        prediction: its prediction.
-        card: the model's card.
-        top: how many classes to list, the most probable or largest first; None: all, in the model's order.
-        columns: the names of what else is said of it: ``Judgement.columns``.
-    """
-    failed = prediction.error is not None
-    start = {"path": str(name), "error": prediction.error}
-    if card.task == "segmentation":
-        height, width = prediction.size or (None, None)
-        shares = None if failed else _rounded(prediction.shares, top)
-        return {**start, "width": width, "height": height, "shares": shares}
-    return {
-        **start,
-        **_of_labels(prediction, top),
-        **_judged_values(prediction, columns),
-        **({} if prediction.tiles is None else {"tiles": _of_tiles(prediction.tiles, card, top)}),
-    }
-
-
-def _of_tiles(tiles: TileLabels, card: Card, top: int | None) -> list[dict[str, Any]]:
-    """Return each tile's box in pixels of the picture, and its prediction."""
-    from tlkit.evaluation.classification import predicted_labels
-
-    names = ("left", "top", "right", "bottom")
-    return [
-        {**dict(zip(names, box, strict=True)), **_of_labels(predicted_labels(None, values, (0, 0), card), top)}
-        for box, values in zip(tiles.boxes.tolist(), tiles.probabilities, strict=True)
-    ]
-
-
-def _of_labels(prediction: Prediction, top: int | None) -> dict[str, Any]:
-    failed = prediction.error is not None
-    return {
-        "label": prediction.label,
-        "labels": None if failed else list(prediction.labels),
-        "probability": None if prediction.probability is None else round(prediction.probability, 6),
-        "probabilities": None if failed else _rounded(prediction.probabilities, top),
-    }
-
-
-def _judged_values(prediction: Prediction, columns: tuple[str, ...]) -> dict[str, Any]:
-    chosen = None if prediction.label_set is None else list(prediction.label_set)
-    value = None if prediction.p_value is None else round(prediction.p_value, 6)
-    values = {"unknown": prediction.unknown, "p_value": value, "set": chosen}
-    return {name: values[name] for name in columns}
-
-
-def _rounded(shares: Mapping[str, float], top: int | None) -> dict[str, float]:
-    chosen = shares.items() if top is None else _largest(shares, top)
-    return {each: round(share, 6) for each, share in chosen}
-
-
-def _largest(shares: Mapping[str, float], count: int | None) -> list[tuple[str, float]]:
-    return sorted(shares.items(), key=lambda item: -item[1])[:count]

@@ -21,11 +21,14 @@ SECTIONS = {
     "Use and judge a trained model": {
         "predict": "Classify or segment images with a trained model.",
         "evaluate": "Measure a trained model on its test images or on new data.",
+        "export": "Write a trained model as ONNX, LiteRT and others.",
         "explain": "Draw where a trained model looks in images.",
         "compare": "Compare runs: metrics, recipes, learning curves.",
         "labels": "Find images whose labels may be wrong.",
         "inspect": "Show a network: layers, weights, kernels, feature maps.",
+        "serve": "Open a page and an API that try a trained model.",
         "report": "Write the report of a run again.",
+        "card": "Write a model card for Hugging Face's hub and other readers.",
     },
     "Manage tlkit": {
         "plugins": "List plugins, what they offer, and which failed to load.",

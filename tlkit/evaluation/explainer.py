@@ -67,11 +67,12 @@ class Explainer:
     def _inferences(self) -> list[Inference]:
         return [Inference(each, self.card, min(_BATCH, images_at_once(each))) for each in self._models]
 
-    def maps(self, image: np.ndarray) -> Maps:
+    def maps(self, image: np.ndarray, number: int | None = None) -> Maps:
         """Return where the model sees the class.
 
         Args:
             image: uint8 (H, W, 3) at the model's size.
+            number: the number of another class to explain; None for that of the explainer.
 
         Raises:
             DataError: segmentation: no pixel is predicted as the class.
@@ -80,7 +81,7 @@ class Explainer:
         with explained_memory(self.card, batch_size, batch_size):
             logits = [each.logits(image[None])[0] for each in self._inferences]
             probabilities = np.mean([self._task.probabilities(each) for each in logits], 0)
-            chosen = explained_class(self.card, probabilities, self._number)
+            chosen = explained_class(self.card, probabilities, self._number if number is None else number)
             heat = None if self.method == "occlusion" else self._grad_cam(image, chosen)
             falls = None if self.method == "grad-cam" else occlusion_map(image, self._evidence(chosen), batch_size)
         both = None if heat is None or falls is None else agreement(heat, falls)

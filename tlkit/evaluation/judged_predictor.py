@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlkit.errors import DataError, RunError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.ensemble import open_predictor
-from tlkit.evaluation.feature_inference import FeatureInference
 from tlkit.evaluation.given_images import GivenImage
 from tlkit.evaluation.judgement import Judgement
 from tlkit.evaluation.limits import Limits, read_limits
@@ -19,6 +18,9 @@ from tlkit.evaluation.predictor import Predictor
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from tlkit.evaluation.feature_inference import FeatureInference
 
 
 class JudgedPredictor(Predictor):
@@ -53,6 +55,10 @@ class JudgedPredictor(Predictor):
 
     def _features(self) -> Any:
         """Return the features of the image whose prediction comes next; None if they are not computed."""
+        if self._judgement.unknown is None:
+            return None
+        from tlkit.evaluation.feature_inference import FeatureInference
+
         waiting = (each for each in self._inferences.values() if isinstance(each, FeatureInference) and each.features)
         inference = next(waiting, None)
         return None if inference is None else inference.features.popleft()
@@ -64,6 +70,8 @@ def _inference(model: Any, card: Card, batch_size: int, *, limits: Limits, file:
     Raises:
         RunError: the model has none of the kind.
     """
+    from tlkit.evaluation.feature_inference import FeatureInference  # which imports Keras
+
     assert limits.known is not None
     expected = len(limits.known.center)
     try:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
+from tlkit.contracts import IGNORE
 from tlkit.files import CellWriter
 from tlkit.report.colors import Color, class_palette
 
@@ -25,6 +26,25 @@ def palette_png(mask: np.ndarray, colors: Sequence[Color]) -> bytes:
     image = Image.fromarray(mask)
     image.putpalette(class_palette(colors))
     return png(image)
+
+
+def class_mask_png(mask: np.ndarray, colors: Sequence[Color], background: int | None) -> bytes:
+    """Return a mask like ``palette_png``, quickly, whose background and ignored pixels a viewer shows as transparent.
+
+    Args:
+        mask: uint8 (H, W), class numbers and ``IGNORE``.
+        colors: the colour of each class.
+        background: the number of the class that is transparent; None if there is none.
+    """
+    image = Image.fromarray(mask)
+    image.putpalette(class_palette(colors))
+    opaque = bytearray(b"\xff" * 256)
+    for number in (background, IGNORE):
+        if number is not None:
+            opaque[number] = 0
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=1, transparency=bytes(opaque))
+    return buffer.getvalue()
 
 
 def png(image: Image.Image, *, quick: bool = False) -> bytes:

@@ -18,6 +18,8 @@ from tlkit.report.advice import advice
 from tlkit.report.calibration_chart import calibration_chart
 from tlkit.report.data_part import data_part
 from tlkit.report.environment_table import environment_rows, read_environment
+from tlkit.report.exports_part import COLUMNS as EXPORT_COLUMNS
+from tlkit.report.exports_part import export_rows
 from tlkit.report.gallery import Gallery, Table
 from tlkit.report.html_page import embedded, render_page
 from tlkit.report.run_summary import run_summary
@@ -103,6 +105,8 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         number_columns=pages.number_columns,
         highest_losses=pages.highest_losses(outcomes),
         losses_name=losses_name(outcomes),
+        exports=export_rows(folder),
+        columns=EXPORT_COLUMNS,
         freeze=_freeze_summary(folder.freeze),
         profile=[profile_rows(each) for each in profile],
         sections=[_section(each, folder) for each in results.sections],

@@ -1,0 +1,184 @@
+"""The gate's table: one run for each network and each decoder, and what each export format makes of it.
+
+``python tests/benchmarks/export_table.py recipes FOLDER`` writes the recipes, ``train FOLDER`` runs those that are not
+finished, ``export FOLDER`` runs ``tlkit export RUN --format all`` in each, and ``table FOLDER`` prints the table for
+``recipes/RESULTS.md`` from the ``exports.json`` of each run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DATA = Path(os.environ.get("TLKIT_TEST_DATA", "../shared/data"))
+"""The folder with ``pets``, ``pets37`` and ``weights``."""
+EXPANDED = Path(os.environ.get("TLKIT_EXPANDED_WEIGHTS", DATA / "weights"))
+"""The folder that ``weights/expand.py`` wrote."""
+
+MOBILENET = DATA / "weights/mobilenet_v2_1.00_224_dequant_no_top.weights.h5"
+SMALL_MOBILENET = DATA / "weights/mobilenet_v2_0.35_224_no_top.weights.h5"
+PRETRAINED = {
+    "MobileNetV2": MOBILENET,
+    "VGG16": EXPANDED / "vgg16_no_top.weights.h5",
+    "Xception": EXPANDED / "xception_no_top.weights.h5",
+    "DenseNet121": EXPANDED / "densenet121_no_top.weights.h5",
+}
+"""Networks with real weights: a linear head on the frozen backbone, 37 breeds, 160 pixels."""
+FROM_SCRATCH = ("EfficientNetB0", "EfficientNetV2B0", "ResNet50", "ConvNeXtTiny")
+"""Networks without: trained whole for a few epochs on cats and dogs, 96 pixels, so that no statistic is trivial."""
+DECODERS = {
+    "linear_seg": "",
+    "transpose": "filters = [64, 48, 32, 24, 16]",
+    "unet": "filters = [64, 48, 32, 24, 16]",
+    "unet_transpose": 'filters = [64, 48, 32, 24, 16]\nupsampling = "transpose"',
+    "fpn": "pyramid_filters = 64\nfilters = 32",
+    "deeplabv3plus": "filters = 64\nrates = [3, 6, 9]",
+}
+"""Decoders on MobileNetV2 0.35 with real weights: pets, background and border, 160 pixels."""
+
+_BREEDS = """name = "{name}"
+task = "classification"
+[data]
+name = "folder"
+path = "{data}/pets37"
+[input]
+image_size = 160
+validation = 0.15
+[backbone]
+name = "{backbone}"
+weights = "{weights}"
+[head]
+name = "linear"
+dropout = 0.2
+[schedule]
+name = "frozen"
+epochs = 15
+learning_rate = 3e-3
+curve = "cosine"
+[train]
+views = 1
+"""
+_CATS_AND_DOGS = """name = "{name}"
+task = "classification"
+[data]
+name = "folder"
+path = "{data}/cats_dogs"
+[input]
+image_size = 96
+batch_size = 16
+validation = 0.2
+[backbone]
+name = "{backbone}"
+weights = "none"
+[head]
+name = "linear"
+[schedule]
+name = "full"
+epochs = 4
+learning_rate = {rate}
+[train]
+restore_best = false
+"""
+_PETS = """name = "{name}"
+task = "segmentation"
+[data]
+name = "oxford_pets"
+path = "{data}/pets"
+target = "trimap"
+[input]
+image_size = {size}
+batch_size = 16
+[backbone]
+name = "{backbone}"
+weights = "{weights}"
+{more}[head]
+name = "{head}"
+{options}
+[schedule]
+name = "frozen"
+epochs = 6
+learning_rate = 2e-3
+[train]
+monitor = "val_mean_iou"
+"""
+
+
+def recipes(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each recipe; ``folder`` also gets the photos of cats and dogs."""
+    for backbone, weights in PRETRAINED.items():
+        yield backbone, _BREEDS.format(name=backbone, data=DATA, backbone=backbone, weights=weights)
+    for backbone in FROM_SCRATCH:
+        rate = "1e-4" if backbone.startswith("ConvNeXt") else "1e-3"
+        yield backbone, _CATS_AND_DOGS.format(name=backbone, data=folder, backbone=backbone, rate=rate)
+    for name, options in DECODERS.items():
+        small = {"size": 160, "backbone": "MobileNetV2", "more": "alpha = 0.35\n", "weights": SMALL_MOBILENET}
+        yield name, _PETS.format(name=name, data=DATA, head=name.removesuffix("_transpose"), options=options, **small)
+    large = {"size": 128, "backbone": "Xception", "more": "", "weights": PRETRAINED["Xception"]}
+    yield "xception_fpn", _PETS.format(name="xception_fpn", data=DATA, head="fpn", options=DECODERS["fpn"], **large)
+
+
+def write_recipes(folder: Path) -> None:
+    """Write the recipes, and link the photos of cats (breeds in capitals) and dogs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for photo in sorted((DATA / "pets37").glob("t*/*/*.jpg")):
+        kind = "cat" if photo.parent.name[0].isupper() else "dog"
+        link = folder / "cats_dogs" / photo.parts[-3] / kind / photo.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            link.write_bytes(photo.read_bytes())
+    for name, text in recipes(folder):
+        (folder / f"{name}.toml").write_text(text)
+
+
+def train(folder: Path) -> None:
+    """Run each recipe whose run folder has no metrics."""
+    for recipe in _in_order(folder):
+        run = folder / "runs" / recipe.stem
+        if not (run / "metrics.json").is_file():
+            print(recipe.stem, _tlkit("run", recipe, "--out", run), flush=True)
+
+
+def export(folder: Path) -> None:
+    """Export each run in all formats; what the gate refuses stands in its ``exports.json``."""
+    for recipe in _in_order(folder):
+        if (folder / "runs" / recipe.stem / "metrics.json").is_file():
+            print(recipe.stem, _tlkit("export", folder / "runs" / recipe.stem, "--format", "all"), flush=True)
+
+
+def table(folder: Path) -> None:
+    """Print a row for each run, format and quantization."""
+    names = ("run", "format", "difference", "agreement", "metric", "Keras", "file", "MB", "ms Keras", "ms file", "gate")
+    print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
+    for recipe in _in_order(folder):
+        file = folder / "runs" / recipe.stem / "exports.json"
+        for row in json.loads(file.read_text())["exports"] if file.is_file() else []:
+            print("| " + " | ".join([recipe.stem, *_cells(row)]) + " |")
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    def number(name: str, form: str = ".3f", scale: float = 1.0) -> str:
+        return "–" if row.get(name) is None else format(row[name] * scale, form)
+
+    form = f"{row['format']} {row.get('quantize') or ''}".strip()
+    gate = "passed" if row.get("passed") else f"refused: {row.get('reason') or ''}".replace("|", "/").split("\n")[0]
+    measured = [number("largest_difference", ".1e"), number("agreement", ".2f", 100) + " %", str(row.get("metric", ""))]
+    sizes = [number("bytes", ".1f", 1e-6), number("ms_keras", ".1f"), number("ms_file", ".1f")]
+    return [form, *measured, number("metric_keras"), number("metric_file"), *sizes, gate]
+
+
+def _in_order(folder: Path) -> list[Path]:
+    return [folder / f"{name}.toml" for name, _text in recipes(folder)]
+
+
+def _tlkit(*arguments: object) -> int:
+    return subprocess.run([sys.executable, "-m", "tlkit", *map(str, arguments)], check=False).returncode
+
+
+if __name__ == "__main__":
+    command = {"recipes": write_recipes, "train": train, "export": export, "table": table}[sys.argv[1]]
+    command(Path(sys.argv[2]))

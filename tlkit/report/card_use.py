@@ -1,0 +1,106 @@
+"""What a model card says about using the model: licences, exported files, code, the recipe; as lines of Markdown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from tlkit.models.weight_licences import weights_statement
+from tlkit.report.card_facts import CardFacts
+from tlkit.report.card_sections import folded
+from tlkit.report.exports_part import COLUMNS, ExportRow
+from tlkit.report.markdown import code, fenced, link, prose, table
+
+_FILES = """\
+import tlkit
+model = tlkit.load({folder})
+print(model.predict(["photo.jpg"]))"""
+
+
+def licences(facts: CardFacts, licence: str | None) -> Iterator[str]:
+    """Yield the licence of the model, if its maker chose one, and what is stated about the backbone's weights."""
+    if licence:
+        yield f"The maker of this model chose the licence {code(licence)} for it."
+    else:
+        yield "The maker of this model has not stated a licence for it (`tlkit card --license` does)."
+    yield ""
+    yield f"- Weights of the backbone: {_backbone_licence(facts)}"
+    yield "- Images that it was trained on: their licence is not recorded; ask where they came from."
+
+
+def _backbone_licence(facts: CardFacts) -> str:
+    name, weights = facts.card.backbone.name, facts.setting("backbone.weights")
+    if weights == "none":
+        return "trained from random values here, so nobody else's licence applies to them."
+    if weights is None:
+        return "the run does not record where they came from."
+    statement = weights_statement(name)
+    if weights != "imagenet":
+        of_same = ""
+        if statement is not None and statement.says:
+            of_same = (
+                f" If it holds Keras's ImageNet weights of {code(name)}, these are {statement.says} "
+                f"({link('statement', statement.address)})."
+            )
+        return f"from a file of the user, whose licence tlkit does not know.{of_same}"
+    if statement is None:
+        return f"published with the plugin that offers {code(name)}; tlkit does not know their licence."
+    if not statement.says:
+        return (
+            f"ImageNet weights of {code(name)} that Keras publishes. Their licence is not stated by their publisher "
+            f"({link('origin', statement.address)})."
+        )
+    stated = link("statement", statement.address)
+    return f"ImageNet weights of {code(name)} that Keras publishes, {statement.says} ({stated})."
+
+
+def exports(facts: CardFacts) -> Iterator[str]:
+    """Yield the table of the files that the model was exported to."""
+    if not facts.exports:
+        yield "The model was not exported yet: `tlkit export` writes it in other formats, and compares their answers."
+        return
+    yield (
+        "Each file was run by its own runtime and compared with the Keras model on images of the run; one whose "
+        "answers differ was refused."
+    )
+    yield ""
+    yield from table(COLUMNS, [[_short(row, place) for place in range(len(COLUMNS))] for row in facts.exports])
+    refused = [row for row in facts.exports if not row.passed]
+    if refused:
+        yield ""
+        yield from (f"- {prose(row.format)} was refused: {prose(row.reason)}" for row in refused)
+
+
+def _short(row: ExportRow, place: int) -> str:
+    """Return a cell of the table of exports; why a file was refused stands below the table."""
+    return "refused" if COLUMNS[place] == "result" and not row.passed else prose(row.cells[place])
+
+
+def usage(facts: CardFacts, snippets: Mapping[str, str]) -> Iterator[str]:
+    """Yield how the model is used.
+
+    Args:
+        facts: what is known of the model.
+        snippets: format → lines of Python that use its files, for the formats that are offered here.
+    """
+    folder = repr(facts.name)
+    yield "With tlkit (`pip install tlkit`), in the folder that holds this one:"
+    yield ""
+    yield from fenced(f"tlkit predict {shlex.quote(facts.name)} photo.jpg", "sh")
+    yield ""
+    yield from fenced(_FILES.format(folder=folder), "python")
+    for row in facts.exports:
+        if row.passed and row.file and row.name in snippets:
+            height, width = facts.card.image_size
+            yield ""
+            yield f"Without tlkit, {prose(row.format)}; `images` is an array (1, {height}, {width}, 3) of values 0–255:"
+            yield ""
+            yield from fenced(f"FILE = {row.file!r}\n{snippets[row.name].strip()}", "python")
+
+
+def recipe(facts: CardFacts, home: str) -> Iterator[str]:
+    """Yield the recipe; the user's own folder stands in it as ``~``."""
+    text = facts.recipe.replace(home, "~") if len(home) > 1 else facts.recipe
+    yield "The recipe that tlkit ran; with the same images, it trains the model again."
+    yield ""
+    yield from folded("Recipe", fenced(text, "toml"))
