@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit_exporters.onnx_shapes import shapes
 from tlkit_exporters.messages import NotAllowedError, first_line
+from tlkit_exporters.onnx_shapes import shapes
 
 _NAMES = """
     Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose DepthToSpace

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import tlkit
-from tlkit_exporters.onnx_shapes import shapes
 from tlkit_exporters.messages import first_line
+from tlkit_exporters.onnx_shapes import shapes
 
 OPSET = 18
 """The version of ONNX's operators: the newest that tf2onnx 1.17 writes."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import tlkit
-from tlkit_exporters.openvino_shapes import ShapeValues
 from tlkit_exporters.messages import NotAllowedError, first_line, last_line
+from tlkit_exporters.openvino_shapes import ShapeValues
 
 _NAMES = """
     Add AvgPool BatchNormInference BatchToSpace Broadcast Clamp Concat Const Convert Convolution

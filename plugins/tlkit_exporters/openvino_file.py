@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import tlkit
-from tlkit_exporters.openvino_export import TEXTS
 from tlkit_exporters.messages import last_line
+from tlkit_exporters.openvino_export import TEXTS
 
 _TYPES = {"u8": np.uint8, "f32": np.float32}
 _OUTPUTS = ("logits", "probabilities")
