@@ -59,11 +59,13 @@ from tlkit.jobs.api import check as check
 from tlkit.jobs.api import compare as compare
 from tlkit.jobs.api import evaluate as evaluate
 from tlkit.jobs.api import explain as explain
+from tlkit.jobs.api import export as export
 from tlkit.jobs.api import load as load
 from tlkit.jobs.api import rank as rank
 from tlkit.jobs.api import resume as resume
 from tlkit.jobs.api import run as run
 from tlkit.jobs.api import sweep as sweep
+from tlkit.models.safe_load import load_model_file as load_model_file
 from tlkit.system.fetch import download as download
 
 __version__: str

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import tlkit
+from tlkit_exporters.litert import LITERT
+from tlkit_exporters.tensorflow_formats import KERAS, SAVEDMODEL
+
+_EXPORTERS = (
+    SAVEDMODEL,
+    KERAS,
+    LITERT,
+)
 
 
 @tlkit.hookimpl
-def tlkit_exporters() -> Iterable[tlkit.Exporter]:
+def tlkit_exporters() -> tuple[tlkit.Exporter, ...]:
     """Offer the export formats."""
-    return []
+    return _EXPORTERS

@@ -41,6 +41,14 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 recipe_argument = click.argument("recipe", type=PATH)
 run_argument = click.argument("run", type=PATH)
+model_option = click.option(
+    "--model",
+    type=PATH,
+    metavar="FILE",
+    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
+    "more than compute is refused.",
+)
+"""``--model FILE``, for verbs that use an exported file."""
 files_argument = click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
 
 
@@ -105,6 +113,11 @@ set_option = _set_values("Override a key of the recipe, such as head.dropout=0.3
 
 set_data_option = _set_values("Change how other data is read, such as data.label=species. Repeatable.")
 """``--set data.KEY=VALUE``, for verbs that read other data."""
+
+set_exporter_option = _set_values(
+    "Set an option of the format, as tlkit plugins show exporter NAME lists them. Repeatable."
+)
+"""``--set KEY=VALUE``, for verbs that export a model."""
 
 profile_option = _flag(
     "--profile", "profile", "Write where the time went to profile.csv and report.html, and print it at the end."

@@ -21,6 +21,7 @@ SECTIONS = {
     "Use and judge a trained model": {
         "predict": "Classify or segment images with a trained model.",
         "evaluate": "Measure a trained model on its test images or on new data.",
+        "export": "Write a trained model as ONNX, LiteRT and others.",
         "explain": "Draw where a trained model looks in images.",
         "compare": "Compare runs: metrics, recipes, learning curves.",
         "labels": "Find images whose labels may be wrong.",

@@ -18,6 +18,7 @@ MAX_TEXT = 1000
 _MAX_AXIS = 8
 _MAX_SIZE = 2**31
 _MAX_SEED = 2**32 - 1
+_MAX_TENSORS = 64
 
 Check = Callable[[Any], bool]
 
@@ -57,6 +58,13 @@ def _is_shape(value: Any) -> bool:
 def _is_tensor_name(value: Any) -> bool:
     """Return whether it is [layer, number of its call, number of its output]."""
     return isinstance(value, list) and len(value) == 3 and _is_text(value[0]) and all(map(_is_side, value[1:]))
+
+
+def _are_tensors(value: Any) -> bool:
+    """Return whether it is a tensor's name, or a list or named entries of them."""
+    if isinstance(value, dict):
+        return all(map(_is_text, value)) and _are_tensors(list(value.values()))
+    return _is_tensor_name(value) or _is_list(value, _MAX_TENSORS, _is_tensor_name)
 
 
 def _is_text(value: Any) -> bool:
@@ -123,10 +131,7 @@ KINDS: Mapping[str, tuple[Check, str]] = {
         "a list of sizes",
     ),
     "tensor name": (_is_tensor_name, "a layer, the number of its call and of its output"),
-    "tensors": (
-        lambda value: _is_tensor_name(value) or _is_list(value, 64, _is_tensor_name),
-        "tensors by layer and number",
-    ),
+    "tensors": (_are_tensors, "tensors by layer and number"),
     "text": (_is_text, f"a text of at most {MAX_TEXT} characters"),
     "type": (lambda value: isinstance(value, str) and value in words("dtypes"), "a floating-point type"),
 }

@@ -88,6 +88,10 @@ class RunFolder:
     """The images in the order in which their labels may be wrong, with a column that a user fills in."""
     labels_page = _Entry("labels.html")
     """Pictures of them."""
+    exports = _Entry("exports.json")
+    """What the model was exported to, and how far each file agrees with it."""
+    exported = _Entry("exports")
+    """The exported files."""
     log = _Entry("events.log")
     """What the run did, with times."""
 

@@ -1,1 +1,0 @@
-"""Exports: write a trained model for another runtime, and prove that the file gives the same answers."""

@@ -1,0 +1,1 @@
+"""Exports: a trained model is written in another format, compared with the Keras model, and used from its file."""
