@@ -264,7 +264,7 @@ def tlkit_check_recipe(recipe):
 
 
 @tlkit.hookimpl
-def tlkit_callbacks(run, phase):
+def tlkit_callbacks(run, phase, recipe):
     maybe("tlkit_callbacks")
     import keras
 
@@ -278,6 +278,11 @@ def tlkit_callbacks(run, phase):
 @tlkit.hookimpl
 def tlkit_phase_finished(run, phase, metrics):
     maybe("tlkit_phase_finished")
+
+
+@tlkit.hookimpl
+def tlkit_run_finished(run, recipe, metrics):
+    maybe("tlkit_run_finished")
 
 
 @tlkit.hookimpl

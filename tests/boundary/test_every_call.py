@@ -37,6 +37,7 @@ BY_RUN = {
     "tlkit_check_recipe",
     "tlkit_callbacks",
     "tlkit_phase_finished",
+    "tlkit_run_finished",
     "tlkit_report_sections",
     "callback.on_train_begin",
     "callback.on_train_batch_end",

@@ -56,7 +56,13 @@ def test_there_is_a_plugin_of_each_kind(folder):
         "exporter: zipped",
     ):
         assert offer in listed
-    for hook in ("tlkit_commands", "tlkit_check_recipe", "tlkit_callbacks", "tlkit_phase_finished"):
+    for hook in (
+        "tlkit_commands",
+        "tlkit_check_recipe",
+        "tlkit_callbacks",
+        "tlkit_phase_finished",
+        "tlkit_run_finished",
+    ):
         assert f"hook: {hook}" in listed
     assert "failed" not in listed
 
@@ -75,12 +81,16 @@ def test_the_schedule_plans_the_phases_that_ran(folder):
 
 def test_the_callbacks_are_called_in_every_phase(folder):
     epochs = (folder / "runs" / "all_mine-1" / "epochs.txt").read_text().splitlines()
-    assert [line.split()[:2] for line in epochs] == [["head", "0"], ["last", "0"]]
+    assert [line.split()[:3] for line in epochs] == [["all_mine", "head", "0"], ["all_mine", "last", "0"]]
 
 
 def test_the_end_of_each_phase_is_announced(everything):
     for phase in ("head", "last"):
         assert f"all_mine-1: {phase} ended with a validation loss of" in everything[1].out
+
+
+def test_the_end_of_the_run_gives_a_note(everything):
+    assert "note: all_mine has" in everything[1].out
 
 
 def test_the_report_has_the_section(folder):
