@@ -209,3 +209,46 @@ def test_an_object_of_this_process_can_not_offer_a_format(run, tmp_path):
     [record] = runpy.run_path(str(write_fake(tmp_path)))["tlkit_exporters"]()
     with pytest.raises(tlkit.PluginError, match="is a plugin that exists only in this process"):
         tlkit.export(run, format="tiny", registry=tlkit.plugins(record))
+
+
+def test_the_models_of_folds_become_one_file(tmp_path, registry, offering):
+    import keras
+    from evaluate_fakes import color_model, make_card, save_run_with_data
+    from recipe_text import recipe_text
+    from tiny_run import write_tinted
+
+    folds = tmp_path / "folds"
+    folds.mkdir()
+    text = recipe_text(
+        data={"name": "folder", "path": write_tinted(tmp_path / "photos")}, input={"image_size": 8, "validation": 0.4}
+    )
+    for number in (1, 2):
+        model = color_model()
+        model.layers[-1].set_weights([model.layers[-1].get_weights()[0] * number])
+        save_run_with_data(folds / f"fold-{number}", model, make_card(), text, registry)
+    folder = RunFolder(folds)
+    folder.write_card(make_card(folds=("fold-1", "fold-2")).model_dump(mode="json"))
+    keras.backend.clear_session()
+    result = tlkit.export(folds, format="savedmodel", registry=registry)
+    assert result.files == (folds / "exports" / "savedmodel",)
+    assert read_exports(folder)[0].passed
+    photo = tmp_path / "photos" / "red" / "0.png"
+    [ours], [theirs] = (tlkit.load(each, registry=registry).predict(photo) for each in (result.files[0], folds))
+    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-6)
+
+
+def test_images_with_several_labels_are_compared_label_by_label(tmp_path, registry):
+    from evaluate_fakes import color_model, make_card, save_run_with_data
+    from recipe_text import recipe_text
+    from tiny_run import write_tinted
+
+    photos = write_tinted(tmp_path / "photos")
+    rows = [f"{name}/{number}.png,{name};blue" for name in ("red", "green") for number in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows]) + "\n")
+    data = {"name": "csv", "path": tmp_path / "t.csv", "root": photos, "separator": ";"}
+    text = recipe_text(data=data, input={"image_size": 8, "validation": 0.4})
+    run = save_run_with_data(tmp_path / "run", color_model(), make_card(label_kind="multi"), text, registry).path
+    [row] = tlkit.export(run, format="savedmodel", registry=registry).exports
+    assert row.passed
+    assert row.metric == "accuracy"
+    assert row.agreement == 1.0
