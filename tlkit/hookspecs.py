@@ -141,12 +141,13 @@ def tlkit_check_recipe(recipe: Mapping[str, Any]) -> Iterable[Problem]:  # type:
 
 
 @hookspec
-def tlkit_callbacks(run: Path, phase: Phase) -> Iterable[Any]:  # type: ignore[empty-body]
+def tlkit_callbacks(run: Path, phase: Phase, recipe: Mapping[str, Any]) -> Iterable[Any]:  # type: ignore[empty-body]
     """Offer Keras callbacks for a phase. Called before each phase; the training loop calls their methods.
 
     Args:
         run: the run folder.
         phase: the phase that starts.
+        recipe: the recipe as nested plain values, with defaults filled in, and ``…`` in place of secrets.
 
     Returns:
         ``keras.callbacks.Callback`` objects.
@@ -154,9 +155,9 @@ def tlkit_callbacks(run: Path, phase: Phase) -> Iterable[Any]:  # type: ignore[e
     Example::
 
         @tlkit.hookimpl
-        def tlkit_callbacks(run, phase):
+        def tlkit_callbacks(run, phase, recipe):
             import keras
-            return [keras.callbacks.TensorBoard(run / "tensorboard" / phase.name)]
+            return [keras.callbacks.CSVLogger(run / f"{recipe['name']}-{phase.name}.csv")]
     """
 
 
@@ -174,6 +175,28 @@ def tlkit_phase_finished(run: Path, phase: Phase, metrics: Mapping[str, float]) 
         @tlkit.hookimpl
         def tlkit_phase_finished(run, phase, metrics):
             print(phase.name, metrics["val_loss"])
+    """
+
+
+@hookspec
+def tlkit_run_finished(  # type: ignore[empty-body]
+    run: Path, recipe: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> Iterable[str]:
+    """React to the end of a run. Called when all its files are written, and whenever the finished run is resumed.
+
+    Args:
+        run: the run folder.
+        recipe: as in ``tlkit_callbacks``.
+        metrics: the contents of ``metrics.json``.
+
+    Returns:
+        Notes, which are printed and logged.
+
+    Example::
+
+        @tlkit.hookimpl
+        def tlkit_run_finished(run, recipe, metrics):
+            yield f"{recipe['name']} has {sum(file.stat().st_size for file in run.rglob('*'))} bytes"
     """
 
 

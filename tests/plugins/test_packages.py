@@ -10,7 +10,15 @@ import pytest
 from tlkit.contracts import LazyFunction
 from tlkit.registry import KINDS, Registry
 
-PACKAGES = ("tlkit_annotations", "tlkit_augment", "tlkit_datasets", "tlkit_exporters", "tlkit_heads", "tlkit_schedules")
+PACKAGES = (
+    "tlkit_annotations",
+    "tlkit_augment",
+    "tlkit_datasets",
+    "tlkit_exporters",
+    "tlkit_heads",
+    "tlkit_schedules",
+    "tlkit_trackers",
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

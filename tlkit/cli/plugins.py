@@ -23,6 +23,7 @@ _OTHER_HOOKS = [
     "tlkit_check_recipe",
     "tlkit_callbacks",
     "tlkit_phase_finished",
+    "tlkit_run_finished",
     "tlkit_report_sections",
 ]
 _TABLES = {record: table for table, record in PLUGIN_TABLES.items()}

@@ -16,6 +16,7 @@ from tlkit.jobs.stages import Plan
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.card import Card, Part
 from tlkit.runs.checksums import TABLES, add_checksums
+from tlkit.runs.secrets import without_secrets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +88,13 @@ def plugin_callbacks(job: Job, run: Path, phase: Phase) -> list[Any]:
     import keras
 
     job.log.info("phase %s begins: %s", phase.name, phase)
-    return job.registry.ask("tlkit_callbacks", keras.callbacks.Callback, run=run, phase=phase)
+    recipe = shown_recipe(job.recipe)
+    return job.registry.ask("tlkit_callbacks", keras.callbacks.Callback, run=run, phase=phase, recipe=recipe)
+
+
+def shown_recipe(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as plugins see it: nested plain values without secrets."""
+    return dict(without_secrets(recipe.values))
 
 
 def _phase_finished(job: Job, run: Path, phase: Phase, metrics: Mapping[str, float]) -> None:
@@ -111,10 +118,18 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     metrics = evaluate(job, plan, card, best, parts)
     add_checksums(job.folder.path, TABLES)
     job.write_profile(show=True)
+    run_finished(job, metrics)
     minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
     return RunResult(job.folder.path, metrics)
+
+
+def run_finished(job: Job, metrics: Mapping[str, Any]) -> None:
+    """Tell plugins that the run is finished, and print their notes."""
+    arguments: dict[str, Any] = {"run": job.folder.path, "recipe": shown_recipe(job.recipe), "metrics": dict(metrics)}
+    for note in job.registry.ask("tlkit_run_finished", str, **arguments):
+        job.note(note)
 
 
 def train(plan: Plan, training: Training, checkpoint: Checkpoint | None) -> Best:

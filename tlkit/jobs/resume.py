@@ -146,8 +146,7 @@ def _resume(job: Job, original: Recipe) -> RunResult:
             stages.plan_phases(original, network), plan.phases, checkpoints, job.recipe, job.note
         )
         if checkpoint is not None and _is_finished(job, plan, checkpoint):
-            job.say(f"The run is already finished; nothing to do. Open {folder.report} in a browser.", gap=True)
-            return RunResult(folder.path, folder.read_json(folder.metrics))
+            return _tell_again(job, f"The run is already finished; nothing to do. Open {folder.report} in a browser.")
         training = finish.prepare_training(job, plan, new=False)
         _mark_unfinished(job)
         if checkpoint is None:
@@ -193,8 +192,15 @@ def _leave_finished(job: Job, original: Recipe) -> RunResult:
     reason = f"{folder.checkpoints}: no checkpoint to continue from, and the run is finished"
     if job.recipe.values != original.values:
         raise RunError(f"{reason}; it can't be changed any more. Start a new run: tlkit run {folder.recipe}")
-    job.say(f"{reason}; nothing to do. tlkit report {folder.path} rewrites its report.", gap=True)
-    return RunResult(folder.path, folder.read_json(folder.metrics))
+    return _tell_again(job, f"{reason}; nothing to do. tlkit report {folder.path} rewrites its report.")
+
+
+def _tell_again(job: Job, text: str) -> RunResult:
+    """Say why nothing is done, and tell plugins again that the run is finished: a tracker may have missed it."""
+    job.say(text, gap=True)
+    metrics = job.folder.read_json(job.folder.metrics)
+    finish.run_finished(job, metrics)
+    return RunResult(job.folder.path, metrics)
 
 
 def _compare_samples(job: Job, data: Data) -> Data:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tlkit.train.checkpoint import Checkpoint
     from tlkit.train.state import PhaseState, Planned
 
-_MAY_CHANGE = ("train.checkpoint_minutes", "train.checkpoint_steps", "train.early_stop")
+_MAY_CHANGE = ("track", "train.checkpoint_minutes", "train.checkpoint_steps", "train.early_stop")
 
 
 def check_changes(original: Recipe, recipe: Recipe) -> None:
@@ -28,7 +28,7 @@ def check_changes(original: Recipe, recipe: Recipe) -> None:
         recipe: the same with the user's overrides.
 
     Raises:
-        RecipeError: something other than the schedule, the early stop and the checkpoint settings changed.
+        RecipeError: something other than the schedule, the early stop, the checkpoints and the trackers changed.
     """
     wrong = [
         Problem(

@@ -77,6 +77,8 @@ class RecipeChecker:
         }
         if not top.plugins:
             del values["plugins"]  # as in the settings that earlier runs recorded
+        if "track" not in self.values:
+            values.pop("track", None)  # likewise
         parts: Any = {**top.model_dump(), **core, **chosen, "augment": tuple(policies.values()), "sweep": sweep}
         return Recipe(**parts, file=file, text=text, values=values)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -24,6 +24,7 @@ from tlkit.contracts import (
 from tlkit.recipe.check_table import CheckTable
 from tlkit.recipe.input_table import InputTable
 from tlkit.recipe.sweep_table import Sweep, SweepTable
+from tlkit.recipe.track_table import TrackTable
 
 R = TypeVar("R", bound=Record, covariant=True)
 
@@ -170,12 +171,13 @@ CORE_TABLES: Mapping[str, type[Options]] = {
     "input": InputTable,
     "train": TrainTable,
     "check": CheckTable,
+    "track": TrackTable,
     "sweep": SweepTable,
 }
 """Recipe table → its keys."""
 
-TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train", "sweep")
-OPTIONAL_TABLES = ("input", "check", "augment", "train", "sweep")
+TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train", "track", "sweep")
+OPTIONAL_TABLES = ("input", "check", "augment", "train", "track", "sweep")
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class Recipe:
         values: the recipe as nested plain values, as JSON has them, with all defaults filled in.
         text: its TOML text with the overrides applied and its comments preserved.
         plugins: the plugin files that it names, relative to its file.
+        track: the trackers that record the run. It is in ``values`` if the recipe has such a table.
         sweep: what ``tlkit sweep`` tries; None without a table ``[sweep]``. It is not in ``values``, because no run
             depends on it.
     """
@@ -216,3 +219,4 @@ class Recipe:
     text: str
     plugins: tuple[Path, ...] = ()
     sweep: Sweep | None = None
+    track: TrackTable = field(default_factory=TrackTable)
