@@ -21,8 +21,25 @@ def test_plain_attributes_survive_a_checkpoint_and_others_stay_as_they_are() -> 
     before, after = Counter({"seen": [1, 2]}), Counter({"seen": []})
     before.set_params({"epochs": 3})
     states = json.loads(json.dumps(callback_states([before])))
-    assert states == [{"values": {"seen": [1, 2]}}]
+    assert states == [{"values": {"seen": [1, 2]}, "name of the class": "Counter"}]
     optimizer = after.optimizer
     restore_callbacks([after], states)
     assert after.values == {"seen": [1, 2]}
     assert after.optimizer is optimizer
+
+
+class Other(keras.callbacks.Callback):
+    """A callback without a state of its own."""
+
+
+def test_a_state_goes_to_the_callback_of_its_class_though_others_come_or_go() -> None:
+    states = callback_states([Other(), Counter({"seen": [1]}), Counter({"seen": [2]})])
+    first, second = Counter({"seen": []}), Counter({"seen": []})
+    restore_callbacks([first, Other(), second], states)
+    assert [first.values, second.values] == [{"seen": [1]}, {"seen": [2]}]
+
+
+def test_states_without_classes_as_tlkit_0_2_0_wrote_them_go_by_place() -> None:
+    first, second = Counter({"seen": []}), Counter({"seen": []})
+    restore_callbacks([first, second], [{"values": {"seen": [1]}}, {"values": {"seen": [2]}}])
+    assert [first.values, second.values] == [{"seen": [1]}, {"seen": [2]}]

@@ -107,7 +107,19 @@ def export(
         gate = Gate(model, card, run_digest(folder, card), data, registry, progress)
         rows = [_exported(gate, each, folder, alone=len(asked) == 1) for each in asked]
     written = tuple(each.target for each, row in zip(asked, rows, strict=True) if row.passed)
-    return ExportResult(tuple(rows), written, tuple(notes))
+    return ExportResult(tuple(rows), written, (*notes, *_report_notes(folder)))
+
+
+def _report_notes(folder: RunFolder) -> list[str]:
+    """Put the table of exports into the report, and return a note if it has no place for it."""
+    from tlkit.report.exports_part import update_report
+
+    try:
+        if not folder.report.is_file() or update_report(folder):
+            return []
+    except RunError as error:
+        return [f"the report has no table of this export: {error}"]
+    return [f"{folder.report} is of an earlier tlkit; tlkit report {folder.path} adds the table of exports to it"]
 
 
 def _exported(gate: Gate, asked: Asked, folder: RunFolder, *, alone: bool) -> Export:

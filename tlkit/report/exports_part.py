@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from tlkit.errors import RunError
 from tlkit.report.html_page import render_page
+from tlkit.runs.exports import Export, read_exports
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.reading import read_run_file
 from tlkit.system.disk import write_atomically
@@ -65,53 +63,33 @@ def export_rows(folder: RunFolder) -> list[ExportRow]:
     Raises:
         RunError: ``exports.json`` is damaged.
     """
-    path = folder.path / "exports.json"
-    if not path.is_file():
-        return []
-    content = folder.read_json(path)
-    exports = content.get("exports") if isinstance(content, dict) else None
-    if not isinstance(exports, list) or not all(isinstance(each, dict) for each in exports):
-        raise RunError(f"{path}: expected a table with a list of exports; the file is damaged; remove it")
-    newest = {tuple(str(each.get(key)) for key in ("format", "quantize", "input")): each for each in exports}
-    return [_row(each) for each in list(newest.values())[:_MOST]]
+    return [_row(each) for each in read_exports(folder)[:_MOST]]
 
 
-def _row(each: Mapping[str, Any]) -> ExportRow:
-    name, quantize = _text(each, "format"), _text(each, "quantize")
-    passed, reason = each.get("passed") is True, _text(each, "reason")
-    form = " ".join(part for part in (name, quantize, f"({_text(each, 'input')})") if part != "()" and part)
-    file = _text(each, "file") if passed else ""
-    size = each.get("bytes")
-    images = " ".join(part for part in (_number(each, "images", "d"), _text(each, "split")) if part != "–")
+def _row(each: Export) -> ExportRow:
+    form = " ".join(part for part in (each.format, each.quantize or "", f"({each.input})") if part)
+    file = each.file if each.passed else ""
     cells = (
         form,
-        "passed" if passed else f"refused: {reason}",
+        "passed" if each.passed else f"refused: {each.reason}",
         file or "–",
-        size_text(size) if isinstance(size, int | float) and not isinstance(size, bool) else "–",
-        images or "–",
-        _number(each, "largest_difference", ".1e"),
-        _number(each, "agreement", ".2f", 100) + " %",
-        _text(each, "metric").replace("_", " ") or "–",
-        _number(each, "metric_keras", ".4f"),
-        _number(each, "metric_file", ".4f"),
-        _number(each, "ms_keras", ".1f"),
-        _number(each, "ms_file", ".1f"),
-        _text(each, "precision") or "–",
-        _text(each, "runtime") or "–",
+        size_text(each.bytes) if each.bytes else "–",
+        f"{each.images} {each.split}".strip() if each.images else "–",
+        _number(each.largest_difference, ".1e"),
+        _number(each.agreement, ".2%").replace("%", " %"),
+        each.metric.replace("_", " ") or "–",
+        _number(each.metric_keras, ".4f"),
+        _number(each.metric_file, ".4f"),
+        _number(each.ms_keras, ".1f"),
+        _number(each.ms_file, ".1f"),
+        each.precision or "–",
+        each.runtime or "–",
     )
-    return ExportRow(form, name, passed, reason, tuple("–" if cell == "– %" else cell for cell in cells), file)
+    return ExportRow(form, each.format, each.passed, each.reason, cells, file)
 
 
-def _text(each: Mapping[str, Any], key: str) -> str:
-    value = each.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _number(each: Mapping[str, Any], key: str, form: str, scale: float = 1) -> str:
-    value = each.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–"
-    return format(int(value) if form == "d" else value * scale, form)
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def update_report(folder: RunFolder) -> bool:
