@@ -22,6 +22,9 @@ NAMES = {
     "build": lambda *_: None,
     "plan": lambda *_: (),
     "open_xray": lambda *_: None,
+    "write": lambda *_: None,
+    "open_file": lambda *_: None,
+    "SNIPPET": "",
     **{f"{name}Options": tlkit.Options for name in ("My", "Noise", "Short", "Xray")},
 }
 """Names that the examples use and that the rest of their module would define."""

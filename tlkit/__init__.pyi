@@ -65,6 +65,7 @@ from tlkit.jobs.api import rank as rank
 from tlkit.jobs.api import resume as resume
 from tlkit.jobs.api import run as run
 from tlkit.jobs.api import sweep as sweep
+from tlkit.models.lite_exported import check_litert_file as check_litert_file
 from tlkit.models.safe_load import load_model_file as load_model_file
 from tlkit.system.fetch import download as download
 

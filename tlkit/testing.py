@@ -23,12 +23,16 @@ from tlkit.contracts import (
     Block,
     Dataset,
     DatasetContext,
+    ExportContext,
+    Exporter,
     Head,
     HeadContext,
+    InputType,
     MaskTable,
     Options,
     Outline,
     Phase,
+    Quantization,
     Sample,
     SampleSet,
     Schedule,
@@ -37,7 +41,7 @@ from tlkit.contracts import (
 )
 from tlkit.recipe.schema import Selection
 
-R = TypeVar("R", Augmentation, Backbone, Dataset, Head, Schedule)
+R = TypeVar("R", Augmentation, Backbone, Dataset, Exporter, Head, Schedule)
 
 
 def check_head(head: Head, *, image_size: tuple[int, int] = (64, 64), **options: Any) -> None:
@@ -182,6 +186,68 @@ def check_dataset(dataset: Dataset, *, task: Task | None = None, decode: int = 5
     for place in np.linspace(0, len(first.samples) - 1, min(decode, len(first.samples))).astype(int):
         _check_pixels(first.samples[place], first, numbers)
     return first
+
+
+def check_exporter(
+    exporter: Exporter, *, image_size: tuple[int, int] = (32, 24), quantize: Quantization | None = None, **options: Any
+) -> None:
+    """Check an exporter on a small network: write a file, open it, and compare its answers with the network's.
+
+    Args:
+        exporter: the record.
+        image_size: height and width of the images in pixels.
+        quantize: the quantization to write; its answers are only compared in shape.
+        options: options of the exporter; defaults for the others.
+
+    Raises:
+        AssertionError: the file gives other names, shapes or probabilities, or other texts are in it.
+        DataError: the format can't express the network.
+    """
+    import numpy as np
+
+    from tlkit.exports.runtime import open_with
+    from tlkit.exports.traced import traced
+    from tlkit.models.tasks import learning_task
+
+    task = learning_task("classification", "single", 3)
+    model = _small_network(image_size)
+    images = np.random.default_rng(0).integers(0, 256, (7, *image_size, 3)).astype(np.uint8)
+    opened_by = _guarded(exporter)
+    for input_type in get_args(InputType):
+        with tempfile.TemporaryDirectory() as folder:
+            function, place = traced(model, task, input_type), Path(folder)
+            function.save(place / "saved_model")
+            (place / "scratch").mkdir()
+            (place / "new").mkdir()
+            texts = {"task": "classification", "classes": '["a", "b", "ç"]', "input": input_type}
+            calibration = images if quantize else images[:0]
+            given = (model, function.function, place / "saved_model", image_size, input_type, quantize, calibration)
+            context = ExportContext(*given, texts, place / "scratch")
+            path = place / "new" / f"model{exporter.suffix}"
+            opened_by.write(context, path, _options(exporter.options, options))
+            assert path.exists(), f"write made no {path.name}"
+            if opened_by.check is not None:
+                opened_by.check(path)
+            opened = open_with(opened_by, path, 1)
+            found = {key: opened.metadata.get(key) for key in texts}
+            assert found == texts, f"expected the texts {texts} in the file, received {found}"
+            for count in (1, 7):
+                outputs = opened.run(images[:count])
+                assert set(outputs) >= {"logits", "probabilities"}, f"expected logits and probabilities: {set(outputs)}"
+                logits = np.asarray(model(images[:count].astype(np.float32), training=False))
+                for name, expected in (("logits", logits), ("probabilities", task.probabilities(logits))):
+                    shape = np.shape(outputs[name])
+                    assert shape == expected.shape, f"{name}: shape {shape}, expected {expected.shape}"
+                    if quantize is None:
+                        np.testing.assert_allclose(outputs[name], expected, atol=1e-3, err_msg=f"{name} differ")
+
+
+def _small_network(image_size: tuple[int, int]) -> Any:
+    from tlkit.models.assemble import build_network
+
+    head = Head(name="check", summary="", task="classification", options=Options, build=_pooled)
+    context = HeadContext("classification", ("a", "b", "c"), 3, image_size, seed=0)
+    return build_network(_small_encoder(), Selection(head, Options()), context).model
 
 
 def _check_sample(sample: Sample) -> None:

@@ -15,6 +15,7 @@ LITERT = tlkit.Exporter(
     extra="ai-edge-litert",
     write=tlkit.lazy("tlkit_exporters.litert_write:write"),
     open=tlkit.lazy("tlkit_exporters.litert_open:open_file"),
+    check=tlkit.lazy("tlkit_exporters.litert_open:check"),
     snippet="""\
 import json
 from pathlib import Path

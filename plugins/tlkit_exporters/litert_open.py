@@ -16,6 +16,11 @@ from tlkit_exporters import texts
 from tlkit_exporters.litert_file import ENTRY
 
 
+def check(path: Path) -> None:
+    """Raise a DataError if running the file could do more than compute, or take too much memory."""
+    tlkit.check_litert_file(path)
+
+
 def open_file(path: Path, threads: int) -> tlkit.ExportedModel:
     """Open a file."""
     content = path.read_bytes()

@@ -181,6 +181,35 @@ def relocate(options, path):
     return options
 
 
+def write_export(ctx, path, options):
+    maybe("Exporter.write")
+
+
+def open_export(path, threads):
+    maybe("Exporter.open")
+
+    def run(images):
+        maybe("ExportedModel.run")
+        return {}
+
+    return tlkit.ExportedModel(run=run, metadata={}, precision="float32", runtime="none")
+
+
+def check_export(path):
+    maybe("Exporter.check")
+
+
+@tlkit.hookimpl
+def tlkit_exporters():
+    maybe("tlkit_exporters")
+    return [
+        tlkit.Exporter(
+            name="mine", summary="", options=tlkit.Options, suffix=".mine", write=write_export, open=open_export,
+            check=check_export, snippet="",
+        )
+    ]
+
+
 @tlkit.hookimpl
 def tlkit_heads():
     maybe("tlkit_heads")

@@ -14,7 +14,7 @@ from failing_plugin import functions_of_records, hooks, write_plugin
 
 import tlkit
 from tlkit.boundary.guard import Guard
-from tlkit.contracts import Backbone, Dataset
+from tlkit.contracts import Backbone, Dataset, Exporter
 from tlkit.registry import KINDS
 
 RUN = ("run", "recipe.toml", "--out", "out")
@@ -51,11 +51,15 @@ OTHERS: dict[str, Callable[[Path], object]] = {
     "Backbone.pretrained": lambda file: tlkit_command("--plugin", file, *RUN, "--set", "backbone.weights=imagenet"),
     "Backbone.loaded": lambda file: tlkit.plugins(file).find(Backbone, "mine").loaded({}, None),
     "Dataset.detect": lambda file: tlkit_command("--plugin", file, "init", file.parent, "--out", "new.toml"),
+    "Exporter.write": lambda file: tlkit.plugins(file).find(Exporter, "mine").write(None, file, None),
+    "Exporter.open": lambda file: tlkit.plugins(file).find(Exporter, "mine").open(file, 1),
+    "Exporter.check": lambda file: tlkit.plugins(file).find(Exporter, "mine").check(file),
+    "ExportedModel.run": lambda file: tlkit.plugins(file).find(Exporter, "mine").open(file, 1).run(None),
     "Dataset.relocate": lambda file: tlkit.plugins(file).find(Dataset, "mine").relocate(None, file),
 }
 """Function → a call of it: by the command line, or of the record as the registry has it."""
 
-LISTED = {"tlkit_commands"}
+LISTED = {"tlkit_commands", "tlkit_exporters"}
 """Functions without which everything else works: ``tlkit plugins`` says that they failed."""
 
 RAISED = [
@@ -144,7 +148,7 @@ def test_a_function_that_ends_the_program_is_an_error_that_names_it_and_its_plug
 
 
 @pytest.mark.parametrize("function", sorted(LISTED))
-def test_a_plugin_whose_commands_fail_is_listed_with_the_reason(function, tmp_path):
+def test_a_plugin_whose_commands_or_formats_fail_is_listed_with_the_reason(function, tmp_path):
     file = write_plugin(tmp_path, function)
     assert names_both(tlkit_command("--plugin", file, "plugins").out, function)
     assert tlkit_command("--plugin", file, "--help").code == 0

@@ -47,7 +47,14 @@ def folder(everything: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch) ->
 
 def test_there_is_a_plugin_of_each_kind(folder):
     listed = tlkit_command(*plugin_options(), "plugins").out
-    for offer in ("head: pooled", "backbone: tiny", "augmentation: noise", "schedule: last_block", "dataset: arrays"):
+    for offer in (
+        "head: pooled",
+        "backbone: tiny",
+        "augmentation: noise",
+        "schedule: last_block",
+        "dataset: arrays",
+        "exporter: zipped",
+    ):
         assert offer in listed
     for hook in (
         "tlkit_commands",
@@ -110,6 +117,18 @@ def test_the_augmentation_adds_noise_that_its_seed_alone_decides(folder, monkeyp
     assert (first == again).all()
     assert not (first == other).all()
     assert np.std(first) == pytest.approx(8.0, rel=0.3)
+
+
+def test_the_export_format_gives_the_models_answers(folder):
+    outcome = tlkit_command(*plugin_options(), "export", "runs/all_mine-1", "--format", "zipped")
+    assert outcome.code == 0, outcome.err
+    assert "kept" in outcome.out
+    file = folder / "runs" / "all_mine-1" / "exports" / "model.savedmodel.zip"
+    np = importlib.import_module("numpy")
+    np.save("one.npy", np.zeros((24, 24, 3), np.uint8))
+    refused = tlkit_command(*plugin_options(), "predict", file, "one.npy")
+    assert refused.code == 2
+    assert "give --trust" in refused.err
 
 
 def test_the_command_counts_the_images(bench):

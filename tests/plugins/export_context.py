@@ -163,7 +163,7 @@ def export_context(
         kind: the kind of labels, for the probabilities.
         input_type: the type of the images.
         quantize: the quantization.
-        images: to calibrate it, uint8 (N, H, W, 3); None: 32 made-up ones.
+        images: to calibrate it, uint8 (N, H, W, 3); None: 150 made-up ones.
         metadata: the texts for the inside of the file.
     """
     size = tuple(model.input.shape[1:3])
@@ -181,5 +181,5 @@ def export_context(
     tf.saved_model.save(module, str(saved_model), signatures={"serving_default": function.get_concrete_function()})
     scratch.mkdir()
     if images is None:
-        images = pictures(32 if quantize else 0, size, seed=1)
+        images = pictures(150 if quantize else 0, size, seed=1)
     return ExportContext(model, function, saved_model, size, input_type, quantize, images, metadata, scratch)

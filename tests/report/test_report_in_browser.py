@@ -5,18 +5,14 @@ Needs Playwright and an installed Chromium or Chrome.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import HOSTILE, started_browser
 from made_reports import made_classification, made_segmentation
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-
-HOSTILE = ("<img src=x onerror=document.title='taken'>", "</script><script>document.title='taken'</script>")
-"""Names that take over a page that does not escape them; all they do is to change its title."""
 CLASSES = (*HOSTILE, "red panda", "an animal whose name is so long that nobody would like to read it in a table", "d&e")
 WIDTHS = (1400, 390)
 NAMES = ("five", "two", "masks")
@@ -35,15 +31,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
-    with playwright.sync_playwright() as driver:
-        # Its sandbox needs rights that a container rarely gives; the pages are made above.
-        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with started_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tlkit.cli.options import (
     PATH,
     engine_option,
     memory_option,
+    model_option,
     overwrite_option,
     run_argument,
     set_data_option,
@@ -42,13 +43,20 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write the metrics to a JSON file.")
 @click.option("--batch-size", type=BATCH_SIZE, metavar="N", help="Images per batch.  [default: as in the run]")
+@model_option
 @engine_option
 @memory_option
 @overwrite_option
 @trust_option
 @click.pass_obj
 def evaluate(
-    session: Session, run: Path, data: Path | None, split: Split | None, out: Path | None, batch_size: int | None
+    session: Session,
+    run: Path,
+    data: Path | None,
+    split: Split | None,
+    out: Path | None,
+    batch_size: int | None,
+    model: Path | None,
 ) -> None:
     """Measure the model of the run folder RUN on a split of its own data, or on other data.
 
@@ -59,6 +67,7 @@ def evaluate(
       tlkit evaluate runs/photos-1
       tlkit evaluate runs/photos-1 --data other_photos --out metrics.json
       tlkit evaluate runs/photos-1 --data new.csv --set data.label=species
+      tlkit evaluate runs/photos-1 --model runs/photos-1/exports/model.onnx
     """
     from tlkit.cli.console import messages_console, progress_bars, say, tables_console, writing
     from tlkit.files import EXCLUDED
@@ -72,6 +81,7 @@ def evaluate(
     with progress_bars(messages) as progress:
         result = api.evaluate(
             run,
+            model=model,
             data=table,
             split=split,
             batch_size=batch_size,

@@ -41,6 +41,14 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 recipe_argument = click.argument("recipe", type=PATH)
 run_argument = click.argument("run", type=PATH)
+model_option = click.option(
+    "--model",
+    type=PATH,
+    metavar="FILE",
+    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
+    "more than compute is refused.",
+)
+"""``--model FILE``, for verbs that use an exported file."""
 files_argument = click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
 
 

@@ -15,10 +15,9 @@ from tlkit.cli.options import (
     BATCH_SIZE,
     PATH,
     engine_option,
-    files_argument,
     memory_option,
+    model_option,
     overwrite_option,
-    run_argument,
     sets_option,
     trust_option,
     unknown_option,
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@run_argument
-@files_argument
+@click.argument("run", type=PATH, metavar="RUN|FILE")
+@click.argument("files", type=PATH, nargs=-1, metavar="FILES-OR-FOLDERS...")
 @click.option(
     "--out",
     type=PATH,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     help="Print the N most probable classes of each image, or those with the most pixels.",
 )
 @click.option("--batch-size", type=BATCH_SIZE, default=16, show_default=True, metavar="N", help="Images per batch.")
+@model_option
 @unknown_option
 @sets_option
 @tiles_option
@@ -68,8 +68,9 @@ def predict(
     as_json: bool,
     top: int | None,
     batch_size: int,
+    model: Path | None,
 ) -> None:
-    """Classify or segment images with the model of the run folder RUN.
+    """Classify or segment images with the model of the run folder RUN, or with a FILE that tlkit export wrote.
 
     Folders are searched for images at any depth. A CSV file stands for the images in its column "image" or "path", and
     - for the paths on standard input, one per line. The image size, the classes and the preprocessing come from RUN.
@@ -82,20 +83,27 @@ def predict(
       tlkit predict runs/photos-1 new_photos --unknown 0.05 --sets 0.9
       tlkit predict runs/pets_seg-1 a.jpg b.jpg --out masks
       tlkit predict runs/fields-1 aerial.tif --tiles 512 --overlap 64 --out masks
+      tlkit predict runs/photos-1/exports/model.onnx a.jpg --top 3
     """
     if out is not None and (as_json or top is not None):
         raise click.UsageError(f"{'--json' if as_json else '--top'} is for what is printed; it can't go with --out")
     tiles = tiles_asked(session)
     from tlkit.cli.console import messages_console
-    from tlkit.jobs.predict import images_to_predict, load, notes_on_images
+    from tlkit.jobs.predict import images_to_predict, is_exported, load, notes_on_images
+    from tlkit.runs.folder import RunFolder
 
+    own, used, files = _sorted_arguments(run, files, model)
     paths = _with_standard_input(files)
-    images = images_to_predict(run, paths, out, overwrite=session.overwrite)
-    registry = session.registry if session.trust else None
-    predictor = load(run, trust=session.trust, registry=registry, engine=session.engine, **session.judged)
-    shown = _Shown(run, predictor, images, batch_size, tiles)
+    if is_exported(used):
+        predictor = load(used, trust=session.trust, registry=session.registry, engine=session.engine, **session.judged)
+        images = images_to_predict(predictor.card, paths, out, overwrite=session.overwrite)
+    else:
+        images = images_to_predict(RunFolder(used).read_card(), paths, out, overwrite=session.overwrite)
+        registry = session.registry if session.trust else None
+        predictor = load(used, trust=session.trust, registry=registry, engine=session.engine, **session.judged)
+    shown = _Shown(used, predictor, images, batch_size, tiles)
     before = predictor.notes
-    for note in (*before, *notes_on_images(images, paths, run)):
+    for note in (*before, *notes_on_images(images, paths, own)):
         messages_console().print(f"note: {note}", style="yellow")
     if out is not None:
         shown.write(out, overwrite=session.overwrite)
@@ -106,6 +114,22 @@ def predict(
     for note in predictor.notes[len(before) :]:
         messages_console().print(f"note: {note}", style="yellow")
     shown.end(out)
+
+
+def _sorted_arguments(
+    run: Path, files: tuple[Path, ...], model: Path | None
+) -> tuple[Path | None, Path, tuple[Path, ...]]:
+    """Return the run folder, if there is one, the run folder or file whose model is used, and the images."""
+    from tlkit.jobs.predict import is_exported
+    from tlkit.runs.folder import RunFolder
+
+    if model is not None and not (files and RunFolder(run).card.is_file()):
+        return None, model, (run, *files)
+    if not files:
+        raise click.UsageError("Missing argument 'FILES-OR-FOLDERS...'.")
+    if model is not None:
+        return run, model, files
+    return None if is_exported(run) else run, run, files
 
 
 class _Shown:

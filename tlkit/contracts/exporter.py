@@ -78,7 +78,8 @@ class Exporter:
         member: a file of this name in a folder says that the folder is of this format; empty for a single file.
         quantizations: the quantizations that it supports.
         writes_with: the modules that ``write`` imports, beyond tlkit's own dependencies.
-        runs_with: the modules that ``open`` imports, beyond tlkit's own dependencies.
+        runs_with: the modules that ``open`` imports, beyond tlkit's own dependencies; and ``tensorflow`` or ``keras``
+            where it needs one of these, which tlkit then starts before it calls ``open``.
         extra: what to install when one of them is missing, such as ``tlkit[onnx]``.
         write: ``write(ctx, path, options)``: writes ``path``, and if need be other files with the same stem beside it.
             Raises ``DataError`` if the format can't express the model; the message says why.

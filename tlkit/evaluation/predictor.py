@@ -19,10 +19,10 @@ from tlkit.errors import DataError, RunError
 from tlkit.evaluation.by_task import task_evaluation
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.given_images import GivenImage, Images, given_images
+from tlkit.evaluation.image_model import Engines, ImageModel
 from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.keras_model import load_keras_model
-from tlkit.evaluation.lite import LiteModel
-from tlkit.evaluation.lite_engines import LiteEngines, check_engine
+from tlkit.evaluation.lite_engines import check_engine
 from tlkit.evaluation.lite_files import NotUsedError, open_lite
 from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory
@@ -64,7 +64,7 @@ class Predictor:
     columns: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
 
-    def __init__(self, card: Card, model: Any, *, lite: LiteEngines | None = None, notes: tuple[str, ...] = ()) -> None:
+    def __init__(self, card: Card, model: Any, *, lite: Engines | None = None, notes: tuple[str, ...] = ()) -> None:
         self.card = card
         self.notes = notes
         self.engine = str(TENSORFLOW if lite is None else LITERT)
@@ -150,7 +150,7 @@ class Predictor:
             return LogitsOfImages(lite, data, batch_size, calls=2)
         return logits_of_model(self.model, self.card, data, batch_size)
 
-    def _engine_for(self, lite: LiteEngines, count: int, first: Callable[[], np.ndarray]) -> LiteModel:
+    def _engine_for(self, lite: Engines, count: int, first: Callable[[], np.ndarray]) -> ImageModel:
         notes: list[str] = []
         model = lite.for_images(count, first, notes.append)
         self.engine, self.notes = str(model.engine), (*self.notes, *notes)
@@ -225,7 +225,7 @@ class Predictor:
             yield from self._predict_part(part, inference, pixel_probabilities=pixel_probabilities)
 
     def _predict_each(
-        self, engines: LiteEngines, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
+        self, engines: Engines, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
     ) -> Iterator[Prediction]:
         """Predict images one by one in each thread, from decoding to the result."""
         given = iter(images)

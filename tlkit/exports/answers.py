@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.evaluation.inference import Inference
-from tlkit.exports.process import RuntimeFailedError, RuntimeProcess
+from tlkit.exports.outputs import checked_outputs
+from tlkit.exports.process import RuntimeProcess
 from tlkit.models.inference import images_at_once
 from tlkit.models.tasks import LearningTask, task_of_card
 from tlkit.runs.card import Card
@@ -168,30 +169,3 @@ def agreeing(task: LearningTask, truth: np.ndarray, found: np.ndarray) -> np.nda
         return np.asarray((ours == theirs) | (np.abs(truth - 0.5) <= _TIE))
     of_theirs = np.take_along_axis(truth, np.asarray(theirs, np.int64)[..., None], -1)[..., 0]
     return np.asarray((ours == theirs) | (truth.max(-1) - of_theirs <= _TIE))
-
-
-def checked_outputs(
-    outputs: Mapping[str, np.ndarray], task: LearningTask, count: int, places: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the logits and the probabilities that a file gave, float32.
-
-    Args:
-        outputs: what it gave.
-        task: what the logits mean.
-        count: the number of images.
-        places: (H, W) of a segmentation; empty for a classification.
-
-    Raises:
-        RuntimeFailedError: one is missing, has another shape, or is not finite.
-    """
-    found = []
-    for name, width in (("logits", task.units), ("probabilities", task.classes)):
-        if name not in outputs:
-            raise RuntimeFailedError(f"it gives no {name}, but {', '.join(outputs) or 'nothing'}"[:200])
-        array, shape = np.asarray(outputs[name], np.float32), (count, *places, width)
-        if array.shape != shape:
-            raise RuntimeFailedError(f"its {name} have the shape {array.shape} for {count} images; expected {shape}")
-        if not np.isfinite(array).all():
-            raise RuntimeFailedError(f"its {name} are not finite (NaN or infinity)")
-        found.append(array)
-    return found[0], found[1]

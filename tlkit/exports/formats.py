@@ -79,7 +79,8 @@ def exporter_of_file(registry: Registry, path: Path) -> Exporter:
     records = [record for record, _ in registry.records(Exporter)]
     found = [each for each in records if _fits(each, path)]
     if not found:
-        raise DataError(f"{path}: is no exported model; expected {_expected(records)}")
+        what = "has no model.json: it is not a run folder of tlkit, nor an exported model"
+        raise DataError(f"{path}: {what if path.is_dir() else 'is no exported model'}; expected {_expected(records)}")
     if len(found) > 1:
         raise DataError(f"{path}: the formats {listed([each.name for each in found])} have such names; uninstall one")
     return found[0]

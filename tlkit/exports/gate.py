@@ -23,7 +23,8 @@ from tlkit.exports.answers import FileAnswers, KerasAnswers
 from tlkit.exports.asked import Asked
 from tlkit.exports.limits import advice, precision_refusal, refusal, standard_error
 from tlkit.exports.metadata import metadata_of
-from tlkit.exports.process import RuntimeFailedError, RuntimeProcess, runtime_process
+from tlkit.exports.outputs import RuntimeFailedError
+from tlkit.exports.process import RuntimeProcess, runtime_process
 from tlkit.exports.staging import Staging, digest_of, staging_for
 from tlkit.exports.traced import Traced, traced
 from tlkit.models.tasks import task_of_card

@@ -15,8 +15,9 @@ import numpy as np
 
 from tlkit.contracts import Exporter
 from tlkit.discovery import exact_name
-from tlkit.errors import PluginError, RunError
+from tlkit.errors import PluginError
 from tlkit.exports.messages import receive, send
+from tlkit.exports.outputs import RuntimeFailedError
 from tlkit.registry import Registry
 from tlkit.system.children import start_python
 from tlkit.system.visible import visible_line
@@ -26,10 +27,6 @@ PATIENCE = 300.0
 _LINES = 3
 
 T = TypeVar("T")
-
-
-class RuntimeFailedError(RunError):
-    """The runtime can't run the file, or its process ended, did not answer, or answered something else."""
 
 
 class RuntimeProcess:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import SetAside, Split
 from tlkit.discovery import registry_for_recipe
+from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.jobs.measured_data import MeasuredData, OtherData, other_data, own_data
-from tlkit.jobs.predict import load
+from tlkit.jobs.predict import is_exported, load, load_exported
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.jobs.run_images import changed_images, training_images
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.folds import run_with_data, split_to_measure
+from tlkit.runs.folds import difference, run_digest, run_with_data, split_to_measure
 from tlkit.system.disk import temporary_folder
 from tlkit.system.memory import explained_memory
 from tlkit.system.text import listed as shown
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tlkit.data.run_data import Data
+    from tlkit.evaluation.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Evaluation:
 def evaluate(
     run: str | Path,
     *,
+    model: str | Path | None = None,
     data: OtherData | None = None,
     split: Split | None = None,
     batch_size: int | None = None,
@@ -73,6 +76,7 @@ def evaluate(
 
     Args:
         run: the run folder.
+        model: a file that ``export`` wrote, to be measured in place of the run's model; its own runtime computes it.
         data: a folder or file of other data in the form of the run's own; or a table as a recipe's ``[data]``, whose
             keys replace those of the run, such as ``{"path": "new.csv", "label": "species"}``. Classes are matched by
             name. The splits, groups and folders of the run's own data don't apply. None for the run's own data.
@@ -97,7 +101,10 @@ def evaluate(
     source, split = run_with_data(folder, card), split_to_measure(card, split) if data is None else split
     registry = registry_for_recipe(registry, allow_plugins=False)
     listed = _listed(source, registry, data, split, card)
-    predictor = load(folder.path, trust=trust, registry=registry, engine=engine)
+    if model is None:
+        predictor = load(folder.path, trust=trust, registry=registry, engine=engine)
+    else:
+        predictor = _of_file(Path(model), folder, card, trust=trust, registry=registry, engine=engine)
     from tlkit.evaluation.evaluator import evaluate as measure
 
     with temporary_folder() as cache:
@@ -116,6 +123,23 @@ def evaluate(
         )
     notes = (*predictor.notes, *listed.notes, *remark)
     return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes, predictor.engine)
+
+
+def _of_file(
+    model: Path, folder: RunFolder, card: Card, *, trust: bool, registry: Registry, engine: EngineOption
+) -> Predictor:
+    """Open an exported file, if it takes the images of the run and gives the run's classes."""
+    if not is_exported(model):
+        raise DataError(f"--model {model}: expected a file that tlkit export wrote")
+    if engine != "auto":
+        raise DataError(f"engine: a file is computed by the runtime of its format; received {engine!r} and {model}")
+    predictor = load_exported(model, trust=trust, registry=registry)
+    if name := difference(predictor.card, card):
+        own, other = getattr(predictor.card, name), getattr(card, name)
+        raise DataError(f"--model {model}: its {name} is {own!r:.80}; expected {other!r:.80}, as that of {folder.path}")
+    if predictor.run != run_digest(folder, card):
+        predictor.notes = (*predictor.notes, f"{model} was exported from another model than that of {folder.path}")
+    return predictor
 
 
 def _listed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from tlkit.jobs.measured_data import own_data
 from tlkit.jobs.predict import load_with_keras
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.registry import Registry
-from tlkit.runs.card import Card
 from tlkit.runs.exports import Export, add_exports
 from tlkit.runs.folder import RunFolder
-from tlkit.runs.folds import FoldsFolder, run_with_data
+from tlkit.runs.folds import run_digest, run_with_data
 from tlkit.runs.lock import locked
 from tlkit.system.disk import FullDiskError, full_disk_text, is_disk_full, path_of_error, temporary_folder
 from tlkit.system.memory import explained_memory
@@ -162,17 +160,3 @@ def _explained(target: Path) -> Iterator[None]:
         raise DataError(
             f"{where}: can't be written: {error.strerror or error}; name another file with --out"
         ) from error
-
-
-def run_digest(folder: RunFolder, card: Card) -> str:
-    """Return ``sha256:`` and the SHA-256 of a run's model file; of a cross-validation, of those of its folds."""
-    members = FoldsFolder(folder.path).members(card.folds) if card.folds else [folder]
-    digests = []
-    for each in members:
-        if not each.model.is_file():
-            raise RunError(f"{each.model}: no such file; the run has not finished, or the file was removed")
-        with each.model.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    if len(digests) == 1:
-        return f"sha256:{digests[0]}"
-    return f"sha256:{hashlib.sha256(''.join(digests).encode()).hexdigest()}"

@@ -20,7 +20,12 @@ from tlkit.system.text import listed
 if TYPE_CHECKING:
     from tlkit.evaluation.prediction import Prediction
     from tlkit.evaluation.predictor import Predictor
+    from tlkit.exports.opened import FilePredictor
     from tlkit.registry import Registry
+    from tlkit.runs.card import Card
+
+_OF_RUNS = ("model.json", "recipe.toml", "folds.toml", "sweep.toml", "events.log")
+"""Files of which a folder of tlkit has one."""
 
 
 @explained_memory("use a machine with more memory")
@@ -33,13 +38,13 @@ def load(
     unknown: float | None = None,
     sets: float | None = None,
 ) -> Predictor:
-    """Load a trained model from its run folder, ready for ``predict``.
+    """Load a trained model from its run folder, or from a file that ``export`` wrote, ready for ``predict``.
 
     The folder of a cross-validation has the models of all its folds: a prediction is the mean of their probabilities.
 
     Args:
-        run_folder: the folder of a run or of a cross-validation; it may be someone else's, since nothing in it is
-            executed.
+        run_folder: the folder of a run or of a cross-validation, or an exported file; it may be someone else's, since
+            nothing in it is executed.
         trust: also load a model with layers from a plugin, which runs that plugin's code on data from the file.
         registry: the plugins, for a model with layers from one of them, such as ``tlkit.plugins("my_head.py")``; None
             for the installed ones. Plugin files of the run that you allowed before are loaded as well.
@@ -55,15 +60,35 @@ def load(
         RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
             that is missing; or the engine can't compute it.
         DataError: there is no such engine, or its package is not installed; or the run has not what ``unknown`` or
-            ``sets`` takes.
+            ``sets`` takes; or this is no exported file, or one that could do more than compute.
     """
     run = Path(run_folder)
+    if is_exported(run):
+        asked = {"engine": engine != "auto", "unknown": unknown is not None, "sets": sets is not None}
+        if wrong := next((name for name, given in asked.items() if given), None):
+            raise DataError(f"{wrong}: {run} is no run folder, and only those have what it takes; leave it out")
+        return load_exported(run, trust=trust, registry=registry)
     if unknown is None and sets is None:
         return _load(run, trust=trust, registry=registry, engine=engine)
     from tlkit.evaluation.judged_predictor import open_judged
 
     registry = with_layers_of(run, registry) if trust else registry
     return open_judged(run, unknown=unknown, sets=sets, trust=trust, registry=registry, engine=engine)
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether a path is no run folder, but may be an exported file: any file, or another folder with files."""
+    if not path.is_dir():
+        return path.is_file()
+    return any(path.iterdir()) and not any((path / each).exists() for each in _OF_RUNS)
+
+
+def load_exported(path: Path, *, trust: bool, registry: Registry | None) -> FilePredictor:
+    """Open a file that ``export`` wrote."""
+    from tlkit.discovery import make_registry
+    from tlkit.exports.opened import open_exported
+
+    return open_exported(path, registry or make_registry(), trust=trust)
 
 
 def load_with_keras(run: Path, *, trust: bool, registry: Registry | None) -> Predictor:
@@ -79,21 +104,19 @@ def _load(run: Path, *, trust: bool, registry: Registry | None, engine: EngineOp
 
 
 def images_to_predict(
-    run: Path, paths: Sequence[Path], out: Path | None, *, overwrite: bool = False
+    card: Card, paths: Sequence[Path], out: Path | None, *, overwrite: bool = False
 ) -> list[FoundImage]:
     """Find images, and check that their predictions can be written, before the model is loaded.
 
     Args:
-        run: the run folder.
+        card: the model's card.
         paths: image files, and folders that are searched for images at any depth.
         out: the CSV file (classification) or the folder (segmentation) to write; None to write nothing.
         overwrite: replace files that exist.
 
     Raises:
-        RunError: this is not the folder of a finished run, or it is damaged.
         DataError: a path doesn't exist, no image was found, or a file exists already or can't be written.
     """
-    card = RunFolder(run).read_card()
     images = find_images(paths)
     if out is not None:
         from tlkit.report.prediction_files import check_target
@@ -102,13 +125,13 @@ def images_to_predict(
     return images
 
 
-def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path], run: Path) -> list[str]:
+def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path], run: Path | None) -> list[str]:
     """Return remarks about the images that were found: what was left out, what are masks, what the run trained on.
 
     Args:
         images: as ``images_to_predict`` returns them.
         paths: the files and folders that were searched.
-        run: the run folder.
+        run: the run folder; None for an exported file.
     """
     notes = []
     others = left_out(paths)
@@ -118,7 +141,7 @@ def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path], run: Pa
     if masks:
         names = listed([each.name for each in masks], 3)
         notes.append(f"{len(masks)} of the images look like masks of others by their names, and are predicted: {names}")
-    return [*notes, *_notes_on_own_data(images, run)]
+    return notes if run is None else [*notes, *_notes_on_own_data(images, run)]
 
 
 def _notes_on_own_data(images: Sequence[FoundImage], run: Path) -> Iterator[str]:

@@ -177,7 +177,7 @@ def made(
     explaining = None
     if model.path.is_dir():
         load = partial(open_explainer, model.path, method="grad-cam", trust=model.trust, registry=model.registry)
-        explaining = Explaining(load, bounds)
+        explaining = Explaining(load, opened.card, bounds)
     keeping = None if options.keep is None else Keeping(made_folder(options.keep, "--keep"), say)
     workers = Workers(opened, bounds.pixels, measures.together)
     return Served(workers, bounds, measures, explaining, keeping, levels)

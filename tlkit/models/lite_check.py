@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tlkit.models.allowed import NotAllowed
-from tlkit.models.lite_graph import CONSTANT_TYPES, Operation, Shape, Tensor
+from tlkit.models.lite_graph import CONSTANT_TYPES, Form, Operation, Rule, Shape, Tensor, check_order
 from tlkit.models.lite_shapes import RULES, scratch_bytes
 
 MAX_PARTS = 50_000
@@ -32,7 +33,7 @@ _MAX_INPUTS = 200
 _MAX_RANK = 6
 _PACKED = 32
 """Filters that a runtime packs together; fewer are filled up."""
-_BROKEN = (
+BROKEN = (
     struct.error,
     ArithmeticError,
     AssertionError,
@@ -44,7 +45,20 @@ _BROKEN = (
 )
 """What reading a damaged file raises."""
 _NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-_FLOAT32 = schema.TensorType.FLOAT32
+_IMAGES = (schema.TensorType.FLOAT32, schema.TensorType.UINT8)
+
+
+def _only_a_shape(tensor: Any, name: str) -> int:
+    """Return the number of scales of a tensor, which is 0."""
+    if tensor.ShapeSignatureLength():
+        raise NotAllowed(f"{name} has no fixed shape")
+    quantization = tensor.Quantization()
+    if quantization is not None and (quantization.ScaleLength() or quantization.DetailsType()):
+        raise NotAllowed(f"{name} is quantized")
+    return 0
+
+
+_OWN = Form(RULES, CONSTANT_TYPES, lambda count: {b"output_%d" % number for number in range(count)}, _only_a_shape)
 
 
 def check_lite(content: bytes, size: tuple[int, int], units: int, rank: int) -> list[Operation]:
@@ -63,8 +77,8 @@ def check_lite(content: bytes, size: tuple[int, int], units: int, rank: int) -> 
         NotAllowed: it is damaged, contains what is not allowed, or has other inputs or outputs.
     """
     try:
-        operations, inputs, outputs = _checked(content)
-    except _BROKEN as error:
+        operations, inputs, outputs = checked(content, _OWN)
+    except BROKEN as error:
         raise NotAllowed("it is damaged, or not a LiteRT file") from error
     if inputs != [(1, *size, 3)]:
         raise NotAllowed(f"it takes {inputs}; expected {[(1, *size, 3)]}")
@@ -73,8 +87,13 @@ def check_lite(content: bytes, size: tuple[int, int], units: int, rank: int) -> 
     return operations
 
 
-def _checked(content: bytes) -> tuple[list[Operation], list[Shape], list[Shape]]:
-    """Return the operations, and the shapes of inputs and outputs."""
+def checked(content: bytes, form: Form) -> tuple[list[Operation], list[Shape], list[Shape]]:
+    """Return the operations, and the shapes of inputs and outputs.
+
+    Raises:
+        NotAllowed: the file has something that is not allowed, or does not fit.
+        Exception: one of ``BROKEN``; it is damaged.
+    """
     if not schema.Model.ModelBufferHasIdentifier(content, 0):
         raise NotAllowed("it is damaged, or not a LiteRT file")
     model = schema.Model.GetRootAs(content, 0)
@@ -84,16 +103,16 @@ def _checked(content: bytes) -> tuple[list[Operation], list[Shape], list[Shape]]
         raise NotAllowed("it has constants in other files")
     graph = model.Subgraphs(0)
     _check_counts(model, graph)
-    tensors = _tensors(model, graph)
+    tensors = _tensors(model, graph, form)
     inputs, outputs = _indices(graph.InputsAsNumpy(), tensors), _indices(graph.OutputsAsNumpy(), tensors)
-    _check_signature(model, inputs, outputs)
+    _check_signature(model, inputs, outputs, form)
     for index in (*inputs, *outputs):
-        if tensors[index].type != _FLOAT32 or tensors[index].data is not None:
+        if tensors[index].type not in _IMAGES or tensors[index].constant or (index in outputs and tensors[index].type):
             raise NotAllowed("an input or output is not a tensor of float32")
-    operations = list(_operations(model, graph, tensors))
-    _check_order(operations, tensors, inputs, outputs)
+    operations = list(_operations(model, graph, tensors, form))
+    check_order(operations, tensors, inputs, outputs)
     for each in operations:
-        each.check()
+        each.check(form.operation)
     _check_memory(operations, tensors, inputs, outputs)
     _check_packed(operations, len(content))
     return operations, [tensors[index].shape for index in inputs], [tensors[index].shape for index in outputs]
@@ -111,7 +130,7 @@ def _check_counts(model: Any, graph: Any) -> None:
             raise NotAllowed(f"it has {count} {name}; expected at most {MAX_PARTS}")
 
 
-def _check_signature(model: Any, inputs: list[int], outputs: list[int]) -> None:
+def _check_signature(model: Any, inputs: list[int], outputs: list[int], form: Form) -> None:
     """Check that what names the inputs and outputs, if anything does, means those of the graph."""
     if model.SignatureDefsLength() == 0:
         return
@@ -127,14 +146,14 @@ def _check_signature(model: Any, inputs: list[int], outputs: list[int]) -> None:
         or not all(each.Name() is not None and each.Name().isascii() for each in takes)
         or {each.TensorIndex() for each in takes} != set(inputs)
         or {each.TensorIndex() for each in gives} != set(outputs)
-        or names != {b"output_%d" % number for number in range(len(outputs))}
+        or names != form.outputs(len(outputs))
     ):
         raise NotAllowed("its signature names other inputs or outputs than its graph")
 
 
-def _tensors(model: Any, graph: Any) -> list[Tensor]:
+def _tensors(model: Any, graph: Any, form: Form) -> list[Tensor]:
     constants = [_constant(model.Buffers(number)) for number in range(model.BuffersLength())]
-    return [_tensor(graph.Tensors(number), constants, number) for number in range(graph.TensorsLength())]
+    return [_tensor(graph.Tensors(number), constants, number, form) for number in range(graph.TensorsLength())]
 
 
 def _constant(buffer: Any) -> np.ndarray | None:
@@ -144,35 +163,33 @@ def _constant(buffer: Any) -> np.ndarray | None:
     return buffer.DataAsNumpy() if buffer.DataLength() else None
 
 
-def _tensor(tensor: Any, constants: Sequence[np.ndarray | None], number: int) -> Tensor:
+def _tensor(tensor: Any, constants: Sequence[np.ndarray | None], number: int, form: Form) -> Tensor:
     name = f"tensor {number}"
     (tensor.Name() or b"").decode()  # as the runtime's Python side does
     rank = tensor.ShapeLength()
     shape = tuple(tensor.ShapeAsNumpy().tolist()) if 0 < rank <= _MAX_RANK else ()
-    if rank > _MAX_RANK or not all(each > 0 for each in shape) or tensor.ShapeSignatureLength():
+    if rank > _MAX_RANK or not all(each > 0 for each in shape):
         raise NotAllowed(f"{name} has no fixed shape, or more than {_MAX_RANK} dimensions")
     if math.prod(shape) > MAX_ELEMENTS:
         raise NotAllowed(f"{name} has {math.prod(shape)} numbers, more than {MAX_ELEMENTS}")
     if tensor.IsVariable() or tensor.Sparsity() or tensor.VariantTensorsLength() or tensor.ExternalBuffer():
         raise NotAllowed(f"{name} is a variable, sparse, or outside the graph")
-    quantization = tensor.Quantization()
-    if quantization is not None and (quantization.ScaleLength() or quantization.DetailsType()):
-        raise NotAllowed(f"{name} is quantized")
-    kind = CONSTANT_TYPES.get(tensor.Type())
+    scales = form.form(tensor, name)
+    kind = form.types.get(tensor.Type())
     if kind is None:
         raise NotAllowed(f"{name} has the type {tensor.Type()}, which is not allowed")
     if not 0 <= tensor.Buffer() < len(constants):
         raise NotAllowed(f"{name} has a constant that is not in the file")
     data = constants[tensor.Buffer()]
     if data is None:
-        return Tensor(shape, tensor.Type(), None)
+        return Tensor(shape, tensor.Type(), None, scales=scales)
     if len(data) != math.prod(shape) * kind.itemsize:
         raise NotAllowed(f"{name} has a constant of {len(data)} bytes, which does not fit its shape {shape}")
-    return Tensor(shape, tensor.Type(), data.view(kind))
+    return Tensor(shape, tensor.Type(), data.view(kind), constant=True, scales=scales)
 
 
-def _operations(model: Any, graph: Any, tensors: Sequence[Tensor]) -> Iterator[Operation]:
-    codes = [_name(model.OperatorCodes(number)) for number in range(model.OperatorCodesLength())]
+def _operations(model: Any, graph: Any, tensors: list[Tensor], form: Form) -> Iterator[Operation]:
+    codes = [_name(model.OperatorCodes(number), form.rules) for number in range(model.OperatorCodesLength())]
     for number in range(graph.OperatorsLength()):
         each = graph.Operators(number)
         if not 0 <= each.OpcodeIndex() < len(codes):
@@ -189,32 +206,36 @@ def _operations(model: Any, graph: Any, tensors: Sequence[Tensor]) -> Iterator[O
             raise NotAllowed(f"operation {number} ({name}) has options that are not allowed")
         if max(each.InputsLength(), each.OutputsLength()) > _MAX_INPUTS:
             raise NotAllowed(f"operation {number} ({name}) has more than {_MAX_INPUTS} inputs or outputs")
-        yield Operation(
+        operation = Operation(
             name,
             number,
-            RULES[name],
+            form.rules[name],
             [None if index == -1 else tensors[index] for index in _indices(each.InputsAsNumpy(), tensors, least=-1)],
             [tensors[index] for index in _indices(each.OutputsAsNumpy(), tensors)],
-            _options(each, name),
+            _options(each, form.rules[name].options, name),
             _indices(each.InputsAsNumpy(), tensors, least=-1),
             _indices(each.OutputsAsNumpy(), tensors),
         )
+        value = form.value(operation)
+        if value is not None or operation.unpacks:
+            for index in operation.writes:
+                tensors[index] = replace(tensors[index], value=value, constant=operation.unpacks)
+        yield operation
 
 
-def _name(code: Any) -> str:
+def _name(code: Any, rules: Mapping[str, Rule]) -> str:
     """Return the name of a kind of operation."""
     number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())  # as the runtime does
     name: str = _NAMES.get(number, str(number))
-    if code.CustomCode() is not None or name not in RULES:
+    if code.CustomCode() is not None or name not in rules:
         raise NotAllowed(f"it has the operation {name}, which is not allowed")
-    if not 1 <= code.Version() <= RULES[name].version:
-        raise NotAllowed(f"it has version {code.Version()} of {name}; expected at most {RULES[name].version}")
+    if not 1 <= code.Version() <= rules[name].version:
+        raise NotAllowed(f"it has version {code.Version()} of {name}; expected at most {rules[name].version}")
     return name
 
 
-def _options(operator: Any, name: str) -> Any:
+def _options(operator: Any, expected: str, name: str) -> Any:
     """Return the options of an operation; None where it has none."""
-    expected = RULES[name].options
     kind = operator.BuiltinOptionsType()
     if kind == 0 or operator.BuiltinOptions() is None:
         return None
@@ -232,25 +253,6 @@ def _indices(values: Any, tensors: Sequence[Tensor], least: int = 0) -> list[int
     if not all(least <= index < len(tensors) for index in found):
         raise NotAllowed("an operation names a tensor that is not in the file")
     return found
-
-
-def _check_order(
-    operations: Sequence[Operation], tensors: Sequence[Tensor], inputs: list[int], outputs: list[int]
-) -> None:
-    """Check that each tensor is an input, a constant, or the output of one earlier operation."""
-    known = {index for index, tensor in enumerate(tensors) if tensor.data is not None}
-    if len(set(inputs)) != len(inputs):
-        raise NotAllowed("an input is named twice")
-    known |= set(inputs)
-    for each in operations:
-        if not all(index in known for index in each.reads if index != -1):
-            raise NotAllowed(f"{each.name} reads a tensor before it is computed")
-        for index in each.writes:
-            if index in known:
-                raise NotAllowed(f"{each.name} writes a tensor that has a value")
-            known.add(index)
-    if not set(outputs) <= known:
-        raise NotAllowed("an output is never computed")
 
 
 def _check_memory(

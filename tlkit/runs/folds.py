@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,3 +108,17 @@ def split_to_measure(card: Card, split: Split | None) -> Split | None:
             "test, or other data. folds.json has the metrics of each fold on the images that it did not train on"
         )
     return "test"
+
+
+def run_digest(folder: RunFolder, card: Card) -> str:
+    """Return ``sha256:`` and the SHA-256 of a run's model file; of a cross-validation, of those of its folds."""
+    members = FoldsFolder(folder.path).members(card.folds) if card.folds else [folder]
+    digests = []
+    for each in members:
+        if not each.model.is_file():
+            raise RunError(f"{each.model}: no such file; the run has not finished, or the file was removed")
+        with each.model.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    if len(digests) == 1:
+        return f"sha256:{digests[0]}"
+    return f"sha256:{hashlib.sha256(''.join(digests).encode()).hexdigest()}"

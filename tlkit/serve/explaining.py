@@ -16,6 +16,7 @@ from PIL import Image
 from tlkit.data.images.decode import decode_to_size, restore_mask
 from tlkit.data.images.reading import Reading, reading_of
 from tlkit.evaluation.explained_class import class_number
+from tlkit.runs.card import Card
 from tlkit.serve.bodies import BUSY_SECONDS, SentImage
 from tlkit.serve.bounds import Bounds
 from tlkit.serve.problems import RefusedError
@@ -36,10 +37,12 @@ class Explaining:
 
     Args:
         load: loads the model.
+        card: its card.
         bounds: what the server takes at most.
     """
 
-    def __init__(self, load: Callable[[], Explainer], bounds: Bounds) -> None:
+    def __init__(self, load: Callable[[], Explainer], card: Card, bounds: Bounds) -> None:
+        self._card = card
         self._load = load
         self._bounds = bounds
         self._explainer: Explainer | None = None
@@ -76,13 +79,13 @@ class Explaining:
 
     def _drawn(self, image: SentImage, class_name: str | None) -> dict[str, Any]:
         path = Path(image.name)
-        explainer = self._explainer
-        if explainer is None:
-            explainer = self._explainer = self._load()
-        card = explainer.card
+        card = self._card
         number = None if class_name is None else class_number(card, class_name)
         reading = replace(reading_of(card), max_pixels=self._bounds.pixels)
         seen, size = decode_to_size(path, image.content, card.image_size, card.resize, reading)
+        if self._explainer is None:
+            self._explainer = self._load()
+        explainer = self._explainer
         maps = explainer.maps(seen, number)
         assert maps.grad_cam is not None
         shown, heat = _in_own_shape(image, size, maps.grad_cam, card.resize, reading)

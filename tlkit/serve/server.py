@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Iterator
@@ -65,6 +66,7 @@ def answer(app: ASGIApp, listening: socket.socket, seconds: float) -> None:
 
 def make_server(app: ASGIApp, seconds: float) -> uvicorn.Server:
     """Return the server of ``answer``, which ends when its ``should_exit`` is set."""
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what a client does wrong is told to the client
     _Protocol.seconds = seconds
     config = uvicorn.Config(
         app,

@@ -76,6 +76,7 @@ class Watching:
         self._finished = done
         self._seen: dict[Path, tuple[_Stamp, float]] = {}
         self._done: dict[Path, _Stamp] = {}
+        self._foreign: set[Path] = set()
         self._problem = ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tlkit-watch", daemon=True)
@@ -138,13 +139,18 @@ class Watching:
             stamp = (status.st_size, status.st_mtime_ns)
             if self._seen.get(file, (None, 0.0))[0] != stamp:
                 self._seen[file] = (stamp, now)
-            if self._is_done(file, stamp) or now - self._seen[file][1] < _SETTLED:
+            if file in self._foreign or self._is_done(file, stamp) or now - self._seen[file][1] < _SETTLED:
                 continue
             yield file, stamp
 
     def _is_done(self, file: Path, stamp: _Stamp) -> bool:
         if file not in self._done:
-            written = self._written(file)
+            try:
+                written = self._written(file)
+            except (ValueError, KeyError, TypeError):
+                self._foreign.add(file)
+                self._say(f"{self._result(file)}: is no prediction of tlkit, and was not changed; move it away")
+                return True
             if written is None:
                 return False
             self._done[file] = written
@@ -154,17 +160,14 @@ class Watching:
         """Return the stamp of the image that was predicted; None if none was, or by another model.
 
         Raises:
-            DataError: the file of the prediction is somebody else's.
+            ValueError, KeyError, TypeError: the file of the prediction is somebody else's.
         """
-        path = self._result(file)
         try:
-            record = json.loads(path.read_bytes())
-            stamp = (int(record["bytes"]), int(record["modified_ns"]))
-            return stamp if record["model"] == self._watched.model else None
+            record = json.loads(self._result(file).read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: is no prediction of tlkit, and was not changed; move it away") from error
+        stamp = (int(record["bytes"]), int(record["modified_ns"]))
+        return stamp if record["model"] == self._watched.model else None
 
     def _write(self, file: Path, stamp: _Stamp, answer: Future[Prediction], now: float) -> bool:
         try:
