@@ -252,3 +252,48 @@ def test_images_with_several_labels_are_compared_label_by_label(tmp_path, regist
     assert row.passed
     assert row.metric == "accuracy"
     assert row.agreement == 1.0
+
+
+LAYER = """
+import keras
+import tlkit
+
+
+@keras.saving.register_keras_serializable("mine")
+class Halved(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs / 2
+
+
+@tlkit.hookimpl
+def tlkit_heads():
+    return []
+"""
+
+
+def test_a_model_with_a_layer_of_a_plugin_is_exported_only_with_trust(tmp_path, registry):
+    import sys
+
+    import keras
+    from evaluate_fakes import color_model, make_card, save_run_with_data
+    from recipe_text import recipe_text
+    from tiny_run import write_tinted
+
+    (tmp_path / "my_layer.py").write_text(LAYER, encoding="utf-8")
+    mine = tlkit.plugins(tmp_path / "my_layer.py")
+    [layer] = [
+        vars(each)["Halved"] for name, each in sys.modules.items() if name.startswith("tlkit_file_plugin_my_layer")
+    ]
+    plain = color_model()
+    model = keras.Model(plain.input, layer()(plain.output))
+    data = {"name": "folder", "path": write_tinted(tmp_path / "photos")}
+    text = recipe_text(data=data, input={"image_size": 8, "validation": 0.4})
+    run = save_run_with_data(tmp_path / "run", model, make_card(), text, registry).path
+    with pytest.raises(tlkit.RunError, match=r"Halved.*--trust"):
+        tlkit.export(run, format="savedmodel", registry=mine)
+    result = tlkit.export(run, format="savedmodel", registry=mine, trust=True)
+    assert result.exports[0].passed
+    photo = tmp_path / "photos" / "red" / "0.png"
+    [ours] = tlkit.load(result.files[0], registry=registry).predict(photo)
+    [theirs] = tlkit.load(run, registry=mine, trust=True).predict(photo)
+    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-6)
