@@ -52,6 +52,29 @@ def masks(*, name: str, value: int) -> Path:
     return file
 
 
+def exported_by(setting: str) -> Outcome:
+    """Export the run in a format whose files no runtime opens."""
+    text = f"""
+import tlkit
+
+
+def open_file(path, threads):
+    raise tlkit.DataError("it is damaged")
+
+
+@tlkit.hookimpl
+def tlkit_exporters():
+    return [
+        tlkit.Exporter(
+            name="mine", summary="", options=tlkit.Options, suffix=".mine", {setting},
+            write=lambda ctx, path, options: path.write_text("x"), open=open_file, snippet="",
+        )
+    ]
+"""
+    Path("my_format.py").write_text(text, encoding="utf-8")
+    return tlkit_command("--plugin", "my_format.py", "export", "runs/photos-1", "--format", "mine")
+
+
 def reordered_palettes() -> Path:
     """A recipe of a segmentation whose masks have red and black at other indices than one of them."""
     file = masks(name="{}", value=0)
@@ -349,6 +372,11 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The run folder cannot be used": unfinished,
     "A file of the run was damaged or changed": damaged,
     "A resumed run cannot change this": lambda: tlkit_command("resume", "runs/photos-1", "--set", "head.dropout=0.5"),
+    "An export is refused": lambda: exported_by("runs_with=()"),
+    "A format needs a package": lambda: exported_by("runs_with=('no_such_package',)"),
+    "A file is no exported model, or could do more than compute": lambda: tlkit_command(
+        "predict", "photos.toml", "photos"
+    ),
     "The data changed since the run began": resumed_on_other_images,
     "The data changes while it is read": changing,
     "Another process uses the run folder": busy,
