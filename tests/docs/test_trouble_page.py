@@ -109,6 +109,13 @@ def without_optuna() -> Outcome:
         return tlkit_command("sweep", "photos.toml", "--set", "sweep.head.dropout=[0.1]")
 
 
+def without_mlflow() -> Outcome:
+    """A recipe to be recorded with MLflow, where that is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda _name: None)
+        return tlkit_command("validate", "photos.toml", "--set", "track.mlflow=true")
+
+
 def turned_photos() -> Path:
     """A recipe of a segmentation whose photos EXIF turns."""
     recipe = masks(name="{}", value=0)
@@ -331,6 +338,7 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The weights do not fit": other_weights,
     "The engine is not installed": without_engine,
     "Optuna is not installed": without_optuna,
+    "MLflow is not installed": without_mlflow,
     "cleanlab is not installed": without_cleanlab,
     "A package for serving is not installed": without_fastapi,
     "The server cannot listen there": on_a_port_that_is_taken,

@@ -8,15 +8,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import tlkit_command
 from hostile_names import CLASSES
 from markdown_it import MarkdownIt
+from PIL import Image
 from run_folders import MODEL_CARD, write_run
 
 import tlkit
 from tlkit.models.families import APPLICATIONS
 from tlkit.models.weight_licences import STATEMENTS, weights_statement
+from tlkit.report.card_facts import card_facts
+from tlkit.report.model_card import Offered, model_card
 from tlkit.runs.folder import RunFolder
 
 FIXTURES = Path(__file__).parents[1] / "runs" / "fixtures"
@@ -199,3 +203,25 @@ def test_a_damaged_exports_file_is_named(content, tmp_path, registry):
     outcome = tlkit_command("card", run.path)
     assert outcome.code == 1
     assert "exports.json" in outcome.err
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_the_code_of_the_card_prepares_a_photo_as_tlkit_does(resize, tmp_path, registry, monkeypatch):
+    from tlkit.data.images.decode import fit_image
+
+    random = np.random.default_rng(0)
+    run = finished_run(tmp_path / "run", registry, {"test": {"accuracy": 0.5}}, resize=resize, image_size=[32, 48])
+    run.write_json(run.path / "exports.json", {"exports": [{**EXPORT, "format": "tiny"}]})
+    photo = random.integers(0, 256, (61, 40, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.jpg", "PNG")
+    snippets = {"tiny": "probabilities = images.mean((1, 2))"}
+    text = model_card(card_facts(run), Offered(snippets, {})).text
+    first, second = [
+        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "tlkit.load" not in block
+    ]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(first + second, names)
+    assert (names["images"][0] == fit_image(photo, (32, 48), resize)).all()
+    assert names["FILE"] == "exports/model-int8.onnx"
+    assert names["probabilities"].shape == (1, 3)

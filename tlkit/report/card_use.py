@@ -11,6 +11,22 @@ from tlkit.report.card_sections import folded
 from tlkit.report.exports_part import COLUMNS, ExportRow
 from tlkit.report.markdown import code, fenced, link, prose, table
 
+_FITTED = {
+    "stretch": "photo = photo.resize(({width}, {height}), Image.Resampling.BICUBIC)",
+    "crop": "photo = ImageOps.fit(photo, ({width}, {height}), Image.Resampling.BICUBIC)",
+    "pad": """\
+inner = ImageOps.contain(photo, ({width}, {height}), Image.Resampling.BICUBIC)
+photo = Image.new("RGB", ({width}, {height}))
+photo.paste(inner, ((photo.width - inner.width) // 2, (photo.height - inner.height) // 2))""",
+}
+"""How an image is brought to the model's size, exactly as tlkit does it."""
+_IMAGES = """\
+import numpy as np
+from PIL import Image, ImageOps
+
+photo = {opened}.convert("RGB")
+{fitted}
+images = np.asarray(photo)[None]"""
 _FILES = """\
 import tlkit
 model = tlkit.load({folder})
@@ -89,13 +105,35 @@ def usage(facts: CardFacts, snippets: Mapping[str, str]) -> Iterator[str]:
     yield from fenced(f"tlkit predict {shlex.quote(facts.name)} photo.jpg", "sh")
     yield ""
     yield from fenced(_FILES.format(folder=folder), "python")
-    for row in facts.exports:
-        if row.passed and row.file and row.name in snippets:
-            height, width = facts.card.image_size
-            yield ""
-            yield f"Without tlkit, {prose(row.format)}; `images` is an array (1, {height}, {width}, 3) of values 0–255:"
-            yield ""
-            yield from fenced(f"FILE = {row.file!r}\n{snippets[row.name].strip()}", "python")
+    usable = [row for row in facts.exports if row.passed and row.file and row.name in snippets]
+    if usable:
+        yield ""
+        yield from _photo(facts)
+    for row in usable:
+        yield ""
+        given = "" if row.input == "uint8" else f", after `images = images.astype({row.input!r})`"
+        yield f"{prose(row.format)}{given}:"
+        yield ""
+        yield from fenced(f"FILE = {row.file!r}\n{snippets[row.name].strip()}", "python")
+
+
+def _photo(facts: CardFacts) -> Iterator[str]:
+    """Yield how a photo becomes the array that exported files take."""
+    card = facts.card
+    height, width = card.image_size
+    if card.bands or card.value_range:
+        yield (
+            f"Without tlkit. `images` is an array (1, {height}, {width}, 3), RGB, 0–255; these images have other bands or "
+            "more than 8 bits, which `tlkit predict` reads as the recipe says."
+        )
+        return
+    opened = 'Image.open("photo.jpg")'
+    if card.orientation == "exif":
+        opened = f"ImageOps.exif_transpose({opened})"
+    yield "Without tlkit, the exported files take a photo (8 bits, without transparency) like this:"
+    yield ""
+    fitted = _FITTED[card.resize].format(height=height, width=width)
+    yield from fenced(_IMAGES.format(opened=opened, fitted=fitted), "python")
 
 
 def recipe(facts: CardFacts, home: str) -> Iterator[str]:

@@ -43,6 +43,7 @@ class ExportRow:
     Args:
         format: the name of the format and of the quantization.
         name: the name of the format alone.
+        input: the type of the images that it takes.
         passed: whether its answers are those of the Keras model.
         reason: why it was refused.
         cells: the texts of ``COLUMNS``.
@@ -51,6 +52,7 @@ class ExportRow:
 
     format: str
     name: str
+    input: str
     passed: bool
     reason: str
     cells: tuple[str, ...]
@@ -85,7 +87,7 @@ def _row(each: Export) -> ExportRow:
         each.precision or "–",
         each.runtime or "–",
     )
-    return ExportRow(form, each.format, each.passed, each.reason, cells, file)
+    return ExportRow(form, each.format, each.input, each.passed, each.reason, cells, file)
 
 
 def _number(value: float | None, form: str) -> str:
