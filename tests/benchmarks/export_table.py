@@ -1,8 +1,8 @@
 """The gate's table: one run for each network and each decoder, and what each export format makes of it.
 
 ``python tests/benchmarks/export_table.py recipes FOLDER`` writes the recipes, ``train FOLDER`` runs those that are not
-finished, ``export FOLDER`` runs ``tlkit export RUN --format all --quantize all`` for each run, and ``table FOLDER`` prints
-the table for ``recipes/RESULTS.md`` from the ``exports.json`` of each run.
+finished, ``export FOLDER`` runs ``tlkit export RUN --format all --quantize all`` for each run, and ``table FOLDER``
+prints the table for ``recipes/RESULTS.md`` from the ``exports.json`` of each run.
 """
 
 from __future__ import annotations
