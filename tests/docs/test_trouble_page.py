@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -273,6 +274,19 @@ def without_cleanlab() -> Outcome:
         return tlkit_command("labels", "runs/photos-1")
 
 
+def without_fastapi() -> Outcome:
+    """``tlkit serve`` where FastAPI is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "fastapi", None)
+        return tlkit_command("serve", "runs/photos-1")
+
+
+def on_a_port_that_is_taken() -> Outcome:
+    """``tlkit serve`` at the port of another program."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return tlkit_command("serve", "runs/photos-1", "--port", taken.getsockname()[1])
+
+
 def unknown_decision() -> Outcome:
     """Apply a table with a decision that is none."""
     folder = Path("decided")
@@ -326,6 +340,8 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "Optuna is not installed": without_optuna,
     "MLflow is not installed": without_mlflow,
     "cleanlab is not installed": without_cleanlab,
+    "A package for serving is not installed": without_fastapi,
+    "The server cannot listen there": on_a_port_that_is_taken,
     "The output already exists": lambda: tlkit_command("predict", "runs/photos-1", "a.jpg", "--out", "photos.toml"),
     "A run cannot say what it does not know": lambda: tlkit_command(
         "predict", "runs/photos-1", "a.jpg", "--sets", "0.9"

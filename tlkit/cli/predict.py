@@ -89,18 +89,21 @@ def predict(
         raise click.UsageError(f"{'--json' if as_json else '--top'} is for what is printed; it can't go with --out")
     tiles = tiles_asked(session)
     from tlkit.cli.console import messages_console
-    from tlkit.jobs.predict import images_to_predict, is_exported, load, notes_on_images
+    from tlkit.evaluation.found_images import find_images
+    from tlkit.jobs.predict import check_predictions, is_exported, load, notes_on_images
     from tlkit.runs.folder import RunFolder
 
     own, used, files = _sorted_arguments(run, files, model)
     paths = _with_standard_input(files)
-    if is_exported(used):
-        predictor = load(used, trust=session.trust, registry=session.registry, engine=session.engine, **session.judged)
-        images = images_to_predict(predictor.card, paths, out, overwrite=session.overwrite)
-    else:
-        images = images_to_predict(RunFolder(used).read_card(), paths, out, overwrite=session.overwrite)
-        registry = session.registry if session.trust else None
-        predictor = load(used, trust=session.trust, registry=registry, engine=session.engine, **session.judged)
+    exported = is_exported(used)
+    card = None if exported else RunFolder(used).read_card()
+    images = find_images(paths)
+    if card is not None:  # before the model is loaded; what an exported file is, its runtime says
+        check_predictions(card, images, out, overwrite=session.overwrite)
+    registry = session.registry if session.trust or exported else None
+    predictor = load(used, trust=session.trust, registry=registry, engine=session.engine, **session.judged)
+    if exported:
+        check_predictions(predictor.card, images, out, overwrite=session.overwrite)
     shown = _Shown(used, predictor, images, batch_size, tiles)
     before = predictor.notes
     for note in (*before, *notes_on_images(images, paths, own)):

@@ -54,7 +54,7 @@ _POSITIVE = FiniteRange(0, 1e6, min_open=True)
 @trust_option
 @click.pass_obj
 def serve(session: Session, /, run: Path, **given: Any) -> None:
-    """Serve the model of the run folder RUN: a page to try it, and an API in JSON.
+    """Serve the model of the run folder RUN, or a file that tlkit export wrote: a page to try it, and an API in JSON.
 
     Open the URL that is printed, and drop a photo on the page. Programs send images to POST /predict; /openapi.json
     describes the API. Ctrl-C stops the server. Needs some packages: pip install "tlkit[serve]"
@@ -64,15 +64,17 @@ def serve(session: Session, /, run: Path, **given: Any) -> None:
       tlkit serve runs/photos-1
       curl -F image=@a.jpg http://127.0.0.1:8000/predict
       tlkit serve runs/photos-1 --host 0.0.0.0 --token "$(cat token.txt)"
+      tlkit serve runs/photos-1/exports/model.onnx
       tlkit serve runs/photos-1 --unknown 0.05 --sets 0.9
       tlkit serve runs/photos-1 --watch incoming --watch-out predicted
     """
     from tlkit.cli.console import say
+    from tlkit.jobs.predict import is_exported
     from tlkit.jobs.serve import ModelOptions, ServeOptions
     from tlkit.jobs.serve import serve as start
     from tlkit.serve.bounds import Bounds
 
     largest = {name.removeprefix("max_"): given.pop(name) for name in [*given] if name.startswith("max_")}
-    registry = session.registry if session.trust else None
+    registry = session.registry if session.trust or is_exported(run) else None
     model = ModelOptions(run, session.engine, dict(session.judged), session.trust, registry)
     start(model, Bounds(**largest), ServeOptions(**given), say)

@@ -15,7 +15,7 @@ from tlkit.evaluation.predictor import Predictor
 from tlkit.exports.formats import check_installed, exporter_of_file
 from tlkit.exports.metadata import FileCard, read_metadata
 from tlkit.exports.outputs import RuntimeFailedError, checked_outputs
-from tlkit.exports.runtime import open_with
+from tlkit.exports.runtime import open_with, start_runtime
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
@@ -131,4 +131,5 @@ def _check(exporter: Exporter, path: Path) -> None:
             f'{path}: the format "{exporter.name}" can do more than compute, and nothing checks that this file does '
             "not; if you trust whoever made it, give --trust (trust=True)"
         )
+    start_runtime(exporter)
     exporter.check(path)

@@ -18,12 +18,13 @@ from tlkit.recipe.plain import plain_values
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_data_part
+from tlkit.runs.samples import SamplesFile
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tlkit.contracts import SampleSet
+    from tlkit.contracts import Sample, SampleSet
     from tlkit.data.run_data import Data
     from tlkit.data.settings import DataSettings
 
@@ -67,6 +68,34 @@ class MeasuredData:
 
         cached = self.part.train.cache != "off"
         return open_data(self.settings, cache, cache=cached, progress=progress, sample_set=self.sample_set)
+
+    def few(self, evaluated: int, trained: int) -> MeasuredData:
+        """Return only a few of the run's own images, so that the others are not read.
+
+        They are evenly spaced among those of the split, and keep their splits.
+
+        Args:
+            evaluated: the largest number of validation images; where there are none, of test images.
+            trained: the largest number of training images.
+
+        Raises:
+            DataError: the run's ``samples.csv`` can't be read.
+        """
+        from tlkit.data.store.rows import evenly_spaced
+
+        split_of = {key: row.split for key, row in SamplesFile(self.folder.samples).read_used().items()}
+        of: dict[str, list[Sample]] = {"validation": [], "test": [], "train": []}
+        for each in self.sample_set.samples:
+            if each.key in split_of:
+                of[split_of[each.key]].append(replace(each, split=split_of[each.key], group=None))  # type: ignore[arg-type]
+        most = {"validation": evaluated, "test": 0 if of["validation"] else evaluated, "train": trained}
+        if not of["validation"] and not of["test"]:
+            most["train"] = max(evaluated, trained)
+        kept = [of[split][place] for split, count in most.items() for place in evenly_spaced(len(of[split]), count)]
+        table = self.settings.input.model_copy(update={"samples": None, "validation": 0.0, "test": 0.0})
+        sample_set = replace(self.sample_set, samples=tuple(kept))
+        settings = replace(self.settings, input=table, minimum_classes=1)
+        return replace(self, settings=settings, sample_set=sample_set)
 
     def rows(self, data: Data) -> tuple[str, np.ndarray]:
         """Return the name of what is measured and its rows in the decoded data.

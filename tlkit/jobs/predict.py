@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
-from tlkit.evaluation.found_images import FoundImage, find_images, left_out, masks_among
+from tlkit.evaluation.found_images import FoundImage, left_out, masks_among
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.jobs.trusted import with_layers_of
 from tlkit.runs.folder import RunFolder
@@ -103,33 +103,29 @@ def _load(run: Path, *, trust: bool, registry: Registry | None, engine: EngineOp
     return open_predictor(run, trust=trust, registry=registry, engine=engine)
 
 
-def images_to_predict(
-    card: Card, paths: Sequence[Path], out: Path | None, *, overwrite: bool = False
-) -> list[FoundImage]:
-    """Find images, and check that their predictions can be written, before the model is loaded.
+def check_predictions(card: Card, images: Sequence[FoundImage], out: Path | None, *, overwrite: bool = False) -> None:
+    """Check that the predictions of images can be written.
 
     Args:
         card: the model's card.
-        paths: image files, and folders that are searched for images at any depth.
+        images: the images, as ``find_images`` returns them.
         out: the CSV file (classification) or the folder (segmentation) to write; None to write nothing.
         overwrite: replace files that exist.
 
     Raises:
-        DataError: a path doesn't exist, no image was found, or a file exists already or can't be written.
+        DataError: a file exists already or can't be written.
     """
-    images = find_images(paths)
     if out is not None:
         from tlkit.report.prediction_files import check_target
 
         check_target(images, card, out, overwrite=overwrite)
-    return images
 
 
 def notes_on_images(images: Sequence[FoundImage], paths: Sequence[Path], run: Path | None) -> list[str]:
     """Return remarks about the images that were found: what was left out, what are masks, what the run trained on.
 
     Args:
-        images: as ``images_to_predict`` returns them.
+        images: as ``find_images`` returns them.
         paths: the files and folders that were searched.
         run: the run folder; None for an exported file.
     """
@@ -170,7 +166,7 @@ def predict_each(
 
     Args:
         predictor: the model.
-        images: as ``images_to_predict`` returns them.
+        images: as ``find_images`` returns them.
         batch_size: images per batch, at least 1.
         progress: called with how many of how many images are predicted.
     """
@@ -194,7 +190,7 @@ def predict_to_files(
 
     Args:
         predictor: the model.
-        images: as ``images_to_predict`` returns them.
+        images: as ``find_images`` returns them.
         out: the CSV file (classification) or the folder (segmentation) to write.
         batch_size: images per batch, at least 1.
         overwrite: replace files that exist.

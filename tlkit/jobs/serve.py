@@ -59,7 +59,7 @@ class ModelOptions:
     """Which model is served, and how it is loaded.
 
     Args:
-        path: the run folder.
+        path: the run folder, or a file that ``export`` wrote.
         engine: as of ``load``.
         judged: the values of ``--unknown`` and ``--sets``, if they were given.
         trust: as of ``load``.
@@ -167,6 +167,7 @@ def made(
     from importlib.metadata import version
 
     from tlkit.jobs.explain import open_explainer
+    from tlkit.jobs.predict import is_exported
     from tlkit.serve.app import Served
     from tlkit.serve.explaining import Explaining
     from tlkit.serve.keeping import Keeping, made_folder
@@ -175,7 +176,7 @@ def made(
 
     measures = Measures(version("tlkit"), opened.card.task)
     explaining = None
-    if model.path.is_dir():
+    if not is_exported(model.path):
         load = partial(open_explainer, model.path, method="grad-cam", trust=model.trust, registry=model.registry)
         explaining = Explaining(load, opened.card, bounds)
     keeping = None if options.keep is None else Keeping(made_folder(options.keep, "--keep"), say)
