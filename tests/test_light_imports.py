@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "run --help": "",
     "predict --help": "",
     "explain --help": "",
+    "serve --help": "",
     "evaluate --help": "",
     "export --help": "",
     "compare --help": "",

@@ -62,12 +62,12 @@ def data(facts: CardFacts, summaries: Mapping[str, str]) -> Iterator[str]:
         summaries: data set → what it is, for those that are offered here.
     """
     name = facts.setting("data.name")
-    where = code(facts.data_folder) if facts.data_folder else "a place that is not recorded"
+    where = f"from {code(facts.data_folder)}, read as" if facts.data_folder else "of"
     hub = HUB_DATASETS.get(facts.own_dataset)
     known = f" ({link(hub, f'https://huggingface.co/datasets/{hub}')} on Hugging Face)" if hub else ""
     if isinstance(name, str):
         what = f": {prose(summaries[name])}" if name in summaries else ""
-        yield f"Images from {where}, read as the data set {code(name)}{known}{what}."
+        yield f"Images {where} the data set {code(name)}{known}{what}."
         yield ""
     yield from table(("split", "images"), [(split, f"{count:,}") for split, count in facts.images.items()], 1)
     yield ""

@@ -123,8 +123,8 @@ def _photo(facts: CardFacts) -> Iterator[str]:
     height, width = card.image_size
     if card.bands or card.value_range:
         yield (
-            f"Without tlkit. `images` is an array (1, {height}, {width}, 3), RGB, 0–255; these images have other bands or "
-            "more than 8 bits, which `tlkit predict` reads as the recipe says."
+            f"Without tlkit. `images` is an array (1, {height}, {width}, 3), RGB, 0–255; these images have other bands "
+            "or more than 8 bits, which `tlkit predict` reads as the recipe says."
         )
         return
     opened = 'Image.open("photo.jpg")'
