@@ -86,5 +86,5 @@ def open_file(path: Path, threads: int) -> tlkit.ExportedModel:
 
 
 def _texts(path: Path) -> Mapping[str, str]:
-    with zipfile.ZipFile(path) as archive:
-        return texts.checked(archive.read(_NOTES), path, _KEY)
+    with zipfile.ZipFile(path) as archive, archive.open(_NOTES) as source:
+        return texts.checked(source.read(texts.MOST_BYTES + 1), path, _KEY)

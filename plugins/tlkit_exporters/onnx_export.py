@@ -31,8 +31,12 @@ def write_onnx(ctx: tlkit.ExportContext, path: Path, _options: tlkit.Options) ->
     path.write_bytes(model.SerializeToString())
 
 
-def onnx_model(ctx: tlkit.ExportContext) -> Any:
+def onnx_model(ctx: tlkit.ExportContext, *, signed: bool = False) -> Any:
     """Return the model that the user asked for as an ``onnx.ModelProto``, without texts.
+
+    Args:
+        ctx: what the exporter was given.
+        signed: whether int8 has signed weights.
 
     Raises:
         DataError: ONNX can't express the model.
@@ -42,4 +46,4 @@ def onnx_model(ctx: tlkit.ExportContext) -> Any:
         return model
     from tlkit_exporters.onnx_quantize import quantized
 
-    return quantized(model, ctx)
+    return quantized(model, ctx, signed=signed)

@@ -53,5 +53,5 @@ def _quantized_onnx(ctx: tlkit.ExportContext) -> Path:
     from tlkit_exporters.onnx_export import onnx_model
 
     path = ctx.scratch / "quantized_for_openvino.onnx"
-    path.write_bytes(onnx_model(ctx).SerializeToString())
+    path.write_bytes(onnx_model(ctx, signed=True).SerializeToString())
     return path

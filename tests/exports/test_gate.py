@@ -209,3 +209,91 @@ def test_an_object_of_this_process_can_not_offer_a_format(run, tmp_path):
     [record] = runpy.run_path(str(write_fake(tmp_path)))["tlkit_exporters"]()
     with pytest.raises(tlkit.PluginError, match="is a plugin that exists only in this process"):
         tlkit.export(run, format="tiny", registry=tlkit.plugins(record))
+
+
+def test_the_models_of_folds_become_one_file(tmp_path, registry, offering):
+    import keras
+    from evaluate_fakes import color_model, make_card, save_run_with_data
+    from recipe_text import recipe_text
+    from tiny_run import write_tinted
+
+    folds = tmp_path / "folds"
+    folds.mkdir()
+    text = recipe_text(
+        data={"name": "folder", "path": write_tinted(tmp_path / "photos")}, input={"image_size": 8, "validation": 0.4}
+    )
+    for number in (1, 2):
+        model = color_model()
+        model.layers[-1].set_weights([model.layers[-1].get_weights()[0] * number])
+        save_run_with_data(folds / f"fold-{number}", model, make_card(), text, registry)
+    folder = RunFolder(folds)
+    folder.write_card(make_card(folds=("fold-1", "fold-2")).model_dump(mode="json"))
+    keras.backend.clear_session()
+    result = tlkit.export(folds, format="savedmodel", registry=registry)
+    assert result.files == (folds / "exports" / "savedmodel",)
+    assert read_exports(folder)[0].passed
+    photo = tmp_path / "photos" / "red" / "0.png"
+    [ours], [theirs] = (tlkit.load(each, registry=registry).predict(photo) for each in (result.files[0], folds))
+    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-6)
+
+
+def test_images_with_several_labels_are_compared_label_by_label(tmp_path, registry):
+    from evaluate_fakes import color_model, make_card, save_run_with_data
+    from recipe_text import recipe_text
+    from tiny_run import write_tinted
+
+    photos = write_tinted(tmp_path / "photos")
+    rows = [f"{name}/{number}.png,{name};blue" for name in ("red", "green") for number in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows]) + "\n")
+    data = {"name": "csv", "path": tmp_path / "t.csv", "root": photos, "separator": ";"}
+    text = recipe_text(data=data, input={"image_size": 8, "validation": 0.4})
+    run = save_run_with_data(tmp_path / "run", color_model(), make_card(label_kind="multi"), text, registry).path
+    [row] = tlkit.export(run, format="savedmodel", registry=registry).exports
+    assert row.passed
+    assert row.metric == "accuracy"
+    assert row.agreement == 1.0
+
+
+LAYER = """
+import keras
+import tlkit
+
+
+@keras.saving.register_keras_serializable("mine")
+class Halved(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs / 2
+
+
+@tlkit.hookimpl
+def tlkit_heads():
+    return []
+"""
+
+
+def test_a_model_with_a_layer_of_a_plugin_is_exported_only_with_trust(tmp_path, registry):
+    import sys
+
+    import keras
+    from evaluate_fakes import color_model, make_card, save_run_with_data
+    from recipe_text import recipe_text
+    from tiny_run import write_tinted
+
+    (tmp_path / "my_layer.py").write_text(LAYER, encoding="utf-8")
+    mine = tlkit.plugins(tmp_path / "my_layer.py")
+    [layer] = [
+        vars(each)["Halved"] for name, each in sys.modules.items() if name.startswith("tlkit_file_plugin_my_layer")
+    ]
+    plain = color_model()
+    model = keras.Model(plain.input, layer()(plain.output))
+    data = {"name": "folder", "path": write_tinted(tmp_path / "photos")}
+    text = recipe_text(data=data, input={"image_size": 8, "validation": 0.4})
+    run = save_run_with_data(tmp_path / "run", model, make_card(), text, registry).path
+    with pytest.raises(tlkit.RunError, match=r"Halved.*--trust"):
+        tlkit.export(run, format="savedmodel", registry=mine)
+    result = tlkit.export(run, format="savedmodel", registry=mine, trust=True)
+    assert result.exports[0].passed
+    photo = tmp_path / "photos" / "red" / "0.png"
+    [ours] = tlkit.load(result.files[0], registry=registry).predict(photo)
+    [theirs] = tlkit.load(run, registry=mine, trust=True).predict(photo)
+    assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-6)

@@ -105,7 +105,7 @@ def test_a_photo_that_is_dropped_or_pasted_gets_bars(opened: Any, kind: str) -> 
     assert lines[0].startswith("green")
     assert lines[0].endswith("%")
     assert len(lines) == 3
-    assert "Right in 90 % of cases: one of green" in card.text_content()
+    assert "Set that is right in 90 % of cases: green" in card.text_content()
     assert card.locator("img.given").get_attribute("alt").startswith(f"{HOSTILE[0]}: green, ")
 
 

@@ -81,7 +81,7 @@ def export(
     for note in result.notes:
         messages.print(f"note: {note}", style="yellow")
     _print_table(result.exports)
-    _print_files(result)
+    _print_files(result, run)
     refused = [each for each in result.exports if not each.passed]
     for each in refused:
         say(f"refused: {_title(each)}: {each.reason}", err=True)
@@ -149,8 +149,10 @@ def _number(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def _print_files(result: ExportResult) -> None:
+def _print_files(result: ExportResult, run: Path) -> None:
     from tlkit.cli.console import say
 
     for file in result.files:
         say(f"Written: {file}")
+    if result.files:
+        say(f"tlkit card {run} writes how to use {'it' if len(result.files) == 1 else 'them'} without tlkit.")

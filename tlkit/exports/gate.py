@@ -57,6 +57,7 @@ class Gate:
         data: the run's images.
         registry: the plugins.
         progress: called with what is being done, and how many of how many images are done.
+        notes: remarks about the files that were kept.
     """
 
     model: Any
@@ -65,6 +66,7 @@ class Gate:
     data: Data
     registry: Registry
     progress: Progress = lambda _doing, _done, _total: None
+    notes: list[str] = field(default_factory=list)
     _traced: dict[InputType, Traced] = field(default_factory=dict)
 
     @cached_property
@@ -116,9 +118,13 @@ class Gate:
             OSError: the disk is full, or the file can't be written for another reason.
         """
         with staging_for(asked.target) as staging:
-            self._write(asked, staging)
+            try:
+                self._write(asked, staging)
+            except DataError as error:
+                raise DataError(str(error).replace(str(staging.path), asked.target.name)) from error
             found = self._compared(asked, staging)
             if not found.reason:
+                self._note_trust(asked, staging)
                 staging.move(overwrite=asked.overwrite)
                 return found.model_copy(update={"passed": True, "digest": digest_of(asked.target)})
         hint = advice(asked.exporter.name, asked.quantize, asked.exporter.quantizations)
@@ -133,7 +139,7 @@ class Gate:
         empty = staging.scratch / "work"
         empty.mkdir()
         context = ExportContext(
-            model=self.model,
+            model=function.model,
             function=function.function,
             saved_model=saved_model,
             image_size=self.card.image_size,
@@ -208,6 +214,16 @@ class Gate:
                 "reason": reason,
             }
         )
+
+    def _note_trust(self, asked: Asked, staging: Staging) -> None:
+        """Note if tlkit will open the file only with ``--trust``, as one that could be anybody's."""
+        if asked.exporter.check is None:
+            return
+        try:
+            asked.exporter.check(staging.path)
+        except DataError as error:
+            reason = str(error).replace(str(staging.path), asked.target.name)
+            self.notes.append(f"tlkit predict and evaluate open {asked.target.name} only with --trust: {reason}")
 
     @contextmanager
     def _process(self, asked: Asked, staging: Staging) -> Iterator[RuntimeProcess]:

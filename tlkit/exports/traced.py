@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tlkit.contracts import InputType
 from tlkit.errors import RunError
+from tlkit.models.mean_probabilities import with_plain_mean
 from tlkit.models.outputs import PROBABILITIES, with_probabilities
 from tlkit.models.tasks import LearningTask
 
@@ -55,6 +56,7 @@ def traced(model: Any, task: LearningTask, input_type: InputType) -> Traced:
         task: what the logits mean.
         input_type: the type of the images; 0-255 in both.
     """
+    model = with_plain_mean(model)
     whole = with_probabilities(model, task)
     both = keras.Model(whole.input, [model.output, whole.output], name=model.name)
     images = tf.TensorSpec((None, *model.input_shape[1:]), input_type, name="images")

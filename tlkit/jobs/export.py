@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.discovery import registry_for_recipe
 from tlkit.errors import DataError, PluginError, RunError, TlkitError
 from tlkit.exports.asked import Asked, Wishes, asked_files
-from tlkit.jobs.measured_data import own_data
+from tlkit.jobs.measured_data import MeasuredData, own_data
 from tlkit.jobs.predict import load_with_keras
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.registry import Registry
@@ -87,8 +87,7 @@ def export(
         PluginError: the exporter broke its contract.
     """
     folder = RunFolder(Path(run))
-    card = folder.read_card()
-    source = run_with_data(folder, card)
+    source = run_with_data(folder, folder.read_card())
     registry = registry_for_recipe(registry, allow_plugins=False)
     where = None if out is None else Path(out)
     wishes = Wishes(format, quantize, input, where, options or {}, overwrite, folder.exported)
@@ -96,18 +95,28 @@ def export(
     if where is None:
         folder.refuse_links()
     listed = own_data(source, registry)
+    with temporary_folder() as cache:
+        gate = _opened_gate(folder, listed, cache, progress, trust=trust, registry=registry)
+        try:
+            rows = [_exported(gate, each, folder, alone=len(asked) == 1) for each in asked]
+        finally:
+            notes += [*gate.notes, *_report_notes(folder)]
+    written = tuple(each.target for each, row in zip(asked, rows, strict=True) if row.passed)
+    return ExportResult(tuple(rows), written, tuple(notes))
+
+
+def _opened_gate(
+    folder: RunFolder, listed: MeasuredData, cache: Path, progress: StageProgress, *, trust: bool, registry: Registry
+) -> Gate:
+    """Load the model of a run and decode its images."""
     progress("starting TensorFlow", 0, 0)
     start_tensorflow()
     from tlkit.exports.gate import Gate
 
     progress("loading the model", 0, 0)
-    model = load_with_keras(folder.path, trust=trust, registry=registry).model
-    with temporary_folder() as cache:
-        data = listed.decode(cache, partial(progress, "reading images"))
-        gate = Gate(model, card, run_digest(folder, card), data, registry, progress)
-        rows = [_exported(gate, each, folder, alone=len(asked) == 1) for each in asked]
-    written = tuple(each.target for each, row in zip(asked, rows, strict=True) if row.passed)
-    return ExportResult(tuple(rows), written, (*notes, *_report_notes(folder)))
+    predictor = load_with_keras(folder.path, trust=trust, registry=registry)
+    data = listed.decode(cache, partial(progress, "reading images"))
+    return Gate(predictor.model, predictor.card, run_digest(folder, predictor.card), data, registry, progress)
 
 
 def _report_notes(folder: RunFolder) -> list[str]:

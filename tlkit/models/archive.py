@@ -8,7 +8,7 @@ import zlib
 
 from tlkit.models.allowed import NotAllowed
 
-ENTRIES = {"metadata.json": 1_000_000, "config.json": 64_000_000, "model.weights.h5": 16_000_000_000}
+ENTRIES = {"metadata.json": 16_000_000, "config.json": 64_000_000, "model.weights.h5": 16_000_000_000}
 """What a ``.keras`` file consists of, and how many bytes each entry may have."""
 DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, ValueError, TypeError, KeyError)
 """What reading a damaged file raises."""

@@ -48,14 +48,14 @@ _NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if n
 _IMAGES = (schema.TensorType.FLOAT32, schema.TensorType.UINT8)
 
 
-def _only_a_shape(tensor: Any, name: str) -> int:
-    """Return the number of scales of a tensor, which is 0."""
+def _only_a_shape(tensor: Any, name: str) -> tuple[float, ...]:
+    """Check that a tensor has no more than a shape and a type."""
     if tensor.ShapeSignatureLength():
         raise NotAllowed(f"{name} has no fixed shape")
     quantization = tensor.Quantization()
     if quantization is not None and (quantization.ScaleLength() or quantization.DetailsType()):
         raise NotAllowed(f"{name} is quantized")
-    return 0
+    return ()
 
 
 _OWN = Form(RULES, CONSTANT_TYPES, lambda count: {b"output_%d" % number for number in range(count)}, _only_a_shape)

@@ -25,8 +25,9 @@ _MOST_BYTES = 2**31 - 1
 _KIND = schema.TensorType
 _FLOAT32, _FLOAT16, _INT32, _UINT8, _INT64 = _KIND.FLOAT32, _KIND.FLOAT16, _KIND.INT32, _KIND.UINT8, _KIND.INT64
 _INT16, _INT8 = _KIND.INT16, _KIND.INT8
-_MOST_ZERO = 256
-"""Limit for the number that stands for zero."""
+_MOST_SCALE = 2.0**60
+_MOST_RATIO = 2.0**7
+"""Limit for the scales that an operation computes with, as a multiple of its output's; kernels take up to 256."""
 _VALUES = (_FLOAT32, _INT8, _INT16)
 """The types of feature maps."""
 _WEIGHTS = {_FLOAT32: (_FLOAT32, _INT8), _INT8: (_INT8,), _INT16: (_INT8,)}
@@ -63,28 +64,29 @@ def check_litert_file(path: Path) -> None:
         raise DataError(f"{path}: can't be read: {error}") from error
 
 
-def _check_form(tensor: Any, name: str) -> int:
-    """Check the shape for any number of images, and the scales; return how many scales there are."""
+def _check_form(tensor: Any, name: str) -> tuple[float, ...]:
+    """Check the shape for any number of images, and the scales, which are returned."""
     if tensor.ShapeSignatureLength():
         shape, signature = tensor.ShapeAsNumpy().tolist(), tensor.ShapeSignatureAsNumpy().tolist()
         if signature != shape and (signature[0] != -1 or signature[1:] != shape[1:]):
             raise NotAllowed(f"{name} has other sizes than its shape says")
     quantization = tensor.Quantization()
     if quantization is None:
-        return 0
+        return ()
     count = quantization.ScaleLength()
     if quantization.DetailsType() or quantization.ZeroPointLength() != count:
         raise NotAllowed(f"{name} is quantized in an unknown way")
-    if count:
-        scales = quantization.ScaleAsNumpy()
-        if not (
-            np.isfinite(scales).all() and (scales > 0).all() and np.abs(quantization.ZeroPointAsNumpy()).max() < 256
-        ):
-            raise NotAllowed(f"{name} has a scale that is not a positive number")
-        along = quantization.QuantizedDimension()
-        if count > 1 and not (0 <= along < tensor.ShapeLength() and tensor.Shape(along) == count):
-            raise NotAllowed(f"{name} has {count} scales, which do not fit its shape")
-    return int(count)
+    if not count:
+        return ()
+    scales, zeros = quantization.ScaleAsNumpy(), quantization.ZeroPointAsNumpy()
+    if not ((scales > 1 / _MOST_SCALE) & (scales < _MOST_SCALE)).all():
+        raise NotAllowed(f"{name} has a scale that is not between {1 / _MOST_SCALE} and {_MOST_SCALE}")
+    if not (-128 <= zeros.min() <= zeros.max() <= 127) or (zeros.any() and (tensor.Type() != _INT8 or count > 1)):
+        raise NotAllowed(f"{name} has a zero that is not a number of its type")
+    along = quantization.QuantizedDimension()
+    if count > 1 and not (0 <= along < tensor.ShapeLength() and tensor.Shape(along) == count):
+        raise NotAllowed(f"{name} has {count} scales, which do not fit its shape")
+    return tuple(scales.tolist())
 
 
 def _check_types(operation: Operation) -> None:
@@ -105,10 +107,25 @@ def _check_types(operation: Operation) -> None:
         )
     if not fits or not all(_is_scaled(each) for each in (*given, *operation.outputs)):
         raise NotAllowed(f"{operation.name} has inputs or outputs of types that don't fit it")
+    _check_scales(operation)
     for place in operation.rule.constants:
         tensor = operation.inputs[place]
         if tensor is None or (tensor.data is None and tensor.value is None):
             raise NotAllowed(f"{operation.name} has an input that is not a constant")
+
+
+def _check_scales(operation: Operation) -> None:
+    """Check that the scales of a quantized operation are of a size that its kernels compute with."""
+    [output] = operation.outputs
+    scales = [
+        max(tensor.scales) for tensor in operation.inputs if tensor is not None and tensor.type in (_INT8, _INT16)
+    ]
+    if not output.scales or not scales or operation.kind in ("LOGISTIC", "SOFTMAX"):
+        return  # these two compute by a table
+    multiplied = operation.rule.weights or operation.kind in ("MUL", "SQUARED_DIFFERENCE")
+    ratio = (math.prod(scales) if multiplied else max(scales)) / output.scales[0]
+    if ratio > _MOST_RATIO:
+        raise NotAllowed(f"{operation.name} has scales that are {ratio:g} times its output's")
 
 
 def _fitting_weights(operation: Operation, output: int) -> bool:
@@ -126,8 +143,8 @@ def _fitting_weights(operation: Operation, output: int) -> bool:
 def _is_scaled(tensor: Tensor) -> bool:
     """Return whether a tensor has scales if, and only if, its type needs them; int32 may stand for sizes."""
     if tensor.type in (_INT8, _INT16):
-        return tensor.scales > 0 and (tensor.scales == 1 or tensor.constant)
-    return tensor.type in (_INT32, _INT64) or tensor.scales == 0
+        return len(tensor.scales) == 1 or (len(tensor.scales) > 1 and tensor.constant)
+    return tensor.type in (_INT32, _INT64) or not tensor.scales
 
 
 def _computed(operation: Operation) -> np.ndarray | None:

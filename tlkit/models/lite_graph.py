@@ -31,7 +31,7 @@ class Tensor:
         data: for a constant, its values, of that type (n,); else None.
         value: what it is computed to be, (n,), where that follows from shapes alone; else None.
         constant: whether it always has the same values.
-        scales: how many scales it is quantized with; 0 for none.
+        scales: the scales that it is quantized with; empty for none.
     """
 
     shape: Shape
@@ -39,7 +39,7 @@ class Tensor:
     data: np.ndarray | None
     value: np.ndarray | None = None
     constant: bool = False
-    scales: int = 0
+    scales: tuple[float, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -171,7 +171,7 @@ class Form:
         rules: the operations, by name.
         types: the types of tensors, by their numbers in the schema.
         outputs: the names of its outputs, given their number.
-        form: checks what a tensor of the schema has besides a shape and a type.
+        form: checks what a tensor of the schema has besides a shape and a type, and returns its scales.
         operation: checks the types of an operation's tensors; None if they are float32.
         value: returns the values that an operation computes from shapes; None for another operation.
     """
@@ -179,7 +179,7 @@ class Form:
     rules: Mapping[str, Rule]
     types: Mapping[int, np.dtype]
     outputs: Callable[[int], set[bytes]]
-    form: Callable[[Any, str], int]
+    form: Callable[[Any, str], tuple[float, ...]]
     operation: Callable[[Operation], None] | None = None
     value: Callable[[Operation], np.ndarray | None] = lambda _operation: None
 

@@ -67,10 +67,9 @@ def answer(app: ASGIApp, listening: socket.socket, seconds: float) -> None:
 def make_server(app: ASGIApp, seconds: float) -> uvicorn.Server:
     """Return the server of ``answer``, which ends when its ``should_exit`` is set."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what a client does wrong is told to the client
-    _Protocol.seconds = seconds
     config = uvicorn.Config(
         app,
-        http=_Protocol,
+        http=type("Protocol", (_Protocol,), {"seconds": seconds}),
         ws="none",
         loop="asyncio",
         lifespan="off",

@@ -93,9 +93,9 @@ export class Card {
     this.body.replaceChildren();
     if (answer.unknown) this.body.append(make("p", {}, make("span", { class: "badge" }, "unknown"), " unlike the images that the model knows"));
     this.body.append(bars(model.task === "segmentation" ? answer.shares : answer.probabilities, model));
-    if (answer.set) {
+    if (answer.set && !answer.unknown) {
       const names = answer.set.length ? answer.set.join(", ") : "none";
-      this.body.append(make("p", { class: "note" }, `Right in ${Math.round(1000 * model.set) / 10} % of cases: one of ${names}`));
+      this.body.append(make("p", { class: "note" }, `Set that is right in ${Math.round(1000 * model.set) / 10} % of cases: ${names}`));
     }
     if (answer.mask) {
       this.photo.append(make("img", { class: "over mask", src: `data:image/png;base64,${answer.mask}`, alt: "Predicted mask" }));
