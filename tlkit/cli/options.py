@@ -41,14 +41,6 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 recipe_argument = click.argument("recipe", type=PATH)
 run_argument = click.argument("run", type=PATH)
-model_option = click.option(
-    "--model",
-    type=PATH,
-    metavar="FILE",
-    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
-    "more than compute is refused.",
-)
-"""``--model FILE``, for verbs that use an exported file."""
 files_argument = click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
 
 
@@ -160,6 +152,17 @@ memory_option = click.option(
     "only.  [default: what the machine has; none where there is a GPU, whose own memory is not counted]",
 )
 """``--memory SIZE``, for verbs that run a model that may be someone else's."""
+
+model_option = click.option(
+    "--model",
+    type=PATH,
+    metavar="FILE",
+    expose_value=False,
+    callback=_set("model"),
+    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
+    "more than compute is refused.",
+)
+"""``--model FILE``, for verbs that use an exported file."""
 
 engine_option = click.option(
     "--engine",

@@ -33,6 +33,7 @@ class Session:
         overwrite: whether ``--overwrite`` was given.
         profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
+        model: the value of ``--model``; None without it.
         engine: the value of ``--engine``, or ``auto``.
         judged: the values of ``--unknown`` and ``--sets``, if they were given.
         tiles: the value of ``--tiles``: pixels, or ``model``.
@@ -47,6 +48,7 @@ class Session:
         self.overwrite = False
         self.profile = False
         self.trust = False
+        self.model: Path | None = None
         self.engine: EngineOption = "auto"
         self.judged: dict[str, float] = {}
         self.tiles: int | str | None = None
