@@ -183,7 +183,7 @@ ASKED = {
     "expected a name that ends with .tiny": {"out": "model.onnx"},
     "names one file, and several are to be written": {"out": "x.tiny", "quantize": "all"},
     "--set note: .*str": {"options": {"note": 3}},
-    '--set nott: .*did you mean "note"': {"options": {"nott": "x"}},
+    '--set notes: .*did you mean "note"': {"options": {"notes": "x"}},
 }
 
 

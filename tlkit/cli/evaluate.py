@@ -56,7 +56,6 @@ def evaluate(
     split: Split | None,
     out: Path | None,
     batch_size: int | None,
-    model: Path | None,
 ) -> None:
     """Measure the model of the run folder RUN on a split of its own data, or on other data.
 
@@ -81,7 +80,7 @@ def evaluate(
     with progress_bars(messages) as progress:
         result = api.evaluate(
             run,
-            model=model,
+            model=session.model,
             data=table,
             split=split,
             batch_size=batch_size,

@@ -41,14 +41,6 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 recipe_argument = click.argument("recipe", type=PATH)
 run_argument = click.argument("run", type=PATH)
-model_option = click.option(
-    "--model",
-    type=PATH,
-    metavar="FILE",
-    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
-    "more than compute is refused.",
-)
-"""``--model FILE``, for verbs that use an exported file."""
 files_argument = click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILES-OR-FOLDERS...")
 
 
@@ -150,6 +142,17 @@ def _limit_memory(ctx: click.Context, parameter: click.Parameter, value: str | N
     fewer = ", or fewer images at a time (--batch-size)" if has_batches else ""
     ctx.with_resource(limited_memory(limit, f"give it more with --memory, if the machine has more{fewer}"))
 
+
+model_option = click.option(
+    "--model",
+    type=PATH,
+    expose_value=False,
+    callback=_set("model"),
+    metavar="FILE",
+    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
+    "more than compute is refused.",
+)
+"""``--model FILE``, for verbs that use an exported file."""
 
 memory_option = click.option(
     "--memory",

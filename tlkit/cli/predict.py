@@ -68,7 +68,6 @@ def predict(
     as_json: bool,
     top: int | None,
     batch_size: int,
-    model: Path | None,
 ) -> None:
     """Classify or segment images with the model of the run folder RUN, or with a FILE that tlkit export wrote.
 
@@ -93,7 +92,7 @@ def predict(
     from tlkit.jobs.predict import check_predictions, is_exported, load, notes_on_images
     from tlkit.runs.folder import RunFolder
 
-    own, used, files = _sorted_arguments(run, files, model)
+    own, used, files = _sorted_arguments(run, files, session.model)
     paths = _with_standard_input(files)
     exported = is_exported(used)
     card = None if exported else RunFolder(used).read_card()

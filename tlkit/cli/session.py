@@ -34,6 +34,7 @@ class Session:
         profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
         engine: the value of ``--engine``, or ``auto``.
+        model: the value of ``--model``, if it was given.
         judged: the values of ``--unknown`` and ``--sets``, if they were given.
         tiles: the value of ``--tiles``: pixels, or ``model``.
         overlap: the value of ``--overlap``, in pixels.
@@ -48,6 +49,7 @@ class Session:
         self.profile = False
         self.trust = False
         self.engine: EngineOption = "auto"
+        self.model: Path | None = None
         self.judged: dict[str, float] = {}
         self.tiles: int | str | None = None
         self.overlap: int | None = None

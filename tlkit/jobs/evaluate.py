@@ -101,34 +101,31 @@ def evaluate(
     source, split = run_with_data(folder, card), split_to_measure(card, split) if data is None else split
     registry = registry_for_recipe(registry, allow_plugins=False)
     listed = _listed(source, registry, data, split, card)
-    if model is None:
-        predictor = load(folder.path, trust=trust, registry=registry, engine=engine)
-    else:
-        predictor = _of_file(Path(model), folder, card, trust=trust, registry=registry, engine=engine)
+    predictor = _opened(model, folder, card, trust=trust, registry=registry, engine=engine)
     from tlkit.evaluation.evaluator import evaluate as measure
 
     with temporary_folder() as cache:
         opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
-        remark = _remarks(listed.other, source, opened, rows)
         batch_size = batch_size or listed.part.input.batch_size
+        logits = predictor.logits_of(opened, batch_size, rows)
         outcome = measure(
-            predictor.logits_of(opened, batch_size, rows),
-            predictor.card,
-            opened,
-            rows,
+            *(logits, predictor.card, opened, rows),
             batch_size=batch_size,
             loss=listed.part.train.loss,
             progress=partial(progress, "evaluating"),
         )
-    notes = (*predictor.notes, *listed.notes, *remark)
+        notes = (*predictor.notes, *listed.notes, *_remarks(listed.other, source, opened, rows))
     return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes, predictor.engine)
 
 
-def _of_file(
-    model: Path, folder: RunFolder, card: Card, *, trust: bool, registry: Registry, engine: EngineOption
+def _opened(
+    file: str | Path | None, folder: RunFolder, card: Card, *, trust: bool, registry: Registry, engine: EngineOption
 ) -> Predictor:
-    """Open an exported file, if it takes the images of the run and gives the run's classes."""
+    """Open the run's model, or an exported file if it takes the images of the run and gives the run's classes."""
+    if file is None:
+        return load(folder.path, trust=trust, registry=registry, engine=engine)
+    model = Path(file)
     if not is_exported(model):
         raise DataError(f"--model {model}: expected a file that tlkit export wrote")
     if engine != "auto":
