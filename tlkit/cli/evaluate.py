@@ -50,12 +50,7 @@ if TYPE_CHECKING:
 @trust_option
 @click.pass_obj
 def evaluate(
-    session: Session,
-    run: Path,
-    data: Path | None,
-    split: Split | None,
-    out: Path | None,
-    batch_size: int | None,
+    session: Session, run: Path, data: Path | None, split: Split | None, out: Path | None, batch_size: int | None
 ) -> None:
     """Measure the model of the run folder RUN on a split of its own data, or on other data.
 

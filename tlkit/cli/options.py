@@ -143,17 +143,6 @@ def _limit_memory(ctx: click.Context, parameter: click.Parameter, value: str | N
     ctx.with_resource(limited_memory(limit, f"give it more with --memory, if the machine has more{fewer}"))
 
 
-model_option = click.option(
-    "--model",
-    type=PATH,
-    expose_value=False,
-    callback=_set("model"),
-    metavar="FILE",
-    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
-    "more than compute is refused.",
-)
-"""``--model FILE``, for verbs that use an exported file."""
-
 memory_option = click.option(
     "--memory",
     expose_value=False,
@@ -163,6 +152,17 @@ memory_option = click.option(
     "only.  [default: what the machine has; none where there is a GPU, whose own memory is not counted]",
 )
 """``--memory SIZE``, for verbs that run a model that may be someone else's."""
+
+model_option = click.option(
+    "--model",
+    type=PATH,
+    metavar="FILE",
+    expose_value=False,
+    callback=_set("model"),
+    help="Use this file that tlkit export wrote, by its own runtime. It may be someone else's: one that could do "
+    "more than compute is refused.",
+)
+"""``--model FILE``, for verbs that use an exported file."""
 
 engine_option = click.option(
     "--engine",

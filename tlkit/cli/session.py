@@ -33,8 +33,8 @@ class Session:
         overwrite: whether ``--overwrite`` was given.
         profile: whether ``--profile`` was given.
         trust: whether ``--trust`` was given.
+        model: the value of ``--model``; None without it.
         engine: the value of ``--engine``, or ``auto``.
-        model: the value of ``--model``, if it was given.
         judged: the values of ``--unknown`` and ``--sets``, if they were given.
         tiles: the value of ``--tiles``: pixels, or ``model``.
         overlap: the value of ``--overlap``, in pixels.
@@ -48,8 +48,8 @@ class Session:
         self.overwrite = False
         self.profile = False
         self.trust = False
-        self.engine: EngineOption = "auto"
         self.model: Path | None = None
+        self.engine: EngineOption = "auto"
         self.judged: dict[str, float] = {}
         self.tiles: int | str | None = None
         self.overlap: int | None = None

@@ -107,25 +107,22 @@ def evaluate(
     with temporary_folder() as cache:
         opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
+        remark = _remarks(listed.other, source, opened, rows)
         batch_size = batch_size or listed.part.input.batch_size
-        logits = predictor.logits_of(opened, batch_size, rows)
-        outcome = measure(
-            *(logits, predictor.card, opened, rows),
-            batch_size=batch_size,
-            loss=listed.part.train.loss,
-            progress=partial(progress, "evaluating"),
-        )
-        notes = (*predictor.notes, *listed.notes, *_remarks(listed.other, source, opened, rows))
+        loss, logits = listed.part.train.loss, predictor.logits_of(opened, batch_size, rows)
+        evaluating = partial(progress, "evaluating")
+        outcome = measure(logits, predictor.card, opened, rows, batch_size=batch_size, loss=loss, progress=evaluating)
+    notes = (*predictor.notes, *listed.notes, *remark)
     return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes, predictor.engine)
 
 
 def _opened(
-    file: str | Path | None, folder: RunFolder, card: Card, *, trust: bool, registry: Registry, engine: EngineOption
+    given: str | Path | None, folder: RunFolder, card: Card, *, trust: bool, registry: Registry, engine: EngineOption
 ) -> Predictor:
-    """Open the run's model, or an exported file if it takes the images of the run and gives the run's classes."""
-    if file is None:
+    """Open the model of the run, or an exported file that takes its images and gives its classes."""
+    if given is None:
         return load(folder.path, trust=trust, registry=registry, engine=engine)
-    model = Path(file)
+    model = Path(given)
     if not is_exported(model):
         raise DataError(f"--model {model}: expected a file that tlkit export wrote")
     if engine != "auto":

@@ -24,7 +24,9 @@ export function setUpCamera(button, capture, give) {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
       if (!dialog.open) { end(); return; }
+      const shown = new Promise((resolve) => video.addEventListener("loadeddata", resolve, { once: true }));
       video.srcObject = stream;
+      await shown;  // before its first frame a photo would be empty
       take.disabled = false;
       take.focus();
     } catch (error) {
@@ -36,8 +38,8 @@ export function setUpCamera(button, capture, give) {
     canvas.width = video.videoWidth;
     canvas.height = video.videoHeight;
     canvas.getContext("2d").drawImage(video, 0, 0);
-    const name = `camera-${new Date().toISOString().slice(11, 19).replaceAll(":", "")}.png`;
-    canvas.toBlob((blob) => { if (blob) give([new File([blob], name, { type: "image/png" })]); }, "image/png");
+    const name = `camera-${new Date().toISOString().slice(11, 19).replaceAll(":", "")}.jpg`;
+    canvas.toBlob((blob) => { if (blob) give([new File([blob], name, { type: "image/jpeg" })]); }, "image/jpeg", 0.95);
     dialog.close();
   });
   document.getElementById("stop").addEventListener("click", () => dialog.close());
