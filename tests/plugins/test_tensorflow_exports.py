@@ -18,8 +18,8 @@ EXPORTERS = {each.name: each for each in tlkit_exporters()}
 NAMES = ("savedmodel", "keras", "litert")
 QUICK = ("cnn", "standardize", "unet_bilinear", "unet_transpose")
 SLOW = [each for each in RECIPES if each not in QUICK]
-TOLERANCE = 1e-4
-"""Of the logits, relative to the largest."""
+TOLERANCE = 5e-4
+"""Relative to the largest: converters fold BatchNormalization, and random weights make much of small differences."""
 
 
 def written(name, model, folder, **context):
