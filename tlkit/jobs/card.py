@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tlkit.contracts import Dataset, Exporter
-from tlkit.errors import DataError, RunError
+from tlkit.errors import DataError
 from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
@@ -72,8 +72,7 @@ def write_card(
             "https://huggingface.co/docs/hub/repositories-licenses lists them"
         )
     folder = RunFolder(run)
-    if not run.is_dir():
-        raise RunError(f"{run}: no such run folder; expected the folder that tlkit run printed")
+    folder.expect_folder()
     file = folder.path / NAME if out is None else Path(out)
     check_new_file(file, overwrite=overwrite)
     if file.is_symlink():

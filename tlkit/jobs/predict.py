@@ -66,7 +66,7 @@ def load(
     if is_exported(run):
         asked = {"engine": engine != "auto", "unknown": unknown is not None, "sets": sets is not None}
         if wrong := next((name for name, given in asked.items() if given), None):
-            raise DataError(f"{wrong}: {run} is no run folder, and only those have what it takes; leave it out")
+            raise DataError(f"{wrong}: {run} is no run folder, but an exported file; leave it out, or give the folder")
         return load_exported(run, trust=trust, registry=registry)
     if unknown is None and sets is None:
         return _load(run, trust=trust, registry=registry, engine=engine)

@@ -101,8 +101,7 @@ class RunFolder:
         Raises:
             RunError: this is not the folder of a finished run, or the file is damaged.
         """
-        if not self.path.is_dir():
-            raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
+        self.expect_folder()
         if not self.card.is_file():
             hint = "its run has not finished" if self.recipe.is_file() else self.what_else()
             if (self.path / "folds.toml").is_file():
@@ -118,6 +117,20 @@ class RunFolder:
             where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
             what = ": ".join(part for part in (where, first["msg"].removeprefix("Value error, ")) if part)
             raise RunError(f"{self.card}: {what}; the file is damaged") from error
+
+    def expect_folder(self) -> None:
+        """Refuse a path that is no folder.
+
+        Raises:
+            RunError: it does not exist, or is a file.
+        """
+        if self.path.is_file():
+            raise RunError(
+                f"{self.path}: is a file; expected the folder that tlkit run printed (an exported file goes to "
+                "tlkit predict, tlkit serve, or tlkit evaluate RUN --model FILE)"
+            )
+        if not self.path.is_dir():
+            raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
 
     def what_else(self) -> str:
         """Say what the folder seems to be, which is not that of a run."""
