@@ -105,7 +105,7 @@ def test_a_port_that_is_taken_is_named(run):
     [
         (["--host", "192.0.2.1"], "192.0.2.1:8000: can't listen there"),
         (["--host", "no host"], "--host no host: no address of this machine"),
-        (["--watch", "nowhere", "--port", "0"], "--watch nowhere: no such folder"),
+        (["--watch", "nowhere", "--port", "0"], "--watch nowhere: no such folder; make it first"),
         (["--watch-out", "somewhere", "--port", "0"], "expected --watch FOLDER as well"),
         (["--sets", "0.999", "--port", "0"], "--sets 0.999: 99 held-out images allow 0.99 at most"),
     ],

@@ -195,7 +195,7 @@ def _watching(
     from tlkit.serve.watching import Watched, Watching
 
     if not options.watch.is_dir():
-        raise DataError(f"--watch {options.watch}: no such folder")
+        raise DataError(f"--watch {options.watch}: no such folder; make it first, or name another")
     out = made_folder(options.watch_out or options.watch / "predictions", "--watch-out")
     watched = Watched(options.watch, out, str(model.path.resolve()))
     return Watching(watched, served.workers, say, lambda: served.measures.image("watched"))
