@@ -166,6 +166,10 @@ def test_weights_whose_licence_nobody_stated_are_said_to_be_so(tmp_path, registr
 
 def test_what_is_no_finished_run_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "model.onnx").write_text("x")
+    outcome = tlkit_command("card", tmp_path / "model.onnx")
+    assert outcome.code == 1
+    assert "model.onnx: is a file; expected the folder that tlkit run printed" in outcome.err
     for folder in ("empty", "gone"):
         outcome = tlkit_command("card", tmp_path / folder)
         assert outcome.code == 1
@@ -205,6 +209,14 @@ def test_a_damaged_exports_file_is_named(content, tmp_path, registry):
     assert "exports.json" in outcome.err
 
 
+def test_the_card_does_not_say_where_a_file_outside_the_run_folder_lies(tmp_path, registry):
+    run = finished_run(tmp_path / "run", registry, {"test": {"accuracy": 0.5}})
+    run.write_json(run.path / "exports.json", {"exports": [{**EXPORT, "file": str(tmp_path / "mine.onnx")}]})
+    text = model_card(card_facts(run), Offered({"onnx": "probabilities = images"}, {})).text
+    assert str(tmp_path / "mine.onnx") not in text
+    assert "FILE = 'mine.onnx'" in text
+
+
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 def test_the_code_of_the_card_prepares_a_photo_as_tlkit_does(resize, tmp_path, registry, monkeypatch):
     from tlkit.data.images.decode import fit_image
@@ -224,4 +236,7 @@ def test_the_code_of_the_card_prepares_a_photo_as_tlkit_does(resize, tmp_path, r
     exec(first + second, names)
     assert (names["images"][0] == fit_image(photo, (32, 48), resize)).all()
     assert names["FILE"] == "exports/model-int8.onnx"
+    names["metadata"] = {"classes": json.dumps(MODEL_CARD["classes"])}
+    [named] = re.findall(r"the class is `(.*?)`", text)
+    assert eval(named, {**names, "json": json}) in MODEL_CARD["classes"]
     assert names["probabilities"].shape == (1, 3)

@@ -33,6 +33,6 @@ def card(session: Session, run: Path, out: Path | None, license: str | None) -> 
     from tlkit.jobs.card import write_card
 
     file, validated = write_card(run, session.registry, out=out, license=license, overwrite=session.overwrite)
-    say(f"{file}: written." + (" huggingface_hub reads its front matter." if validated else ""))
+    say(f"{file}: written." + (" Hugging Face's library could read the lines at its top." if validated else ""))
     if not validated:
         say('note: huggingface_hub, which would check the front matter, is not installed: pip install "tlkit[hub]"')

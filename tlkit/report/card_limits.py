@@ -78,7 +78,8 @@ def _weak_classes(facts: CardFacts) -> Iterator[str]:
     if weak:
         what = "IoU" if facts.card.task == "segmentation" else "F1"
         shown = named([f"{code(name)} ({score:.2f})" for score, name in weak], _NAMED)
-        yield f"Its worst classes, by {what} on {facts.split} images, are {shown}; the mean is {mean:.2f}."
+        noun, verb = ("class", "is") if len(weak) == 1 else ("classes", "are")
+        yield f"Its worst {noun}, by {what} on {facts.split} images, {verb} {shown}; the mean is {mean:.2f}."
 
 
 def _guessing(facts: CardFacts) -> Iterator[str]:

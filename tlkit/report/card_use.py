@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 
 from tlkit.models.weight_licences import weights_statement
 from tlkit.report.card_facts import CardFacts
@@ -89,7 +90,23 @@ def exports(facts: CardFacts) -> Iterator[str]:
 
 def _short(row: ExportRow, place: int) -> str:
     """Return a cell of the table of exports; why a file was refused stands below the table."""
+    if COLUMNS[place] == "file":
+        return prose(_address(row))
     return "refused" if COLUMNS[place] == "result" and not row.passed else prose(row.cells[place])
+
+
+def _address(row: ExportRow) -> str:
+    """Return where a file is for readers of the card: its name alone, if it is not in the run folder."""
+    return PurePath(row.file).name if PurePath(row.file).is_absolute() else row.file
+
+
+def _classes(facts: CardFacts) -> str:
+    """Return what the code of each format gives, and how to name the class."""
+    shape = "(images, height, width, classes)" if facts.card.task == "segmentation" else "(images, classes)"
+    named = "the classes are `json.loads(metadata['classes'])`"
+    if facts.card.task != "segmentation" and facts.card.label_kind != "multi":
+        named = "the class is `json.loads(metadata['classes'])[probabilities[0].argmax()]`, after `import json`"
+    return f"Then run the code of a format, in this folder. It gives `probabilities` {shape} and `metadata`; {named}."
 
 
 def usage(facts: CardFacts, snippets: Mapping[str, str]) -> Iterator[str]:
@@ -109,12 +126,14 @@ def usage(facts: CardFacts, snippets: Mapping[str, str]) -> Iterator[str]:
     if usable:
         yield ""
         yield from _photo(facts)
+        yield ""
+        yield _classes(facts)
     for row in usable:
         yield ""
         given = "" if row.input == "uint8" else f", after `images = images.astype({row.input!r})`"
         yield f"{prose(row.format)}{given}:"
         yield ""
-        yield from fenced(f"FILE = {row.file!r}\n{snippets[row.name].strip()}", "python")
+        yield from fenced(f"FILE = {_address(row)!r}\n{snippets[row.name].strip()}", "python")
 
 
 def _photo(facts: CardFacts) -> Iterator[str]:

@@ -26,14 +26,14 @@ COLUMNS = (
     "largest difference",
     "agreement",
     "metric",
-    "Keras",
-    "file's",
-    "ms an image, Keras",
-    "file's ms",
+    "of the Keras model",
+    "of the file",
+    "ms an image, Keras model",
+    "ms an image, file",
     "precision",
     "runtime",
 )
-"""The columns of the table of exports; those from ``size`` to ``file's ms`` hold numbers."""
+"""The columns of the table of exports; those from ``size`` to ``ms an image, file`` hold numbers."""
 
 
 @dataclass(frozen=True)
