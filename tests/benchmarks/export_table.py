@@ -187,24 +187,39 @@ def export(folder: Path) -> None:
 
 
 def table(folder: Path) -> None:
-    """Print a row for each run, format and quantization."""
-    names = ("run", "format", "difference", "agreement", "metric", "Keras", "file", "MB", "ms Keras", "ms file", "gate")
-    print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
+    """Print a table of the files in float32, and one of the quantized files; a row for each run."""
+    found: dict[str, dict[tuple[str, str | None], dict[str, Any]]] = {}
     for recipe in _in_order(folder):
         file = folder / "runs" / recipe.stem / "exports.json"
-        for row in json.loads(file.read_text())["exports"] if file.is_file() else []:
-            print("| " + " | ".join([recipe.stem, *_cells(row)]) + " |")
+        if file.is_file():
+            rows = json.loads(file.read_text())["exports"]
+            found[recipe.stem] = {(each["format"], each["quantize"]): each for each in rows}
+    kinds = sorted({kind for rows in found.values() for kind in rows}, key=lambda kind: (kind[0], kind[1] or ""))
+    for quantized, cell in ((False, _exact), (True, _small)):
+        columns = [kind for kind in kinds if bool(kind[1]) == quantized]
+        names = ["run", "metric", "Keras", "ms", *(" ".join(filter(None, kind)) for kind in columns)]
+        print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
+        for run, rows in found.items():
+            first = next(each for each in rows.values() if each["metric_keras"] is not None)
+            start = [run, first["metric"], f"{first['metric_keras']:.3f}", f"{first['ms_keras']:.0f}"]
+            print("| " + " | ".join([*start, *(cell(rows.get(kind)) for kind in columns)]) + " |")
+        print()
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    def number(name: str, form: str = ".3f", scale: float = 1.0) -> str:
-        return "–" if row.get(name) is None else format(row[name] * scale, form)
+def _exact(row: dict[str, Any] | None) -> str:
+    """Return the largest difference of a probability, the CPU milliseconds an image, and the size."""
+    if row is None or not row["passed"]:
+        return "–" if row is None else "refused"
+    return f"{row['largest_difference']:.0e}, {row['ms_file']:.0f} ms, {row['bytes'] / 1e6:.1f} MB"
 
-    form = f"{row['format']} {row.get('quantize') or ''}".strip()
-    gate = "passed" if row.get("passed") else f"refused: {row.get('reason') or ''}".replace("|", "/").split("\n")[0]
-    measured = [number("largest_difference", ".1e"), number("agreement", ".2f", 100) + " %", str(row.get("metric", ""))]
-    sizes = [number("bytes", ".1f", 1e-6), number("ms_keras", ".1f"), number("ms_file", ".1f")]
-    return [form, *measured, number("metric_keras"), number("metric_file"), *sizes, gate]
+
+def _small(row: dict[str, Any] | None) -> str:
+    """Return the share of equal classes, the change of the metric, the CPU milliseconds an image, and the size."""
+    if row is None or row["agreement"] is None:
+        return "–" if row is None else "refused"
+    change = row["metric_file"] - row["metric_keras"]
+    numbers = f"{row['agreement']:.1%} ({change:+.3f}), {row['ms_file']:.0f} ms, {row['bytes'] / 1e6:.1f} MB"
+    return numbers if row["passed"] else f"**refused**: {row['agreement']:.1%} ({change:+.3f})"
 
 
 def _in_order(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from recipe_text import recipe_text
 
 from tlkit.discovery import make_registry
 from tlkit.recipe.load import parse_recipe
-from tlkit.report.write_results import write_results
+from tlkit.report.write_results import Additions, write_results
 from tlkit.runs.folder import RunFolder
 
 SIDE = 32
@@ -95,5 +95,5 @@ def _written(path: Path, card: Any, data: StandInData, logits: np.ndarray) -> Ru
         lines.append(f"{phase},{epoch},{2 / epoch},{1 - 0.5 / epoch},{2.2 / epoch},{1 - 0.6 / epoch},{rate}")
     folder.history.write_text("\n".join(lines) + "\n", encoding="utf-8")
     recipe = parse_recipe(recipe_text(), make_registry(environ={}))
-    write_results(folder, card, data, MadeLogits(logits), recipe=recipe, sections=lambda _metrics: [])  # type: ignore[arg-type]
+    write_results(folder, card, data, MadeLogits(logits), recipe=recipe, added=Additions())  # type: ignore[arg-type]
     return folder

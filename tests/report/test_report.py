@@ -20,7 +20,7 @@ from tlkit.errors import PluginError
 from tlkit.evaluation.logits import logits_of_model
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import Recipe
-from tlkit.report.write_results import write_results
+from tlkit.report.write_results import Additions, write_results
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.profile import Profile
 from tlkit.system.stages import StageTime
@@ -51,7 +51,7 @@ def recipe_of(loss: str | None = None, batch_size: int = 4) -> Recipe:
 def write(folder: RunFolder, data: StandInData, sections=lambda _metrics: []):
     card = make_card(classes=CLASSES)
     logits = logits_of_model(color_model(), card, data, 2)
-    return write_results(folder, card, data, logits, recipe=recipe_of(batch_size=2), sections=sections)
+    return write_results(folder, card, data, logits, recipe=recipe_of(batch_size=2), added=Additions(sections))
 
 
 def test_the_report_says_where_the_time_of_each_command_went(run_folder: RunFolder) -> None:
@@ -204,9 +204,7 @@ def test_a_segmentation_writes_its_results_without_a_table_of_predictions(run_fo
     data = StandInData(images, ["validation"] * 2, ("red", "green", "blue"), masks=masks)
     card = make_card(task="segmentation")
     logits = logits_of_model(color_model(pixels=True), card, data, 4)
-    metrics = write_results(
-        run_folder, card, data, logits, recipe=recipe_of("poisson"), sections=lambda _metrics: []
-    ).metrics
+    metrics = write_results(run_folder, card, data, logits, recipe=recipe_of("poisson"), added=Additions()).metrics
     assert list(metrics["validation"])[:2] == ["loss", "cross_entropy"]
     assert metrics["validation"]["loss"] != metrics["validation"]["cross_entropy"]
     assert "Files with the highest cross-entropy" in run_folder.report.read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ from tlkit.report.mask_figures import BEST, MIDDLE, WORST, shown_positions
 from tlkit.report.mask_pictures import ADDED, CONFUSED, MISSED, difference
 from tlkit.report.segmentation_pages import SegmentationPages
 from tlkit.report.segmentation_part import MAX_MATRIX, segmentation_part
-from tlkit.report.write_results import write_results
+from tlkit.report.write_results import Additions, write_results
 from tlkit.runs.folder import RunFolder
 
 CLASSES = ("background", "cat", "<b>dog</b>")
@@ -171,7 +171,7 @@ def write(path, classes):
     card = make_card(task="segmentation", classes=classes)
     logits = logits_of_model(model_of(len(classes)), card, data, 4)
     recipe = parse_recipe(recipe_text(), make_registry(environ={}))
-    write_results(run_folder, card, data, logits, recipe=recipe, sections=lambda _metrics: [])
+    write_results(run_folder, card, data, logits, recipe=recipe, added=Additions())
     return run_folder
 
 

@@ -111,11 +111,12 @@ def _opened_gate(
     """Load the model of a run and decode its images."""
     progress("starting TensorFlow", 0, 0)
     start_tensorflow()
-    from tlkit.exports.gate import Gate
+    from tlkit.exports.gate import CALIBRATION_IMAGES, MOST_IMAGES, Gate
 
     progress("loading the model", 0, 0)
     predictor = load_with_keras(folder.path, trust=trust, registry=registry)
-    data = listed.decode(cache, partial(progress, "reading images"))
+    few = listed.few(evaluated=MOST_IMAGES, trained=CALIBRATION_IMAGES)
+    data = few.decode(cache, partial(progress, "reading images"))
     return Gate(predictor.model, predictor.card, run_digest(folder, predictor.card), data, registry, progress)
 
 

@@ -215,7 +215,7 @@ def _compared(data: Data, seed: int, parts: ModelInParts | None) -> tuple[np.nda
 def evaluate(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts | None) -> Mapping[str, Any]:
     """Evaluate the model, write metrics, predictions, pictures and the report, and return the metrics per split."""
     from tlkit.evaluation.logits import logits_of_model
-    from tlkit.report.write_results import WRITING, plugin_sections, write_results
+    from tlkit.report.write_results import WRITING, Additions, plugin_sections, write_results
 
     with job.reporter.stages("evaluating") as change:
 
@@ -230,9 +230,8 @@ def evaluate(job: Job, plan: Plan, card: Card, best: Best, parts: ModelInParts |
             plan.data,
             parts or logits_of_model(plan.network.model, card, plan.data, job.recipe.input.batch_size),
             recipe=job.recipe,
-            sections=plugin_sections(job.registry, job.folder),
+            added=Additions(plugin_sections(job.registry, job.folder), (best.epoch, best.monitor)),
             progress=show,
-            best=(best.epoch, best.monitor),
         )
     for split, values in results.metrics.items():
         job.say(f"{split}: {_headline(values)}")

@@ -69,7 +69,7 @@ def rewrite_report(
         own = own_data(folder, registry)
         predictor = load_with_keras(run, trust=trust, registry=registry)
         from tlkit.jobs.full_report import FullReport
-        from tlkit.report.write_results import plugin_sections, write_results
+        from tlkit.report.write_results import Additions, plugin_sections, write_results
 
         data = own.decode(cache, partial(progress, "reading images"))
         _refuse_other_images(folder, data)
@@ -80,10 +80,12 @@ def rewrite_report(
             data,
             predictor.logits_of(data, own.part.input.batch_size),
             recipe=own.part,
-            sections=plugin_sections(registry, folder),
+            added=Additions(
+                plugin_sections(registry, folder),
+                _best(folder, own.part),
+                FullReport(folder, predictor.card, data, predictor.model, progress) if full else None,
+            ),
             progress=progress,
-            best=_best(folder, own.part),
-            more=FullReport(folder, predictor.card, data, predictor.model, progress) if full else None,
         )
         add_checksums(run, WRITTEN_AGAIN)
     return folder

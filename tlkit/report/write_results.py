@@ -54,6 +54,22 @@ _MAX_TRAINING_SAMPLES = 20
 
 
 @dataclass(frozen=True)
+class Additions:
+    """What a report has besides what is measured.
+
+    Args:
+        sections: returns the plugins' sections, given the metrics.
+        best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
+            it is the best.
+        more: makes the parts of a full report; None for none of them.
+    """
+
+    sections: Sections = lambda _metrics: []
+    best: tuple[int, str] = (0, "")
+    more: More | None = None
+
+
+@dataclass(frozen=True)
 class Results:
     """What was measured and written.
 
@@ -73,10 +89,8 @@ def write_results(
     logits: Logits,
     *,
     recipe: Recipe | DataPart,
-    sections: Sections,
+    added: Additions,
     progress: Callable[[str, int, int], None] = lambda _doing, _done, _total: None,
-    best: tuple[int, str] = (0, ""),
-    more: More | None = None,
 ) -> Results:
     """Evaluate a model on the validation and test splits, and write the results.
 
@@ -89,11 +103,8 @@ def write_results(
         data: the opened data.
         logits: gives the model's logits for images of the data.
         recipe: the run's recipe: its loss is measured in batches of its size.
-        sections: returns the plugins' sections, given the metrics.
+        added: what the report has besides.
         progress: called with what is being done, and how many of how many images of it are done.
-        best: the epoch whose weights the model has, from 1 over all phases, and the column of ``metrics.csv`` by which
-            it is the best.
-        more: makes the parts of a full report; None for none of them.
 
     Raises:
         PluginError: a section breaks its contract.
@@ -116,14 +127,14 @@ def write_results(
         write_atomically(folder.path / name, table)
     notes = {split: missed_classes(each, data, card, split) for split, each in outcomes.items()}
     progress("drawing pictures", 0, 0)
-    pictures = _curves(folder, best) | _sample_pictures(pages, outcomes, batch_size)
+    pictures = _curves(folder, added.best) | _sample_pictures(pages, outcomes, batch_size)
     folder.pictures.mkdir(exist_ok=True)
     for name, content in pictures.items():
         write_atomically(folder.pictures / name, content)
     progress(WRITING, 0, 0)
-    results = RunResults(outcomes, pictures, sections(metrics), notes, calibration, best_epoch=best[0])
-    if more is not None:
-        results = replace(results, explained=more.explained(outcomes), unknown=more.unknown())
+    results = RunResults(outcomes, pictures, added.sections(metrics), notes, calibration, best_epoch=added.best[0])
+    if added.more is not None:
+        results = replace(results, explained=added.more.explained(outcomes), unknown=added.more.unknown())
     write_atomically(folder.report, report_page(folder, pages, results))
     return Results(metrics, tuple(note for each in notes.values() for note in each))
 
