@@ -196,7 +196,13 @@ def _watching(
 
     if not options.watch.is_dir():
         raise DataError(f"--watch {options.watch}: no such folder")
-    out = made_folder(options.watch_out or options.watch / "predictions", "--watch-out")
+    out = options.watch_out or options.watch / "predictions"
+    if options.watch.resolve().is_relative_to(out.resolve()):
+        raise DataError(
+            f"--watch-out {out}: holds the watched folder {options.watch}, whose images would be taken for predictions; "
+            "expected another folder, or one inside it"
+        )
+    made_folder(out, "--watch-out")
     watched = Watched(options.watch, out, str(model.path.resolve()))
     return Watching(watched, served.workers, say, lambda: served.measures.image("watched"))
 
