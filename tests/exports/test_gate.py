@@ -165,11 +165,11 @@ def test_what_a_killed_export_left_is_cleared(run, offering):
 
 
 def test_links_of_somebody_else_are_not_followed(run, offering, tmp_path):
-    staging = left_behind(run / "exports")
+    staging = left_behind(tmp_path / "place")
     mine = tmp_path / "mine"
     (staging / "replaced").rename(mine)
     (staging / "replaced").symlink_to(mine)
-    tlkit.export(run, format="tiny", out=run / "exports" / "model.tiny", registry=offering())
+    tlkit.export(run, format="tiny", out=tmp_path / "place" / "x.tiny", registry=offering())
     assert {each.name for each in mine.iterdir()} == {"old.tiny", "there.tiny"}
 
 

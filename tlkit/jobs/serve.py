@@ -205,8 +205,8 @@ def _watching(
     out = options.watch_out or options.watch / "predictions"
     if options.watch.resolve().is_relative_to(out.resolve()):
         raise DataError(
-            f"--watch-out {out}: holds the watched folder {options.watch}, whose images would be taken for predictions; "
-            "expected another folder, or one inside it"
+            f"--watch-out {out}: holds the watched folder {options.watch}, whose images would be taken for "
+            "predictions; expected another folder, or one inside it"
         )
     made_folder(out, "--watch-out")
     watched = Watched(options.watch, out, str(model.path.resolve()))

@@ -175,7 +175,8 @@ class Watching:
         """Return the stamp of the image that was predicted; None if none was, or by another model.
 
         Raises:
-            ValueError, KeyError, TypeError, OverflowError, RecursionError: the file of the prediction is somebody else's.
+            ValueError, KeyError, TypeError, OverflowError, RecursionError: the file of the prediction is somebody
+                else's.
             OSError: there can be no such file.
         """
         result = self._result(file)
