@@ -61,6 +61,22 @@ def test_a_process_serves_until_a_signal_and_ends_well(run, tmp_path, number):
     assert ended == (0, "Stopped.\n", "")
 
 
+def test_a_client_that_is_still_sending_is_told_that_the_server_stops(run):
+    process = Process(run)
+    try:
+        with socket.create_connection(("127.0.0.1", int(process.url.rpartition(":")[2]))) as client:
+            client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+            time.sleep(0.5)
+            process.process.send_signal(signal.SIGTERM)
+            client.settimeout(60)
+            answer = client.recv(10_000)
+    finally:
+        code, _, err = process.end(0)  # a second signal would end it at once
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert code == 0
+    assert "Traceback" not in err
+
+
 def test_nothing_of_tensorflow_is_imported_to_serve(run):
     code = f"""
 import sys
