@@ -225,3 +225,20 @@ def test_the_code_of_the_card_prepares_a_photo_as_tlkit_does(resize, tmp_path, r
     assert (names["images"][0] == fit_image(photo, (32, 48), resize)).all()
     assert names["FILE"] == "exports/model-int8.onnx"
     assert names["probabilities"].shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["model.json", "recipe.toml", "x"])
+def test_no_other_file_of_the_run_is_replaced(name, tmp_path, registry):
+    run = finished_run(tmp_path / "run", registry, {})
+    before = {file.name: file.read_bytes() for file in run.path.iterdir() if file.is_file()}
+    outcome = tlkit_command("card", run.path, "--out", run.path / name, "--overwrite")
+    assert outcome.code == 2
+    assert "may be a file of the run; expected a name that ends with .md" in outcome.err
+    assert {file.name: file.read_bytes() for file in run.path.iterdir() if file.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["x" * 260, "a\0b"])
+def test_a_name_that_no_file_can_have_is_refused(name, tmp_path, registry):
+    run = finished_run(tmp_path / "run", registry, {})
+    with pytest.raises(tlkit.DataError, match="no file can have this name"):
+        tlkit.card(run.path, out=tmp_path / name)

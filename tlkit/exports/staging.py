@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from tlkit.errors import DataError
 from tlkit.runs.folder import RunFolder
-from tlkit.system.disk import full_disk_context
+from tlkit.system.disk import check_name, check_new_file, full_disk_context
 
 _PREFIX = ".tlkit-export-"
 _LOCK = "lock"
@@ -150,6 +150,9 @@ def check_target(target: Path, member: str, *, overwrite: bool) -> None:
     Raises:
         DataError: it exists, or is something else than an earlier export, or the model of a run.
     """
+    check_name(target)
+    if not target.is_dir():
+        check_new_file(target, overwrite=True)
     if target.is_symlink():
         raise DataError(f"{target}: is a link; name another file with --out")
     run = RunFolder(target.absolute().parent)
