@@ -242,3 +242,12 @@ def test_a_name_that_no_file_can_have_is_refused(name, tmp_path, registry):
     run = finished_run(tmp_path / "run", registry, {})
     with pytest.raises(tlkit.DataError, match="no file can have this name"):
         tlkit.card(run.path, out=tmp_path / name)
+
+
+def test_a_metric_that_is_no_number_is_not_in_the_front_matter(tmp_path, registry):
+    values = {"accuracy": 0.5, "loss": float("nan")}
+    run = finished_run(tmp_path / "run", registry, {"validation": values, "test": {"loss": float("inf")}})
+    _, front, body = written(run.path).split("---\n", 2)
+    assert 'type: "accuracy"' in front
+    assert "loss" not in front
+    assert "| loss | nan |" in body
