@@ -31,6 +31,8 @@ _QUANTIZED = ("com.microsoft", frozenset(("DequantizeLinear", "QuantizeLinear"))
 """Before version 21 of the operators, those with 16 bits belong to ONNX Runtime."""
 _MAX_FILE = 2**31
 _MAX_PARTS = 50_000
+_MAX_RANK = 16
+"""Limit for the axes of a tensor: the product of millions of numbers takes minutes."""
 _MAX_ELEMENTS = 2**28
 _MAX_LIVE = 2**28
 """Limit for the numbers of all tensors that an operation reads and writes and those that later ones read; 1 GiB."""
@@ -118,8 +120,9 @@ def _check_tensor(tensor: Any) -> None:
         raise NotAllowedError("it has constants in other files")
     if tensor.data_type == onnx.TensorProto.STRING or tensor.HasField("segment"):
         raise NotAllowedError("it has constants that are texts or in parts")
-    if any(size < 0 for size in tensor.dims) or math.prod(tensor.dims) > _MAX_ELEMENTS:
-        raise NotAllowedError(f"a constant has the shape {list(tensor.dims)!s:.80}")
+    wrong = len(tensor.dims) > _MAX_RANK or any(size < 0 for size in tensor.dims)
+    if wrong or math.prod(tensor.dims) > _MAX_ELEMENTS:
+        raise NotAllowedError(f"a constant has the shape {list(tensor.dims[:20])!s:.80}")
 
 
 def _check_memory(graph: Any, found: Mapping[str, list[int]]) -> None:
@@ -146,4 +149,6 @@ def _elements(name: str, found: Mapping[str, list[int]]) -> int:
     shape = found.get(name)
     if shape is None or any(size <= 0 for size in shape):
         raise NotAllowedError(f"the size of the tensor {name!r:.80} depends on the image, or can't be told")
+    if len(shape) > _MAX_RANK:
+        raise NotAllowedError(f"the tensor {name!r:.80} has {len(shape)} axes; expected at most {_MAX_RANK}")
     return math.prod(shape)

@@ -16,7 +16,7 @@ from typing import Any
 
 import tlkit
 from tlkit_exporters.messages import NotAllowedError, first_line, last_line
-from tlkit_exporters.openvino_shapes import ShapeValues
+from tlkit_exporters.openvino_shapes import ShapeValues, sizes_of
 
 _NAMES = """
     Add AvgPool BatchNormInference BatchToSpace Broadcast Clamp Concat Const Convert Convolution
@@ -103,7 +103,7 @@ def _check_layer(layer: Any, size: int) -> None:
 
 def _check_constant(data: Any, size: int) -> None:
     try:
-        shape = [int(each) for each in data.get("shape", "").split(",") if each]
+        shape = sizes_of(data)
         offset, length, bits = int(data.get("offset")), int(data.get("size")), _BITS[data.get("element_type")]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise NotAllowedError("a constant does not say where it is, or is not of numbers") from error

@@ -8,6 +8,8 @@ from typing import Any
 
 from tlkit_exporters.messages import NotAllowedError
 
+_LONGEST = 300
+"""Limit for the characters of a shape: the product of millions of numbers takes minutes."""
 _LIMIT = 4096
 """Limit for the numbers of such a value; shapes and their parts have less than ten."""
 _PORTS = {
@@ -94,9 +96,24 @@ class ShapeValues:
         if kind == "ShapeOf":
             return 8
         if kind == "Const":
-            shape = self._layers[name].find("data").get("shape", "")
-            return math.prod(int(each) for each in shape.split(",") if each)
+            return math.prod(sizes_of(self._layers[name].find("data")))
         if kind in ("Broadcast", "Interpolate", "Pad", "Parameter", "Tile"):
             raise NotAllowedError(f"a shape depends on the operation {kind}")
         sizes = [self._sizes[source] for source in sources]
         return sum(sizes) if kind == "Concat" else math.prod(max(size, 1) for size in sizes)
+
+
+def sizes_of(data: Any) -> list[int]:
+    """Return the shape of a constant.
+
+    Args:
+        data: the element that says it.
+
+    Raises:
+        NotAllowedError: it is too long.
+        ValueError: it is not of numbers.
+    """
+    text = data.get("shape", "")
+    if len(text) > _LONGEST:
+        raise NotAllowedError(f"the shape of a constant has {len(text):,} characters; expected at most {_LONGEST}")
+    return [int(each) for each in text.split(",") if each]

@@ -48,6 +48,7 @@ _SAVING = frozenset(_SAVING_NAMES.split())
 _OBJECTS = frozenset(("_generic_user_object", "trackable_list_wrapper", "signature_map"))
 _MOST_PARTS = 100_000
 """Limit for nodes, and for objects."""
+_MOST_AXES = 16
 _MOST_ELEMENTS = 2**26
 """Limit for the numbers of all constants."""
 
@@ -129,6 +130,8 @@ def _check_variables(objects: Any, path: Path) -> None:
 
 
 def _elements(shape: Any) -> int:
+    if len(shape.dim) > _MOST_AXES:  # the product of millions of numbers takes minutes
+        raise NotAllowedError(f"a variable or constant has {len(shape.dim)} axes; expected at most {_MOST_AXES}")
     if shape.unknown_rank or any(each.size < 0 for each in shape.dim):
         raise NotAllowedError("a variable or constant has no fixed shape")
     return math.prod(each.size for each in shape.dim)

@@ -86,11 +86,20 @@ class Tracked:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what a tracker raises when its server or its disk fails, or when it refuses what it is sent."""
+    """Return what a tracker raises when its server, database or disk fails, or when it refuses what it is sent.
+
+    Of an environment variable with a wrong value it raises ``ValueError``, of a database whose driver is not installed
+    ``ImportError``.
+    """
     import requests
     from mlflow.exceptions import MlflowException
 
-    return MlflowException, OSError, requests.RequestException
+    known = (MlflowException, OSError, requests.RequestException, ImportError, ValueError)
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:  # not every distribution of MLflow has databases
+        return known
+    return (*known, SQLAlchemyError)
 
 
 @contextmanager

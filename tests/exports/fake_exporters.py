@@ -113,6 +113,8 @@ def open_file(path, threads):
             outputs = dict(output_0=outputs["probabilities"])
         return outputs
 
+    if WRONG == "changes its file":
+        path.write_text(path.read_text() + " ")
     precision = "bf16" if WRONG == "bfloat16" else "float32"
     return tlkit.ExportedModel(run=run, metadata=content["metadata"], precision=precision, runtime="NumPy")
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import tlkit
 from tlkit.runs.exports import read_exports
@@ -97,6 +98,7 @@ FAILED = {
     "raises": (tlkit.PluginError, "RuntimeError: the converter broke"),
     "inexpressible": (tlkit.DataError, "it has no operation for this"),
     "nothing": (tlkit.PluginError, "the exporter wrote no model.tiny"),
+    "changes its file": (tlkit.PluginError, "its file changed while it was compared"),
     "other names": (tlkit.PluginError, r"the exporter wrote strange\.txt; expected names that begin with model\."),
 }
 
@@ -137,6 +139,61 @@ def test_a_file_that_exists_is_not_touched(run, offering, tmp_path):
     assert json.loads(mine.read_text())["bias"] == [0, 0, 0]
     assert result.exports[0].file == str(mine)
     assert {each.name for each in tmp_path.iterdir()} == {"mine.tiny", "run", "photos", "fake_exporters.py"}
+
+
+def left_behind(folder: Path) -> Path:
+    """Write what a process leaves that is killed while it replaces model.tiny."""
+    staging = folder / ".tlkit-export-killed"
+    for each in ("new", "scratch", "replaced"):
+        (staging / each).mkdir(parents=True)
+    (staging / "lock").touch()
+    (staging / "new" / "model.tiny").write_text("new")
+    (staging / "replaced" / "old.tiny").write_text("old")
+    (staging / "replaced" / "there.tiny").write_text("old")
+    (folder / "there.tiny").write_text("there")
+    return staging
+
+
+def test_what_a_killed_export_left_is_cleared(run, offering):
+    folder = run / "exports"
+    left_behind(folder)
+    (folder / ".tlkit-export-mine").mkdir()
+    assert tlkit.export(run, format="tiny", registry=offering()).exports[0].passed
+    assert {each.name for each in folder.iterdir()} == {"model.tiny", "old.tiny", "there.tiny", ".tlkit-export-mine"}
+    assert (folder / "old.tiny").read_text() == "old"
+    assert (folder / "there.tiny").read_text() == "there"
+
+
+def test_links_of_somebody_else_are_not_followed(run, offering, tmp_path):
+    staging = left_behind(tmp_path / "place")
+    mine = tmp_path / "mine"
+    (staging / "replaced").rename(mine)
+    (staging / "replaced").symlink_to(mine)
+    tlkit.export(run, format="tiny", out=tmp_path / "place" / "x.tiny", registry=offering())
+    assert {each.name for each in mine.iterdir()} == {"old.tiny", "there.tiny"}
+
+
+def test_what_another_export_is_writing_is_left_alone(run, offering):
+    staging = left_behind(run / "exports")
+    with FileLock(staging / "lock"):
+        assert tlkit.export(run, format="tiny", registry=offering()).exports[0].passed
+    assert (staging / "new" / "model.tiny").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.tflite", "Model.KERAS"])
+def test_the_model_of_a_run_is_never_replaced(name, run, registry):
+    before = (run / "model.keras").read_bytes()
+    form = "litert" if name.endswith("tflite") else "keras"
+    with pytest.raises(tlkit.DataError, match="is the model of a run itself"):
+        tlkit.export(run, format=form, out=run / name, overwrite=True, registry=registry)
+    assert (run / "model.keras").read_bytes() == before
+
+
+def test_a_damaged_table_is_told_before_the_work(run, offering):
+    (run / "exports.json").write_text('{"exports": 3}')
+    with pytest.raises(tlkit.RunError, match=r"exports\.json: exports: .*the file is damaged: remove it"):
+        tlkit.export(run, format="tiny", registry=offering())
+    assert not (run / "exports").exists()
 
 
 def test_a_file_of_the_users_beside_it_is_not_touched(run, offering, tmp_path):
@@ -181,6 +238,10 @@ ASKED = {
     "quantize: expected one of": {"quantize": "int4"},
     "input: expected uint8 or float32; received 'float64'": {"input": "float64"},
     "expected a name that ends with .tiny": {"out": "model.onnx"},
+    "no file can have this name: File name too long": {"out": f"{'x' * 260}.tiny"},
+    "no file can have this name: embedded null byte": {"out": "a\0.tiny"},
+    "no file can have this name: File name too long;?": {"out": "x" * 260, "format": "savedmodel"},
+    "/dev/null is a file; expected a folder": {"out": "/dev/null/x.tiny"},
     "names one file, and several are to be written": {"out": "x.tiny", "quantize": "all"},
     "--set note: .*str": {"options": {"note": 3}},
     '--set notes: .*did you mean "note"': {"options": {"notes": "x"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,14 @@ def change(file: Path, **texts: str | None) -> Path:
     other = file.with_name("other.tiny")
     other.write_text(json.dumps(content))
     return other
+
+
+def test_what_is_no_file_is_never_waited_for(exported, tmp_path):
+    _, registry, _ = exported
+    pipe = tmp_path / "pipe.tiny"
+    os.mkfifo(pipe)
+    with pytest.raises(tlkit.DataError, match=r"pipe\.tiny: is no file, and reading it may never end"):
+        open_exported(pipe, registry)
 
 
 def changed_card(file: Path, **values: object) -> str:

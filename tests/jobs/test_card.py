@@ -240,3 +240,29 @@ def test_the_code_of_the_card_prepares_a_photo_as_tlkit_does(resize, tmp_path, r
     [named] = re.findall(r"the class is `(.*?)`", text)
     assert eval(named, {**names, "json": json}) in MODEL_CARD["classes"]
     assert names["probabilities"].shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["model.json", "recipe.toml", "x"])
+def test_no_other_file_of_the_run_is_replaced(name, tmp_path, registry):
+    run = finished_run(tmp_path / "run", registry, {})
+    before = {file.name: file.read_bytes() for file in run.path.iterdir() if file.is_file()}
+    outcome = tlkit_command("card", run.path, "--out", run.path / name, "--overwrite")
+    assert outcome.code == 2
+    assert "may be a file of the run; expected a name that ends with .md" in outcome.err
+    assert {file.name: file.read_bytes() for file in run.path.iterdir() if file.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["x" * 260, "a\0b"])
+def test_a_name_that_no_file_can_have_is_refused(name, tmp_path, registry):
+    run = finished_run(tmp_path / "run", registry, {})
+    with pytest.raises(tlkit.DataError, match="no file can have this name"):
+        tlkit.card(run.path, out=tmp_path / name)
+
+
+def test_a_metric_that_is_no_number_is_not_in_the_front_matter(tmp_path, registry):
+    values = {"accuracy": 0.5, "loss": float("nan")}
+    run = finished_run(tmp_path / "run", registry, {"validation": values, "test": {"loss": float("inf")}})
+    _, front, body = written(run.path).split("---\n", 2)
+    assert 'type: "accuracy"' in front
+    assert "loss" not in front
+    assert "| loss | nan |" in body

@@ -194,9 +194,22 @@ def short_constant() -> Any:
     return model
 
 
+def many_axes() -> Any:
+    model = plain()
+    model.graph.initializer[1].dims[:0] = [1] * 20
+    return model
+
+
+def many_computed_axes() -> Any:
+    nodes = [helper.make_node("Reshape", ["images", "shape"], ["logits"])]
+    return float_file(nodes, {"shape": np.array([1] * 20 + [-1])}, ["N"])
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
+        (many_axes, "a constant has the shape"),
+        (many_computed_axes, "has 21 axes; expected at most 16"),
         (external, "constants in other files"),
         (external_attribute, "constants in other files"),
         (custom_domain, "'com.example.ReduceMean' is not one that is allowed"),

@@ -73,6 +73,7 @@ def test_int8_without_the_packages_that_calibrate_says_what_to_install(
         ('offset="0"', 'offset="-4"', "outside the file of weights"),
         ('offset="0" size="[0-9]+"', 'offset="0" size="8"', "not as long as its shape"),
         ('element_type="f32"( shape="[^"]*" offset)', r'element_type="string"\1', "not of numbers"),
+        ('element_type="f32" shape="', rf"\g<0>{'1, ' * 150}", "a constant has 4[0-9]{2} characters"),
         ("^", "<!DOCTYPE net [<!ENTITY a 'b'>]>", "DTD"),
         ("</layers>", "", "it is damaged"),
         (r'<input>\s*<port id="0"', '<input><port id="7"', "not numbered from 0"),

@@ -77,6 +77,12 @@ def state_a_large_constant(graph):
     tensor.tensor_shape.dim.add(size=2**26 + 1)
 
 
+def state_many_axes(graph):
+    tensor = node(graph, "Const").attr["value"].tensor
+    for _ in range(20):
+        tensor.tensor_shape.dim.add(size=1)
+
+
 def compute_a_large_constant(graph):
     """Let the size of a resized map be a tiled constant."""
     body = next(
@@ -106,6 +112,7 @@ CHANGES = {
     "no objects": (lambda graph: graph.ClearField("object_graph_def"), "TensorFlow 2"),
     "variables that are not in the file": (grow_variable, "variables need"),
     "a large constant": (state_a_large_constant, "constants have"),
+    "many axes": (state_many_axes, "axes; expected at most 16"),
     "a computed constant": (compute_a_large_constant, "Tile of constants"),
     "a large map": (lambda graph: constant_of(graph, "Pack", 1, 2**26), "Conv2DBackpropInput computes"),
 }

@@ -188,6 +188,29 @@ def recipe_of_two_epochs(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of its database library
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"MLFLOW_TRACKING_URI": "sqlite:///{folder}/no.db"},
+        {"MLFLOW_TRACKING_URI": "postgresql+pg8000://a:b@127.0.0.1:9/x"},
+        {"MLFLOW_TRACKING_URI": "http://[bad"},
+        {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_TIMEOUT": "soon"},
+        {"MLFLOW_TRACKING_URI": "nowhere://x"},
+    ],
+    ids=lambda values: values["MLFLOW_TRACKING_URI"],
+)
+def test_variables_that_lead_nowhere_cost_a_note(values, tmp_path, monkeypatch):
+    from tlkit_trackers.mlflow_run import send_end
+
+    (tmp_path / "no.db").write_bytes(b"no database" * 100)
+    for name, value in values.items():
+        monkeypatch.setenv(name, value.format(folder=tmp_path))
+    [note] = send_end(tmp_path, {"name": "x", "track": {"mlflow": True}}, {})
+    assert note.startswith(f"MLflow does not have all of this run; tlkit resume {tmp_path} sends the rest: ")
+    assert (tmp_path / "no.db").read_bytes() == b"no database" * 100
+
+
 def test_nothing_leaves_the_machine_by_default(recipe_of_two_epochs, tracking, tmp_path, monkeypatch):
     addresses: list[Any] = []
     monkeypatch.setattr(socket.socket, "connect", lambda _self, address: addresses.append(address))

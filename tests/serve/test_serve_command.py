@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -35,7 +36,9 @@ class Process:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal; return the exit code, and the rest of what was printed."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=60)
+        self.process.wait(60)
+        with self.process.stdout, self.process.stderr:
+            out, err = self.process.stdout.read(), self.process.stderr.read()  # also what came with the first line
         return self.process.returncode, out, err
 
 
@@ -56,6 +59,22 @@ def test_a_process_serves_until_a_signal_and_ends_well(run, tmp_path, number):
     finally:
         ended = process.end(number)
     assert ended == (0, "Stopped.\n", "")
+
+
+def test_a_client_that_is_still_sending_is_told_that_the_server_stops(run):
+    process = Process(run)
+    try:
+        with socket.create_connection(("127.0.0.1", int(process.url.rpartition(":")[2]))) as client:
+            client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+            time.sleep(0.5)
+            process.process.send_signal(signal.SIGTERM)
+            client.settimeout(60)
+            answer = client.recv(10_000)
+    finally:
+        code, _, err = process.end(0)  # a second signal would end it at once
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert code == 0
+    assert "Traceback" not in err
 
 
 def test_nothing_of_tensorflow_is_imported_to_serve(run):
@@ -92,6 +111,11 @@ def test_others_than_this_machine_need_a_token_which_is_made_up(run):
     assert "note: nothing is encrypted" in out
 
 
+def test_the_page_reads_from_the_url_the_token_that_was_given():
+    shown = job._shown_url("http://127.0.0.1:1", "a+b/c=%20&d#é")
+    assert parse_qs(shown.partition("#")[2]) == {"token": ["a+b/c=%20&d#é"]}  # as URLSearchParams in a browser
+
+
 def test_a_port_that_is_taken_is_named(run):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -105,6 +129,10 @@ def test_a_port_that_is_taken_is_named(run):
     [
         (["--host", "192.0.2.1"], "192.0.2.1:8000: can't listen there"),
         (["--host", "no host"], "--host no host: no address of this machine"),
+        (["--host", "a..b"], "--host a..b: no address of this machine: no computer can have this name"),
+        (["--token", "a b", "--port", "0"], "--token: has spaces, or characters that no header can have"),
+        (["--token", "a\n", "--port", "0"], "--token: has spaces"),
+        (["--token", "a\udcff", "--port", "0"], "--token: has spaces"),
         (["--watch", "nowhere", "--port", "0"], "--watch nowhere: no such folder; make it first"),
         (["--watch-out", "somewhere", "--port", "0"], "expected --watch FOLDER as well"),
         (["--sets", "0.999", "--port", "0"], "--sets 0.999: 99 held-out images allow 0.99 at most"),

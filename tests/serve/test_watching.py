@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import tlkit_command
 from PIL import Image
 from served_runs import picture, served_app
 
@@ -133,3 +134,46 @@ def test_a_mask_is_written_beside_its_prediction(mask_run, tmp_path):
     mask = np.asarray(Image.open(folder.out / found["mask"]))
     assert mask.shape == (30, 40)
     assert (mask == 2).all()
+
+
+def test_masks_are_not_predicted_however_their_folder_is_written(mask_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with served_app(mask_run) as (served, _):
+        folder = Folder(Path(), served.workers)
+        folder.out = tmp_path / "in" / "predictions"
+        folder.restart()
+        folder.put("a.png", picture("blue"))
+        assert folder.look() == 1
+        assert folder.look() == 0
+
+
+@pytest.mark.parametrize("out", ["in", ".", "in/../in"])
+def test_predictions_are_not_written_around_the_watched_folder(run, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    outcome = tlkit_command("serve", run, "--port", 0, "--watch", tmp_path / "in", "--watch-out", out)
+    assert outcome.code == 2
+    assert f"--watch-out {Path(out)}: holds the watched folder {tmp_path / 'in'}" in outcome.err
+
+
+def test_an_image_whose_prediction_can_have_no_file_stops_no_other(folder):
+    folder.put("a.png", picture("green"))
+    folder.put("b.png", picture("green"))
+    folder.put(f"{'c' * 250}.png", picture("green"))
+    folder.put("sub/d.png", picture("green"))
+    folder.put("z.png", picture("green"))
+    (folder.out / "a.png.json").mkdir(parents=True)
+    (folder.out / "sub").write_text("mine")
+    os.mkfifo(folder.out / "b.png.json")
+    assert folder.look() == 1
+    assert folder.look() == 0
+    assert folder.result("z.png")["label"] == "green"
+    assert len(folder.said) == 4
+
+
+@pytest.mark.parametrize("text", ['{"bytes": 1e999, "modified_ns": 1, "model": "m"}', "[" * 100_000])
+def test_a_strange_file_of_somebody_else_is_left_as_it_is(folder, text):
+    folder.put("a.png", picture("green"))
+    mine = folder.put("predictions/a.png.json", text.encode())
+    assert folder.look() == 0
+    assert mine.read_text() == text

@@ -122,9 +122,12 @@ class Gate:
                 self._write(asked, staging)
             except DataError as error:
                 raise DataError(str(error).replace(str(staging.path), asked.target.name)) from error
+            written = digest_of(staging.path.parent)
             found = self._compared(asked, staging)
             if not found.reason:
                 self._note_trust(asked, staging)
+                if digest_of(staging.path.parent) != written:
+                    raise PluginError(f'exporter "{asked.exporter.name}": its file changed while it was compared')
                 staging.move(overwrite=asked.overwrite)
                 return found.model_copy(update={"passed": True, "digest": digest_of(asked.target)})
         hint = advice(asked.exporter.name, asked.quantize, asked.exporter.quantizations)

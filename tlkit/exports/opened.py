@@ -122,7 +122,10 @@ def open_exported(path: Path, registry: Registry, *, trust: bool = False, thread
 
 
 def _check(exporter: Exporter, path: Path) -> None:
-    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    found = [each for each in path.rglob("*") if not each.is_dir()] if path.is_dir() else [path]
+    files = [each for each in found if each.is_file()]
+    if other := next((each for each in found if not each.is_file()), None):
+        raise DataError(f"{other}: is no file, and reading it may never end; expected what tlkit export writes")
     size = sum(each.stat().st_size for each in files)
     if size > MAX_BYTES:
         raise DataError(f"{path}: has {size} bytes; expected at most {MAX_BYTES}; tlkit did not write this file")

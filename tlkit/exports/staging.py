@@ -6,13 +6,18 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.errors import DataError
-from tlkit.system.disk import full_disk_context
+from filelock import FileLock, Timeout
 
+from tlkit.errors import DataError
+from tlkit.runs.folder import RunFolder
+from tlkit.system.disk import check_name, check_new_file, full_disk_context
+
+_PREFIX = ".tlkit-export-"
+_LOCK = "lock"
 _OLD = "replaced"
 
 
@@ -98,19 +103,40 @@ def staging_for(target: Path) -> Iterator[Staging]:
     missing = [each for each in target.absolute().parents if not each.exists()]
     with full_disk_context(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".tlkit-export-", dir=target.parent))
+        for left in target.parent.glob(f"{_PREFIX}*"):
+            _clear(left)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target.parent))
+    lock = FileLock(folder / _LOCK)
     try:
+        with suppress(OSError, Timeout):  # without locks, what a killed process leaves is left for good
+            lock.acquire(timeout=0)
         staging = Staging(folder, target)
         staging.path.parent.mkdir()
         staging.scratch.mkdir()
         yield staging
     finally:
+        with suppress(OSError):
+            lock.release()
         shutil.rmtree(folder, ignore_errors=True)
         for each in missing:
             try:
                 each.rmdir()
             except OSError:
                 break
+
+
+def _clear(folder: Path) -> None:
+    """Remove the staging folder of a process that was killed, and put back the files that it was about to replace."""
+    mark, old = folder / _LOCK, folder / _OLD
+    linked = any(each.is_symlink() for each in (folder, mark, old))
+    if linked or not mark.is_file() or not (folder / "scratch").is_dir():
+        return  # not one of these, or one that is being made
+    with suppress(OSError, Timeout), FileLock(mark).acquire(timeout=0):
+        for each in old.glob("*"):
+            place = folder.parent / each.name
+            if not place.exists() and not place.is_symlink():
+                each.replace(place)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_target(target: Path, member: str, *, overwrite: bool) -> None:
@@ -122,10 +148,16 @@ def check_target(target: Path, member: str, *, overwrite: bool) -> None:
         overwrite: replace what exists.
 
     Raises:
-        DataError: it exists, or is something else than an earlier export.
+        DataError: it exists, or is something else than an earlier export, or the model of a run.
     """
+    check_name(target)
+    if not target.is_dir():
+        check_new_file(target, overwrite=True)
     if target.is_symlink():
         raise DataError(f"{target}: is a link; name another file with --out")
+    run = RunFolder(target.absolute().parent)
+    if run.card.exists() and target.name.lower() in (run.model.name, run.lite.name):
+        raise DataError(f"{target}: is the model of a run itself; name another file with --out")
     if target.is_dir() and not (member and (target / member).is_file()):
         raise DataError(f"{target}: is a folder{f' without {member}' if member else ''}; name another file with --out")
     if target.is_file() and member:

@@ -75,6 +75,8 @@ def write_card(
     folder.expect_folder()
     file = folder.path / NAME if out is None else Path(out)
     check_new_file(file, overwrite=overwrite)
+    if file.absolute().parent.resolve() == folder.path.resolve() and file.suffix.lower() != ".md":
+        raise DataError(f"{file}: may be a file of the run; expected a name that ends with .md, or another folder")
     if file.is_symlink():
         raise DataError(f"{file}: is a link, and was not changed; name another file")
     with explain_disk_errors(folder.path):

@@ -16,7 +16,7 @@ from tlkit.jobs.measured_data import MeasuredData, own_data
 from tlkit.jobs.predict import load_with_keras
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.registry import Registry
-from tlkit.runs.exports import Export, add_exports
+from tlkit.runs.exports import Export, add_exports, read_exports
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_digest, run_with_data
 from tlkit.runs.lock import locked
@@ -88,6 +88,7 @@ def export(
     """
     folder = RunFolder(Path(run))
     source = run_with_data(folder, folder.read_card())
+    read_exports(folder)  # if it is damaged, nothing can be added to it
     registry = registry_for_recipe(registry, allow_plugins=False)
     where = None if out is None else Path(out)
     wishes = Wishes(format, quantize, input, where, options or {}, overwrite, folder.exported)

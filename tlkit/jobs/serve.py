@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
@@ -29,6 +31,8 @@ _PACKAGES = {
     "python_multipart": "python-multipart",
 }
 """Module → the distribution that has it; all are in the extra ``serve``."""
+TOKEN = re.compile("[^\x00-\x20\x7f-\xa0\ud800-\udfff]*")
+"""What a client can send in a header: spaces around a header are cut off."""
 SETS = 0.9
 """The level of the sets of labels that are given where the run has what they take."""
 
@@ -91,6 +95,8 @@ def serve(model: ModelOptions, bounds: Bounds, options: ServeOptions, say: Calla
     from tlkit.serve.guard import Access, is_loopback
     from tlkit.serve.server import answer, listen, url_of
 
+    if not TOKEN.fullmatch(options.token):
+        raise DataError("--token: has spaces, or characters that no header can have; expected letters and digits")
     listening = listen(options.host, options.port)
     with listening:
         local = is_loopback(options.host)
@@ -196,7 +202,13 @@ def _watching(
 
     if not options.watch.is_dir():
         raise DataError(f"--watch {options.watch}: no such folder; make it first, or name another")
-    out = made_folder(options.watch_out or options.watch / "predictions", "--watch-out")
+    out = options.watch_out or options.watch / "predictions"
+    if options.watch.resolve().is_relative_to(out.resolve()):
+        raise DataError(
+            f"--watch-out {out}: holds the watched folder {options.watch}, whose images would be taken for "
+            "predictions; expected another folder, or one inside it"
+        )
+    made_folder(out, "--watch-out")
     watched = Watched(options.watch, out, str(model.path.resolve()))
     return Watching(watched, served.workers, say, lambda: served.measures.image("watched"))
 
@@ -204,4 +216,4 @@ def _watching(
 def _shown_url(url: str, token: str) -> str:
     for anywhere in ("//0.0.0.0:", "//[::]:"):
         url = url.replace(anywhere, f"//{socket.gethostname()}:")
-    return f"{url}/#token={token}" if token else url
+    return f"{url}/#token={quote(token, safe='')}" if token else url

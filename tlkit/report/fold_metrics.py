@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,11 @@ def fold_metrics(metrics: Sequence[Mapping[str, Any]]) -> FoldMetrics:
     names = [name for name in folds[0] if all(name in each for each in folds)]
     return FoldMetrics(
         folds,
-        {name: statistics.fmean(each[name] for each in folds) for name in names},
-        {name: statistics.stdev(each[name] for each in folds) for name in names},
+        {name: _of(statistics.fmean, [each[name] for each in folds]) for name in names},
+        {name: _of(statistics.stdev, [each[name] for each in folds]) for name in names},
     )
+
+
+def _of(function: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
+    """Return a statistic; NaN if a value is not finite, as the loss of a run that diverged: ``stdev`` fails on it."""
+    return function(values) if all(map(math.isfinite, values)) else math.nan

@@ -7,6 +7,7 @@ reads as well, with the characters escaped that YAML does not take as they are.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -43,7 +44,7 @@ def metadata(facts: CardFacts, licence: str | None) -> dict[str, Any]:
     hub = HUB_DATASETS.get(facts.own_dataset)
     if hub:
         values["datasets"] = [hub]
-    results = [_result(facts, split, of) for split, of in facts.metrics.items() if any(numbers(of))]
+    results = [_result(facts, split, of) for split, of in facts.metrics.items() if any(_finite(of))]
     if results:
         values["model-index"] = [{"name": facts.card.name or "model", "results": results}]
     return values
@@ -54,9 +55,14 @@ def _result(facts: CardFacts, split: str, of: Mapping[str, Any]) -> dict[str, An
     dataset = {"type": HUB_DATASETS.get(facts.own_dataset, "imagefolder"), "name": name, "split": split}
     measured = [
         {"type": _HUB_METRICS.get(each, each), "value": round(value, 6), "name": each.replace("_", " ")}
-        for each, value in numbers(of)
+        for each, value in _finite(of)
     ]
     return {"task": {"type": _PIPELINES[facts.card.task]}, "dataset": dataset, "metrics": measured}
+
+
+def _finite(of: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield the metrics but NaN and infinity, which JSON and YAML write in different ways."""
+    return (each for each in numbers(of) if math.isfinite(each[1]))
 
 
 def yaml_text(text: str) -> str:

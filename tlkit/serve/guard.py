@@ -121,6 +121,9 @@ class Guard:
         except RefusedError as refused:
             if not answer.started:
                 await refused.answer()(scope, receive, answer)
+        except asyncio.CancelledError:  # the server was asked to stop, and has waited long enough
+            if not answer.started:
+                await RefusedError(503, "the server stops", wait=60).answer()(scope, receive, answer)
         finally:
             self._measures.request(path, answer.status, time.monotonic() - started)
 

@@ -31,8 +31,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         [family, kind, number, _, address] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, number)
-    except OSError as error:
-        raise DataError(f"--host {host}: no address of this machine: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:  # the latter of a name that the DNS can't have
+        why = error.strerror if isinstance(error, OSError) else "no computer can have this name"
+        raise DataError(f"--host {host}: no address of this machine: {why}") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)

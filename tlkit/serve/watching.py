@@ -6,7 +6,9 @@ work that is done, whenever the process was stopped.
 
 from __future__ import annotations
 
+import errno
 import json
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ from tlkit.report.mask_files import palette_png
 from tlkit.report.prediction_values import prediction_values
 from tlkit.serve.bodies import SentImage
 from tlkit.serve.workers import Workers
-from tlkit.system.disk import write_atomically
+from tlkit.system.disk import IN_THE_WAY, write_atomically
 
 _EVERY = 1.0
 """Seconds between two looks at the folder."""
@@ -33,6 +35,10 @@ _GIVEN_UP = 60.0
 """Seconds after which a file that can't be decoded, and stays as it is, is taken for damaged."""
 _AHEAD = 16
 """Images that are read ahead."""
+_MOST_BYTES = 64_000_000
+"""The largest file of a prediction that is read."""
+_OF_THE_NAME = (*IN_THE_WAY, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Error numbers that are about one file, not about the folder or the disk: the others go on without it."""
 
 _Stamp = tuple[int, int]
 """The size of a file in bytes, and its time in nanoseconds."""
@@ -126,8 +132,14 @@ class Watching:
 
     def _ready(self, now: float) -> Iterator[tuple[Path, _Stamp]]:
         """Yield the images that are not predicted yet, and have not changed for a while."""
-        out = self._watched.out
-        found = [each for each in images_in(self._watched.folder) if not each.is_relative_to(out)]
+        out = self._watched.out.resolve()
+        own: dict[Path, bool] = {}  # folder → whether it holds predictions, whichever way it is written
+        found = []
+        for each in images_in(self._watched.folder):
+            if each.parent not in own:
+                own[each.parent] = each.parent.resolve().is_relative_to(out)
+            if not own[each.parent]:
+                found.append(each)
         for gone in self._seen.keys() - set(found):
             del self._seen[gone]
             self._done.pop(gone, None)
@@ -147,9 +159,12 @@ class Watching:
         if file not in self._done:
             try:
                 written = self._written(file)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 self._foreign.add(file)
                 self._say(f"{self._result(file)}: is no prediction of tlkit, and was not changed; move it away")
+                return True
+            except OSError as error:
+                self._leave(file, error)
                 return True
             if written is None:
                 return False
@@ -160,10 +175,16 @@ class Watching:
         """Return the stamp of the image that was predicted; None if none was, or by another model.
 
         Raises:
-            ValueError, KeyError, TypeError: the file of the prediction is somebody else's.
+            ValueError, KeyError, TypeError, OverflowError, RecursionError: the file of the prediction is somebody
+                else's.
+            OSError: there can be no such file.
         """
+        result = self._result(file)
         try:
-            record = json.loads(self._result(file).read_bytes())
+            status = result.stat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+                raise ValueError(result)
+            record = json.loads(result.read_bytes())
         except FileNotFoundError:
             return None
         stamp = (int(record["bytes"]), int(record["modified_ns"]))
@@ -180,15 +201,30 @@ class Watching:
         values = prediction_values(self._name(file), prediction, card, None, self._workers.predictor.columns)
         record: dict[str, Any] = {"model": self._watched.model, "bytes": stamp[0], "modified_ns": stamp[1], **values}
         result = self._result(file)
-        result.parent.mkdir(parents=True, exist_ok=True)
-        if prediction.mask is not None:
-            mask = result.with_name(f"{file.name}.mask.png")
-            write_atomically(mask, palette_png(prediction.mask, card.colors))
-            record["mask"] = mask.name
-        write_atomically(result, json.dumps(record, indent=2))
+        try:
+            result.parent.mkdir(parents=True, exist_ok=True)
+            if prediction.mask is not None:
+                mask = result.with_name(f"{file.name}.mask.png")
+                write_atomically(mask, palette_png(prediction.mask, card.colors))
+                record["mask"] = mask.name
+            write_atomically(result, json.dumps(record, indent=2))
+        except OSError as error:
+            self._leave(file, error)
+            return False
         self._done[file] = stamp
         self._finished()
         return True
+
+    def _leave(self, file: Path, error: OSError) -> None:
+        """Leave out an image whose prediction can't be a file there.
+
+        Raises:
+            OSError: it is not because of its name; then no prediction can be written.
+        """
+        if error.errno not in _OF_THE_NAME:
+            raise error
+        self._foreign.add(file)
+        self._say(f"{self._result(file)}: can't be written: {error.strerror}; the image is left out")
 
     def _name(self, file: Path) -> str:
         return file.relative_to(self._watched.folder).as_posix()

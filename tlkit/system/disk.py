@@ -194,12 +194,29 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(path)
 
 
+def check_name(path: Path) -> None:
+    """Check that a file or folder can have a name.
+
+    Raises:
+        DataError: it is too long, or has a NUL or a character that the file system can't have.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path}: can't be written: no file can have this name: {why}") from error
+
+
 def check_new_file(out: Path, *, overwrite: bool) -> None:
     """Check, before the work that leads to a file, that the file can be written.
 
     Raises:
-        DataError: the file exists, and ``overwrite`` is False; it is a folder; or its folder is not writable.
+        DataError: the file exists, and ``overwrite`` is False; it is a folder; its folder is not writable; or no file
+            can have its name.
     """
+    check_name(out)
     if out.is_dir():
         raise DataError(f"{out}: is a folder; expected a file")
     if out.exists() and not overwrite:
