@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "evaluate run --model run/exports/model.tflite": "PIL ai_edge_litert numpy pydantic rich tomlkit",
     "labels run": f"{TENSORFLOW} ai_edge_litert jinja2 pandas pyarrow sklearn tomlkit",
     "report run": f"{TENSORFLOW} ai_edge_litert jinja2",
-    "card run": "numpy pydantic",
+    "card run": "numpy pydantic rich",
     "explain run photos/red/000.png --out explained": TENSORFLOW,
     "compare run run --out c.png": "PIL h5py matplotlib numpy pydantic rich tomlkit",
     "inspect run --out inspected": f"{TENSORFLOW} ai_edge_litert jinja2",
