@@ -351,10 +351,22 @@ def test_plugins_show_prints_each_option_with_default_bounds_and_meaning(kind):
 
 def every_record():
     listed = json.loads(tlkit_command("plugins", "--json").out)["plugins"]
-    return [(kind, name) for each in listed for kind, names in each["offers"].items() for name in names]
+    offered = [(kind, name) for each in listed for kind, names in each["offers"].items() for name in names]
+    return [(kind, name) for kind, name in offered if kind != "hook"]
 
 
-@pytest.mark.parametrize(("kind", "name"), every_record())
+def records_of(*, exporters: bool):
+    return [(kind, name) for kind, name in every_record() if (kind == "exporter") == exporters]
+
+
+@pytest.mark.parametrize(("kind", "name"), records_of(exporters=True))
+def test_plugins_show_prints_how_a_format_is_exported(kind, name):
+    outcome = tlkit_command("plugins", "show", kind, name)
+    assert outcome.code == 0
+    assert f"\ntlkit export RUN --format {name}" in outcome.out
+
+
+@pytest.mark.parametrize(("kind", "name"), records_of(exporters=False))
 def test_the_table_that_plugins_show_prints_is_toml_and_names_its_record(kind, name):
     outcome = tlkit_command("plugins", "show", kind, name)
     assert outcome.code == 0

@@ -51,15 +51,21 @@ def test_a_size_that_is_none_is_refused(run: Path, size: str, message: str) -> N
 def test_the_limit_holds_while_the_verb_works(
     run: Path, verb: str, size: str, limit: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
+    import resource
+
+    found: list[int | None] = []
+    applied: list[int] = []
 
     def read_card(_folder: RunFolder) -> None:
         found.append(memory.limit)
         raise RunError("read")
 
     monkeypatch.setattr(RunFolder, "read_card", read_card)
+    # This process, which has run other tests, may already have more memory than the limit.
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: applied.append(limits[0]))
     assert tlkit_command(verb, run, *(["a.png"] if verb == "predict" else []), "--memory", size).code == 1
     assert found == [limit]
+    assert applied[:1] == ([] if limit is None else [limit])
     assert memory.limit is None
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tlkit.system.entry_points import offered_by_others
+from tlkit.system.entry_points import _pythons_own, offered_by_others
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "gone"), ""])
+    # Another test may have imported a package that adds a finder, such as importlib_metadata.
+    monkeypatch.setattr(sys, "meta_path", _pythons_own())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

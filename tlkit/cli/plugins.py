@@ -96,7 +96,7 @@ def _as_data(session: Session) -> dict[str, Any]:
 def show(session: Session, kind: str, name: str) -> None:
     """Print the options of a backbone, head, …: type, default, bounds and meaning.
 
-    KIND is backbone, head, augmentation, schedule or dataset; NAME is the name in a recipe.
+    KIND is backbone, head, augmentation, schedule, dataset or exporter; NAME is the name in a recipe, or of a format.
 
     \b
     Example:
@@ -130,4 +130,16 @@ def _show_options(options: type[Options], kind: type, name: str) -> None:
             say(f"      {alternative}")
         if info.description:
             say(click.wrap_text(f"— {info.description}", 100, "      ", "        "))
-    say_text(f"\nIn a recipe:\n\n{recipe_table(options, _TABLES[kind], name)}")
+    if kind in _TABLES:
+        say_text(f"\nIn a recipe:\n\n{recipe_table(options, _TABLES[kind], name)}")
+    else:
+        say_text(f"\nOn the command line:\n\ntlkit export RUN --format {name}{_settings(options)}\n")
+
+
+def _settings(options: type[Options]) -> str:
+    """Return options as the command line takes them, at their defaults; required ones without a value."""
+    values = {
+        key: "" if info.is_required() else toml_value(info.get_default(call_default_factory=True))
+        for key, info in options.model_fields.items()
+    }
+    return "".join(f" --set {key}={value}" for key, value in values.items())

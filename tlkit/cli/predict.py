@@ -69,7 +69,7 @@ def predict(
     top: int | None,
     batch_size: int,
 ) -> None:
-    """Classify or segment images with the model of the run folder RUN, or with a FILE that tlkit export wrote.
+    """Classify or segment images with the model of a run folder, or with a file of tlkit export.
 
     Folders are searched for images at any depth. A CSV file stands for the images in its column "image" or "path", and
     - for the paths on standard input, one per line. The image size, the classes and the preprocessing come from RUN.

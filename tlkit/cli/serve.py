@@ -54,7 +54,7 @@ _POSITIVE = FiniteRange(0, 1e6, min_open=True)
 @trust_option
 @click.pass_obj
 def serve(session: Session, /, run: Path, **given: Any) -> None:
-    """Serve the model of the run folder RUN, or a file that tlkit export wrote: a page to try it, and an API in JSON.
+    """Serve the model of a run folder, or a file that tlkit export wrote: a page and an API in JSON.
 
     Open the URL that is printed, and drop a photo on the page. Programs send images to POST /predict; /openapi.json
     describes the API. Ctrl-C stops the server. Needs some packages: pip install "tlkit[serve]"
