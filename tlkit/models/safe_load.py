@@ -48,8 +48,7 @@ def load_model_file(path: Path, *, trust: bool = False) -> Any:
         the Keras model.
 
     Raises:
-        RunError: the file can't be read, or a weight is NaN or infinite.
-        NotAllowedError: it contains something that is not allowed.
+        RunError: the file can't be read, a weight is NaN or infinite, or it contains something that is not allowed.
         FullDiskError: the folder for temporary files has no room for its weights.
     """
     model = _load(path, trust)
