@@ -14,6 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 import tlkit
 from tlkit_exporters import texts
 from tlkit_exporters.litert_file import ENTRY
+from tlkit_exporters.messages import first_line
 
 
 def check(path: Path) -> None:
@@ -31,7 +32,7 @@ def open_file(path: Path, threads: int) -> tlkit.ExportedModel:
         given, named = runner.get_input_details()["images"], runner.get_output_details()
         places = {name: named[name]["index"] for name in ("logits", "probabilities")}
     except (ValueError, RuntimeError, KeyError) as error:
-        raise tlkit.DataError(f"{path}: LiteRT can't run it: {str(error).strip().splitlines()[0]}") from error
+        raise tlkit.DataError(f"{path}: LiteRT can't run it: {first_line(error)}") from error
 
     def run(images: np.ndarray) -> Mapping[str, np.ndarray]:
         # One at a time: the feature maps stay in the processor's caches, and no result depends on other images.

@@ -20,6 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 import tlkit
 from tlkit_exporters.litert_batch import with_any_batch, with_bytes_in
 from tlkit_exporters.litert_file import packed, parsed, with_texts
+from tlkit_exporters.messages import first_line
 
 _TOLERANCE = 1e-3
 """The largest difference between an image alone and in a batch, relative to the largest output."""
@@ -57,8 +58,9 @@ def _converted(ctx: tlkit.ExportContext) -> bytes:
     except Exception as error:  # the converter's own error class is not public
         if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
             raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise tlkit.DataError(f"litert: its built-in operations can't express the model: {reason}") from error
+        raise tlkit.DataError(
+            f"litert: its built-in operations can't express the model: {first_line(error)}"
+        ) from error
 
 
 def _set_quantization(converter: Any, ctx: tlkit.ExportContext) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tlkit
 from tlkit_exporters import texts
+from tlkit_exporters.messages import first_line
 from tlkit_exporters.tensorflow_runtime import in_batches, limit_threads
 
 TEXTS = Path("assets.extra", "tlkit.json")
@@ -36,8 +37,7 @@ def open_file(path: Path, threads: int) -> tlkit.ExportedModel:
         function = loaded.signatures["serving_default"]
         given = function.inputs[0]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, tf.errors.OpError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise tlkit.DataError(f"{path}: TensorFlow can't run it: {reason}") from error
+        raise tlkit.DataError(f"{path}: TensorFlow can't run it: {first_line(error)}") from error
 
     def step(images: Any) -> Any:
         assert loaded  # the function alone does not keep the variables

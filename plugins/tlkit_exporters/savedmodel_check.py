@@ -19,7 +19,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tlkit
-from tlkit_exporters.savedmodel_shapes import NotAllowedError, check_shapes
+from tlkit_exporters.messages import NotAllowedError, first_line
+from tlkit_exporters.savedmodel_shapes import check_shapes
 
 _FILES = {
     "saved_model.pb": 2**28,
@@ -62,11 +63,7 @@ def check(path: Path) -> None:
     except NotAllowedError as error:
         raise tlkit.DataError(f"{path}: not loaded: {error}") from error
     except (OSError, DecodeError, ValueError, KeyError, IndexError, TypeError, tf.errors.OpError) as error:
-        raise tlkit.DataError(f"{path}: is damaged, or no SavedModel: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise tlkit.DataError(f"{path}: is damaged, or no SavedModel: {first_line(error)}") from error
 
 
 def _check_files(path: Path) -> None:

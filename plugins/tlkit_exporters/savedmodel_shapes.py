@@ -14,6 +14,8 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
+from tlkit_exporters.messages import NotAllowedError
+
 MOST_ELEMENTS = 2**28
 """Limit for the numbers of a tensor, as for a layer of a Keras file."""
 _MOST_NODES = 100_000
@@ -28,10 +30,6 @@ _SMALLER_NAMES = """
 """
 _SMALLER = frozenset(_SMALLER_NAMES.split())
 _BROADCAST = frozenset(("Add", "AddV2", "Maximum", "Minimum", "Mul", "RealDiv", "Sub"))
-
-
-class NotAllowedError(Exception):
-    """The folder has something that is not allowed."""
 
 
 def check_shapes(meta_graph: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -106,7 +106,6 @@ class FileAnswers:
     Args:
         keras: the answers of the Keras model.
         process: the process that has opened the file.
-        progress: called with how many images are done.
 
     Attributes:
         largest_difference: the largest difference of a probability so far.
@@ -115,7 +114,6 @@ class FileAnswers:
 
     keras: KerasAnswers
     process: RuntimeProcess
-    progress: Callable[[int], None] = lambda _done: None
     largest_difference: float = 0.0
     speed: Speed = field(default_factory=Speed)
     _equal: int = 0
@@ -138,12 +136,11 @@ class FileAnswers:
             RuntimeFailedError: the file gives other shapes, or NaN.
         """
         del rows
-        for first, images, expected in self.keras.parts():
+        for _first, images, expected in self.keras.parts():
             outputs, seconds = self.process.run(images)
             logits, probabilities = checked_outputs(outputs, self.keras.task, len(images), expected.shape[1:-1])
             self.speed.add(seconds, len(images))
             self._compare(expected, logits, probabilities)
-            self.progress(first + len(images))
             yield logits
 
     def _compare(self, expected: np.ndarray, logits: np.ndarray, probabilities: np.ndarray) -> None:

@@ -86,11 +86,6 @@ def exporter_of_file(registry: Registry, path: Path) -> Exporter:
     return found[0]
 
 
-def looks_exported(registry: Registry, path: Path) -> bool:
-    """Return whether a file or folder has the name of an exported model, or is a folder of one."""
-    return path.exists() and any(_fits(each, path) for each, _ in registry.records(Exporter))
-
-
 def _fits(exporter: Exporter, path: Path) -> bool:
     if path.is_dir():
         return bool(exporter.member) and (path / exporter.member).is_file()

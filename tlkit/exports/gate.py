@@ -196,7 +196,9 @@ class Gate:
         )
         self.progress(f"running {asked.title}", 0, 0)
         try:
-            with self._process(asked, staging) as process:
+            with runtime_process(
+                self.registry, asked.exporter, staging.path, threads=usable_processors(), scratch=staging.scratch
+            ) as process:
                 row = row.model_copy(update={"precision": process.precision, "runtime": process.runtime})
                 if reason := self._other_texts(asked, process):
                     return row.model_copy(update={"reason": reason})
@@ -227,13 +229,6 @@ class Gate:
         except DataError as error:
             reason = str(error).replace(str(staging.path), asked.target.name)
             self.notes.append(f"tlkit predict and evaluate open {asked.target.name} only with --trust: {reason}")
-
-    @contextmanager
-    def _process(self, asked: Asked, staging: Staging) -> Iterator[RuntimeProcess]:
-        with runtime_process(
-            self.registry, asked.exporter, staging.path, threads=usable_processors(), scratch=staging.scratch
-        ) as process:
-            yield process
 
     def _other_texts(self, asked: Asked, process: RuntimeProcess) -> str:
         """Return which text inside the file is not as it should be: how images are prepared depends on them."""

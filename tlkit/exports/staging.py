@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tlkit.errors import DataError
+from tlkit.runs.checksums import file_digest
 from tlkit.runs.folder import RunFolder
 from tlkit.system.disk import check_name, check_new_file, full_disk_context
 
@@ -169,12 +170,7 @@ def check_target(target: Path, member: str, *, overwrite: bool) -> None:
 def digest_of(path: Path) -> str:
     """Return ``sha256:`` and the SHA-256 of an exported file; of a folder, of the names and digests of its files."""
     if path.is_file():
-        return f"sha256:{_sha256(path)}"
+        return f"sha256:{file_digest(path)}"
     files = sorted(each for each in path.rglob("*") if each.is_file())
-    lines = "".join(f"{each.relative_to(path).as_posix()} {_sha256(each)}\n" for each in files)
+    lines = "".join(f"{each.relative_to(path).as_posix()} {file_digest(each)}\n" for each in files)
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

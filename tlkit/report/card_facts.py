@@ -17,7 +17,6 @@ from tlkit.runs.folder import MAX_RECIPE_BYTES, RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.reading import read_run_file, read_run_table
 from tlkit.runs.secrets import toml_without_secrets, without_secrets
-from tlkit.system.text import listed
 
 SPLITS = ("train", "validation", "test")
 _SEAL = re.compile(r"^# sha256: [0-9a-f]{64}\s*\Z", re.MULTILINE)
@@ -198,8 +197,3 @@ def scores(facts: CardFacts) -> dict[str, tuple[float, float | None]]:
         if isinstance(row, Mapping) and (support := number(row, "support")) and (f1 := number(row, "f1")) is not None:
             found[name] = (f1, support)
     return found
-
-
-def named(names: Sequence[str], most: int = 5) -> str:
-    """Return names for a sentence, already escaped."""
-    return listed(list(names), most)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tlkit.report.card_facts import CardFacts, named, number, part, scores
+from tlkit.report.card_facts import CardFacts, number, part, scores
 from tlkit.report.markdown import code
+from tlkit.system.text import listed
 
 _FEW = 20
 """Images of a class that are called few."""
@@ -62,7 +63,7 @@ def _small_classes(facts: CardFacts) -> Iterator[str]:
     small = sorted((count, name) for name in facts.card.classes if (count := counts.get(name, 0)) < _FEW)
     if not counts or not small:
         return
-    shown = named([f"{code(name)} ({count})" for count, name in small], _NAMED)
+    shown = listed([f"{code(name)} ({count})" for count, name in small], _NAMED)
     yield (
         f"Fewer than {_FEW} training images showed each of these classes, so what it says of them is the least "
         f"certain: {shown}."
@@ -77,7 +78,7 @@ def _weak_classes(facts: CardFacts) -> Iterator[str]:
     weak = sorted((score, name) for name, (score, _count) in found.items() if score < mean - _WEAK)[:_NAMED]
     if weak:
         what = "IoU" if facts.card.task == "segmentation" else "F1"
-        shown = named([f"{code(name)} ({score:.2f})" for score, name in weak], _NAMED)
+        shown = listed([f"{code(name)} ({score:.2f})" for score, name in weak], _NAMED)
         noun, verb = ("class", "is") if len(weak) == 1 else ("classes", "are")
         yield f"Its worst {noun}, by {what} on {facts.split} images, {verb} {shown}; the mean is {mean:.2f}."
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tlkit.contracts import Split
 from tlkit.errors import DataError, RunError
 from tlkit.runs.card import Card
+from tlkit.runs.checksums import file_digest
 from tlkit.runs.folder import RunFolder
 
 _SHARED = ("task", "classes", "label_kind", "image_size", "resize", "value_range", "bands", "orientation")
@@ -117,8 +118,7 @@ def run_digest(folder: RunFolder, card: Card) -> str:
     for each in members:
         if not each.model.is_file():
             raise RunError(f"{each.model}: no such file; the run has not finished, or the file was removed")
-        with each.model.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        digests.append(file_digest(each.model))
     if len(digests) == 1:
         return f"sha256:{digests[0]}"
     return f"sha256:{hashlib.sha256(''.join(digests).encode()).hexdigest()}"
