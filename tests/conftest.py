@@ -15,8 +15,8 @@ import pytest
 from photos import write_photos
 from recipe_text import recipe_text
 
-from tlkit.discovery import make_registry
 from tlkit.registry import Registry
+from tlkit.registry.discovery import make_registry
 
 # Python ignores what a shell told it to ignore, as it does for commands in the background and under nohup.
 for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):

@@ -9,7 +9,7 @@ import pytest
 
 import tlkit
 from tlkit.contracts import Augmentation, Head, Schedule
-from tlkit.discovery import make_registry
+from tlkit.registry.discovery import make_registry
 from tlkit.testing import check_augmentation, check_head, check_schedule
 
 TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")

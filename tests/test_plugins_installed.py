@@ -16,8 +16,8 @@ from command_line import tlkit_command
 
 import tlkit
 from tlkit.contracts import Backbone, Head
-from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
+from tlkit.registry.discovery import make_registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import missing_plugins
 

@@ -9,8 +9,8 @@ import pytest
 
 import tlkit
 from tlkit.contracts import Backbone, Head
-from tlkit.discovery import make_registry
 from tlkit.registry import KINDS, Registry, Source
+from tlkit.registry.discovery import make_registry
 from tlkit.system.text import nearest
 
 MINE = Source("mine", "my-heads", "1.2")

@@ -46,7 +46,6 @@ from tlkit.contracts import Split as Split
 from tlkit.contracts import Step as Step
 from tlkit.contracts import Task as Task
 from tlkit.contracts import lazy as lazy
-from tlkit.discovery import plugins as plugins
 from tlkit.errors import DataError as DataError
 from tlkit.errors import PluginError as PluginError
 from tlkit.errors import Problem as Problem
@@ -67,6 +66,7 @@ from tlkit.jobs.api import run as run
 from tlkit.jobs.api import sweep as sweep
 from tlkit.models.lite_exported import check_litert_file as check_litert_file
 from tlkit.models.safe_load import load_model_file as load_model_file
+from tlkit.registry.discovery import plugins as plugins
 from tlkit.system.fetch import download as download
 
 __version__: str

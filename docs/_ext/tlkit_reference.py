@@ -20,10 +20,10 @@ import tlkit
 from tlkit.cli.option_texts import toml_value, type_names
 from tlkit.contracts import Curve, Head
 from tlkit.data.checks.findings import KINDS as FINDINGS
-from tlkit.discovery import make_registry
 from tlkit.recipe import catalog
 from tlkit.recipe.schema import CORE_TABLES, OPTIONAL_TABLES, PLUGIN_TABLES, TABLES, CheckTable, TopKeys
 from tlkit.registry import Registry
+from tlkit.registry.discovery import make_registry
 
 ROOT = Path(__file__).parent.parent.parent
 

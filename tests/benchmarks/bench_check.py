@@ -24,8 +24,8 @@ def run(recipe: str) -> dict[str, Any]:
     from tlkit.data.checks.facts_cache import FactsCache
     from tlkit.data.checks.policy import CheckSettings
     from tlkit.data.images.source import image_of, mask_of
-    from tlkit.discovery import make_registry
     from tlkit.recipe.load import load_recipe
+    from tlkit.registry.discovery import make_registry
     from tlkit.system.parallel import in_threads
 
     checked = load_recipe(Path(recipe), make_registry(environ={}))

@@ -72,10 +72,10 @@ def segment(recipe: str, epochs: int) -> dict[str, Any]:
         memory.
     """
     from tlkit import Phase
-    from tlkit.discovery import make_registry
     from tlkit.jobs import from_recipe
     from tlkit.models.freeze import prepare
     from tlkit.recipe.load import load_recipe
+    from tlkit.registry.discovery import make_registry
 
     checked = load_recipe(Path(recipe), make_registry(environ={}))
     options, table = checked.data.options, checked.input

@@ -9,8 +9,8 @@ import pytest
 from recipe_text import recipe_text
 
 import tlkit
-from tlkit.discovery import plugins
 from tlkit.recipe.source import parse_toml
+from tlkit.registry.discovery import plugins
 
 RECIPE = parse_toml(
     recipe_text(

@@ -12,10 +12,10 @@ from recipe_text import recipe_text
 
 import tlkit
 from tlkit.boundary.guard import Guard
-from tlkit.discovery import make_registry, plugins
 from tlkit.recipe.load import parse_recipe, read_recipe
 from tlkit.recipe.source import parse_toml
 from tlkit.registry import Registry, Source
+from tlkit.registry.discovery import make_registry, plugins
 
 MINE = Source("mine", "my-plugin", "1.2")
 DETECTED = tlkit.Detected(title="mine", task="classification", options={"path": [1, None]}, counts={}, images=())
@@ -181,7 +181,7 @@ def test_an_installed_plugin_that_raises_when_it_is_imported_is_a_failure(monkey
         def load(self):
             raise error
 
-    monkeypatch.setattr("tlkit.discovery.entry_points", lambda group: [Point()])
+    monkeypatch.setattr("tlkit.registry.discovery.entry_points", lambda group: [Point()])
     (failure,) = make_registry(environ={}).failures
     assert failure.source == MINE
     assert failure.reason.startswith(f"its import: {type(error).__name__}")

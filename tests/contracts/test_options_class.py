@@ -11,7 +11,7 @@ import pytest
 
 import tlkit
 from tlkit.boundary.offers import record_problem
-from tlkit.discovery import plugins
+from tlkit.registry.discovery import plugins
 
 
 class Named(tlkit.Options):

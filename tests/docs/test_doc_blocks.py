@@ -16,8 +16,8 @@ import tomlkit
 from command_line import tlkit_command
 from doc_blocks import PAGES, Block, blocks, blocks_of, commands
 
-from tlkit.discovery import make_registry
 from tlkit.recipe.load import parse_recipe
+from tlkit.registry.discovery import make_registry
 
 BASE: dict[str, dict[str, Any]] = {
     "classification": {

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tlkit
-from tlkit.discovery import make_registry
 from tlkit.jobs.explain import open_explainer
 from tlkit.jobs.measured_data import own_data
+from tlkit.registry.discovery import make_registry
 from tlkit.runs.folder import RunFolder
 
 _IMAGES = 24

@@ -9,8 +9,8 @@ import pytest
 from fake_exporters import write_fake
 from tiny_run import tiny_run
 
-from tlkit.discovery import plugins
 from tlkit.registry import Registry
+from tlkit.registry.discovery import plugins
 
 
 @pytest.fixture

@@ -12,12 +12,11 @@ import pytest
 from command_line import tlkit_command
 
 import tlkit
-from tlkit import discovery
-from tlkit.discovery import OWN_PLUGINS, copied, make_registry
 from tlkit.jobs.folds import cross_validation
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
 from tlkit.recipe.load import load_recipe
-from tlkit.registry import Source
+from tlkit.registry import Source, discovery
+from tlkit.registry.discovery import OWN_PLUGINS, copied, make_registry
 from tlkit.runs.folds import FoldsFolder
 from tlkit.system.from_parent import ALLOWED_BY_PARENT
 

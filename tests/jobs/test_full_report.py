@@ -18,8 +18,8 @@ from PIL import Image
 from recipe_text import recipe_text
 
 import tlkit
-from tlkit.discovery import make_registry
 from tlkit.evaluation.limits import read_limits
+from tlkit.registry.discovery import make_registry
 from tlkit.runs.folder import RunFolder
 
 L = keras.layers

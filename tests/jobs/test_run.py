@@ -17,7 +17,7 @@ from PIL import Image
 from recipe_text import recipe_text
 
 import tlkit
-from tlkit.discovery import make_registry
+from tlkit.registry.discovery import make_registry
 from tlkit.runs.profile import read_profile
 
 

@@ -12,8 +12,8 @@ from recipe_text import recipe_text
 
 import tlkit
 from tlkit import RecipeError
-from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
+from tlkit.registry.discovery import make_registry
 
 DIGITS = {
     "input": {"image_size": 16, "batch_size": 256},

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import tlkit
-from tlkit.discovery import make_registry
+from tlkit.registry.discovery import make_registry
 
 
 def put(root: Path, *names: str, value: int = 0) -> None:

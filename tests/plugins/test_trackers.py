@@ -18,9 +18,9 @@ from everything import everything
 from same_runs import assert_same
 
 import tlkit
-from tlkit.discovery import make_registry
 from tlkit.recipe.load import parse_recipe
 from tlkit.registry import Registry
+from tlkit.registry.discovery import make_registry
 from tlkit.train.phase_run import PhaseRun
 
 TRACK = {"tensorboard": True, "mlflow": True}

@@ -18,10 +18,10 @@ from evaluate_fakes import color_model, make_card, save_run
 from recipe_text import recipe_text
 
 import tlkit
-from tlkit.discovery import make_registry
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
+from tlkit.registry.discovery import make_registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_recipe, missing_plugins, parts_of
 from tlkit.system.code_files import read_code_file

@@ -11,8 +11,8 @@ import numpy as np
 from evaluate_fakes import StandInData, make_card
 from recipe_text import recipe_text
 
-from tlkit.discovery import make_registry
 from tlkit.recipe.load import parse_recipe
+from tlkit.registry.discovery import make_registry
 from tlkit.report.write_results import Additions, write_results
 from tlkit.runs.folder import RunFolder
 

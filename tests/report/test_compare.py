@@ -15,9 +15,9 @@ from recipe_text import recipe_text
 from run_folders import RATE, SECONDS, write_run
 
 import tlkit
-from tlkit.discovery import make_registry
 from tlkit.errors import DataError, RunError
 from tlkit.recipe.monitor import Monitor
+from tlkit.registry.discovery import make_registry
 from tlkit.report.colors import line_colors
 from tlkit.report.compared_runs import best_epoch, distinct_labels, open_runs
 from tlkit.report.comparison import chosen_metrics, differences, joined_histories, shared_headlines

@@ -15,11 +15,11 @@ from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card
 from recipe_text import recipe_text
 
 from tlkit.contracts import ReportSection, SetAside
-from tlkit.discovery import make_registry
 from tlkit.errors import PluginError
 from tlkit.evaluation.logits import logits_of_model
 from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import Recipe
+from tlkit.registry.discovery import make_registry
 from tlkit.report.write_results import Additions, write_results
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.profile import Profile

@@ -12,12 +12,12 @@ from evaluate_fakes import BLUE, GREEN, RED, StandInData, color_model, make_card
 from recipe_text import recipe_text
 
 from tlkit.contracts import IGNORE
-from tlkit.discovery import make_registry
 from tlkit.evaluation.evaluator import evaluate
 from tlkit.evaluation.logits import logits_of_model
 from tlkit.evaluation.metrics import segmentation_metrics
 from tlkit.evaluation.outcome import SegmentationOutcome
 from tlkit.recipe.load import parse_recipe
+from tlkit.registry.discovery import make_registry
 from tlkit.report.colors import background_class, overlay, palette
 from tlkit.report.image_grids import SegmentedImage
 from tlkit.report.mask_figures import BEST, MIDDLE, WORST, shown_positions

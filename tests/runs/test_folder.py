@@ -13,8 +13,8 @@ from run_folders import MODEL_CARD, write_run
 
 from tlkit import RecipeError, RunError, TlkitError, resume
 from tlkit.cli import cli
-from tlkit.discovery import make_registry
 from tlkit.recipe.load import load_recipe
+from tlkit.registry.discovery import make_registry
 from tlkit.report.compared_runs import open_runs
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.plugins import load_run_recipe

@@ -58,8 +58,8 @@ class Session:
     @cached_property
     def registry(self) -> Registry:
         """The installed plugins and those of ``--plugin``, loaded when first needed."""
-        from tlkit.discovery import OWN_PLUGINS, make_registry
         from tlkit.registry import VARIABLE
+        from tlkit.registry.discovery import OWN_PLUGINS, make_registry
 
         if self.no_plugins and self.plugin_files:
             raise click.UsageError("--no-plugins and --plugin contradict each other")
@@ -109,9 +109,9 @@ class Session:
         Raises:
             RecipeError: it is not valid.
         """
-        from tlkit.discovery import copied
         from tlkit.recipe import catalog
         from tlkit.recipe.load import load_recipe
+        from tlkit.registry.discovery import copied
 
         # With a registry of its own: another recipe may name another plugin file of the same name.
         return load_recipe(catalog.resolve(recipe), copied(self.registry), self.overrides)

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tlkit.contracts import Exporter
-from tlkit.discovery import exact_name
 from tlkit.errors import PluginError
 from tlkit.exports.messages import receive, send
 from tlkit.exports.outputs import RuntimeFailedError
 from tlkit.registry import Registry
+from tlkit.registry.discovery import exact_name
 from tlkit.system.children import start_python
 from tlkit.system.visible import visible_line
 

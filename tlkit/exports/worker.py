@@ -17,12 +17,12 @@ from typing import IO, Any
 import numpy as np
 
 from tlkit.contracts import ExportedModel, Exporter
-from tlkit.discovery import add_file, make_registry
 from tlkit.errors import PluginError, TlkitError
 from tlkit.exports.formats import check_installed
 from tlkit.exports.messages import receive, send
 from tlkit.exports.runtime import open_with
 from tlkit.registry import VARIABLE, Registry
+from tlkit.registry.discovery import add_file, make_registry
 from tlkit.system.code_files import read_code_file
 
 _EVERY = 1.0

@@ -38,7 +38,7 @@ def card(
         DataError: the file exists or can't be written, the licence is no identifier, or Hugging Face's library, if it
             is installed, refuses the card.
     """
-    from tlkit.discovery import make_registry
+    from tlkit.registry.discovery import make_registry
 
     return write_card(Path(run), make_registry(), out=out, license=license, overwrite=overwrite)[0]
 

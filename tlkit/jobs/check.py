@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import Dataset, Task
-from tlkit.discovery import registry_for_recipe
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
 from tlkit.recipe.load import parse_recipe, read_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.registry.discovery import registry_for_recipe
 from tlkit.system.memory import explained_memory
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.contracts import SetAside, Split
-from tlkit.discovery import registry_for_recipe
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.jobs.measured_data import MeasuredData, OtherData, other_data, own_data
@@ -17,6 +16,7 @@ from tlkit.jobs.predict import is_exported, load, load_exported
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.jobs.run_images import changed_images, training_images
 from tlkit.registry import Registry
+from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import difference, run_digest, run_with_data, split_to_measure

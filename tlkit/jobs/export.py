@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.discovery import registry_for_recipe
 from tlkit.errors import DataError, PluginError, RunError, TlkitError
 from tlkit.exports.asked import Asked, Wishes, asked_files
 from tlkit.jobs.measured_data import MeasuredData, own_data
 from tlkit.jobs.predict import load_with_keras
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.registry import Registry
+from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.exports import Export, add_exports, read_exports
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_digest, run_with_data

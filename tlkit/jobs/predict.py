@@ -85,8 +85,8 @@ def is_exported(path: Path) -> bool:
 
 def load_exported(path: Path, *, trust: bool, registry: Registry | None) -> FilePredictor:
     """Open a file that ``export`` wrote."""
-    from tlkit.discovery import make_registry
     from tlkit.exports.opened import open_exported
+    from tlkit.registry.discovery import make_registry
 
     return open_exported(path, registry or make_registry(), trust=trust)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.discovery import registry_for_recipe
 from tlkit.errors import DataError
 from tlkit.jobs.backbone_names import ALL_SMALL, Candidate, candidates
 from tlkit.jobs.pooled_features import open_features
@@ -16,6 +15,7 @@ from tlkit.jobs.sampled_data import open_sampled
 from tlkit.recipe.load import read_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.registry.discovery import registry_for_recipe
 from tlkit.system.disk import temporary_folder
 from tlkit.system.memory import explained_memory
 from tlkit.system.progress import Reporter

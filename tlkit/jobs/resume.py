@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.data.splits.repeat import drawn_splits
-from tlkit.discovery import registry_for_recipe
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.damaged_products import damaged_products
@@ -24,6 +23,7 @@ from tlkit.recipe.renamed import with_current_names
 from tlkit.recipe.schema import Recipe
 from tlkit.recipe.source import parse_toml
 from tlkit.registry import Registry
+from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.checksums import remove_checksums
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder

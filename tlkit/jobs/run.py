@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tlkit.discovery import registry_for_recipe
 from tlkit.errors import TlkitError
 from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.finish import RunResult
@@ -16,6 +15,7 @@ from tlkit.jobs.job import Job, open_job
 from tlkit.recipe.load import read_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.registry import Registry
+from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
 from tlkit.system.disk import FailedDiskError, FullDiskError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tlkit.discovery import make_registry
 from tlkit.registry import Registry
+from tlkit.registry.discovery import make_registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data
 from tlkit.runs.plugins import load_plugins_of

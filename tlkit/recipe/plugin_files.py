@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tlkit.discovery import add_file
 from tlkit.errors import PluginError, Problem
 from tlkit.registry import Registry
+from tlkit.registry.discovery import add_file
 from tlkit.system.code_files import CodeFile, read_code_file
 
 MAX_FILES = 100

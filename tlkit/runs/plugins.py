@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from tlkit.discovery import add_file
 from tlkit.errors import PluginError, Problem, RecipeError, RunError
 from tlkit.recipe.data_part import DataPart
 from tlkit.recipe.load import parse_data_part, parse_recipe
 from tlkit.recipe.plugin_files import is_permitted
 from tlkit.recipe.schema import Recipe, Selection
 from tlkit.registry import KINDS, Registry
+from tlkit.registry.discovery import add_file
 from tlkit.runs.folder import RunFolder
 from tlkit.system.code_files import read_code_file
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlkit.discovery import exact_name
 from tlkit.errors import PluginError
 from tlkit.registry import OWN_DISTRIBUTION, VARIABLE, Registry
+from tlkit.registry.discovery import exact_name
 from tlkit.runs.folds import FoldsFolder
 from tlkit.system.from_parent import ALLOWED_BY_PARENT
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tlkit.discovery import copied
 from tlkit.errors import Problem, RecipeError, RunError, TlkitError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
@@ -24,6 +23,7 @@ from tlkit.recipe.load import load_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
+from tlkit.registry.discovery import copied
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import create_run_folder
 from tlkit.runs.folds import FoldsFolder

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tlkit.discovery import copied, registry_for_recipe
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import fold_command
@@ -22,6 +21,7 @@ from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.recipe.sweep_space import overrides_of, without_sweep
 from tlkit.registry import Registry
+from tlkit.registry.discovery import copied, registry_for_recipe
 from tlkit.report.sweep_charts import value_text
 from tlkit.report.sweep_page import sweep_page, sweep_table
 from tlkit.runs.disk_errors import explain_disk_errors

@@ -1,0 +1,1 @@
+"""Work in many processes, on this machine or on several."""
