@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -13,11 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tlkit.cluster.reaching import check_address
 from tlkit.cluster.tasks import Call, command_on_part, in_order
+from tlkit.cluster.versions import check_versions
 from tlkit.errors import DataError
 from tlkit.recipe.cluster_table import ClusterTable
 from tlkit.system.disk import temporary_folder
 from tlkit.system.import_path import import_path
+from tlkit.system.parallel import usable_processors
 
 Say = Callable[[str], None]
 Part = TypeVar("Part")
@@ -150,6 +154,8 @@ def require_ray() -> Any:
 def _for_workers() -> dict[str, str]:
     """Return the environment variables that workers get, so that they import what this process imports."""
     given = {name: os.environ[name] for name in _FOR_WORKERS if name in os.environ}
+    # Ray would set it to the processors of a task, and the bits of a result may depend on it.
+    given.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     return given | {"PYTHONPATH": os.pathsep.join(import_path()), "PYTHONSAFEPATH": "1"}
 
 
@@ -200,23 +206,27 @@ def perhaps_joined(options: ClusterOptions | None, say: Say) -> Iterator[Cluster
 
 
 def _begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
-    quiet = {"include_dashboard": False} if options.address == LOCAL else {}
+    """Join the cluster, or start one.
+
+    Raises:
+        DataError: it can't be reached, or has other versions.
+    """
     own: dict[str, Any] = {}
     if options.address == LOCAL:
-        workers = options.workers or 0
         own = {
-            "num_cpus": max(_processors(), round(workers * options.cpus)),
+            "num_cpus": max(usable_processors(), math.ceil((options.workers or 0) * options.cpus)),
             "object_store_memory": _STORE,
+            "include_dashboard": False,
             "_temp_dir": str(folder),
         }
+    elif options.address != AUTO or "RAY_ADDRESS" in os.environ:
+        check_address(os.environ["RAY_ADDRESS"] if options.address == AUTO else options.address)
     try:
-        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **quiet, **own)
+        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise DataError(f"--cluster {options.address}: can't be joined: {error}") from error
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if options.address != LOCAL:
+        check_versions(ray, options.address, _for_workers())
 
 
 def _room(ray: Any, options: ClusterOptions) -> int:
@@ -257,7 +267,7 @@ def _inherited(options: ClusterOptions) -> Iterator[None]:
             os.environ.update(_for_workers())
         yield
     finally:
-        for name in ("PYTHONPATH", "PYTHONSAFEPATH"):
+        for name in _for_workers():
             os.environ.pop(name, None)
             if name in before:
                 os.environ[name] = before[name]
