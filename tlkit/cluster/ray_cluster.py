@@ -80,9 +80,10 @@ class Cluster:
             TlkitError: as ``command`` raised it. Any other exception of it keeps its traceback.
         """
         ahead = 2 * self.room if ahead is None else ahead
-        return in_order(command, parts, self._resources(), (self.room, ahead, attempts), self._say)
+        return in_order(command, parts, self.resources(), (self.room, ahead, attempts), self._say)
 
-    def _resources(self) -> dict[str, Any]:
+    def resources(self) -> dict[str, Any]:
+        """Return what Ray is to give each worker, as options of a task or an actor."""
         environment = {name: text for name, text in os.environ.items() if name.startswith(_FOR_WORKERS)}
         environment |= {"PYTHONPATH": os.pathsep.join(import_path()), "PYTHONSAFEPATH": "1"}
         return {
