@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from tlkit.cluster.actor import Failed, Joined, WorkerActor
-from tlkit.cluster.ray_cluster import Cluster, Say
+from tlkit.cluster.ray_cluster import Cluster
 from tlkit.errors import RunError
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class _Worker:
 
 
 def in_blocks(
-    cluster: Cluster, crew: Crew[T, R], blocks: Iterable[Sequence[T]], say: Say = lambda _line: None
+    cluster: Cluster, crew: Crew[T, R], blocks: Iterable[Sequence[T]], known: int | None = None
 ) -> Iterator[Sequence[R]]:
     """Yield the results of each block, in the order of the blocks.
 
@@ -106,14 +106,14 @@ def in_blocks(
         cluster: the cluster.
         crew: what the workers do.
         blocks: the parts of the list, none of them empty; only a few are taken ahead of the results.
-        say: called with a line when a worker joins or is lost.
+        known: the number of blocks, if it is known: there are no more workers.
 
     Raises:
         RunError: workers are lost one after the other, or none can be started.
         Exception: what ``crew`` raised in a worker.
     """
-    count = min(cluster.room, max(1, len(blocks))) if isinstance(blocks, Sized) else cluster.room
-    work = _Pass(cluster, crew, iter(blocks), count, say)
+    count = cluster.room if known is None else min(cluster.room, max(1, known))
+    work = _Pass(cluster, crew, iter(blocks), count)
     try:
         yield from work.results()
     finally:
@@ -124,18 +124,18 @@ class _Pass:
     """One pass over the blocks.
 
     Args:
-        cluster, crew, blocks, say: as of ``in_blocks``.
+        cluster, crew, blocks: as of ``in_blocks``.
         count: the number of workers.
     """
 
     def __init__(
-        self, cluster: Cluster, crew: Crew[Any, Any], blocks: Iterator[Sequence[Any]], count: int, say: Say
+        self, cluster: Cluster, crew: Crew[Any, Any], blocks: Iterator[Sequence[Any]], count: int
     ) -> None:
         import ray
 
         self._ray = ray
-        self._crew, self._blocks, self._count, self._say = crew, blocks, count, say
-        self._actor = ray.remote(WorkerActor).options(max_restarts=0, max_task_retries=0, **cluster.resources())
+        self._crew, self._blocks, self._count, self._say = crew, blocks, count, cluster.say
+        self._actor = ray.remote(WorkerActor).options(max_restarts=0, max_task_retries=0, **cluster.resources)
         self._start = ray.put(crew.start)
         self._workers: list[_Worker] = []
         self._open: deque[_Block] = deque()

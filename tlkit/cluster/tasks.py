@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from tlkit.errors import RunError, TlkitError
 
-Part = TypeVar("Part")
-Result = TypeVar("Result")
-
-_EVERY = 0.3
+EVERY = 0.3
 """Seconds between two looks at the tasks, within which a signal is noticed."""
-_PATIENCE = 120.0
+PATIENCE = 120.0
 """Seconds within which tasks that are to end save what they have."""
+
+
+class WorkerLostError(RunError):
+    """The process, or the machine, of a worker ended before the worker was done."""
+
+
+class Call:
+    """A function that runs in a worker.
+
+    Args:
+        reference: Ray's reference to its result.
+    """
+
+    def __init__(self, reference: Any) -> None:
+        self.reference = reference
+
+    def ended(self, seconds: float) -> bool:
+        """Wait for the end for some seconds at most; return whether it has come."""
+        import ray
+
+        return bool(ray.wait([self.reference], timeout=seconds)[0])
+
+    def result(self) -> Any:
+        """Wait for the end, and return what the function returned.
+
+        Raises:
+            WorkerLostError: its worker was lost.
+            TlkitError: as the function raised it. Any other exception has its traceback in the worker.
+        """
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            return ray.get(self.reference)
+        except RayTaskError as error:
+            if isinstance(error.cause, TlkitError):
+                raise error.cause from None
+            raise
+        except RayError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise WorkerLostError(f"a worker was lost ({type(error).__name__}): {reason}") from error
+
+    def cancel(self) -> None:
+        """Raise ``KeyboardInterrupt`` in the function; it ends when it has saved what it has."""
+        import ray
+
+        ray.cancel(self.reference)
 
 
 @dataclass
@@ -30,111 +75,99 @@ class _Begun:
     error: BaseException | None = None
 
 
-class _Tasks:
-    """The tasks of a function on parts.
+class _Parts:
+    """The parts that are running.
 
     Args:
-        command: the function.
-        resources: what Ray gives each task.
+        begin: runs the function on a part in a worker.
         attempts: how often a part is tried whose worker is lost.
         say: called with a line when a worker is lost.
     """
 
-    def __init__(
-        self, command: Callable[[Any], Any], resources: Mapping[str, Any], attempts: int, say: Callable[[str], None]
-    ) -> None:
-        import ray
-
-        self._ray = ray
-        # Ray's own retries would not say that a worker was lost.
-        self._task = ray.remote(_on_part).options(max_retries=0, **resources)
-        self._command = ray.put(command)
+    def __init__(self, begin: Callable[[Any], Call], attempts: int, say: Callable[[str], None]) -> None:
+        self._begin = begin
         self._attempts = attempts
         self._say = say
-        self.running: dict[Any, _Begun] = {}
+        self.running: dict[Any, tuple[_Begun, Call]] = {}
 
     def begin(self, each: _Begun) -> None:
         """Begin a part, or begin it again."""
         each.attempts += 1
-        self.running[self._task.remote(self._command, each.part)] = each
+        call = self._begin(each.part)
+        self.running[call.reference] = (each, call)
 
     def look(self) -> None:
         """Wait for a moment for parts to end; begin those again whose workers were lost."""
         if not self.running:
             return
-        done, _ = self._ray.wait(list(self.running), timeout=_EVERY)
-        for reference in done:
-            self._end(self.running.pop(reference), reference)
+        import ray
 
-    def _end(self, each: _Begun, reference: Any) -> None:
-        from ray.exceptions import RayError, RayTaskError
+        for reference in ray.wait(list(self.running), timeout=EVERY)[0]:
+            self._end(*self.running.pop(reference))
 
+    def _end(self, each: _Begun, call: Call) -> None:
         try:
-            each.result = self._ray.get(reference)
-        except RayTaskError as error:
-            # One of tlkit's is raised as it is, any other with its traceback in the worker.
-            each.error = error.cause if isinstance(error.cause, TlkitError) else error
-        except RayError as error:
-            what = f"the worker of part {each.number} was lost ({type(error).__name__})"
+            each.result = call.result()
+        except WorkerLostError as error:
             if each.attempts < self._attempts:
-                self._say(f"{what}; the part is tried again")
+                self._say(f"part {each.number} is tried again: {error}")
                 self.begin(each)
                 return
-            reason = str(error).strip().partition("\n")[0]
-            each.error = RunError(f"{what}, {each.attempts} times: {reason}")
+            each.error = RunError(f"part {each.number} failed {each.attempts} times: {error}")
+        except Exception as error:
+            each.error = error
         each.ended = True
 
     def cancel(self) -> None:
-        """Have the tasks end, and wait for them."""
-        for reference in self.running:
-            self._ray.cancel(reference)
-        if self.running:
-            self._ray.wait(list(self.running), num_returns=len(self.running), timeout=_PATIENCE)
+        """Have all parts end, and wait for them."""
+        for _, call in self.running.values():
+            call.cancel()
+        end = time.monotonic() + PATIENCE
+        for _, call in self.running.values():
+            call.ended(max(0.0, end - time.monotonic()))
 
 
 def in_order(
-    command: Callable[[Part], Result],
-    parts: Iterable[Part],
-    resources: Mapping[str, Any],
+    begin: Callable[[Any], Call],
+    parts: Iterable[Any],
     limits: tuple[int, int, int],
     say: Callable[[str], None],
-) -> Iterator[Result]:
+) -> Iterator[Any]:
     """Run a function on each part, and yield the results in the order of the parts.
 
     Args:
-        command: the function.
+        begin: runs the function on a part in a worker.
         parts: what it is called with.
-        resources: what Ray gives each task.
         limits: parts at the same time, parts begun and not yielded, attempts of a part whose worker is lost.
         say: called with a line when a worker is lost.
 
     Raises:
         RunError: the worker of a part was lost too often.
-        TlkitError: as ``command`` raised it.
+        TlkitError: as the function raised it.
     """
     at_once, ahead, attempts = limits
-    tasks = _Tasks(command, resources, attempts, say)
+    begun = _Parts(begin, attempts, say)
     waiting: deque[_Begun] = deque()
     source = enumerate(parts, 1)
     more = True
     try:
         while more or waiting:
-            while more and len(waiting) < max(1, ahead) and len(tasks.running) < max(1, at_once):
+            while more and len(waiting) < max(1, ahead) and len(begun.running) < max(1, at_once):
                 following = next(source, None)
                 more = following is not None
                 if following is not None:
                     waiting.append(_Begun(*following))
-                    tasks.begin(waiting[-1])
-            tasks.look()
+                    begun.begin(waiting[-1])
+            begun.look()
             while waiting and waiting[0].ended:
                 first = waiting.popleft()
                 if first.error is not None:
                     raise first.error
                 yield first.result
     finally:
-        tasks.cancel()
+        begun.cancel()
 
 
-def _on_part(command: Callable[[Any], Any], part: Any) -> Any:
+def command_on_part(command: Callable[[Any], Any], part: Any) -> Any:
     """Run a function in a worker."""
     return command(part)

@@ -24,7 +24,7 @@ from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.keras_model import load_keras_model
 from tlkit.evaluation.lite_engines import check_engine
 from tlkit.evaluation.lite_files import NotUsedError, open_lite
-from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
+from tlkit.evaluation.logits import Logits, LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.prediction import Prediction, mask_bytes
 from tlkit.models.engines import LITERT, TENSORFLOW
@@ -37,7 +37,7 @@ from tlkit.system.parallel import in_threads, usable_processors
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
 
-_COMPARED = 2
+COMPARED = 2
 """Images on which OpenVINO is compared with LiteRT."""
 _AHEAD = 2
 """Batches decoded in advance while one is predicted."""
@@ -136,7 +136,7 @@ class Predictor:
             self._model = self._model.load()
         return self._model
 
-    def logits_of(self, data: Data, batch_size: int, rows: np.ndarray | None = None) -> LogitsOfImages:
+    def logits_of(self, data: Data, batch_size: int, rows: np.ndarray | None = None) -> Logits:
         """Return what computes the logits of opened data.
 
         Args:
@@ -146,9 +146,23 @@ class Predictor:
         """
         if self._lite is not None:
             rows = np.arange(0) if rows is None else rows
-            lite = self._engine_for(self._lite, len(rows), lambda: data.store.images[rows[:_COMPARED]])
+            lite = self._engine_for(self._lite, len(rows), lambda: data.store.images[rows[:COMPARED]])
             return LogitsOfImages(lite, data, batch_size, calls=2)
         return logits_of_model(self.model, self.card, data, batch_size)
+
+    def network(self, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what computes the logits of decoded images, in the engine that was asked for.
+
+        Args:
+            batch_size: the largest number of images at a time.
+
+        Returns:
+            a function from uint8 (n, H, W, 3) to float32 (n, …, units).
+        """
+        if self._lite is None:
+            return Inference(self.model, self.card, batch_size).logits
+        lite = self._lite
+        return lambda images: self._engine_for(lite, len(images), lambda: images[:COMPARED])(images)
 
     def _engine_for(self, lite: Engines, count: int, first: Callable[[], np.ndarray]) -> ImageModel:
         notes: list[str] = []
@@ -229,9 +243,9 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Predict images one by one in each thread, from decoding to the result."""
         given = iter(images)
-        start = list(islice(given, _COMPARED))
+        start = list(islice(given, COMPARED))
         count = len(images) if isinstance(images, Sized) else len(start)  # of a generator nobody knows
-        lite = self._engine_for(engines, count, lambda: _decoded(map(self._read, start)))
+        lite = self._engine_for(engines, count, lambda: decoded(map(self._read, start)))
         threads = min(usable_processors(), batch_size)
         predicted = task_evaluation(self.card).prediction
         task = task_of_card(self.card)
@@ -257,6 +271,10 @@ class Predictor:
         for prediction, size, kept in results:
             yield prediction if kept is None else _with_pixels(prediction, kept, size, self.card)
 
+    def rules_for(self, _judged: int, _unknown: int) -> tuple[str, ...]:
+        """Return the ``rules`` after so many images were judged, of which so many are unknown."""
+        return ()
+
     def _read(self, given: GivenImage) -> _Read:
         try:
             return given.to_size(self.card.image_size, self.card.resize, self.reading)
@@ -279,7 +297,7 @@ class Predictor:
             yield _with_pixels(prediction, probabilities, read[1], self.card) if pixel_probabilities else prediction
 
 
-def _decoded(read: Iterable[_Read]) -> np.ndarray:
+def decoded(read: Iterable[_Read]) -> np.ndarray:
     """Return those images that could be decoded, uint8 (n, H, W, 3)."""
     images = [each[0] for each in read if not isinstance(each, str)]
     return np.stack(images) if images else np.empty((0, 1, 1, 3), np.uint8)

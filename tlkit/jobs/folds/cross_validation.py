@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from tlkit.cluster.ray_cluster import ClusterOptions, perhaps_joined
 from tlkit.errors import Problem, RecipeError, RunError, TlkitError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
 from tlkit.jobs.folds.display import FoldsDisplay
-from tlkit.jobs.folds.processes import FoldProcesses, run_fold
+from tlkit.jobs.folds.placed import makes_processes
+from tlkit.jobs.folds.processes import run_fold
 from tlkit.jobs.folds.results import FoldsResult, write_results
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe import catalog
@@ -31,7 +33,7 @@ from tlkit.runs.lock import LOCK, BusyError, locked
 from tlkit.runs.profile import added_up, intact_profile, profile_text
 from tlkit.system.disk import FullDiskError, write_atomically
 from tlkit.system.progress import Reporter
-from tlkit.system.signals import Interrupted, interruptible
+from tlkit.system.signals import interruptible
 from tlkit.system.terminal import Terminal
 from tlkit.system.text import listed
 
@@ -44,11 +46,13 @@ class FoldOptions:
         jobs: the number of folds to run at the same time.
         deterministic: use deterministic operations only; slower.
         profile: write where the time of each fold went, and print the sum over all folds.
+        cluster: where the folds run, and how many at the same time; None for this machine.
     """
 
     jobs: int = 1
     deterministic: bool = False
     profile: bool = False
+    cluster: ClusterOptions | None = None
 
 
 def cross_validate(
@@ -106,7 +110,7 @@ def cross_validate(
                 _write_folds(checked, count, folder, console)
             # Written last: the folder has all folds.
             write_atomically(folder.recipe, text)
-        _run_folds(folder, count, command, options.jobs, console)
+        _run_folds(folder, count, command, options, console)
         result = _results(path, console)
     _say_what_came_of_it(folder, result, console)
     return result
@@ -194,15 +198,16 @@ def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Termi
             replace(data, splits=splits).write_samples_csv(folder.splits(number))
 
 
-def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int, console: Terminal) -> None:
-    """Run all folds, ``jobs`` at a time, each in a process of its own.
+def _run_folds(
+    folder: FoldsFolder, count: int, command: FoldCommand, options: FoldOptions, console: Terminal
+) -> None:
+    """Run all folds, some at a time, each in a process of its own.
 
     Raises:
         RunError: a fold failed.
         BusyError: no fold failed, but another process works in one of them.
         Interrupted: by SIGINT, SIGTERM or SIGHUP.
     """
-    processes = FoldProcesses()
 
     def run(number: int) -> int:
         display.started(number, str(folder.fold(number).path))
@@ -210,10 +215,15 @@ def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int,
         display.ended(number, code)
         return code
 
-    with FoldsDisplay(console, count) as display, ThreadPoolExecutor(max(1, jobs)) as pool:
+    with (
+        perhaps_joined(options.cluster, console.print) as cluster,
+        FoldsDisplay(console, count) as display,
+        ThreadPoolExecutor(max(1, options.jobs if cluster is None else cluster.room)) as pool,
+    ):
+        processes = makes_processes(cluster)()
         try:
             codes = list(pool.map(run, range(1, count + 1)))
-        except Interrupted:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.stop()
             raise
