@@ -128,9 +128,7 @@ class _Pass:
         count: the number of workers.
     """
 
-    def __init__(
-        self, cluster: Cluster, crew: Crew[Any, Any], blocks: Iterator[Sequence[Any]], count: int
-    ) -> None:
+    def __init__(self, cluster: Cluster, crew: Crew[Any, Any], blocks: Iterator[Sequence[Any]], count: int) -> None:
         import ray
 
         self._ray = ray

@@ -57,10 +57,12 @@ class Predictor:
     Attributes:
         notes: remarks for the user.
         engine: what computed the last images: TensorFlow, LiteRT or OpenVINO.
+        doing: what is said meanwhile.
         columns: what a ``JudgedPredictor`` also says of each image.
         rules: how many images were unknown, and by which rules that is said; once all are predicted.
     """
 
+    doing = "predicting"
     columns: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
 
@@ -149,20 +151,6 @@ class Predictor:
             lite = self._engine_for(self._lite, len(rows), lambda: data.store.images[rows[:COMPARED]])
             return LogitsOfImages(lite, data, batch_size, calls=2)
         return logits_of_model(self.model, self.card, data, batch_size)
-
-    def network(self, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what computes the logits of decoded images, in the engine that was asked for.
-
-        Args:
-            batch_size: the largest number of images at a time.
-
-        Returns:
-            a function from uint8 (n, H, W, 3) to float32 (n, …, units).
-        """
-        if self._lite is None:
-            return Inference(self.model, self.card, batch_size).logits
-        lite = self._lite
-        return lambda images: self._engine_for(lite, len(images), lambda: images[:COMPARED])(images)
 
     def _engine_for(self, lite: Engines, count: int, first: Callable[[], np.ndarray]) -> ImageModel:
         notes: list[str] = []
@@ -270,10 +258,6 @@ class Predictor:
         )
         for prediction, size, kept in results:
             yield prediction if kept is None else _with_pixels(prediction, kept, size, self.card)
-
-    def rules_for(self, _judged: int, _unknown: int) -> tuple[str, ...]:
-        """Return the ``rules`` after so many images were judged, of which so many are unknown."""
-        return ()
 
     def _read(self, given: GivenImage) -> _Read:
         try:

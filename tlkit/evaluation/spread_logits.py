@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tlkit.cluster.blocks import Crew, in_blocks
 from tlkit.cluster.ray_cluster import ClusterOptions, joined
 from tlkit.errors import RunError
+from tlkit.evaluation.inference import Inference
+from tlkit.evaluation.predictor import COMPARED
 from tlkit.evaluation.worker_model import WorkerModel
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ class SpreadLogits:
         """Yield the logits of some images, ``at_once`` at a time: see ``Logits``."""
         from tlkit.data.store.rows import in_batches
 
-        read = in_batches(self._images, rows, self.at_once)
-        crew = Crew(_Start(self._model, self.at_once), _died)
+        read: Iterator[Any] = in_batches(self._images, rows, self.at_once)
+        crew: Crew[Any, Any] = Crew(_Start(self._model, self.at_once), _died)
         with joined(self._options, self._say) as cluster:
             for each in in_blocks(cluster, crew, read, math.ceil(len(rows) / self.at_once)):
                 yield np.stack(list(each))
@@ -55,9 +57,13 @@ class _Start:
     model: WorkerModel
     at_once: int
 
-    def __call__(self) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]:
+    def __call__(self) -> Callable[[Any], Any]:
         """Open the model, and return what computes a batch."""
-        return self.model.open().network(self.at_once)
+        predictor = self.model.open()
+        lite = predictor._lite
+        if lite is None:
+            return Inference(predictor.model, predictor.card, self.at_once).logits
+        return lambda images: predictor._engine_for(lite, len(images), lambda: images[:COMPARED])(images)
 
 
 def _died(_image: np.ndarray, why: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from tlkit.cluster.blocks import Crew, in_blocks
 from tlkit.cluster.ray_cluster import ClusterOptions, joined
 from tlkit.errors import DataError
 from tlkit.evaluation.given_images import GivenImage
+from tlkit.evaluation.judged_predictor import JudgedPredictor
 from tlkit.evaluation.logits import Logits
 from tlkit.evaluation.prediction import Prediction
 from tlkit.evaluation.predictor import COMPARED, Predictor, decoded
@@ -59,11 +61,14 @@ class SpreadPredictor(Predictor):
         self._of_worker = model
         self._draw: Draw | None = None
 
-    def drawing(self, draw: Draw) -> SpreadPredictor:
-        """Return the same predictor, whose workers also call ``draw``, a function of a module, with each prediction."""
-        other = SpreadPredictor(self._opened, self._of_worker, self.options)
-        other.say, other._draw = self.say, draw
-        return other
+    @contextmanager
+    def drawing(self, draw: Draw) -> Iterator[None]:
+        """Have the workers also call ``draw``, a function of a module, with each prediction within the context."""
+        self._draw = draw
+        try:
+            yield
+        finally:
+            self._draw = None
 
     def predict_given(
         self, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool = False
@@ -84,7 +89,8 @@ class SpreadPredictor(Predictor):
             if each.error is None:
                 judged, unknown = judged + 1, unknown + bool(each.unknown)
             yield each
-        self.rules = self._opened.rules_for(judged, unknown)
+        if isinstance(self._opened, JudgedPredictor):
+            self.rules = self._opened.rules_for(judged, unknown)
 
     def model_for(self, count: int, first: Callable[[], np.ndarray]) -> WorkerModel:
         """Return the model as workers are to open it: all with the engine that this process chooses.
@@ -126,6 +132,8 @@ class SpreadPredictor(Predictor):
 
     def _predicted(self, start: _Start, blocks: _Cut) -> Iterator[Prediction]:
         with joined(self.options, self.say) as cluster:
+            count = cluster.room if blocks.count is None else min(cluster.room, blocks.count)
+            self.doing = f"predicting with {count} worker{'s' * (count != 1)}"
             for results in in_blocks(cluster, Crew(start, _died), blocks, blocks.count):
                 for each in results:
                     yield each if isinstance(each, Prediction) else each.explained()
