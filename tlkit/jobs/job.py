@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tlkit.boundary.code import PluginCode
 from tlkit.errors import PluginError, RecipeError, TlkitError
+from tlkit.jobs.member import Member
 from tlkit.recipe.load import locate
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
@@ -39,6 +40,7 @@ class Job:
         log: ``events.log`` of the run folder.
         signals: SIGINT, SIGTERM and SIGHUP, which end the run after its state is saved.
         profile: where to write where the time went; None: nowhere.
+        member: what this process is among the workers of the training.
         started: when the run started, by ``time.monotonic()``.
     """
 
@@ -49,6 +51,7 @@ class Job:
     log: logging.Logger
     signals: Signals
     profile: Profile | None = None
+    member: Member = field(default_factory=Member)
     started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str, *, gap: bool = False) -> None:
@@ -90,6 +93,7 @@ def open_job(
     *,
     quiet: bool = False,
     profile: bool = False,
+    member: Member | None = None,
 ) -> Iterator[Job]:
     """Open the console and the event log, handle signals, and complete the messages of errors.
 
@@ -100,6 +104,7 @@ def open_job(
         overrides: the overrides as the user wrote them, to which problems of the recipe may point.
         quiet: print nothing.
         profile: write where the time goes; a run that once did always does.
+        member: what this process is among the workers of the training; None: the only one.
 
     Raises:
         RecipeError: each problem has its line of the recipe, or its override.
@@ -123,7 +128,8 @@ def open_job(
                 PluginCode("code of a plugin", "in the run", (Exception,), watch=False),
             ):
                 written = Profile(folder.profile) if profile or folder.profile.is_file() else None
-                with _profiled(Job(recipe, registry, folder, reporter, log, signals, written)) as job:
+                made = Job(recipe, registry, folder, reporter, log, signals, written, member or Member())
+                with _profiled(made) as job:
                     if written is not None and written.damage:
                         job.note(f"{written.damage}; it is begun anew")
                     yield job

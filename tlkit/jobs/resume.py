@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
+from tlkit.jobs.member import Member
 from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume, edited_keys, may_change
 from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
@@ -69,7 +71,22 @@ def resume(
         RunError: this is not a run folder, or the data or the network that the run started with has changed.
         DataError, PluginError, BusyError, FullDiskError, Interrupted: as for ``run``.
     """
-    folder = RunFolder(Path(run_folder))
+    return resume_as_member(
+        run_folder,
+        overrides,
+        Member(),
+        registry=registry_for_recipe(registry, allow_plugins=allow_plugins),
+        quiet=quiet,
+        profile=profile,
+    )
+
+
+def expect_run(folder: RunFolder) -> None:
+    """Check that a folder is that of a run that can be resumed.
+
+    Raises:
+        RunError: it is not, or there are links in it.
+    """
     if not folder.path.is_dir():
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     if not folder.recipe.is_file():
@@ -78,8 +95,34 @@ def resume(
         folds = f" with --folds and --out {folder.path}" if FoldsFolder(folder.path).count else ""
         raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run{folds}")
     folder.refuse_links()
-    registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
-    with locked(folder.path):
+
+
+def resume_as_member(
+    run_folder: str | Path,
+    overrides: Sequence[str],
+    member: Member,
+    *,
+    registry: Registry,
+    quiet: bool = False,
+    profile: bool = False,
+) -> RunResult:
+    """Continue a run as one of several workers, or as the only one.
+
+    Args:
+        run_folder: the folder of the run.
+        overrides: as for ``resume``.
+        member: which of the workers this is.
+        registry: the plugins.
+        quiet: print nothing.
+        profile: as for ``resume``.
+
+    Raises:
+        Exception: as for ``resume``.
+    """
+    folder = RunFolder(Path(run_folder))
+    if member.chief:
+        expect_run(folder)
+    with locked(folder.path) if member.chief else nullcontext():
         original = load_run_recipe(folder, registry)
         recipe = load_run_recipe(folder, registry, overrides)
         try:
@@ -92,7 +135,8 @@ def resume(
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         edited = _edited(folder, original, environment)
         deterministic = isinstance(environment, dict) and bool(environment.get("op_determinism"))
-        with open_job(recipe, registry, folder, overrides, quiet=quiet, profile=profile) as job:
+        own, profile = member.own_folder(folder), profile and member.chief
+        with open_job(recipe, registry, own, overrides, quiet=quiet, profile=profile, member=member) as job:
             job.say(f"Run folder: {folder.path}")
             with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
                 start_tensorflow(deterministic=deterministic)
@@ -131,10 +175,11 @@ def _resume(job: Job, original: Recipe) -> RunResult:
     folder = job.folder
     _compare_environment(job)
     checkpoints = _read_checkpoints(job)
-    if not checkpoints and folder.model.is_file() and folder.metrics.is_file():
+    if job.member.alone and not checkpoints and folder.model.is_file() and folder.metrics.is_file():
         return _leave_finished(job, original)
     with job.scratch_folder() as scratch:
         data = stages.read_data(job, scratch)
+        stages.join_workers(job)
         data = _compare_samples(job, data)
         check_exists = all((folder.path / name).is_file() for name in ("check.json", "check.html"))
         if data.checked is not None and not check_exists:
@@ -145,7 +190,13 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         checkpoint = checkpoint_to_resume(
             stages.plan_phases(original, network), plan.phases, checkpoints, job.recipe, job.note
         )
-        if checkpoint is not None and _is_finished(job, plan, checkpoint):
+        stages.compare_workers(job, plan)
+        team = job.member.team
+        team.same("none" if checkpoint is None else str(checkpoint.state.number), "the newest intact checkpoint")
+        # The chief decides: it alone has the products in its folder.
+        if team.any(job.member.chief and checkpoint is not None and _is_finished(job, plan, checkpoint)):
+            if not job.member.chief:
+                return RunResult(folder.path, {})
             return _tell_again(job, f"The run is already finished; nothing to do. Open {folder.report} in a browser.")
         training = finish.prepare_training(job, plan, new=False)
         _mark_unfinished(job)
@@ -169,6 +220,8 @@ def _compare_environment(job: Job) -> None:
     if not isinstance(before, dict):
         raise RunError(f"{folder.environment}: expected a table; the file is damaged: remove it and resume again")
     changed = differences(before, now)
+    if before.get("workers", 1) != now.get("workers", 1):
+        changed.insert(0, f"workers {before.get('workers', 1)} before, {now.get('workers', 1)} now")
     if changed:
         job.note(f"the last bits may differ from those of an uninterrupted run: {'; '.join(changed)}")
 
@@ -177,12 +230,13 @@ def _read_checkpoints(job: Job) -> list[Checkpoint]:
     """Return the run's intact checkpoints, newest first."""
     from tlkit.train.checkpoint import clean, read_checkpoints
 
-    folder = job.folder.checkpoints
+    folder = (job.member.run or job.folder).checkpoints
     if not folder.exists():
         return []
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-    clean(folder)
+    if job.member.chief:
+        clean(folder)
     return read_checkpoints(folder, job.note)
 
 
@@ -243,8 +297,13 @@ def _mark_unfinished(job: Job) -> None:
     folder.write_recipe(portable_text(job.recipe))
     environment = folder.read_json(folder.environment)
     settings = without_secrets(job.recipe.values)
-    if isinstance(environment, dict) and environment.get("settings") != settings:
-        folder.write_json(folder.environment, {**environment, "settings": settings})
+    if not isinstance(environment, dict):
+        return
+    now = {key: value for key, value in environment.items() if key != "workers"} | {"settings": settings}
+    if not job.member.alone:
+        now["workers"] = job.member.size
+    if now != environment:
+        folder.write_json(folder.environment, now)
 
 
 def _position(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:
