@@ -8,22 +8,20 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tlkit.data.splits.repeat import drawn_splits
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, from_recipe, stages
+from tlkit.jobs.changed_run import compare_environment, compare_samples, edited
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
 from tlkit.jobs.member import Member
-from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume, edited_keys, may_change
+from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
 from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
-from tlkit.recipe.renamed import with_current_names
 from tlkit.recipe.schema import Recipe
-from tlkit.recipe.source import parse_toml
 from tlkit.registry import Registry
 from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.checksums import remove_checksums
@@ -31,15 +29,12 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
-from tlkit.runs.samples import SamplesFile
 from tlkit.runs.secrets import without_secrets
 from tlkit.runs.sweeps import SweepFolder
 from tlkit.system.tensorflow import start_tensorflow
-from tlkit.system.text import listed
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
-    from tlkit.data.run_data import Data
     from tlkit.train.checkpoint import Checkpoint
 
 
@@ -133,36 +128,16 @@ def resume_as_member(
         from_recipe.refuse_missing_files(recipe)
         from_recipe.refuse_missing_engine(recipe, overrides)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
-        edited = _edited(folder, original, environment)
+        changed = edited(folder, original, environment)
         deterministic = isinstance(environment, dict) and bool(environment.get("op_determinism"))
         own, profile = member.own_folder(folder), profile and member.chief
         with open_job(recipe, registry, own, overrides, quiet=quiet, profile=profile, member=member) as job:
             job.say(f"Run folder: {folder.path}")
             with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
                 start_tensorflow(deterministic=deterministic)
-            for key, (before, now) in edited.items():
+            for key, (before, now) in changed.items():
                 job.note(f"{key} is {now} in {folder.recipe.name}; the run recorded {before} when it began")
             return _resume(job, original)
-
-
-def _edited(folder: RunFolder, original: Recipe, environment: Any) -> dict[str, tuple[Any, Any]]:
-    """Return the keys that a person edited in the recipe of a run, of those that may change.
-
-    Raises:
-        RunError: others were edited, too.
-    """
-    settings = environment.get("settings") if isinstance(environment, dict) else None
-    if not isinstance(settings, dict):
-        return {}
-    written = with_current_names(without_secrets(parse_toml(folder.recipe_text())))
-    edited = edited_keys(original, with_current_names(settings), written)
-    wrong = [f"{key} is {now}, but was {before}" for key, (before, now) in edited.items() if not may_change(key)]
-    if wrong:
-        raise RunError(
-            f"{folder.recipe}: {listed(wrong, 5)} when the run began. Its training so far depends on it: undo the "
-            "edit, or start a new run. To train for longer: tlkit resume … --set schedule.epochs=…"
-        )
-    return edited
 
 
 def _resume(job: Job, original: Recipe) -> RunResult:
@@ -173,14 +148,14 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         original: the recipe in the run folder.
     """
     folder = job.folder
-    _compare_environment(job)
+    compare_environment(job)
     checkpoints = _read_checkpoints(job)
     if job.member.alone and not checkpoints and folder.model.is_file() and folder.metrics.is_file():
         return _leave_finished(job, original)
     with job.scratch_folder() as scratch:
         data = stages.read_data(job, scratch)
         stages.join_workers(job)
-        data = _compare_samples(job, data)
+        data = compare_samples(job, data)
         check_exists = all((folder.path / name).is_file() for name in ("check.json", "check.html"))
         if data.checked is not None and not check_exists:
             stages.write_check(job, data.checked)
@@ -205,25 +180,6 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         else:
             job.say(f"Continuing from checkpoint {checkpoint.state.number}: {_position(checkpoint, plan.phases)}")
         return finish.train_and_finish(job, plan, training, checkpoint)
-
-
-def _compare_environment(job: Job) -> None:
-    """Note what the exact weights depend on and has changed since the run started."""
-    from tlkit.train.environment import differences
-
-    folder, now = job.folder, stages.describe_environment(job)
-    if not folder.environment.is_file():
-        remove_checksums(folder.path, [folder.environment.name])
-        folder.write_json(folder.environment, now)
-        return
-    before = folder.read_json(folder.environment)
-    if not isinstance(before, dict):
-        raise RunError(f"{folder.environment}: expected a table; the file is damaged: remove it and resume again")
-    changed = differences(before, now)
-    if before.get("workers", 1) != now.get("workers", 1):
-        changed.insert(0, f"workers {before.get('workers', 1)} before, {now.get('workers', 1)} now")
-    if changed:
-        job.note(f"the last bits may differ from those of an uninterrupted run: {'; '.join(changed)}")
 
 
 def _read_checkpoints(job: Job) -> list[Checkpoint]:
@@ -255,21 +211,6 @@ def _tell_again(job: Job, text: str) -> RunResult:
     metrics = job.folder.read_json(job.folder.metrics)
     finish.run_finished(job, metrics)
     return RunResult(job.folder.path, metrics)
-
-
-def _compare_samples(job: Job, data: Data) -> Data:
-    """Check that the data is the same as when the run started, and return it with the splits of that time."""
-    file = job.folder.samples
-    if not file.is_file():
-        remove_checksums(job.folder.path, [file.name])
-        data.write_samples_csv(file)
-        return data
-    drawn = drawn_splits(file, data.samples, data.splits)
-    if not (drawn == data.splits).all():
-        job.note(f"the splits are those that {file.name} records; this version of tlkit would draw others")
-        data = replace(data, splits=drawn)
-    SamplesFile(file).check_unchanged(data.sample_rows())
-    return data
 
 
 def _is_finished(job: Job, plan: stages.Plan, checkpoint: Checkpoint) -> bool:
