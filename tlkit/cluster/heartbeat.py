@@ -105,7 +105,7 @@ class Pulse:
         self._file = os.open(beat_file(folder, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         self._lock = threading.Lock()
         self._of_pass = 0
-        self._began = 0.0
+        self._began = self._waited = 0.0
         self._last = 0.0
         self.write()
         threading.Thread(target=self._beat, name="tlkit-heartbeat", daemon=True).start()
@@ -136,7 +136,7 @@ class Pulse:
     def begin_step(self) -> None:
         """Begin a step of a pass."""
         self._of_pass += 1
-        self._began = time.monotonic()
+        self._began, self._waited = time.monotonic(), self.waited()
         self.beat.place = STEP if self._of_pass > 2 else ELSEWHERE
 
     def end_step(self, images: int = 0) -> None:
@@ -151,7 +151,7 @@ class Pulse:
         if images:
             beat.images += images
             beat.training += now - self._last
-            beat.waiting = self.waited()
+            beat.waiting += self.waited() - self._waited
         self._last = now
         beat.steps += 1
         beat.place = BETWEEN if self._of_pass > 1 else ELSEWHERE

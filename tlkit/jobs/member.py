@@ -100,10 +100,12 @@ class Member:
             return
         from tlkit.train.team import Team
 
-        self._team = Team.joined()
+        self._team = team = Team.joined()
+        if team.waited is not None:
+            self.pulse.waited = lambda: float(team.waited.numpy())
         self.pulse.beat.threads, self.pulse.beat.devices = threads(), devices()
         self.reach("joined")
-        self._team.barrier("the start of the training")
+        team.barrier("the start of the training")
 
     def beats(self) -> list[Beat | None]:
         """Return what each worker said last."""
