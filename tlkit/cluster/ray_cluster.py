@@ -91,6 +91,12 @@ class Cluster:
         self.say = say
         self._environment = None if environment is None else {"env_vars": dict(environment)}
 
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What Ray gives each worker, as options of a task or an actor."""
+        placed = {"num_cpus": self.options.cpus, "num_gpus": self.options.gpus}
+        return {**placed, "runtime_env": self._environment}
+
     def begin(self, command: Callable[[Part], Any], part: Part) -> Call:
         """Run a function on a part, in a worker that Ray places; wait for nothing.
 
@@ -102,9 +108,7 @@ class Cluster:
         import ray
 
         # Ray's own retries would not say that a worker was lost.
-        task = ray.remote(command_on_part).options(
-            num_cpus=self.options.cpus, num_gpus=self.options.gpus, max_retries=0, runtime_env=self._environment
-        )
+        task = ray.remote(command_on_part).options(max_retries=0, **self.resources)
         return Call(task.remote(command, part))
 
     def run(
