@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
-import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ Result = TypeVar("Result")
 LOCAL, AUTO = "local", "auto"
 _STORE = 200_000_000
 """Bytes of the object store of a local cluster: images and features are shared as files, not in it."""
+_STARTS = 3
+"""How often a local cluster is tried to be started."""
 _LONGEST = 24
 """Bytes of the path of a temporary folder in which Ray can make its own and its sockets."""
 _FOR_WORKERS = (
@@ -181,11 +185,20 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
         inherited = options.address == LOCAL and not ray.is_initialized()
         if not ray.is_initialized():
             folder = left.enter_context(_short_folder())
-            left.callback(ray.shutdown)
+            left.callback(_leave, ray)
             # Ray would put the current folder on the workers' import path.
             with _handlers_kept(), _inherited(options), chdir(folder):
                 _begin(ray, options, folder)
         yield Cluster(options, _room(ray, options), say, None if inherited else _for_workers())
+
+
+def _leave(ray: Any) -> None:
+    """Leave the cluster, and end one that was started."""
+    ray.shutdown()
+    with warnings.catch_warnings():
+        # Ray ends its processes and forgets them, which Python warns of.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @contextmanager
@@ -225,10 +238,14 @@ def _begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
         }
     elif options.address != AUTO or "RAY_ADDRESS" in os.environ:
         check_address(os.environ["RAY_ADDRESS"] if options.address == AUTO else options.address)
-    try:
-        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise DataError(f"--cluster {options.address}: can't be joined: {error}") from error
+    for attempt in range(_STARTS):
+        try:
+            ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
+            break
+        except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
+            if attempt == _STARTS - 1 or options.address != LOCAL:
+                what = "started" if options.address == LOCAL else "joined"
+                raise DataError(f"--cluster {options.address}: can't be {what}: {error}") from error
     if options.address != LOCAL:
         check_versions(ray, options.address, _for_workers())
 
@@ -280,10 +297,10 @@ def _inherited(options: ClusterOptions) -> Iterator[None]:
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
     """Keep this process's handlers of signals, which Ray replaces."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
-            if "threading" in sys.modules and signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
+            signal.signal(number, handler)
