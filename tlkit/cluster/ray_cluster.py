@@ -192,6 +192,24 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
         yield Cluster(options, _room(ray, options), say, None if inherited else _for_workers())
 
 
+def refuse_unreachable(options: ClusterOptions | None) -> None:
+    """Check, before any work and within seconds, that Ray is installed and that the cluster answers.
+
+    Raises:
+        DataError: it is not, or it doesn't.
+    """
+    if options is not None:
+        require_ray()
+        _check_reached(options)
+
+
+def _check_reached(options: ClusterOptions) -> None:
+    if options.address == AUTO and "RAY_ADDRESS" in os.environ:
+        check_address(os.environ["RAY_ADDRESS"])
+    elif options.address not in (AUTO, LOCAL):
+        check_address(options.address)
+
+
 def _leave(ray: Any) -> None:
     """Leave the cluster, and end one that was started."""
     ray.shutdown()
@@ -236,8 +254,7 @@ def _begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
             "include_dashboard": False,
             "_temp_dir": str(folder),
         }
-    elif options.address != AUTO or "RAY_ADDRESS" in os.environ:
-        check_address(os.environ["RAY_ADDRESS"] if options.address == AUTO else options.address)
+    _check_reached(options)
     for attempt in range(_STARTS):
         try:
             ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import cluster_options
+from tlkit.cluster.ray_cluster import cluster_options, refuse_unreachable
 from tlkit.errors import DataError
 from tlkit.jobs.backbone_names import ALL_SMALL, candidates
 from tlkit.jobs.rank_one import RankedBackbone, Tried, tried_here, tried_on_cluster
@@ -155,6 +155,8 @@ def rank_backbones(
     if recipe.task == "segmentation":
         raise DataError(f"tlkit rank: {_SEGMENTATION}")
     named = candidates(recipe, backbones, registry)
+    chosen = cluster_options(cluster, recipe.cluster)
+    refuse_unreachable(chosen)
     with reporter.stage("starting TensorFlow"):
         start_tensorflow()
     with temporary_folder() as folder:
@@ -162,7 +164,6 @@ def rank_backbones(
             data, there = open_sampled(recipe, sample, folder, show)
         count = len(data.samples)
         reporter.say(f"{count:,} images, {len(data.classes)} classes, {len(named)} backbones")
-        chosen = cluster_options(cluster, recipe.cluster)
         tried: Iterator[Tried]
         if chosen is None:
             tried = (tried_here(each, data, folder / str(number), reporter) for number, each in enumerate(named))
