@@ -24,8 +24,6 @@ from tlkit.system.parallel import usable_processors
 
 _STORE = 200_000_000
 """Bytes of the object store of a local cluster: images and features are shared as files, not in it."""
-_STARTS = 3
-"""How often a local cluster is tried to be started."""
 _LONGEST = 24
 """Bytes of the path of a temporary folder in which Ray can make its own and its sockets."""
 _FOR_WORKERS = (
@@ -74,14 +72,11 @@ def begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
             "_temp_dir": str(folder),
         }
     check_reached(options)
-    for attempt in range(_STARTS):
-        try:
-            ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
-            break
-        except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
-            if attempt == _STARTS - 1 or options.address != LOCAL:
-                what = "started" if options.address == LOCAL else "joined"
-                raise DataError(f"--cluster {options.address}: can't be {what}: {error}") from error
+    try:
+        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
+    except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
+        what = "started; on a very busy machine, try again later" if options.address == LOCAL else "joined"
+        raise DataError(f"--cluster {options.address}: can't be {what}: {error}") from error
     if options.address != LOCAL:
         check_versions(ray, options.address, for_workers())
 
