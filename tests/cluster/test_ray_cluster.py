@@ -146,7 +146,8 @@ def results(folder: Path) -> dict[str, bytes]:
         found |= {f"{run.name}/{name}": (run / name).read_bytes() for name in SAME}
         found |= {f"{run.name}/{each.name}": each.read_bytes() for each in (run / "pictures").iterdir()}
         with zipfile.ZipFile(run / "model.keras") as model:
-            found |= {f"{run.name}: {name}": model.read(name) for name in model.namelist()}
+            # The others have the date, and numbers that Keras gives to objects of a process.
+            found[f"{run.name}: weights"] = model.read("model.weights.h5")
     return found
 
 

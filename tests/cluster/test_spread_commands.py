@@ -53,7 +53,7 @@ def finish(root, *arguments):
 def run_bytes(run: Path) -> dict[str, bytes]:
     found = {name: (run / name).read_bytes() for name in SAME}
     with zipfile.ZipFile(run / "model.keras") as model:
-        found |= {name: model.read(name) for name in model.namelist()}
+        found["weights"] = model.read("model.weights.h5")
     return found
 
 
