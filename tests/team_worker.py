@@ -1,7 +1,7 @@
 """Train recipes as one worker of a team, or alone: ``python team_worker.py FOLDER RECIPE…``.
 
 The workers are those in ``TF_CONFIG``; without it there is one. For each recipe, ``FOLDER/<stem>`` is the run folder;
-worker r writes there ``worker-<r>.npz``, all variables, and ``worker-<r>.json``, what the ledger says and what was said.
+worker r writes there ``worker-<r>.npz``, all variables, and ``worker-<r>.json``, what it counted and what was said.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def train(file: Path, folder: Path, team: Any) -> None:
     from tlkit.train.loop import Training
     from tlkit.train.outlets import Outlets
 
-    class Noted(Reporter):
-        said: list[str] = []
+    said: list[str] = []
 
+    class Noted(Reporter):
         def say(self, message: str, **_options: Any) -> None:
-            self.said.append(message)
+            said.append(message)
 
     recipe = load_recipe(file, make_registry(environ={}))
     store = folder.with_name(f"{folder.name}-store-{team.rank}")
@@ -68,7 +68,7 @@ def train(file: Path, folder: Path, team: Any) -> None:
         "best": ledger.best_epoch,
         "metrics": dict(ledger.best_metrics),
         "cached": training._last.passes.cached if training._last else False,
-        "said": Noted.said,
+        "said": said,
     }
     (folder / f"worker-{team.rank}.json").write_text(json.dumps(facts), encoding="utf-8")
 
