@@ -34,7 +34,6 @@ _SHARD_BYTES = 256e6
 _SHARD_BATCHES = 16
 """A shard has whole batches, as many as fit within both limits: it is made in memory, by one worker."""
 _FORMAT = 5
-_POLL_SECONDS = 0.2
 
 
 class FeatureSet:
@@ -138,9 +137,8 @@ class FeatureSet:
                 self._arrays[number] = shard.arrays
             if progress is not None:
                 progress(min((number + 1) * self._shard, len(self.rows)), len(self.rows))
-        for number in self._shards:
-            if number not in self._arrays:
-                self._arrays[number] = _awaited(partial(self._opened, number)).arrays
+        for number in set(self._shards) - set(self._arrays):
+            self._arrays[number] = _awaited(partial(self._opened, number)).arrays
         self._describe()
         return computed
 
@@ -254,7 +252,7 @@ def _awaited(opened: Callable[[], Shard | None]) -> Shard:
             if (shard := opened()) is not None:
                 shard.check()
                 return shard
-        time.sleep(_POLL_SECONDS)
+        time.sleep(0.2)
 
 
 def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mapping[str, Any]) -> str:
