@@ -31,11 +31,13 @@ class Team:
         rank: the number of this worker, from 0.
         size: the number of workers.
         strategy: the ``MultiWorkerMirroredStrategy`` of this process; None with one worker.
+        waited: a float64 variable: seconds that this worker has been in ``sum``; None with one worker.
     """
 
     rank: int = 0
     size: int = 1
     strategy: Any = None
+    waited: Any = None
 
     @classmethod
     def alone(cls) -> Team:
@@ -65,7 +67,9 @@ class Team:
         except (RuntimeError, tf.errors.OpError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise RunError(f"worker {rank} of {size} could not join the others: {reason}") from error
-        return cls(rank, size, strategy)
+        with tf.device("cpu:0"):
+            waited = tf.Variable(0.0, trainable=False, dtype=tf.float64)
+        return cls(rank, size, strategy, waited)
 
     @property
     def chief(self) -> bool:
@@ -106,7 +110,11 @@ class Team:
             places = [place for place, tensor in enumerate(tensors) if tensor.dtype == dtype]
             # One message for all: each costs a round trip for every worker.
             flat = tf.concat([tf.reshape(tensors[place], [-1]) for place in places], 0)
+            with tf.control_dependencies([flat]):
+                begun = tf.timestamp()
             summed = context.all_reduce(tf.distribute.ReduceOp.SUM, flat)
+            with tf.control_dependencies([summed]):
+                self.waited.assign_add(tf.timestamp() - begun)
             parts = tf.split(summed, [tf.size(tensors[place]) for place in places], num=len(places))
             for place, part in zip(places, parts, strict=True):
                 found[place] = tf.reshape(part, tf.shape(tensors[place]))
