@@ -87,7 +87,7 @@ class PhaseRun:
         passes.use_features(own_folder, inside)
         model.compile(optimizer=passes.steps.optimizers.main, loss=None)
         passes.callbacks = keras.callbacks.CallbackList(
-            list(outlets.callbacks(outlets.folder.path, self.phase)) if outlets.writes else [],
+            list(outlets.callbacks(outlets.folder.path, self.phase)),
             model=model,
             epochs=self.phase.epochs,
             steps=self.setting.steps_per_epoch,
