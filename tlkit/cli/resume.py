@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import profile_option, run_argument, set_option, workers_option
+from tlkit.cli.options import cluster_option, profile_option, run_argument, set_option, workers_option
 from tlkit.cli.session import Session
 
 
@@ -15,6 +15,7 @@ from tlkit.cli.session import Session
 @set_option
 @workers_option("Go on with N processes that train together.  [default: as many as trained the run before]")
 @profile_option
+@cluster_option
 @click.pass_obj
 def resume(session: Session, run: Path, workers: int | None, restarts: int) -> None:
     """Continue the interrupted run or sweep in the folder RUN, or extend a finished one.
@@ -37,7 +38,7 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int) -> N
 
         if workers is not None:
             raise click.UsageError(f"--workers is for runs; {run} is the folder of a sweep")
-        sweep(run, session.overrides, registry=session.registry)
+        sweep(run, session.overrides, registry=session.registry, cluster=session.cluster)
         return
     from tlkit.jobs.workers.count import workers_of
 

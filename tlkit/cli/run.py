@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tlkit.cli.options import PATH, profile_option, recipe_argument, set_option, workers_option
+from tlkit.cli.options import PATH, cluster_option, profile_option, recipe_argument, set_option, workers_option
 from tlkit.cli.session import Session
 
 
@@ -36,6 +36,7 @@ from tlkit.cli.session import Session
 )
 @workers_option("Train on N processes of this machine that compute each step together, one GPU each.")
 @profile_option
+@cluster_option
 @click.pass_obj
 def run(
     session: Session, /, recipe: Path, out: Path | None, *, folds: int | None, workers: int | None, **options: Any
@@ -50,6 +51,7 @@ def run(
 
     With --folds, each image that is not a test image validates in one of the folds. The folder has a run per fold,
     their results together, and is a model of its own: tlkit predict takes the mean of the folds' probabilities.
+    With --cluster too, the folds run on the machines of a Ray cluster, which share the folder.
 
     With --workers, each process trains on its rows of every batch. A process that is killed, frozen or much slower than
     the others is noticed, and all go on from the last checkpoint.
@@ -59,6 +61,7 @@ def run(
       tlkit run quickstart
       tlkit run photos.toml --set schedule.epochs=30 --set head.dropout=0.4
       tlkit run photos.toml --folds 5 --jobs 2
+      tlkit run photos.toml --folds 5 --cluster local
       tlkit run photos.toml --workers 2
     """
     deterministic = options["deterministic"]
@@ -67,7 +70,7 @@ def run(
     if folds is not None:
         from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
-        of_folds = FoldOptions(options["jobs"], deterministic, session.profile)
+        of_folds = FoldOptions(options["jobs"], deterministic, session.profile, session.cluster)
         cross_validate(recipe, folds, session.overrides, out, registry=session.registry, options=of_folds)
         return
     if workers is not None and workers > 1:
