@@ -46,7 +46,7 @@ def start(size: int, folder: Path, recipes: Sequence[Path], **environ: str) -> l
     return started
 
 
-def finish(workers: Sequence[subprocess.Popen[str]], timeout: float = 500) -> list[str]:
+def finish(workers: Sequence[subprocess.Popen[str]], timeout: float = 1800) -> list[str]:
     """Wait for the workers, and return what each wrote; all are ended when one takes too long."""
     try:
         return [worker.communicate(timeout=timeout)[0] for worker in workers]
