@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -108,16 +109,49 @@ def test_layers_are_left_as_they_were():
     normalization, dropout = model.layers
     before = model.to_json()
     with layers_shared(model, RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))):
-        assert normalization.synchronized
+        assert "call" in vars(normalization)
         assert "call" in vars(dropout)
-    assert "call" not in vars(dropout)
+    assert "call" not in {*vars(normalization), *vars(dropout)}
     assert model.to_json() == before
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 1}, {"center": False, "scale": False}, {"momentum": 0.5}])
+@pytest.mark.parametrize("shift", [0.0, 30.0])
+def test_normalization_of_all_rows_is_that_of_keras(options, shift):
+    results = []
+    for shared in (False, True):
+        layer = keras.layers.BatchNormalization(**options)
+        model = keras.Sequential([keras.Input((4, 4, 2)), layer])
+        layer.moving_mean.assign(layer.moving_mean + shift)
+        rows = RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))
+        images = tf.constant(IMAGES + shift)
+        with layers_shared(model, rows) if shared else nullcontext(), tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = model(images, training=True)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        gradients = tape.gradient(loss, [images, *(each.value for each in layer.trainable_variables)])
+        results.append([outputs, *gradients, layer.moving_mean - shift, layer.moving_variance])
+    assert len(results[0]) == len(results[1])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3 if shift else 1e-5)
 
 
 def test_frozen_statistics_are_not_synchronized():
     model = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.BatchNormalization(trainable=False)])
     with layers_shared(model, RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))):
         assert not model.layers[0].synchronized
+        assert "call" not in vars(model.layers[0])
+
+
+def test_a_batch_normalization_of_a_plugin_is_synchronized_by_keras():
+    class Own(keras.layers.BatchNormalization):
+        def call(self, inputs, training=None, mask=None):
+            return super().call(inputs, training=training, mask=mask)
+
+    model = keras.Sequential([keras.Input((4, 4, 2)), Own()])
+    with layers_shared(model, RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))):
+        assert model.layers[0].synchronized
+    assert not model.layers[0].synchronized
 
 
 def test_a_worker_stops_once_all_have_heard_of_a_signal():
