@@ -47,15 +47,16 @@ class SpreadPredictor(Predictor):
         opened: the same model opened in this process, which has checked it and chooses the engine.
         model: opens it in a worker.
         options: the cluster.
-
-    Attributes:
         say: called with a line when a worker joins or is lost.
     """
 
-    def __init__(self, opened: Predictor, model: WorkerModel, options: ClusterOptions) -> None:
+    def __init__(
+        self, opened: Predictor, model: WorkerModel, options: ClusterOptions, say: Callable[[str], None]
+    ) -> None:
         super().__init__(opened.card, opened._model, lite=opened._lite, notes=opened.notes)
         self.engine, self.columns = opened.engine, opened.columns
-        self.say: Callable[[str], None] = lambda _line: None
+        self.say = say
+        self.doing = "starting the workers"
         self.options = options
         self._opened = opened
         self._of_worker = model
