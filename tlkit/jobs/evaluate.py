@@ -107,20 +107,18 @@ def evaluate(
     registry = registry_for_recipe(registry, allow_plugins=False)
     listed = _listed(source, registry, data, split, card)
     predictor = _opened(model, folder, card, trust=trust, registry=registry, engine=engine)
-    if cluster is not None:
-        predictor = spread(predictor, Path(model or run), {"trust": trust}, registry, cluster, say)
+    predictor = spread(predictor, Path(model or run), {"trust": trust}, registry, cluster, say)
     from tlkit.evaluation.evaluator import evaluate as measure
 
     with temporary_folder() as cache:
         opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
-        remark = _remarks(listed.other, source, opened, rows)
+        notes = (*listed.notes, *_remarks(listed.other, source, opened, rows))
         batch_size = batch_size or listed.part.input.batch_size
         loss, logits = listed.part.train.loss, predictor.logits_of(opened, batch_size, rows)
         evaluating = partial(progress, "evaluating")
         outcome = measure(logits, predictor.card, opened, rows, batch_size=batch_size, loss=loss, progress=evaluating)
-    notes = (*predictor.notes, *listed.notes, *remark)
-    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes, predictor.engine)
+    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, (*predictor.notes, *notes), predictor.engine)
 
 
 def _opened(

@@ -22,7 +22,6 @@ from tlkit.system.text import listed
 if TYPE_CHECKING:
     from tlkit.evaluation.prediction import Prediction
     from tlkit.evaluation.predictor import Predictor
-    from tlkit.evaluation.spread_predictor import SpreadPredictor
     from tlkit.exports.opened import FilePredictor
     from tlkit.registry import Registry
     from tlkit.runs.card import Card
@@ -92,9 +91,9 @@ def spread(
     path: Path,
     asked: dict[str, Any],
     registry: Registry | None,
-    cluster: str | ClusterOptions,
+    cluster: str | ClusterOptions | None,
     say: Callable[[str], None] = lambda _line: None,
-) -> SpreadPredictor:
+) -> Predictor:
     """Return a predictor whose images the workers of a cluster compute, who open it as this process has.
 
     Args:
@@ -102,9 +101,11 @@ def spread(
         path: its run folder, or the exported file.
         asked: how ``load`` has opened it.
         registry: the plugins; those that are files are loaded in the workers, too.
-        cluster: as of ``load``.
+        cluster: as of ``load``; None: the predictor itself is returned.
         say: called with a line when a worker joins or is lost.
     """
+    if cluster is None:
+        return opened
     from tlkit.evaluation.spread_predictor import SpreadPredictor
     from tlkit.evaluation.worker_model import WorkerModel
 
