@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from tlkit.cluster.tasks import Call, command_on_part, in_order
 from tlkit.errors import DataError
+from tlkit.recipe.cluster_table import ClusterTable
 from tlkit.system.disk import temporary_folder
 from tlkit.system.import_path import import_path
 
@@ -52,6 +53,20 @@ class ClusterOptions:
     cpus: float = 1.0
     gpus: float = 0.0
     restarts: int = 2
+
+
+def cluster_options(address: str | None, table: ClusterTable | None = None) -> ClusterOptions | None:
+    """Return where the work is done; None for this process alone.
+
+    Args:
+        address: as the command line names it, which wins; None if it does not.
+        table: the recipe's table ``[cluster]``, if there is a recipe.
+    """
+    table = table or ClusterTable()
+    chosen = address or table.address
+    if chosen is None:
+        return None
+    return ClusterOptions(chosen, table.workers, table.cpus, table.gpus, table.restarts)
 
 
 class Cluster:

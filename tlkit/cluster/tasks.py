@@ -25,10 +25,14 @@ class Call:
 
     Args:
         reference: Ray's reference to its result.
+
+    Attributes:
+        cancelled: whether ``cancel`` was called.
     """
 
     def __init__(self, reference: Any) -> None:
         self.reference = reference
+        self.cancelled = False
 
     def ended(self, seconds: float) -> bool:
         """Wait for the end for some seconds at most; return whether it has come."""
@@ -60,6 +64,7 @@ class Call:
         """Raise ``KeyboardInterrupt`` in the function; it ends when it has saved what it has."""
         import ray
 
+        self.cancelled = True
         ray.cancel(self.reference)
 
 

@@ -23,6 +23,7 @@ class Outlets:
         callbacks: returns the Keras callbacks of a phase, given the path of the run folder.
         phase_finished: called after each phase with the path of the run folder and the phase's best metrics.
         signals: may ask the run to stop.
+        writes: whether this process writes into the folder; of a team, only the chief does.
     """
 
     folder: RunFolder
@@ -30,3 +31,4 @@ class Outlets:
     callbacks: Callable[[Path, Phase], Iterable[Any]] = lambda _folder, _phase: ()
     phase_finished: Callable[[Path, Phase, Mapping[str, float]], None] = lambda _folder, _phase, _metrics: None
     signals: Signals = field(default_factory=Signals)
+    writes: bool = True

@@ -70,7 +70,7 @@ class PlacedProcesses(FoldProcesses):
         with self._lock:
             if self.stopped:
                 return STOPPED
-            log.open("ab").close()
+            log.touch()
             written = NewLines(log)
             call = self._cluster.begin(_run, process)
             self._calls.append(call)
@@ -84,7 +84,7 @@ class PlacedProcesses(FoldProcesses):
         except WorkerLostError:
             return _LOST
         except Exception:
-            if self.stopped:
+            if call.cancelled:
                 return STOPPED
             raise
         return code

@@ -150,8 +150,8 @@ def run_to_its_end(
         log: the file to append the output to.
         command: returns the arguments of the interpreter, once no other process works in the folder.
         processes: the processes that are running.
-        said: called with each line that the process prints, with ``BUSY`` if another is waited for, and with ``KILLED`` if
-            a killed process is started again.
+        said: called with each line that the process prints, with ``BUSY`` if another is waited for, and with ``KILLED``
+            if a process that was killed is started again.
         environment: variables that the process gets besides those of this process.
 
     Returns:
