@@ -97,3 +97,25 @@ def largest_metric_difference(run: Path, other: Path) -> float:
     names = [name for name in ours[0] if name not in ("phase", "epoch")]
     pairs = zip(ours, theirs, strict=True)
     return max(abs(float(one[name]) - float(two[name])) for one, two in pairs for name in names)
+
+
+def write_images(folder: Path) -> tuple[Path, Path]:
+    """Write 161 training, 33 validation and 16 test images; return a file with labels and one with masks.
+
+    The labels and the masks can be learned from the colours; a part of each mask is to be ignored.
+    """
+    generator = np.random.default_rng(0)
+    labels, masks = {}, {}
+    for split, count in (("train", 161), ("val", 33), ("test", 16)):
+        images = generator.integers(0, 255, (count, 16, 16, 3)).astype(np.uint8)
+        numbers = generator.integers(0, 3, count)
+        images[np.arange(count), :, :, numbers] //= 2
+        labels |= {f"x_{split}": images, f"y_{split}": numbers}
+        pixels = (images[..., 0] > 100).astype(np.uint8) + (images[..., 1] > 100)
+        pixels[:, : 1 + int(numbers[0])] = 255
+        pixels[0] = 255
+        masks |= {f"x_{split}": images, f"mask_{split}": pixels}
+    files = folder / "labels.npz", folder / "masks.npz"
+    for file, arrays in zip(files, (labels, masks), strict=True):
+        np.savez(file, **arrays)
+    return files

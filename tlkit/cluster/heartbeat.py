@@ -11,8 +11,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,15 @@ class Pulse:
     def end_pass(self) -> None:
         """End a pass: what comes now may take any time."""
         self.begin_pass()
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Within the context, do something between two steps that may take any time."""
+        before, self.beat.place = self.beat.place, ELSEWHERE
+        try:
+            yield
+        finally:
+            self.beat.place = before
 
     def begin_step(self) -> None:
         """Begin a step of a pass."""

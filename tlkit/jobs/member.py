@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,10 @@ class Member:
         if self.pulse is None:
             return []
         return [read_beat(self.pulse.folder, rank) for rank in range(self.size)]
+
+    def saving(self) -> AbstractContextManager[None]:
+        """Return a context in which the chief writes a checkpoint, for which the others may have to wait long."""
+        return nullcontext() if self.pulse is None else self.pulse.elsewhere()
 
     def callbacks(self, rows: Callable[[int], int]) -> list[Any]:
         """Return the Keras callbacks by which the heartbeat follows the training.
