@@ -10,10 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from evaluate_fakes import make_card
+from lite_runs import saved_run
 from PIL import Image
 
 import tlkit
@@ -23,38 +23,15 @@ from tlkit.evaluation.lite_engines import LiteFile
 from tlkit.evaluation.predictor import Predictor
 from tlkit.models.engines import Engine
 from tlkit.models.lite_check import check_lite
-from tlkit.models.saving import Trained, save_model
-from tlkit.models.tasks import task_of_card
 from tlkit.runs.checksums import NAME
 from tlkit.runs.folder import RunFolder
 
-L = keras.layers
 CARDS = {
     "single": make_card(),
     "binary": make_card(classes=("other", "red"), label_kind="binary"),
     "multi": make_card(label_kind="multi"),
     "segmentation": make_card(task="segmentation", resize="pad"),
 }
-
-
-def small_model(card, seed=0):
-    keras.utils.set_random_seed(seed)
-    images = keras.Input((*card.image_size, 3))
-    x = L.ReLU()(L.BatchNormalization()(L.Conv2D(4, 3, padding="same")(L.Rescaling(1 / 127.5, -1.0)(images))))
-    if card.task == "segmentation":
-        return keras.Model(images, L.Conv2D(len(card.classes), 1, name="logits")(x))
-    x = L.Dense(task_of_card(card).units)(L.GlobalAveragePooling2D()(x))
-    return keras.Model(images, L.Activation("linear", name="logits")(x))
-
-
-def saved_run(path, card, seed=0):
-    path.mkdir(parents=True)
-    folder = RunFolder(path)
-    images = np.random.default_rng(0).integers(0, 256, (4, *card.image_size, 3), np.uint8)
-    saved = save_model(folder, Trained(small_model(card, seed), task_of_card(card), images, "float32", "epoch 1"))
-    assert saved.needs_tensorflow is None
-    folder.write_card(card.model_dump(mode="json"))
-    return folder
 
 
 @pytest.fixture

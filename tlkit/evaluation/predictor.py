@@ -57,12 +57,13 @@ class Predictor:
     Attributes:
         notes: remarks for the user.
         engine: what computed the last images: TensorFlow, LiteRT or OpenVINO.
-        doing: what is said meanwhile.
+        doing: what is said meanwhile; ``say`` is called with more.
         columns: what a ``JudgedPredictor`` also says of each image.
         rules: how many images were unknown, and by which rules that is said; once all are predicted.
     """
 
     doing = "predicting"
+    say: Callable[[str], None] = staticmethod(lambda _line: None)
     columns: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
 
