@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tlkit.cluster.launcher import LocalWorkers
+from tlkit.cluster.launcher import LocalWorkers, Workers
 from tlkit.cluster.lost import Lost
+from tlkit.cluster.ray_cluster import Cluster, ClusterOptions, cluster_options, perhaps_joined
 from tlkit.cluster.supervise import Failed, Stopped, supervise
 from tlkit.errors import RunError
 from tlkit.jobs import from_recipe
@@ -46,6 +47,8 @@ class WorkerOptions:
         deterministic: use deterministic operations only.
         profile: write where the time of the chief goes.
         quiet: print nothing.
+        cluster: the Ray cluster on which they run, as ``--cluster`` names it; None for that of the recipe, or else for
+            processes of this machine.
     """
 
     workers: int
@@ -53,6 +56,7 @@ class WorkerOptions:
     deterministic: bool = False
     profile: bool = False
     quiet: bool = False
+    cluster: str | None = None
 
 
 def run_on_workers(
@@ -90,7 +94,7 @@ def run_on_workers(
         from_recipe.refuse_missing_engine(checked, overrides)
         told = dict(recipe) if isinstance(recipe, Mapping) else str(recipe)
         task = replace(_task(folder, overrides, options, command), recipe=told)
-        return _Training(folder, options).run(task)
+        return _Training(folder, options, cluster_options(options.cluster, checked.cluster)).run(task)
 
 
 def resume_on_workers(
@@ -113,9 +117,11 @@ def resume_on_workers(
         return resume(folder.path, overrides, registry=registry, quiet=options.quiet)  # which trains nothing
     given = registry_for_recipe(registry, allow_plugins=False)
     used = copied(given)
-    _refuse_too_many(load_run_recipe(folder, used, overrides), options.workers)
+    checked = load_run_recipe(folder, used, overrides)
+    _refuse_too_many(checked, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
-    return _Training(folder, options).run(_task(folder, overrides, options, command))
+    places = cluster_options(options.cluster, checked.cluster)
+    return _Training(folder, options, places).run(_task(folder, overrides, options, command))
 
 
 def _refuse_too_many(recipe: Recipe, workers: int) -> None:
@@ -149,10 +155,12 @@ class _Training:
     Args:
         folder: the run folder.
         options: how many workers there are.
+        places: the cluster on which they run; None for this machine.
     """
 
-    def __init__(self, folder: RunFolder, options: WorkerOptions) -> None:
+    def __init__(self, folder: RunFolder, options: WorkerOptions, places: ClusterOptions | None) -> None:
         self._folder = folder
+        self._places = None if places is None else replace(places, workers=options.workers)
         self._options = options
         self._losses: list[str] = []
 
@@ -165,9 +173,9 @@ class _Training:
             TlkitError: what a worker raised.
         """
         folder, signals = self._folder, Signals()
-        with signals.handled(), signals.deferred():
+        with signals.handled(), signals.deferred(), perhaps_joined(self._places, self._say_only) as cluster:
             try:
-                while (end := self._attempt(task, signals)) is not None:
+                while (end := self._attempt(task, signals, cluster)) is not None:
                     self._lost(end)
                     task = replace(task, losses=tuple(self._losses))
                     if folder.recipe.is_file():
@@ -176,14 +184,20 @@ class _Training:
                 self._tidy()
         return RunResult(folder.path, folder.read_json(folder.metrics))
 
-    def _attempt(self, task: WorkerTask, signals: Signals) -> Lost | None:
+    def _attempt(self, task: WorkerTask, signals: Signals, cluster: Cluster | None) -> Lost | None:
         """Start the workers and wait for their end; return who was lost, None if all is done."""
         folder, size = self._folder, self._options.workers
         folder.workers.mkdir(exist_ok=True)
         self._tidy()
         logs = [folder.workers / f"worker-{rank}.log" for rank in range(size)]
         tasks = [task.of_rank(rank).text() for rank in range(size)]
-        workers = LocalWorkers(WORKER, tasks, logs, first_prints=not self._options.quiet)
+        workers: Workers
+        if cluster is None:
+            workers = LocalWorkers(WORKER, tasks, logs, first_prints=not self._options.quiet)
+        else:
+            from tlkit.cluster.ray_workers import RayWorkers
+
+            workers = RayWorkers(cluster, WORKER, tasks, logs, folder.workers / ".chief.out")
         try:
             end = supervise(
                 workers,
@@ -224,10 +238,13 @@ class _Training:
         self._losses.append(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {lost}")
         self._say(f"  {lost}; going on from {_last_checkpoint(folder)}, try {done + 1} of {most}")
 
-    def _say(self, text: str) -> None:
+    def _say_only(self, text: str) -> None:
         from tlkit.system.progress import Reporter
 
         Reporter(quiet=self._options.quiet).say(text)
+
+    def _say(self, text: str) -> None:
+        self._say_only(text)
         with event_log(self._folder) as log:
             log.warning("%s", text.strip())
 
@@ -235,8 +252,9 @@ class _Training:
         """Remove the heartbeats, and what the workers that write nothing would have written."""
         for file in self._folder.workers.glob("worker-*.beat"):
             file.unlink(missing_ok=True)
-        for own in self._folder.workers.glob(".worker-*"):
+        for own in (*self._folder.workers.glob(".worker-*"), self._folder.workers / ".ray-train"):
             shutil.rmtree(own, ignore_errors=True)
+        (self._folder.workers / ".chief.out").unlink(missing_ok=True)
 
 
 def _last_checkpoint(folder: RunFolder) -> str:
