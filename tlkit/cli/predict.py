@@ -14,6 +14,7 @@ from tlkit.cli.console import say, say_json
 from tlkit.cli.options import (
     BATCH_SIZE,
     PATH,
+    cluster_option,
     engine_option,
     memory_option,
     model_option,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 @tiles_option
 @overlap_option
 @engine_option
+@cluster_option
 @memory_option
 @overwrite_option
 @trust_option
@@ -100,7 +102,8 @@ def predict(
     if card is not None:  # before the model is loaded; what an exported file is, its runtime says
         check_predictions(card, images, out, overwrite=session.overwrite)
     registry = session.registry if session.trust or exported else None
-    predictor = load(used, trust=session.trust, registry=registry, engine=session.engine, **session.judged)
+    asked = {"trust": session.trust, "engine": session.engine, "cluster": session.cluster, **session.judged}
+    predictor = load(used, registry=registry, **asked)
     if exported:
         check_predictions(predictor.card, images, out, overwrite=session.overwrite)
     shown = _Shown(used, predictor, images, batch_size, tiles)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tlkit.system.progress import Reporter
     from tlkit.train.loop import Training
     from tlkit.train.setting import Setting
+    from tlkit.train.team import Team
 
 T = TypeVar("T", Recipe, DataPart)
 
@@ -223,7 +224,14 @@ def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
 
 
 def make_training(
-    recipe: Recipe, data: Data, network: Network, folder: RunFolder, reporter: Reporter, **hooks: Any
+    recipe: Recipe,
+    data: Data,
+    network: Network,
+    folder: RunFolder,
+    reporter: Reporter,
+    *,
+    team: Team | None = None,
+    **hooks: Any,
 ) -> Training:
     """Set up the recipe's training. Sets the global random seeds of Keras, NumPy and Python.
 
@@ -233,7 +241,8 @@ def make_training(
         network: the recipe's network.
         folder: the run folder, for the history and the checkpoints.
         reporter: the console.
-        hooks: ``callbacks``, ``phase_finished`` and ``signals`` of ``Outlets``.
+        team: the workers that train together; None: this process trains alone.
+        hooks: ``callbacks``, ``phase_finished``, ``signals``, ``saving`` and ``writes`` of ``Outlets``.
 
     Raises:
         RecipeError: the loss, a metric or the class weights are not valid.
@@ -245,6 +254,8 @@ def make_training(
 
     keras.utils.set_random_seed(recipe.seed)
     setting = make_setting(recipe, data, network, build_policies(recipe, data))
+    if team is not None:
+        setting = replace(setting, team=team)
     return Training(setting, Outlets(folder, reporter, **hooks))
 
 
