@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from lite_runs import saved_run
 from PIL import Image
 
 import tlkit
-from tlkit.evaluation import lite_engines
+from tlkit.evaluation import lite_engines, predictor
 from tlkit.evaluation.ensemble import open_predictor
+from tlkit.evaluation.given_images import GivenImage
 from tlkit.evaluation.lite_engines import LiteFile
 from tlkit.evaluation.predictor import Predictor
 from tlkit.models.engines import Engine
@@ -68,6 +70,24 @@ def test_both_files_of_a_run_give_the_same_answers(kind, tmp_path, photos):
     assert_same(*predicted)
     assert len(predicted[0]) == 4
     np.testing.assert_array_equal(ours.model.get_weights()[0], theirs.model.get_weights()[0])
+
+
+@pytest.mark.parametrize(("count", "batch_size", "here"), [(1, 16, True), (3, 1, True), (3, 16, False)])
+def test_one_image_at_a_time_is_predicted_in_the_calling_thread(count, batch_size, here, tmp_path, photos, monkeypatch):
+    monkeypatch.setattr(predictor, "usable_processors", lambda: 2)
+    threads = []
+
+    class Watched(GivenImage):
+        def to_size(self, *given):
+            threads.append(threading.current_thread())
+            return super().to_size(*given)
+
+    saved_run(tmp_path / "run", CARDS["single"])
+    images = [Watched(photos / "0.png", "")] * count
+    found = list(Predictor.open(tmp_path / "run").predict_given(images, batch_size))
+    assert [each.error for each in found] == [None] * count
+    assert len(threads) == count
+    assert all((each is threading.current_thread()) == here for each in threads)
 
 
 @pytest.mark.parametrize("kind", CARDS)
