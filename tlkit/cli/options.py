@@ -197,6 +197,16 @@ sets_option = _judged(
 )
 """``--sets``, for verbs that predict images."""
 
+cluster_option = click.option(
+    "--cluster",
+    expose_value=False,
+    callback=_set("cluster"),
+    metavar="local|auto|ADDRESS",
+    help="Spread the work over the workers of a Ray cluster: local, the processors of this machine; auto, the cluster "
+    'that this machine belongs to; or its address, such as 10.0.0.1:6379. Needs pip install "tlkit[cluster]".',
+)
+"""``--cluster``, for verbs that can work on many machines; the rest stands in the recipe's table ``[cluster]``."""
+
 overwrite_option = _flag("--overwrite", "overwrite", "Replace files that exist.")
 """``--overwrite``, for verbs that write files."""
 

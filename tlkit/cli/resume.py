@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import profile_option, run_argument, set_option
+from tlkit.cli.options import cluster_option, profile_option, run_argument, set_option
 from tlkit.cli.session import Session
 
 
@@ -14,6 +14,7 @@ from tlkit.cli.session import Session
 @run_argument
 @set_option
 @profile_option
+@cluster_option
 @click.pass_obj
 def resume(session: Session, run: Path) -> None:
     """Continue the interrupted run or sweep in the folder RUN, or extend a finished one.
@@ -32,7 +33,7 @@ def resume(session: Session, run: Path) -> None:
     if SweepFolder(run).recipe.is_file():
         from tlkit.jobs.sweep.search import sweep
 
-        sweep(run, session.overrides, registry=session.registry)
+        sweep(run, session.overrides, registry=session.registry, cluster=session.cluster)
         return
     from tlkit.jobs.resume import resume as resume_run
 

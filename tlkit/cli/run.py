@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import PATH, profile_option, recipe_argument, set_option
+from tlkit.cli.options import PATH, cluster_option, profile_option, recipe_argument, set_option
 from tlkit.cli.session import Session
 
 
@@ -34,6 +34,7 @@ from tlkit.cli.session import Session
     help="Use deterministic operations only: the same bits on the same machine, but slower.",
 )
 @profile_option
+@cluster_option
 @click.pass_obj
 def run(session: Session, recipe: Path, out: Path | None, folds: int | None, jobs: int, deterministic: bool) -> None:
     """Train and evaluate RECIPE, and write everything to a run folder.
@@ -46,17 +47,19 @@ def run(session: Session, recipe: Path, out: Path | None, folds: int | None, job
 
     With --folds, each image that is not a test image validates in one of the folds. The folder has a run per fold,
     their results together, and is a model of its own: tlkit predict takes the mean of the folds' probabilities.
+    With --cluster too, the folds run on the machines of a Ray cluster, which share the folder.
 
     \b
     Examples:
       tlkit run quickstart
       tlkit run photos.toml --set schedule.epochs=30 --set head.dropout=0.4
       tlkit run photos.toml --folds 5 --jobs 2
+      tlkit run photos.toml --folds 5 --cluster local
     """
     if folds is not None:
         from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
-        options = FoldOptions(jobs, deterministic, session.profile)
+        options = FoldOptions(jobs, deterministic, session.profile, session.cluster)
         cross_validate(recipe, folds, session.overrides, out, registry=session.registry, options=options)
         return
     from tlkit.jobs.run import run as run_recipe
