@@ -23,6 +23,7 @@ from tlkit.data.full_size import FullSize
 from tlkit.data.images.reading import Reading
 from tlkit.data.outside import with_outside_note
 from tlkit.data.recipe_range import with_range
+from tlkit.data.remote_options import with_local_paths
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -32,6 +33,7 @@ from tlkit.data.splits.repeat import within_samples_csv
 from tlkit.data.store.store import Early, Filled, Progress, fill_store, open_early
 from tlkit.errors import DataError
 from tlkit.runs.samples import SamplesFile
+from tlkit.system.remote_names import naming_remote_files
 from tlkit.system.text import listed
 
 _ATTEMPTS = 3
@@ -172,7 +174,9 @@ class _Usable:
 
 def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
-    sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
+    with naming_remote_files():
+        options = with_local_paths(dataset.options)
+        sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), options)
     check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
     return with_outside_note(with_composed_names(sample_set, dataset.record.name))
 

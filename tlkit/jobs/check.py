@@ -17,6 +17,8 @@ from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.registry.discovery import registry_for_recipe
 from tlkit.system.memory import explained_memory
+from tlkit.system.remote import local_path
+from tlkit.system.remote_names import named_path, naming_remote_files
 
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
@@ -93,7 +95,7 @@ def check(
 
     Args:
         target: a recipe file, the name of a shipped recipe, a recipe as nested dicts, or a folder of images as
-            ``tlkit init`` takes it.
+            ``tlkit init`` takes it, which may be a URL such as ``s3://bucket/photos``.
         overrides: ``key=value`` as ``tlkit check --set`` takes them; those of ``check`` set the policy, such as
             ``check.leak=error``.
         registry: the plugins; None for the installed ones.
@@ -115,10 +117,12 @@ def check(
         recipe = read_recipe(target, registry, overrides)
         path, resolved = Path(recipe.name), _Target(recipe)
     else:
-        path = Path(target)
-        resolved = _resolve(path, registry, overrides)
-    checked = _check(resolved, path, partial(progress, "checking files"), _spread(cluster, say))
-    return CheckResult(replace(checked.report, name=str(path)), resolved.recipe.task, checked.notes)
+        path = local_path(Path(target), with_neighbours=True)
+        with naming_remote_files():
+            resolved = _resolve(path, registry, overrides)
+    with naming_remote_files():
+        checked = _check(resolved, path, partial(progress, "checking files"), _spread(cluster, say))
+    return CheckResult(replace(checked.report, name=named_path(path)), resolved.recipe.task, checked.notes)
 
 
 def _spread(cluster: str | ClusterOptions | None, say: Callable[[str], None]) -> SpreadFacts | None:

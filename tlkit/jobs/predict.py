@@ -17,6 +17,7 @@ from tlkit.jobs.trusted import with_layers_of
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.samples import SamplesFile
 from tlkit.system.memory import explained_memory
+from tlkit.system.remote_names import named_path
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _notes_on_own_data(images: Sequence[FoundImage], run: Path) -> Iterator[str]
         rows = SamplesFile(RunFolder(run).samples).read_used().values()
     except DataError:  # it is missing or damaged, which matters to nothing else here
         return
-    paths = {os.path.abspath(each.path) for each in images}  # noqa: PTH100 - resolve() asks the disk for each part
+    paths = {os.path.abspath(named_path(each.path)) for each in images}  # noqa: PTH100 - resolve() asks the disk for each part
     masks = paths & {os.path.abspath(row.mask) for row in rows if row.mask}  # noqa: PTH100
     if masks:
         yield f"{len(masks)} of the images are masks of the run's own data, and are predicted as photographs"
