@@ -152,11 +152,18 @@ def trained(world):
     check_imports("run r.toml --out run", world)
 
 
+@pytest.fixture(scope="module")
+def exported(world, trained):
+    check_imports("export run --format litert", world)
+
+
 @pytest.mark.parametrize("command", MAY_IMPORT)
 def test_a_command_imports_only_the_packages_that_it_needs(command, world, request):
     if " run" in command:
         request.getfixturevalue("trained")
-    if not command.startswith("run r.toml"):
+    if "litert" in command or "exports/" in command:
+        request.getfixturevalue("exported")
+    if not command.startswith(("run r.toml", "export run")):
         check_imports(command, world)
 
 
