@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import ClusterOptions, require_ray
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, refuse_unreachable
 from tlkit.contracts import Dataset, Task
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
@@ -101,7 +101,8 @@ def check(
         registry: the plugins; None for the installed ones.
         progress: called with the stage, and how many of how many files are done.
         allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
-        cluster: spread the reading of the files over the workers of a Ray cluster, as of ``load``.
+        cluster: spread the reading of the files over the workers of a Ray cluster, as of ``load``; None for that of the
+            recipe's table ``[cluster]``, if any.
         say: called with a line when a worker of the cluster joins or is lost.
 
     Returns:
@@ -121,17 +122,18 @@ def check(
         with naming_remote_files():
             resolved = _resolve(path, registry, overrides)
     with naming_remote_files():
-        checked = _check(resolved, path, partial(progress, "checking files"), _spread(cluster, say))
+        checked = _check(resolved, path, partial(progress, "checking files"), _spread(cluster, resolved.recipe, say))
     return CheckResult(replace(checked.report, name=named_path(path)), resolved.recipe.task, checked.notes)
 
 
-def _spread(cluster: str | ClusterOptions | None, say: Callable[[str], None]) -> SpreadFacts | None:
-    if cluster is None:
+def _spread(cluster: str | ClusterOptions | None, recipe: Recipe, say: Callable[[str], None]) -> SpreadFacts | None:
+    options = cluster if isinstance(cluster, ClusterOptions) else cluster_options(cluster, recipe.cluster)
+    if options is None:
         return None
     from tlkit.data.checks.spread_facts import SpreadFacts
 
-    require_ray()
-    return SpreadFacts(ClusterOptions(cluster) if isinstance(cluster, str) else cluster, say)
+    refuse_unreachable(options)
+    return SpreadFacts(options, say)
 
 
 def recipe_of(target: Path, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
