@@ -29,24 +29,29 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(size: int, folder: Path, recipes: Sequence[Path], **environ: str) -> list[subprocess.Popen[str]]:
-    """Start the workers of a team."""
+    """Start workers that train recipes; ``{rank}`` in a variable of their environment is the number of the worker."""
+    return start_processes(size, [str(WORKER), str(folder), *map(str, recipes)], **environ)
+
+
+def start_processes(size: int, arguments: Sequence[str], **environ: str) -> list[subprocess.Popen[str]]:
+    """Start Python processes that form a team; ``environ`` is as for ``start``."""
     ports = free_ports(size)
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     started = []
     for rank in range(size):
         # One thread each: the order of a sum must not depend on how busy the machine is.
         threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}
-        variables = {**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "-1", **environ}
+        own = {name: value.format(rank=rank) for name, value in environ.items()}
+        variables = {**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "-1", **own}
         variables.pop("TF_CONFIG", None)
         if size > 1:
             variables["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": rank}})
-        command = [sys.executable, str(WORKER), str(folder), *map(str, recipes)]
-        pipe = subprocess.PIPE
+        command, pipe = [sys.executable, *arguments], subprocess.PIPE
         started.append(subprocess.Popen(command, env=variables, stdout=pipe, stderr=subprocess.STDOUT, text=True))
     return started
 
 
-def finish(workers: Sequence[subprocess.Popen[str]], timeout: float = 500) -> list[str]:
+def finish(workers: Sequence[subprocess.Popen[str]], timeout: float = 1800) -> list[str]:
     """Wait for the workers, and return what each wrote; all are ended when one takes too long."""
     try:
         return [worker.communicate(timeout=timeout)[0] for worker in workers]

@@ -25,16 +25,11 @@ def full(epochs: int = 2, **options: Any) -> dict[str, Any]:
     return {"name": "full", "epochs": epochs, "optimizer": SGD, "learning_rate": 0.02, **options}
 
 
-AUGMENTED = {
-    "input": INPUT,
-    "backbone": CNN,
-    "schedule": full(3),
-    "augment": [{"name": "basic"}],
-    "train": {"cache": "off"},
-}
+PLAIN = {"input": INPUT, "backbone": CNN, "schedule": full(3), "train": {"cache": "off"}}
+AUGMENTED = {**PLAIN, "augment": [{"name": "basic"}]}
 LABELLED: Mapping[str, Mapping[str, Any]] = {
     "augmented": AUGMENTED,
-    "one_left": {**AUGMENTED, "input": INPUT_WITH_ONE_LEFT, "augment": []},
+    "one_left": {**PLAIN, "input": INPUT_WITH_ONE_LEFT},
     "frozen_batch_norm": {
         **AUGMENTED,
         "backbone": WITH_BATCH_NORM,
@@ -136,7 +131,8 @@ def runs(tmp_path_factory) -> Callable[[int, str], Path]:
 
     def run(size: int, name: str) -> Path:
         if size not in found:
-            found[size] = trained(size, root / str(size), recipes, TLKIT_CACHE=str(root / f"cache-{size}"))
+            found[size] = root / str(size)
+            trained(size, found[size], recipes, TLKIT_CACHE=str(root / f"cache-{size}"))
         return found[size] / name
 
     return run

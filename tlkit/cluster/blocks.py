@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from tlkit.cluster.actor import Failed, Joined, WorkerActor
@@ -144,6 +145,10 @@ class _Pass:
 
     def results(self) -> Iterator[Sequence[Any]]:
         """Yield the results of each block."""
+        first = next(self._blocks, None)
+        if first is None:
+            return
+        self._blocks = chain([first], self._blocks)
         for _ in range(self._count):
             self._hire()
         while True:

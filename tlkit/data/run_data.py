@@ -15,6 +15,7 @@ from tlkit.data.images.source import file_of, mask_origin
 from tlkit.data.splits.labels import label_text
 from tlkit.data.store.store import Store
 from tlkit.runs.samples import SampleRow, SamplesFile
+from tlkit.system.remote_names import named_path
 
 
 @dataclass(frozen=True)
@@ -128,4 +129,4 @@ def image_digest(sample: Sample, store: Store, checked: Checked | None) -> str:
 
 
 def _path_text(file: Path | None) -> str:
-    return "" if file is None else encodable(str(file))
+    return "" if file is None else encodable(named_path(file))
