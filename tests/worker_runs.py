@@ -16,7 +16,7 @@ from waiting import LONG, end_of, wait_until
 RECIPE: dict[str, Any] = {
     "input": {"image_size": 16, "batch_size": 5},
     "backbone": {"name": "small_cnn", "filters": [4], "weights": "none"},
-    "augment": [{"name": "basic"}],
+    "augment": [{"name": "shift_flip"}],
     "schedule": {"epochs": 2, "learning_rate": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}},
     "train": {"cache": "off", "checkpoint_steps": 3},
 }
@@ -62,7 +62,7 @@ class WorkerRun:
             beats = self.beats(size)
             return len(beats) == size and all(beat["steps"] >= count for beat in beats)
 
-        wait_until(reached, f"step {count}", self.process)
+        wait_until(reached, f"step {count}", self.process, seconds=4 * LONG)
         return self.beats(size)
 
     def losses(self) -> int:
@@ -70,7 +70,7 @@ class WorkerRun:
         log = self.folder / "events.log"
         return log.read_text(errors="replace").count("going on from") if log.is_file() else 0
 
-    def end(self, seconds: float = 2 * LONG) -> str:
+    def end(self, seconds: float = 4 * LONG) -> str:
         """Wait for the end and return what was said."""
         said: str = end_of(self.process, seconds=seconds)
         return said

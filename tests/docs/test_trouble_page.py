@@ -20,6 +20,7 @@ from PIL import Image
 
 from tlkit.data import prepare
 from tlkit.jobs import stages
+from tlkit.jobs.workers import training
 from tlkit.models.engines import Engine
 from tlkit.runs.lock import locked
 
@@ -216,6 +217,21 @@ def busy() -> Outcome:
         return tlkit_command("resume", "runs/photos-1")
 
 
+def fewer_gpus() -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        return tlkit_command("run", "photos.toml", "--workers", 2)
+
+
+def lost_worker() -> Outcome:
+    """A worker ends by a signal at its start, as one that the system ended; nothing is tried again."""
+    Path("killed.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "WORKER", "killed")
+        patch.syspath_prepend(Path.cwd())
+        return tlkit_command("run", "photos.toml", "--workers", 2, "--restarts", 0)
+
+
 def diverging() -> Outcome:
     small = 'backbone={name = "small_cnn"}'
     return run("photos.toml", small, "schedule.optimizer=sgd", "schedule.learning_rate=10", "schedule.epochs=20")
@@ -396,6 +412,9 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The data changed since the run began": resumed_on_other_images,
     "The data changes while it is read": changing,
     "Another process uses the run folder": busy,
+    "There are more workers than rows of a batch": lambda: tlkit_command("run", "photos.toml", "--workers", 9),
+    "There are fewer GPUs than workers": fewer_gpus,
+    "A worker of the training was lost": lost_worker,
     "The training diverged": diverging,
     "The memory is not enough": exhausted,
     "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),

@@ -115,7 +115,8 @@ class Pulse:
         with self._lock, suppress(OSError):  # on a full disk, the next file that the run needs says so
             self.beat.number += 1
             text = json.dumps(asdict(self.beat)).encode()
-            os.pwrite(self._file, text.ljust(_WIDTH), 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            os.write(self._file, text.ljust(_WIDTH))
             os.ftruncate(self._file, max(_WIDTH, len(text)))
 
     def reach(self, stage: str) -> None:

@@ -130,8 +130,9 @@ class Member:
         """Wait until all workers have trained, and return what each said last."""
         if self.pulse is None:
             return []
-        self.reach("trained")
+        self.pulse.write()
         self.team.barrier("the end of the training")
+        self.reach("trained")
         return [beat for beat in self.beats() if beat is not None]
 
 

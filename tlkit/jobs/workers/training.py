@@ -13,7 +13,8 @@ from tlkit.cluster.launcher import LocalWorkers, Workers
 from tlkit.cluster.lost import Lost
 from tlkit.cluster.ray_cluster import Cluster, ClusterOptions, cluster_options, perhaps_joined
 from tlkit.cluster.supervise import Failed, Stopped, supervise
-from tlkit.errors import RunError
+from tlkit.cluster.tasks import WorkerLostError
+from tlkit.errors import Problem, RecipeError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
@@ -21,7 +22,7 @@ from tlkit.jobs.resume import expect_run, resume
 from tlkit.jobs.run import removed_if_untrained
 from tlkit.jobs.workers.errors import raised_again
 from tlkit.jobs.workers.task import WorkerTask
-from tlkit.recipe.load import read_recipe
+from tlkit.recipe.load import locate, read_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import VARIABLE, Registry
 from tlkit.registry.discovery import OWN_PLUGINS, copied, registry_for_recipe
@@ -80,13 +81,13 @@ def run_on_workers(
         the run folder and the final metrics.
 
     Raises:
-        RunError: a worker was lost more often than the workers may be started again.
+        WorkerLostError: a worker was lost more often than the workers may be started again.
         Exception: as for ``tlkit.run``; what a worker raised, in the words of the chief or of the one that failed.
     """
     given = registry_for_recipe(registry, allow_plugins=False)
     used = copied(given)
     checked = read_recipe(recipe, used, overrides)
-    _refuse_too_many(checked, options.workers)
+    _refuse_too_many(checked, overrides, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with removed_if_untrained(folder):
@@ -118,19 +119,18 @@ def resume_on_workers(
     given = registry_for_recipe(registry, allow_plugins=False)
     used = copied(given)
     checked = load_run_recipe(folder, used, overrides)
-    _refuse_too_many(checked, options.workers)
+    _refuse_too_many(checked, overrides, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
     places = cluster_options(options.cluster, checked.cluster)
     return _Training(folder, options, places).run(_task(folder, overrides, options, command))
 
 
-def _refuse_too_many(recipe: Recipe, workers: int) -> None:
+def _refuse_too_many(recipe: Recipe, overrides: Sequence[str], workers: int) -> None:
     size = recipe.input.batch_size
     if workers > size:
-        raise RunError(
-            f"--workers {workers}: input.batch_size is {size}, and each worker trains on rows of its own of every "
-            f"batch; expected at most {size} workers, or a larger batch_size"
-        )
+        message = f"is {size}, and each of --workers {workers} trains on rows of its own of every batch"
+        problem = Problem("input.batch_size", f"{message}; expected at most {size} workers, or a larger batch_size")
+        raise RecipeError(locate([problem], recipe.file, overrides))
 
 
 def _task(folder: RunFolder, overrides: Sequence[str], options: WorkerOptions, command: FoldCommand) -> WorkerTask:
@@ -168,7 +168,8 @@ class _Training:
         """Train to the end, and return the result.
 
         Raises:
-            RunError: a worker was lost too often.
+            WorkerLostError: a worker was lost too often.
+            WorkerFailedError: a worker met an error that no user can fix.
             Interrupted: by SIGINT, SIGTERM or SIGHUP.
             TlkitError: what a worker raised.
         """
@@ -228,13 +229,13 @@ class _Training:
         """Say who was lost, and how it goes on.
 
         Raises:
-            RunError: workers were lost too often.
+            WorkerLostError: workers were lost too often.
         """
         folder, most, done = self._folder, self._options.restarts, len(self._losses)
         if done >= most:
             again = f"; the workers were started again {done} time{'s' if done > 1 else ''} before" if done else ""
             hint = f". To continue: tlkit resume {folder.path}" if folder.recipe.is_file() else ""
-            raise RunError(f"{lost}{again}. {folder.workers} has their logs{hint}")
+            raise WorkerLostError(f"{lost}{again}. {folder.workers} has their logs{hint}")
         self._losses.append(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {lost}")
         self._say(f"  {lost}; going on from {_last_checkpoint(folder)}, try {done + 1} of {most}")
 
