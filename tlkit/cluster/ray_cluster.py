@@ -87,6 +87,11 @@ class Cluster:
         self.say = say
         self._environment = None if environment is None else {"env_vars": dict(environment)}
 
+    @property
+    def environment(self) -> dict[str, Any] | None:
+        """The ``runtime_env`` of the workers; None if they have inherited it."""
+        return self._environment
+
     def begin(self, command: Callable[[Part], Any], part: Part) -> Call:
         """Run a function on a part, in a worker that Ray places; wait for nothing.
 
@@ -212,7 +217,19 @@ def _begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
     try:
         ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **quiet, **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise DataError(f"--cluster {options.address}: can't be joined: {error}") from error
+        raise DataError(f"--cluster {options.address}: can't be joined: {error}{_token_hint(error)}") from error
+
+
+def _token_hint(error: BaseException | None) -> str:
+    """Return what to do where a cluster asks for a token: Ray says so only in what led to its error."""
+    while error is not None:
+        if "AuthToken" in str(error):
+            return (
+                ". It asks for a token, as ray start does on a machine with ~/.ray/auth_token: set "
+                "RAY_AUTH_MODE=token, and have the same token in that file on all machines, or in RAY_AUTH_TOKEN"
+            )
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _processors() -> int:
