@@ -21,7 +21,7 @@ import pytest
 
 FIRST, SECOND = "10.77.0.1", "10.77.0.2"
 PORT = 6400
-_START_SECONDS = 180.0
+_START_SECONDS = 400.0
 
 
 @dataclass(frozen=True)

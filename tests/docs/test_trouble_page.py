@@ -310,6 +310,20 @@ def on_a_port_that_is_taken() -> Outcome:
         return tlkit_command("serve", "runs/photos-1", "--port", taken.getsockname()[1])
 
 
+def without_ray() -> Outcome:
+    """``--cluster`` where Ray is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "ray", None)
+        return tlkit_command("run", "photos.toml", "--folds", 2, "--cluster", "local")
+
+
+def no_cluster() -> Outcome:
+    """``--cluster`` with the address of a port at which nothing listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return tlkit_command("rank", "photos.toml", "--cluster", f"127.0.0.1:{closed.getsockname()[1]}")
+
+
 def unknown_decision() -> Outcome:
     """Apply a table with a decision that is none."""
     folder = Path("decided")
@@ -361,6 +375,8 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The weights do not fit": other_weights,
     "The engine is not installed": without_engine,
     "Optuna is not installed": without_optuna,
+    "Ray is not installed": without_ray,
+    "The cluster cannot be reached": no_cluster,
     "MLflow is not installed": without_mlflow,
     "cleanlab is not installed": without_cleanlab,
     "A package for serving is not installed": without_fastapi,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tlkit.cli.console import say
-from tlkit.cli.options import PATH, overwrite_option, set_option
+from tlkit.cli.options import PATH, cluster_option, overwrite_option, set_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=PATH, metavar="FILE", help="The table that --apply writes.  [default: labels-applied.csv beside FILE]"
 )
+@cluster_option
 @overwrite_option
 @click.pass_obj
 def check(
@@ -78,6 +79,8 @@ def check(
             session.overrides,
             registry=session.registry,
             progress=show,
+            cluster=session.cluster,
+            say=reporter.say,
         )
     _print(result)
     if json_file is not None:

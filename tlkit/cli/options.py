@@ -223,6 +223,20 @@ def picture_option(default: str) -> Decorator:
     return click.option("--out", type=FILE, metavar="FILE.png", help=f"The picture to write.  [default: {default}]")
 
 
+def workers_option(text: str) -> Decorator:
+    """Return the options ``--workers`` and ``--restarts`` of a verb that trains; the function takes both."""
+    workers = click.option("--workers", type=click.IntRange(min=1), metavar="N", help=text)
+    restarts = click.option(
+        "--restarts",
+        type=click.IntRange(min=0),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help="With --workers: how often to go on from the last checkpoint after a worker was lost.",
+    )
+    return lambda function: workers(restarts(function))
+
+
 def accept_plugins(command: click.Command) -> None:
     """Add ``--plugin``, ``--no-plugins`` and ``--allow-plugins`` to a verb, and to the verbs below it."""
     names = {parameter.name for parameter in command.params}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import math
 import os
 import signal
-import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
@@ -13,11 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tlkit.cluster.reaching import check_address, token_hint
 from tlkit.cluster.tasks import Call, command_on_part, in_order
+from tlkit.cluster.versions import check_versions
 from tlkit.errors import DataError
 from tlkit.recipe.cluster_table import ClusterTable
 from tlkit.system.disk import temporary_folder
 from tlkit.system.import_path import import_path
+from tlkit.system.parallel import usable_processors
 
 Say = Callable[[str], None]
 Part = TypeVar("Part")
@@ -26,6 +32,8 @@ Result = TypeVar("Result")
 LOCAL, AUTO = "local", "auto"
 _STORE = 200_000_000
 """Bytes of the object store of a local cluster: images and features are shared as files, not in it."""
+_STARTS = 3
+"""How often a local cluster is tried to be started."""
 _LONGEST = 24
 """Bytes of the path of a temporary folder in which Ray can make its own and its sockets."""
 _FOR_WORKERS = (
@@ -88,9 +96,10 @@ class Cluster:
         self._environment = None if environment is None else {"env_vars": dict(environment)}
 
     @property
-    def environment(self) -> dict[str, Any] | None:
-        """The ``runtime_env`` of the workers; None if they have inherited it."""
-        return self._environment
+    def resources(self) -> dict[str, Any]:
+        """What Ray gives each worker, as options of a task or an actor."""
+        placed = {"num_cpus": self.options.cpus, "num_gpus": self.options.gpus}
+        return {**placed, "runtime_env": self._environment}
 
     def begin(self, command: Callable[[Part], Any], part: Part) -> Call:
         """Run a function on a part, in a worker that Ray places; wait for nothing.
@@ -103,9 +112,7 @@ class Cluster:
         import ray
 
         # Ray's own retries would not say that a worker was lost.
-        task = ray.remote(command_on_part).options(
-            num_cpus=self.options.cpus, num_gpus=self.options.gpus, max_retries=0, runtime_env=self._environment
-        )
+        task = ray.remote(command_on_part).options(max_retries=0, **self.resources)
         return Call(task.remote(command, part))
 
     def run(
@@ -155,11 +162,13 @@ def require_ray() -> Any:
 def _for_workers() -> dict[str, str]:
     """Return the environment variables that workers get, so that they import what this process imports."""
     given = {name: os.environ[name] for name in _FOR_WORKERS if name in os.environ}
+    # Ray would set it to the processors of a task, and the bits of a result may depend on it.
+    given.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     return given | {"PYTHONPATH": os.pathsep.join(import_path()), "PYTHONSAFEPATH": "1"}
 
 
 @contextmanager
-def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[Cluster]:
+def joined(options: ClusterOptions, say: Say = lambda _line: None, *, any_versions: bool = False) -> Iterator[Cluster]:
     """Join a cluster for the context, or start one of this machine's processors.
 
     If this process has joined a cluster already (``ray.init``), that one is used, and left at the end as it was.
@@ -167,6 +176,7 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
     Args:
         options: which cluster, and what each worker is given.
         say: called with a line about what happens.
+        any_versions: whether machines may have other versions than this one.
 
     Raises:
         DataError: Ray is not installed, the cluster can't be reached, has no room for a worker, or other versions.
@@ -176,11 +186,38 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
         inherited = options.address == LOCAL and not ray.is_initialized()
         if not ray.is_initialized():
             folder = left.enter_context(_short_folder())
-            left.callback(ray.shutdown)
+            left.callback(_leave, ray)
             # Ray would put the current folder on the workers' import path.
             with _handlers_kept(), _inherited(options), chdir(folder):
-                _begin(ray, options, folder)
+                _begin(ray, options, folder, any_versions)
         yield Cluster(options, _room(ray, options), say, None if inherited else _for_workers())
+
+
+def refuse_unreachable(options: ClusterOptions | None) -> None:
+    """Check, before any work and within seconds, that Ray is installed and that the cluster answers.
+
+    Raises:
+        DataError: it is not, or it doesn't.
+    """
+    if options is not None:
+        require_ray()
+        _check_reached(options)
+
+
+def _check_reached(options: ClusterOptions) -> None:
+    if options.address == AUTO and "RAY_ADDRESS" in os.environ:
+        check_address(os.environ["RAY_ADDRESS"])
+    elif options.address not in (AUTO, LOCAL):
+        check_address(options.address)
+
+
+def _leave(ray: Any) -> None:
+    """Leave the cluster, and end one that was started."""
+    ray.shutdown()
+    with warnings.catch_warnings():
+        # Ray ends its processes and forgets them, which Python warns of.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @contextmanager
@@ -204,36 +241,31 @@ def perhaps_joined(options: ClusterOptions | None, say: Say) -> Iterator[Cluster
         yield cluster
 
 
-def _begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
-    quiet = {"include_dashboard": False} if options.address == LOCAL else {}
+def _begin(ray: Any, options: ClusterOptions, folder: Path, any_versions: bool) -> None:
+    """Join the cluster, or start one.
+
+    Raises:
+        DataError: it can't be reached, or has other versions.
+    """
     own: dict[str, Any] = {}
     if options.address == LOCAL:
-        workers = options.workers or 0
         own = {
-            "num_cpus": max(_processors(), round(workers * options.cpus)),
+            "num_cpus": max(usable_processors(), math.ceil((options.workers or 0) * options.cpus)),
             "object_store_memory": _STORE,
+            "include_dashboard": False,
             "_temp_dir": str(folder),
         }
-    try:
-        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **quiet, **own)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise DataError(f"--cluster {options.address}: can't be joined: {error}{_token_hint(error)}") from error
-
-
-def _token_hint(error: BaseException | None) -> str:
-    """Return what to do where a cluster asks for a token: Ray says so only in what led to its error."""
-    while error is not None:
-        if "AuthToken" in str(error):
-            return (
-                ". It asks for a token, as ray start does on a machine with ~/.ray/auth_token: set "
-                "RAY_AUTH_MODE=token, and have the same token in that file on all machines, or in RAY_AUTH_TOKEN"
-            )
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    _check_reached(options)
+    for attempt in range(_STARTS):
+        try:
+            ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
+            break
+        except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
+            if attempt == _STARTS - 1 or options.address != LOCAL:
+                what = "started" if options.address == LOCAL else "joined"
+                raise DataError(f"--cluster {options.address}: can't be {what}: {error}{token_hint(error)}") from error
+    if options.address != LOCAL and not any_versions:
+        check_versions(ray, options.address, _for_workers())
 
 
 def _room(ray: Any, options: ClusterOptions) -> int:
@@ -274,7 +306,7 @@ def _inherited(options: ClusterOptions) -> Iterator[None]:
             os.environ.update(_for_workers())
         yield
     finally:
-        for name in ("PYTHONPATH", "PYTHONSAFEPATH"):
+        for name in _for_workers():
             os.environ.pop(name, None)
             if name in before:
                 os.environ[name] = before[name]
@@ -283,10 +315,10 @@ def _inherited(options: ClusterOptions) -> Iterator[None]:
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
     """Keep this process's handlers of signals, which Ray replaces."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
-            if "threading" in sys.modules and signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
+            signal.signal(number, handler)

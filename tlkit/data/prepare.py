@@ -17,6 +17,7 @@ from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
+from tlkit.data.checks.spread_facts import SpreadFacts
 from tlkit.data.class_names import with_composed_names
 from tlkit.data.full_size import FullSize
 from tlkit.data.images.reading import Reading
@@ -137,19 +138,20 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
     return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input), digests)
 
 
-def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
+def check_data(settings: DataSettings, progress: Progress | None = None, spread: SpreadFacts | None = None) -> Checked:
     """Check a data set as ``open_data`` does, without decoding it into a store.
 
     Args:
         settings: what the recipe says about its data, with a ``[check]``.
         progress: called with (done, total) files.
+        spread: the workers of a cluster that read the files; None: this process does, and its own.
 
     Raises:
         DataError: the data set can't be opened, or ``input.samples`` can't be read.
         PluginError: the data set broke its contract.
     """
     sample_set = open_samples(replace(settings, minimum_classes=0))
-    checked = _checked(settings, sample_set, progress)
+    checked = _checked(settings, sample_set, progress, spread=spread)
     return replace(checked, notes=(*sample_set.notes, *checked.notes))
 
 
@@ -246,11 +248,14 @@ def _checked(
     *,
     reread: bool = False,
     early: Early | None = None,
+    spread: SpreadFacts | None = None,
 ) -> Checked:
     assert settings.check is not None
     check = CheckSettings(settings.input, settings.check, settings.task, settings.seed, settings.minimum_classes)
     facts_cache = FactsCache.of_user(reread=reread)
-    return check_samples(settings.title, sample_set, check, facts_cache=facts_cache, progress=progress, early=early)
+    return check_samples(
+        settings.title, sample_set, check, facts_cache=facts_cache, progress=progress, early=early, spread=spread
+    )
 
 
 def _fill(

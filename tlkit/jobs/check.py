@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.cluster.ray_cluster import ClusterOptions, require_ray
 from tlkit.contracts import Dataset, Task
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
@@ -22,6 +23,7 @@ from tlkit.system.remote_names import named_path, naming_remote_files
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.checks.findings import Report
+    from tlkit.data.checks.spread_facts import SpreadFacts
     from tlkit.data.init.contents import Survey
 
 _BARE_RECIPE = """\
@@ -84,6 +86,8 @@ def check(
     registry: Registry | None = None,
     progress: StageProgress = no_progress,
     allow_plugins: bool = False,
+    cluster: str | ClusterOptions | None = None,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> CheckResult:
     """Read every file of a data set: find damaged files, odd ones, duplicates, and leaks between splits.
 
@@ -97,6 +101,8 @@ def check(
         registry: the plugins; None for the installed ones.
         progress: called with the stage, and how many of how many files are done.
         allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
+        cluster: spread the reading of the files over the workers of a Ray cluster, as of ``load``.
+        say: called with a line when a worker of the cluster joins or is lost.
 
     Returns:
         the report, even if it has errors; the policy in ``[check]`` says which findings are errors.
@@ -115,8 +121,17 @@ def check(
         with naming_remote_files():
             resolved = _resolve(path, registry, overrides)
     with naming_remote_files():
-        checked = _check(resolved, path, partial(progress, "checking files"))
+        checked = _check(resolved, path, partial(progress, "checking files"), _spread(cluster, say))
     return CheckResult(replace(checked.report, name=named_path(path)), resolved.recipe.task, checked.notes)
+
+
+def _spread(cluster: str | ClusterOptions | None, say: Callable[[str], None]) -> SpreadFacts | None:
+    if cluster is None:
+        return None
+    from tlkit.data.checks.spread_facts import SpreadFacts
+
+    require_ray()
+    return SpreadFacts(ClusterOptions(cluster) if isinstance(cluster, str) else cluster, say)
 
 
 def recipe_of(target: Path, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
@@ -146,7 +161,7 @@ def _resolve(path: Path, registry: Registry, overrides: Sequence[str]) -> _Targe
     return _Target(parse_recipe(recipe_text(seen, path.name, Choices()), registry, overrides), seen)
 
 
-def _check(target: _Target, path: Path, progress: Progress) -> Checked:
+def _check(target: _Target, path: Path, progress: Progress, spread: SpreadFacts | None) -> Checked:
     from tlkit.data.checks.check import check_samples
     from tlkit.data.checks.folder_check import unlabelled, with_beside
     from tlkit.data.checks.policy import CheckSettings
@@ -155,9 +170,9 @@ def _check(target: _Target, path: Path, progress: Progress) -> Checked:
     if not target.labelled:
         table = recipe.input.model_copy(update={"validation": 0, "test": 0})
         settings = CheckSettings(table, recipe.check, recipe.task, recipe.seed, minimum_classes=0)
-        checked = check_samples(str(path), unlabelled(path), settings, progress=progress)
+        checked = check_samples(str(path), unlabelled(path), settings, progress=progress, spread=spread)
         return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
-    checked = from_recipe.check_data(recipe, progress)
+    checked = from_recipe.check_data(recipe, progress, spread)
     if survey is None or not path.is_dir():
         return checked
     inner = [survey.root] if survey.masks is None else survey.masks.folders

@@ -70,8 +70,8 @@ def check_cluster(
     """
     begin = time.monotonic()
     say(f"joining {options.address}")
-    with joined(options, say) as cluster:
-        environment = cluster.environment
+    with joined(options, say, any_versions=True) as cluster:
+        environment = cluster.resources["runtime_env"]
         nodes, lost = start_nodes(environment)
         check = _Check(nodes, str(folder.absolute()), options, begin + seconds, say)
         try:

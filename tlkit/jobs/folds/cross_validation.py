@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, perhaps_joined
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, perhaps_joined, refuse_unreachable
 from tlkit.errors import Problem, RecipeError, RunError, TlkitError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
@@ -83,7 +83,7 @@ def cross_validate(
 
     Raises:
         RecipeError: the recipe is not valid, or takes its splits from ``input.samples``.
-        DataError: the data can't be used, or a fold would have no training image of a class.
+        DataError: the data or the cluster can't be used, or a fold would have no training image of a class.
         PluginError: a plugin exists only in this process.
         RunError: the folder can't be used, or a fold failed; the other folds are finished.
         BusyError: another process works in the folder or in one of the folds, and went on for two minutes.
@@ -97,6 +97,8 @@ def cross_validate(
     command = replace(fold_command(registry, used, deterministic=options.deterministic), profile=options.profile)
     from_recipe.refuse_missing_files(checked)
     from_recipe.refuse_missing_engine(checked, overrides)
+    chosen = cluster_options(options.cluster, checked.cluster)
+    refuse_unreachable(chosen)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
@@ -112,7 +114,6 @@ def cross_validate(
                 _write_folds(checked, count, folder, console)
             # Written last: the folder has all folds.
             write_atomically(folder.recipe, text)
-        chosen = cluster_options(options.cluster, checked.cluster)
         _run_folds(folder, command, _Places(count, options.jobs, chosen), console)
         result = _results(path, console)
     _say_what_came_of_it(folder, result, console)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tlkit.cluster.ray_cluster import cluster_options, perhaps_joined
+from tlkit.cluster.ray_cluster import cluster_options, perhaps_joined, refuse_unreachable
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import fold_command
@@ -79,11 +79,13 @@ def sweep(
     from_recipe.refuse_missing_engine(checked, overrides)
     metric, direction = _metric(checked)
     require_optuna()
+    chosen = cluster_options(cluster, checked.cluster)
+    refuse_unreachable(chosen)
     console = Terminal(quiet=quiet)
     folder = SweepFolder(_folder(checked.name, out))
     again = f"To continue: tlkit resume {folder.path}"
     with interruptible(again), locked(folder.path), explain_disk_errors(folder.path):
-        with perhaps_joined(cluster_options(cluster, checked.cluster), console.print) as workers:
+        with perhaps_joined(chosen, console.print) as workers:
             size = _round(checked, folder, used, 1 if workers is None else workers.room)
             if size != (checked.sweep.table.round or 1):
                 checked = load_recipe(file, used, [*overrides, f"sweep.round={size}"])
