@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tlkit.cluster.reaching import check_address
+from tlkit.cluster.reaching import check_address, token_hint
 from tlkit.cluster.tasks import Call, command_on_part, in_order
 from tlkit.cluster.versions import check_versions
 from tlkit.errors import DataError
@@ -168,7 +168,7 @@ def _for_workers() -> dict[str, str]:
 
 
 @contextmanager
-def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[Cluster]:
+def joined(options: ClusterOptions, say: Say = lambda _line: None, *, any_versions: bool = False) -> Iterator[Cluster]:
     """Join a cluster for the context, or start one of this machine's processors.
 
     If this process has joined a cluster already (``ray.init``), that one is used, and left at the end as it was.
@@ -176,6 +176,7 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
     Args:
         options: which cluster, and what each worker is given.
         say: called with a line about what happens.
+        any_versions: whether machines may have other versions than this one.
 
     Raises:
         DataError: Ray is not installed, the cluster can't be reached, has no room for a worker, or other versions.
@@ -188,7 +189,7 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
             left.callback(_leave, ray)
             # Ray would put the current folder on the workers' import path.
             with _handlers_kept(), _inherited(options), chdir(folder):
-                _begin(ray, options, folder)
+                _begin(ray, options, folder, any_versions)
         yield Cluster(options, _room(ray, options), say, None if inherited else _for_workers())
 
 
@@ -240,7 +241,7 @@ def perhaps_joined(options: ClusterOptions | None, say: Say) -> Iterator[Cluster
         yield cluster
 
 
-def _begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
+def _begin(ray: Any, options: ClusterOptions, folder: Path, any_versions: bool) -> None:
     """Join the cluster, or start one.
 
     Raises:
@@ -262,8 +263,8 @@ def _begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
         except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
             if attempt == _STARTS - 1 or options.address != LOCAL:
                 what = "started" if options.address == LOCAL else "joined"
-                raise DataError(f"--cluster {options.address}: can't be {what}: {error}") from error
-    if options.address != LOCAL:
+                raise DataError(f"--cluster {options.address}: can't be {what}: {error}{token_hint(error)}") from error
+    if options.address != LOCAL and not any_versions:
         check_versions(ray, options.address, _for_workers())
 
 
