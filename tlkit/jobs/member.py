@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -107,6 +109,7 @@ class Member:
         self.pulse.beat.threads, self.pulse.beat.devices = threads(), devices()
         self.reach("joined")
         team.barrier("the start of the training")
+        _take_back_sigterm()
 
     def beats(self) -> list[Beat | None]:
         """Return what each worker said last."""
@@ -134,6 +137,17 @@ class Member:
         self.team.barrier("the end of the training")
         self.reach("trained")
         return [beat for beat in self.beats() if beat is not None]
+
+
+def _take_back_sigterm() -> None:
+    """Put this process's handler of SIGTERM back in place of TensorFlow's.
+
+    Its coordination service takes the signal as a notice of preemption, and tells Python nothing of it.
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/distributed_runtime/preemption/preemption_notifier.cc
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def threads() -> int:
