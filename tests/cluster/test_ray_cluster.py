@@ -154,7 +154,7 @@ def kill_worker_of(folder: Path, killed: list[int]) -> None:
     """Kill the worker that has started the process of a fold, once that has finished an epoch."""
     log = folder.with_name(f"{folder.name}.log")
     wait_until(lambda: log.exists() and "epoch 1/" in log.read_text(errors="replace"), "the first epoch")
-    [fold] = [number for number in descendants(f"--out {folder}") if "tlkit run" in processes()[number][1]]
+    [fold] = descendants(f"--out {folder} ")
     killed.append(processes()[fold][0])
     os.kill(killed[0], signal.SIGKILL)
 

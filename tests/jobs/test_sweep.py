@@ -6,7 +6,9 @@ import csv
 import json
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from command_line import tlkit_command
@@ -14,6 +16,8 @@ from recipe_text import recipe_text
 
 import tlkit
 from tlkit.errors import DataError, RecipeError, RunError
+from tlkit.jobs.folds.processes import FoldProcesses
+from tlkit.jobs.sweep import search, trials
 from tlkit.jobs.sweep.study import Study
 from tlkit.jobs.sweep.trial_run import TrialCommand
 from tlkit.recipe.load import load_recipe
@@ -109,6 +113,34 @@ def test_the_process_of_a_bad_trial_is_stopped(quick, tmp_path):
     assert result.trials[-1].state == "pruned"
     assert len((tmp_path / "out" / "trial-006" / "metrics.csv").read_text().splitlines()) == 4
     assert not (tmp_path / "out" / "trial-006" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["sampler = 'random'\npruner = 'none'\n", "round = 4\n", "sampler = 'random'\nround = 3\n"],
+    ids=["independent", "tpe", "median"],
+)
+def test_trials_that_run_at_the_same_time_are_those_that_run_one_after_another(quick, tmp_path, monkeypatch, lines):
+    """Real clusters are in ``tests/cluster``; here, processes of this machine end in any order."""
+    recipe = write(tmp_path / "r.toml", "trials = 10\n" + lines + RATES)
+    tlkit.sweep(recipe, out=tmp_path / "one", quiet=True)
+    monkeypatch.setattr(search, "perhaps_joined", lambda *_: nullcontext(SimpleNamespace(room=3)))
+    monkeypatch.setattr(trials, "makes_processes", lambda _cluster: FoldProcesses)
+    tlkit.sweep(recipe, out=tmp_path / "three", quiet=True)
+    assert tried(tmp_path / "three") == tried(tmp_path / "one")
+    assert (tmp_path / "three" / "best.toml").read_bytes() == (tmp_path / "one" / "best.toml").read_bytes()
+    assert (tmp_path / "three" / "sweep.toml").read_bytes() == (tmp_path / "one" / "sweep.toml").read_bytes()
+
+
+def test_the_round_of_a_sweep_is_recorded_and_kept(quick, tmp_path, monkeypatch):
+    recipe = write(tmp_path / "r.toml", "trials = 5\n" + RATES)
+    monkeypatch.setattr(trials, "makes_processes", lambda _cluster: FoldProcesses)
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "perhaps_joined", lambda *_: nullcontext(SimpleNamespace(room=3)))
+        tlkit.sweep(recipe, out=tmp_path / "out", quiet=True)
+    assert "round = 2" in (tmp_path / "out" / "sweep.toml").read_text(encoding="utf-8")
+    assert len(tlkit.sweep(recipe, ["sweep.trials=7"], out=tmp_path / "out", quiet=True).trials) == 7
+    assert "round = 2" in (tmp_path / "out" / "sweep.toml").read_text(encoding="utf-8")
 
 
 def test_an_interrupted_sweep_continues_with_the_same_trials(quick, tmp_path, monkeypatch):

@@ -2,79 +2,22 @@
 
 from __future__ import annotations
 
-import gc
-import math
 import os
-import signal
-import tempfile
-import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, chdir, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-from tlkit.cluster.reaching import check_address, token_hint
+from tlkit.cluster.options import LOCAL
+from tlkit.cluster.options import ClusterOptions as ClusterOptions
+from tlkit.cluster.options import cluster_options as cluster_options
+from tlkit.cluster.starting import begin, check_reached, for_workers, handlers_kept, inherited, leave, short_folder
 from tlkit.cluster.tasks import Call, command_on_part, in_order
-from tlkit.cluster.versions import check_versions
 from tlkit.errors import DataError
-from tlkit.recipe.cluster_table import ClusterTable
-from tlkit.system.disk import temporary_folder
-from tlkit.system.import_path import import_path
-from tlkit.system.parallel import usable_processors
 
 Say = Callable[[str], None]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-
-LOCAL, AUTO = "local", "auto"
-_STORE = 200_000_000
-"""Bytes of the object store of a local cluster: images and features are shared as files, not in it."""
-_STARTS = 3
-"""How often a local cluster is tried to be started."""
-_LONGEST = 24
-"""Bytes of the path of a temporary folder in which Ray can make its own and its sockets."""
-_FOR_WORKERS = (
-    *("TLKIT_CACHE", "TLKIT_CONFIG", "TLKIT_PLUGINS", "KERAS_HOME", "XDG_CACHE_HOME", "TF_CPP_MIN_LOG_LEVEL"),
-    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS"),
-)
-"""The environment variables that workers on other machines get from this process."""
-
-
-@dataclass(frozen=True)
-class ClusterOptions:
-    """Where the workers run, and what each is given.
-
-    Args:
-        address: ``local``, the processors of this machine; ``auto``, the cluster that this machine belongs to; or the
-            address of a cluster, ``HOST:PORT`` or ``ray://HOST:PORT``.
-        workers: the number of workers at the same time; None for as many as there is room for.
-        cpus: processors for a worker.
-        gpus: GPUs for a worker.
-        restarts: how often the work of a lost worker is begun again.
-    """
-
-    address: str
-    workers: int | None = None
-    cpus: float = 1.0
-    gpus: float = 0.0
-    restarts: int = 2
-
-
-def cluster_options(address: str | None, table: ClusterTable | None = None) -> ClusterOptions | None:
-    """Return where the work is done; None for this process alone.
-
-    Args:
-        address: as the command line names it, which wins; None if it does not.
-        table: the recipe's table ``[cluster]``, if there is a recipe.
-    """
-    table = table or ClusterTable()
-    chosen = address or table.address
-    if chosen is None:
-        return None
-    return ClusterOptions(chosen, table.workers, table.cpus, table.gpus, table.restarts)
 
 
 class Cluster:
@@ -159,14 +102,6 @@ def require_ray() -> Any:
     return ray
 
 
-def _for_workers() -> dict[str, str]:
-    """Return the environment variables that workers get, so that they import what this process imports."""
-    given = {name: os.environ[name] for name in _FOR_WORKERS if name in os.environ}
-    # Ray would set it to the processors of a task, and the bits of a result may depend on it.
-    given.setdefault("OMP_NUM_THREADS", str(usable_processors()))
-    return given | {"PYTHONPATH": os.pathsep.join(import_path()), "PYTHONSAFEPATH": "1"}
-
-
 @contextmanager
 def joined(options: ClusterOptions, say: Say = lambda _line: None, *, any_versions: bool = False) -> Iterator[Cluster]:
     """Join a cluster for the context, or start one of this machine's processors.
@@ -183,41 +118,29 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None, *, any_versio
     """
     ray = require_ray()
     with ExitStack() as left:
-        inherited = options.address == LOCAL and not ray.is_initialized()
+        started = options.address == LOCAL and not ray.is_initialized()
         if not ray.is_initialized():
-            folder = left.enter_context(_short_folder())
-            left.callback(_leave, ray)
+            folder = left.enter_context(short_folder())
+            left.callback(leave, ray)
             # Ray would put the current folder on the workers' import path.
-            with _handlers_kept(), _inherited(options), chdir(folder):
-                _begin(ray, options, folder, any_versions)
-        yield Cluster(options, _room(ray, options), say, None if inherited else _for_workers())
+            with handlers_kept(), inherited(options), chdir(folder):
+                begin(ray, options, folder, any_versions=any_versions)
+        room = _room(ray, options)
+        if not options.gpus and ray.cluster_resources().get("GPU"):
+            say("  note: the cluster has GPUs, and its workers use none; gpus = 1 in [cluster] gives each worker one")
+        yield Cluster(options, room, say, None if started else for_workers())
 
 
-def refuse_unreachable(options: ClusterOptions | None) -> None:
-    """Check, before any work and within seconds, that Ray is installed and that the cluster answers.
+def reachable(options: ClusterOptions | None) -> ClusterOptions | None:
+    """Return options, after checking within seconds that Ray is installed and that the cluster answers.
 
     Raises:
         DataError: it is not, or it doesn't.
     """
     if options is not None:
         require_ray()
-        _check_reached(options)
-
-
-def _check_reached(options: ClusterOptions) -> None:
-    if options.address == AUTO and "RAY_ADDRESS" in os.environ:
-        check_address(os.environ["RAY_ADDRESS"])
-    elif options.address not in (AUTO, LOCAL):
-        check_address(options.address)
-
-
-def _leave(ray: Any) -> None:
-    """Leave the cluster, and end one that was started."""
-    ray.shutdown()
-    with warnings.catch_warnings():
-        # Ray ends its processes and forgets them, which Python warns of.
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+        check_reached(options)
+    return options
 
 
 @contextmanager
@@ -241,33 +164,6 @@ def perhaps_joined(options: ClusterOptions | None, say: Say) -> Iterator[Cluster
         yield cluster
 
 
-def _begin(ray: Any, options: ClusterOptions, folder: Path, any_versions: bool) -> None:
-    """Join the cluster, or start one.
-
-    Raises:
-        DataError: it can't be reached, or has other versions.
-    """
-    own: dict[str, Any] = {}
-    if options.address == LOCAL:
-        own = {
-            "num_cpus": max(usable_processors(), math.ceil((options.workers or 0) * options.cpus)),
-            "object_store_memory": _STORE,
-            "include_dashboard": False,
-            "_temp_dir": str(folder),
-        }
-    _check_reached(options)
-    for attempt in range(_STARTS):
-        try:
-            ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
-            break
-        except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
-            if attempt == _STARTS - 1 or options.address != LOCAL:
-                what = "started" if options.address == LOCAL else "joined"
-                raise DataError(f"--cluster {options.address}: can't be {what}: {error}{token_hint(error)}") from error
-    if options.address != LOCAL and not any_versions:
-        check_versions(ray, options.address, _for_workers())
-
-
 def _room(ray: Any, options: ClusterOptions) -> int:
     """Return how many workers there is room for.
 
@@ -287,38 +183,3 @@ def _room(ray: Any, options: ClusterOptions) -> int:
             "for a worker; expected smaller cluster.cpus and cluster.gpus, or a larger machine"
         )
     return min(room, options.workers or room)
-
-
-@contextmanager
-def _short_folder() -> Iterator[Path]:
-    """Make a temporary folder, with a short path: Ray's sockets are in it, and their paths are limited to 107 bytes."""
-    long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST
-    with temporary_folder("/tmp" if long and os.name == "posix" else None) as folder:
-        yield folder
-
-
-@contextmanager
-def _inherited(options: ClusterOptions) -> Iterator[None]:
-    """Have a cluster that is started within the context inherit what its workers need."""
-    before = dict(os.environ)
-    try:
-        if options.address == LOCAL:
-            os.environ.update(_for_workers())
-        yield
-    finally:
-        for name in _for_workers():
-            os.environ.pop(name, None)
-            if name in before:
-                os.environ[name] = before[name]
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Keep this process's handlers of signals, which Ray replaces."""
-    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

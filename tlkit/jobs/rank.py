@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import cluster_options, refuse_unreachable
+from tlkit.cluster.ray_cluster import cluster_options, reachable
 from tlkit.errors import DataError
 from tlkit.jobs.backbone_names import ALL_SMALL, candidates
 from tlkit.jobs.rank_one import RankedBackbone, Tried, tried_here, tried_on_cluster
@@ -155,8 +155,7 @@ def rank_backbones(
     if recipe.task == "segmentation":
         raise DataError(f"tlkit rank: {_SEGMENTATION}")
     named = candidates(recipe, backbones, registry)
-    chosen = cluster_options(cluster, recipe.cluster)
-    refuse_unreachable(chosen)
+    chosen = reachable(cluster_options(cluster, recipe.cluster))
     with reporter.stage("starting TensorFlow"):
         start_tensorflow()
     with temporary_folder() as folder:

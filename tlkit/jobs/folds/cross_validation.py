@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, perhaps_joined, refuse_unreachable
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, perhaps_joined, reachable
 from tlkit.errors import Problem, RecipeError, RunError, TlkitError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
@@ -68,9 +68,8 @@ def cross_validate(
 ) -> FoldsResult:
     """Train a recipe ``count`` times, each time validating on another part of the images that are not test images.
 
-    scikit-learn makes the folds from the recipe's seed: stratified by class, with groups kept together. They do not
-    depend on the order of the files, and are written to ``fold-1.csv``, … Given the folder of an interrupted
-    cross-validation, only the folds that are missing are run.
+    scikit-learn makes the folds from the recipe's seed, stratified, with groups kept together; they do not depend on
+    the order of files. Given the folder of an interrupted cross-validation, only the folds that are missing are run.
 
     Args:
         recipe: a recipe file, or the name of a shipped recipe.
@@ -97,8 +96,7 @@ def cross_validate(
     command = replace(fold_command(registry, used, deterministic=options.deterministic), profile=options.profile)
     from_recipe.refuse_missing_files(checked)
     from_recipe.refuse_missing_engine(checked, overrides)
-    chosen = cluster_options(options.cluster, checked.cluster)
-    refuse_unreachable(chosen)
+    chosen = reachable(cluster_options(options.cluster, checked.cluster))
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)

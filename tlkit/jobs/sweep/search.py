@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tlkit.cluster.ray_cluster import cluster_options, perhaps_joined, refuse_unreachable
+from tlkit.cluster.ray_cluster import Cluster, cluster_options, perhaps_joined, reachable
 from tlkit.errors import Problem, RecipeError, RunError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import fold_command
@@ -20,6 +20,7 @@ from tlkit.recipe.monitor import choose_monitor
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
 from tlkit.recipe.sweep_space import overrides_of
+from tlkit.recipe.sweep_table import SweepTable
 from tlkit.registry import Registry
 from tlkit.registry.discovery import copied, registry_for_recipe
 from tlkit.runs.disk_errors import explain_disk_errors
@@ -71,23 +72,20 @@ def sweep(
     used = copied(registry)
     file = catalog.resolve(Path(recipe))
     checked = load_recipe(file, used, overrides)
-    if checked.sweep is None:
-        message = 'missing; expected a table such as [sweep] with "head.dropout" = [0.0, 0.2, 0.5]'
-        raise RecipeError([Problem("sweep", message, checked.file)])
+    table = _table(checked)
     command = fold_command(registry, used, deterministic=False)
     from_recipe.refuse_missing_files(checked)
     from_recipe.refuse_missing_engine(checked, overrides)
     metric, direction = _metric(checked)
     require_optuna()
-    chosen = cluster_options(cluster, checked.cluster)
-    refuse_unreachable(chosen)
+    chosen = reachable(cluster_options(cluster, checked.cluster))
     console = Terminal(quiet=quiet)
     folder = SweepFolder(_folder(checked.name, out))
     again = f"To continue: tlkit resume {folder.path}"
     with interruptible(again), locked(folder.path), explain_disk_errors(folder.path):
         with perhaps_joined(chosen, console.print) as workers:
-            size = _round(checked, folder, used, 1 if workers is None else workers.room)
-            if size != (checked.sweep.table.round or 1):
+            size = _round(checked, folder, used, workers)
+            if size != (table.round or 1):
                 checked = load_recipe(file, used, [*overrides, f"sweep.round={size}"])
             _begin(folder, checked, used)
             searched = Search(checked, used, folder, direction, metric)
@@ -95,6 +93,18 @@ def sweep(
         result = searched.result()
     _say_what_came_of_it(result, folder, console)
     return result
+
+
+def _table(recipe: Recipe) -> SweepTable:
+    """Return the table ``[sweep]``.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if recipe.sweep is None:
+        message = 'missing; expected a table such as [sweep] with "head.dropout" = [0.0, 0.2, 0.5]'
+        raise RecipeError([Problem("sweep", message, recipe.file)])
+    return recipe.sweep.table
 
 
 def _metric(recipe: Recipe) -> tuple[str, Direction]:
@@ -151,7 +161,7 @@ def _begin(folder: SweepFolder, recipe: Recipe, registry: Registry) -> None:
     write_atomically(folder.recipe, portable_text(recipe))
 
 
-def _round(recipe: Recipe, folder: SweepFolder, registry: Registry, room: int) -> int:
+def _round(recipe: Recipe, folder: SweepFolder, registry: Registry, workers: Cluster | None) -> int:
     """Return the number of trials that are chosen together: as the recipe says, as before, or by the workers."""
     assert recipe.sweep is not None
     if recipe.sweep.table.round is not None:
@@ -159,7 +169,7 @@ def _round(recipe: Recipe, folder: SweepFolder, registry: Registry, room: int) -
     if folder.recipe.is_file():
         before = load_recipe(folder.recipe, registry).sweep
         return before.table.round or 1 if before is not None else 1
-    return default_round(recipe.sweep, room)
+    return default_round(recipe.sweep, 1 if workers is None else workers.room)
 
 
 def _say_what_came_of_it(result: SweepResult, folder: SweepFolder, console: Terminal) -> None:
