@@ -121,6 +121,12 @@ def without_imagecodecs() -> Outcome:
         return run(recipe, "input.bands=[0, 1, 2]")
 
 
+def without_fsspec() -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "fsspec", None)
+        return run("photos.toml", "data.path=s3://bucket/photos")
+
+
 def without_engine() -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Engine, "version", None)
@@ -387,6 +393,9 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "Photos lie across their masks": lambda: run(turned_photos()),
     "Too many files cannot be used": lambda: run(emptied(6)),
     "The check found errors": lambda: run(emptied(1), "check.empty=error"),
+    "Images at a URL need a package": without_fsspec,
+    "Images at a URL cannot be read": lambda: run("photos.toml", "data.path=memory://none"),
+    "A URL has credentials in it": lambda: run("photos.toml", "data.path=s3://key:secret@bucket/photos"),
     "The weights cannot be downloaded": download,
     "The weights do not fit": other_weights,
     "The engine is not installed": without_engine,
