@@ -216,12 +216,11 @@ def check_exporter(
     for input_type in get_args(InputType):
         with tempfile.TemporaryDirectory() as folder:
             function, place = traced(model, task, input_type), Path(folder)
-            function.save(place / "saved_model")
             (place / "scratch").mkdir()
             (place / "new").mkdir()
             texts = {"task": "classification", "classes": '["a", "b", "ç"]', "input": input_type}
             calibration = images if quantize else images[:0]
-            given = (model, function.function, place / "saved_model", image_size, input_type, quantize, calibration)
+            given = (model, function.function, function.save, image_size, input_type, quantize, calibration)
             context = ExportContext(*given, texts, place / "scratch")
             path = place / "new" / f"model{exporter.suffix}"
             opened_by.write(context, path, _options(exporter.options, options))

@@ -20,6 +20,7 @@ from PIL import Image
 
 from tlkit.data import prepare
 from tlkit.jobs import stages
+from tlkit.jobs.workers import training
 from tlkit.models.engines import Engine
 from tlkit.runs.lock import locked
 
@@ -216,6 +217,21 @@ def busy() -> Outcome:
         return tlkit_command("resume", "runs/photos-1")
 
 
+def fewer_gpus() -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        return tlkit_command("run", "photos.toml", "--workers", 2)
+
+
+def lost_worker() -> Outcome:
+    """A worker ends by a signal at its start, as one that the system ended; nothing is tried again."""
+    Path("killed.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "WORKER", "killed")
+        patch.syspath_prepend(Path.cwd())
+        return tlkit_command("run", "photos.toml", "--workers", 2, "--restarts", 0)
+
+
 def diverging() -> Outcome:
     small = 'backbone={name = "small_cnn"}'
     return run("photos.toml", small, "schedule.optimizer=sgd", "schedule.learning_rate=10", "schedule.epochs=20")
@@ -310,6 +326,20 @@ def on_a_port_that_is_taken() -> Outcome:
         return tlkit_command("serve", "runs/photos-1", "--port", taken.getsockname()[1])
 
 
+def without_ray() -> Outcome:
+    """``--cluster`` where Ray is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "ray", None)
+        return tlkit_command("run", "photos.toml", "--folds", 2, "--cluster", "local")
+
+
+def no_cluster() -> Outcome:
+    """``--cluster`` with the address of a port at which nothing listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return tlkit_command("rank", "photos.toml", "--cluster", f"127.0.0.1:{closed.getsockname()[1]}")
+
+
 def unknown_decision() -> Outcome:
     """Apply a table with a decision that is none."""
     folder = Path("decided")
@@ -361,6 +391,8 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The weights do not fit": other_weights,
     "The engine is not installed": without_engine,
     "Optuna is not installed": without_optuna,
+    "Ray is not installed": without_ray,
+    "The cluster cannot be reached": no_cluster,
     "MLflow is not installed": without_mlflow,
     "cleanlab is not installed": without_cleanlab,
     "A package for serving is not installed": without_fastapi,
@@ -380,6 +412,9 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The data changed since the run began": resumed_on_other_images,
     "The data changes while it is read": changing,
     "Another process uses the run folder": busy,
+    "There are more workers than rows of a batch": lambda: tlkit_command("run", "photos.toml", "--workers", 9),
+    "There are fewer GPUs than workers": fewer_gpus,
+    "A worker of the training was lost": lost_worker,
     "The training diverged": diverging,
     "The memory is not enough": exhausted,
     "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),

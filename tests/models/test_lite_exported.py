@@ -47,7 +47,7 @@ def contents(tmp_path_factory):
     found = {}
     for quantize in (None, *LITERT.quantizations):
         folder = tmp_path_factory.mktemp("export")
-        context = tlkit.ExportContext(model, function, folder, SIZE, "uint8", quantize, photos, {"a": "b"}, folder)
+        context = tlkit.ExportContext(model, function, None, SIZE, "uint8", quantize, photos, {"a": "b"}, folder)
         LITERT.write(context, folder / "model.tflite", tlkit.Options())
         found[quantize] = (folder / "model.tflite").read_bytes()
     return found

@@ -177,9 +177,12 @@ def export_context(
     module = tf.Module()
     module.model = [variable.value for variable in model.variables]
     module.function = function
-    saved_model, scratch = folder / "saved_model", folder / "scratch"
-    tf.saved_model.save(module, str(saved_model), signatures={"serving_default": function.get_concrete_function()})
+    scratch = folder / "scratch"
     scratch.mkdir()
+
+    def save(into: Path) -> None:
+        tf.saved_model.save(module, str(into), signatures={"serving_default": function.get_concrete_function()})
+
     if images is None:
         images = pictures(150 if quantize else 0, size, seed=1)
-    return ExportContext(model, function, saved_model, size, input_type, quantize, images, metadata, scratch)
+    return ExportContext(model, function, save, size, input_type, quantize, images, metadata, scratch)

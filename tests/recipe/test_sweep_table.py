@@ -9,7 +9,7 @@ from recipe_text import recipe_text
 
 from tlkit.errors import RecipeError
 from tlkit.recipe.load import parse_recipe
-from tlkit.recipe.sweep_space import overrides_of, without_sweep
+from tlkit.recipe.sweep_space import overrides_of, without_tables
 from tlkit.recipe.sweep_table import Choices, Range, combination
 
 
@@ -42,7 +42,7 @@ def test_ranges_and_arrays_of_any_key_are_read(registry):
         "head": Choices(({"name": "linear", "dropout": 0.1},)),
     }
     assert "sweep" not in recipe.values
-    assert "sweep" not in without_sweep(recipe.text)
+    assert "sweep" not in without_tables(recipe.text, "sweep")
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,16 @@ sets_option = _judged(
 )
 """``--sets``, for verbs that predict images."""
 
+cluster_option = click.option(
+    "--cluster",
+    expose_value=False,
+    callback=_set("cluster"),
+    metavar="local|auto|ADDRESS",
+    help="Spread the work over the workers of a Ray cluster: local, the processors of this machine; auto, the cluster "
+    'that this machine belongs to; or its address, such as 10.0.0.1:6379. Needs pip install "tlkit[cluster]".',
+)
+"""``--cluster``, for verbs that can work on many machines; the rest stands in the recipe's table ``[cluster]``."""
+
 overwrite_option = _flag("--overwrite", "overwrite", "Replace files that exist.")
 """``--overwrite``, for verbs that write files."""
 
@@ -211,6 +221,20 @@ def picture_option(default: str) -> Decorator:
         default: the name of the file that is written without the option, for the help text.
     """
     return click.option("--out", type=FILE, metavar="FILE.png", help=f"The picture to write.  [default: {default}]")
+
+
+def workers_option(text: str) -> Decorator:
+    """Return the options ``--workers`` and ``--restarts`` of a verb that trains; the function takes both."""
+    workers = click.option("--workers", type=click.IntRange(min=1), metavar="N", help=text)
+    restarts = click.option(
+        "--restarts",
+        type=click.IntRange(min=0),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help="With --workers: how often to go on from the last checkpoint after a worker was lost.",
+    )
+    return lambda function: workers(restarts(function))
 
 
 def accept_plugins(command: click.Command) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tlkit.cli.options import FILE, overwrite_option, picture_option, recipe_argument, set_option
+from tlkit.cli.options import FILE, cluster_option, overwrite_option, picture_option, recipe_argument, set_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--csv", "csv_file", type=FILE, metavar="FILE", help="Also write the table to a CSV file.")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Also write the table to a JSON file.")
 @overwrite_option
+@cluster_option
 @click.pass_obj
 def rank(
     session: Session,
@@ -50,12 +51,14 @@ def rank(
     """Rank backbones for the images of RECIPE, without training.
 
     Each backbone computes the images once. A linear head is cross-validated on its features, and LogME says how well
-    they explain the labels. Prints a table, the lines to paste into the recipe, and draws accuracy over time.
+    they explain the labels. Prints a table, the lines to paste into the recipe, and draws accuracy over time. With
+    --cluster, each backbone is computed by a worker of a Ray cluster.
 
     \b
     Examples:
       tlkit rank photos.toml
       tlkit rank photos.toml --backbones MobileNetV2:alpha=0.35,MobileNetV2,DenseNet121 --sample 500
+      tlkit rank photos.toml --cluster local
     """
     import json
 
@@ -69,7 +72,7 @@ def rank(
     from tlkit.jobs.rank import rank_backbones
 
     with Reporter() as reporter:
-        ranking = rank_backbones(checked, backbones, session.registry, reporter, sample=sample)
+        ranking = rank_backbones(checked, backbones, session.registry, reporter, sample=sample, cluster=session.cluster)
     _print(ranking)
     with writing(target):
         write_atomically(target, _picture(ranking))

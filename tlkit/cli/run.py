@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tlkit.cli.options import PATH, profile_option, recipe_argument, set_option
+from tlkit.cli.options import PATH, cluster_option, profile_option, recipe_argument, set_option, workers_option
 from tlkit.cli.session import Session
 
 
@@ -33,9 +34,13 @@ from tlkit.cli.session import Session
     is_flag=True,
     help="Use deterministic operations only: the same bits on the same machine, but slower.",
 )
+@workers_option("Train on N processes that compute each step together: of this machine, or of --cluster.")
 @profile_option
+@cluster_option
 @click.pass_obj
-def run(session: Session, recipe: Path, out: Path | None, folds: int | None, jobs: int, deterministic: bool) -> None:
+def run(
+    session: Session, /, recipe: Path, out: Path | None, *, folds: int | None, workers: int | None, **options: Any
+) -> None:
     """Train and evaluate RECIPE, and write everything to a run folder.
 
     RECIPE is a TOML file, or the name of a recipe that comes with tlkit (tlkit recipes ls). The run checks the data,
@@ -46,18 +51,33 @@ def run(session: Session, recipe: Path, out: Path | None, folds: int | None, job
 
     With --folds, each image that is not a test image validates in one of the folds. The folder has a run per fold,
     their results together, and is a model of its own: tlkit predict takes the mean of the folds' probabilities.
+    With --cluster too, the folds run on the machines of a Ray cluster, which share the folder.
+
+    With --workers, each process trains on its rows of every batch. A process that is killed, frozen or much slower than
+    the others is noticed, and all go on from the last checkpoint.
 
     \b
     Examples:
       tlkit run quickstart
       tlkit run photos.toml --set schedule.epochs=30 --set head.dropout=0.4
       tlkit run photos.toml --folds 5 --jobs 2
+      tlkit run photos.toml --folds 5 --cluster local
+      tlkit run photos.toml --workers 2
     """
+    deterministic = options["deterministic"]
+    if folds is not None and workers is not None:
+        raise click.UsageError("--folds and --workers contradict each other: --jobs N runs N folds at the same time")
     if folds is not None:
         from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
-        options = FoldOptions(jobs, deterministic, session.profile)
-        cross_validate(recipe, folds, session.overrides, out, registry=session.registry, options=options)
+        of_folds = FoldOptions(options["jobs"], deterministic, session.profile, session.cluster)
+        cross_validate(recipe, folds, session.overrides, out, registry=session.registry, options=of_folds)
+        return
+    if workers is not None and workers > 1:
+        from tlkit.jobs.workers.training import WorkerOptions, run_on_workers
+
+        how = WorkerOptions(workers, options["restarts"], deterministic, session.profile, cluster=session.cluster)
+        run_on_workers(recipe, session.overrides, out, how, registry=session.registry)
         return
     from tlkit.jobs.run import run as run_recipe
 

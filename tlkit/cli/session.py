@@ -35,6 +35,7 @@ class Session:
         trust: whether ``--trust`` was given.
         model: the value of ``--model``; None without it.
         engine: the value of ``--engine``, or ``auto``.
+        cluster: the value of ``--cluster``; None without it.
         judged: the values of ``--unknown`` and ``--sets``, if they were given.
         tiles: the value of ``--tiles``: pixels, or ``model``.
         overlap: the value of ``--overlap``, in pixels.
@@ -50,6 +51,7 @@ class Session:
         self.trust = False
         self.model: Path | None = None
         self.engine: EngineOption = "auto"
+        self.cluster: str | None = None
         self.judged: dict[str, float] = {}
         self.tiles: int | str | None = None
         self.overlap: int | None = None

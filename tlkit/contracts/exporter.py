@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,7 @@ class ExportContext:
         model: the Keras model in inference mode, raw RGB float32 (N, H, W, 3) in 0-255 → logits.
         function: a ``tf.function`` with one concrete signature: ``images`` (N, H, W, 3) of type ``input_type``, any N,
             → ``{"logits": float32, "probabilities": float32}``, both (N, …). It includes the preprocessing.
-        saved_model: a folder that holds ``function`` as a SavedModel, with the signature ``serving_default``.
+        save: writes ``function`` into a folder as a SavedModel, with the signature ``serving_default``.
         image_size: (H, W) in pixels.
         input_type: the type of ``images``.
         quantize: the quantization that the user asked for; None for float32.
@@ -39,13 +40,20 @@ class ExportContext:
 
     model: Any
     function: Any
-    saved_model: Path
+    save: Callable[[Path], None]
     image_size: ImageSize
     input_type: InputType
     quantize: Quantization | None
     images: np.ndarray
     metadata: Mapping[str, str]
     scratch: Path
+
+    @cached_property
+    def saved_model(self) -> Path:
+        """A folder beside ``scratch`` that holds the SavedModel; written when it is first asked for."""
+        folder = self.scratch.with_name("saved_model")
+        self.save(folder)
+        return folder
 
 
 @dataclass(frozen=True)

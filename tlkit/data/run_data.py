@@ -17,6 +17,7 @@ from tlkit.data.splits.assign import texts_of
 from tlkit.data.splits.labels import label_text
 from tlkit.data.store.store import Store
 from tlkit.runs.samples import SampleRow, SamplesFile
+from tlkit.system.remote_names import named_path
 
 _CHUNK = 10_000
 """How many samples are turned into Python's own numbers at a time."""
@@ -138,4 +139,4 @@ def _chunks(sizes: np.ndarray) -> Iterator[list[list[int]]]:
 
 
 def _path_text(file: Path | None) -> str:
-    return "" if file is None else encodable(str(file))
+    return "" if file is None else encodable(named_path(file))

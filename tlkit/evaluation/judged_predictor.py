@@ -51,7 +51,11 @@ class JudgedPredictor(Predictor):
             said = self._judgement.judged(each, self._features())
             judged, unknown = judged + 1, unknown + bool(said.unknown)
             yield said
-        self.rules = self._judgement.rules(judged, unknown)
+        self.rules = self.rules_for(judged, unknown)
+
+    def rules_for(self, judged: int, unknown: int) -> tuple[str, ...]:
+        """Return the ``rules`` after so many images were judged, of which so many are unknown."""
+        return self._judgement.rules(judged, unknown)
 
     def _features(self) -> Any:
         """Return the features of the image whose prediction comes next; None if they are not computed."""

@@ -66,6 +66,18 @@ class Prediction:
         return self.probabilities[self.labels[0]] if len(self.labels) == 1 else None
 
 
+@dataclass(frozen=True)
+class DrawnPrediction(Prediction):
+    """The prediction of a segmentation whose mask was drawn where it was predicted.
+
+    Args:
+        files: the contents of the files that are written of it: the mask and the overlay, as PNG; then it has no
+            ``mask``.
+    """
+
+    files: tuple[bytes, bytes] = (b"", b"")
+
+
 def mask_bytes(result: tuple[Prediction, tuple[int, int], np.ndarray | None]) -> int:
     """Return what a predicted mask, and the probabilities of its pixels at the model's size, take in memory."""
     prediction, _, kept = result

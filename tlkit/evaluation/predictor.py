@@ -24,7 +24,7 @@ from tlkit.evaluation.inference import Inference
 from tlkit.evaluation.keras_model import load_keras_model
 from tlkit.evaluation.lite_engines import check_engine
 from tlkit.evaluation.lite_files import NotUsedError, open_lite
-from tlkit.evaluation.logits import LogitsOfImages, logits_of_model
+from tlkit.evaluation.logits import Logits, LogitsOfImages, logits_of_model
 from tlkit.evaluation.memory import explained_memory
 from tlkit.evaluation.prediction import Prediction, mask_bytes
 from tlkit.models.engines import LITERT, TENSORFLOW
@@ -37,7 +37,7 @@ from tlkit.system.parallel import in_threads, usable_processors
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
 
-_COMPARED = 2
+COMPARED = 2
 """Images on which OpenVINO is compared with LiteRT."""
 _AHEAD = 2
 """Batches decoded in advance while one is predicted."""
@@ -57,10 +57,13 @@ class Predictor:
     Attributes:
         notes: remarks for the user.
         engine: what computed the last images: TensorFlow, LiteRT or OpenVINO.
+        doing: what is said meanwhile; ``say`` is called with more.
         columns: what a ``JudgedPredictor`` also says of each image.
         rules: how many images were unknown, and by which rules that is said; once all are predicted.
     """
 
+    doing = "predicting"
+    say: Callable[[str], None] = staticmethod(lambda _line: None)
     columns: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
 
@@ -136,7 +139,7 @@ class Predictor:
             self._model = self._model.load()
         return self._model
 
-    def logits_of(self, data: Data, batch_size: int, rows: np.ndarray | None = None) -> LogitsOfImages:
+    def logits_of(self, data: Data, batch_size: int, rows: np.ndarray | None = None) -> Logits:
         """Return what computes the logits of opened data.
 
         Args:
@@ -146,7 +149,7 @@ class Predictor:
         """
         if self._lite is not None:
             rows = np.arange(0) if rows is None else rows
-            lite = self._engine_for(self._lite, len(rows), lambda: data.store.images[rows[:_COMPARED]])
+            lite = self._engine_for(self._lite, len(rows), lambda: data.store.images[rows[:COMPARED]])
             return LogitsOfImages(lite, data, batch_size, calls=2)
         return logits_of_model(self.model, self.card, data, batch_size)
 
@@ -227,12 +230,12 @@ class Predictor:
     def _predict_each(
         self, engines: Engines, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
     ) -> Iterator[Prediction]:
-        """Predict images one by one in each thread, from decoding to the result."""
+        """Predict images one by one in each thread, from decoding to the result; one alone in the calling thread."""
         given = iter(images)
-        start = list(islice(given, _COMPARED))
+        start = list(islice(given, COMPARED))
         count = len(images) if isinstance(images, Sized) else len(start)  # of a generator nobody knows
-        lite = self._engine_for(engines, count, lambda: _decoded(map(self._read, start)))
-        threads = min(usable_processors(), batch_size)
+        lite = self._engine_for(engines, count, lambda: decoded(map(self._read, start)))
+        threads = 1 if len(start) < 2 else min(usable_processors(), batch_size)
         predicted = task_evaluation(self.card).prediction
         task = task_of_card(self.card)
 
@@ -246,16 +249,15 @@ class Predictor:
             kept = probabilities if pixel_probabilities else None
             return predicted(given.path, probabilities, size, self.card), size, kept
 
-        results = in_threads(
-            predict,
-            chain(start, given),
-            name="tlkit-predict",
-            ahead=_AHEAD,
-            threads=threads,
-            size=mask_bytes if self.card.task == "segmentation" else None,
+        parts = chain(start, given)
+        size = mask_bytes if self.card.task == "segmentation" else None
+        results = (
+            map(predict, parts)
+            if threads == 1
+            else in_threads(predict, parts, name="tlkit-predict", ahead=_AHEAD, threads=threads, size=size)
         )
-        for prediction, size, kept in results:
-            yield prediction if kept is None else _with_pixels(prediction, kept, size, self.card)
+        for prediction, shape, kept in results:
+            yield prediction if kept is None else _with_pixels(prediction, kept, shape, self.card)
 
     def _read(self, given: GivenImage) -> _Read:
         try:
@@ -279,7 +281,7 @@ class Predictor:
             yield _with_pixels(prediction, probabilities, read[1], self.card) if pixel_probabilities else prediction
 
 
-def _decoded(read: Iterable[_Read]) -> np.ndarray:
+def decoded(read: Iterable[_Read]) -> np.ndarray:
     """Return those images that could be decoded, uint8 (n, H, W, 3)."""
     images = [each[0] for each in read if not isinstance(each, str)]
     return np.stack(images) if images else np.empty((0, 1, 1, 3), np.uint8)

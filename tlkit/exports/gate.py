@@ -136,15 +136,12 @@ class Gate:
     def _write(self, asked: Asked, staging: Staging) -> None:
         self.progress(f"writing {asked.title}", 0, 0)
         function = self._function(asked.input_type)
-        saved_model = staging.scratch / "saved_model"
-        with _told_of_full_disk(staging):
-            function.save(saved_model)
         empty = staging.scratch / "work"
         empty.mkdir()
         context = ExportContext(
             model=function.model,
             function=function.function,
-            saved_model=saved_model,
+            save=function.save,
             image_size=self.card.image_size,
             input_type=asked.input_type,
             quantize=asked.quantize,

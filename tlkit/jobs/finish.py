@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.cluster.heartbeat import Beat
 from tlkit.jobs import from_recipe
 from tlkit.jobs.job import Job
 from tlkit.jobs.stages import Plan
@@ -17,6 +18,7 @@ from tlkit.recipe.schema import Recipe
 from tlkit.runs.card import Card, Part
 from tlkit.runs.checksums import TABLES, add_checksums
 from tlkit.runs.secrets import without_secrets
+from tlkit.runs.workers import TrainedWorker, TrainedWorkers, write_workers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,14 +75,30 @@ def prepare_training(job: Job, plan: Plan, *, new: bool = True) -> Training:
             job.recipe,
             plan.data,
             plan.network,
-            job.folder,
+            job.member.run or job.folder,
             job.reporter,
-            callbacks=partial(plugin_callbacks, job),
+            team=job.member.team,
+            writes=job.member.chief,
+            saving=job.member.saving,
+            callbacks=partial(_callbacks, job, plan),
             phase_finished=partial(_phase_finished, job),
             signals=job.signals,
         )
         training.check(plan.phases, new=new)
     return training
+
+
+def _callbacks(job: Job, plan: Plan, run: Path, phase: Phase) -> list[Any]:
+    """Return the Keras callbacks of a phase: those of plugins, which only the chief calls, and the heartbeat's."""
+    count, size, team = len(plan.data.indices("train")), job.recipe.input.batch_size, job.member.team
+
+    def rows(step: int) -> int:
+        batch = min(size, count - step * size)
+        mine = team.rows(batch)
+        return int(mine.stop - mine.start)
+
+    own = job.member.callbacks(rows)
+    return [*(plugin_callbacks(job, run, phase) if job.member.chief else ()), *own]
 
 
 def plugin_callbacks(job: Job, run: Path, phase: Phase) -> list[Any]:
@@ -99,6 +117,8 @@ def shown_recipe(recipe: Recipe) -> dict[str, Any]:
 
 def _phase_finished(job: Job, run: Path, phase: Phase, metrics: Mapping[str, float]) -> None:
     job.log.info("phase %s ended: %s", phase.name, dict(metrics))
+    if not job.member.chief:
+        return
     job.registry.ask("tlkit_phase_finished", object, run=run, phase=phase, metrics=metrics)
 
 
@@ -112,6 +132,13 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
         checkpoint: where training continues; None to start it.
     """
     best = train(plan, training, checkpoint)
+    beats = job.member.end_training()
+    if not job.member.chief:
+        return RunResult(job.folder.path, {})
+    if beats:
+        write_workers(job.folder, TrainedWorkers(workers=_trained(beats), losses=list(job.member.losses)))
+    else:
+        job.folder.workers_table.unlink(missing_ok=True)
     card = _card(job.recipe, plan.data)
     parts = training.in_parts()
     parts = save_model(job, plan, card, best, parts)
@@ -123,6 +150,21 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
     return RunResult(job.folder.path, metrics)
+
+
+def _trained(beats: Sequence[Beat]) -> list[TrainedWorker]:
+    return [
+        TrainedWorker(
+            rank=rank,
+            host=beat.host[:200],
+            devices=beat.devices,
+            threads=beat.threads,
+            images=beat.images,
+            computing=round(beat.computing, 3),
+            waiting=round(beat.waiting, 3),
+        )
+        for rank, beat in enumerate(beats)
+    ]
 
 
 def run_finished(job: Job, metrics: Mapping[str, Any]) -> None:

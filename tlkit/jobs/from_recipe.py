@@ -17,6 +17,7 @@ from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
+    from tlkit.data.checks.spread_facts import SpreadFacts
     from tlkit.data.feed.policies import Policy
     from tlkit.data.full_size import FullSize
     from tlkit.data.images.reading import Reading
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tlkit.system.progress import Reporter
     from tlkit.train.loop import Training
     from tlkit.train.setting import Setting
+    from tlkit.train.team import Team
 
 T = TypeVar("T", Recipe, DataPart)
 
@@ -109,8 +111,8 @@ def open_samples(recipe: Recipe) -> SampleSet:
     return open_samples(data_settings(recipe))
 
 
-def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
-    """Check the files of the recipe's data, and decode nothing into a store.
+def check_data(recipe: Recipe, progress: Progress | None = None, spread: SpreadFacts | None = None) -> Checked:
+    """Check the files of the recipe's data, and decode nothing into a store: see ``tlkit.data.prepare.check_data``.
 
     Raises:
         DataError: the data set can't be opened.
@@ -118,7 +120,7 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
     """
     from tlkit.data.prepare import check_data
 
-    return check_data(data_settings(recipe), progress)
+    return check_data(data_settings(recipe), progress, spread)
 
 
 def open_full_size(recipe: Recipe, samples: Path | None = None, progress: Progress | None = None) -> FullSize:
@@ -223,7 +225,14 @@ def build_policies(recipe: Recipe, data: Data) -> tuple[Policy, ...]:
 
 
 def make_training(
-    recipe: Recipe, data: Data, network: Network, folder: RunFolder, reporter: Reporter, **hooks: Any
+    recipe: Recipe,
+    data: Data,
+    network: Network,
+    folder: RunFolder,
+    reporter: Reporter,
+    *,
+    team: Team | None = None,
+    **hooks: Any,
 ) -> Training:
     """Set up the recipe's training. Sets the global random seeds of Keras, NumPy and Python.
 
@@ -233,7 +242,8 @@ def make_training(
         network: the recipe's network.
         folder: the run folder, for the history and the checkpoints.
         reporter: the console.
-        hooks: ``callbacks``, ``phase_finished`` and ``signals`` of ``Outlets``.
+        team: the workers that train together; None: this process trains alone.
+        hooks: ``callbacks``, ``phase_finished``, ``signals``, ``saving`` and ``writes`` of ``Outlets``.
 
     Raises:
         RecipeError: the loss, a metric or the class weights are not valid.
@@ -245,6 +255,8 @@ def make_training(
 
     keras.utils.set_random_seed(recipe.seed)
     setting = make_setting(recipe, data, network, build_policies(recipe, data))
+    if team is not None:
+        setting = replace(setting, team=team)
     return Training(setting, Outlets(folder, reporter, **hooks))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tlkit.boundary.code import PluginCode
 from tlkit.errors import PluginError, RecipeError, TlkitError
+from tlkit.jobs.member import Member
 from tlkit.recipe.load import locate
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
@@ -39,6 +40,7 @@ class Job:
         log: ``events.log`` of the run folder.
         signals: SIGINT, SIGTERM and SIGHUP, which end the run after its state is saved.
         profile: where to write where the time went; None: nowhere.
+        member: what this process is among the workers of the training.
         started: when the run started, by ``time.monotonic()``.
     """
 
@@ -49,6 +51,7 @@ class Job:
     log: logging.Logger
     signals: Signals
     profile: Profile | None = None
+    member: Member = field(default_factory=Member)
     started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str, *, gap: bool = False) -> None:
@@ -90,31 +93,28 @@ def open_job(
     *,
     quiet: bool = False,
     profile: bool = False,
+    member: Member | None = None,
 ) -> Iterator[Job]:
     """Open the console and the event log, handle signals, and complete the messages of errors.
 
     Args:
-        recipe: the recipe to run, overrides applied.
-        registry: the plugins.
+        recipe, registry: as for ``Job``.
         folder: the run folder; the caller holds its lock.
-        overrides: the overrides as the user wrote them, to which problems of the recipe may point.
+        overrides: those that the user wrote, to which problems of the recipe may point.
         quiet: print nothing.
         profile: write where the time goes; a run that once did always does.
+        member: as for ``Job``; None: there is one worker.
 
     Raises:
         RecipeError: each problem has its line of the recipe, or its override.
         FullDiskError, RunError: an operating-system error about a file of the run folder, explained.
-        Interrupted: its message names the command that continues, if there is something to continue.
+        Interrupted: its message names the command that continues.
     """
     from tlkit.system.progress import Reporter
 
     signals = Signals()
-    with (
-        explain_disk_errors(folder.path),
-        Reporter(quiet=quiet) as reporter,
-        event_log(folder) as log,
-        signals.handled(),
-    ):
+    reporting = Reporter(quiet=quiet)
+    with explain_disk_errors(folder.path), reporting as reporter, event_log(folder) as log, signals.handled():
         try:
             # Layers, losses and optimizers of plugins run as parts of the network, whose calls are not the core's own.
             with (
@@ -123,7 +123,8 @@ def open_job(
                 PluginCode("code of a plugin", "in the run", (Exception,), watch=False),
             ):
                 written = Profile(folder.profile) if profile or folder.profile.is_file() else None
-                with _profiled(Job(recipe, registry, folder, reporter, log, signals, written)) as job:
+                member = member or Member()
+                with _profiled(Job(recipe, registry, folder, reporter, log, signals, written, member)) as job:
                     if written is not None and written.damage:
                         job.note(f"{written.damage}; it is begun anew")
                     yield job

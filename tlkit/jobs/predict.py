@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tlkit.cluster.ray_cluster import ClusterOptions, refuse_unreachable
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.found_images import FoundImage, left_out, masks_among
@@ -15,6 +17,7 @@ from tlkit.jobs.trusted import with_layers_of
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.samples import SamplesFile
 from tlkit.system.memory import explained_memory
+from tlkit.system.remote_names import named_path
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ def load(
     engine: EngineOption = "auto",
     unknown: float | None = None,
     sets: float | None = None,
+    cluster: str | ClusterOptions | None = None,
 ) -> Predictor:
     """Load a trained model from its run folder, or from a file that ``export`` wrote, ready for ``predict``.
 
@@ -55,6 +59,9 @@ def load(
             (0.05): ``unknown`` and ``p_value`` of each prediction. Needs what ``tlkit report --full`` writes.
         sets: also return the labels that hold with this probability (0.9): ``label_set`` of each prediction. Needs the
             same.
+        cluster: spread the images over the workers of a Ray cluster: ``local``, the processors of this machine;
+            ``auto``, the cluster that it belongs to; or the address of one. Each ``predict`` joins it, unless
+            ``ray.init`` has. Predictions are the same as without.
 
     Raises:
         RunError: this is not the folder of a finished run, or it is damaged; or its model has layers from a plugin
@@ -63,6 +70,10 @@ def load(
             ``sets`` takes; or this is no exported file, or one that could do more than compute.
     """
     run = Path(run_folder)
+    if cluster is not None:
+        refuse_unreachable(ClusterOptions(cluster) if isinstance(cluster, str) else cluster)
+        opened = load(run, trust=trust, registry=registry, engine=engine, unknown=unknown, sets=sets)
+        return spread(opened, run, {"trust": trust, "unknown": unknown, "sets": sets}, registry, cluster)
     if is_exported(run):
         asked = {"engine": engine != "auto", "unknown": unknown is not None, "sets": sets is not None}
         if wrong := next((name for name, given in asked.items() if given), None):
@@ -74,6 +85,49 @@ def load(
 
     registry = with_layers_of(run, registry) if trust else registry
     return open_judged(run, unknown=unknown, sets=sets, trust=trust, registry=registry, engine=engine)
+
+
+def spread(
+    opened: Predictor,
+    path: Path,
+    asked: dict[str, Any],
+    registry: Registry | None,
+    cluster: str | ClusterOptions | None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Predictor:
+    """Return a predictor whose images the workers of a cluster compute, who open it as this process has.
+
+    Args:
+        opened: the model as this process has opened it.
+        path: its run folder, or the exported file.
+        asked: how ``load`` has opened it.
+        registry: the plugins; those that are files are loaded in the workers, too.
+        cluster: as of ``load``; None: the predictor itself is returned.
+        say: called with a line when a worker joins or is lost.
+    """
+    if cluster is None:
+        return opened
+    from tlkit.evaluation.spread_predictor import SpreadPredictor
+    from tlkit.evaluation.worker_model import WorkerModel
+
+    options = ClusterOptions(cluster) if isinstance(cluster, str) else cluster
+    refuse_unreachable(options)
+    files = () if registry is None else tuple(key[5:] for key in registry.sources if key.startswith("file:"))
+    model = WorkerModel(_load_in_worker, path.absolute(), {**asked, "files": files})
+    return SpreadPredictor(opened, model, options, say)
+
+
+def _load_in_worker(run: Path, *, files: tuple[str, ...], **asked: Any) -> Predictor:
+    """Load a trained model in a worker.
+
+    Args:
+        run: as of ``load``.
+        files: the plugin files that were given by name.
+        asked: as of ``load``.
+    """
+    from tlkit.registry.discovery import plugins
+
+    return load(run, registry=plugins(*files) if files else None, **asked)
 
 
 def is_exported(path: Path) -> bool:
@@ -146,7 +200,7 @@ def _notes_on_own_data(images: Sequence[FoundImage], run: Path) -> Iterator[str]
         rows = SamplesFile(RunFolder(run).samples).read_used().values()
     except DataError:  # it is missing or damaged, which matters to nothing else here
         return
-    paths = {os.path.abspath(each.path) for each in images}  # noqa: PTH100 - resolve() asks the disk for each part
+    paths = {os.path.abspath(named_path(each.path)) for each in images}  # noqa: PTH100 - resolve() asks the disk for each part
     masks = paths & {os.path.abspath(row.mask) for row in rows if row.mask}  # noqa: PTH100
     if masks:
         yield f"{len(masks)} of the images are masks of the run's own data, and are predicted as photographs"
@@ -172,7 +226,7 @@ def predict_each(
     """
     predictions = predictor.predict_files([each.path for each in images], batch_size=batch_size)
     for done, prediction in enumerate(predictions, 1):
-        progress("predicting", done, len(images))
+        progress(predictor.doing, done, len(images))
         yield prediction
 
 
@@ -207,6 +261,17 @@ def predict_to_files(
 
     predictions = predict_each(predictor, images, batch_size=batch_size, progress=progress)
     columns = predictor.columns
-    return write_predictions(
-        predictions, images, predictor.card, out, overwrite=overwrite, failed=failed, columns=columns
-    )
+    with _masks_drawn_by_workers(predictor):
+        return write_predictions(
+            predictions, images, predictor.card, out, overwrite=overwrite, failed=failed, columns=columns
+        )
+
+
+def _masks_drawn_by_workers(predictor: Predictor) -> AbstractContextManager[None]:
+    """Have the workers of a predictor that has some draw the files of masks, which takes longer than predicting."""
+    from tlkit.evaluation.spread_predictor import SpreadPredictor
+    from tlkit.report.prediction_masks import drawn
+
+    if isinstance(predictor, SpreadPredictor) and predictor.card.task == "segmentation":
+        return predictor.drawing(drawn)
+    return nullcontext()

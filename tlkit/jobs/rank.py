@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.cluster.ray_cluster import cluster_options, refuse_unreachable
 from tlkit.errors import DataError
-from tlkit.jobs.backbone_names import ALL_SMALL, Candidate, candidates
-from tlkit.jobs.pooled_features import open_features
+from tlkit.jobs.backbone_names import ALL_SMALL, candidates
+from tlkit.jobs.rank_one import RankedBackbone, Tried, tried_here, tried_on_cluster
 from tlkit.jobs.sampled_data import open_sampled
 from tlkit.recipe.load import read_recipe
 from tlkit.recipe.schema import Recipe
@@ -22,9 +22,6 @@ from tlkit.system.progress import Reporter
 from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from tlkit.data.run_data import Data
     from tlkit.evaluation.ranking import HeadScore
 
 SAMPLE = 2000
@@ -34,36 +31,6 @@ _SEGMENTATION = (
     "a decoder would find pixels on it; expected a recipe for classification. To compare backbones for masks, train "
     "each for a few epochs: tlkit run RECIPE --set backbone.name=… --set schedule.epochs=3, then tlkit compare"
 )
-
-
-@dataclass(frozen=True)
-class RankedBackbone:
-    """How a backbone did.
-
-    Args:
-        title: its name, with the options that were named.
-        score: the accuracy of a cross-validated linear head on its features, in 0-1; with several labels per image the
-            micro-averaged F1.
-        interval: the 95 % interval of the score over other images of the same kind; None with one group of images.
-        told_apart: whether it is worse than the best one by more than other images of the same kind might change.
-        logme: the log evidence of the labels per image (LogME, You et al. 2021); the higher, the better.
-        seconds: the time for an image, in seconds.
-        weights: the number of its weights.
-        features: the number of its features, the channels of its last map.
-        engine: what computed it: LiteRT, OpenVINO or TensorFlow.
-        toml: the recipe's ``[backbone]`` as lines to paste.
-    """
-
-    title: str
-    score: float
-    interval: tuple[float, float] | None
-    told_apart: bool
-    logme: float
-    seconds: float
-    weights: int
-    features: int
-    engine: str
-    toml: str
 
 
 @dataclass(frozen=True)
@@ -163,7 +130,13 @@ def rank(
 
 @explained_memory("use fewer images (--sample), or a machine with more memory")
 def rank_backbones(
-    recipe: Recipe, backbones: str | Sequence[str], registry: Registry, reporter: Reporter, *, sample: int = SAMPLE
+    recipe: Recipe,
+    backbones: str | Sequence[str],
+    registry: Registry,
+    reporter: Reporter,
+    *,
+    sample: int = SAMPLE,
+    cluster: str | None = None,
 ) -> Ranking:
     """Rank backbones as ``rank`` does.
 
@@ -173,6 +146,8 @@ def rank_backbones(
         registry: the plugins.
         reporter: the console.
         sample: as of ``rank``.
+        cluster: the cluster that computes them, a backbone in each worker: ``local``, ``auto`` or its address; None for
+            that of the recipe's table ``[cluster]``, if any.
 
     Raises:
         RecipeError, DataError, PluginError: as of ``rank``.
@@ -180,6 +155,8 @@ def rank_backbones(
     if recipe.task == "segmentation":
         raise DataError(f"tlkit rank: {_SEGMENTATION}")
     named = candidates(recipe, backbones, registry)
+    chosen = cluster_options(cluster, recipe.cluster)
+    refuse_unreachable(chosen)
     with reporter.stage("starting TensorFlow"):
         start_tensorflow()
     with temporary_folder() as folder:
@@ -187,14 +164,19 @@ def rank_backbones(
             data, there = open_sampled(recipe, sample, folder, show)
         count = len(data.samples)
         reporter.say(f"{count:,} images, {len(data.classes)} classes, {len(named)} backbones")
+        tried: Iterator[Tried]
+        if chosen is None:
+            tried = (tried_here(each, data, folder / str(number), reporter) for number, each in enumerate(named))
+        else:
+            tried = tried_on_cluster(named, sample, registry, chosen, reporter)
         found: list[tuple[RankedBackbone, HeadScore]] = []
         left_out: dict[str, str] = {}
-        for number, candidate in enumerate(named):
-            try:
-                found.append(_tried(candidate, data, folder / str(number), reporter))
-            except DataError as error:
-                left_out[candidate.title] = str(error)
-                reporter.say(f"  left out: {error}")
+        for candidate, outcome in zip(named, tried, strict=True):
+            if isinstance(outcome, DataError):
+                left_out[candidate.title] = str(outcome)
+                reporter.say(f"  left out: {outcome}")
+            else:
+                found.append(outcome)
     if not found:
         reasons = "".join(f"\n  {title}: {reason}" for title, reason in left_out.items())
         raise DataError(f"none of the backbones can be tried:{reasons}")
@@ -203,61 +185,6 @@ def rank_backbones(
     metric = "accuracy" if data.labels.ndim == 1 else "micro_f1"
     ranked = _by_score(found, list(data.groups))
     return Ranking(recipe.name, metric, count, len(data.classes), ranked, left_out, (*notes, *data.notes))
-
-
-def _tried(candidate: Candidate, data: Data, scratch: Path, reporter: Reporter) -> tuple[RankedBackbone, HeadScore]:
-    """Compute the features of all images by a backbone, and say how good they are.
-
-    Raises:
-        DataError: its weights are not here, or the images are too small for it.
-    """
-    import keras
-
-    from tlkit.evaluation.ranking import head_score
-
-    reporter.say(f"{candidate.title}:")
-    try:
-        features, cost = _computed(candidate, data, scratch, reporter)
-    finally:
-        keras.backend.clear_session()
-        gc.collect()
-    assert data.labels is not None
-    with reporter.stage("cross-validating a linear head"):
-        head = head_score(features, data.labels, len(data.classes), data.groups, candidate.recipe.seed)
-        interval, score = head.interval(data.groups), head.score() or 0.0
-    reporter.say(f"  {score:.1%}, {1000 * cost.seconds:.1f} ms per image")
-    ranked = RankedBackbone(
-        title=candidate.title,
-        score=score,
-        interval=interval,
-        told_apart=False,
-        logme=head.logme,
-        seconds=cost.seconds,
-        weights=cost.weights,
-        features=features.shape[1],
-        engine=cost.engine,
-        toml=candidate.toml,
-    )
-    return ranked, head
-
-
-@dataclass(frozen=True)
-class _Cost:
-    """What a backbone takes: see ``RankedBackbone``."""
-
-    seconds: float
-    weights: int
-    engine: str
-
-
-def _computed(candidate: Candidate, data: Data, scratch: Path, reporter: Reporter) -> tuple[np.ndarray, _Cost]:
-    """Return the features of all images by a backbone, which is not kept, and what it takes."""
-    import numpy as np
-
-    rows = np.arange(len(data.samples))
-    backbone = open_features(candidate.recipe, data, len(rows), scratch, reporter)
-    features = backbone.of(rows)
-    return features, _Cost(backbone.seconds_per_image(rows), backbone.weight_count, backbone.engine)
 
 
 def _by_score(

@@ -5,23 +5,23 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tlkit.data.splits.repeat import drawn_splits
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, from_recipe, stages
+from tlkit.jobs.changed_run import compare_environment, compare_samples, edited
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
-from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume, edited_keys, may_change
+from tlkit.jobs.member import Member
+from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
 from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
 from tlkit.recipe.portable import portable_text
-from tlkit.recipe.renamed import with_current_names
 from tlkit.recipe.schema import Recipe
-from tlkit.recipe.source import parse_toml
 from tlkit.registry import Registry
 from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.checksums import remove_checksums
@@ -29,15 +29,12 @@ from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
-from tlkit.runs.samples import SamplesFile
 from tlkit.runs.secrets import without_secrets
 from tlkit.runs.sweeps import SweepFolder
 from tlkit.system.tensorflow import start_tensorflow
-from tlkit.system.text import listed
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
-    from tlkit.data.run_data import Data
     from tlkit.train.checkpoint import Checkpoint
 
 
@@ -69,7 +66,22 @@ def resume(
         RunError: this is not a run folder, or the data or the network that the run started with has changed.
         DataError, PluginError, BusyError, FullDiskError, Interrupted: as for ``run``.
     """
-    folder = RunFolder(Path(run_folder))
+    return resume_as_member(
+        run_folder,
+        overrides,
+        Member(),
+        registry=registry_for_recipe(registry, allow_plugins=allow_plugins),
+        quiet=quiet,
+        profile=profile,
+    )
+
+
+def expect_run(folder: RunFolder) -> None:
+    """Check that a folder is that of a run that can be resumed.
+
+    Raises:
+        RunError: it is not, or there are links in it.
+    """
     if not folder.path.is_dir():
         raise RunError(f"{folder.path}: no such run folder; expected the folder that tlkit run printed")
     if not folder.recipe.is_file():
@@ -78,8 +90,34 @@ def resume(
         folds = f" with --folds and --out {folder.path}" if FoldsFolder(folder.path).count else ""
         raise RunError(f"{folder.path}: has no {folder.recipe.name}: nothing to resume; use tlkit run{folds}")
     folder.refuse_links()
-    registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
-    with locked(folder.path):
+
+
+def resume_as_member(
+    run_folder: str | Path,
+    overrides: Sequence[str],
+    member: Member,
+    *,
+    registry: Registry,
+    quiet: bool = False,
+    profile: bool = False,
+) -> RunResult:
+    """Continue a run as one of several workers, or as the only one.
+
+    Args:
+        run_folder: the folder of the run.
+        overrides: as for ``resume``.
+        member: which of the workers this is.
+        registry: the plugins.
+        quiet: print nothing.
+        profile: as for ``resume``.
+
+    Raises:
+        Exception: as for ``resume``.
+    """
+    folder = RunFolder(Path(run_folder))
+    if member.chief:
+        expect_run(folder)
+    with locked(folder.path) if member.chief else nullcontext():
         original = load_run_recipe(folder, registry)
         recipe = load_run_recipe(folder, registry, overrides)
         try:
@@ -90,35 +128,16 @@ def resume(
         from_recipe.refuse_missing_files(recipe)
         from_recipe.refuse_missing_engine(recipe, overrides)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
-        edited = _edited(folder, original, environment)
+        changed = edited(folder, original, environment)
         deterministic = isinstance(environment, dict) and bool(environment.get("op_determinism"))
-        with open_job(recipe, registry, folder, overrides, quiet=quiet, profile=profile) as job:
+        own, profile = member.own_folder(folder), profile and member.chief
+        with open_job(recipe, registry, own, overrides, quiet=quiet, profile=profile, member=member) as job:
             job.say(f"Run folder: {folder.path}")
             with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
                 start_tensorflow(deterministic=deterministic)
-            for key, (before, now) in edited.items():
+            for key, (before, now) in changed.items():
                 job.note(f"{key} is {now} in {folder.recipe.name}; the run recorded {before} when it began")
             return _resume(job, original)
-
-
-def _edited(folder: RunFolder, original: Recipe, environment: Any) -> dict[str, tuple[Any, Any]]:
-    """Return the keys that a person edited in the recipe of a run, of those that may change.
-
-    Raises:
-        RunError: others were edited, too.
-    """
-    settings = environment.get("settings") if isinstance(environment, dict) else None
-    if not isinstance(settings, dict):
-        return {}
-    written = with_current_names(without_secrets(parse_toml(folder.recipe_text())))
-    edited = edited_keys(original, with_current_names(settings), written)
-    wrong = [f"{key} is {now}, but was {before}" for key, (before, now) in edited.items() if not may_change(key)]
-    if wrong:
-        raise RunError(
-            f"{folder.recipe}: {listed(wrong, 5)} when the run began. Its training so far depends on it: undo the "
-            "edit, or start a new run. To train for longer: tlkit resume … --set schedule.epochs=…"
-        )
-    return edited
 
 
 def _resume(job: Job, original: Recipe) -> RunResult:
@@ -129,13 +148,14 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         original: the recipe in the run folder.
     """
     folder = job.folder
-    _compare_environment(job)
+    compare_environment(job)
     checkpoints = _read_checkpoints(job)
-    if not checkpoints and folder.model.is_file() and folder.metrics.is_file():
+    if job.member.alone and not checkpoints and folder.model.is_file() and folder.metrics.is_file():
         return _leave_finished(job, original)
     with job.scratch_folder() as scratch:
         data = stages.read_data(job, scratch)
-        data = _compare_samples(job, data)
+        stages.join_workers(job)
+        data = compare_samples(job, data)
         check_exists = all((folder.path / name).is_file() for name in ("check.json", "check.html"))
         if data.checked is not None and not check_exists:
             stages.write_check(job, data.checked)
@@ -145,7 +165,13 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         checkpoint = checkpoint_to_resume(
             stages.plan_phases(original, network), plan.phases, checkpoints, job.recipe, job.note
         )
-        if checkpoint is not None and _is_finished(job, plan, checkpoint):
+        stages.compare_workers(job, plan)
+        team = job.member.team
+        team.same("none" if checkpoint is None else str(checkpoint.state.number), "the newest intact checkpoint")
+        # The chief decides: it alone has the products in its folder.
+        if team.any(job.member.chief and checkpoint is not None and _is_finished(job, plan, checkpoint)):
+            if not job.member.chief:
+                return RunResult(folder.path, {})
             return _tell_again(job, f"The run is already finished; nothing to do. Open {folder.report} in a browser.")
         training = finish.prepare_training(job, plan, new=False)
         _mark_unfinished(job)
@@ -156,33 +182,17 @@ def _resume(job: Job, original: Recipe) -> RunResult:
         return finish.train_and_finish(job, plan, training, checkpoint)
 
 
-def _compare_environment(job: Job) -> None:
-    """Note what the exact weights depend on and has changed since the run started."""
-    from tlkit.train.environment import differences
-
-    folder, now = job.folder, stages.describe_environment(job)
-    if not folder.environment.is_file():
-        remove_checksums(folder.path, [folder.environment.name])
-        folder.write_json(folder.environment, now)
-        return
-    before = folder.read_json(folder.environment)
-    if not isinstance(before, dict):
-        raise RunError(f"{folder.environment}: expected a table; the file is damaged: remove it and resume again")
-    changed = differences(before, now)
-    if changed:
-        job.note(f"the last bits may differ from those of an uninterrupted run: {'; '.join(changed)}")
-
-
 def _read_checkpoints(job: Job) -> list[Checkpoint]:
     """Return the run's intact checkpoints, newest first."""
     from tlkit.train.checkpoint import clean, read_checkpoints
 
-    folder = job.folder.checkpoints
+    folder = (job.member.run or job.folder).checkpoints
     if not folder.exists():
         return []
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-    clean(folder)
+    if job.member.chief:
+        clean(folder)
     return read_checkpoints(folder, job.note)
 
 
@@ -201,21 +211,6 @@ def _tell_again(job: Job, text: str) -> RunResult:
     metrics = job.folder.read_json(job.folder.metrics)
     finish.run_finished(job, metrics)
     return RunResult(job.folder.path, metrics)
-
-
-def _compare_samples(job: Job, data: Data) -> Data:
-    """Check that the data is the same as when the run started, and return it with the splits of that time."""
-    file = job.folder.samples
-    if not file.is_file():
-        remove_checksums(job.folder.path, [file.name])
-        data.write_samples_csv(file)
-        return data
-    drawn = drawn_splits(file, data.samples, data.splits)
-    if not (drawn == data.splits).all():
-        job.note(f"the splits are those that {file.name} records; this version of tlkit would draw others")
-        data = replace(data, splits=drawn)
-    SamplesFile(file).check_unchanged(data.sample_rows())
-    return data
 
 
 def _is_finished(job: Job, plan: stages.Plan, checkpoint: Checkpoint) -> bool:
@@ -243,8 +238,13 @@ def _mark_unfinished(job: Job) -> None:
     folder.write_recipe(portable_text(job.recipe))
     environment = folder.read_json(folder.environment)
     settings = without_secrets(job.recipe.values)
-    if isinstance(environment, dict) and environment.get("settings") != settings:
-        folder.write_json(folder.environment, {**environment, "settings": settings})
+    if not isinstance(environment, dict):
+        return
+    now = {key: value for key, value in environment.items() if key != "workers"} | {"settings": settings}
+    if not job.member.alone:
+        now["workers"] = job.member.size
+    if now != environment:
+        folder.write_json(folder.environment, now)
 
 
 def _position(checkpoint: Checkpoint, phases: Sequence[Phase]) -> str:

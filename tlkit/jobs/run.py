@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from tlkit.cluster.tasks import WorkerLostError
 from tlkit.errors import TlkitError
 from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
+from tlkit.jobs.member import Member
 from tlkit.recipe.load import read_recipe
 from tlkit.recipe.portable import portable_text
+from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.folder import RunFolder, create_run_folder
@@ -62,18 +65,47 @@ def run(
     checked = read_recipe(recipe, registry, overrides)
     # Before TensorFlow starts, which takes seconds: the folder may exist.
     folder = create_run_folder(checked.name, None if out is None else Path(out))
-    with locked(folder.path), _removed_if_untrained(folder):
+    with locked(folder.path), removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
         from_recipe.refuse_missing_engine(checked, overrides)
         with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile) as job:
-            job.say(f"Run folder: {folder.path}")
-            if checked.sweep is not None:
-                job.note("[sweep] is for tlkit sweep; this run trains the recipe as it is")
+            return _run(job, deterministic)
+
+
+def run_as_member(
+    recipe: Recipe,
+    overrides: Sequence[str],
+    member: Member,
+    *,
+    registry: Registry,
+    deterministic: bool = False,
+    profile: bool = False,
+) -> RunResult:
+    """Run a recipe as one of several workers.
+
+    Args:
+        recipe: the recipe, overrides applied.
+        overrides: the overrides, to which problems of the recipe may point.
+        member: which of the workers this is; its run folder exists.
+        registry: the plugins.
+        deterministic: as for ``run``.
+        profile: as for ``run``, of the chief's time.
+
+    Raises:
+        Exception: as for ``run``.
+    """
+    assert member.run is not None
+    with locked(member.run.path) if member.chief else nullcontext():
+        folder = member.own_folder(member.run)
+        with open_job(recipe, registry, folder, overrides, profile=profile and member.chief, member=member) as job:
             return _run(job, deterministic)
 
 
 def _run(job: Job, deterministic: bool) -> RunResult:
     folder = job.folder
+    job.say(f"Run folder: {folder.path}")
+    if job.recipe.sweep is not None:
+        job.note("[sweep] is for tlkit sweep; this run trains the recipe as it is")
 
     def begin() -> None:
         folder.write_json(folder.environment, stages.describe_environment(job))
@@ -86,6 +118,7 @@ def _run(job: Job, deterministic: bool) -> RunResult:
             data = stages.read_data(job, scratch, tensorflow.check)
             with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
                 tensorflow.wait()
+        stages.join_workers(job)
         data.write_samples_csv(folder.samples)
         if data.checked is not None:
             stages.write_check(job, data.checked)
@@ -93,12 +126,13 @@ def _run(job: Job, deterministic: bool) -> RunResult:
         network = stages.build_network(job, data)
         plan = stages.Plan(data, network, stages.plan_phases(job.recipe, network))
         stages.note_long_warmups(job, plan.phases)
+        stages.compare_workers(job, plan)
         training = finish.prepare_training(job, plan)
         return finish.train_and_finish(job, plan, training)
 
 
 @contextmanager
-def _removed_if_untrained(folder: RunFolder) -> Iterator[None]:
+def removed_if_untrained(folder: RunFolder) -> Iterator[None]:
     """Remove a new run folder if the run fails before training: it holds nothing that the user had or could use.
 
     One that is interrupted stays if it can be resumed.
@@ -110,7 +144,7 @@ def _removed_if_untrained(folder: RunFolder) -> Iterator[None]:
             shutil.rmtree(folder.path, ignore_errors=True)
             stopped.args = (f"{stopped} The run had not begun; {folder.path} was removed",)
         raise
-    except (FullDiskError, FailedDiskError):
+    except (FullDiskError, FailedDiskError, WorkerLostError):
         raise
     except TlkitError:
         if not folder.history.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,6 +48,8 @@ def describe_environment(job: Job) -> dict[str, Any]:
 
     environment = describe_environment(job.registry, job.recipe)
     environment["parts"] = [part.model_dump() for part in parts_of(job.recipe, job.registry)]
+    if not job.member.alone:
+        environment["workers"] = job.member.size
     return environment
 
 
@@ -58,15 +61,50 @@ def read_data(job: Job, folder: Path, check: Callable[[], None] = lambda: None) 
         folder: an empty folder for the decoded images.
         check: called again and again; raises an error for which the data need not be waited for.
     """
-    with job.reporter.stages("looking for images") as show:
+    with job.reporter.stages("looking for images" if job.member.chief else "waiting for the first worker") as show:
+        job.member.wait_for_data(check)
 
         def at(doing: str, done: int, total: int) -> None:
             check()
             show(doing, done, total)
 
-        return from_recipe.open_data(
+        data = from_recipe.open_data(
             job.recipe, folder, partial(at, "decoding images"), checking=partial(at, "checking files")
         )
+    job.member.reach("read")
+    return data
+
+
+def join_workers(job: Job) -> None:
+    """Join the other workers of the training, if there are any, and say who they are."""
+    member = job.member
+    if member.alone:
+        return
+    with job.reporter.stage("waiting for the other workers"):
+        member.join()
+    job.say(f"Workers: {member.size} train together")
+    for rank, beat in enumerate(member.beats()):
+        if beat is not None:
+            threads = {0: "", 1: ", 1 thread"}.get(beat.threads, f", {beat.threads} threads")
+            job.say(f"  worker {rank} joined: {beat.host}, process {beat.pid}, {beat.devices}{threads}")
+
+
+def compare_workers(job: Job, plan: Plan) -> None:
+    """Check that all workers have the same data, network and phases.
+
+    Raises:
+        RunError: a worker has others.
+    """
+    if job.member.alone:
+        return
+    from tlkit.models.freeze import digests
+
+    team, samples = job.member.team, hashlib.sha256()
+    for each in plan.data.sample_rows():
+        samples.update(repr((each.key, each.split, each.label, each.digest)).encode())
+    team.same(samples.hexdigest(), "the data")
+    team.same(repr(sorted(digests(plan.network.model).items())), "the network")
+    team.same(repr(plan.phases), "the schedule")
 
 
 def write_check(job: Job, checked: Checked) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -23,6 +23,23 @@ _OTHER_TARGETS = ("CTC", "Circle")
 
 _CLASS_NUMBERS = ("Sparse", "CategoricalGeneralizedCrossEntropy")
 """Losses that take class numbers instead of shares, by the start of their names."""
+
+
+class SharedBatch(Protocol):
+    """A batch whose rows are on several workers; see ``tlkit.train.shared_batch``."""
+
+    @property
+    def copies(self) -> Any:
+        """How many workers have each row."""
+
+    def total(self, value: Any) -> Any:
+        """Return the sum of a value over all workers."""
+
+    def whole(self, rows: Any) -> Any:
+        """Return the rows of the whole batch, of those here."""
+
+    def part(self, value: Any) -> Any:
+        """Return this worker's part of a value of the whole batch."""
 
 
 class BatchLoss:
@@ -67,19 +84,34 @@ class BatchLoss:
                 [Problem("train.loss", f'{self._loss.name} does not fit: {problem}; expected "{expected}"')]
             )
 
-    def __call__(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
-        """Return the loss and the number of elements that it is the mean of, both float32 scalars."""
+    def __call__(self, batch: Mapping[str, Any], logits: Any, shared: SharedBatch | None = None) -> tuple[Any, Any]:
+        """Return the loss and the number of elements that it is the mean of, both float32 scalars.
+
+        Args:
+            batch: the targets of the rows.
+            logits: the logits of the rows.
+            shared: the whole batch, where other workers have the rest of it; then the losses of all workers add up to
+                that of the whole batch, and the number is that of the whole batch.
+        """
         dense, valid = self.task.dense(batch)
         logits = tf.cast(logits, tf.float32)
         predicted = logits if self._from_logits else self.task.activate(logits)
         count = tf.reduce_sum(valid)
         if self._by_region:
             mask = valid[..., None]
-            return tf.reduce_mean(self._loss(dense * mask, predicted * mask)), count
+            dense, predicted = dense * mask, predicted * mask
+            if shared is None:
+                return tf.reduce_mean(self._loss(dense, predicted)), count
+            # A region may go through the whole batch: its loss is no sum over rows.
+            loss = tf.reduce_mean(self._loss(shared.whole(dense), shared.whole(predicted)))
+            return shared.part(loss), shared.total(count) / shared.copies
         truth = tf.argmax(dense, -1) if self._sparse else dense
         losses = self._loss(truth, predicted)
         weights = valid if self._weights is None else valid * self.task.element_weights(dense, self._weights)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), count), count
+        if shared is None:
+            return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), count), count
+        total = shared.total(count)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), total), total / shared.copies
 
 
 def _keras_loss(loss: Loss) -> tuple[Any, bool, bool]:

@@ -85,9 +85,39 @@ class MetricSet:
 
     def update(self, batch: Mapping[str, Any], logits: Any, loss: Any, count: Any) -> None:
         """Add a batch; may be called inside a ``tf.function``."""
+        self.loss.update_state(loss, count)
+        self._update(batch, logits)
+
+    def increments(self, batch: Mapping[str, Any], logits: Any) -> list[Any]:
+        """Return what a batch adds to each variable of the metrics besides the loss; may be called as ``update`` may.
+
+        Every metric that a recipe may name keeps sums (``tests/models/test_metric_sums.py``), so the increments of the
+        parts of a batch add up to those of the batch.
+        """
+        variables = self._metric_variables
+        before = [tf.identity(variable.value) for variable in variables]
+        for variable in variables:
+            # From zero: the difference of two large sums in float32 would lose digits.
+            variable.assign(tf.zeros(variable.shape, variable.dtype))
+        self._update(batch, logits)
+        found = [tf.identity(variable.value) for variable in variables]
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        return found
+
+    def add(self, increments: Sequence[Any], loss: Any, count: Any) -> None:
+        """Add a batch, given its ``increments``; may be called as ``update`` may."""
+        self.loss.update_state(loss, count)
+        for variable, increment in zip(self._metric_variables, increments, strict=True):
+            variable.assign_add(increment)
+
+    @property
+    def _metric_variables(self) -> list[Any]:
+        return [variable for metric in self.metrics.values() for variable in metric.variables]
+
+    def _update(self, batch: Mapping[str, Any], logits: Any) -> None:
         dense, valid = self.task.dense(batch)
         probabilities = self.task.activate(logits)
-        self.loss.update_state(loss, count)
         for name, metric in self.metrics.items():
             if isinstance(metric, MeanIoU):
                 metric.update_state(dense, probabilities, valid)
@@ -106,7 +136,7 @@ class MetricSet:
     @property
     def variables(self) -> list[Any]:
         """The variables that hold the metrics' counts and sums."""
-        return [variable for metric in (self.loss, *self.metrics.values()) for variable in metric.variables]
+        return [*self.loss.variables, *self._metric_variables]
 
     def reset(self) -> None:
         """Set all counts and sums to 0."""

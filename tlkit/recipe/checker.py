@@ -79,6 +79,7 @@ class RecipeChecker:
             del values["plugins"]  # as in the settings that earlier runs recorded
         if "track" not in self.values:
             values.pop("track", None)  # likewise
+        values.pop("cluster", None)  # no result depends on it
         parts: Any = {**top.model_dump(), **core, **chosen, "augment": tuple(policies.values()), "sweep": sweep}
         return Recipe(**parts, file=file, text=text, values=values)
 

@@ -22,6 +22,7 @@ from tlkit.contracts import (
     named,
 )
 from tlkit.recipe.check_table import CheckTable
+from tlkit.recipe.cluster_table import ClusterTable
 from tlkit.recipe.input_table import InputTable
 from tlkit.recipe.sweep_table import Sweep, SweepTable
 from tlkit.recipe.track_table import TrackTable
@@ -173,11 +174,12 @@ CORE_TABLES: Mapping[str, type[Options]] = {
     "check": CheckTable,
     "track": TrackTable,
     "sweep": SweepTable,
+    "cluster": ClusterTable,
 }
 """Recipe table → its keys."""
 
-TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train", "track", "sweep")
-OPTIONAL_TABLES = ("input", "check", "augment", "train", "track", "sweep")
+TABLES = ("data", "input", "check", "backbone", "head", "augment", "schedule", "train", "track", "sweep", "cluster")
+OPTIONAL_TABLES = ("input", "check", "augment", "train", "track", "sweep", "cluster")
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ class Recipe:
         track: the trackers that record the run. It is in ``values`` if the recipe has such a table.
         sweep: what ``tlkit sweep`` tries; None without a table ``[sweep]``. It is not in ``values``, because no run
             depends on it.
+        cluster: the workers that do the work. It is not in ``values``, because no result depends on it.
     """
 
     name: str
@@ -220,3 +223,4 @@ class Recipe:
     plugins: tuple[Path, ...] = ()
     sweep: Sweep | None = None
     track: TrackTable = field(default_factory=TrackTable)
+    cluster: ClusterTable = field(default_factory=ClusterTable)

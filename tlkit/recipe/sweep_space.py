@@ -16,11 +16,13 @@ _PROBED = 50
 """Values of an array that are checked before the first trial."""
 
 
-def without_sweep(text: str) -> str:
-    """Return a recipe's text without its table ``[sweep]``."""
+def without_tables(text: str, *names: str) -> str:
+    """Return a recipe's text without some of its tables, such as ``sweep``."""
     document = tomlkit.parse(text)
-    document.pop("sweep", None)
-    return tomlkit.dumps(document)
+    there = [name for name in names if name in document]
+    for name in there:
+        document.pop(name)
+    return tomlkit.dumps(document) if there else text
 
 
 def override_of(key: str, value: Any) -> str:
@@ -41,7 +43,7 @@ def space_problems(sweep: Sweep, text: str, parse: Callable[[str, Sequence[str]]
         text: the recipe's text.
         parse: checks a text with overrides.
     """
-    plain = without_sweep(text)
+    plain = without_tables(text, "sweep")
     for key, dimension in sweep.space.items():
         for value in dimension.probes()[:_PROBED]:
             override = override_of(key, value)

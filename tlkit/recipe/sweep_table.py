@@ -112,6 +112,15 @@ class SweepTable(Options, defer_build=True):
         description="which trials end early; median: one that is worse than half of the others were at that epoch, "
         "after five trials and two epochs; hyperband: by successive halving (Li et al. 2018)",
     )
+    round: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="number of trials that are chosen together, by what earlier rounds have shown, and that can run at "
+        "the same time on a cluster; default: 1, or with --cluster the number of workers, but at most a quarter of the "
+        'trials; without effect for sampler = "random" or "grid" with pruner = "none", whose trials don\'t depend on '
+        "each other",
+    )
 
 
 @dataclass(frozen=True)

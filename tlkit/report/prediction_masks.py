@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from tlkit.data.images.decode import decode_image
 from tlkit.data.images.reading import reading_of
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import FoundImage
-from tlkit.evaluation.prediction import Prediction
+from tlkit.evaluation.prediction import DrawnPrediction, Prediction
 from tlkit.report.colors import background_class, overlay
 from tlkit.report.mask_files import classes_csv, palette_png, png, unique_stems
 from tlkit.report.prediction_writer import PredictionWriter
+from tlkit.runs.card import Card
 from tlkit.system.disk import write_atomically
 from tlkit.system.parallel import in_threads
 
@@ -59,22 +59,18 @@ class PredictionMasks(PredictionWriter):
 
     def _predicted(
         self, predictions: Iterable[Prediction], images: Sequence[FoundImage], failed: Callable[[Prediction], None]
-    ) -> Iterator[tuple[np.ndarray, Path, tuple[Path, Path]]]:
-        """Yield each mask with the files of its image, mask and overlay."""
+    ) -> Iterator[tuple[Prediction, Path, tuple[Path, Path]]]:
+        """Yield each prediction that has a mask with the files of its image, mask and overlay."""
         for each, image, files in zip(predictions, images, self.files(images), strict=True):
-            if each.mask is None:
+            if each.error is not None:
                 failed(each)
             else:
-                yield each.mask, image.path, files
+                yield each, image.path, files
 
-    def _write(self, mask: np.ndarray, image: Path, files: tuple[Path, Path]) -> None:
-        for path in files:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        mask_file, overlay_file = files
-        write_atomically(mask_file, palette_png(mask, self.card.colors))
-        background = background_class(self.card.classes)
-        picture = overlay(decode_image(image, reading=reading_of(self.card)), mask, self.card.colors, background)
-        write_atomically(overlay_file, png(Image.fromarray(picture), quick=True))
+    def _write(self, prediction: Prediction, image: Path, files: tuple[Path, Path]) -> None:
+        write_files(
+            files, prediction if isinstance(prediction, DrawnPrediction) else drawn(self.card, prediction, image)
+        )
 
     def files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
         """Return the paths of each image's mask and overlay."""
@@ -82,3 +78,32 @@ class PredictionMasks(PredictionWriter):
         return [
             (masks / f"{name}.png", overlays / f"{name}.png") for name in unique_stems([each.name for each in images])
         ]
+
+
+def write_files(files: tuple[Path, Path], prediction: DrawnPrediction) -> None:
+    """Write a mask and its overlay.
+
+    Raises:
+        OSError: one can't be written.
+    """
+    for path, content in zip(files, prediction.files, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+
+
+def drawn(card: Card, prediction: Prediction, image: Path) -> DrawnPrediction:
+    """Draw the files of a prediction's mask.
+
+    Args:
+        card: the model's card.
+        prediction: the prediction, with its mask.
+        image: the image's file.
+
+    Raises:
+        BadImageError: the image can't be decoded any more.
+    """
+    assert prediction.mask is not None
+    background = background_class(card.classes)
+    picture = overlay(decode_image(image, reading=reading_of(card)), prediction.mask, card.colors, background)
+    files = palette_png(prediction.mask, card.colors), png(Image.fromarray(picture), quick=True)
+    return DrawnPrediction(prediction.path, shares=prediction.shares, size=prediction.size, files=files)

@@ -26,6 +26,8 @@ from tlkit.report.run_summary import run_summary
 from tlkit.report.seen import Seen
 from tlkit.report.task_pages import TaskPages, losses_name
 from tlkit.report.training_part import training_part
+from tlkit.report.workers_part import COLUMNS as WORKER_COLUMNS
+from tlkit.report.workers_part import workers_part
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import read_history
 from tlkit.runs.profile import intact_profile, profile_rows
@@ -109,6 +111,8 @@ def report_page(folder: RunFolder, pages: TaskPages[Any], results: RunResults) -
         columns=EXPORT_COLUMNS,
         freeze=_freeze_summary(folder.freeze),
         profile=[profile_rows(each) for each in profile],
+        workers=workers_part(folder),
+        worker_columns=WORKER_COLUMNS,
         sections=[_section(each, folder) for each in results.sections],
         recipe=toml_without_secrets(folder.recipe_text()) if folder.recipe.is_file() else "",
         environment=environment_rows(environment),

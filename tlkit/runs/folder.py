@@ -92,6 +92,10 @@ class RunFolder:
     """What the model was exported to, and how far each file agrees with it."""
     exported = _Entry("exports")
     """The exported files."""
+    workers = _Entry("workers")
+    """The logs of the workers, if several trained."""
+    workers_table = _Entry("workers.json")
+    """Which workers trained, how fast each was, and which were lost."""
     log = _Entry("events.log")
     """What the run did, with times."""
 
@@ -277,4 +281,6 @@ def _named_folder(out: Path) -> Path:
 def _left_by_failed_start(file: Path) -> bool:
     """Return whether a run leaves this file when it is killed before it has written its recipe."""
     names, beginnings = (LOCK, "events.log", "environment.json"), (".recipe.toml-", ".environment.json-")
+    if file.name == "workers" and not file.is_symlink():
+        return file.is_dir()
     return file.is_file() and (file.name in names or file.name.startswith(beginnings))

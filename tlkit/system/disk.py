@@ -180,14 +180,17 @@ def own_folder(variable: str, default: Callable[[], Path]) -> Path:
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder(parent: str | None = None) -> Iterator[Path]:
     """Create an empty folder for temporary files, and remove it at the end.
+
+    Args:
+        parent: where; None for the place that the system has for them, or ``TMPDIR``.
 
     Raises:
         DataError: there is no place for it.
     """
     try:
-        folder = tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix="tlkit-", dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise DataError(f"no temporary folder can be made: {error.strerror}; set TMPDIR to a folder") from error
     with folder as path:

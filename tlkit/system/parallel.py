@@ -22,8 +22,23 @@ _MAX_PROCESSES = 32
 _AHEAD_BYTES = 128_000_000
 
 
+_limit: int | None = None
+
+
+def limit_processors(count: int) -> None:
+    """Let this process use at most so many processors from now on: one of several that share a machine."""
+    global _limit
+    _limit = count
+
+
 def usable_processors() -> int:
     """Return the number of processors that this process may use."""
+    if _limit is not None:
+        return min(_limit, _processors())
+    return _processors()
+
+
+def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -47,11 +62,11 @@ def in_threads(
         parts: the parts to work on; the iterable is advanced one part at a time.
         name: prefix of the threads' names.
         ahead: parts per thread that are handed over ahead of the results; limits the memory.
-        threads: number of threads; None for one per core, but at least two.
+        threads: number of threads; None for one per core, but at least two, or as many as ``limit_processors`` allows.
         size: returns the bytes of a result; then fewer parts are handed over ahead where results as large as the
             largest so far would take more than 128 MB, but always one per thread.
     """
-    threads = threads or max(2, os.cpu_count() or 2)
+    threads = threads or _limit or max(2, os.cpu_count() or 2)
     waiting: deque[Future[R]] = deque()
     workers = ThreadPoolExecutor(threads, name)
     most = ahead * threads if size is None else threads

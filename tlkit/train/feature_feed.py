@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tlkit.data.feed.pipeline import AHEAD, Feed
+from tlkit.data.feed.pipeline import AHEAD, Cut, Feed, place
 from tlkit.data.run_data import Data
 from tlkit.system.parallel import in_threads
 from tlkit.train.feature_set import FeatureSet
@@ -24,12 +24,14 @@ class FeatureFeed:
         data: the data whose targets are given.
         batch_size: the size of a batch; the last one of an epoch may be smaller.
         views: one set, or one per augmented pass; epoch e takes view e mod their number.
+        cut: as that of a ``Feed``.
     """
 
-    def __init__(self, data: Data, batch_size: int, views: Sequence[FeatureSet]) -> None:
+    def __init__(self, data: Data, batch_size: int, views: Sequence[FeatureSet], *, cut: Cut | None = None) -> None:
         self._data = data
         self.batch_size = batch_size
         self._views = views
+        self._cut = cut
 
     def epoch(
         self, order: np.ndarray, seeds: np.ndarray | None = None, start: int = 0, number: int = 0
@@ -46,7 +48,13 @@ class FeatureFeed:
         view = self._views[number % len(self._views)]
         size = self.batch_size
         parts = [order[first : first + size] for first in range(start * size, len(order), size)]
-        return in_threads(lambda rows: self._batch(view, rows), parts, name="tlkit-feed", ahead=AHEAD, threads=1)
+        make = self._batch if self._cut is None else self._cut_batch
+        return in_threads(lambda rows: make(view, rows), parts, name="tlkit-feed", ahead=AHEAD, threads=1)
+
+    def _cut_batch(self, view: FeatureSet, rows: np.ndarray) -> dict[str, Any]:
+        assert self._cut is not None
+        part = self._cut(len(rows))
+        return {**self._batch(view, rows[part]), "place": place(part, len(rows))}
 
     def _batch(self, view: FeatureSet, rows: np.ndarray) -> dict[str, Any]:
         cached = {name: tf.constant(values) for name, values in view.batch(rows).items()}

@@ -9,7 +9,7 @@ import numpy as np
 
 from tlkit.contracts import Phase
 from tlkit.errors import RunError
-from tlkit.models.freeze import digests, keyed_variables
+from tlkit.models.freeze import FreezeRow, digests, keyed_variables
 from tlkit.recipe.schema import TrainTable
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.history import HistoryFile
@@ -27,6 +27,7 @@ class Ledger:
         folder: the run folder.
         table: the recipe's ``[train]``.
         columns: the metrics of an epoch, in order.
+        writes: whether this process writes into the folder; the others keep the same account.
 
     Attributes:
         epochs_done: the number of epochs done in all phases.
@@ -35,10 +36,13 @@ class Ledger:
         monitor: the column that chose that epoch.
     """
 
-    def __init__(self, model: Any, folder: RunFolder, table: TrainTable, columns: Sequence[str]) -> None:
+    def __init__(
+        self, model: Any, folder: RunFolder, table: TrainTable, columns: Sequence[str], *, writes: bool = True
+    ) -> None:
         self._model = model
         self._folder = folder
         self._table = table
+        self.writes = writes
         self.history = HistoryFile(folder.history, columns)
         self.freeze = FreezeFile(folder.freeze)
         self.checkpoints = Checkpoints(folder.checkpoints, table.checkpoint_minutes, table.checkpoint_steps)
@@ -64,16 +68,27 @@ class Ledger:
         self._planned = [
             Planned(epochs=phase.epochs, early_stop=phase.early_stop or self._table.early_stop) for phase in phases
         ]
-        if checkpoint is None:
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        elif self.writes:
             self.history.begin()
             self.freeze.begin()
-        else:
-            self._restore(checkpoint)
+
+    def add_epoch(self, phase: str, row: Mapping[str, float], rate: float, seconds: float) -> None:
+        """Count an epoch, and record its metrics, its learning rate and its seconds."""
+        self.epochs_done += 1
+        if self.writes:
+            self.history.add(phase, self.epochs_done, row, rate, seconds)
+
+    def add_proof(self, phase: str, rows: Sequence[FreezeRow]) -> None:
+        """Record which variables a phase changed."""
+        if self.writes:
+            self.freeze.add(phase, rows)
 
     def save(
         self, phase: int, inside: PhaseState | None, arrays: Mapping[str, np.ndarray], *, engine: str | None = None
     ) -> None:
-        """Write a checkpoint.
+        """Write a checkpoint, if this process writes.
 
         Args:
             phase: the index of the phase that is in progress, or is next.
@@ -81,6 +96,8 @@ class Ledger:
             arrays: the arrays of the phase; the model's variables that differ from how they were built are added.
             engine: the engine of the phase that has just ended.
         """
+        if not self.writes:
+            return
         now = digests(self._model)
         model = {
             f"model/{key}": np.array(variable)
@@ -122,6 +139,8 @@ class Ledger:
         self._number = state.number
         self.epochs_done = state.epochs_done
         self.best_metrics, self.best_epoch, self.monitor = state.best_metrics, state.best_epoch, state.monitor
+        if not self.writes:
+            return
         texts = ((folder.history, state.history), (folder.times, state.times), (folder.freeze, state.freeze))
         for path, text in texts:
             write_atomically(path, text.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tlkit.contracts import Phase
 from tlkit.errors import Problem, RecipeError
@@ -34,9 +35,10 @@ class Training:
 
     def __init__(self, setting: Setting, outlets: Outlets) -> None:
         self.setting = setting
-        self.outlets = outlets
+        self.outlets = outlets if setting.team.chief else replace(outlets, writes=False)
         self._last: PhaseRun | None = None
-        self.ledger = Ledger(setting.network.model, outlets.folder, setting.table, setting.columns)
+        model, writes = setting.network.model, self.outlets.writes
+        self.ledger = Ledger(model, outlets.folder, setting.table, setting.columns, writes=writes)
 
     def run(self, phases: Sequence[Phase], checkpoint: Checkpoint | None = None) -> None:
         """Train all phases, one after the other.

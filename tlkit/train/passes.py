@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from tlkit.train.parts import ModelInParts
 from tlkit.train.rates import LearningRate
 from tlkit.train.setting import Setting
 from tlkit.train.state import PhaseState
-from tlkit.train.steps import Steps
+from tlkit.train.stopping import Stopping
+from tlkit.train.team import Team
+from tlkit.train.team_steps import make_steps
 
 
 class Passes:
@@ -39,6 +42,7 @@ class Passes:
     Attributes:
         rate: the learning rate of each step.
         steps: the compiled steps.
+        stopping: whether a signal asked the run to stop.
         callbacks: a ``keras.callbacks.CallbackList``; set before the first pass.
         ended_with: the name of the engine with which the phase ended in another process, if it did.
     """
@@ -48,15 +52,18 @@ class Passes:
         self.outlets = outlets
         self.index = index
         self.phase = phase
-        self.steps = Steps(setting, phase)
+        self.stopping = Stopping(setting.team, outlets.signals)
+        self.steps = make_steps(setting, phase, self.stopping)
         self.rate = LearningRate(phase, setting.steps_per_epoch)
         self.callbacks: Any = None
         self.ended_with: str | None = None
         self._applied: float | None = None
         self._cache: FeatureCache | None = None
-        self._images = Feed(setting.data, setting.batch_size, setting.policies)
+        cut = None if setting.team.size == 1 else setting.team.rows
+        self._images = Feed(setting.data, setting.batch_size, setting.policies, cut=cut)
+        self._validation_images = Feed(setting.data, setting.batch_size, cut=cut)
         self._feed: Feed | FeatureFeed | ComputedFeed = self._images
-        self._validation_feed: Feed | FeatureFeed | ComputedFeed = Feed(setting.data, setting.batch_size)
+        self._validation_feed: Feed | FeatureFeed | ComputedFeed = self._validation_images
 
     @property
     def cached(self) -> bool:
@@ -90,7 +97,7 @@ class Passes:
         cache.make_ready()
         if part.engine != TENSORFLOW:  # whose operations the compiled steps have in them
             self._feed = ComputedFeed(self._images, part)
-            self._validation_feed = ComputedFeed(Feed(self.setting.data, self.setting.batch_size), part)
+            self._validation_feed = ComputedFeed(self._validation_images, part)
 
     def in_parts(self) -> ModelInParts | None:
         """Return the model in two parts, with cached features of the validation and test images where that pays.
@@ -105,10 +112,11 @@ class Passes:
         if part is None:
             return None
         if cache is None:  # the phase ended in another process
-            cache = self._feature_cache(part, self.outlets.folder.path)
+            cache = replace(self._feature_cache(part, self.outlets.folder.path), team=Team.alone())
             cache.choose_engine(self.ended_with or TENSORFLOW.name)
         if part.engine.precision != "float32":
             return None
+        cache = replace(cache, team=Team.alone())  # one worker evaluates
         splits: tuple[Split, ...] = ("validation", "test")
         rows = {split: setting.data.indices(split) for split in splits}
         found = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]
@@ -120,11 +128,12 @@ class Passes:
         return FeatureCache(
             setting=self.setting,
             part=part,
-            feed=self._images,
+            feed=Feed(self.setting.data, self.setting.batch_size, self.setting.policies),
             index=self.index,
             epochs=self.phase.epochs,
             own_folder=own_folder,
             reporter=self.outlets.reporter,
+            team=self.setting.team,
         )
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:
@@ -146,7 +155,7 @@ class Passes:
         title = f"epoch {epoch + 1}/{self.phase.epochs}"
         reporter.begin(title, len(order))
         last = order[(setting.steps_per_epoch - 1) * setting.batch_size :]
-        rate = self.rate.at(epoch, min(start, setting.steps_per_epoch - 1))
+        rate, size = self.rate.at(epoch, min(start, setting.steps_per_epoch - 1)), setting.batch_size
         self._check_rate()
         self._set_rate(rate)
         for step, batch in enumerate(self._feed.epoch(order, seeds, start=start, number=epoch), start):
@@ -156,10 +165,11 @@ class Passes:
             self.callbacks.on_train_batch_begin(step)
             loss = float(self.steps.train(batch))
             if not math.isfinite(loss):
-                raise self.diverged(epoch, step + 1, f"the loss is {loss}", rate, np.asarray(batch["index"]))
+                rows = order[step * size : (step + 1) * size]
+                raise self.diverged(epoch, step + 1, f"the loss is {loss}", rate, rows)
             self.callbacks.on_train_batch_end(step)
             self._check_rate()
-            reporter.at(min((step + 1) * setting.batch_size, len(order)), len(order), title)
+            reporter.at(min((step + 1) * size, len(order)), len(order), title)
             after_step(epoch, step + 1)
         return rate, last
 
@@ -193,7 +203,7 @@ class Passes:
             callbacks.on_test_batch_begin(step)
             self.steps.validate(batch)
             callbacks.on_test_batch_end(step)
-            self.outlets.signals.stop()
+            self.stopping.stop()
         values = metrics.result()
         callbacks.on_test_end(dict(values))
         return values

@@ -18,6 +18,7 @@ from tlkit.models.keras_files import quick_walk
 from tlkit.system.disk import full_disk_context, reserve
 from tlkit.system.signals import Interrupted
 from tlkit.system.text import listed
+from tlkit.train.agreement import check_same_state, ends_phase
 from tlkit.train.best_weights import BestWeights
 from tlkit.train.callbacks import callback_states, restore_callbacks
 from tlkit.train.checkpoint import Checkpoint
@@ -95,21 +96,27 @@ class PhaseRun:
         passes.callbacks.on_train_begin()
         if checkpoint is not None and inside is not None:
             self._restore(checkpoint, inside)
+        check_same_state(self.setting, passes.steps, f"phase {self.phase.name} begins")
         with outlets.signals.deferred():
             with outlets.reporter.stage("training"):
                 self._train_epochs(inside)
             trained = digests(model)
             self._use_best_weights()
-        outlets.signals.stop()
+        passes.stopping.agree()
+        passes.stopping.stop()
         with outlets.reporter.stage("proving what stayed frozen"):
             passes.callbacks.on_train_end()
             proved = self._prove(trained)
-            shutil.rmtree(own_folder, ignore_errors=True)
-            self._write_weights()
-            outlets.phase_finished(outlets.folder.path, self.phase, self.ledger.best_metrics)
+            check_same_state(self.setting, passes.steps, f"phase {self.phase.name} ends")
+            if outlets.writes:
+                shutil.rmtree(own_folder, ignore_errors=True)
+                self._write_weights()
+                outlets.phase_finished(outlets.folder.path, self.phase, self.ledger.best_metrics)
             self._check_untouched(proved)
 
     def _save(self, epoch: int, step: int, *, stopped: bool = False) -> None:
+        if not self.outlets.writes:
+            return
         watch, passes = self.watch, self.passes
         stop, plateau = watch.waiting
         state = PhaseState(
@@ -127,7 +134,8 @@ class PhaseRun:
         arrays = {f"best/{key}": value for key, value in self.best_weights.values.items()}
         for name, variables in passes.steps.state.items():
             arrays |= {f"{name}/{number:04d}": np.array(variable) for number, variable in enumerate(variables)}
-        self.ledger.save(self.index, state, arrays)
+        with self.outlets.saving():
+            self.ledger.save(self.index, state, arrays)
 
     def _restore(self, checkpoint: Checkpoint, state: PhaseState) -> None:
         for name, variables in self.passes.steps.state.items():
@@ -148,10 +156,10 @@ class PhaseRun:
 
     def _pause(self, epoch: int, step: int) -> None:
         """Write a checkpoint if one is due, or if a signal asked the run to stop, and then stop."""
-        signals = self.outlets.signals
-        if self.ledger.checkpoints.due() or signals.asked:
+        stopping = self.passes.stopping
+        if self.ledger.checkpoints.due() or stopping.asked:
             self._save(epoch, step)
-            signals.stop()
+            stopping.stop()
 
     def _train_epochs(self, inside: PhaseState | None) -> None:
         self.ledger.monitor = self.watch.monitor.name
@@ -165,7 +173,7 @@ class PhaseRun:
             stopped = self._train_epoch(epoch, start if epoch == first else 0)
             if self.ledger.checkpoints.due(epoch_ended=True) or stopped or epoch + 1 == self.phase.epochs:
                 self._save(epoch + 1, 0, stopped=stopped)
-            self.outlets.signals.stop()
+            self.passes.stopping.stop()
 
     def _train_epoch(self, epoch: int, start: int) -> bool:
         """Train an epoch from the step ``start``, and return whether it is the last."""
@@ -205,12 +213,12 @@ class PhaseRun:
             self.best_weights.take()
         if lower:
             self.passes.rate.plateau_factor *= self.phase.curve.factor  # type: ignore[union-attr]
-        ledger.epochs_done += 1
-        ledger.history.add(self.phase.name, ledger.epochs_done, row, rate, seconds)
+        ledger.add_epoch(self.phase.name, row, rate, seconds)
         self.rows.append(row)
         reporter.epoch(epoch + 1, self.phase.epochs, row, seconds, is_best)
         self.passes.callbacks.on_epoch_end(epoch, dict(row))
-        if not stop and not self.model.stop_training:
+        what = f"phase {self.phase.name}, epoch {epoch + 1}"
+        if not ends_phase(self.setting, self.passes.stopping, what, row, stop=stop):
             return False
         reason = f"{monitor} no longer improves" if stop else "a callback asked for it"
         reporter.say(f"  stopped after epoch {epoch + 1}: {reason}")
@@ -239,16 +247,15 @@ class PhaseRun:
             the digests of all variables now.
         """
         now = digests(self.model)
-        freeze = self.ledger.freeze
         # Trained variables are compared as training left them; frozen ones must be unchanged even after the restore.
         changing = self.best_weights.variables
         after = {key: trained[key] if key in changing else digest for key, digest in now.items()}
         try:
             rows = prove(self.setting.network, self.phase, self.before, after)
         except FreezeError as error:
-            freeze.add(self.phase.name, error.rows)
+            self.ledger.add_proof(self.phase.name, error.rows)
             raise
-        freeze.add(self.phase.name, rows)
+        self.ledger.add_proof(self.phase.name, rows)
         frozen = sum(not row.should_change for row in rows)
         if frozen:
             self.outlets.reporter.say(f"  proved: {frozen} frozen variables did not change")

@@ -18,6 +18,7 @@ from tlkit.models.metrics import MetricSet
 from tlkit.models.tasks import LearningTask
 from tlkit.recipe.monitor import Monitor, choose_monitor
 from tlkit.recipe.schema import TrainTable
+from tlkit.train.team import Team
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Setting:
         policies: the recipe's augmentation, built.
         backbone: the backbone's name.
         input_settings: how files become images; part of the key of cached features.
+        team: the workers that train together.
 
     Raises:
         RecipeError: a property raises it where the recipe's loss, a metric, the monitor or the class weights are wrong.
@@ -48,6 +50,7 @@ class Setting:
     policies: Sequence[Policy]
     backbone: str
     input_settings: Mapping[str, Any] = field(default_factory=dict)
+    team: Team = field(default_factory=Team.alone)
 
     @cached_property
     def train_rows(self) -> np.ndarray:

@@ -90,8 +90,8 @@ class Steps:
         self._loss_scale = LossScale() if setting.table.precision == "mixed_float16" else None
         self._loss, self._plain_loss = setting.loss, setting.plain_loss
         self._train_metrics, self._validation_metrics = setting.train_metrics, setting.validation_metrics
-        self.train = _OfAnySize(self._train)
-        self.validate = _OfAnySize(self._validate)
+        self.train: Callable[[Mapping[str, Any]], Any] = _OfAnySize(self._train)
+        self.validate: Callable[[Mapping[str, Any]], Any] = _OfAnySize(self._validate)
 
     @property
     def weight_count(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,9 @@ from tlkit.system.text import listed
 
 AHEAD = 2
 """Batches that are made in advance."""
+
+Cut = Callable[[int], slice]
+"""Returns which rows to give of a batch, from their number."""
 
 _ORDER, _SEEDS = 0, 1
 
@@ -53,15 +56,18 @@ class Feed:
         data: the data; its store is read one batch at a time.
         batch_size: images per batch; the last batch of an epoch may be smaller.
         policies: applied to each batch in this order; their draws depend on the batch's seed alone.
+        cut: which rows of each batch to give, where other workers have the rest; batches then have ``place``, int32
+            (2,): the number of the first row, and that of all rows of the batch. The policies see the whole batch.
 
     Raises:
         PluginError: a policy returns other entries, shapes or types than it received.
     """
 
-    def __init__(self, data: Data, batch_size: int, policies: Sequence[Policy] = ()) -> None:
+    def __init__(self, data: Data, batch_size: int, policies: Sequence[Policy] = (), *, cut: Cut | None = None) -> None:
         self._data = data
         self.batch_size = batch_size
         self._policies = tuple(policies)
+        self._cut = cut
 
     @cached_property
     def _compiled(self) -> Any:
@@ -96,7 +102,17 @@ class Feed:
             seeds = np.zeros((count, 2), np.int32)
         size = self.batch_size
         parts = [(order[batch * size : (batch + 1) * size], seeds[batch]) for batch in range(start, count)]
-        return in_threads(lambda part: self._batch(*part), parts, name="tlkit-feed", ahead=AHEAD, threads=1)
+        make = self._batch if self._cut is None else self._cut_batch
+        return in_threads(lambda part: make(*part), parts, name="tlkit-feed", ahead=AHEAD, threads=1)
+
+    def _cut_batch(self, index: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
+        assert self._cut is not None
+        rows = self._cut(len(index))
+        if self._policies:  # which may mix rows
+            batch = {key: value[rows] for key, value in self._batch(index, seed).items()}
+        else:
+            batch = self._batch(index[rows], seed)
+        return {**batch, "place": place(rows, len(index))}
 
     def _batch(self, index: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
         data = self._data
@@ -143,6 +159,11 @@ class Feed:
                 batch = _shares(batch, len(self._data.classes))
             batch = _checked(policy.augment(dict(batch), _seed_of(seed, number)), batch, policy.name)
         return {**batch, "index": index}
+
+
+def place(rows: slice, count: int) -> Any:
+    """Return where some rows of a batch are: int32 (2,), the number of the first row, and that of all rows."""
+    return tf.constant([rows.start, count], tf.int32)
 
 
 def _seed_of(seed: Any, number: int) -> Any:

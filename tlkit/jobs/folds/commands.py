@@ -45,7 +45,7 @@ class FoldCommand:
         return [option for option in allowed if chosen[option]]
 
 
-def fold_command(given: Registry, used: Registry, *, deterministic: bool) -> FoldCommand:
+def fold_command(given: Registry, used: Registry, *, deterministic: bool, what: str = "fold") -> FoldCommand:
     """Return how the processes of the folds are started, so that each has the plugins of this process and no others.
 
     Args:
@@ -53,6 +53,7 @@ def fold_command(given: Registry, used: Registry, *, deterministic: bool) -> Fol
         used: these, and the plugin files that the recipe names. The processes may load the same bytes, but nothing that
             stands in these files later.
         deterministic: use deterministic operations only.
+        what: what runs in a process each, for the message.
 
     Raises:
         PluginError: a plugin is an object of this process, which no other process can load.
@@ -60,8 +61,8 @@ def fold_command(given: Registry, used: Registry, *, deterministic: bool) -> Fol
     for key, source in given.sources.items():
         if key.startswith("object:"):
             raise PluginError(
-                f"{source.title}: is a plugin that exists only in this process, and each fold runs in another; write "
-                "it to a file, and give the file"
+                f"{source.title}: is a plugin that exists only in this process, and each {what} runs in another; "
+                "write it to a file, and give the file"
             )
     files = [str(Path(source.plugin).resolve()) for source in given.sources.values() if source.digest is not None]
     installed = [source for source in used.sources.values() if source.digest is None]

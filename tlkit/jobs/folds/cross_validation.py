@@ -11,17 +11,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, perhaps_joined, refuse_unreachable
 from tlkit.errors import Problem, RecipeError, RunError, TlkitError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
 from tlkit.jobs.folds.display import FoldsDisplay
-from tlkit.jobs.folds.processes import FoldProcesses, run_fold
+from tlkit.jobs.folds.placed import makes_processes
+from tlkit.jobs.folds.processes import run_fold
 from tlkit.jobs.folds.results import FoldsResult, write_results
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe import catalog
 from tlkit.recipe.load import load_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.schema import Recipe
+from tlkit.recipe.sweep_space import without_tables
 from tlkit.registry import Registry
 from tlkit.registry.discovery import copied
 from tlkit.runs.disk_errors import explain_disk_errors
@@ -31,7 +34,7 @@ from tlkit.runs.lock import LOCK, BusyError, locked
 from tlkit.runs.profile import added_up, intact_profile, profile_text
 from tlkit.system.disk import FullDiskError, write_atomically
 from tlkit.system.progress import Reporter
-from tlkit.system.signals import Interrupted, interruptible
+from tlkit.system.signals import interruptible
 from tlkit.system.terminal import Terminal
 from tlkit.system.text import listed
 
@@ -44,11 +47,13 @@ class FoldOptions:
         jobs: the number of folds to run at the same time.
         deterministic: use deterministic operations only; slower.
         profile: write where the time of each fold went, and print the sum over all folds.
+        cluster: the cluster that runs them, as ``--cluster`` names it; None for that of the recipe, if any.
     """
 
     jobs: int = 1
     deterministic: bool = False
     profile: bool = False
+    cluster: str | None = None
 
 
 def cross_validate(
@@ -78,7 +83,7 @@ def cross_validate(
 
     Raises:
         RecipeError: the recipe is not valid, or takes its splits from ``input.samples``.
-        DataError: the data can't be used, or a fold would have no training image of a class.
+        DataError: the data or the cluster can't be used, or a fold would have no training image of a class.
         PluginError: a plugin exists only in this process.
         RunError: the folder can't be used, or a fold failed; the other folds are finished.
         BusyError: another process works in the folder or in one of the folds, and went on for two minutes.
@@ -92,13 +97,16 @@ def cross_validate(
     command = replace(fold_command(registry, used, deterministic=options.deterministic), profile=options.profile)
     from_recipe.refuse_missing_files(checked)
     from_recipe.refuse_missing_engine(checked, overrides)
+    chosen = cluster_options(options.cluster, checked.cluster)
+    refuse_unreachable(chosen)
     started = out is not None and FoldsFolder(Path(out)).recipe.is_file()
     new = out is None or not Path(out).exists()
     path = Path(out) if started and out is not None else _new_folder(checked.name, out)
     folder = FoldsFolder(path)
     with interruptible(_again(path)), locked(path), explain_disk_errors(path):
         _remove_leftovers(path)
-        text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{portable_text(checked)}"
+        plain = without_tables(portable_text(checked), "cluster")  # The folds must not place work themselves.
+        text = f"# tlkit run --folds {count}{' --deterministic' * options.deterministic}\n{plain}"
         if started:
             _check_same(folder, text)
         else:
@@ -106,7 +114,7 @@ def cross_validate(
                 _write_folds(checked, count, folder, console)
             # Written last: the folder has all folds.
             write_atomically(folder.recipe, text)
-        _run_folds(folder, count, command, options.jobs, console)
+        _run_folds(folder, command, _Places(count, options.jobs, chosen), console)
         result = _results(path, console)
     _say_what_came_of_it(folder, result, console)
     return result
@@ -194,15 +202,25 @@ def _write_folds(recipe: Recipe, count: int, folder: FoldsFolder, console: Termi
             replace(data, splits=splits).write_samples_csv(folder.splits(number))
 
 
-def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int, console: Terminal) -> None:
-    """Run all folds, ``jobs`` at a time, each in a process of its own.
+@dataclass(frozen=True)
+class _Places:
+    """How many folds there are, how many run at the same time on this machine, and which cluster runs them instead."""
+
+    count: int
+    jobs: int
+    cluster: ClusterOptions | None
+
+
+def _run_folds(folder: FoldsFolder, command: FoldCommand, places: _Places, console: Terminal) -> None:
+    """Run all folds, some at a time, each in a process of its own.
 
     Raises:
+        DataError: the cluster can't be used.
         RunError: a fold failed.
         BusyError: no fold failed, but another process works in one of them.
         Interrupted: by SIGINT, SIGTERM or SIGHUP.
     """
-    processes = FoldProcesses()
+    count = places.count
 
     def run(number: int) -> int:
         display.started(number, str(folder.fold(number).path))
@@ -210,10 +228,15 @@ def _run_folds(folder: FoldsFolder, count: int, command: FoldCommand, jobs: int,
         display.ended(number, code)
         return code
 
-    with FoldsDisplay(console, count) as display, ThreadPoolExecutor(max(1, jobs)) as pool:
+    with (
+        perhaps_joined(places.cluster, console.print) as cluster,
+        FoldsDisplay(console, count) as display,
+        ThreadPoolExecutor(max(1, places.jobs if cluster is None else cluster.room)) as pool,
+    ):
+        processes = makes_processes(cluster)()
         try:
             codes = list(pool.map(run, range(1, count + 1)))
-        except Interrupted:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.stop()
             raise

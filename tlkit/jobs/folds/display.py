@@ -13,6 +13,8 @@ from tlkit.system.terminal import Terminal
 
 BUSY = "busy"
 """Said of a fold in which another process works, such as one whose parent was killed and that saves its state."""
+KILLED = "killed"
+"""Said of a fold whose process, or whose worker in a cluster, was killed, and that goes on from its last state."""
 _EPOCH = re.compile(r"\s*epoch (\d+)/(\d+)\s+(.*)")
 _PHASE = re.compile(r"Phase ([^:]+): (\d+) epochs")
 _DOING = re.compile(r"  ([a-z][^:]*: \d+ (?:s|min|h)\b.*)")
@@ -67,6 +69,8 @@ class FoldsDisplay:
         """Show a line that the process of a fold printed, if it says how far the fold is or what came of it."""
         if line == BUSY:
             self._say(f"  {self._what} {number}: another process still works in it, and is waited for")
+        elif line == KILLED:
+            self._say(f"  {self._what} {number}: its worker was lost; it goes on from its last state in another")
         elif phase := _PHASE.match(line):
             self._phases[number] = phase[1]
             self._show(number, 0, int(phase[2]), "")

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from tlkit.jobs.folds.commands import FoldCommand
-from tlkit.jobs.folds.display import BUSY
+from tlkit.jobs.folds.display import BUSY, KILLED
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import LOCK, BusyError, wait_until_free
@@ -22,11 +22,11 @@ STOPPED = 128 + signal.SIGTERM
 """The exit code of a process that was stopped, or not started for that reason."""
 PATIENCE = 120.0
 """Seconds to wait for another process that works in a fold, such as one whose parent was killed and that saves."""
-_EVERY = 0.3
+EVERY = 0.3
 """Seconds between two looks at what a process has printed."""
 
 
-class _NewLines:
+class NewLines:
     """Reads the lines that are appended to a file from now on."""
 
     def __init__(self, file: Path) -> None:
@@ -47,7 +47,10 @@ class FoldProcesses:
 
     Attributes:
         stopped: whether ``stop`` was called.
+        restarts: how often a process that was killed is started again.
     """
+
+    restarts = 0
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []
@@ -70,12 +73,12 @@ class FoldProcesses:
             environment: variables that it gets besides those of this process, as ``start_python`` takes them.
 
         Returns:
-            the exit code.
+            the exit code; less than 0 if the process was killed.
         """
         with self._lock, log.open("ab") as output:
             if self.stopped:
                 return STOPPED
-            written = _NewLines(log)
+            written = NewLines(log)
             # From the terminal, Ctrl-C does not reach it: this process passes it on.
             variables = {**(environment or {}), STOP_AT_END_OF_INPUT: "1"}
             process = start_python(command, output, subprocess.STDOUT, variables)
@@ -83,7 +86,7 @@ class FoldProcesses:
         code = None
         while code is None:
             with suppress(subprocess.TimeoutExpired):
-                code = process.wait(_EVERY)
+                code = process.wait(EVERY)
             for line in written.read():
                 said(line)
         if process.stdin is not None:
@@ -147,13 +150,15 @@ def run_to_its_end(
         log: the file to append the output to.
         command: returns the arguments of the interpreter, once no other process works in the folder.
         processes: the processes that are running.
-        said: called with each line that the process prints, and with ``BUSY`` if another is waited for.
+        said: called with each line that the process prints, with ``BUSY`` if another is waited for, and with ``KILLED``
+            if a process that was killed is started again.
         environment: variables that the process gets besides those of this process.
 
     Returns:
         the exit code of the process; 0 if the run is finished.
     """
     end = time.monotonic() + PATIENCE
+    restarts = processes.restarts
     while True:
         if (run.path / LOCK).is_file() and not wait_until_free(run.path, 0):
             said(BUSY)
@@ -162,5 +167,10 @@ def run_to_its_end(
         if run.report.is_file() and run.metrics.is_file():
             return 0
         code = processes.run(command(), log, said, environment)
+        if code < 0 and restarts > 0 and not processes.stopped:
+            restarts -= 1
+            said(KILLED)
+            end = time.monotonic() + PATIENCE
+            continue
         if code != BusyError.exit_code or time.monotonic() >= end:
             return code

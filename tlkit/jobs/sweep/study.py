@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from tlkit.errors import DataError, RunError
+from tlkit.jobs.sweep.rounds import pruner_of_rounds
 from tlkit.recipe.sweep_table import Choices, Dimension, Range, Sweep, all_combinations, combination
 from tlkit.runs.sweeps import Direction, State, Trial, best
 
@@ -62,7 +63,8 @@ class Study:
     def _pruner(self) -> Any:
         pruners = self._optuna.pruners
         if self._sweep.table.pruner == "median":
-            return pruners.MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=_FIRST_EPOCHS)
+            median = pruners.MedianPruner(n_startup_trials=_BEFORE_PRUNING, n_warmup_steps=_FIRST_EPOCHS)
+            return median if self.round == 1 else pruner_of_rounds(self._optuna, median, self.round)
         return pruners.HyperbandPruner() if self._sweep.table.pruner == "hyperband" else pruners.NopPruner()
 
     def _sampler(self, number: int) -> Any:
@@ -78,12 +80,22 @@ class Study:
         trials = self._sweep.table.trials
         return min(trials, all_combinations(self._sweep.space)) if self._sweep.table.sampler == "grid" else trials
 
-    def interrupted(self) -> Any | None:
-        """Return a trial that was begun and not finished; None if there is none."""
+    @property
+    def round(self) -> int:
+        """The number of trials that are chosen together."""
+        return self._sweep.table.round or 1
+
+    def interrupted(self, running: Collection[int] = ()) -> Any | None:
+        """Return a trial that was begun and not finished; None if there is none.
+
+        Args:
+            running: the numbers of trials that run in this process, as ``number_of`` returns them.
+        """
         waiting = self._optuna.trial.TrialState.RUNNING
         for each in self._study.get_trials(deepcopy=False, states=(waiting,)):
-            self._study.sampler = self._sampler(each.number)
-            return self._optuna.trial.Trial(self._study, each._trial_id)
+            if number_of(each) not in running:
+                self._study.sampler = self._sampler(each.number)
+                return self._optuna.trial.Trial(self._study, each._trial_id)
         return None
 
     def begun(self) -> int:

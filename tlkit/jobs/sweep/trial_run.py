@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tlkit.errors import RunError
@@ -66,6 +67,7 @@ class TrialRun:
         metric: the column of ``metrics.csv`` by which trials are compared.
         command: how the process is started.
         display: shows how far the trial is.
+        make: makes the processes of a trial.
     """
 
     def __init__(
@@ -75,12 +77,37 @@ class TrialRun:
         metric: str,
         command: TrialCommand,
         display: FoldsDisplay,
+        make: Callable[[], FoldProcesses] = FoldProcesses,
     ) -> None:
         self._study = study
         self._folder = folder
         self._metric = metric
         self._command = command
         self._display = display
+        self._make = make
+        self._running: list[FoldProcesses] = []
+        self._stopped = False
+        self._lock = Lock()
+
+    def started(self, number: int, what: str) -> None:
+        """Show that a trial begins, and with which values."""
+        self._display.started(number, what)
+
+    def stop(self) -> None:
+        """Have the processes of all trials save their state and end, and wait for them."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for each in running:
+            each.stop()
+
+    def _processes(self) -> FoldProcesses:
+        made = self._make()
+        with self._lock:
+            self._running.append(made)
+            if self._stopped:
+                made.stop()
+        return made
 
     def run(self, trial: Any) -> Ended:
         """Run a trial to its end, or until it is pruned.
@@ -90,7 +117,7 @@ class TrialRun:
             RunError: its metrics have no such column.
         """
         number = number_of(trial)
-        run, processes = self._folder.trial(number), FoldProcesses()
+        run, processes = self._folder.trial(number), self._processes()
         work = partial(
             run_to_its_end,
             run,

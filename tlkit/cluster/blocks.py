@@ -1,0 +1,269 @@
+"""Work on a long list, block by block, in processes of a Ray cluster that are set up once.
+
+Actors with a scheduler of our own, not Ray Data: that would try a block again for ever whose image kills its process.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Generic, TypeVar
+
+from tlkit.cluster.actor import Failed, Joined, WorkerActor
+from tlkit.cluster.ray_cluster import Cluster
+from tlkit.errors import RunError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Work = Callable[[Sequence[T]], Sequence[R]]
+"""Returns a result for each item of a block."""
+
+_QUEUED = 2
+"""Blocks that a worker has: one that it works on, and the next, so that it need not wait for this process."""
+_AHEAD = 4
+"""Blocks per worker that are begun and whose results were not yielded."""
+_LIVES = 2
+"""Workers that a block may cost before it is divided, and an item of its own before it is given up."""
+_PIECES = 8
+"""Parts into which a block is divided that cost its workers."""
+_LOST_IN_A_ROW = 12
+"""Workers that are lost, and none finishes a block in between, until the pass ends with an error; and as many again for
+each four workers."""
+_STARTS = 3
+"""Workers that are lost before they have joined, one after the other, until the pass ends with an error."""
+_SILENCE = 20.0
+"""Seconds without a worker after which a line says so."""
+_EVERY = 0.5
+"""Seconds between two looks at the workers, within which a signal is noticed."""
+
+
+@dataclass(frozen=True)
+class Crew(Generic[T, R]):
+    """What the workers do.
+
+    Args:
+        start: called once in each worker: returns what works on a block. It is pickled, as the items and results are.
+        died: returns the result of an item whose worker was lost each time, given the item and why.
+        noun: what an item is called in the plural.
+    """
+
+    start: Callable[[], Work[T, R]]
+    died: Callable[[T, str], R]
+    noun: str = "images"
+
+
+@dataclass(eq=False)
+class _Block:
+    """A block of the list, and the results of its items as far as there are any."""
+
+    items: Sequence[Any]
+    results: list[Any]
+    left: int
+
+
+@dataclass(eq=False)
+class _Part:
+    """A block, or a part of one.
+
+    One that has cost a worker is given to a worker alone: the answer to a part before it could be lost with the worker,
+    and that part be suspected.
+    """
+
+    block: _Block
+    first: int
+    end: int
+    lives: int
+    alone: bool = False
+
+    @property
+    def items(self) -> Sequence[Any]:
+        return self.block.items[self.first : self.end]
+
+    def finish(self, results: Sequence[Any]) -> None:
+        self.block.results[self.first : self.end] = results
+        self.block.left -= self.end - self.first
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A worker, and what it was given: the oldest first."""
+
+    number: int
+    actor: Any
+    joining: Any
+    where: str = ""
+    given: deque[tuple[Any, _Part]] = field(default_factory=deque)
+
+
+def in_blocks(
+    cluster: Cluster, crew: Crew[T, R], blocks: Iterable[Sequence[T]], known: int | None = None
+) -> Iterator[Sequence[R]]:
+    """Yield the results of each block, in the order of the blocks.
+
+    A worker that is lost costs the block that it works on: another does it again. Where a block costs several workers,
+    it is divided until the items are found that kill them.
+
+    Args:
+        cluster: the cluster.
+        crew: what the workers do.
+        blocks: the parts of the list, none of them empty; only a few are taken ahead of the results.
+        known: the number of blocks, if it is known: there are no more workers.
+
+    Raises:
+        RunError: workers are lost one after the other, or none can be started.
+        Exception: what ``crew`` raised in a worker.
+    """
+    count = cluster.room if known is None else min(cluster.room, max(1, known))
+    work = _Pass(cluster, crew, iter(blocks), count)
+    try:
+        yield from work.results()
+    finally:
+        work.end()
+
+
+class _Pass:
+    """One pass over the blocks.
+
+    Args:
+        cluster, crew, blocks: as of ``in_blocks``.
+        count: the number of workers.
+    """
+
+    def __init__(self, cluster: Cluster, crew: Crew[Any, Any], blocks: Iterator[Sequence[Any]], count: int) -> None:
+        import ray
+
+        self._ray = ray
+        self._crew, self._blocks, self._count, self._say = crew, blocks, count, cluster.say
+        self._actor = ray.remote(WorkerActor).options(max_restarts=0, max_task_retries=0, **cluster.resources)
+        self._start = ray.put(crew.start)
+        self._workers: list[_Worker] = []
+        self._open: deque[_Block] = deque()
+        self._again: deque[_Part] = deque()
+        self._taken_all = False
+        self._hired = 0
+        self._lost_in_a_row = 0
+        self._alone_since = time.monotonic()
+
+    def results(self) -> Iterator[Sequence[Any]]:
+        """Yield the results of each block."""
+        first = next(self._blocks, None)
+        if first is None:
+            return
+        self._blocks = chain([first], self._blocks)
+        for _ in range(self._count):
+            self._hire()
+        while True:
+            self._hand_out()
+            if self._open and not self._open[0].left:
+                yield self._open.popleft().results
+            elif self._taken_all and not self._open:
+                return
+            else:
+                self._look()
+
+    def end(self) -> None:
+        """End the workers."""
+        for worker in self._workers:
+            self._ray.kill(worker.actor)
+        self._workers.clear()
+
+    def _hire(self) -> None:
+        self._hired += 1
+        actor = self._actor.remote()
+        self._workers.append(_Worker(self._hired, actor, actor.join.remote(self._start)))
+
+    def _hand_out(self) -> None:
+        """Give each worker that has joined what it may have, those with the least first."""
+        for queued in range(_QUEUED):
+            for worker in self._workers:
+                if worker.where and len(worker.given) == queued and not any(part.alone for _, part in worker.given):
+                    part = self._next_part(is_idle=not queued)
+                    if part is not None:
+                        worker.given.append((worker.actor.work.remote(part.items), part))
+
+    def _next_part(self, *, is_idle: bool) -> _Part | None:
+        """Return what a worker is given next, which may have nothing else to do."""
+        if self._again:
+            return self._again.popleft() if is_idle or not self._again[0].alone else None
+        if self._taken_all or len(self._open) >= _AHEAD * self._count:
+            return None
+        items = next(self._blocks, None)
+        if items is None:
+            self._taken_all = True
+            return None
+        block = _Block(items, [None] * len(items), len(items))
+        self._open.append(block)
+        return _Part(block, 0, len(items), _LIVES)
+
+    def _look(self) -> None:
+        """Wait until a worker has joined or finished something, at most for a moment."""
+        waited = {worker.given[0][0]: worker for worker in self._workers if worker.given}
+        waited |= {worker.joining: worker for worker in self._workers if not worker.where}
+        ready, _ = self._ray.wait(list(waited), timeout=_EVERY)
+        for reference in ready:
+            self._take(waited[reference], reference)
+        if any(worker.where for worker in self._workers):
+            self._alone_since = time.monotonic()
+        elif time.monotonic() - self._alone_since > _SILENCE:
+            self._alone_since = math.inf
+            self._say("no worker has joined yet: other work may take the cluster's processors")
+
+    def _take(self, worker: _Worker, reference: Any) -> None:
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            answer = self._ray.get(reference)
+        except RayTaskError:
+            raise  # an error of this module: what the crew raises is an answer
+        except RayError as error:
+            self._lose(worker, error)
+            return
+        if isinstance(answer, Failed):
+            raise answer.error
+        if isinstance(answer, Joined):
+            worker.where = str(answer)
+            self._say(f"worker {worker.number} joined: {worker.where}")
+            return
+        _, part = worker.given.popleft()
+        part.finish(answer)
+        self._lost_in_a_row = 0
+
+    def _lose(self, worker: _Worker, error: Exception) -> None:
+        """Have another worker do what a lost one was given."""
+        why = " ".join(str(error).split())[:300]
+        self._workers.remove(worker)
+        self._ray.kill(worker.actor)
+        self._lost_in_a_row += 1
+        parts = [part for _, part in worker.given]
+        if not worker.where and self._lost_in_a_row >= _STARTS:
+            raise RunError(f"the workers of the cluster can't start: {why}")
+        told = f"worker {worker.number} ({worker.where or 'which had not joined'}) was lost"
+        if self._lost_in_a_row > _LOST_IN_A_ROW * math.ceil(self._count / 4):
+            raise RunError(
+                f"{told}, the {self._lost_in_a_row}th in a row: {why}. Look for the reason in the logs of Ray on that "
+                "machine; often its memory is exhausted: use fewer workers (cluster.workers)"
+            )
+        count = sum(part.end - part.first for part in parts)
+        self._say(f"{told}; its {count} {self._crew.noun} are given to others" if count else told)
+        if parts:
+            self._again.extendleft(reversed([*self._after_death(parts[0], why), *parts[1:]]))
+        self._hire()
+
+    def _after_death(self, part: _Part, why: str) -> Iterator[_Part]:
+        """Yield what is done again of the part that a lost worker worked on."""
+        part.lives -= 1
+        part.alone = True
+        count = part.end - part.first
+        if part.lives:
+            yield part
+        elif count == 1:
+            part.finish([self._crew.died(part.items[0], why)])
+        else:
+            size = math.ceil(count / _PIECES)
+            for first in range(part.first, part.end, size):
+                yield _Part(part.block, first, min(first + size, part.end), _LIVES if size == 1 else 1, alone=True)

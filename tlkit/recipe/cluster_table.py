@@ -1,0 +1,33 @@
+"""The ``[cluster]`` table of a recipe: which workers of a Ray cluster do the work, and what each is given."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tlkit.contracts import Options
+
+
+class ClusterTable(Options, defer_build=True):
+    """``[cluster]``: the workers of a Ray cluster that do the work. They never change a result.
+
+    It is used by the commands that have ``--cluster``, which wins over ``address``; without both, this process works
+    alone. Needs the extra ``tlkit[cluster]``.
+    """
+
+    address: str | None = Field(
+        None,
+        min_length=1,
+        max_length=250,
+        description="local: the processors of this machine; auto: the cluster that this machine belongs to; or the "
+        "address of a cluster, such as 10.0.0.1:6379; default: no cluster, unless --cluster names one",
+    )
+    workers: int | None = Field(
+        None, ge=1, le=100_000, description="number of workers at the same time; default: as many as there is room for"
+    )
+    cpus: float = Field(1.0, gt=0, le=10_000, description="processors for a worker")
+    gpus: float = Field(
+        0.0, ge=0, le=1000, description="GPUs for a worker, such as 1, or 0.5 where two workers share one"
+    )
+    restarts: int = Field(
+        2, ge=0, le=1000, description="how often the work of a worker that was killed or lost is begun again"
+    )
