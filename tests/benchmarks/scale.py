@@ -7,7 +7,7 @@
 
 ``figures`` and ``check`` need photos of the Oxford-IIIT Pet data set: a folder with ``pets/images``, named by
 ``--data`` or ``TLKIT_TEST_DATA``. Run them on an otherwise idle machine. ``plan`` takes the figures that were measured
-once, or those of ``--figures FILE``. Ten million rows take a quarter of an hour and 4 GB on the disk for temporary
+once, or those of ``--figures FILE``. Ten million rows take 3 GB on the disk for temporary
 files (``TMPDIR``).
 """
 

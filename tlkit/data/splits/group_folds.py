@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _sum = np.add.reduce
-_TOGETHER = 4_000_000
+_TOGETHER = 500_000
 """How many counts of images, a group's of a class, are in memory at a time."""
 
 
