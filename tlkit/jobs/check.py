@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, refuse_unreachable
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, reachable
 from tlkit.contracts import Dataset, Task
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
@@ -132,7 +132,7 @@ def _spread(cluster: str | ClusterOptions | None, recipe: Recipe, say: Callable[
         return None
     from tlkit.data.checks.spread_facts import SpreadFacts
 
-    refuse_unreachable(options)
+    reachable(options)
     return SpreadFacts(options, say)
 
 
