@@ -29,24 +29,29 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(size: int, folder: Path, recipes: Sequence[Path], **environ: str) -> list[subprocess.Popen[str]]:
-    """Start the workers of a team."""
+    """Start workers that train recipes; ``{rank}`` in a variable of their environment is the number of the worker."""
+    return start_processes(size, [str(WORKER), str(folder), *map(str, recipes)], **environ)
+
+
+def start_processes(size: int, arguments: Sequence[str], **environ: str) -> list[subprocess.Popen[str]]:
+    """Start Python processes that form a team; ``environ`` is as for ``start``."""
     ports = free_ports(size)
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     started = []
     for rank in range(size):
         # One thread each: the order of a sum must not depend on how busy the machine is.
         threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}
-        variables = {**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "-1", **environ}
+        own = {name: value.format(rank=rank) for name, value in environ.items()}
+        variables = {**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "-1", **own}
         variables.pop("TF_CONFIG", None)
         if size > 1:
             variables["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": rank}})
-        command = [sys.executable, str(WORKER), str(folder), *map(str, recipes)]
-        pipe = subprocess.PIPE
+        command, pipe = [sys.executable, *arguments], subprocess.PIPE
         started.append(subprocess.Popen(command, env=variables, stdout=pipe, stderr=subprocess.STDOUT, text=True))
     return started
 
 
-def finish(workers: Sequence[subprocess.Popen[str]], timeout: float = 500) -> list[str]:
+def finish(workers: Sequence[subprocess.Popen[str]], timeout: float = 1800) -> list[str]:
     """Wait for the workers, and return what each wrote; all are ended when one takes too long."""
     try:
         return [worker.communicate(timeout=timeout)[0] for worker in workers]
@@ -97,3 +102,25 @@ def largest_metric_difference(run: Path, other: Path) -> float:
     names = [name for name in ours[0] if name not in ("phase", "epoch")]
     pairs = zip(ours, theirs, strict=True)
     return max(abs(float(one[name]) - float(two[name])) for one, two in pairs for name in names)
+
+
+def write_images(folder: Path) -> tuple[Path, Path]:
+    """Write 161 training, 33 validation and 16 test images; return a file with labels and one with masks.
+
+    The labels and the masks can be learned from the colours; a part of each mask is to be ignored.
+    """
+    generator = np.random.default_rng(0)
+    labels, masks = {}, {}
+    for split, count in (("train", 161), ("val", 33), ("test", 16)):
+        images = generator.integers(0, 255, (count, 16, 16, 3)).astype(np.uint8)
+        numbers = generator.integers(0, 3, count)
+        images[np.arange(count), :, :, numbers] //= 2
+        labels |= {f"x_{split}": images, f"y_{split}": numbers}
+        pixels = (images[..., 0] > 100).astype(np.uint8) + (images[..., 1] > 100)
+        pixels[:, : 1 + int(numbers[0])] = 255
+        pixels[0] = 255
+        masks |= {f"x_{split}": images, f"mask_{split}": pixels}
+    files = folder / "labels.npz", folder / "masks.npz"
+    for file, arrays in zip(files, (labels, masks), strict=True):
+        np.savez(file, **arrays)
+    return files

@@ -18,8 +18,10 @@ from tlkit.runs.folder import RunFolder
 HEAVY = (
     "PIL",
     "absl",
+    "aiohttp",
     "ai_edge_litert",
     "defusedxml",
+    "fsspec",
     "h5py",
     "jinja2",
     "keras",

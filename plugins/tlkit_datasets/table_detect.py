@@ -16,10 +16,11 @@ from PIL import Image
 
 import tlkit
 from tlkit_datasets.options import CsvOptions
-from tlkit_datasets.table import Rows, read_rows
+from tlkit_datasets.table import read_rows
 from tlkit_datasets.table_guess import Guess, guess
 from tlkit_datasets.table_images import ImageFinder
 from tlkit_datasets.table_labels import is_multi_label
+from tlkit_datasets.table_rows import Rows
 
 _SUFFIXES = (".csv", ".tsv", ".tab")
 _NO_TEXT = (".xlsx", ".xls", ".ods", ".parquet", ".feather")

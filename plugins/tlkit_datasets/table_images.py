@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -16,32 +17,53 @@ import tlkit
 
 _MAX_FILES = 200_000
 """How many files are listed for a hint."""
+_MAX_NAMES = 1_000_000
+"""How many names of files are kept in memory."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """A file that a cell of a table names.
 
     Args:
         key: its path below the root as the cell has it, or as it is on the disk where they differ.
-        path: the file.
+        root: the folder that it is in.
         how: how it was found: "" as the cell has it, otherwise words for a note.
         exists: whether there is such a file.
     """
 
     key: str
-    path: Path
+    root: Path
     how: str = ""
     exists: bool = True
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.root / self.key
 
-@dataclass
+
+@dataclass(frozen=True)
 class _Folder:
     """The names in a folder: as they are, folded, and folded without an image's suffix."""
 
     names: frozenset[str] = frozenset()
-    folded: dict[str, list[str]] = field(default_factory=dict)
-    stems: dict[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def folded(self) -> dict[str, list[str]]:
+        return _by(_fold, sorted(self.names))
+
+    @cached_property
+    def stems(self) -> dict[str, list[str]]:
+        images = [name for name in sorted(self.names) if tlkit.files.is_image(Path(name))]
+        return _by(lambda name: _fold(name.rpartition(".")[0]), images)
+
+
+def _by(key: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(key(name), []).append(name)
+    return found
 
 
 class ImageFinder:
@@ -59,7 +81,14 @@ class ImageFinder:
         self._anywhere = anywhere
         self._suffix = suffix
         self._prefix = _slashed(prefix)
-        self._folders: dict[Path, _Folder] = {}
+        self._folders: OrderedDict[Path, _Folder] = OrderedDict()
+        self._held, self._left = 0, set[Path]()
+        self._last: tuple[str, Path] | None = None
+
+    def has(self, cell: str) -> bool:
+        """Return whether a cell of a table is a file's path just as it stands; if not, ``find`` may still find it."""
+        plain = not self._prefix and not self._suffix and "\n" not in cell and "://" not in cell
+        return plain and self._is_there(cell)
 
     def find(self, cell: str, where: str) -> Found:
         """Find a file.
@@ -86,13 +115,16 @@ class ImageFinder:
         if self._suffix and not cell.lower().endswith(self._suffix.lower()):
             cell += self._suffix
         if self._is_there(cell):
-            return Found(cell, self.root / cell)
+            return Found(cell, self.root)
         key, how = self._resolved(_slashed(cell), where)
         if key is None and self._anywhere:
             key, how = self._elsewhere(_slashed(cell), where)
-        return Found(cell, self.root / cell, exists=False) if key is None else Found(key, self.root / key, how)
+        return Found(cell, self.root, exists=False) if key is None else Found(key, self.root, how)
 
     def _is_there(self, cell: str) -> bool:
+        before, _, name = cell.rpartition("/")
+        if before and self._last is not None and self._last[0] == before:  # as of most rows
+            return self._has(self._last[1], name)
         parts = cell.split("/")
         if cell.startswith("/") or ".." in parts or Path(cell).is_absolute():
             return (self.root / cell).is_file()
@@ -100,10 +132,17 @@ class ImageFinder:
         for part in parts[:-1]:
             if part in ("", "."):
                 continue
-            if part not in self._listed(folder).names:
+            if not self._has(folder, part):
                 return False
             folder = folder / part
-        return parts[-1] in self._listed(folder).names
+        self._last = before, folder
+        return self._has(folder, parts[-1])
+
+    def _has(self, folder: Path, name: str) -> bool:
+        """Return whether a folder has a name; of a folder that was given up, ask the file system."""
+        if folder in self._left and folder not in self._folders:
+            return name not in ("", ".", "..") and os.path.lexists(folder / name)
+        return name in self._listed(folder).names
 
     def _resolved(self, cell: str, where: str) -> tuple[str | None, str]:
         """Return the path below the root of the file that a cell may mean, and how it was found."""
@@ -150,19 +189,21 @@ class ImageFinder:
         return names[0] if names else None
 
     def _listed(self, folder: Path) -> _Folder:
-        if folder not in self._folders:
+        """Return the names in a folder; those of the last ``_MAX_NAMES`` names are kept."""
+        if folder in self._folders:
+            self._folders.move_to_end(folder)
+            return self._folders[folder]
+        try:
+            listed = _Folder(frozenset(os.listdir(folder)))  # noqa: PTH208 - many
+        except OSError:
             listed = _Folder()
-            try:
-                names = sorted(entry.name for entry in folder.iterdir())
-            except OSError:
-                names = []
-            listed.names = frozenset(names)
-            for name in names:
-                listed.folded.setdefault(_fold(name), []).append(name)
-                if tlkit.files.is_image(Path(name)):
-                    listed.stems.setdefault(_fold(name.rpartition(".")[0]), []).append(name)
-            self._folders[folder] = listed
-        return self._folders[folder]
+        self._folders[folder] = listed
+        self._held += len(listed.names)
+        while self._held > _MAX_NAMES and len(self._folders) > 1:
+            oldest, given_up = self._folders.popitem(last=False)
+            self._held -= len(given_up.names)
+            self._left.add(oldest)
+        return listed
 
     def located(self, cells: Sequence[str]) -> list[tuple[int, Path, str]]:
         """Return where files of the cells' names lie below the root: how many, the root for them, and what to cut off.

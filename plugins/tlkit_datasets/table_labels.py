@@ -51,7 +51,7 @@ def marked_labels(cells: dict[str, str], where: str) -> tuple[str, ...]:
                 "of data.labels"
             )
         chosen += [unicodedata.normalize("NFC", name)] if mark else []
-    return tuple(chosen)
+    return tuple(dict.fromkeys(chosen))
 
 
 def likely_separator(cells: Iterable[str]) -> str | None:

@@ -6,9 +6,12 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import tlkit
 
@@ -16,6 +19,9 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 """Delimiters that are recognised, the first that fits → their name."""
 MAX_BYTES = 1_000_000_000
 """Maximum size of a table."""
+_KEPT_BYTES = 32_000_000
+"""Size up to which the rows of a table are kept; those of a larger one are parsed whenever they are needed."""
+_CHUNK_BYTES = 2**22
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -54,7 +60,7 @@ class TableText:
 
     file: Path
     columns: tuple[str, ...]
-    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    rows: Collection[tuple[int, tuple[str, ...]]]
     delimiter: str
     encoding: str
     empty: int
@@ -74,29 +80,92 @@ def read_table(file: Path, delimiter: str, encoding: str, *, header: bool, wante
     Raises:
         DataError: the file is not a table of text; the message names the line.
     """
-    text, used = _decoded(file, encoding)
-    skipped, mark = 0, re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)
+    content, used = _content(file, encoding)
+    text = _Text(content, used)
+    mark = re.match(r"sep=(.)\r?\n", text.line(), re.IGNORECASE)
     if mark:  # Excel's own mark of the delimiter
-        text, skipped = text[mark.end() :], 1
+        text = _Text(content, used, 1)
         delimiter = mark[1] if delimiter == "auto" else delimiter
     if delimiter == "auto":
         delimiter = _delimiter(file, text, wanted)
     columns: tuple[str, ...] = ()
-    rows, empty = [], 0
-    for line, cells in _rows(file, text, delimiter):
+    count, empty, widest = 0, 0, 0
+    for _, cells in _rows(file, text, delimiter):
         if not any(cells):
             empty += bool(columns)
         elif header and not columns:
             columns = cells
         else:
-            rows.append((line + skipped, cells))
+            count, widest = count + 1, max(widest, len(cells))
     if not header:
-        columns = tuple(str(number + 1) for number in range(max((len(cells) for _, cells in rows), default=0)))
-    return TableText(file, columns, tuple(_fitted(file, columns, rows)), delimiter, used, empty)
+        columns = tuple(str(number + 1) for number in range(widest))
+    lines = _Lines(file, text, delimiter, columns, count, header=header)
+    rows: Collection[tuple[int, tuple[str, ...]]] = tuple(lines) if len(content) <= _KEPT_BYTES else lines
+    if not isinstance(rows, tuple) and header and widest > len(columns):
+        deque(rows, 0)  # a row with too many cells is an error
+    return TableText(file, columns, rows, delimiter, used, empty)
+
+
+class _Text:
+    """The text of a table, without a byte order mark.
+
+    Args:
+        content: the bytes of the file.
+        encoding: their encoding.
+        skipped: how many lines are skipped at the beginning.
+    """
+
+    def __init__(self, content: bytes, encoding: str, skipped: int = 0) -> None:
+        self._content, self._encoding, self.skipped = content, encoding, skipped
+
+    def open(self) -> IO[str]:
+        """Open the text, with the ends of its lines as they are."""
+        text = io.TextIOWrapper(io.BytesIO(self._content), self._encoding, newline="")
+        if text.read(1) != "\ufeff":
+            text.seek(0)
+        for _ in range(self.skipped):
+            text.readline()
+        return text
+
+    def line(self) -> str:
+        """Return the first line."""
+        return self.open().readline()
+
+
+@dataclass(frozen=True)
+class _Lines(Collection[tuple[int, tuple[str, ...]]]):
+    """The rows of a table, parsed each time they are asked for.
+
+    Args:
+        file: the file.
+        text: its text.
+        delimiter: the character between cells.
+        columns: the names of the columns.
+        count: the number of rows.
+        header: whether the first line has the names of the columns.
+    """
+
+    file: Path
+    text: _Text
+    delimiter: str
+    columns: tuple[str, ...]
+    count: int
+    header: bool
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == each for each in self)
+
+    def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        rows = ((line, cells) for line, cells in _rows(self.file, self.text, self.delimiter) if any(cells))
+        moved = ((line + self.text.skipped, cells) for line, cells in islice(rows, int(self.header), None))
+        return _fitted(self.file, self.columns, moved)
 
 
 def _fitted(
-    file: Path, columns: Sequence[str], rows: Sequence[tuple[int, tuple[str, ...]]]
+    file: Path, columns: Sequence[str], rows: Iterable[tuple[int, tuple[str, ...]]]
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Give each row as many cells as there are columns."""
     for line, cells in rows:
@@ -105,11 +174,13 @@ def _fitted(
                 f"{file}:{line}: {len(cells)} cells, but the header has {len(columns)} columns; quote cells that have "
                 f'the delimiter in them, as in "a{", b"}", or name each column in the header'
             )
-        yield line, (*cells[: len(columns)], *("" for _ in range(len(columns) - len(cells))))
+        if len(cells) != len(columns):
+            cells = (*cells[: len(columns)], *("" for _ in range(len(columns) - len(cells))))
+        yield line, cells
 
 
-def _decoded(file: Path, encoding: str) -> tuple[str, str]:
-    """Return the text of a file and its encoding."""
+def _content(file: Path, encoding: str) -> tuple[bytes, str]:
+    """Return the bytes of a file, which can be decoded, and their encoding."""
     try:
         if file.stat().st_size > MAX_BYTES:
             raise tlkit.DataError(f"{file}: has {file.stat().st_size} bytes; a table may have at most {MAX_BYTES}")
@@ -130,13 +201,21 @@ def _decoded(file: Path, encoding: str) -> tuple[str, str]:
                 f'{file}: not a CSV file in UTF-8, but in UTF-16: set data.encoding = "utf-16-{order}"'
             )
     try:
-        return content.decode(encoding).removeprefix("\ufeff"), encoding
+        b"".decode(encoding)  # one of text
+        decoder = codecs.getincrementaldecoder(encoding)()
+        for first in range(0, len(content), _CHUNK_BYTES):
+            decoder.decode(content[first : first + _CHUNK_BYTES], first + _CHUNK_BYTES >= len(content))
+        return content, encoding
     except LookupError as error:
         raise tlkit.DataError(
             f'data.encoding: no encoding "{encoding}"; expected "auto", or one such as "utf-8", "cp1252" or "utf-16"'
         ) from error
-    except (UnicodeDecodeError, UnicodeError) as error:
-        raise tlkit.DataError(_not_encoded(file, content, encoding, error)) from error
+    except UnicodeError:
+        try:
+            content.decode(encoding)
+        except UnicodeError as error:
+            raise tlkit.DataError(_not_encoded(file, content, encoding, error)) from error
+        raise
 
 
 def _not_encoded(file: Path, content: bytes, encoding: str, error: UnicodeError) -> str:
@@ -153,8 +232,8 @@ def _not_encoded(file: Path, content: bytes, encoding: str, error: UnicodeError)
     )
 
 
-def _delimiter(file: Path, text: str, wanted: Sequence[str]) -> str:
-    first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+def _delimiter(file: Path, text: _Text, wanted: Sequence[str]) -> str:
+    first = _Text(next((line for line in text.open() if line.strip()), "").encode(), "utf-8")
     cells = {}
     for delimiter in DELIMITERS:
         _, cells[delimiter] = next(_rows(file, first, delimiter), (1, ()))
@@ -165,14 +244,15 @@ def _delimiter(file: Path, text: str, wanted: Sequence[str]) -> str:
     return max(DELIMITERS, key=lambda each: len(cells[each]))
 
 
-def _rows(file: Path, text: str, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _rows(file: Path, text: _Text, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the first line and the cells of each row, without blanks around cells."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != " ")
+    reader = csv.reader(text.open(), delimiter=delimiter, skipinitialspace=delimiter != " ")
     line, last = 1, 0
     try:
         for cells in reader:
             last = reader.line_num - line
-            yield line, tuple(tlkit.files.text_of_cell(cell.strip()) for cell in cells)
+            texts = [cell.strip() for cell in cells]
+            yield line, tuple([tlkit.files.text_of_cell(text) if text[:1] == "'" else text for text in texts])
             line = reader.line_num + 1
     except csv.Error as error:
         raise tlkit.DataError(
@@ -185,11 +265,11 @@ def _rows(file: Path, text: str, delimiter: str) -> Iterator[tuple[int, tuple[st
         )
 
 
-def _is_open(text: str, line: int, delimiter: str) -> bool:
+def _is_open(text: _Text, line: int, delimiter: str) -> bool:
     """Return whether the last row, which begins at a line, has a quote that is never closed."""
-    rest = "".join(list(io.StringIO(text, newline=""))[line - 1 :])
+    rest = islice(text.open(), line - 1, None)
     try:
-        list(csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True))
+        deque(csv.reader(rest, delimiter=delimiter, skipinitialspace=True, strict=True), 0)
     except csv.Error as error:
         return "unexpected end" in str(error)
     return False

@@ -20,6 +20,7 @@ from PIL import Image
 
 from tlkit.data import prepare
 from tlkit.jobs import stages
+from tlkit.jobs.workers import training
 from tlkit.models.engines import Engine
 from tlkit.runs.lock import locked
 
@@ -120,6 +121,12 @@ def without_imagecodecs() -> Outcome:
         return run(recipe, "input.bands=[0, 1, 2]")
 
 
+def without_fsspec() -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "fsspec", None)
+        return run("photos.toml", "data.path=s3://bucket/photos")
+
+
 def without_engine() -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Engine, "version", None)
@@ -214,6 +221,21 @@ def resumed_on_other_images() -> Outcome:
 def busy() -> Outcome:
     with locked(Path("runs/photos-1")):
         return tlkit_command("resume", "runs/photos-1")
+
+
+def fewer_gpus() -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        return tlkit_command("run", "photos.toml", "--workers", 2)
+
+
+def lost_worker() -> Outcome:
+    """A worker ends by a signal at its start, as one that the system ended; nothing is tried again."""
+    Path("killed.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "WORKER", "killed")
+        patch.syspath_prepend(Path.cwd())
+        return tlkit_command("run", "photos.toml", "--workers", 2, "--restarts", 0)
 
 
 def diverging() -> Outcome:
@@ -371,6 +393,9 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "Photos lie across their masks": lambda: run(turned_photos()),
     "Too many files cannot be used": lambda: run(emptied(6)),
     "The check found errors": lambda: run(emptied(1), "check.empty=error"),
+    "Images at a URL need a package": without_fsspec,
+    "Images at a URL cannot be read": lambda: run("photos.toml", "data.path=memory://none"),
+    "A URL has credentials in it": lambda: run("photos.toml", "data.path=s3://key:secret@bucket/photos"),
     "The weights cannot be downloaded": download,
     "The weights do not fit": other_weights,
     "The engine is not installed": without_engine,
@@ -396,6 +421,9 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "The data changed since the run began": resumed_on_other_images,
     "The data changes while it is read": changing,
     "Another process uses the run folder": busy,
+    "There are more workers than rows of a batch": lambda: tlkit_command("run", "photos.toml", "--workers", 9),
+    "There are fewer GPUs than workers": fewer_gpus,
+    "A worker of the training was lost": lost_worker,
     "The training diverged": diverging,
     "The memory is not enough": exhausted,
     "A plugin file cannot be loaded": lambda: tlkit_command("--plugin", "none.py", "plugins"),

@@ -8,53 +8,32 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from evaluate_fakes import make_card
+from lite_runs import saved_run
 from PIL import Image
 
 import tlkit
-from tlkit.evaluation import lite_engines
+from tlkit.evaluation import lite_engines, predictor
 from tlkit.evaluation.ensemble import open_predictor
+from tlkit.evaluation.given_images import GivenImage
 from tlkit.evaluation.lite_engines import LiteFile
 from tlkit.evaluation.predictor import Predictor
 from tlkit.models.engines import Engine
 from tlkit.models.lite_check import check_lite
-from tlkit.models.saving import Trained, save_model
-from tlkit.models.tasks import task_of_card
 from tlkit.runs.checksums import NAME
 from tlkit.runs.folder import RunFolder
 
-L = keras.layers
 CARDS = {
     "single": make_card(),
     "binary": make_card(classes=("other", "red"), label_kind="binary"),
     "multi": make_card(label_kind="multi"),
     "segmentation": make_card(task="segmentation", resize="pad"),
 }
-
-
-def small_model(card, seed=0):
-    keras.utils.set_random_seed(seed)
-    images = keras.Input((*card.image_size, 3))
-    x = L.ReLU()(L.BatchNormalization()(L.Conv2D(4, 3, padding="same")(L.Rescaling(1 / 127.5, -1.0)(images))))
-    if card.task == "segmentation":
-        return keras.Model(images, L.Conv2D(len(card.classes), 1, name="logits")(x))
-    x = L.Dense(task_of_card(card).units)(L.GlobalAveragePooling2D()(x))
-    return keras.Model(images, L.Activation("linear", name="logits")(x))
-
-
-def saved_run(path, card, seed=0):
-    path.mkdir(parents=True)
-    folder = RunFolder(path)
-    images = np.random.default_rng(0).integers(0, 256, (4, *card.image_size, 3), np.uint8)
-    saved = save_model(folder, Trained(small_model(card, seed), task_of_card(card), images, "float32", "epoch 1"))
-    assert saved.needs_tensorflow is None
-    folder.write_card(card.model_dump(mode="json"))
-    return folder
 
 
 @pytest.fixture
@@ -91,6 +70,24 @@ def test_both_files_of_a_run_give_the_same_answers(kind, tmp_path, photos):
     assert_same(*predicted)
     assert len(predicted[0]) == 4
     np.testing.assert_array_equal(ours.model.get_weights()[0], theirs.model.get_weights()[0])
+
+
+@pytest.mark.parametrize(("count", "batch_size", "here"), [(1, 16, True), (3, 1, True), (3, 16, False)])
+def test_one_image_at_a_time_is_predicted_in_the_calling_thread(count, batch_size, here, tmp_path, photos, monkeypatch):
+    monkeypatch.setattr(predictor, "usable_processors", lambda: 2)
+    threads = []
+
+    class Watched(GivenImage):
+        def to_size(self, *given):
+            threads.append(threading.current_thread())
+            return super().to_size(*given)
+
+    saved_run(tmp_path / "run", CARDS["single"])
+    images = [Watched(photos / "0.png", "")] * count
+    found = list(Predictor.open(tmp_path / "run").predict_given(images, batch_size))
+    assert [each.error for each in found] == [None] * count
+    assert len(threads) == count
+    assert all((each is threading.current_thread()) == here for each in threads)
 
 
 @pytest.mark.parametrize("kind", CARDS)

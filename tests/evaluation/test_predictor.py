@@ -265,9 +265,9 @@ def test_a_generator_of_images_is_read_as_it_is_predicted() -> None:
 # Finding images ---------------------------------------------------------------------------------------------------
 
 
-def test_a_url_is_an_error_that_says_so() -> None:
-    with pytest.raises(DataError, match=r"https://example\.org/a\.jpg: is a URL"):
-        find_images("https://example.org/a.jpg")
+def test_a_url_of_this_machine_is_an_error_that_says_so() -> None:
+    with pytest.raises(DataError, match=r"file://photos/a\.jpg: is on this machine"):
+        find_images("file://photos/a.jpg")
 
 
 def test_a_name_in_another_unicode_form_is_found(tmp_path: Path) -> None:

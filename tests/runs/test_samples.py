@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tlkit import DataError, RunError
-from tlkit.runs.reading import MAX_TABLE_BYTES
+from tlkit.runs.reading import MAX_SAMPLES_BYTES
 from tlkit.runs.samples import COLUMNS, SampleRow, SamplesFile
 
 HEADER = "key,path,mask,split,label,group,width,height,digest,status,reason\n"
@@ -68,8 +68,8 @@ def test_what_can_not_be_a_samples_csv_is_not_read(file, tmp_path):
         with pytest.raises(DataError, match="/dev/zero: not a file"):
             SamplesFile(Path("/dev/zero")).read_used()
     with file.path.open("wb") as stream:
-        stream.truncate(MAX_TABLE_BYTES + 1)
-    with pytest.raises(DataError, match=r"has 500000001 bytes; a samples\.csv has at most 500000000"):
+        stream.truncate(MAX_SAMPLES_BYTES + 1)
+    with pytest.raises(DataError, match=r"has 10000000001 bytes; a samples\.csv has at most 10000000000"):
         file.read_used()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tlkit.cli.console import say
-from tlkit.cli.options import PATH, overwrite_option, set_option
+from tlkit.cli.options import PATH, cluster_option, overwrite_option, set_option
 from tlkit.cli.session import Session
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=PATH, metavar="FILE", help="The table that --apply writes.  [default: labels-applied.csv beside FILE]"
 )
+@cluster_option
 @overwrite_option
 @click.pass_obj
 def check(
@@ -59,6 +60,7 @@ def check(
     from tlkit.jobs import api
     from tlkit.system.disk import write_atomically
     from tlkit.system.progress import Reporter
+    from tlkit.system.remote_names import named, url_of
 
     if out is not None and decisions is None:
         raise click.UsageError("--out names the table that --apply writes; give --apply FILE, too")
@@ -67,7 +69,7 @@ def check(
     for file in files:
         if not file.parent.is_dir():
             raise DataError(f"{file.parent}: no such folder for {file.name}")
-    if target.suffix == ".toml" or not target.exists():
+    if url_of(target) is None and (target.suffix == ".toml" or not target.exists()):
         session.load_recipe(target)  # before the progress bar: it may ask about plugins
     if decisions is not None:
         _apply(session, target, decisions, out)
@@ -77,17 +79,19 @@ def check(
             session.overrides,
             registry=session.registry,
             progress=show,
+            cluster=session.cluster,
+            say=reporter.say,
         )
     _print(result)
     if json_file is not None:
         with writing(json_file):
-            write_atomically(json_file, result.report.json_text())
+            write_atomically(json_file, named(result.report.json_text()))
         say(f"{json_file}: written")
     if page_file is not None:
         from tlkit.report.check_page import check_page
 
         with writing(page_file):
-            write_atomically(page_file, check_page(result.report))
+            write_atomically(page_file, named(check_page(result.report)))
         say(f"{page_file}: written; open it in a browser")
     if result.report.of("error"):
         click.get_current_context().exit(1)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlkit.errors import DataError
+from tlkit.system.remote_names import named
 from tlkit.system.visible import visible, visible_message
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def say(*parts: str, err: bool = False, color: str | None = None) -> None:
         err: whether to print to standard error.
         color: the colour of the text on a terminal.
     """
-    shown = [(visible_message(each), isinstance(each, Bold)) for each in parts]
+    shown = [(visible_message(named(each)), isinstance(each, Bold)) for each in parts]
     text = "".join(click.style(each, bold=bold or None, fg=color) if bold or color else each for each, bold in shown)
     click.echo(text, file=sys.stderr if err else sys.stdout)
 

@@ -12,6 +12,7 @@ from tlkit.cli.options import (
     BATCH_SIZE,
     FILE,
     PATH,
+    cluster_option,
     engine_option,
     memory_option,
     model_option,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=BATCH_SIZE, metavar="N", help="Images per batch.  [default: as in the run]")
 @model_option
 @engine_option
+@cluster_option
 @memory_option
 @overwrite_option
 @trust_option
@@ -83,6 +85,8 @@ def evaluate(
             registry=session.registry,
             engine=session.engine,
             progress=progress,
+            cluster=session.cluster,
+            say=messages.print,
         )
     for each in result.set_aside:
         if each.reason.startswith(EXCLUDED):

@@ -51,6 +51,8 @@ def init(
     In its place, give a table of images or a file of arrays:
       labels.csv  labels.tsv  arrays.npz
 
+    A folder or table may be a URL that tlkit[remote] reads, such as s3://bucket/photos. The recipe names that URL.
+
     The recipe explains its settings; read it before you run it.
     """
     from tlkit.cli.console import say, writing
@@ -60,7 +62,10 @@ def init(
     from tlkit.errors import DataError
     from tlkit.jobs.init import Request, recipe_file, recipe_for
     from tlkit.system.disk import write_atomically
+    from tlkit.system.remote import local_path
+    from tlkit.system.remote_names import named
 
+    folder = local_path(folder, with_neighbours=True)
     file = out or recipe_file(folder)
     session.check_new_files(file)
     if not file.parent.is_dir():
@@ -72,7 +77,7 @@ def init(
     if warning:
         say(f"  note: {warning}")
     with writing(file):
-        write_atomically(file, text)
+        write_atomically(file, named(text))
     say()
     say(f"{file}: written. Read it, then:")
     say()

@@ -102,8 +102,8 @@ def predict(
     if card is not None:  # before the model is loaded; what an exported file is, its runtime says
         check_predictions(card, images, out, overwrite=session.overwrite)
     registry = session.registry if session.trust or exported else None
-    asked = {"trust": session.trust, "engine": session.engine, "cluster": session.cluster, **session.judged}
-    predictor = load(used, registry=registry, **asked)
+    asked: dict[str, Any] = {"trust": session.trust, "engine": session.engine, **session.judged}
+    predictor = load(used, registry=registry, cluster=session.cluster, **asked)
     if exported:
         check_predictions(predictor.card, images, out, overwrite=session.overwrite)
     shown = _Shown(used, predictor, images, batch_size, tiles)
@@ -172,7 +172,7 @@ class _Shown:
         from tlkit.jobs.predict import predict_to_files
         from tlkit.jobs.tiles import write_predictions_in_tiles
 
-        with _progress(self._counted) as (progress, say):
+        with _progress(self.predictor, self._counted) as (progress, say):
 
             def failed(prediction: Prediction) -> None:
                 self.failed += 1
@@ -214,7 +214,7 @@ class _Shown:
         from tlkit.jobs.predict import predict_each
         from tlkit.jobs.tiles import predict_each_in_tiles
 
-        with _progress(self._counted) as (progress, say):
+        with _progress(self.predictor, self._counted) as (progress, say):
             if self.tiled is not None:
                 predictions = predict_each_in_tiles(self.tiled, self.images, progress=progress)
             else:
@@ -247,7 +247,7 @@ class _Shown:
 
 
 @contextmanager
-def _progress(counted: str) -> Iterator[tuple[StageProgress, Any]]:
+def _progress(predictor: Predictor, counted: str) -> Iterator[tuple[StageProgress, Any]]:
     """Show the progress, and print the prediction of an image that could not be decoded."""
     from tlkit.cli.console import messages_console, progress_bars
 
@@ -256,7 +256,9 @@ def _progress(counted: str) -> Iterator[tuple[StageProgress, Any]]:
     def say(prediction: Prediction) -> None:
         messages.print(f"set aside: {prediction.error}", style="yellow")
 
-    with progress_bars(messages, counted=counted) as progress:
+    predictor.say = messages.print
+    first = "loading the model" if predictor.doing == "predicting" else predictor.doing
+    with progress_bars(messages, first, counted=counted) as progress:
         yield progress, say
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlkit.evaluation.prediction import texts_of
 from tlkit.report.prediction_values import largest
+from tlkit.system.remote_names import named_path
 from tlkit.system.visible import visible_line
 
 if TYPE_CHECKING:
@@ -47,16 +48,20 @@ def _row(name: Path, prediction: Prediction, top: int | None) -> list[str]:
     if prediction.shares and prediction.size is not None:
         height, width = prediction.size
         shown = [f"{visible_line(each)} {share:.1%}" for each, share in largest(prediction.shares, top) if share]
-        return [visible_line(str(name)), f"{width} × {height}", ", ".join(shown)]
+        return [visible_line(named_path(name)), f"{width} × {height}", ", ".join(shown)]
     if top is not None:
         chosen = largest(prediction.probabilities, top)
         return [
-            str(name),
+            named_path(name),
             "\n".join(visible_line(each) for each, _ in chosen),
             "\n".join(f"{share:.4f}" for _, share in chosen),
         ]
     shares = [f"{prediction.probabilities[each]:.4f}" for each in prediction.labels]
-    return [visible_line(str(name)), "\n".join(map(visible_line, prediction.labels)) or "–", "\n".join(shares) or "–"]
+    return [
+        visible_line(named_path(name)),
+        "\n".join(map(visible_line, prediction.labels)) or "–",
+        "\n".join(shares) or "–",
+    ]
 
 
 def predictions_document(run: Path, card: Card, predictions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int) -> N
     if workers > 1:
         from tlkit.jobs.workers.training import WorkerOptions, resume_on_workers
 
-        options = WorkerOptions(workers, restarts, profile=session.profile)
+        options = WorkerOptions(workers, restarts, profile=session.profile, cluster=session.cluster)
         resume_on_workers(run, session.overrides, options, registry=session.registry)
         return
     from tlkit.jobs.resume import resume as resume_run

@@ -34,7 +34,7 @@ from tlkit.cli.session import Session
     is_flag=True,
     help="Use deterministic operations only: the same bits on the same machine, but slower.",
 )
-@workers_option("Train on N processes of this machine that compute each step together, one GPU each.")
+@workers_option("Train on N processes that compute each step together: of this machine, or of --cluster.")
 @profile_option
 @cluster_option
 @click.pass_obj
@@ -76,7 +76,7 @@ def run(
     if workers is not None and workers > 1:
         from tlkit.jobs.workers.training import WorkerOptions, run_on_workers
 
-        how = WorkerOptions(workers, options["restarts"], deterministic, session.profile)
+        how = WorkerOptions(workers, options["restarts"], deterministic, session.profile, cluster=session.cluster)
         run_on_workers(recipe, session.overrides, out, how, registry=session.registry)
         return
     from tlkit.jobs.run import run as run_recipe

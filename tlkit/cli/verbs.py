@@ -33,6 +33,7 @@ SECTIONS = {
     "Manage tlkit": {
         "plugins": "List plugins, what they offer, and which failed to load.",
         "cache": "List, limit and clear cached images and features.",
+        "cluster": "Check a Ray cluster before work is spread over it.",
     },
 }
 """Title of a section → verb → what it does."""

@@ -6,9 +6,11 @@ Actors with a scheduler of our own, not Ray Data: that would try a block again f
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from tlkit.cluster.actor import Failed, Joined, WorkerActor
@@ -32,6 +34,10 @@ _PIECES = 8
 _LOST_IN_A_ROW = 12
 """Workers that are lost, and none finishes a block in between, until the pass ends with an error; and as many again for
 each four workers."""
+_STARTS = 3
+"""Workers that are lost before they have joined, one after the other, until the pass ends with an error."""
+_SILENCE = 20.0
+"""Seconds without a worker after which a line says so."""
 _EVERY = 0.5
 """Seconds between two looks at the workers, within which a signal is noticed."""
 
@@ -141,9 +147,14 @@ class _Pass:
         self._taken_all = False
         self._hired = 0
         self._lost_in_a_row = 0
+        self._alone_since = time.monotonic()
 
     def results(self) -> Iterator[Sequence[Any]]:
         """Yield the results of each block."""
+        first = next(self._blocks, None)
+        if first is None:
+            return
+        self._blocks = chain([first], self._blocks)
         for _ in range(self._count):
             self._hire()
         while True:
@@ -196,6 +207,11 @@ class _Pass:
         ready, _ = self._ray.wait(list(waited), timeout=_EVERY)
         for reference in ready:
             self._take(waited[reference], reference)
+        if any(worker.where for worker in self._workers):
+            self._alone_since = time.monotonic()
+        elif time.monotonic() - self._alone_since > _SILENCE:
+            self._alone_since = math.inf
+            self._say("no worker has joined yet: other work may take the cluster's processors")
 
     def _take(self, worker: _Worker, reference: Any) -> None:
         from ray.exceptions import RayError, RayTaskError
@@ -224,6 +240,8 @@ class _Pass:
         self._ray.kill(worker.actor)
         self._lost_in_a_row += 1
         parts = [part for _, part in worker.given]
+        if not worker.where and self._lost_in_a_row >= _STARTS:
+            raise RunError(f"the workers of the cluster can't start: {why}")
         told = f"worker {worker.number} ({worker.where or 'which had not joined'}) was lost"
         if self._lost_in_a_row > _LOST_IN_A_ROW * math.ceil(self._count / 4):
             raise RunError(

@@ -11,8 +11,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,8 @@ class Pulse:
         with self._lock, suppress(OSError):  # on a full disk, the next file that the run needs says so
             self.beat.number += 1
             text = json.dumps(asdict(self.beat)).encode()
-            os.pwrite(self._file, text.ljust(_WIDTH), 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            os.write(self._file, text.ljust(_WIDTH))
             os.ftruncate(self._file, max(_WIDTH, len(text)))
 
     def reach(self, stage: str) -> None:
@@ -132,6 +133,15 @@ class Pulse:
     def end_pass(self) -> None:
         """End a pass: what comes now may take any time."""
         self.begin_pass()
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Within the context, do something between two steps that may take any time."""
+        before, self.beat.place = self.beat.place, ELSEWHERE
+        try:
+            yield
+        finally:
+            self.beat.place = before
 
     def begin_step(self) -> None:
         """Begin a step of a pass."""

@@ -103,7 +103,7 @@ def require_ray() -> Any:
 
 
 @contextmanager
-def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[Cluster]:
+def joined(options: ClusterOptions, say: Say = lambda _line: None, *, any_versions: bool = False) -> Iterator[Cluster]:
     """Join a cluster for the context, or start one of this machine's processors.
 
     If this process has joined a cluster already (``ray.init``), that one is used, and left at the end as it was.
@@ -111,6 +111,7 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
     Args:
         options: which cluster, and what each worker is given.
         say: called with a line about what happens.
+        any_versions: whether machines may have other versions than this one.
 
     Raises:
         DataError: Ray is not installed, the cluster can't be reached, has no room for a worker, or other versions.
@@ -123,7 +124,7 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None) -> Iterator[C
             left.callback(leave, ray)
             # Ray would put the current folder on the workers' import path.
             with handlers_kept(), inherited(options), chdir(folder):
-                begin(ray, options, folder)
+                begin(ray, options, folder, any_versions=any_versions)
         room = _room(ray, options)
         if not options.gpus and ray.cluster_resources().get("GPU"):
             say("  note: the cluster has GPUs, and its workers use none; gpus = 1 in [cluster] gives each worker one")

@@ -43,3 +43,15 @@ def check_address(address: str) -> None:
         ) from error
     if len(answer) < 4 or answer[3] != _SETTINGS:
         raise DataError(f"{named}: what answers there is not a Ray cluster. ray start --head prints the address of one")
+
+
+def token_hint(error: BaseException | None) -> str:
+    """Return what to do where a cluster asks for a token: Ray says so only in what led to its error."""
+    while error is not None:
+        if "AuthToken" in str(error):
+            return (
+                ". It asks for a token, as ray start does on a machine with ~/.ray/auth_token: set "
+                "RAY_AUTH_MODE=token, and have the same token in that file on all machines, or in RAY_AUTH_TOKEN"
+            )
+        error = error.__cause__ or error.__context__
+    return ""

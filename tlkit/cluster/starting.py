@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.cluster.options import AUTO, LOCAL, ClusterOptions
-from tlkit.cluster.reaching import check_address
+from tlkit.cluster.reaching import check_address, token_hint
 from tlkit.cluster.versions import check_versions
 from tlkit.errors import DataError
 from tlkit.system.disk import temporary_folder
@@ -24,6 +24,8 @@ from tlkit.system.parallel import usable_processors
 
 _STORE = 200_000_000
 """Bytes of the object store of a local cluster: images and features are shared as files, not in it."""
+_STARTS = 2
+"""Attempts to start Ray, which gives up after 30 s, as on a busy machine."""
 _LONGEST = 24
 """Bytes of the path of a temporary folder in which Ray can make its own and its sockets."""
 _FOR_WORKERS = (
@@ -57,8 +59,14 @@ def leave(ray: Any) -> None:
         gc.collect()
 
 
-def begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
+def begin(ray: Any, options: ClusterOptions, folder: Path, *, any_versions: bool = False) -> None:
     """Join the cluster, or start one.
+
+    Args:
+        ray: the package.
+        options: which cluster.
+        folder: the temporary folder of a cluster that is started.
+        any_versions: whether its machines may have other versions than this process.
 
     Raises:
         DataError: it can't be reached, or has other versions.
@@ -72,12 +80,15 @@ def begin(ray: Any, options: ClusterOptions, folder: Path) -> None:
             "_temp_dir": str(folder),
         }
     check_reached(options)
-    try:
-        ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
-    except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
-        what = "started; on a very busy machine, try again later" if options.address == LOCAL else "joined"
-        raise DataError(f"--cluster {options.address}: can't be {what}: {error}") from error
-    if options.address != LOCAL:
+    for attempt in range(_STARTS):
+        try:
+            ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
+            break
+        except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
+            if attempt == _STARTS - 1 or options.address != LOCAL:
+                what = "started; on a very busy machine, try again later" if options.address == LOCAL else "joined"
+                raise DataError(f"--cluster {options.address}: can't be {what}: {error}{token_hint(error)}") from error
+    if options.address != LOCAL and not any_versions:
         check_versions(ray, options.address, for_workers())
 
 

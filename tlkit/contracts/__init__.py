@@ -24,6 +24,7 @@ from tlkit.contracts.dataset import (
     Sample,
     SampleSet,
     SetAside,
+    image_text,
 )
 from tlkit.contracts.exporter import ExportContext, ExportedModel, Exporter, InputType, Quantization
 from tlkit.contracts.head import Head, HeadContext
@@ -96,6 +97,7 @@ __all__ = [
     "Split",
     "Step",
     "Task",
+    "image_text",
     "lazy",
     "named",
     "tuples",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,7 +47,7 @@ class DrawnMask:
     draw: Callable[[bytes], np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image and its target.
 
@@ -65,6 +67,76 @@ class Sample:
     mask: Path | int | DrawnMask | None = None
     split: Split | None = None
     group: str | None = None
+
+    @classmethod
+    def below(
+        cls,
+        folder: str,
+        key: str,
+        label: int | tuple[int, ...] | None = None,
+        split: Split | None = None,
+        group: str | None = None,
+    ) -> Sample:
+        """Return the sample of an image in a file whose path in a folder is its key; quicker than by a path.
+
+        Args:
+            folder: the folder as ``str(Path(...))`` has it.
+            key: the path in the folder.
+            label: as of a sample.
+            split: as of a sample.
+            group: as of a sample.
+        """
+        plain = "//" not in key and "/." not in key and key[:1] not in ("/", ".") and key[-1:] != "/"
+        if not plain or os.sep != "/" or folder in (".", "") or folder[-1:] == "/":
+            return cls(key, Path(folder) / key, label, None, split, group)
+        return cls(key, _before(folder + "/"), label, None, split, group)  # type: ignore[arg-type]
+
+
+class _Before(str):
+    """The part of a path before the key of its sample."""
+
+    __slots__ = ()
+
+
+_before = lru_cache(1024)(_Before)
+"""Few, of many samples: each is kept once."""
+
+
+class _Image:
+    """The field ``image`` of a sample, which keeps only what a path has before the key: a path takes a kilobyte.
+
+    Args:
+        slot: where a sample keeps it.
+    """
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, sample: Sample | None, kind: type[Sample] | None = None) -> Any:
+        if sample is None:
+            return self
+        kept = self._slot.__get__(sample)
+        return Path(kept + sample.key) if type(kept) is _Before else kept
+
+    def __set__(self, sample: Sample, image: Path | int | _Before) -> None:
+        key = sample.key
+        if type(image) is _Before:
+            self._slot.__set__(sample, image)
+        elif type(image) is _PATH and type(key) is str and key and (text := str(image)).endswith(key):
+            self._slot.__set__(sample, _before(text[: -len(key)]))
+        else:
+            self._slot.__set__(sample, image)
+
+
+def image_text(sample: Sample) -> str | None:
+    """Return the path of a sample's image as text, without making a path of it; None if it is no file."""
+    kept = _SLOT.__get__(sample)
+    return kept + sample.key if type(kept) is _Before else str(kept) if isinstance(kept, Path) else None
+
+
+_PATH = type(Path())
+_SLOT: Any = vars(Sample)["image"]
+Sample.image = _Image(_SLOT)  # type: ignore[assignment, misc]
 
 
 MaskValue = int | float | tuple[int, int, int]

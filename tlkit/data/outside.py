@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tlkit.contracts import SampleSet
+from tlkit.contracts import SampleSet, image_text
 from tlkit.data.images.source import file_of
 from tlkit.system.text import listed
 
@@ -22,8 +22,8 @@ def with_outside_note(sample_set: SampleSet) -> SampleSet:
     if sample_set.root is None:
         return sample_set
     samples, folder = sample_set.samples, _Folder(sample_set.root)
-    images = _Outside.of(folder, (file for each in samples if (file := file_of(each.image)) is not None))
-    files = {file for each in samples if (file := file_of(each.mask)) is not None}
+    images = _Outside.of(folder, (file for each in samples if (file := image_text(each)) is not None))
+    files = {str(mask) for each in samples if (mask := file_of(each.mask)) is not None}
     masks = _Outside.of(folder, files)
     if masks.count == len(files):
         masks = _Outside()
@@ -42,10 +42,10 @@ class _Folder:
         self._real = root.resolve()
         self._parents: dict[str, bool] = {}
 
-    def holds(self, file: Path) -> bool:
+    def holds(self, file: str) -> bool:
         """Return whether a file lies in the folder, when all links are followed."""
         if os.path.islink(file):  # noqa: PTH114 - many
-            return file.resolve().is_relative_to(self._real)
+            return Path(file).resolve().is_relative_to(self._real)
         parent = os.path.dirname(file)  # noqa: PTH120 - many
         if parent not in self._parents:
             self._parents[parent] = Path(parent).resolve().is_relative_to(self._real)
@@ -60,13 +60,13 @@ class _Outside:
     shown: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, folder: _Folder, files: Iterable[Path]) -> _Outside:
+    def of(cls, folder: _Folder, files: Iterable[str]) -> _Outside:
         count = 0
         shown: list[str] = []
         for file in files:
             if not folder.holds(file):
                 count += 1
                 if len(shown) < _SHOWN:
-                    real = file.resolve()
-                    shown.append(str(file) if file == real else f"{file} → {real}")
+                    real = Path(file).resolve()
+                    shown.append(file if Path(file) == real else f"{file} → {real}")
         return cls(count, tuple(shown))

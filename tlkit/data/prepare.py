@@ -17,11 +17,13 @@ from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import encodable
 from tlkit.data.checks.policy import CheckSettings
 from tlkit.data.checks.sample_checks import BAD_NAME, is_encodable
+from tlkit.data.checks.spread_facts import SpreadFacts
 from tlkit.data.class_names import with_composed_names
 from tlkit.data.full_size import FullSize
 from tlkit.data.images.reading import Reading
 from tlkit.data.outside import with_outside_note
 from tlkit.data.recipe_range import with_range
+from tlkit.data.remote_options import with_local_paths
 from tlkit.data.run_data import Data
 from tlkit.data.sample_set import check_sample_set, set_aside_lines
 from tlkit.data.settings import DataSettings
@@ -31,6 +33,7 @@ from tlkit.data.splits.repeat import within_samples_csv
 from tlkit.data.store.store import Early, Filled, Progress, fill_store, open_early
 from tlkit.errors import DataError
 from tlkit.runs.samples import SamplesFile
+from tlkit.system.remote_names import naming_remote_files
 from tlkit.system.text import listed
 
 _ATTEMPTS = 3
@@ -135,19 +138,20 @@ def open_full_size(settings: DataSettings, progress: Progress | None = None) -> 
     return FullSize(replace(sample_set, samples=samples), splits, aside, Reading.without_range(settings.input), digests)
 
 
-def check_data(settings: DataSettings, progress: Progress | None = None) -> Checked:
+def check_data(settings: DataSettings, progress: Progress | None = None, spread: SpreadFacts | None = None) -> Checked:
     """Check a data set as ``open_data`` does, without decoding it into a store.
 
     Args:
         settings: what the recipe says about its data, with a ``[check]``.
         progress: called with (done, total) files.
+        spread: the workers of a cluster that read the files; None: this process does, and its own.
 
     Raises:
         DataError: the data set can't be opened, or ``input.samples`` can't be read.
         PluginError: the data set broke its contract.
     """
     sample_set = open_samples(replace(settings, minimum_classes=0))
-    checked = _checked(settings, sample_set, progress)
+    checked = _checked(settings, sample_set, progress, spread=spread)
     return replace(checked, notes=(*sample_set.notes, *checked.notes))
 
 
@@ -170,7 +174,9 @@ class _Usable:
 
 def _open(settings: DataSettings) -> SampleSet:
     dataset = settings.dataset
-    sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), dataset.options)
+    with naming_remote_files():
+        options = with_local_paths(dataset.options)
+        sample_set = dataset.record.open(DatasetContext(settings.task, settings.seed), options)
     check_sample_set(sample_set, settings.task, dataset.record.name, settings.minimum_classes)
     return with_outside_note(with_composed_names(sample_set, dataset.record.name))
 
@@ -242,11 +248,14 @@ def _checked(
     *,
     reread: bool = False,
     early: Early | None = None,
+    spread: SpreadFacts | None = None,
 ) -> Checked:
     assert settings.check is not None
     check = CheckSettings(settings.input, settings.check, settings.task, settings.seed, settings.minimum_classes)
     facts_cache = FactsCache.of_user(reread=reread)
-    return check_samples(settings.title, sample_set, check, facts_cache=facts_cache, progress=progress, early=early)
+    return check_samples(
+        settings.title, sample_set, check, facts_cache=facts_cache, progress=progress, early=early, spread=spread
+    )
 
 
 def _fill(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from tlkit.contracts import LabelKind, Sample, SetAside, Split
+from tlkit.contracts import LabelKind, Sample, SetAside, Split, image_text
 from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
 from tlkit.data.images.source import file_of, mask_origin
+from tlkit.data.splits.assign import texts_of
 from tlkit.data.splits.labels import label_text
 from tlkit.data.store.store import Store
 from tlkit.runs.samples import SampleRow, SamplesFile
+from tlkit.system.remote_names import named_path
+
+_CHUNK = 10_000
+"""How many samples are turned into Python's own numbers at a time."""
 
 
 @dataclass(frozen=True)
@@ -83,22 +89,23 @@ class Data:
 
     def sample_rows(self) -> Iterator[SampleRow]:
         """Yield the lines of ``samples.csv``: the samples in their order, then the files that were set aside."""
-        splits, sizes = self.splits.tolist(), self.store.sizes.tolist()
-        for row, sample in enumerate(self.samples):
-            split, digest = splits[row], self.store.digests[row]
+        label_of: dict[object, str] = {}
+        rows = zip(self.samples, texts_of(self.splits), chain.from_iterable(_chunks(self.store.sizes)), strict=True)
+        for row, (sample, split, (height, width)) in enumerate(rows):
             used = split != "left out"
-            height, width = sizes[row]
             of_image = image_digest(sample, self.store, self.checked)
+            if sample.label not in label_of:
+                label_of[sample.label] = label_text(sample, self.classes)
             yield SampleRow(
                 key=sample.key,
-                path=_path_text(file_of(sample.image)),
+                path=encodable(image_text(sample) or ""),
                 mask=_path_text(mask_origin(sample)),
                 split=split if used else "",
-                label=label_text(sample, self.classes),
+                label=label_of[sample.label],
                 group=self.groups[row] or "",
                 width=str(width),
                 height=str(height),
-                digest=f"sha256:{digest}",
+                digest=f"sha256:{self.store.digests[row]}",
                 image_digest=f"sha256:{of_image}" if of_image else "",
                 status="used" if used else "left out",
             )
@@ -127,5 +134,9 @@ def image_digest(sample: Sample, store: Store, checked: Checked | None) -> str:
     return "" if unknown else store.read[sample.key].image
 
 
+def _chunks(sizes: np.ndarray) -> Iterator[list[list[int]]]:
+    return (sizes[first : first + _CHUNK].tolist() for first in range(0, len(sizes), _CHUNK))
+
+
 def _path_text(file: Path | None) -> str:
-    return "" if file is None else encodable(str(file))
+    return "" if file is None else encodable(named_path(file))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlkit.boundary.results import fields_problem
-from tlkit.contracts import IGNORE, DrawnMask, MaskTable, Sample, SampleSet, SetAside, Task
+from tlkit.contracts import IGNORE, DrawnMask, MaskTable, Sample, SampleSet, SetAside, Task, image_text
 from tlkit.data.images.source import file_of, row_of
 from tlkit.errors import DataError, PluginError
 from tlkit.system.text import and_more, listed
@@ -60,8 +60,8 @@ def check_sample_set(sample_set: SampleSet, task: Task, name: str, minimum_class
 
 def _check_names(sample_set: SampleSet, name: str) -> None:
     for what, names in (("class names", sample_set.classes), ("keys", [sample.key for sample in sample_set.samples])):
-        repeated = [each for each, count in Counter(names).items() if count > 1]
-        if repeated:
+        if len(set(names)) < len(names):
+            repeated = [each for each, count in Counter(names).items() if count > 1]
             raise PluginError(f'dataset "{name}": expected unique {what}; repeated: {listed(repeated, 5)}')
 
 
@@ -86,7 +86,7 @@ def _type_problem(sample: Any) -> str:
         return f"expected a Sample, received {sample!r}"
     if type(sample.key) is not str or not sample.key:  # a class of its own could say that it equals another key
         return f"expected a key that is a string, received {sample.key!r}"
-    if not _is_place(sample.image):
+    if image_text(sample) is None and not _is_place(sample.image):
         return f"expected a path or a row as image, received {sample.image!r}"
     if not (sample.mask is None or isinstance(sample.mask, DrawnMask) or _is_place(sample.mask)):
         return f"expected a path, a row or a DrawnMask as mask, received {sample.mask!r}"
@@ -136,7 +136,8 @@ def _sample_problem(sample: Sample, sample_set: SampleSet, task: Task) -> str:
             return f"expected {'a tuple of class numbers' if sample_set.multi_label else 'a class number'}"
         if any(label is None or not 0 <= label < len(sample_set.classes) for label in labels):
             return f"label {sample.label} is not in 0-{len(sample_set.classes) - 1}"
-    for what, place, array in (("image", sample.image, sample_set.images), ("mask", sample.mask, sample_set.masks)):
+    image = None if image_text(sample) is not None else sample.image
+    for what, place, array in (("image", image, sample_set.images), ("mask", sample.mask, sample_set.masks)):
         row = row_of(place)
         if row is not None and (array is None or not 0 <= row < len(array)):
             return f"its {what} is row {row}, but the sample set has {0 if array is None else len(array)} {what}s"

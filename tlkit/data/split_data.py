@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,12 +13,13 @@ from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
 from tlkit.data.run_data import Data, image_digest
 from tlkit.data.settings import DataSettings
-from tlkit.data.splits.assign import Splits, assign_splits, groups_of
+from tlkit.data.splits.assign import Splits, assign_splits, groups_of, texts_of
 from tlkit.data.splits.copies import divided_copies
 from tlkit.data.splits.labels import classes_left, strata_of, with_classes
 from tlkit.data.splits.repeat import repeat_splits
 from tlkit.data.store.store import Filled
 from tlkit.errors import DataError
+from tlkit.system.columns import HexDigests
 from tlkit.system.text import listed
 
 
@@ -129,9 +131,10 @@ def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Seque
 
 def _copies_notes(filled: Filled, splits: Splits) -> list[str]:
     """Return notes about copies that no check has found."""
-    samples, digests = filled.samples, [filled.store.read[each.key].image for each in filled.samples]
-    used = [None if split == "left out" else split for split in splits.splits.tolist()]
-    labels = [None if split is None else (each.label,) for split, each in zip(used, samples, strict=True)]
+    samples, digests = filled.samples, HexDigests(filled.store.read[each.key].image for each in filled.samples)
+    used = [None if split == "left out" else sys.intern(split) for split in texts_of(splits.splits)]
+    kinds = {label: (label,) for label in {each.label for each in samples}}
+    labels = [None if split is None else kinds[each.label] for split, each in zip(used, samples, strict=True)]
     notes = []
     for what, sides in (("splits, which makes metrics too good", used), ("classes", labels)):
         copies = divided_copies(samples, sides, digests, lambda row: filled.store.images[row])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tlkit.errors import DataError
 from tlkit.files import SUFFIXES, images_in, is_image, text_of_cell, walk
+from tlkit.system.remote import local_path
 from tlkit.system.text import listed, size_text
 
 MAX_TABLE = 500_000_000
@@ -21,7 +21,6 @@ MAX_TABLE = 500_000_000
 
 Paths = str | Path | Iterable[str | Path]
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(.+)")
 _COLUMNS = ("image", "path", "file", "filename", "file_name")
 """Names of the column with the paths of a table."""
 _MASK_ENDS = ("_mask", "-mask", "_masks", "_label", "_labels", "_seg", "_gt", "_annotation")
@@ -44,12 +43,14 @@ def find_images(paths: Paths) -> list[FoundImage]:
     """Return the given files as they are, and the images in given folders at any depth, sorted.
 
     Images in folders are recognised by their suffix; hidden files are skipped. A CSV file stands for the images that it
-    lists in a column named image, path or file, relative to its folder.
+    lists in a column named image, path or file, relative to its folder. URLs such as ``s3://bucket/photos`` are fetched
+    into the cache first.
 
     Raises:
         DataError: a path does not exist, or no image was found.
     """
-    named = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    named = [local_path(path, with_neighbours=True) for path in given]
     images: dict[Path, FoundImage] = {}
     for path in map(existing, named):
         if path.is_dir():
@@ -75,7 +76,7 @@ def existing(path: Path) -> Path:
     """Return a path that exists, in the Unicode form that its name has on the disk.
 
     Raises:
-        DataError: the path does not exist, or is a URL.
+        DataError: the path does not exist.
     """
     forms = (str(path), *(unicodedata.normalize(form, str(path)) for form in ("NFC", "NFD")))
     for text in dict.fromkeys(forms):
@@ -84,11 +85,6 @@ def existing(path: Path) -> Path:
                 return Path(text)
         except (OSError, ValueError):  # a name that is too long, or has a NUL
             break
-    url = _URL.fullmatch(str(path))
-    if url is not None:
-        raise DataError(
-            f"{url[1]}://{url[2]}: is a URL; expected a file or folder. Download it, and give the file that you saved"
-        )
     raise DataError(f"{path}: no such file or folder; expected images or folders of images")
 
 

@@ -57,12 +57,13 @@ class Predictor:
     Attributes:
         notes: remarks for the user.
         engine: what computed the last images: TensorFlow, LiteRT or OpenVINO.
-        doing: what is said meanwhile.
+        doing: what is said meanwhile; ``say`` is called with more.
         columns: what a ``JudgedPredictor`` also says of each image.
         rules: how many images were unknown, and by which rules that is said; once all are predicted.
     """
 
     doing = "predicting"
+    say: Callable[[str], None] = staticmethod(lambda _line: None)
     columns: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
 
@@ -229,12 +230,12 @@ class Predictor:
     def _predict_each(
         self, engines: Engines, images: Iterable[GivenImage], batch_size: int, *, pixel_probabilities: bool
     ) -> Iterator[Prediction]:
-        """Predict images one by one in each thread, from decoding to the result."""
+        """Predict images one by one in each thread, from decoding to the result; one alone in the calling thread."""
         given = iter(images)
         start = list(islice(given, COMPARED))
         count = len(images) if isinstance(images, Sized) else len(start)  # of a generator nobody knows
         lite = self._engine_for(engines, count, lambda: decoded(map(self._read, start)))
-        threads = min(usable_processors(), batch_size)
+        threads = 1 if len(start) < 2 else min(usable_processors(), batch_size)
         predicted = task_evaluation(self.card).prediction
         task = task_of_card(self.card)
 
@@ -248,16 +249,15 @@ class Predictor:
             kept = probabilities if pixel_probabilities else None
             return predicted(given.path, probabilities, size, self.card), size, kept
 
-        results = in_threads(
-            predict,
-            chain(start, given),
-            name="tlkit-predict",
-            ahead=_AHEAD,
-            threads=threads,
-            size=mask_bytes if self.card.task == "segmentation" else None,
+        parts = chain(start, given)
+        size = mask_bytes if self.card.task == "segmentation" else None
+        results = (
+            map(predict, parts)
+            if threads == 1
+            else in_threads(predict, parts, name="tlkit-predict", ahead=_AHEAD, threads=threads, size=size)
         )
-        for prediction, size, kept in results:
-            yield prediction if kept is None else _with_pixels(prediction, kept, size, self.card)
+        for prediction, shape, kept in results:
+            yield prediction if kept is None else _with_pixels(prediction, kept, shape, self.card)
 
     def _read(self, given: GivenImage) -> _Read:
         try:

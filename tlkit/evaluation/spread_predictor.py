@@ -24,6 +24,7 @@ from tlkit.evaluation.predictor import COMPARED, Predictor, decoded
 from tlkit.evaluation.spread_logits import SpreadLogits
 from tlkit.evaluation.worker_model import WorkerModel
 from tlkit.runs.card import Card
+from tlkit.system.text import counted
 
 if TYPE_CHECKING:
     from tlkit.data.run_data import Data
@@ -47,15 +48,16 @@ class SpreadPredictor(Predictor):
         opened: the same model opened in this process, which has checked it and chooses the engine.
         model: opens it in a worker.
         options: the cluster.
-
-    Attributes:
         say: called with a line when a worker joins or is lost.
     """
 
-    def __init__(self, opened: Predictor, model: WorkerModel, options: ClusterOptions) -> None:
+    def __init__(
+        self, opened: Predictor, model: WorkerModel, options: ClusterOptions, say: Callable[[str], None]
+    ) -> None:
         super().__init__(opened.card, opened._model, lite=opened._lite, notes=opened.notes)
         self.engine, self.columns = opened.engine, opened.columns
-        self.say: Callable[[str], None] = lambda _line: None
+        self.say = say
+        self.doing = "starting the workers"
         self.options = options
         self._opened = opened
         self._of_worker = model
@@ -133,10 +135,10 @@ class SpreadPredictor(Predictor):
     def _predicted(self, start: _Start, blocks: _Cut) -> Iterator[Prediction]:
         with joined(self.options, self.say) as cluster:
             count = cluster.room if blocks.count is None else min(cluster.room, blocks.count)
-            self.doing = f"predicting with {count} worker{'s' * (count != 1)}"
+            self.doing = f"predicting with {counted(count, 'worker')}"
             for results in in_blocks(cluster, Crew(start, _died), blocks, blocks.count):
                 for each in results:
-                    yield each if isinstance(each, Prediction) else each.explained()
+                    yield each if isinstance(each, Prediction) else absent(each.prediction, each.host)
 
 
 @dataclass(frozen=True)
@@ -146,25 +148,29 @@ class _Absent:
     Args:
         prediction: the prediction, with its error.
         host: the worker's machine.
-        file: where the worker looked for it.
     """
 
     prediction: Prediction
     host: str
-    file: str
 
-    def explained(self) -> Prediction:
-        """Return the prediction of a file that has vanished.
 
-        Raises:
-            DataError: this process sees it.
-        """
-        if not os.path.exists(self.file):  # noqa: PTH110 - False for names that no file can have
-            return self.prediction
-        raise DataError(
-            f"{self.file}: {self.host} has no such file; expected the images at the same path on each machine of the "
-            "cluster: in a folder that all of them mount"
-        )
+def absent(prediction: Prediction, host: str) -> Prediction:
+    """Return the prediction of a file that a worker did not see, if it has vanished.
+
+    Args:
+        prediction: the prediction, with its error.
+        host: the worker's machine.
+
+    Raises:
+        DataError: this process sees it.
+    """
+    assert prediction.path is not None
+    if not os.path.exists(prediction.path):  # noqa: PTH110 - False for names that no file can have
+        return prediction
+    raise DataError(
+        f"{prediction.path.absolute()}: {host} has no such file; expected the images at the same path on each machine "
+        "of the cluster: in a folder that all of them mount"
+    )
 
 
 @dataclass(frozen=True)
@@ -206,7 +212,7 @@ class _Start:
         if made.error is not None:
             made = replace(made, path=asked.path, error=made.error.replace(str(read.image), str(asked.image)))
             if not os.path.exists(read.image):  # noqa: PTH110
-                return _Absent(made, self.model.host(), str(read.image))
+                return _Absent(made, self.model.host())
             return made
         if self.draw is not None:
             made = self.draw(card, made, read.image)

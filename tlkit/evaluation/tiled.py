@@ -88,10 +88,13 @@ class TiledPredictor:
 
     Raises:
         DataError: the tiles are too large or too small, or their overlap is not smaller.
+
+    Attributes:
+        asked: the arguments after ``predictor``, with which a worker makes another.
     """
 
     def __init__(self, predictor: Predictor, tiles: int | None, overlap: int, batch_size: int = 16) -> None:
-        card = predictor.card
+        card, asked = predictor.card, batch_size
         self.predictor = predictor
         self.tiles = Tiles.of_model(card.image_size, tiles, overlap)
         self._pixels = card.task == "segmentation"
@@ -99,6 +102,7 @@ class TiledPredictor:
             height, width = np.maximum(self.tiles.size, card.image_size)
             batch_size = min(batch_size, max(1, _BATCH_BYTES // int(height * width * 4 * len(card.classes))))
         self._batch_size = batch_size
+        self.asked = (tiles, overlap, asked)
 
     def open(self, path: Path) -> PictureRows:
         """Open a picture of any size.

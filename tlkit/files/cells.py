@@ -25,7 +25,9 @@ class CellWriter:
 
     def writerow(self, row: Iterable[object]) -> None:
         """Write a row; texts become cells, and numbers stay."""
-        self._writer.writerow([cell(each) if isinstance(each, str) else each for each in row])
+        self._writer.writerow(
+            [cell(each) if isinstance(each, str) and each[:1] in _BEFORE_FORMULA else each for each in row]
+        )
 
     def writerows(self, rows: Iterable[Sequence[object]]) -> None:
         """Write several rows."""

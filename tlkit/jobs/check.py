@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, reachable
 from tlkit.contracts import Dataset, Task
 from tlkit.jobs import from_recipe
 from tlkit.jobs.progress import Progress, StageProgress, no_progress
@@ -16,10 +17,13 @@ from tlkit.recipe.schema import Recipe
 from tlkit.registry import Registry
 from tlkit.registry.discovery import registry_for_recipe
 from tlkit.system.memory import explained_memory
+from tlkit.system.remote import local_path
+from tlkit.system.remote_names import named_path, naming_remote_files
 
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.checks.findings import Report
+    from tlkit.data.checks.spread_facts import SpreadFacts
     from tlkit.data.init.contents import Survey
 
 _BARE_RECIPE = """\
@@ -82,6 +86,8 @@ def check(
     registry: Registry | None = None,
     progress: StageProgress = no_progress,
     allow_plugins: bool = False,
+    cluster: str | ClusterOptions | None = None,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> CheckResult:
     """Read every file of a data set: find damaged files, odd ones, duplicates, and leaks between splits.
 
@@ -89,12 +95,15 @@ def check(
 
     Args:
         target: a recipe file, the name of a shipped recipe, a recipe as nested dicts, or a folder of images as
-            ``tlkit init`` takes it.
+            ``tlkit init`` takes it, which may be a URL such as ``s3://bucket/photos``.
         overrides: ``key=value`` as ``tlkit check --set`` takes them; those of ``check`` set the policy, such as
             ``check.leak=error``.
         registry: the plugins; None for the installed ones.
         progress: called with the stage, and how many of how many files are done.
         allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
+        cluster: spread the reading of the files over the workers of a Ray cluster, as of ``load``; None for that of the
+            recipe's table ``[cluster]``, if any.
+        say: called with a line when a worker of the cluster joins or is lost.
 
     Returns:
         the report, even if it has errors; the policy in ``[check]`` says which findings are errors.
@@ -109,10 +118,22 @@ def check(
         recipe = read_recipe(target, registry, overrides)
         path, resolved = Path(recipe.name), _Target(recipe)
     else:
-        path = Path(target)
-        resolved = _resolve(path, registry, overrides)
-    checked = _check(resolved, path, partial(progress, "checking files"))
-    return CheckResult(replace(checked.report, name=str(path)), resolved.recipe.task, checked.notes)
+        path = local_path(Path(target), with_neighbours=True)
+        with naming_remote_files():
+            resolved = _resolve(path, registry, overrides)
+    with naming_remote_files():
+        checked = _check(resolved, path, partial(progress, "checking files"), _spread(cluster, resolved.recipe, say))
+    return CheckResult(replace(checked.report, name=named_path(path)), resolved.recipe.task, checked.notes)
+
+
+def _spread(cluster: str | ClusterOptions | None, recipe: Recipe, say: Callable[[str], None]) -> SpreadFacts | None:
+    options = cluster if isinstance(cluster, ClusterOptions) else cluster_options(cluster, recipe.cluster)
+    if options is None:
+        return None
+    from tlkit.data.checks.spread_facts import SpreadFacts
+
+    reachable(options)
+    return SpreadFacts(options, say)
 
 
 def recipe_of(target: Path, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
@@ -142,7 +163,7 @@ def _resolve(path: Path, registry: Registry, overrides: Sequence[str]) -> _Targe
     return _Target(parse_recipe(recipe_text(seen, path.name, Choices()), registry, overrides), seen)
 
 
-def _check(target: _Target, path: Path, progress: Progress) -> Checked:
+def _check(target: _Target, path: Path, progress: Progress, spread: SpreadFacts | None) -> Checked:
     from tlkit.data.checks.check import check_samples
     from tlkit.data.checks.folder_check import unlabelled, with_beside
     from tlkit.data.checks.policy import CheckSettings
@@ -151,9 +172,9 @@ def _check(target: _Target, path: Path, progress: Progress) -> Checked:
     if not target.labelled:
         table = recipe.input.model_copy(update={"validation": 0, "test": 0})
         settings = CheckSettings(table, recipe.check, recipe.task, recipe.seed, minimum_classes=0)
-        checked = check_samples(str(path), unlabelled(path), settings, progress=progress)
+        checked = check_samples(str(path), unlabelled(path), settings, progress=progress, spread=spread)
         return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
-    checked = from_recipe.check_data(recipe, progress)
+    checked = from_recipe.check_data(recipe, progress, spread)
     if survey is None or not path.is_dir():
         return checked
     inner = [survey.root] if survey.masks is None else survey.masks.folders

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlkit.cluster.ray_cluster import ClusterOptions
 from tlkit.contracts import SetAside, Split
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.jobs.measured_data import MeasuredData, OtherData, other_data, own_data
-from tlkit.jobs.predict import is_exported, load, load_exported
+from tlkit.jobs.predict import is_exported, load, load_exported, spread
 from tlkit.jobs.progress import StageProgress, no_progress
 from tlkit.jobs.run_images import changed_images, training_images
 from tlkit.registry import Registry
@@ -69,6 +70,8 @@ def evaluate(
     registry: Registry | None = None,
     engine: EngineOption = "auto",
     progress: StageProgress = no_progress,
+    cluster: str | ClusterOptions | None = None,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> Evaluation:
     """Measure the model of a finished run on a split of its own data, or on other labelled data.
 
@@ -86,6 +89,8 @@ def evaluate(
         registry: the plugins; None for the installed ones.
         engine: what computes the images, as of ``load``.
         progress: called with the stage, and how many of how many images are done.
+        cluster: have the workers of a Ray cluster compute the images, as of ``load``, which this process reads.
+        say: called with a line when a worker of the cluster joins or is lost.
 
     Returns:
         the metrics, at the model's input size.
@@ -102,18 +107,18 @@ def evaluate(
     registry = registry_for_recipe(registry, allow_plugins=False)
     listed = _listed(source, registry, data, split, card)
     predictor = _opened(model, folder, card, trust=trust, registry=registry, engine=engine)
+    predictor = spread(predictor, Path(model or run), {"trust": trust}, registry, cluster, say)
     from tlkit.evaluation.evaluator import evaluate as measure
 
     with temporary_folder() as cache:
         opened = listed.decode(cache, partial(progress, "reading images"))
         name, rows = listed.rows(opened)
-        remark = _remarks(listed.other, source, opened, rows)
+        notes = (*listed.notes, *_remarks(listed.other, source, opened, rows))
         batch_size = batch_size or listed.part.input.batch_size
         loss, logits = listed.part.train.loss, predictor.logits_of(opened, batch_size, rows)
         evaluating = partial(progress, "evaluating")
         outcome = measure(logits, predictor.card, opened, rows, batch_size=batch_size, loss=loss, progress=evaluating)
-    notes = (*predictor.notes, *listed.notes, *remark)
-    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, notes, predictor.engine)
+    return Evaluation(name, len(rows), outcome.metrics, opened.set_aside, (*predictor.notes, *notes), predictor.engine)
 
 
 def _opened(

@@ -79,6 +79,7 @@ def prepare_training(job: Job, plan: Plan, *, new: bool = True) -> Training:
             job.reporter,
             team=job.member.team,
             writes=job.member.chief,
+            saving=job.member.saving,
             callbacks=partial(_callbacks, job, plan),
             phase_finished=partial(_phase_finished, job),
             signals=job.signals,

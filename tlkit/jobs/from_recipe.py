@@ -17,6 +17,7 @@ from tlkit.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
+    from tlkit.data.checks.spread_facts import SpreadFacts
     from tlkit.data.feed.policies import Policy
     from tlkit.data.full_size import FullSize
     from tlkit.data.images.reading import Reading
@@ -110,8 +111,8 @@ def open_samples(recipe: Recipe) -> SampleSet:
     return open_samples(data_settings(recipe))
 
 
-def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
-    """Check the files of the recipe's data, and decode nothing into a store.
+def check_data(recipe: Recipe, progress: Progress | None = None, spread: SpreadFacts | None = None) -> Checked:
+    """Check the files of the recipe's data, and decode nothing into a store: see ``tlkit.data.prepare.check_data``.
 
     Raises:
         DataError: the data set can't be opened.
@@ -119,7 +120,7 @@ def check_data(recipe: Recipe, progress: Progress | None = None) -> Checked:
     """
     from tlkit.data.prepare import check_data
 
-    return check_data(data_settings(recipe), progress)
+    return check_data(data_settings(recipe), progress, spread)
 
 
 def open_full_size(recipe: Recipe, samples: Path | None = None, progress: Progress | None = None) -> FullSize:
@@ -242,7 +243,7 @@ def make_training(
         folder: the run folder, for the history and the checkpoints.
         reporter: the console.
         team: the workers that train together; None: this process trains alone.
-        hooks: ``callbacks``, ``phase_finished``, ``signals`` and ``writes`` of ``Outlets``.
+        hooks: ``callbacks``, ``phase_finished``, ``signals``, ``saving`` and ``writes`` of ``Outlets``.
 
     Raises:
         RecipeError: the loss, a metric or the class weights are not valid.

@@ -19,6 +19,7 @@ from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_data_part
 from tlkit.runs.samples import SamplesFile
+from tlkit.system.remote import local_path
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def _elsewhere(part: DataPart, data: OtherData, registry: Registry) -> DataPart:
     if name != own or "path" not in table:
         start = part.values if name == own else {}
         return select_data(part, {**start, **table}, registry)
-    path = Path(table.pop("path"))
+    path = local_path(Path(table.pop("path")), with_neighbours=True)
     moved = replace(part, data=replace(part.data, options=_relocated(part, path)))
     return select_data(moved, {**moved.values, **table}, registry) if table else moved
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,12 +109,17 @@ class Member:
         self.pulse.beat.threads, self.pulse.beat.devices = threads(), devices()
         self.reach("joined")
         team.barrier("the start of the training")
+        _take_back_sigterm()
 
     def beats(self) -> list[Beat | None]:
         """Return what each worker said last."""
         if self.pulse is None:
             return []
         return [read_beat(self.pulse.folder, rank) for rank in range(self.size)]
+
+    def saving(self) -> AbstractContextManager[None]:
+        """Return a context in which the chief writes a checkpoint, for which the others may have to wait long."""
+        return nullcontext() if self.pulse is None else self.pulse.elsewhere()
 
     def callbacks(self, rows: Callable[[int], int]) -> list[Any]:
         """Return the Keras callbacks by which the heartbeat follows the training.
@@ -125,9 +133,21 @@ class Member:
         """Wait until all workers have trained, and return what each said last."""
         if self.pulse is None:
             return []
-        self.reach("trained")
+        self.pulse.write()
         self.team.barrier("the end of the training")
+        self.reach("trained")
         return [beat for beat in self.beats() if beat is not None]
+
+
+def _take_back_sigterm() -> None:
+    """Put this process's handler of SIGTERM back in place of TensorFlow's.
+
+    Its coordination service takes the signal as a notice of preemption, and tells Python nothing of it.
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/distributed_runtime/preemption/preemption_notifier.cc
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def threads() -> int:

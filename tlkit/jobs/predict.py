@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import ClusterOptions
+from tlkit.cluster.ray_cluster import ClusterOptions, reachable
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.found_images import FoundImage, left_out, masks_among
@@ -17,6 +17,7 @@ from tlkit.jobs.trusted import with_layers_of
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.samples import SamplesFile
 from tlkit.system.memory import explained_memory
+from tlkit.system.remote_names import named_path
 from tlkit.system.text import listed
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ def load(
     """
     run = Path(run_folder)
     if cluster is not None:
-        asked = {"trust": trust, "engine": engine, "unknown": unknown, "sets": sets}
-        return _spread(run, asked, registry, ClusterOptions(cluster) if isinstance(cluster, str) else cluster)
+        reachable(ClusterOptions(cluster) if isinstance(cluster, str) else cluster)
+        opened = load(run, trust=trust, registry=registry, engine=engine, unknown=unknown, sets=sets)
+        return spread(opened, run, {"trust": trust, "unknown": unknown, "sets": sets}, registry, cluster)
     if is_exported(run):
         asked = {"engine": engine != "auto", "unknown": unknown is not None, "sets": sets is not None}
         if wrong := next((name for name, given in asked.items() if given), None):
@@ -85,17 +87,34 @@ def load(
     return open_judged(run, unknown=unknown, sets=sets, trust=trust, registry=registry, engine=engine)
 
 
-def _spread(run: Path, asked: dict[str, Any], registry: Registry | None, options: ClusterOptions) -> Predictor:
-    """Load a trained model for workers of a cluster, which open it as this process does."""
-    from tlkit.cluster.ray_cluster import require_ray
+def spread(
+    opened: Predictor,
+    path: Path,
+    asked: dict[str, Any],
+    registry: Registry | None,
+    cluster: str | ClusterOptions | None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Predictor:
+    """Return a predictor whose images the workers of a cluster compute, who open it as this process has.
+
+    Args:
+        opened: the model as this process has opened it.
+        path: its run folder, or the exported file.
+        asked: how ``load`` has opened it.
+        registry: the plugins; those that are files are loaded in the workers, too.
+        cluster: as of ``load``; None: the predictor itself is returned.
+        say: called with a line when a worker joins or is lost.
+    """
+    if cluster is None:
+        return opened
     from tlkit.evaluation.spread_predictor import SpreadPredictor
     from tlkit.evaluation.worker_model import WorkerModel
 
-    require_ray()
-    opened = load(run, registry=registry, **asked)
+    options = ClusterOptions(cluster) if isinstance(cluster, str) else cluster
+    reachable(options)
     files = () if registry is None else tuple(key[5:] for key in registry.sources if key.startswith("file:"))
-    given = {name: value for name, value in asked.items() if name != "engine"}
-    return SpreadPredictor(opened, WorkerModel(_load_in_worker, run.absolute(), {**given, "files": files}), options)
+    model = WorkerModel(_load_in_worker, path.absolute(), {**asked, "files": files})
+    return SpreadPredictor(opened, model, options, say)
 
 
 def _load_in_worker(run: Path, *, files: tuple[str, ...], **asked: Any) -> Predictor:
@@ -181,7 +200,7 @@ def _notes_on_own_data(images: Sequence[FoundImage], run: Path) -> Iterator[str]
         rows = SamplesFile(RunFolder(run).samples).read_used().values()
     except DataError:  # it is missing or damaged, which matters to nothing else here
         return
-    paths = {os.path.abspath(each.path) for each in images}  # noqa: PTH100 - resolve() asks the disk for each part
+    paths = {os.path.abspath(named_path(each.path)) for each in images}  # noqa: PTH100 - resolve() asks the disk for each part
     masks = paths & {os.path.abspath(row.mask) for row in rows if row.mask}  # noqa: PTH100
     if masks:
         yield f"{len(masks)} of the images are masks of the run's own data, and are predicted as photographs"

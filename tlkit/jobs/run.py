@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from tlkit.cluster.tasks import WorkerLostError
 from tlkit.errors import TlkitError
 from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.finish import RunResult
@@ -143,7 +144,7 @@ def removed_if_untrained(folder: RunFolder) -> Iterator[None]:
             shutil.rmtree(folder.path, ignore_errors=True)
             stopped.args = (f"{stopped} The run had not begun; {folder.path} was removed",)
         raise
-    except (FullDiskError, FailedDiskError):
+    except (FullDiskError, FailedDiskError, WorkerLostError):
         raise
     except TlkitError:
         if not folder.history.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.jobs.progress import StageProgress, no_progress
@@ -50,6 +50,14 @@ def predict_each_in_tiles(
         images: the pictures.
         progress: called with how many of how many tiles of a picture are predicted.
     """
+    from tlkit.evaluation.spread_predictor import SpreadPredictor
+
+    if isinstance(predictor.predictor, SpreadPredictor):
+        from tlkit.evaluation.spread_tiles import predicted_whole, spread_in_tiles
+
+        with _smaller():
+            yield from spread_in_tiles(predictor, images, predicted_whole, progress)
+        return
     for image in images:
         with _smaller():
             prediction = predictor.predict(image.path, told=_told(image, progress))
@@ -81,13 +89,22 @@ def write_predictions_in_tiles(
     Raises:
         DataError: a file exists already, or can't be written.
     """
-    from tlkit.report.tiled_files import write_in_tiles
+    from tlkit.evaluation.spread_predictor import SpreadPredictor
+    from tlkit.report.tiled_files import drawn_in_tiles, write_in_tiles
+
+    options: dict[str, Any] = {"overwrite": overwrite, "failed": failed}
+    if isinstance(predictor.predictor, SpreadPredictor):
+        from tlkit.evaluation.spread_tiles import spread_in_tiles
+
+        results = spread_in_tiles(predictor, images, drawn_in_tiles, progress)
+        with _smaller():
+            return write_in_tiles(predictor, images, out, **options, predict=lambda _image, _write: next(results))
 
     def predict(image: FoundImage, write: WriteMask) -> Prediction:
         with _smaller():
             return predictor.predict(image.path, write, _told(image, progress))
 
-    return write_in_tiles(predictor, images, out, overwrite=overwrite, failed=failed, predict=predict)
+    return write_in_tiles(predictor, images, out, **options, predict=predict)
 
 
 def _told(image: FoundImage, progress: StageProgress) -> Callable[[int, int], None]:

@@ -13,6 +13,7 @@ from tlkit.contracts import Options
 from tlkit.files import expanded
 from tlkit.recipe.plugin_files import plugin_path
 from tlkit.recipe.schema import Recipe
+from tlkit.system.remote_names import url_of
 
 
 def portable_text(recipe: Recipe) -> str:
@@ -29,7 +30,7 @@ def portable_text(recipe: Recipe) -> str:
         for key, info in type(options).model_fields.items():
             value = getattr(options, key)
             if isinstance(value, Path) and _takes_path(info.annotation) and key in table:
-                table[key] = expanded(value).resolve().as_posix()
+                table[key] = url_of(value) or expanded(value).resolve().as_posix()
     weights = recipe.backbone.options.weights
     if weights not in ("imagenet", "none") and "weights" in document.get("backbone", {}):
         document["backbone"]["weights"] = expanded(Path(weights)).resolve().as_posix()

@@ -68,12 +68,9 @@ class PredictionMasks(PredictionWriter):
                 yield each, image.path, files
 
     def _write(self, prediction: Prediction, image: Path, files: tuple[Path, Path]) -> None:
-        for path in files:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if not isinstance(prediction, DrawnPrediction):
-            prediction = drawn(self.card, prediction, image)
-        for path, content in zip(files, prediction.files, strict=True):
-            write_atomically(path, content)
+        write_files(
+            files, prediction if isinstance(prediction, DrawnPrediction) else drawn(self.card, prediction, image)
+        )
 
     def files(self, images: Sequence[FoundImage]) -> list[tuple[Path, Path]]:
         """Return the paths of each image's mask and overlay."""
@@ -81,6 +78,17 @@ class PredictionMasks(PredictionWriter):
         return [
             (masks / f"{name}.png", overlays / f"{name}.png") for name in unique_stems([each.name for each in images])
         ]
+
+
+def write_files(files: tuple[Path, Path], prediction: DrawnPrediction) -> None:
+    """Write a mask and its overlay.
+
+    Raises:
+        OSError: one can't be written.
+    """
+    for path, content in zip(files, prediction.files, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
 
 
 def drawn(card: Card, prediction: Prediction, image: Path) -> DrawnPrediction:

@@ -12,6 +12,7 @@ from tlkit.evaluation.prediction import Prediction, texts_of
 from tlkit.files import CellWriter
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.system.disk import appearing_whole, check_new_file
+from tlkit.system.remote_names import named
 
 
 class PredictionTable(PredictionWriter):
@@ -53,4 +54,5 @@ class PredictionTable(PredictionWriter):
         """Return the cells of a prediction: path, label, probability, what else is said, and the classes."""
         probability = "" if prediction.probability is None else f"{prediction.probability:.6f}"
         shares = [f"{prediction.probabilities[name]:.6f}" for name in self.card.classes]
-        return [str(prediction.path), prediction.label, probability, *texts_of(prediction, self.columns), *shares]
+        name = named(str(prediction.path))
+        return [name, prediction.label, probability, *texts_of(prediction, self.columns), *shares]

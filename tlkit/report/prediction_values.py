@@ -7,6 +7,7 @@ from typing import Any
 
 from tlkit.evaluation.prediction import Prediction, TileLabels
 from tlkit.runs.card import Card
+from tlkit.system.remote_names import named
 
 
 def prediction_values(
@@ -22,7 +23,7 @@ def prediction_values(
         columns: the names of what else is said of it: ``Judgement.columns``.
     """
     failed = prediction.error is not None
-    start = {"path": name, "error": prediction.error}
+    start = {"path": named(name), "error": None if prediction.error is None else named(prediction.error)}
     if card.task == "segmentation":
         height, width = prediction.size or (None, None)
         shares = None if failed else _rounded(prediction.shares, top)

@@ -10,12 +10,13 @@ from typing import Any
 from tlkit.errors import DataError
 from tlkit.evaluation.classification import predicted_labels
 from tlkit.evaluation.found_images import FoundImage
-from tlkit.evaluation.prediction import Prediction
+from tlkit.evaluation.prediction import DrawnPrediction, Prediction
 from tlkit.evaluation.tiled import TiledPredictor, WriteMask, count_classes
 from tlkit.report.colors import background_class
-from tlkit.report.prediction_masks import PredictionMasks
+from tlkit.report.prediction_masks import PredictionMasks, write_files
 from tlkit.report.prediction_table import PredictionTable
 from tlkit.report.tiled_masks import write_tiled_mask
+from tlkit.system.disk import temporary_folder
 
 Predict = Callable[[FoundImage, WriteMask], Prediction]
 """Predicts a picture, and writes its mask."""
@@ -44,6 +45,22 @@ class TiledTable(PredictionTable):
     def _cells(self, prediction: Prediction, box: Sequence[int]) -> list[object]:
         path, *values = self.values(prediction)
         return [path, *box, *values]
+
+
+def drawn_in_tiles(predictor: TiledPredictor, picture: Path) -> Prediction:
+    """Predict a picture, and draw the files of its mask."""
+    card = predictor.predictor.card
+    if card.task == "classification":
+        return predictor.predict(picture)
+    with temporary_folder() as folder:
+        files = (folder / "mask.png", folder / "overlay.png")
+        background = background_class(card.classes)
+        write = partial(write_tiled_mask, colors=card.colors, background=background, files=files)
+        made = predictor.predict(picture, write)
+        if made.error is not None:
+            return made
+        contents = files[0].read_bytes(), files[1].read_bytes()
+    return DrawnPrediction(picture, shares=made.shares, size=made.size, files=contents)
 
 
 def write_in_tiles(
@@ -82,6 +99,8 @@ def write_in_tiles(
         for image, files in zip(images, masks.files(images), strict=True):
             write = partial(write_tiled_mask, colors=card.colors, background=background, files=files)
             prediction = predict(image, write)
+            if isinstance(prediction, DrawnPrediction):
+                write_files(files, prediction)
             if prediction.error is None:
                 count += 1
             else:

@@ -62,10 +62,26 @@ def check_content(path: Path, content: bytes) -> None:
     """
     digest = _listed(path.parent).get(path.name)
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
-        raise RunError(
-            f"{path}: has another checksum than in {NAME}; it was changed or damaged after tlkit wrote it. "
-            f"If you changed it, remove its line from {path.with_name(NAME)}"
-        )
+        raise _other_checksum(path)
+
+
+def check_file(path: Path) -> None:
+    """Check a file of a run folder, whatever its size.
+
+    Raises:
+        RunError: it has another checksum than the list says.
+        OSError: it can't be read.
+    """
+    digest = _listed(path.parent).get(path.name)
+    if digest is not None and file_digest(path) != digest:
+        raise _other_checksum(path)
+
+
+def _other_checksum(path: Path) -> RunError:
+    return RunError(
+        f"{path}: has another checksum than in {NAME}; it was changed or damaged after tlkit wrote it. "
+        f"If you changed it, remove its line from {path.with_name(NAME)}"
+    )
 
 
 def is_listed(file: Path) -> bool:

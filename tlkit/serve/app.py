@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -66,6 +67,21 @@ def make_app(served: Served, access: Access) -> ASGIApp:
     return Guard(_Api(served, secured=bool(access.token)).made(), access, served.bounds, served.measures)
 
 
+class _Route(APIRoute):
+    """Calls a function of a request at once where the request has no options: reading none takes FastAPI as long as
+    reading the image."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        with_options = super().get_route_handler()
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+
+        async def answer(request: Request) -> Response:
+            return await (with_options if request.scope["query_string"] else endpoint)(request)
+
+        return answer
+
+
 class _Api:
     def __init__(self, served: Served, *, secured: bool) -> None:
         self._served = served
@@ -82,10 +98,13 @@ class _Api:
             dependencies=[Security(HTTPBearer(auto_error=False))] if self._secured else [],
         )
         working = problems(400, 408, 413, 415, 422, 429, 503)
-        options: dict[str, Any] = {"responses": working, "openapi_extra": BODY}
-        app.post("/predict", response_model=Answers, summary="Predict one image or several", **options)(self.predict)
-        explaining = {**options, "responses": {**working, **problems(404)}}
-        app.post("/explain", response_model=Explained, summary="Draw where the model looks", **explaining)(self.explain)
+        options: dict[str, Any] = {"openapi_extra": BODY, "methods": ["POST"], "route_class_override": _Route}
+        options["responses"] = working
+        predicting = {"response_model": Answers, "summary": "Predict one image or several", **options}
+        app.router.add_api_route("/predict", self.predict, **predicting)
+        options["responses"] = {**working, **problems(404)}
+        explaining = {"response_model": Explained, "summary": "Draw where the model looks", **options}
+        app.router.add_api_route("/explain", self.explain, **explaining)
         app.get("/model", response_model=Model, summary="Describe the model", responses=problems())(self.model)
         app.get("/health", response_model=Health, summary="Say that the server answers", responses=problems(403))(
             self.health
@@ -189,8 +208,8 @@ class _Api:
         jobs: list[Future[Prediction]] = [self._served.workers.submit(each) for each in images]
         seconds = self._served.bounds.seconds
         try:
-            answers = asyncio.gather(*map(asyncio.wrap_future, jobs))
-            predictions = list(await asyncio.wait_for(answers, seconds))
+            async with asyncio.timeout(seconds):
+                predictions = list(await asyncio.gather(*map(asyncio.wrap_future, jobs)))
         except TimeoutError as error:
             raise RefusedError(503, f"the images were not predicted after {seconds:g} s", wait=BUSY_SECONDS) from error
         except TlkitError as error:

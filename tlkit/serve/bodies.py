@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
@@ -77,24 +78,31 @@ class Body:
         """Return the images: the files of a form, or the body itself.
 
         Raises:
-            RefusedError: there is none, or they are too many or too large, or the body is no form.
+            RefusedError: there is none, or they are too many or too large, or the body is no form or comes too slowly.
         """
-        kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "multipart/form-data":
-            images = await self._of_form()
-        elif kind.startswith("image/") or kind in ("application/octet-stream", ""):
-            content = b"".join([chunk async for chunk in self._chunks(self.bounds.image_bytes)])
-            images = [SentImage("image", content)]
-        else:
-            raise RefusedError(
-                415,
-                f"Content-Type {shorten(kind, 80)}: expected image/… or application/octet-stream with an image as the "
-                "body, or multipart/form-data with files",
-            )
+        seconds = self.bounds.seconds
+        try:
+            async with asyncio.timeout(seconds):  # one timer, however many parts the body comes in
+                images = await self._received()
+        except TimeoutError as error:
+            raise RefusedError(408, f"the request was not complete after {seconds:g} s") from error
         for each in images:
             if len(each.content) > self.bounds.image_bytes:
                 raise RefusedError(413, f"{each.name}: {_too_large(len(each.content), self.bounds.image_bytes)}")
         return images
+
+    async def _received(self) -> list[SentImage]:
+        kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "multipart/form-data":
+            return await self._of_form()
+        if kind.startswith("image/") or kind in ("application/octet-stream", ""):
+            content = b"".join([chunk async for chunk in self._chunks(self.bounds.image_bytes)])
+            return [SentImage("image", content)]
+        raise RefusedError(
+            415,
+            f"Content-Type {shorten(kind, 80)}: expected image/… or application/octet-stream with an image as the "
+            "body, or multipart/form-data with files",
+        )
 
     async def _of_form(self) -> list[SentImage]:
         if "boundary" not in self.request.headers["content-type"]:

@@ -6,12 +6,13 @@ import asyncio
 import ipaddress
 import secrets
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tlkit.serve.bodies import BUSY_SECONDS
 from tlkit.serve.bounds import Bounds
@@ -23,15 +24,15 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The page loads nothing from elsewhere and runs no script but its own files."""
-_HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
-    "cache-control": "no-store",
-}
+_HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
+    (b"cache-control", b"no-store"),
+]
 _OPEN = frozenset({"/", "/health", "/openapi.json"})
 """What is answered without the token, besides the files of the page: nothing in it is about the model."""
 WORKING = frozenset({"/predict", "/explain"})
@@ -79,6 +80,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+@lru_cache(maxsize=64)
 def _is_this_machine(host: str) -> bool:
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return is_loopback(name)
@@ -90,7 +92,7 @@ class Guard:
     Args:
         app: the other.
         access: who may ask.
-        bounds: how many requests are answered at once, and how long each may take.
+        bounds: how many requests are answered at once.
         measures: where requests are counted.
     """
 
@@ -115,7 +117,7 @@ class Guard:
                 raise RefusedError(429, f"{self._working} requests are being answered; ask again", wait=BUSY_SECONDS)
             self._working += works
             try:
-                await self._app(scope, _timed(receive, self._bounds.seconds) if works else receive, answer)
+                await self._app(scope, receive, answer)
             finally:
                 self._working -= works
         except RefusedError as refused:
@@ -126,19 +128,6 @@ class Guard:
                 await RefusedError(503, "the server stops", wait=60).answer()(scope, receive, answer)
         finally:
             self._measures.request(path, answer.status, time.monotonic() - started)
-
-
-def _timed(receive: Receive, seconds: float) -> Receive:
-    """Return what receives the parts of a request, and waits no longer than so many seconds for all of them."""
-    until = time.monotonic() + seconds
-
-    async def timed() -> Message:
-        try:
-            return await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
-        except TimeoutError as error:
-            raise RefusedError(408, f"the request was not complete after {seconds:g} s") from error
-
-    return timed
 
 
 class _Answer:
@@ -153,11 +142,10 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
-            message["headers"] = _with(message["headers"], _HEADERS)
+            message["headers"] = _with(message["headers"])
         await self._send(message)
 
 
-def _with(headers: list[tuple[bytes, bytes]], more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def _with(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     names = {name.lower() for name, _ in headers}
-    added = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in more.items()]
-    return [*headers, *(each for each in added if each[0] not in names)]
+    return [*headers, *(each for each in _HEADERS if each[0] not in names)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -25,10 +26,12 @@ class Measures:
     def __init__(self, version: str, task: str) -> None:
         self._registry = CollectorRegistry()
         place: dict[str, Any] = {"registry": self._registry}
-        self._requests = Counter("tlkit_requests", "Requests by path and HTTP status.", ["path", "status"], **place)
-        self._seconds = Histogram(
+        requests = Counter("tlkit_requests", "Requests by path and HTTP status.", ["path", "status"], **place)
+        seconds = Histogram(
             "tlkit_request_seconds", "Seconds to answer a request.", ["path"], buckets=_SECONDS, **place
         )
+        # Each look-up by labels takes a lock; paths and statuses are few.
+        self._requests, self._seconds = cache(requests.labels), cache(seconds.labels)
         self._images = Counter("tlkit_images", "Images by what became of them.", ["outcome"], **place)
         self._together = Histogram(
             "tlkit_images_together", "Images that were computed together.", buckets=_IMAGES, **place
@@ -40,8 +43,8 @@ class Measures:
     def request(self, path: str, status: int, seconds: float) -> None:
         """Count a request."""
         known = path if path in PATHS else "other"
-        self._requests.labels(known, str(status)).inc()
-        self._seconds.labels(known).observe(seconds)
+        self._requests(known, str(status)).inc()
+        self._seconds(known).observe(seconds)
 
     def image(self, outcome: str) -> None:
         """Count an image that was ``predicted``, ``refused``, ``explained`` or ``watched``."""

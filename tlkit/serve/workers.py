@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
-from tlkit.data.images.image_file import BadImageError
+from tlkit.contracts import ImageSize
+from tlkit.data.images.decode import Resize, picture_to_size
 from tlkit.data.images.picture import Picture
+from tlkit.data.images.reading import Reading
 from tlkit.evaluation.given_images import GivenImage
 from tlkit.evaluation.prediction import Prediction
 from tlkit.evaluation.predictor import Predictor
@@ -32,6 +37,29 @@ class _Job:
     answer: Future[Prediction]
 
 
+@dataclass(frozen=True, eq=False)
+class _Bounded(GivenImage):
+    """An encoded image of somebody else: one that is too large is refused before its pixels are decoded.
+
+    Args:
+        pixels: the largest number of pixels.
+        alone: held while a large image is decoded.
+    """
+
+    pixels: int
+    alone: Lock
+
+    def to_size(self, size: ImageSize, resize: Resize, reading: Reading) -> tuple[np.ndarray, ImageSize]:
+        """Decode the image and resize it."""
+        assert isinstance(self.image, bytes)
+        bounded = replace(reading, max_pixels=self.pixels)
+        with (
+            Picture(Path(self.title), self.image, bounded) as picture,
+            self.alone if math.prod(picture.size) > _LARGE else nullcontext(),
+        ):
+            return picture_to_size(picture, size, resize)
+
+
 class Workers:
     """Threads that predict images.
 
@@ -46,15 +74,16 @@ class Workers:
 
     def __init__(self, predictor: Predictor, pixels: int, seen: Callable[[int], None] = lambda _count: None) -> None:
         self.predictor = predictor
-        self._reading = replace(predictor.reading, max_pixels=pixels)
+        self._pixels = pixels
         self._seen = seen
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
-        self._large = threading.Lock()
+        self._large = Lock()
         self._closed = False
         in_batches = predictor.engine == str(TENSORFLOW)
         self._together = TOGETHER if in_batches else 1
-        count = 1 if in_batches else usable_processors()
+        # One more than compute at a time: it decodes while another waits, as for Python's lock.
+        count = 1 if in_batches else usable_processors() + 1
         self._threads = [
             threading.Thread(target=self._work, name=f"tlkit-serve-{number}", daemon=True) for number in range(count)
         ]
@@ -110,26 +139,6 @@ class Workers:
                 return wanted
 
     def _predict(self, jobs: list[_Job]) -> None:
-        good: list[_Job] = []
-        large = False
-        for each in jobs:
-            path = Path(each.image.name)
-            try:
-                with Picture(path, each.image.content, self._reading) as picture:
-                    large = large or picture.size[0] * picture.size[1] > _LARGE
-            except BadImageError as error:
-                each.answer.set_result(Prediction(path, error=str(error)))
-            else:
-                good.append(each)
-        if not good:
-            return
-        if not large:
-            self._answer(good)
-            return
-        with self._large:
-            self._answer(good)
-
-    def _answer(self, jobs: list[_Job]) -> None:
-        given = [GivenImage(each.image.content, each.image.name) for each in jobs]
+        given = [_Bounded(each.image.content, each.image.name, self._pixels, self._large) for each in jobs]
         for each, prediction in zip(jobs, self.predictor.predict_given(given, self._together), strict=True):
             each.answer.set_result(prediction)

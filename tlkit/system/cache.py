@@ -1,11 +1,12 @@
-"""The cache for later runs (decoded images, features, converted networks, check results) and its size limit."""
+"""The cache for later runs (decoded images, features, networks, check results, remote files) and its size limit."""
 
 from __future__ import annotations
 
 import math
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ DEFAULT_LIMIT = 20e9
 MAX_LIMIT = 1e9
 """Gigabytes; no disk is larger."""
 
-_IMAGES, _FEATURES, _CHECKS, _NETWORKS = "images", "features", "checks", "networks"
+_IMAGES, _FEATURES, _CHECKS, _NETWORKS, _REMOTE = "images", "features", "checks", "networks", "remote"
 _LIMIT = "limit.txt"
 _REMOVED = ".removed-"
 _ABOUT_BYTES = 1000
@@ -29,7 +30,7 @@ _ABOUT_BYTES = 1000
 @dataclass(frozen=True)
 class CacheEntry:
     """A cached folder: images decoded in one run, features of one set of images, a converted
-    network, or the results of checks.
+    network, the results of checks, or the files of a remote folder.
 
     Args:
         folder: the folder.
@@ -75,6 +76,49 @@ def networks_folder() -> Path:
     return cache_folder() / _NETWORKS
 
 
+def remote_folder() -> Path:
+    """Return the folder of remote files; it has one folder per URL."""
+    return cache_folder() / _REMOTE
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep a cached folder from being removed by other processes, to make room, while this one reads it.
+
+    The operating system ends it with the process, however that ends. Windows has no locks of this kind.
+
+    Raises:
+        OSError: the file of the lock can't be written.
+    """
+    with folder.with_name(f"{folder.name}.used").open("ab") as file:
+        _lock(file.fileno(), shared=True)
+        yield
+
+
+def _is_held(folder: Path) -> bool:
+    """Return whether a process reads a cached folder; see ``hold``."""
+    try:
+        with folder.with_name(f"{folder.name}.used").open("rb") as file:
+            return not _lock(file.fileno(), shared=False)
+    except OSError:
+        return False
+
+
+def _lock(file: int, *, shared: bool) -> bool:
+    """Lock an open file if no other process has locked it otherwise; return whether it is locked, or can't be."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # This file system has no locks.
+        pass
+    return True
+
+
 def cache_entries() -> list[CacheEntry]:
     """Return all cached folders, the least recently used first."""
     found = (_entry(folder) for folder in _folders() if not folder.name.startswith("."))
@@ -84,7 +128,7 @@ def cache_entries() -> list[CacheEntry]:
 def _folders() -> list[Path]:
     """Return the folders of the cache, those that are being removed included."""
     folders: list[Path] = []
-    for root in (features_folder(), images_folder(), checks_folder(), networks_folder()):
+    for root in (features_folder(), images_folder(), checks_folder(), networks_folder(), remote_folder()):
         with suppress(OSError):  # It is missing, or can't be read.
             folders += sorted(each for each in root.iterdir() if each.is_dir())
     return folders
@@ -94,15 +138,24 @@ def _entry(folder: Path) -> CacheEntry | None:
     """Return the description of a folder; None if it was removed in the meantime."""
     try:
         used = folder.stat().st_mtime
-        size = 0
-        for file in folder.iterdir():
-            with suppress(FileNotFoundError):
-                size += file.stat().st_size if file.is_file() else 0
-        return CacheEntry(folder, _about(folder / ABOUT), size, used)
+        return CacheEntry(folder, _about(folder / ABOUT), _size(folder), used)
     except FileNotFoundError:
         return None
     except OSError as error:
         return CacheEntry(folder, f"can't be read: {error.strerror or error}", 0, 0.0)
+
+
+def _size(folder: Path) -> int:
+    """Return the size in bytes of the files in a folder at any depth; links are not followed."""
+    size = 0
+    with os.scandir(folder) as entries:
+        for each in entries:
+            with suppress(FileNotFoundError):
+                if each.is_dir(follow_symlinks=False):
+                    size += _size(Path(each))
+                elif each.is_file():
+                    size += each.stat().st_size
+    return size
 
 
 def _about(file: Path) -> str:
@@ -128,6 +181,8 @@ def make_room(size: int) -> None:
     for each in entries:
         if total + size <= allowed:
             return
+        if _is_held(each.folder):
+            continue
         with suppress(OSError):
             _remove(each.folder)
         total -= each.size
@@ -192,7 +247,7 @@ def set_limit(gigabytes: float) -> None:
 
 
 def clear() -> tuple[int, int]:
-    """Remove all cached folders.
+    """Remove all cached folders, except remote files that a process works with.
 
     Returns:
         the number of folders that were removed, and their size in bytes.
@@ -201,7 +256,7 @@ def clear() -> tuple[int, int]:
         DataError: a folder can't be removed.
     """
     _remove_leftovers()
-    entries = cache_entries()
+    entries = [each for each in cache_entries() if not _is_held(each.folder)]
     for each in entries:
         try:
             _remove(each.folder)

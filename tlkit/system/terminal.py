@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from tlkit.system.remote_names import named
 from tlkit.system.visible import visible, visible_line, visible_message
 
 
@@ -38,7 +39,7 @@ class Terminal(Console):
 
     def print(self, *objects: Any, **settings: Any) -> None:
         """Print like rich's consoles; a string is a message, whose first line alone begins at the margin."""
-        shown = [Text(visible_message(each)) if isinstance(each, str) else each for each in objects]
+        shown = [Text(visible_message(named(each))) if isinstance(each, str) else each for each in objects]
         super().print(*shown, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Text:

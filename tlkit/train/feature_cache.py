@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,18 @@ import numpy as np
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.store.shards import unusable_note
 from tlkit.errors import RunError
+from tlkit.models.engines import TENSORFLOW
 from tlkit.system.cache import features_folder, limit, make_room, mark_used
 from tlkit.system.progress import Reporter
-from tlkit.system.text import size_text
 from tlkit.train.cache_plan import make_plan, worth_reading
 from tlkit.train.feature_feed import FeatureFeed
+from tlkit.train.feature_folder import common_folder
 from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
 from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.repeats import digests
 from tlkit.train.setting import Setting
+from tlkit.train.team import Team
 
 _Sets = tuple[list[FeatureSet], list[FeatureSet]]
 """The sets of the training images, one per view, and that of the validation images, if any."""
@@ -41,6 +43,7 @@ class FeatureCache:
         epochs: the largest number of epochs of the phase.
         own_folder: a folder for features that no later run can use; the caller removes it.
         reporter: shows what is cached, and why.
+        team: the workers that compute the features together.
     """
 
     setting: Setting
@@ -50,6 +53,7 @@ class FeatureCache:
     epochs: int
     own_folder: Path
     reporter: Reporter
+    team: Team = field(default_factory=Team.alone)
 
     def feeds(self, decided: bool | None) -> tuple[FeatureFeed, FeatureFeed] | None:
         """Compute the features of training and validation images, where caching them pays.
@@ -74,7 +78,7 @@ class FeatureCache:
             return None
         folder = self._folder()
         trained, validated = self._sets(folder)
-        if any(each.missing for each in (*trained, *validated)):
+        if self.team.any(any(each.missing for each in (*trained, *validated))):
             engine = self.part.engine
             self.make_ready()
             if self.part.engine != engine:
@@ -87,12 +91,12 @@ class FeatureCache:
                 self._fill(trained, validated, shared=folder != self.own_folder)
         except OSError as error:
             reason = f"{error.filename or folder}: {error.strerror or error}"
-            if decided:
+            if decided or self.team.size > 1:  # whose other workers would wait for these features
                 raise RunError(f"the features that this run trains on can't be cached: {reason}; make room") from error
             self._say_not_cached(reason)
             return None
-        size = self.feed.batch_size
-        return FeatureFeed(setting.data, size, trained), FeatureFeed(setting.data, size, validated)
+        size, cut = self.feed.batch_size, None if self.team.size == 1 else self.team.rows
+        return FeatureFeed(setting.data, size, trained, cut=cut), FeatureFeed(setting.data, size, validated, cut=cut)
 
     def choose_engine(self, before: str | None) -> None:
         """Choose the engine of the frozen part.
@@ -102,13 +106,18 @@ class FeatureCache:
         """
         setting = self.setting
         images = self._views * len(setting.train_rows) + len(setting.validation_rows)
-        self.part.use(choose_engine(setting.table, self.part, images, before))
+        chosen = choose_engine(setting.table, self.part, images, before)
+        name = self.team.told(chosen.name)
+        self.part.use(chosen if name == chosen.name else choose_engine(setting.table, self.part, images, name))
 
     def make_ready(self) -> None:
         """Make the frozen part ready to compute, and compare its engine with TensorFlow on the first images."""
         setting = self.setting
         images = setting.data.store.images[setting.train_rows[:COMPARED]]
+        chosen = self.part.engine
         make_ready(self.part, images, self.reporter.say, keep=setting.table.cache != "off")
+        if self.team.any(self.part.engine != chosen):
+            self.part.use(TENSORFLOW)
 
     def kept(self, rows: np.ndarray, title: str, *, compute: bool = True) -> FeatureSet | None:
         """Return the cached features of images that are not augmented; those that are missing are computed.
@@ -154,27 +163,15 @@ class FeatureCache:
         return self.setting.table.views if self.setting.policies else 1
 
     def _folder(self, *, quietly: bool = False) -> Path:
-        """Return the folder that later runs share, or the phase's own where that one can't be used."""
         images = self._views * len(self.setting.train_rows) + len(self.setting.validation_rows)
-        size = self.part.bytes_per_image * images
-        folder, allowed = features_folder(), limit()
-        reason = f"they take {size_text(size)}, but tlkit cache limit allows {size_text(allowed)}"
-        if size <= allowed:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                reason = f"{error.filename or folder}: {error.strerror or error}"
-            else:
-                return folder
-        if not quietly:
-            self.reporter.say(f"  features are not cached for later runs: {reason}")
-        return self.own_folder
+        say = (lambda _note: None) if quietly else self.reporter.say
+        return common_folder(self.part.bytes_per_image * images, self.own_folder, self.team, say)
 
     def _pays(self, sets: Sequence[FeatureSet], folder: Path) -> bool:
         augmented = bool(self.setting.policies)
         plan = make_plan(self.part, sets, folder, self.setting.table, epochs=self.epochs, augmented=augmented)
         self.reporter.say(f"  {plan.reason}")
-        return plan.use
+        return bool(self.team.told("yes" if plan.use else ""))
 
     def _fill(self, trained: Sequence[FeatureSet], validated: Sequence[FeatureSet], *, shared: bool) -> None:
         """Compute what is missing of the sets; remove those that a full disk left unfinished."""
@@ -211,12 +208,13 @@ class FeatureCache:
     def _make_room(self, sets: Sequence[FeatureSet]) -> None:
         for each in sets:
             mark_used(each.folder)
-        make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
+        if self.team.chief:
+            make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
 
     def _compute(self, features: FeatureSet, title: str) -> int:
         """Compute what is missing of a set, and return the number of images whose features were computed."""
         with self.reporter.stage("computing features", len(features.rows)):
-            return features.fill(lambda done, total: self.reporter.at(done, total, title))
+            return features.fill(lambda done, total: self.reporter.at(done, total, title), self.team)
 
     def _sets(self, root: Path) -> tuple[list[FeatureSet], list[FeatureSet]]:
         """Return the sets of the training images, one per view, and the set of the validation images, if any."""
@@ -244,7 +242,7 @@ class FeatureCache:
         """Return the set of some images that are not augmented, computed in batches of a fixed size."""
         setting, size = self.setting, self.part.batch_size
         batch = {} if self.part.engine.computes_alone else {"batch_size": size}
-        key = features_key(self.part, setting.data, rows, {**setting.input_settings, **batch})
+        key = self.team.told(features_key(self.part, setting.data, rows, {**setting.input_settings, **batch}))
         about = f"{setting.backbone}, {len(rows)} images"
         feed = Feed(setting.data, size)
         return FeatureSet(root / key, self.part, feed, rows, None, key=key, about=about)
@@ -265,7 +263,7 @@ class FeatureCache:
             "batch_size": size,
             "targets": targets,
         }
-        key = features_key(self.part, setting.data, rows, {**setting.input_settings, **augmentation})
+        key = self.team.told(features_key(self.part, setting.data, rows, {**setting.input_settings, **augmentation}))
         reusable = all(policy.key is not None for policy in setting.policies)
         folder = root / key if reusable else self.own_folder / str(view)
         names = ", ".join(policy.name for policy in setting.policies)
@@ -290,7 +288,7 @@ def _read(cache: FeatureCache, make: Callable[[], _Sets], sets: _Sets) -> _Sets:
     engine = cache.part.engine
     for each in (*sets[0], *sets[1]):
         each.read()
-    if any(each.missing for each in (*sets[0], *sets[1])):
+    if cache.team.any(any(each.missing for each in (*sets[0], *sets[1]))):
         cache.make_ready()
     return sets if cache.part.engine == engine else make()
 

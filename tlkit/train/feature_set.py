@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,14 @@ from tlkit.system.parallel import in_threads
 from tlkit.train.environment import THREADS, computing, computing_variables
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.repeats import VIEWS, Pixels
+from tlkit.train.team import Team
 
 Progress = Callable[[int, int], None]
 
 _SHARD_BYTES = 256e6
-_SHARD_BATCHES = 64
-"""A shard has whole batches, as many as fit within both limits: it is made in memory, and lost if the run is killed."""
-_FORMAT = 4
+_SHARD_BATCHES = 16
+"""A shard has whole batches, as many as fit within both limits: it is made in memory, by one worker."""
+_FORMAT = 5
 
 
 class FeatureSet:
@@ -111,14 +114,15 @@ class FeatureSet:
             if shard is not None:
                 self._arrays[number] = shard.arrays
 
-    def fill(self, progress: Progress | None = None) -> int:
+    def fill(self, progress: Progress | None = None, team: Team | None = None) -> int:
         """Compute the shards that are missing or unusable.
 
         Args:
             progress: called with (done, total) images.
+            team: workers that all do this in the same folder; each computes its shards, and waits for those of others.
 
         Returns:
-            The number of images whose features were computed.
+            The number of images whose features were computed here.
 
         Raises:
             OSError: a shard can't be written.
@@ -127,12 +131,14 @@ class FeatureSet:
         self.read()
         computed = 0
         for number in self._shards:
-            if number not in self._arrays:
+            if number not in self._arrays and (team is None or number % team.size == team.rank):
                 shard = self._write(number, progress)
                 computed += len(shard.arrays["feature0"])
                 self._arrays[number] = shard.arrays
             if progress is not None:
                 progress(min((number + 1) * self._shard, len(self.rows)), len(self.rows))
+        for number in set(self._shards) - set(self._arrays):
+            self._arrays[number] = _awaited(partial(self._opened, number)).arrays
         self._describe()
         return computed
 
@@ -237,6 +243,16 @@ class FeatureSet:
             for name, array in self._arrays[shard].items():
                 batch[name][at] = array[place]
         return batch
+
+
+def _awaited(opened: Callable[[], Shard | None]) -> Shard:
+    """Return a shard that another worker computes, once it is there; who starts workers notices one that ended."""
+    while True:
+        with suppress(UnusableShardError):  # of an earlier run; the other worker writes it anew
+            if (shard := opened()) is not None:
+                shard.check()
+                return shard
+        time.sleep(0.2)
 
 
 def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class Outlets:
         callbacks: returns the Keras callbacks of a phase, given the path of the run folder.
         phase_finished: called after each phase with the path of the run folder and the phase's best metrics.
         signals: may ask the run to stop.
+        saving: returns a context in which a checkpoint is written, which may take long.
         writes: whether this process writes into the folder; of a team, only the chief does.
     """
 
@@ -31,4 +33,5 @@ class Outlets:
     callbacks: Callable[[Path, Phase], Iterable[Any]] = lambda _folder, _phase: ()
     phase_finished: Callable[[Path, Phase, Mapping[str, float]], None] = lambda _folder, _phase, _metrics: None
     signals: Signals = field(default_factory=Signals)
+    saving: Callable[[], AbstractContextManager[None]] = nullcontext
     writes: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tlkit.train.rates import LearningRate
 from tlkit.train.setting import Setting
 from tlkit.train.state import PhaseState
 from tlkit.train.stopping import Stopping
+from tlkit.train.team import Team
 from tlkit.train.team_steps import make_steps
 
 
@@ -110,10 +112,11 @@ class Passes:
         if part is None:
             return None
         if cache is None:  # the phase ended in another process
-            cache = self._feature_cache(part, self.outlets.folder.path)
+            cache = replace(self._feature_cache(part, self.outlets.folder.path), team=Team.alone())
             cache.choose_engine(self.ended_with or TENSORFLOW.name)
         if part.engine.precision != "float32":
             return None
+        cache = replace(cache, team=Team.alone())  # one worker evaluates
         splits: tuple[Split, ...] = ("validation", "test")
         rows = {split: setting.data.indices(split) for split in splits}
         found = [cache.kept(each, f"{split} features") for split, each in rows.items() if len(each)]
@@ -130,6 +133,7 @@ class Passes:
             epochs=self.phase.epochs,
             own_folder=own_folder,
             reporter=self.outlets.reporter,
+            team=self.setting.team,
         )
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:

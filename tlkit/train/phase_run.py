@@ -87,7 +87,7 @@ class PhaseRun:
         passes.use_features(own_folder, inside)
         model.compile(optimizer=passes.steps.optimizers.main, loss=None)
         passes.callbacks = keras.callbacks.CallbackList(
-            list(outlets.callbacks(outlets.folder.path, self.phase)) if outlets.writes else [],
+            list(outlets.callbacks(outlets.folder.path, self.phase)),
             model=model,
             epochs=self.phase.epochs,
             steps=self.setting.steps_per_epoch,
@@ -134,7 +134,8 @@ class PhaseRun:
         arrays = {f"best/{key}": value for key, value in self.best_weights.values.items()}
         for name, variables in passes.steps.state.items():
             arrays |= {f"{name}/{number:04d}": np.array(variable) for number, variable in enumerate(variables)}
-        self.ledger.save(self.index, state, arrays)
+        with self.outlets.saving():
+            self.ledger.save(self.index, state, arrays)
 
     def _restore(self, checkpoint: Checkpoint, state: PhaseState) -> None:
         for name, variables in self.passes.steps.state.items():

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tlkit.train.shared_normalization import normalization_of_all
 from tlkit.train.team import Team
 
 
@@ -36,16 +37,20 @@ class RowsOfBatch:
         """The share that this worker has in means over the batch, a float32 scalar; all shares add up to 1."""
         return tf.cast(self._count, tf.float32) / (tf.cast(self._all, tf.float32) * self.copies)
 
+    def sum(self, value: Any) -> Any:
+        """Return the sum of a value over all workers."""
+        return self._team.sum([value])[0]
+
     def total(self, value: Any) -> Any:
         """Return the sum of a value over all workers; no gradient flows through it."""
-        return self._team.sum([tf.stop_gradient(value)])[0]
+        return self.sum(tf.stop_gradient(value))
 
     def whole(self, rows: Any) -> Any:
         """Return the rows of the whole batch, of those here; a gradient flows only into those here."""
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def gathered(here: Any) -> tuple[Any, Callable[[Any], Any]]:
-            return self._team.sum([self.padded(here)])[0] / tf.cast(self.copies, here.dtype), self.own
+            return self.sum(self.padded(here)) / tf.cast(self.copies, here.dtype), self.own
 
         return gathered(rows)
 
@@ -82,23 +87,27 @@ def layers_shared(model: Any, rows: RowsOfBatch) -> Iterator[None]:
         model: the part of the model that trains.
         rows: the rows here.
     """
-    synchronized, drawing = [], []
+    synchronized, replaced = [], []
     try:
         for layer in _outermost(model):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                if layer.trainable and not layer.synchronized:
-                    layer.synchronized = True
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+                if type(layer).call is keras.layers.BatchNormalization.call and not layer.renorm:
+                    replaced.append((layer, normalization_of_all(layer, rows.sum)))
+                elif not layer.synchronized:
                     synchronized.append(layer)
             elif layer._seed_generators:
-                # Past Keras's own __setattr__, which would track the function as a part of the layer.
-                vars(layer)["call"] = _for_whole_batch(layer.call, rows)
-                drawing.append(layer)
+                replaced.append((layer, _for_whole_batch(layer.call, rows)))
+        for layer in synchronized:
+            layer.synchronized = True
+        for layer, call in replaced:
+            # Past Keras's own __setattr__, which would track the function as a part of the layer.
+            vars(layer)["call"] = call
         yield
     finally:
         for layer in synchronized:
             layer.synchronized = False
-        for layer in drawing:
-            del vars(layer)["call"]
+        for layer, _ in replaced:
+            vars(layer).pop("call", None)
 
 
 def _outermost(layer: Any) -> Iterator[Any]:

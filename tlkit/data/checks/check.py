@@ -29,6 +29,7 @@ from tlkit.data.checks.split_checks import (
     remainder_observations,
     split_samples,
 )
+from tlkit.data.checks.spread_facts import SpreadFacts
 from tlkit.data.checks.value_range import ValueRange, range_in_use, range_note, range_observations
 from tlkit.data.images.source import file_of
 from tlkit.data.splits.assign import groups_of
@@ -102,6 +103,7 @@ def check_samples(
     facts_cache: FactsCache | None = None,
     progress: Progress | None = None,
     early: Early | None = None,
+    spread: SpreadFacts | None = None,
 ) -> Checked:
     """Check a sample set by the recipe's policy. No file is moved, changed or deleted.
 
@@ -112,12 +114,13 @@ def check_samples(
         facts_cache: the facts from earlier checks; None for those in the user's cache folder.
         progress: called with (done, total) files.
         early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
+        spread: the workers of a cluster that read the files; None: this process does, and its own.
     """
     began = time.monotonic()
     table, policy = settings.input, settings.policy
     folder = FolderCheck(sample_set, settings.task)
     cached = facts_cache or FactsCache.of_user()
-    facts = read_sample_facts(sample_set, settings.reading, cached, progress, early=early)
+    facts = read_sample_facts(sample_set, settings.reading, cached, progress, early=early, spread=spread)
     tally = _of_files(sample_set, facts, folder, settings)
     written, errors = read_written(table.samples, sample_set)
     tally = tally.add(errors)

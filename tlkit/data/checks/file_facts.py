@@ -14,6 +14,7 @@ from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache, version_of
 from tlkit.data.checks.one_file import FactsReading, facts_of, problem_of
 from tlkit.data.checks.picture_hash import PictureHashes
+from tlkit.data.checks.spread_facts import SpreadFacts
 from tlkit.data.images.image_file import BadImageError, read_file
 from tlkit.data.store.decoding import Decoded, Decoding, Find, decode_file, group_size
 from tlkit.data.store.store import Early
@@ -39,6 +40,7 @@ def read_facts(
     facts_cache: FactsCache,
     progress: Callable[[int, int], None] | None = None,
     early: Early | None = None,
+    spread: SpreadFacts | None = None,
 ) -> tuple[list[Facts], list[bool]]:
     """Read files in parallel. Unchanged files are not read again; only a few are in memory at once.
 
@@ -48,6 +50,7 @@ def read_facts(
         facts_cache: the facts from earlier checks; new ones are added, and it is closed.
         progress: called with (done, total) files.
         early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
+        spread: the workers of a cluster that read the files; None: this process does, and its own.
 
     Returns:
         the facts in the order of ``wanted``, and whether each of these files was read.
@@ -68,7 +71,7 @@ def read_facts(
             if progress is not None and len(changed) < len(found):
                 progress(len(found) - len(changed), len(wanted))
         done = len(found) - len(changed)
-        for place, facts, decoded in _read_all(wanted, list(changed), reading, keys, facts_cache, early):
+        for place, facts, decoded in _read_all(wanted, list(changed), reading, keys, (facts_cache, spread), early):
             found[place] = facts
             if decoded is not None and early is not None:
                 early.keep(decoded)
@@ -119,14 +122,17 @@ def _read_all(
     places: Sequence[int],
     reading: FactsReading,
     keys: Mapping[bool, str],
-    facts_cache: FactsCache,
+    sources: tuple[FactsCache, SpreadFacts | None],
     early: Early | None,
 ) -> Iterator[tuple[int, Facts, Decoded | None]]:
-    """Read the files at some places of ``wanted`` in threads or, if there are many, in processes."""
+    """Read the files at some places of ``wanted`` in threads; if there are many, in processes; or in a cluster."""
+    facts_cache, spread = sources
     decoding = None if early is None else early.decoding
     read = partial(_read_group, reading=reading, keys=keys, decoding=decoding)
     groups = _grouped(wanted, places, _GROUP if decoding is None else group_size(decoding.size))
-    if len(places) >= FOR_PROCESSES:
+    if spread is not None:
+        results = spread.read(partial(read, facts_cache=None, decoding=None), groups)
+    elif len(places) >= FOR_PROCESSES:
         read = partial(read, facts_cache=facts_cache.folder)
         results = in_processes(read, groups, name="tlkit-check", ahead=_AHEAD)
     else:

@@ -280,4 +280,4 @@ def text_of(finding: Finding) -> str:
 
 def encodable(text: str) -> str:
     """Escape the lone surrogates that stand for bytes of file names that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

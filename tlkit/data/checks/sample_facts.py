@@ -13,6 +13,7 @@ from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.file_facts import WantedFile, read_facts
 from tlkit.data.checks.one_file import FactsReading
+from tlkit.data.checks.spread_facts import SpreadFacts
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import RowImage, file_of, image_of
 from tlkit.data.store.store import Early, Progress
@@ -45,6 +46,7 @@ def read_sample_facts(
     *,
     with_masks: bool = True,
     early: Early | None = None,
+    spread: SpreadFacts | None = None,
 ) -> SampleFacts:
     """Read images and masks, each file once.
 
@@ -55,13 +57,15 @@ def read_sample_facts(
         progress: called with (done, total) files.
         with_masks: whether to read the masks, too.
         early: where to keep images that are decoded to the model's size meanwhile; None: they are not.
+        spread: the workers of a cluster that read the files; None: this process does, and its own.
     """
     samples = sample_set.samples
     wanted: list[WantedFile] = []
     images = _places(wanted, [file_of(each.image) for each in samples], is_mask=False)
     masks = _places(wanted, [file_of(each.mask) for each in samples] if with_masks else [], is_mask=True)
     drawn = read_drawn_facts(sample_set, facts_cache, progress) if with_masks else {}
-    facts, read = read_facts(wanted, FactsReading(reading, sample_set.mask_table), facts_cache, progress, early)
+    how = FactsReading(reading, sample_set.mask_table)
+    facts, read = read_facts(wanted, how, facts_cache, progress, early, spread)
     of_images = {
         each.key: _row_facts(each, sample_set) if place is None else facts[place]
         for each, place in zip(samples, images, strict=True)

@@ -70,8 +70,17 @@ def decode_to_size(
         BadImageError: the file can't be read or decoded; the message names it.
     """
     with Picture(path, data, reading) as picture:
-        picture.draft(None, _least(picture.size, size, resize))
-        return fit_picture(picture, size, resize)
+        return picture_to_size(picture, size, resize)
+
+
+def picture_to_size(picture: Picture, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:
+    """Return what ``decode_to_size`` does of an opened image, none of whose pixels have been decoded.
+
+    Raises:
+        BadImageError: the image can't be decoded.
+    """
+    picture.draft(None, _least(picture.size, size, resize))
+    return fit_picture(picture, size, resize)
 
 
 def fit_picture(picture: Picture, size: ImageSize, resize: Resize) -> tuple[np.ndarray, ImageSize]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,6 +16,8 @@ from tlkit.data.splits.units import Strata, is_multi_label
 from tlkit.errors import DataError
 from tlkit.recipe.input_table import InputTable
 from tlkit.system.text import listed
+
+_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class Splits:
     notes: tuple[str, ...] = ()
 
 
+def texts_of(splits: np.ndarray) -> Iterator[str]:
+    """Yield the splits of samples one by one: a list of them would take eight times the memory of the array."""
+    for first in range(0, len(splits), _CHUNK):
+        yield from splits[first : first + _CHUNK].tolist()
+
+
 def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None]:
     """Return each sample's group: what the pattern's first parenthesis matches in its key, else its own group.
 
@@ -40,12 +48,19 @@ def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None
     if pattern is None:
         return [sample.group for sample in samples]
     compiled = re.compile(pattern)
-    matches = [compiled.search(sample.key) for sample in samples]
-    if not any(matches):
+    matches = 0
+    groups: list[str | None] = []
+    names: dict[str, str] = {}  # a name is kept once
+    for sample in samples:
+        match = compiled.search(sample.key)
+        matches += match is not None
+        group = sample.group if match is None else match[1]
+        groups.append(group if group is None else names.setdefault(group, group))
+    if not matches:
         raise DataError(
             f'input.group_pattern: "{pattern}" matches none of {len(samples)} samples, such as "{samples[0].key}"'
         )
-    return [match[1] if match else sample.group for match, sample in zip(matches, samples, strict=True)]
+    return groups
 
 
 def assign_splits(
@@ -111,13 +126,14 @@ def _held(
 
 
 def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
-    splits_of: dict[str, set[str]] = {}
-    for group, split in zip(groups, splits.tolist(), strict=True):
-        if group is not None:
-            splits_of.setdefault(group, set()).add(split)
-    divided = [group for group, its_splits in splits_of.items() if len(its_splits) > 1]
+    split_of: dict[str, str] = {}
+    divided: dict[str, set[str]] = {}
+    for group, split in zip(groups, texts_of(splits), strict=True):
+        if group is not None and (first := split_of.setdefault(group, split)) != split:
+            divided.setdefault(group, {first}).add(split)
     if divided:
+        name = next(group for group in split_of if group in divided)
         raise DataError(
             f"the data set's own splits divide groups ({len(divided)}), such as "
-            f'"{divided[0]}" in {" and ".join(sorted(splits_of[divided[0]]))}; correct the splits, or remove the groups'
+            f'"{name}" in {" and ".join(sorted(divided[name]))}; correct the splits, or remove the groups'
         )

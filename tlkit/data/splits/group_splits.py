@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
+
+from tlkit.data.splits.group_folds import deal_groups
 
 _MAX_FOLDS = 20
 """Enough for shares in steps of about 0.01, and quick to make."""
@@ -31,16 +32,18 @@ def hold_out_groups(
         the places of the samples to hold out, ascending, or None if there are too few groups; and how many classes are
         within a single group.
     """
-    of_group, of_class = np.array(groups), np.array(strata)
-    lone = [each for each in np.unique(of_class) if len(np.unique(of_group[of_class == each])) == 1]
-    free = np.flatnonzero(~np.isin(of_group, of_group[np.isin(of_class, lone)]))
+    of_group, of_class = _numbers(groups), np.unique(np.asarray(strata), return_inverse=True)[1]
+    lone, in_lone = _lone_classes(of_group, of_class)
+    free = np.flatnonzero(~in_lone)
     classes, numbers = np.unique(of_class[free], return_inverse=True)
+    its_groups, its_group = np.unique(of_group[free], return_inverse=True)
     counts = np.bincount(numbers)
-    max_folds = min(_MAX_FOLDS, len(np.unique(of_group[free])), int(counts.max(initial=0)))
+    max_folds = min(_MAX_FOLDS, len(its_groups), int(counts.max(initial=0)))
     if max_folds < 2:
-        return None, len(lone)
+        return None, lone
     count, held = _fold_counts(share, max_folds)
-    folds = _folds(of_group[free], numbers, count, seed)
+    fold_of = deal_groups(its_group, numbers, count, seed)
+    folds = [np.flatnonzero(fold_of == fold) for fold in range(count)]
 
     def distance(places: np.ndarray) -> tuple[int, float]:
         of_classes = np.bincount(numbers[places], minlength=len(classes)) / counts
@@ -49,7 +52,7 @@ def hold_out_groups(
 
     choices = [np.concatenate([folds[(first + step) % count] for step in range(held)]) for first in range(count)]
     best = min((places for places in choices if 0 < len(places) < len(free)), key=distance)
-    return [int(place) for place in free[np.sort(best)]], len(lone)
+    return free[np.sort(best)].tolist(), lone
 
 
 def _fold_counts(share: float, max_folds: int) -> tuple[int, int]:
@@ -58,11 +61,17 @@ def _fold_counts(share: float, max_folds: int) -> tuple[int, int]:
     return min(held.items(), key=lambda each: (round(abs(each[1] / each[0] - share), 2), each[0]))
 
 
-def _folds(groups: np.ndarray, strata: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
-    from sklearn.model_selection import StratifiedGroupKFold
+def _numbers(names: Sequence[str]) -> np.ndarray:
+    """Return the number of each name in the order of the names, int64 (N,)."""
+    number = {name: place for place, name in enumerate(sorted(set(names)))}
+    return np.fromiter((number[name] for name in names), np.int64, len(names))
 
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class with fewer samples than folds is missing from some folds, which is fine.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return [fold for _, fold in splitter.split(groups, strata, groups)]
+
+def _lone_classes(of_group: np.ndarray, of_class: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return how many classes are within a single group, and which samples are in such groups, bool (N,)."""
+    width = int(of_class.max()) + 1
+    pairs = np.unique(of_group * width + of_class)
+    lone = np.bincount(pairs % width) == 1
+    groups = np.zeros(int(of_group.max()) + 1, bool)
+    groups[pairs[lone[pairs % width]] // width] = True
+    return int(lone.sum()), groups[of_group]

@@ -137,7 +137,7 @@ def with_all_trained(
     The arguments are those of ``hold_out_labels``, with the samples that were chosen.
     """
     places = set(held.places)
-    if _is_plain(held, rest, groups) and not lacking_classes(strata, rest, places):
+    if not any(_NOT_STRATIFIED in note for note in held.notes) and not lacking_classes(strata, rest, places):
         return held
     units = units_of(rest, strata, groups, files)
     before = {number for number, unit in enumerate(units) if places.intersection(unit.places)}
@@ -154,11 +154,6 @@ def with_all_trained(
         what = "image" if left == 1 else "images"
         notes = (*notes, f"{part.option}: {left} {what}; more would leave a class without a training image")
     return Held(sorted(place for number in after for place in units[number].places), notes)
-
-
-def _is_plain(held: Held, rest: Sequence[int], groups: Sequence[str | None]) -> bool:
-    """Return whether no samples stay together, and no note says that classes may lack an image of the split."""
-    return not any(_NOT_STRATIFIED in note for note in held.notes) and all(groups[i] is None for i in rest)
 
 
 def _not_stratified(part: Part) -> str:

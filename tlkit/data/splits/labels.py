@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import cast
 
 from tlkit.contracts import Sample, SampleSet
 from tlkit.data.splits.units import Strata
@@ -63,5 +64,6 @@ def _numbers_in(label: int | tuple[int, ...] | None) -> tuple[int, ...]:
 
 def strata_of(sample_set: SampleSet, samples: Sequence[Sample]) -> Strata:
     """Return the class of each sample, by which splits are stratified; its classes in a multi-label data set."""
-    numbers = [numbers_of(sample) for sample in samples]
-    return numbers if sample_set.multi_label else [each[0] for each in numbers]
+    if sample_set.multi_label:
+        return [numbers_of(sample) for sample in samples]
+    return [sample.label[0] if isinstance(sample.label, tuple) else cast(int, sample.label) for sample in samples]

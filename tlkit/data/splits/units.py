@@ -17,7 +17,7 @@ def is_multi_label(strata: Strata | None) -> bool:
     return bool(strata) and strata is not None and isinstance(strata[0], tuple)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """Samples that stay in one split.
 
@@ -43,19 +43,34 @@ def units_of(
         groups: the group of each sample; None: in no group.
         files: how many images each sample represents; None: one each.
     """
-    members: dict[object, list[int]] = {}
+    members: dict[object, int | list[int]] = {}
     for place in places:
         group = groups[place]
-        members.setdefault(place if group is None else group, []).append(place)
+        if group is None:
+            members[place] = place
+        else:
+            members.setdefault(group, []).append(place)  # type: ignore[union-attr]
+    single: dict[tuple[tuple[int, ...], int], Mapping[int, int]] = {}
     units = []
     for each in members.values():
-        labels: dict[int, int] = {}
-        for place in each:
-            for number in _numbers(strata, place):
-                labels[number] = labels.get(number, 0) + (1 if files is None else files[place])
-        images = len(each) if files is None else sum(files[place] for place in each)
-        units.append(Unit(tuple(each), images, labels))
+        its = [each] if isinstance(each, int) else each
+        sizes = [1 if files is None else files[place] for place in its]
+        numbers = [_numbers(strata, place) for place in its]
+        labels = single.get((numbers[0], sizes[0])) if len(its) == 1 else None  # of few kinds, in many units
+        if labels is None:
+            labels = _counted(numbers, sizes)
+            if len(its) == 1:
+                single[numbers[0], sizes[0]] = labels
+        units.append(Unit(tuple(its), sum(sizes), labels))
     return units
+
+
+def _counted(numbers: Iterable[Iterable[int]], sizes: Iterable[int]) -> Mapping[int, int]:
+    counts: dict[int, int] = {}
+    for its_numbers, size in zip(numbers, sizes, strict=True):
+        for number in its_numbers:
+            counts[number] = counts.get(number, 0) + size
+    return counts
 
 
 def _numbers(strata: Strata | None, place: int) -> tuple[int, ...]:
@@ -67,8 +82,13 @@ def _numbers(strata: Strata | None, place: int) -> tuple[int, ...]:
 
 def lacking_classes(strata: Strata, places: Sequence[int], held: Collection[int]) -> set[int]:
     """Return the classes of samples of which each is held out."""
-    classes = {number for place in places for number in _numbers(strata, place)}
-    return classes - {number for place in places if place not in held for number in _numbers(strata, place)}
+    labels = {strata[place] for place in places}  # few, of many samples
+    trained = {strata[place] for place in places if place not in held}
+    return _numbers_in(labels) - _numbers_in(trained)
+
+
+def _numbers_in(labels: Iterable[int | tuple[int, ...]]) -> set[int]:
+    return {number for label in labels for number in (label if isinstance(label, tuple) else (label,))}
 
 
 def shuffled(units: Sequence[Unit], seed: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +13,12 @@ from tlkit.contracts import ImageSize, Sample, SampleSet, SetAside
 from tlkit.data.images.source import file_of
 from tlkit.data.store.decoding import Cached, Decoded, Decoding, Digests, decode_all
 from tlkit.data.store.pool import Pool
+from tlkit.data.store.read_digests import ReadDigests
 from tlkit.data.store.rows import Rows
 from tlkit.data.store.shards import unusable_note
 from tlkit.errors import DataError
 from tlkit.system.cache import images_folder, limit, make_room
+from tlkit.system.columns import HexDigests
 from tlkit.system.disk import FullDiskError, free_bytes, full_disk_text, is_disk_full
 from tlkit.system.text import size_text
 
@@ -38,7 +40,7 @@ class Store:
 
     images: np.ndarray | Rows
     masks: np.ndarray | Rows | None
-    digests: tuple[str, ...]
+    digests: Sequence[str]
     sizes: np.ndarray
     read: Mapping[str, Digests] = field(default_factory=dict)
 
@@ -241,7 +243,7 @@ def _fill(
 ) -> Filled:
     used: list[Sample] = []
     places: list[tuple[int, int]] = []
-    read: dict[str, Digests] = {}
+    read = ReadDigests()
     sizes: list[ImageSize] = []
     set_aside: list[SetAside] = []
     rest = sample_set.samples
@@ -256,7 +258,7 @@ def _fill(
         else:
             result, digests = ready, Digests(ready.digest, ready.digest, "")
         if digests is not None:
-            read[sample.key] = digests
+            read.add(sample.key, digests)
         if isinstance(result, DataError):
             set_aside.append(SetAside(sample.key, str(result)))
         else:
@@ -272,7 +274,7 @@ def _fill(
     store = Store(
         Rows(pool.images or [none], where),
         masks,
-        tuple(read[each.key].whole for each in used),
+        HexDigests(read[each.key].whole for each in used),
         np.array(sizes, np.int32).reshape(-1, 2),
         read,
     )

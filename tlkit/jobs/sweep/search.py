@@ -81,8 +81,11 @@ def sweep(
     chosen = reachable(cluster_options(cluster, checked.cluster))
     console = Terminal(quiet=quiet)
     folder = SweepFolder(_folder(checked.name, out))
-    again = f"To continue: tlkit resume {folder.path}"
-    with interruptible(again), locked(folder.path), explain_disk_errors(folder.path):
+    with (
+        interruptible(f"To continue: tlkit resume {folder.path}"),
+        locked(folder.path),
+        explain_disk_errors(folder.path),
+    ):
         with perhaps_joined(chosen, console.print) as workers:
             size = _round(checked, folder, used, workers)
             if size != (table.round or 1):

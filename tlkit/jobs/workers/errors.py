@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tlkit import errors
+from tlkit.cluster.tasks import WorkerLostError
 from tlkit.errors import PluginError, Problem, RecipeError, RunError, TlkitError
 
+_SHOWN = 1500
+"""Characters of a log that are shown."""
 _SIGNS = ("collective", "/job:worker", "coordination", "socket closed", "connection reset", "broken pipe", "grpc")
 
 
@@ -38,7 +41,11 @@ def is_of_others(error: BaseException) -> bool:
     return any(sign in text for sign in _SIGNS)
 
 
-def raised_again(rank: int, code: int, values: dict[str, Any], log: Path) -> TlkitError:
+class WorkerFailedError(Exception):
+    """An error of a worker that is none of those that a user can fix; its message is the traceback."""
+
+
+def raised_again(rank: int, code: int, values: dict[str, Any], log: Path) -> Exception:
     """Return an error for that of a worker, of the same kind and with the same words.
 
     Args:
@@ -48,12 +55,10 @@ def raised_again(rank: int, code: int, values: dict[str, Any], log: Path) -> Tlk
         log: the log of the worker.
     """
     if not values:
-        return RunError(f"worker {rank} ended with exit code {code} and said nothing; {log} may say why")
+        said = log.read_text(errors="replace")[-_SHOWN:] if log.is_file() else ""
+        return WorkerLostError(f"worker {rank} was lost: ended with exit code {code}; the end of {log}:\n{said}")
     if "traceback" in values:
-        message = f"{values['kind']}: {values['message']}"
-        error: TlkitError = RunError(f"worker {rank} failed: {message}. It is no fault of yours; see {log}")
-        error.exit_code = 1
-        return error
+        return WorkerFailedError(f"in worker {rank}:\n{values['traceback']}")
     if "problems" in values:
         found = values["problems"]
         return RecipeError([Problem(p, text, Path(file) if file else None, line) for p, text, file, line in found])

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tlkit.cluster.launcher import LocalWorkers
+from tlkit.cluster.launcher import LocalWorkers, Workers
 from tlkit.cluster.lost import Lost
+from tlkit.cluster.ray_cluster import Cluster, ClusterOptions, cluster_options, perhaps_joined
 from tlkit.cluster.supervise import Failed, Stopped, supervise
-from tlkit.errors import RunError
+from tlkit.cluster.tasks import WorkerLostError
+from tlkit.errors import Problem, RecipeError
 from tlkit.jobs import from_recipe
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.folds.commands import FoldCommand, fold_command
@@ -20,7 +22,7 @@ from tlkit.jobs.resume import expect_run, resume
 from tlkit.jobs.run import removed_if_untrained
 from tlkit.jobs.workers.errors import raised_again
 from tlkit.jobs.workers.task import WorkerTask
-from tlkit.recipe.load import read_recipe
+from tlkit.recipe.load import locate, read_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.registry import VARIABLE, Registry
 from tlkit.registry.discovery import OWN_PLUGINS, copied, registry_for_recipe
@@ -46,6 +48,8 @@ class WorkerOptions:
         deterministic: use deterministic operations only.
         profile: write where the time of the chief goes.
         quiet: print nothing.
+        cluster: the Ray cluster on which they run, as ``--cluster`` names it; None for that of the recipe, or else for
+            processes of this machine.
     """
 
     workers: int
@@ -53,6 +57,7 @@ class WorkerOptions:
     deterministic: bool = False
     profile: bool = False
     quiet: bool = False
+    cluster: str | None = None
 
 
 def run_on_workers(
@@ -76,13 +81,13 @@ def run_on_workers(
         the run folder and the final metrics.
 
     Raises:
-        RunError: a worker was lost more often than the workers may be started again.
+        WorkerLostError: a worker was lost more often than the workers may be started again.
         Exception: as for ``tlkit.run``; what a worker raised, in the words of the chief or of the one that failed.
     """
     given = registry_for_recipe(registry, allow_plugins=False)
     used = copied(given)
     checked = read_recipe(recipe, used, overrides)
-    _refuse_too_many(checked, options.workers)
+    _refuse_too_many(checked, overrides, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with removed_if_untrained(folder):
@@ -90,7 +95,7 @@ def run_on_workers(
         from_recipe.refuse_missing_engine(checked, overrides)
         told = dict(recipe) if isinstance(recipe, Mapping) else str(recipe)
         task = replace(_task(folder, overrides, options, command), recipe=told)
-        return _Training(folder, options).run(task)
+        return _Training(folder, options, cluster_options(options.cluster, checked.cluster)).run(task)
 
 
 def resume_on_workers(
@@ -113,18 +118,19 @@ def resume_on_workers(
         return resume(folder.path, overrides, registry=registry, quiet=options.quiet)  # which trains nothing
     given = registry_for_recipe(registry, allow_plugins=False)
     used = copied(given)
-    _refuse_too_many(load_run_recipe(folder, used, overrides), options.workers)
+    checked = load_run_recipe(folder, used, overrides)
+    _refuse_too_many(checked, overrides, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
-    return _Training(folder, options).run(_task(folder, overrides, options, command))
+    places = cluster_options(options.cluster, checked.cluster)
+    return _Training(folder, options, places).run(_task(folder, overrides, options, command))
 
 
-def _refuse_too_many(recipe: Recipe, workers: int) -> None:
+def _refuse_too_many(recipe: Recipe, overrides: Sequence[str], workers: int) -> None:
     size = recipe.input.batch_size
     if workers > size:
-        raise RunError(
-            f"--workers {workers}: input.batch_size is {size}, and each worker trains on rows of its own of every "
-            f"batch; expected at most {size} workers, or a larger batch_size"
-        )
+        message = f"is {size}, and each of --workers {workers} trains on rows of its own of every batch"
+        problem = Problem("input.batch_size", f"{message}; expected at most {size} workers, or a larger batch_size")
+        raise RecipeError(locate([problem], recipe.file, overrides))
 
 
 def _task(folder: RunFolder, overrides: Sequence[str], options: WorkerOptions, command: FoldCommand) -> WorkerTask:
@@ -149,10 +155,12 @@ class _Training:
     Args:
         folder: the run folder.
         options: how many workers there are.
+        places: the cluster on which they run; None for this machine.
     """
 
-    def __init__(self, folder: RunFolder, options: WorkerOptions) -> None:
+    def __init__(self, folder: RunFolder, options: WorkerOptions, places: ClusterOptions | None) -> None:
         self._folder = folder
+        self._places = None if places is None else replace(places, workers=options.workers)
         self._options = options
         self._losses: list[str] = []
 
@@ -160,14 +168,15 @@ class _Training:
         """Train to the end, and return the result.
 
         Raises:
-            RunError: a worker was lost too often.
+            WorkerLostError: a worker was lost too often.
+            WorkerFailedError: a worker met an error that no user can fix.
             Interrupted: by SIGINT, SIGTERM or SIGHUP.
             TlkitError: what a worker raised.
         """
         folder, signals = self._folder, Signals()
-        with signals.handled(), signals.deferred():
+        with signals.handled(), signals.deferred(), perhaps_joined(self._places, self._say_only) as cluster:
             try:
-                while (end := self._attempt(task, signals)) is not None:
+                while (end := self._attempt(task, signals, cluster)) is not None:
                     self._lost(end)
                     task = replace(task, losses=tuple(self._losses))
                     if folder.recipe.is_file():
@@ -176,14 +185,20 @@ class _Training:
                 self._tidy()
         return RunResult(folder.path, folder.read_json(folder.metrics))
 
-    def _attempt(self, task: WorkerTask, signals: Signals) -> Lost | None:
+    def _attempt(self, task: WorkerTask, signals: Signals, cluster: Cluster | None) -> Lost | None:
         """Start the workers and wait for their end; return who was lost, None if all is done."""
         folder, size = self._folder, self._options.workers
         folder.workers.mkdir(exist_ok=True)
         self._tidy()
         logs = [folder.workers / f"worker-{rank}.log" for rank in range(size)]
         tasks = [task.of_rank(rank).text() for rank in range(size)]
-        workers = LocalWorkers(WORKER, tasks, logs, first_prints=not self._options.quiet)
+        workers: Workers
+        if cluster is None:
+            workers = LocalWorkers(WORKER, tasks, logs, first_prints=not self._options.quiet)
+        else:
+            from tlkit.cluster.ray_workers import RayWorkers
+
+            workers = RayWorkers(cluster, WORKER, tasks, logs, folder.workers / ".chief.out")
         try:
             end = supervise(
                 workers,
@@ -214,20 +229,23 @@ class _Training:
         """Say who was lost, and how it goes on.
 
         Raises:
-            RunError: workers were lost too often.
+            WorkerLostError: workers were lost too often.
         """
         folder, most, done = self._folder, self._options.restarts, len(self._losses)
         if done >= most:
             again = f"; the workers were started again {done} time{'s' if done > 1 else ''} before" if done else ""
             hint = f". To continue: tlkit resume {folder.path}" if folder.recipe.is_file() else ""
-            raise RunError(f"{lost}{again}. {folder.workers} has their logs{hint}")
+            raise WorkerLostError(f"{lost}{again}. {folder.workers} has their logs{hint}")
         self._losses.append(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {lost}")
         self._say(f"  {lost}; going on from {_last_checkpoint(folder)}, try {done + 1} of {most}")
 
-    def _say(self, text: str) -> None:
+    def _say_only(self, text: str) -> None:
         from tlkit.system.progress import Reporter
 
         Reporter(quiet=self._options.quiet).say(text)
+
+    def _say(self, text: str) -> None:
+        self._say_only(text)
         with event_log(self._folder) as log:
             log.warning("%s", text.strip())
 
@@ -235,8 +253,9 @@ class _Training:
         """Remove the heartbeats, and what the workers that write nothing would have written."""
         for file in self._folder.workers.glob("worker-*.beat"):
             file.unlink(missing_ok=True)
-        for own in self._folder.workers.glob(".worker-*"):
+        for own in (*self._folder.workers.glob(".worker-*"), self._folder.workers / ".ray-train"):
             shutil.rmtree(own, ignore_errors=True)
+        (self._folder.workers / ".chief.out").unlink(missing_ok=True)
 
 
 def _last_checkpoint(folder: RunFolder) -> str:
