@@ -65,14 +65,13 @@ def sweep(
         BusyError: another process works in the folder.
         Interrupted: by SIGINT, SIGTERM or SIGHUP; the trial in progress has saved its state.
     """
-    given = Path(recipe)
-    if out is None and SweepFolder(given).recipe.is_file():
-        out, recipe = given, SweepFolder(given).recipe
+    if out is None and SweepFolder(Path(recipe)).recipe.is_file():
+        out, recipe = Path(recipe), SweepFolder(Path(recipe)).recipe
     registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
     used = copied(registry)
     file = catalog.resolve(Path(recipe))
     checked = load_recipe(file, used, overrides)
-    table = _table(checked)
+    _table(checked)
     command = fold_command(registry, used, deterministic=False)
     from_recipe.refuse_missing_files(checked)
     from_recipe.refuse_missing_engine(checked, overrides)
@@ -81,21 +80,24 @@ def sweep(
     chosen = reachable(cluster_options(cluster, checked.cluster))
     console = Terminal(quiet=quiet)
     folder = SweepFolder(_folder(checked.name, out))
-    with (
-        interruptible(f"To continue: tlkit resume {folder.path}"),
-        locked(folder.path),
-        explain_disk_errors(folder.path),
-    ):
+    again = f"To continue: tlkit resume {folder.path}"
+    with interruptible(again), locked(folder.path), explain_disk_errors(folder.path):
         with perhaps_joined(chosen, console.print) as workers:
             size = _round(checked, folder, used, workers)
-            if size != (table.round or 1):
-                checked = load_recipe(file, used, [*overrides, f"sweep.round={size}"])
+            checked = _in_rounds(checked, size, file, used, overrides)
             _begin(folder, checked, used)
             searched = Search(checked, used, folder, direction, metric)
             searched.run(TrialCommand(command.plugins, command.environment), workers, console)
         result = searched.result()
     _say_what_came_of_it(result, folder, console)
     return result
+
+
+def _in_rounds(recipe: Recipe, size: int, file: Path, registry: Registry, overrides: Sequence[str]) -> Recipe:
+    """Return the recipe with rounds of so many trials, read again from its file if it has others."""
+    if size == (_table(recipe).round or 1):
+        return recipe
+    return load_recipe(file, registry, [*overrides, f"sweep.round={size}"])
 
 
 def _table(recipe: Recipe) -> SweepTable:
