@@ -82,8 +82,7 @@ class Workers:
         self._closed = False
         in_batches = predictor.engine == str(TENSORFLOW)
         self._together = TOGETHER if in_batches else 1
-        # One more than compute at a time: it decodes while another waits, as for Python's lock.
-        count = 1 if in_batches else usable_processors() + 1
+        count = 1 if in_batches else usable_processors()
         self._threads = [
             threading.Thread(target=self._work, name=f"tlkit-serve-{number}", daemon=True) for number in range(count)
         ]
