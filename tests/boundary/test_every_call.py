@@ -109,7 +109,8 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_function_of_the_contracts_and_every_hook_has_a_case():
-    assert functions_of_records() | hooks() <= BY_RUN | set(OTHERS) | LISTED
+    functions = functions_of_records() - {"ExportContext.save"}  # which tlkit gives to exporters
+    assert functions | hooks() <= BY_RUN | set(OTHERS) | LISTED
 
 
 def test_every_function_of_every_record_of_a_registry_is_guarded(tmp_path):
@@ -124,7 +125,7 @@ def test_every_function_of_every_record_of_a_registry_is_guarded(tmp_path):
 def test_only_the_registry_calls_hooks():
     root = Path(tlkit.__file__).parent
     using = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if "manager.hook" in path.read_text()}
-    assert using == {"registry.py", "cli/plugins.py"}
+    assert using == {"registry/__init__.py", "cli/plugins.py"}
     assert ".function(" not in (root / "cli/plugins.py").read_text()
 
 

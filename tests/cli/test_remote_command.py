@@ -59,6 +59,7 @@ def test_init_and_check_read_a_bucket(bucket: Any, tmp_path: Path) -> None:
         assert str(tmp_path / "cache" / "remote") not in text
 
 
+@pytest.mark.slow
 def test_a_run_and_its_predictions_name_the_bucket(bucket: Any, tmp_path: Path) -> None:
     data = {"name": "folder", "path": "s3://zoo-animals/photos"}
     (tmp_path / "zoo.toml").write_text(recipe_text(data=data, input={"image_size": 32}, schedule={"epochs": 1}))

@@ -119,6 +119,7 @@ def test_versions_are_those_of_this_process() -> None:
     assert len(versions()["code of tlkit"]) == 12
 
 
+@pytest.mark.slow
 def test_this_machine_is_checked_by_a_real_ray(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     ended = tlkit_command("cluster", "check", "local", "--folder", tmp_path, "--seconds", 40, "--json")

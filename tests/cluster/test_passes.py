@@ -99,6 +99,7 @@ def test_killed_worker_costs_no_item_and_doubles_none(cluster: Cluster, said: Sa
     assert re.fullmatch(r"worker \d \(process \d+ on .+\) was lost; its \d+ numbers are given to others", lost[0])
 
 
+@pytest.mark.slow
 def test_item_that_kills_its_workers_is_set_aside_alone(cluster: Cluster) -> None:
     crew = of_items(partial(work_on_items.start, deadly=(21,)))
     found = [each for block in in_blocks(cluster, crew, blocks_of(40)) for each in block]
@@ -180,6 +181,7 @@ def test_predicted_table_has_the_bytes_of_one_process(
     assert "worker 1 joined: process" in spread.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_predicted_masks_have_the_bytes_of_one_process(segmenter: Path, photos: Path, tmp_path: Path) -> None:
     call("predict", segmenter, photos, "--out", tmp_path / "alone")
@@ -189,6 +191,7 @@ def test_predicted_masks_have_the_bytes_of_one_process(segmenter: Path, photos: 
     assert files_in(tmp_path / "spread") == alone
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_killed_worker_loses_and_doubles_no_image(classifier: Path, photos: Path) -> None:
     expected = tlkit.load(classifier).predict(photos)
@@ -205,6 +208,7 @@ def test_killed_worker_loses_and_doubles_no_image(classifier: Path, photos: Path
     assert killed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_images_in_memory_are_predicted_by_workers(classifier: Path) -> None:
     images: Sequence[np.ndarray] = [np.full((9, 9, 3), 5 * number, np.uint8) for number in range(20)]
@@ -212,6 +216,7 @@ def test_images_in_memory_are_predicted_by_workers(classifier: Path) -> None:
     assert list(tlkit.load(classifier, cluster=TWO).predict_batches(each for each in images)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
 def test_model_that_workers_do_not_see_is_named_with_the_machine(classifier: Path, photos: Path) -> None:
     predictor = tlkit.load(classifier, cluster=TWO)

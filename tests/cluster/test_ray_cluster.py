@@ -71,11 +71,13 @@ def descendants(text: str) -> list[int]:
     return [number for number, (_, command) in found.items() if text in command and is_below(number)]
 
 
+@pytest.mark.slow
 def test_results_come_in_the_order_of_the_parts(cluster):
     assert cluster.room == 2
     assert list(cluster.run(cluster_parts.squared, range(6))) == [0, 1, 4, 9, 16, 25]
 
 
+@pytest.mark.slow
 def test_parts_are_taken_only_when_there_is_room(cluster):
     taken = []
     results = cluster.run(cluster_parts.squared, (taken.append(each) or each for each in range(100)), ahead=3)
@@ -84,6 +86,7 @@ def test_parts_are_taken_only_when_there_is_room(cluster):
     results.close()
 
 
+@pytest.mark.slow
 def test_errors_of_tlkit_come_as_they_are_and_bugs_with_their_traceback(cluster):
     found = []
     with pytest.raises(tlkit.DataError, match=r"the file 2\.png: is damaged"):
@@ -92,6 +95,7 @@ def test_errors_of_tlkit_come_as_they_are_and_bugs_with_their_traceback(cluster)
         list(cluster.run(cluster_parts.wrong, range(2)))
 
 
+@pytest.mark.slow
 def test_a_part_whose_worker_is_killed_is_tried_again(cluster, said, tmp_path):
     said.clear()
     files = [tmp_path / name for name in "abc"]
@@ -101,6 +105,7 @@ def test_a_part_whose_worker_is_killed_is_tried_again(cluster, said, tmp_path):
         list(cluster.run(cluster_parts.killed, [0]))
 
 
+@pytest.mark.slow
 def test_workers_import_what_this_process_imports_and_nothing_from_the_current_folder(cluster, tmp_path, monkeypatch):
     [found] = cluster.run(cluster_parts.surroundings, [0])
     assert found["tlkit"] == tlkit.__file__
@@ -108,6 +113,7 @@ def test_workers_import_what_this_process_imports_and_nothing_from_the_current_f
     assert found["threads"] == os.environ.get("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 
 
+@pytest.mark.slow
 def test_a_cluster_that_was_joined_before_is_used_and_left_as_it_was(cluster):
     import ray
 
@@ -138,9 +144,7 @@ def recipe(tmp_path_factory):
 
 def results(folder: Path) -> dict[str, bytes]:
     """Return what must not depend on where the folds run."""
-    found = {
-        name: (folder / name).read_bytes() for name in ("folds.json", "folds.toml", "predictions.csv", "model.json")
-    }
+    found = {name: (folder / name).read_bytes() for name in ("folds.json", "predictions.csv", "model.json")}
     for number in (1, 2):
         run = folder / f"fold-{number}"
         found |= {f"{run.name}/{name}": (run / name).read_bytes() for name in SAME}
@@ -160,6 +164,7 @@ def kill_worker_of(folder: Path, killed: list[int]) -> None:
     os.kill(killed[0], signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_folds_on_a_cluster_have_the_bytes_of_those_on_this_machine_though_a_worker_is_killed(
     cluster, recipe, registry, tmp_path, capfd
 ):
@@ -214,6 +219,7 @@ def test_a_wrong_address_is_said_within_seconds(address, message, monkeypatch):
     web.server_close()
 
 
+@pytest.mark.slow
 def test_a_cluster_that_answers_is_an_address(cluster):
     import ray
 

@@ -33,6 +33,7 @@ from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.load import load_recipe
 from tlkit.runs.folds import FoldsFolder
 from tlkit.runs.lock import LOCK, BusyError, locked
+from tlkit.system.terminal import Terminal
 
 
 def made(labels, groups=None, splits=None):
@@ -354,12 +355,16 @@ def test_a_fold_in_which_another_process_goes_on_is_busy_and_not_failed(waiting_
 def test_folds_in_use_are_told_as_busy(tmp_path, monkeypatch):
     codes = iter([0, 75, 1])
     monkeypatch.setattr(cross_validation, "run_fold", lambda *_: next(codes))
-    arguments = FoldsFolder(tmp_path), FoldCommand(), 1, Console(quiet=True)
+
+    def run(count):
+        places = cross_validation._Places(count, 1, None)
+        cross_validation._run_folds(FoldsFolder(tmp_path), FoldCommand(), places, Terminal(quiet=True))
+
     with pytest.raises(BusyError, match=r"another process works in fold-2; the others are finished"):
-        cross_validation._run_folds(arguments[0], 2, *arguments[1:])
+        run(2)
     codes = iter([0, 75, 1])
     with pytest.raises(tlkit.RunError, match=r"1 of 3 folds failed; another process works in fold-2;.*fold-3\.log"):
-        cross_validation._run_folds(arguments[0], 3, *arguments[1:])
+        run(3)
 
 
 def wait_until_gone(process):

@@ -163,7 +163,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_accepted(registry, tmp_path
             "seed = 1",
             "zzz = 1",
             "4: zzz: unknown key of a recipe; there are name, task, seed, plugins, data, input, check, backbone, "
-            "head, augment, schedule, train, track, sweep",
+            "head, augment, schedule, train, track, sweep, cluster",
         ),
     ],
 )

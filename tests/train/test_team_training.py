@@ -109,6 +109,7 @@ def moved(run: Path, other: Path) -> float:
     return max(losses) - min(losses)
 
 
+@pytest.mark.slow
 def test_two_workers_end_with_the_weights_of_one_process(tmp_path):
     recipes = write_recipes(tmp_path, ("augmented",))
     one = trained(1, tmp_path / "one", recipes) / "augmented"

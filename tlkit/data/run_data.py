@@ -17,7 +17,7 @@ from tlkit.data.splits.assign import texts_of
 from tlkit.data.splits.labels import label_text
 from tlkit.data.store.store import Store
 from tlkit.runs.samples import SampleRow, SamplesFile
-from tlkit.system.remote_names import named_path
+from tlkit.system.remote_names import named, named_path
 
 _CHUNK = 10_000
 """How many samples are turned into Python's own numbers at a time."""
@@ -98,7 +98,7 @@ class Data:
                 label_of[sample.label] = label_text(sample, self.classes)
             yield SampleRow(
                 key=sample.key,
-                path=encodable(image_text(sample) or ""),
+                path=encodable(named(image_text(sample) or "")),
                 mask=_path_text(mask_origin(sample)),
                 split=split if used else "",
                 label=label_of[sample.label],

@@ -67,8 +67,7 @@ def answer(app: ASGIApp, listening: socket.socket, seconds: float) -> None:
     """
     server = make_server(app, seconds)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve([listening]))
+    asyncio.run(server.serve([listening]))
 
 
 def make_server(app: ASGIApp, seconds: float) -> uvicorn.Server:
@@ -78,7 +77,7 @@ def make_server(app: ASGIApp, seconds: float) -> uvicorn.Server:
         app,
         http=type("Protocol", (_Protocol,), {"seconds": seconds}),
         ws="none",
-        loop="auto",  # uvloop where it is installed, which takes less of the processor
+        loop="asyncio",
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -146,7 +145,8 @@ class _Protocol(H11Protocol):
     def _wait(self) -> None:
         self._wait_no_longer()
         refused = self.conn.our_state is h11.DONE  # and the request has not ended
-        self._waiting = self.loop.call_later(min(self.seconds, self.lingering) if refused else self.seconds, self._end)
+        seconds = min(self.seconds, self.lingering) if refused else self.seconds
+        self._waiting = self.loop.call_later(seconds, self._end)
 
     def _wait_no_longer(self) -> None:
         if self._waiting is not None:

@@ -24,6 +24,7 @@ from tlkit.jobs.workers.task import WorkerTask
 from tlkit.runs.folder import RunFolder
 from tlkit.system.import_path import leave_out_current_folder
 from tlkit.system.signals import Interrupted, process_signals
+from tlkit.system.terminal import Terminal
 
 _PATIENCE = 60.0
 """Seconds that a worker has to save its state once the process that started it has ended."""
@@ -59,11 +60,11 @@ def work(task: WorkerTask) -> int:
         _train(task, Member(task.rank, task.size, run, pulse, task.losses))
         code = 0
     except Interrupted as stopped:
-        print(f"\n{stopped}", file=sys.stderr, flush=True)
+        Terminal(stderr=True).print(f"\n{stopped}")
         code = stopped.exit_code
     except TlkitError as failure:
         for each in failure.problems if isinstance(failure, RecipeError) else [failure]:
-            print(f"Error: {each}", file=sys.stderr, flush=True)
+            Terminal(stderr=True).print(f"Error: {each}")
         code, error = failure.exit_code, error_values(failure)
     except BaseException as failure:
         traceback.print_exc()
