@@ -29,15 +29,17 @@ class ClusterOptions:
     restarts: int = 2
 
 
-def cluster_options(address: str | None, table: ClusterTable | None = None) -> ClusterOptions | None:
+def cluster_options(address: str | ClusterOptions | None, table: ClusterTable | None = None) -> ClusterOptions | None:
     """Return where the work is done; None for this process alone.
 
     Args:
-        address: as the command line names it, which wins; None if it does not.
+        address: as the command line names it, which wins; None if it does not; or all options, which are returned.
         table: the recipe's table ``[cluster]``, if there is a recipe.
     """
+    if isinstance(address, ClusterOptions):
+        return address
     table = table or ClusterTable()
-    chosen = address or table.address
+    chosen = table.address if address is None else address
     if chosen is None:
         return None
     return ClusterOptions(chosen, table.workers, table.cpus, table.gpus, table.restarts)

@@ -127,12 +127,11 @@ def check(
 
 
 def _spread(cluster: str | ClusterOptions | None, recipe: Recipe, say: Callable[[str], None]) -> SpreadFacts | None:
-    options = cluster if isinstance(cluster, ClusterOptions) else cluster_options(cluster, recipe.cluster)
+    options = reachable(cluster_options(cluster, recipe.cluster))
     if options is None:
         return None
     from tlkit.data.checks.spread_facts import SpreadFacts
 
-    reachable(options)
     return SpreadFacts(options, say)
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import ClusterOptions, reachable
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, reachable
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
 from tlkit.evaluation.found_images import FoundImage, left_out, masks_among
@@ -71,7 +71,7 @@ def load(
     """
     run = Path(run_folder)
     if cluster is not None:
-        reachable(ClusterOptions(cluster) if isinstance(cluster, str) else cluster)
+        reachable(cluster_options(cluster))
         opened = load(run, trust=trust, registry=registry, engine=engine, unknown=unknown, sets=sets)
         return spread(opened, run, {"trust": trust, "unknown": unknown, "sets": sets}, registry, cluster)
     if is_exported(run):
@@ -105,13 +105,12 @@ def spread(
         cluster: as of ``load``; None: the predictor itself is returned.
         say: called with a line when a worker joins or is lost.
     """
-    if cluster is None:
+    options = reachable(cluster_options(cluster))
+    if options is None:
         return opened
     from tlkit.evaluation.spread_predictor import SpreadPredictor
     from tlkit.evaluation.worker_model import WorkerModel
 
-    options = ClusterOptions(cluster) if isinstance(cluster, str) else cluster
-    reachable(options)
     files = () if registry is None else tuple(key[5:] for key in registry.sources if key.startswith("file:"))
     model = WorkerModel(_load_in_worker, path.absolute(), {**asked, "files": files})
     return SpreadPredictor(opened, model, options, say)
