@@ -51,4 +51,4 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int) -> N
         return
     from tlkit.jobs.resume import resume as resume_run
 
-    resume_run(run, session.overrides, registry=session.registry, profile=session.profile)
+    resume_run(run, session.overrides, registry=session.registry, profile=session.profile, cluster=session.cluster)

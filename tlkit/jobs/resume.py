@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, reachable
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.changed_run import compare_environment, compare_samples, edited
@@ -46,6 +47,7 @@ def resume(
     quiet: bool = False,
     allow_plugins: bool = False,
     profile: bool = False,
+    cluster: str | ClusterOptions | None = None,
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
@@ -57,6 +59,7 @@ def resume(
         quiet: print nothing.
         allow_plugins: load the plugin files that the run's recipe names in its key ``plugins``. They are code.
         profile: write where the time went, as for ``run``; a run that was begun with it always does.
+        cluster: as for ``run``; the run does not remember it.
 
     Returns:
         the run folder and the final metrics.
@@ -73,6 +76,7 @@ def resume(
         registry=registry_for_recipe(registry, allow_plugins=allow_plugins),
         quiet=quiet,
         profile=profile,
+        cluster=reachable(cluster_options(cluster)),
     )
 
 
@@ -100,6 +104,7 @@ def resume_as_member(
     registry: Registry,
     quiet: bool = False,
     profile: bool = False,
+    cluster: ClusterOptions | None = None,
 ) -> RunResult:
     """Continue a run as one of several workers, or as the only one.
 
@@ -110,6 +115,7 @@ def resume_as_member(
         registry: the plugins.
         quiet: print nothing.
         profile: as for ``resume``.
+        cluster: whose workers compute features; None: this process does.
 
     Raises:
         Exception: as for ``resume``.
@@ -137,7 +143,7 @@ def resume_as_member(
                 start_tensorflow(deterministic=deterministic)
             for key, (before, now) in changed.items():
                 job.note(f"{key} is {now} in {folder.recipe.name}; the run recorded {before} when it began")
-            return _resume(job, original)
+            return _resume(replace(job, cluster=cluster), original)
 
 
 def _resume(job: Job, original: Recipe) -> RunResult:
