@@ -8,7 +8,7 @@ import tensorflow as tf
 from teams import facts, largest_difference, largest_metric_difference, trained
 from test_team_training import EXACT, LABELLED, SEGMENTED, SYNCHRONIZED, moved, write_recipes
 
-from tlkit.errors import RecipeError, RunError
+from tlkit.errors import RunError
 from tlkit.train.devices import DeviceTeam
 from tlkit.train.shared_batch import refuse_unshared
 from tlkit.train.team import Team
@@ -58,7 +58,7 @@ class _Renormalized(keras.layers.BatchNormalization):
 def test_a_state_or_a_loss_that_devices_cannot_share_is_refused(layer):
     model = keras.Sequential([keras.Input((4,)), layer])
     model(tf.ones((2, 4)), training=False)
-    with pytest.raises(RecipeError, match=f"its layer {layer.name} .* has a state or a loss of its own"):
+    with pytest.raises(RunError, match=f"the layer {layer.name} .* has a state or a loss of its own"):
         refuse_unshared(model)
 
 

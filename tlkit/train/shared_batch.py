@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tlkit.errors import Problem, RecipeError
+from tlkit.errors import RunError
 from tlkit.train.shared_normalization import normalization_of_all
 from tlkit.train.team import Team
 
@@ -167,18 +167,13 @@ def refuse_unshared(model: Any) -> None:
         model: the part of the model that trains.
 
     Raises:
-        RecipeError: there is such a layer.
+        RunError: there is such a layer.
     """
     for layer in model._flatten_layers(include_self=False):
         if layer._losses or not _is_shared(layer):
-            raise RecipeError(
-                [
-                    Problem(
-                        "backbone",
-                        f"its layer {layer.name} ({type(layer).__name__}) has a state or a loss of its own, which GPUs "
-                        "of one process can't share; expected no such layer with --gpus. Use --workers N for N GPUs",
-                    )
-                ]
+            raise RunError(
+                f"--gpus: the layer {layer.name} ({type(layer).__name__}) has a state or a loss of its own, which GPUs "
+                "of one process can't share; expected no such layer. Use --workers N for N GPUs"
             )
 
 

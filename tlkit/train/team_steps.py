@@ -115,14 +115,13 @@ class DeviceSteps(TeamSteps):
     """The steps of a phase on several devices of this process, each with some rows of every batch.
 
     Raises:
-        RecipeError: a layer has a state, or a loss of its own, that devices can't share.
+        RunError: a layer adds a loss, which devices can't share; ``train`` raises it.
     """
 
     def __init__(self, setting: Setting, phase: Phase, stopping: Stopping) -> None:
         super().__init__(setting, phase, stopping)
         assert isinstance(setting.team, DeviceTeam)
         self._devices = setting.team
-        refuse_unshared(self.live)
 
     def _train(self, batch: Mapping[str, Any]) -> Any:
         result = super()._train(batch)
