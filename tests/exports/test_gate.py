@@ -12,6 +12,7 @@ from filelock import FileLock
 import tlkit
 from tlkit.runs.exports import read_exports
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.lock import locked
 
 
 def files_of(folder: Path) -> set[str]:
@@ -193,6 +194,12 @@ def test_the_model_of_a_run_is_never_replaced(name, run, registry):
 def test_a_damaged_table_is_told_before_the_work(run, offering):
     (run / "exports.json").write_text('{"exports": 3}')
     with pytest.raises(tlkit.RunError, match=r"exports\.json: exports: .*the file is damaged: remove it"):
+        tlkit.export(run, format="tiny", registry=offering())
+    assert not (run / "exports").exists()
+
+
+def test_a_busy_run_is_told_before_the_work(run, offering):
+    with locked(run), pytest.raises(tlkit.RunError, match="another process works in this run folder"):
         tlkit.export(run, format="tiny", registry=offering())
     assert not (run / "exports").exists()
 
