@@ -88,7 +88,8 @@ def export(
     """
     folder = RunFolder(Path(run))
     source = run_with_data(folder, folder.read_card())
-    read_exports(folder)  # if it is damaged, nothing can be added to it
+    with _explained(folder.exports), locked(folder.path):
+        read_exports(folder)  # if it is damaged or busy, nothing can be added to it
     registry = registry_for_recipe(registry, allow_plugins=False)
     where = None if out is None else Path(out)
     wishes = Wishes(format, quantize, input, where, options or {}, overwrite, folder.exported)
