@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlkit.boundary.code import PluginCode
-from tlkit.cluster.options import ClusterOptions
 from tlkit.errors import PluginError, RecipeError, TlkitError
 from tlkit.jobs.member import Member
 from tlkit.recipe.load import locate
@@ -42,7 +41,6 @@ class Job:
         signals: SIGINT, SIGTERM and SIGHUP, which end the run after its state is saved.
         profile: where to write where the time went; None: nowhere.
         member: what this process is among the workers of the training.
-        cluster: whose workers compute what a frozen part makes of the images; None: this process does.
         started: when the run started, by ``time.monotonic()``.
     """
 
@@ -54,7 +52,6 @@ class Job:
     signals: Signals
     profile: Profile | None = None
     member: Member = field(default_factory=Member)
-    cluster: ClusterOptions | None = None
     started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str, *, gap: bool = False) -> None:

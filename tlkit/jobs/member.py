@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.cluster.heartbeat import Beat, Pulse, read_beat
+from tlkit.cluster.options import ClusterOptions
 from tlkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _EVERY = 0.2
 _COPIED = ("environment", "samples")
 """What a worker that writes nothing reads from the folder of a run that is resumed."""
+
+
+WHO_TRAINS = ("workers", "gpus")
+"""The keys of ``environment.json`` that say how many processes and GPUs trained a run last; absent for one."""
 
 
 @dataclass
@@ -37,6 +42,8 @@ class Member:
         run: the folder of the run; None: the one that the process works in.
         pulse: the heartbeat; None with one worker.
         losses: what happened to workers before this attempt, a sentence each.
+        gpus: on how many GPUs this process trains; None: as many as the run had before.
+        cluster: whose workers compute what a frozen part makes of the images; None: this process does.
     """
 
     rank: int = 0
@@ -44,6 +51,8 @@ class Member:
     run: RunFolder | None = None
     pulse: Pulse | None = None
     losses: Sequence[str] = ()
+    gpus: int | None = 1
+    cluster: ClusterOptions | None = None
     _team: Team | None = field(default=None, repr=False)
 
     @property
@@ -62,6 +71,22 @@ class Member:
         from tlkit.train.team import Team
 
         return self._team or Team.alone()
+
+    def use_gpus(self) -> None:
+        """Train on several GPUs in this process, if it is to; to be called once TensorFlow has started.
+
+        Raises:
+            RunError: there are too few.
+        """
+        from tlkit.train.devices import DeviceTeam
+
+        if self.alone and self._team is None:
+            self._team = DeviceTeam.on_gpus(self.gpus or 1)
+
+    def described(self) -> dict[str, int]:
+        """Return the entries of ``environment.json`` that say who trains."""
+        counts = zip(WHO_TRAINS, (self.size, (self.gpus or 1) if self.alone else 1), strict=True)
+        return {name: count for name, count in counts if count > 1}
 
     def own_folder(self, run: RunFolder) -> RunFolder:
         """Return the folder in which this process writes what the chief writes into the run folder."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ def run(
     allow_plugins: bool = False,
     profile: bool = False,
     cluster: str | ClusterOptions | None = None,
+    gpus: int = 1,
 ) -> RunResult:
     """Run a recipe: read the data, build the model, train its phases, evaluate it, write the run folder.
 
@@ -54,6 +54,7 @@ def run(
         cluster: have the workers of a Ray cluster compute the features of the frozen part, as of ``load``, where they
             are cached and LiteRT or OpenVINO computes them; None for that of the recipe's table ``[cluster]``, if any.
             The features are the same as without.
+        gpus: on how many GPUs of this machine to train; each computes its rows of every batch.
 
     Returns:
         the run folder and the final metrics.
@@ -75,8 +76,9 @@ def run(
     with locked(folder.path), removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
         from_recipe.refuse_missing_engine(checked, overrides)
-        with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile) as job:
-            return _run(replace(job, cluster=places), deterministic)
+        member = Member(gpus=gpus, cluster=places)
+        with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile, member=member) as job:
+            return _run(job, deterministic)
 
 
 def run_as_member(
@@ -115,6 +117,7 @@ def _run(job: Job, deterministic: bool) -> RunResult:
         job.note("[sweep] is for tlkit sweep; this run trains the recipe as it is")
 
     def begin() -> None:
+        job.member.use_gpus()
         folder.write_json(folder.environment, stages.describe_environment(job))
         # Written last: a folder with a recipe can be resumed, which needs to know the environment that it started in.
         folder.write_recipe(portable_text(job.recipe))

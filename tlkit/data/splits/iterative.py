@@ -60,21 +60,19 @@ def deal(units: Sequence[Unit], wanted: Sequence[int], seed: int) -> np.ndarray:
     return subset_of
 
 
-def deal_folds(
-    strata: Sequence[tuple[int, ...]], groups: Sequence[str | None], count: int, seed: int
-) -> list[list[int]]:
+def deal_folds(strata: Sequence[tuple[int, ...]], groups: np.ndarray, count: int, seed: int) -> list[list[int]]:
     """Deal samples with several labels into folds of nearly equal size, in whole groups.
 
     Args:
         strata: the labels of each sample, in the order of the samples' keys.
-        groups: the group of each sample; None: in no group.
+        groups: the group of each sample, as ``numbered_groups`` returns them.
         count: the number of folds; at most the number of groups.
         seed: the recipe's seed.
 
     Returns:
         for each fold, the places of its samples, ascending.
     """
-    units = units_of(range(len(strata)), strata, groups)
+    units = units_of(np.arange(len(strata)), strata, groups)
     larger = len(strata) % count
     subset_of = deal(units, [len(strata) // count + (fold < larger) for fold in range(count)], seed)
     for fold in range(count):

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-Strata = Sequence[int] | Sequence[tuple[int, ...]]
-"""The class of each sample; in a multi-label data set its classes."""
+from tlkit.data.splits.group_numbers import NONE
 
-
-def is_multi_label(strata: Strata | None) -> bool:
-    """Return whether each sample has any number of classes."""
-    return bool(strata) and strata is not None and isinstance(strata[0], tuple)
+Strata = np.ndarray | Sequence[tuple[int, ...]]
+"""The class of each sample, int32 (N,); in a multi-label data set its classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +30,30 @@ class Unit:
 
 
 def units_of(
-    places: Sequence[int], strata: Strata | None, groups: Sequence[str | None], files: Sequence[int] | None = None
+    places: np.ndarray, strata: Strata | None, groups: np.ndarray, files: np.ndarray | None = None
 ) -> list[Unit]:
     """Return one unit for each group, and for each sample without one, in the order of their first samples.
 
     Args:
         places: the places of the samples.
         strata: the class, or the classes, of each sample; None: none.
-        groups: the group of each sample; None: in no group.
+        groups: the group of each sample, as ``numbered_groups`` returns them.
         files: how many images each sample represents; None: one each.
     """
-    members: dict[object, int | list[int]] = {}
-    for place in places:
-        group = groups[place]
-        if group is None:
-            members[place] = place
+    members: dict[int, int | list[int]] = {}
+    for place, group in zip(places.tolist(), groups[places].tolist(), strict=True):
+        if group == NONE:
+            members[~place] = place
         else:
             members.setdefault(group, []).append(place)  # type: ignore[union-attr]
+    classes = strata.tolist() if isinstance(strata, np.ndarray) else strata
+    images = None if files is None else files.tolist()
     single: dict[tuple[tuple[int, ...], int], Mapping[int, int]] = {}
     units = []
     for each in members.values():
         its = [each] if isinstance(each, int) else each
-        sizes = [1 if files is None else files[place] for place in its]
-        numbers = [_numbers(strata, place) for place in its]
+        sizes = [1 if images is None else images[place] for place in its]
+        numbers = [_numbers(classes, place) for place in its]
         labels = single.get((numbers[0], sizes[0])) if len(its) == 1 else None  # of few kinds, in many units
         if labels is None:
             labels = _counted(numbers, sizes)
@@ -73,22 +71,25 @@ def _counted(numbers: Iterable[Iterable[int]], sizes: Iterable[int]) -> Mapping[
     return counts
 
 
-def _numbers(strata: Strata | None, place: int) -> tuple[int, ...]:
+def _numbers(strata: Sequence[int] | Sequence[tuple[int, ...]] | None, place: int) -> tuple[int, ...]:
     if strata is None:
         return ()
     label = strata[place]
     return label if isinstance(label, tuple) else (label,)
 
 
-def lacking_classes(strata: Strata, places: Sequence[int], held: Collection[int]) -> set[int]:
+def lacking_classes(strata: Strata, places: np.ndarray, held: np.ndarray) -> set[int]:
     """Return the classes of samples of which each is held out."""
-    labels = {strata[place] for place in places}  # few, of many samples
-    trained = {strata[place] for place in places if place not in held}
-    return _numbers_in(labels) - _numbers_in(trained)
+    is_held = np.zeros(int(places.max(initial=-1)) + 1, bool)
+    is_held[held] = True
+    return _numbers_in(strata, places) - _numbers_in(strata, places[~is_held[places]])
 
 
-def _numbers_in(labels: Iterable[int | tuple[int, ...]]) -> set[int]:
-    return {number for label in labels for number in (label if isinstance(label, tuple) else (label,))}
+def _numbers_in(strata: Strata, places: np.ndarray) -> set[int]:
+    if isinstance(strata, np.ndarray):
+        return set(np.flatnonzero(np.bincount(strata[places])).tolist())
+    labels = {strata[place] for place in places.tolist()}  # few, of many samples
+    return {number for label in labels for number in label}
 
 
 def shuffled(units: Sequence[Unit], seed: int) -> list[int]:
