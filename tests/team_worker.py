@@ -3,6 +3,7 @@
 The workers are those in ``TF_CONFIG``; without it there is one. For each recipe, ``FOLDER/<stem>`` is the run folder;
 worker r writes there ``worker-<r>.npz``, all variables, and ``worker-<r>.json``, what it counted and what was said.
 ``TEAM_STOP=1:9`` has worker 1 send itself SIGTERM after nine steps; a worker that was stopped ends with 143.
+``TEAM_DEVICES=2`` has one process train on two logical devices of its processors.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ from tlkit.system.tensorflow import start_tensorflow
 def main() -> None:
     """Train every recipe, one after the other."""
     start_tensorflow()
+    from tlkit.train.devices import DeviceTeam
     from tlkit.train.team import Team
 
-    team = Team.joined() if os.environ.get("TF_CONFIG") else Team.alone()
+    devices = int(os.environ.get("TEAM_DEVICES", "1"))
+    if devices > 1:
+        import tensorflow as tf
+
+        [processor] = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * devices)
+        team = DeviceTeam.on([f"CPU:{number}" for number in range(devices)])
+    else:
+        team = Team.joined() if os.environ.get("TF_CONFIG") else Team.alone()
     folder = Path(sys.argv[1])
     try:
         for recipe in sys.argv[2:]:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 import tlkit
+from tlkit_exporters.interface import OUTPUTS, input_type
 from tlkit_exporters.messages import first_line
 
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
-_OUTPUTS = ["logits", "probabilities"]
 _INTEGER = (
     *("ConvInteger", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QGemm", "QLinearConv"),
     "QLinearMatMul",
@@ -44,10 +44,11 @@ def open_onnx(path: Path, threads: int) -> tlkit.ExportedModel:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's error classes are not public
         raise tlkit.DataError(f"{path}: ONNX Runtime can't run it: {first_line(error)}") from error
-    kind = _input_type(path, session)
+    given = [(each.name, each.type, len(each.shape)) for each in session.get_inputs()]
+    kind = input_type(path, _TYPES, given, {each.name for each in session.get_outputs()})
 
     def run(images: np.ndarray) -> Mapping[str, np.ndarray]:
-        return dict(zip(_OUTPUTS, session.run(_OUTPUTS, {"images": images.astype(kind, copy=False)}), strict=True))
+        return dict(zip(OUTPUTS, session.run(OUTPUTS, {"images": images.astype(kind, copy=False)}), strict=True))
 
     return tlkit.ExportedModel(
         run=run,
@@ -55,18 +56,6 @@ def open_onnx(path: Path, threads: int) -> tlkit.ExportedModel:
         precision=_precision(path, options),
         runtime=f"ONNX Runtime {onnxruntime.__version__}",
     )
-
-
-def _input_type(path: Path, session: Any) -> Any:
-    given = [(each.name, each.type, len(each.shape)) for each in session.get_inputs()]
-    results = {each.name for each in session.get_outputs()}
-    kinds = [kind for kind in _TYPES if given == [("images", kind, 4)]]
-    if not kinds or not results.issuperset(_OUTPUTS):
-        raise tlkit.DataError(
-            f"{path}: expected one input images, uint8 or float32 (N, H, W, 3), and the outputs logits and "
-            f"probabilities; received {given} and {sorted(results)}"
-        )
-    return _TYPES[kinds[0]]
 
 
 def _precision(path: Path, options: Any) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 import tlkit
+from tlkit_exporters.interface import OUTPUTS, input_type
 from tlkit_exporters.messages import last_line
 from tlkit_exporters.openvino_export import TEXTS
 
 _TYPES = {"u8": np.uint8, "f32": np.float32}
-_OUTPUTS = ("logits", "probabilities")
 _PRECISIONS = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "I8": "int8", "i8": "int8"}
 _MULTIPLY = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
@@ -41,7 +41,7 @@ def open_openvino(path: Path, threads: int) -> tlkit.ExportedModel:
     }
     try:
         model = core.read_model(path)
-        kind = _input_type(path, model)
+        kind = input_type(path, _TYPES, _given(model), {name for each in model.outputs for name in each.names})
         compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise tlkit.DataError(f"{path}: OpenVINO can't run it: {last_line(error)}") from error
@@ -49,7 +49,7 @@ def open_openvino(path: Path, threads: int) -> tlkit.ExportedModel:
 
     def run(images: np.ndarray) -> Mapping[str, np.ndarray]:
         request.infer({"images": np.ascontiguousarray(images, kind)})
-        return {name: request.get_tensor(name).data.copy() for name in _OUTPUTS}
+        return {name: request.get_tensor(name).data.copy() for name in OUTPUTS}
 
     version = openvino.__version__.partition("-")[0]
     return tlkit.ExportedModel(
@@ -57,16 +57,11 @@ def open_openvino(path: Path, threads: int) -> tlkit.ExportedModel:
     )
 
 
-def _input_type(path: Path, model: Any) -> Any:
-    given = [(sorted(each.names), each.element_type.get_type_name(), len(each.partial_shape)) for each in model.inputs]
-    results = {name for each in model.outputs for name in each.names}
-    kinds = [kind for kind in _TYPES if given == [(["images"], kind, 4)]]
-    if not kinds or not results.issuperset(_OUTPUTS):
-        raise tlkit.DataError(
-            f"{path}: expected one input images, uint8 or float32 (N, H, W, 3), and the outputs logits and "
-            f"probabilities; received {given} and {sorted(results)}"
-        )
-    return _TYPES[kinds[0]]
+def _given(model: Any) -> list[tuple[str, str, int]]:
+    return [
+        (", ".join(sorted(each.names)), each.element_type.get_type_name(), len(each.partial_shape))
+        for each in model.inputs
+    ]
 
 
 def _texts(model: Any) -> dict[str, str]:

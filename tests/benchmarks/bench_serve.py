@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -60,18 +62,13 @@ def served(run: str, photos: str, count: int) -> dict[str, float]:
         address = urlsplit(url)
         seconds: list[float] = []
 
-        def ask(connection: Any, content: bytes) -> None:
+        def ask(client: _Client, content: bytes) -> None:
             began = time.perf_counter()
-            connection.request("POST", "/predict", content, {"Content-Type": "image/jpeg"})
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200
+            client.ask(content)
             seconds.append(time.perf_counter() - began)
 
         memory, before = process.memory(), process.seconds()
-        wall, _ = _in_threads(
-            CLIENTS, contents, lambda: http.client.HTTPConnection(address.hostname, address.port), ask
-        )
+        wall, _ = _in_threads(CLIENTS, contents, lambda: _Client(str(address.hostname), int(address.port or 0)), ask)
         cpu = (process.seconds() - before) * count / (count + CLIENTS)  # each client has asked once before
     p99 = sorted(seconds)[int(0.99 * len(seconds))]
     return {"wall": wall, "cpu": cpu, "p99": p99, "start": started, "memory": memory}
@@ -139,6 +136,34 @@ def _in_threads(
     for each in started:
         each.join()
     return time.perf_counter() - wall, time.process_time() - cpu
+
+
+class _Client:
+    """Asks over one connection. It computes on the processors of the server, so it does as little as a client can:
+    ``http.client`` takes a millisecond for what takes 0.2 here."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = socket.create_connection((host, port))
+        self._head = f"POST /predict HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: image/jpeg\r\nContent-Length: "
+
+    def ask(self, content: bytes) -> None:
+        """Send an image and read its prediction."""
+        self._socket.sendall(f"{self._head}{len(content)}\r\n\r\n".encode() + content)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._more()
+        head, _, body = received.partition(b"\r\n\r\n")
+        size = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        assert size is not None, head
+        while len(body) < int(size[1]):
+            body += self._more()
+        assert json.loads(body)["predictions"][0]["label"]
+
+    def _more(self) -> bytes:
+        received = self._socket.recv(65536)
+        assert received, "the server closed the connection"
+        return received
 
 
 class _Process:

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from tlkit.jobs import stages
 from tlkit.jobs.workers import training
 from tlkit.models.engines import Engine
 from tlkit.runs.lock import locked
+from tlkit.train.devices import DeviceTeam
 
 PAGE = PAGES["docs/trouble.md"]
 ENTRIES = {
@@ -229,6 +231,18 @@ def fewer_gpus() -> Outcome:
         return tlkit_command("run", "photos.toml", "--workers", 2)
 
 
+def unshared_layer() -> Outcome:
+    """A layer of a plugin has a variable that does not train; whether there are GPUs is not asked."""
+    state = "        self.calls = self.add_weight(trainable=False)\n"
+    text = LAYER.replace("    def call", f"    def build(self, shape):\n{state}\n    def call")
+    Path("keeps.py").write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        two = DeviceTeam(strategy=SimpleNamespace(num_replicas_in_sync=2))
+        patch.setattr(DeviceTeam, "on_gpus", lambda _count: two)
+        options = ("--gpus", 2, "--set", 'head={name = "twice"}')
+        return tlkit_command("--plugin", "keeps.py", "run", "photos.toml", *options)
+
+
 def lost_worker() -> Outcome:
     """A worker ends by a signal at its start, as one that the system ended; nothing is tried again."""
     Path("killed.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", encoding="utf-8")
@@ -423,6 +437,8 @@ PROVOKED: dict[str, Callable[[], Outcome]] = {
     "Another process uses the run folder": busy,
     "There are more workers than rows of a batch": lambda: tlkit_command("run", "photos.toml", "--workers", 9),
     "There are fewer GPUs than workers": fewer_gpus,
+    "There are fewer GPUs than asked for": lambda: tlkit_command("run", "photos.toml", "--gpus", 2),
+    "GPUs cannot share a layer": unshared_layer,
     "A worker of the training was lost": lost_worker,
     "The training diverged": diverging,
     "The memory is not enough": exhausted,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from filelock import FileLock
 import tlkit
 from tlkit.runs.exports import read_exports
 from tlkit.runs.folder import RunFolder
+from tlkit.runs.lock import locked
 
 
 def files_of(folder: Path) -> set[str]:
@@ -42,7 +44,7 @@ def test_a_file_that_agrees_is_kept_with_its_row(run, offering):
     assert row.metric == "accuracy"
     assert row.metric_file == row.metric_keras
     assert row.bytes == result.files[0].stat().st_size
-    assert row.digest.startswith("sha256:")
+    assert row.digest == f"sha256:{hashlib.sha256(result.files[0].read_bytes()).hexdigest()}"
     content = json.loads(result.files[0].read_text())
     assert content["metadata"]["resize"] == "crop"
     assert content["metadata"]["input"] == "uint8"
@@ -196,12 +198,24 @@ def test_a_damaged_table_is_told_before_the_work(run, offering):
     assert not (run / "exports").exists()
 
 
+def test_a_busy_run_is_told_before_the_work(run, offering):
+    with locked(run), pytest.raises(tlkit.RunError, match="another process works in this run folder"):
+        tlkit.export(run, format="tiny", registry=offering())
+    assert not (run / "exports").exists()
+
+
 def test_a_file_of_the_users_beside_it_is_not_touched(run, offering, tmp_path):
     (tmp_path / "x.bin").write_text("mine")
     with pytest.raises(tlkit.DataError, match=r"x\.bin: already exists and was not changed"):
         tlkit.export(run, format="tiny", out=tmp_path / "x.tiny", registry=offering("beside"))
     assert not (tmp_path / "x.tiny").exists()
     assert (tmp_path / "x.bin").read_text() == "mine"
+
+
+def test_the_digest_of_several_files_covers_all_of_them(run, offering, tmp_path):
+    [row] = tlkit.export(run, format="tiny", out=tmp_path / "x.tiny", registry=offering("beside")).exports
+    lines = [f"{name} {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}\n" for name in ("x.bin", "x.tiny")]
+    assert row.digest == f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
 def test_a_quantized_file_is_calibrated_on_training_images_and_judged_by_other_limits(run, offering):

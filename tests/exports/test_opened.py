@@ -133,7 +133,7 @@ def test_a_runtime_that_raises_is_an_error_that_names_the_file(exported, offerin
 
 
 NO_FILE = {
-    "gone.tiny": "no such run folder; expected the folder that tlkit run printed",
+    "gone.tiny": r"gone\.tiny: no such run folder or file; expected .* \(an exported file goes to tlkit predict",
     "text.txt": r"is no exported model; expected .*a file that ends with \.tiny",
     "photos": "has no model.json: it is not a run folder of tlkit, nor an exported model; expected",
 }

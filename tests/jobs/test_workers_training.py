@@ -113,4 +113,4 @@ def test_a_plugin_that_is_an_object_is_refused(tmp_path):
 
 def test_a_sweep_has_no_workers_of_a_training(tmp_path):
     (tmp_path / "sweep.toml").write_text("")
-    assert "--workers is for runs" in tlkit_command("resume", tmp_path, "--workers", "2").err
+    assert "--workers and --gpus are for runs" in tlkit_command("resume", tmp_path, "--workers", "2").err

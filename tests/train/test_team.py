@@ -20,6 +20,10 @@ IMAGES = np.random.default_rng(0).normal(size=(7, 4, 4, 2)).astype(np.float32)
 ROWS = slice(2, 5)
 
 
+def all_rows():
+    return RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 @pytest.mark.parametrize("count", [8, 9, 31])
 def test_each_row_is_on_one_worker(size, count):
@@ -93,7 +97,8 @@ def test_rows_get_the_draws_that_they_have_in_the_whole_batch(name):
     whole, part = (keras.Sequential([keras.Input(IMAGES.shape[1:]), DRAWING[name]()]) for _ in range(2))
     part.set_weights(whole.get_weights())
     expected = whole(IMAGES, training=True)
-    with layers_shared(part, RowsOfBatch(Team.alone(), tf.constant([2, 7]), tf.constant(3))):
+    rows = RowsOfBatch(Team.alone(), tf.constant([2, 7]), tf.constant(3))
+    with layers_shared(part, lambda: rows):
         found = part(IMAGES[ROWS], training=True)
     assert not np.allclose(whole(IMAGES, training=False), expected)
     np.testing.assert_allclose(found, expected[ROWS], rtol=1e-6)
@@ -108,7 +113,7 @@ def test_layers_are_left_as_they_were():
     model = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
     normalization, dropout = model.layers
     before = model.to_json()
-    with layers_shared(model, RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))):
+    with layers_shared(model, all_rows):
         assert "call" in vars(normalization)
         assert "call" in vars(dropout)
     assert "call" not in {*vars(normalization), *vars(dropout)}
@@ -123,9 +128,8 @@ def test_normalization_of_all_rows_is_that_of_keras(options, shift):
         layer = keras.layers.BatchNormalization(**options)
         model = keras.Sequential([keras.Input((4, 4, 2)), layer])
         layer.moving_mean.assign(layer.moving_mean + shift)
-        rows = RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))
         images = tf.constant(IMAGES + shift)
-        with layers_shared(model, rows) if shared else nullcontext(), tf.GradientTape() as tape:
+        with layers_shared(model, all_rows) if shared else nullcontext(), tf.GradientTape() as tape:
             tape.watch(images)
             outputs = model(images, training=True)
             loss = tf.reduce_sum(tf.sin(outputs))
@@ -138,7 +142,7 @@ def test_normalization_of_all_rows_is_that_of_keras(options, shift):
 
 def test_frozen_statistics_are_not_synchronized():
     model = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.BatchNormalization(trainable=False)])
-    with layers_shared(model, RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))):
+    with layers_shared(model, all_rows):
         assert not model.layers[0].synchronized
         assert "call" not in vars(model.layers[0])
 
@@ -149,7 +153,7 @@ def test_a_batch_normalization_of_a_plugin_is_synchronized_by_keras():
             return super().call(inputs, training=training, mask=mask)
 
     model = keras.Sequential([keras.Input((4, 4, 2)), Own()])
-    with layers_shared(model, RowsOfBatch(Team.alone(), tf.constant([0, 7]), tf.constant(7))):
+    with layers_shared(model, all_rows):
         assert model.layers[0].synchronized
     assert not model.layers[0].synchronized
 

@@ -223,18 +223,35 @@ def picture_option(default: str) -> Decorator:
     return click.option("--out", type=FILE, metavar="FILE.png", help=f"The picture to write.  [default: {default}]")
 
 
-def workers_option(text: str) -> Decorator:
-    """Return the options ``--workers`` and ``--restarts`` of a verb that trains; the function takes both."""
+def workers_option(text: str, of_gpus: str) -> Decorator:
+    """Return the options ``--workers``, ``--restarts`` and ``--gpus`` of a verb that trains.
+
+    Args:
+        text: the help text of ``--workers``.
+        of_gpus: that of ``--gpus``.
+    """
     workers = click.option("--workers", type=click.IntRange(min=1), metavar="N", help=text)
     restarts = click.option(
         "--restarts",
         type=click.IntRange(min=0),
-        default=3,
-        show_default=True,
         metavar="N",
-        help="With --workers: how often to go on from the last checkpoint after a worker was lost.",
+        help="With --workers: how often to go on from the last checkpoint after a worker was lost.  [default: the "
+        "recipe's cluster.restarts, 2]",
     )
-    return lambda function: workers(restarts(function))
+    gpus = click.option("--gpus", type=click.IntRange(min=1), metavar="N", help=of_gpus)
+    return lambda function: workers(restarts(gpus(function)))
+
+
+def refuse_gpus_of_workers(gpus: int | None, workers: int | None) -> None:
+    """Refuse ``--gpus`` beside ``--workers``.
+
+    Raises:
+        click.UsageError: both are given.
+    """
+    if gpus is not None and workers is not None:
+        raise click.UsageError(
+            "--gpus and --workers contradict each other: with --workers N, each of N processes takes a GPU of its own"
+        )
 
 
 def accept_plugins(command: click.Command) -> None:

@@ -6,18 +6,28 @@ from pathlib import Path
 
 import click
 
-from tlkit.cli.options import cluster_option, profile_option, run_argument, set_option, workers_option
+from tlkit.cli.options import (
+    cluster_option,
+    profile_option,
+    refuse_gpus_of_workers,
+    run_argument,
+    set_option,
+    workers_option,
+)
 from tlkit.cli.session import Session
 
 
 @click.command()
 @run_argument
 @set_option
-@workers_option("Go on with N processes that train together.  [default: as many as trained the run before]")
+@workers_option(
+    "Go on with N processes that train together.  [default: as many as trained the run before]",
+    "Go on with N GPUs in one process.  [default: as many as before]",
+)
 @profile_option
 @cluster_option
 @click.pass_obj
-def resume(session: Session, run: Path, workers: int | None, restarts: int) -> None:
+def resume(session: Session, run: Path, workers: int | None, restarts: int | None, gpus: int | None) -> None:
     """Continue the interrupted run or sweep in the folder RUN, or extend a finished one.
 
     A resumed run ends with the same weights as an uninterrupted one. --set can change the number of epochs and the
@@ -33,16 +43,17 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int) -> N
     """
     from tlkit.runs.sweeps import SweepFolder
 
+    refuse_gpus_of_workers(gpus, workers)
     if SweepFolder(run).recipe.is_file():
         from tlkit.jobs.sweep.search import sweep
 
-        if workers is not None:
-            raise click.UsageError(f"--workers is for runs; {run} is the folder of a sweep")
+        if workers is not None or gpus is not None:
+            raise click.UsageError(f"--workers and --gpus are for runs; {run} is the folder of a sweep")
         sweep(run, session.overrides, registry=session.registry, cluster=session.cluster)
         return
     from tlkit.jobs.workers.count import workers_of
 
-    workers = workers or workers_of(run)
+    workers = workers or (workers_of(run) if gpus is None else 1)
     if workers > 1:
         from tlkit.jobs.workers.training import WorkerOptions, resume_on_workers
 
@@ -51,4 +62,4 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int) -> N
         return
     from tlkit.jobs.resume import resume as resume_run
 
-    resume_run(run, session.overrides, registry=session.registry, profile=session.profile)
+    resume_run(run, session.overrides, registry=session.registry, profile=session.profile, gpus=gpus)

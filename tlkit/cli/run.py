@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from tlkit.cli.options import PATH, cluster_option, profile_option, recipe_argument, set_option, workers_option
+from tlkit.cli.options import (
+    PATH,
+    cluster_option,
+    profile_option,
+    recipe_argument,
+    refuse_gpus_of_workers,
+    set_option,
+    workers_option,
+)
 from tlkit.cli.session import Session
 
 
@@ -34,7 +42,10 @@ from tlkit.cli.session import Session
     is_flag=True,
     help="Use deterministic operations only: the same bits on the same machine, but slower.",
 )
-@workers_option("Train on N processes that compute each step together: of this machine, or of --cluster.")
+@workers_option(
+    "Train on N processes that compute each step together: of this machine, or of --cluster.  [default: 1]",
+    "Train on the first N GPUs of this machine, in one process.  [default: 1]",
+)
 @profile_option
 @cluster_option
 @click.pass_obj
@@ -54,7 +65,8 @@ def run(
     With --cluster too, the folds run on the machines of a Ray cluster, which share the folder.
 
     With --workers, each process trains on its rows of every batch. A process that is killed, frozen or much slower than
-    the others is noticed, and all go on from the last checkpoint.
+    the others is noticed, and all go on from the last checkpoint. With --gpus, one process trains on several GPUs: each
+    takes its rows of every batch.
 
     \b
     Examples:
@@ -67,6 +79,9 @@ def run(
     deterministic = options["deterministic"]
     if folds is not None and workers is not None:
         raise click.UsageError("--folds and --workers contradict each other: --jobs N runs N folds at the same time")
+    refuse_gpus_of_workers(options["gpus"], workers)
+    if folds is not None and options["gpus"] is not None:
+        raise click.UsageError("--folds and --gpus contradict each other: each fold trains on one GPU")
     if folds is not None:
         from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
@@ -88,4 +103,5 @@ def run(
         registry=session.registry,
         deterministic=deterministic,
         profile=session.profile,
+        gpus=options["gpus"] or 1,
     )

@@ -25,7 +25,7 @@ from tlkit.exports.limits import advice, precision_refusal, refusal, standard_er
 from tlkit.exports.metadata import metadata_of
 from tlkit.exports.outputs import RuntimeFailedError
 from tlkit.exports.process import RuntimeProcess, runtime_process
-from tlkit.exports.staging import Staging, digest_of, staging_for
+from tlkit.exports.staging import Staging, staging_for
 from tlkit.exports.traced import Traced, traced
 from tlkit.models.tasks import task_of_card
 from tlkit.registry import Registry
@@ -122,14 +122,14 @@ class Gate:
                 self._write(asked, staging)
             except DataError as error:
                 raise DataError(str(error).replace(str(staging.path), asked.target.name)) from error
-            written = digest_of(staging.path.parent)
+            written = staging.digest()
             found = self._compared(asked, staging)
             if not found.reason:
                 self._note_trust(asked, staging)
-                if digest_of(staging.path.parent) != written:
+                if staging.digest() != written:
                     raise PluginError(f'exporter "{asked.exporter.name}": its file changed while it was compared')
                 staging.move(overwrite=asked.overwrite)
-                return found.model_copy(update={"passed": True, "digest": digest_of(asked.target)})
+                return found.model_copy(update={"passed": True, "digest": written})
         hint = advice(asked.exporter.name, asked.quantize, asked.exporter.quantizations)
         return found.model_copy(update={"reason": f"{found.reason}; {hint}"})
 

@@ -48,6 +48,11 @@ class Staging:
         """Return the size of what was written."""
         return sum(each.stat().st_size for each in self.path.parent.rglob("*") if each.is_file())
 
+    def digest(self) -> str:
+        """Return the digest of what was written: of the only file, or of a folder or files that belong together."""
+        alone = list(self.path.parent.iterdir()) == [self.path]
+        return digest_of(self.path if alone else self.path.parent)
+
     def check(self) -> None:
         """Check what the exporter wrote.
 

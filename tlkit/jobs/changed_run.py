@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from tlkit.data.splits.repeat import drawn_splits
 from tlkit.errors import RunError
 from tlkit.jobs import stages
 from tlkit.jobs.job import Job
+from tlkit.jobs.member import WHO_TRAINS
 from tlkit.jobs.resume_point import edited_keys, may_change
 from tlkit.recipe.renamed import with_current_names
 from tlkit.recipe.schema import Recipe
@@ -43,6 +45,12 @@ def edited(folder: RunFolder, original: Recipe, environment: Any) -> dict[str, t
     return found
 
 
+def gpus_of(environment: Mapping[str, Any]) -> int:
+    """Return on how many GPUs a process trained a run last, as its ``environment.json`` says; 1 if it says nothing."""
+    count = environment.get("gpus", 1)
+    return count if isinstance(count, int) and count > 0 else 1
+
+
 def compare_environment(job: Job) -> None:
     """Note what the exact weights depend on and has changed since the run started."""
     from tlkit.train.environment import differences
@@ -56,8 +64,9 @@ def compare_environment(job: Job) -> None:
     if not isinstance(before, dict):
         raise RunError(f"{folder.environment}: expected a table; the file is damaged: remove it and resume again")
     changed = differences(before, now)
-    if before.get("workers", 1) != now.get("workers", 1):
-        changed.insert(0, f"workers {before.get('workers', 1)} before, {now.get('workers', 1)} now")
+    for name in WHO_TRAINS:
+        if before.get(name, 1) != now.get(name, 1):
+            changed.insert(0, f"{name} {before.get(name, 1)} before, {now.get(name, 1)} now")
     if changed:
         job.note(f"the last bits may differ from those of an uninterrupted run: {'; '.join(changed)}")
 

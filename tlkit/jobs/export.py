@@ -88,16 +88,16 @@ def export(
     """
     folder = RunFolder(Path(run))
     source = run_with_data(folder, folder.read_card())
-    read_exports(folder)  # if it is damaged, nothing can be added to it
+    with _explained(folder.exports), locked(folder.path):
+        read_exports(folder)  # if it is damaged or busy, nothing can be added to it
     registry = registry_for_recipe(registry, allow_plugins=False)
     where = None if out is None else Path(out)
     wishes = Wishes(format, quantize, input, where, options or {}, overwrite, folder.exported)
     asked, notes = asked_files(wishes, registry)
     if where is None:
         folder.refuse_links()
-    listed = own_data(source, registry)
     with temporary_folder() as cache:
-        gate = _opened_gate(folder, listed, cache, progress, trust=trust, registry=registry)
+        gate = _opened_gate(folder, own_data(source, registry), cache, progress, trust=trust, registry=registry)
         try:
             rows = [_exported(gate, each, folder, alone=len(asked) == 1) for each in asked]
         finally:

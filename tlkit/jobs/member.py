@@ -24,6 +24,10 @@ _COPIED = ("environment", "samples")
 """What a worker that writes nothing reads from the folder of a run that is resumed."""
 
 
+WHO_TRAINS = ("workers", "gpus")
+"""The keys of ``environment.json`` that say how many processes and GPUs trained a run last; absent for one."""
+
+
 @dataclass
 class Member:
     """A process of a training.
@@ -37,6 +41,7 @@ class Member:
         run: the folder of the run; None: the one that the process works in.
         pulse: the heartbeat; None with one worker.
         losses: what happened to workers before this attempt, a sentence each.
+        gpus: on how many GPUs this process trains; None: as many as the run had before.
     """
 
     rank: int = 0
@@ -44,6 +49,7 @@ class Member:
     run: RunFolder | None = None
     pulse: Pulse | None = None
     losses: Sequence[str] = ()
+    gpus: int | None = 1
     _team: Team | None = field(default=None, repr=False)
 
     @property
@@ -62,6 +68,22 @@ class Member:
         from tlkit.train.team import Team
 
         return self._team or Team.alone()
+
+    def use_gpus(self) -> None:
+        """Train on several GPUs in this process, if it is to; to be called once TensorFlow has started.
+
+        Raises:
+            RunError: there are too few.
+        """
+        from tlkit.train.devices import DeviceTeam
+
+        if self.alone and self._team is None:
+            self._team = DeviceTeam.on_gpus(self.gpus or 1)
+
+    def described(self) -> dict[str, int]:
+        """Return the entries of ``environment.json`` that say who trains."""
+        counts = zip(WHO_TRAINS, (self.size, (self.gpus or 1) if self.alone else 1), strict=True)
+        return {name: count for name, count in counts if count > 1}
 
     def own_folder(self, run: RunFolder) -> RunFolder:
         """Return the folder in which this process writes what the chief writes into the run folder."""

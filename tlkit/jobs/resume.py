@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, from_recipe, stages
-from tlkit.jobs.changed_run import compare_environment, compare_samples, edited
+from tlkit.jobs.changed_run import compare_environment, compare_samples, edited, gpus_of
 from tlkit.jobs.damaged_products import damaged_products
 from tlkit.jobs.finish import RunResult
 from tlkit.jobs.job import Job, open_job
-from tlkit.jobs.member import Member
+from tlkit.jobs.member import WHO_TRAINS, Member
 from tlkit.jobs.resume_point import check_changes, checkpoint_to_resume
 from tlkit.recipe.check_table import for_resume
 from tlkit.recipe.load import locate
@@ -46,6 +46,7 @@ def resume(
     quiet: bool = False,
     allow_plugins: bool = False,
     profile: bool = False,
+    gpus: int | None = None,
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
@@ -57,6 +58,7 @@ def resume(
         quiet: print nothing.
         allow_plugins: load the plugin files that the run's recipe names in its key ``plugins``. They are code.
         profile: write where the time went, as for ``run``; a run that was begun with it always does.
+        gpus: on how many GPUs to train, as for ``run``; None for as many as before.
 
     Returns:
         the run folder and the final metrics.
@@ -69,7 +71,7 @@ def resume(
     return resume_as_member(
         run_folder,
         overrides,
-        Member(),
+        Member(gpus=gpus),
         registry=registry_for_recipe(registry, allow_plugins=allow_plugins),
         quiet=quiet,
         profile=profile,
@@ -129,12 +131,16 @@ def resume_as_member(
         from_recipe.refuse_missing_engine(recipe, overrides)
         environment = folder.read_json(folder.environment) if folder.environment.is_file() else {}
         changed = edited(folder, original, environment)
-        deterministic = isinstance(environment, dict) and bool(environment.get("op_determinism"))
+        environment = environment if isinstance(environment, dict) else {}
+        deterministic = bool(environment.get("op_determinism"))
+        if member.gpus is None:
+            member.gpus = gpus_of(environment)
         own, profile = member.own_folder(folder), profile and member.chief
         with open_job(recipe, registry, own, overrides, quiet=quiet, profile=profile, member=member) as job:
             job.say(f"Run folder: {folder.path}")
             with job.reporter.stage("starting TensorFlow"), job.signals.not_lost():
                 start_tensorflow(deterministic=deterministic)
+                member.use_gpus()
             for key, (before, now) in changed.items():
                 job.note(f"{key} is {now} in {folder.recipe.name}; the run recorded {before} when it began")
             return _resume(job, original)
@@ -240,9 +246,8 @@ def _mark_unfinished(job: Job) -> None:
     settings = without_secrets(job.recipe.values)
     if not isinstance(environment, dict):
         return
-    now = {key: value for key, value in environment.items() if key != "workers"} | {"settings": settings}
-    if not job.member.alone:
-        now["workers"] = job.member.size
+    now = {key: value for key, value in environment.items() if key not in WHO_TRAINS} | {"settings": settings}
+    now |= job.member.described()
     if now != environment:
         folder.write_json(folder.environment, now)
 

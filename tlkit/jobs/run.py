@@ -36,6 +36,7 @@ def run(
     deterministic: bool = False,
     allow_plugins: bool = False,
     profile: bool = False,
+    gpus: int = 1,
 ) -> RunResult:
     """Run a recipe: read the data, build the model, train its phases, evaluate it, write the run folder.
 
@@ -48,6 +49,7 @@ def run(
         deterministic: have TensorFlow use deterministic operations only, in this process from now on; slower.
         allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
         profile: write where the time went to ``profile.csv`` and the report, and print it at the end.
+        gpus: on how many GPUs of this machine to train; each computes its rows of every batch.
 
     Returns:
         the run folder and the final metrics.
@@ -68,7 +70,8 @@ def run(
     with locked(folder.path), removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
         from_recipe.refuse_missing_engine(checked, overrides)
-        with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile) as job:
+        member = Member(gpus=gpus)
+        with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile, member=member) as job:
             return _run(job, deterministic)
 
 
@@ -108,6 +111,7 @@ def _run(job: Job, deterministic: bool) -> RunResult:
         job.note("[sweep] is for tlkit sweep; this run trains the recipe as it is")
 
     def begin() -> None:
+        job.member.use_gpus()
         folder.write_json(folder.environment, stages.describe_environment(job))
         # Written last: a folder with a recipe can be resumed, which needs to know the environment that it started in.
         folder.write_recipe(portable_text(job.recipe))

@@ -48,9 +48,7 @@ def describe_environment(job: Job) -> dict[str, Any]:
 
     environment = describe_environment(job.registry, job.recipe)
     environment["parts"] = [part.model_dump() for part in parts_of(job.recipe, job.registry)]
-    if not job.member.alone:
-        environment["workers"] = job.member.size
-    return environment
+    return environment | job.member.described()
 
 
 def read_data(job: Job, folder: Path, check: Callable[[], None] = lambda: None) -> Data:
@@ -79,6 +77,8 @@ def join_workers(job: Job) -> None:
     """Join the other workers of the training, if there are any, and say who they are."""
     member = job.member
     if member.alone:
+        if (parts := member.team.parts) > 1:
+            job.say(f"GPUs: {parts} train together")
         return
     with job.reporter.stage("waiting for the other workers"):
         member.join()

@@ -37,7 +37,8 @@ class Export(BaseModel):
         passed: whether the file was kept.
         reason: why not.
         tlkit: the version of tlkit.
-        digest: ``sha256:…`` of the file; empty if it was refused.
+        digest: ``sha256:…`` of the file, or of the names and digests of several that belong together, in the order of
+            the names; empty if it was refused.
         time: when, as ISO 8601 in UTC.
     """
 

@@ -128,13 +128,14 @@ class RunFolder:
         Raises:
             RunError: it does not exist, or is a file.
         """
-        if self.path.is_file():
-            raise RunError(
-                f"{self.path}: is a file; expected the folder that tlkit run printed (an exported file goes to "
-                "tlkit predict, tlkit serve, or tlkit evaluate RUN --model FILE)"
-            )
-        if not self.path.is_dir():
-            raise RunError(f"{self.path}: no such run folder; expected the folder that tlkit run printed")
+        if self.path.is_dir():
+            return
+        what = "is a file" if self.path.is_file() else "no such run folder"
+        hint = ""
+        if self.path.suffix:  # perhaps meant as a file
+            what += "" if self.path.is_file() else " or file"
+            hint = " (an exported file goes to tlkit predict, tlkit serve, or tlkit evaluate RUN --model FILE)"
+        raise RunError(f"{self.path}: {what}; expected the folder that tlkit run printed{hint}")
 
     def what_else(self) -> str:
         """Say what the folder seems to be, which is not that of a run."""

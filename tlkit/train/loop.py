@@ -16,6 +16,7 @@ from tlkit.train.outlets import Outlets
 from tlkit.train.parts import ModelInParts
 from tlkit.train.phase_run import PhaseRun
 from tlkit.train.setting import Setting
+from tlkit.train.shared_batch import refuse_unshared
 from tlkit.train.steps import Optimizers
 
 
@@ -79,6 +80,7 @@ class Training:
         Raises:
             RecipeError: the loss, a metric, the monitor, the class weights or an optimizer are wrong.
             PluginError: a phase names a block that the backbone does not have.
+            RunError: a layer has a state of its own that GPUs can't share.
         """
         setting = self.setting
         loss, _monitor = setting.loss, setting.monitor
@@ -90,7 +92,10 @@ class Training:
             message = f'it takes whole classes, but "{mixing[0]}" mixes targets; expected a categorical loss'
             raise RecipeError([Problem("train.loss", message)])
         for phase in phases:
-            Optimizers(phase, prepare(setting.network, phase))
+            prepared = prepare(setting.network, phase)
+            Optimizers(phase, prepared)
+            if setting.team.parts > setting.team.size:
+                refuse_unshared(prepared.live_part)
             self._note_single_images(phase)
 
     def try_rates(self, phase: Phase, rates: Sequence[float]) -> Iterator[float]:

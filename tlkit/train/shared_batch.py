@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tlkit.errors import RunError
 from tlkit.train.shared_normalization import normalization_of_all
 from tlkit.train.team import Team
 
@@ -29,8 +30,9 @@ class RowsOfBatch:
 
     def __init__(self, team: Team, place: Any, count: Any) -> None:
         self._team = team
+        self._draws: dict[int, int] = {}
         self._first, self._all, self._count = place[0], place[1], count
-        self.copies = tf.where(place[1] < team.size, float(team.size), 1.0)
+        self.copies = tf.where(place[1] < team.parts, float(team.parts), 1.0)
 
     @property
     def share(self) -> Any:
@@ -60,7 +62,7 @@ class RowsOfBatch:
         The parts of all workers add up to the value, and their gradients to its gradient.
         """
         gradient = value / self.copies
-        return gradient + tf.stop_gradient(value / float(self._team.size) - gradient)
+        return gradient + tf.stop_gradient(value / float(self._team.parts) - gradient)
 
     def padded(self, rows: Any) -> Any:
         """Return the rows here at their places in the batch, with zeros at the places of the others."""
@@ -74,9 +76,31 @@ class RowsOfBatch:
         """Return the rows here, of those of the whole batch."""
         return whole[self._first : self._first + self._count]
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is computed for these rows changes the state of layers."""
+        return self._team.keeps
+
+    def draw(self, states: list[Any], before: list[list[Any]]) -> None:
+        """Prepare the next draws of a layer, which are those of the whole batch wherever its rows are.
+
+        Devices of one process share the state that a layer draws by: the first one notes it, and the others go back.
+
+        Args:
+            states: the variables of the state.
+            before: what they were before each call of the layer in this step; of the layer's own.
+        """
+        if self.keeps:
+            before.append([tf.identity(state.value) for state in states])
+            return
+        number = self._draws.get(id(before), 0)
+        self._draws[id(before)] = number + 1
+        for state, value in zip(states, before[number], strict=True):
+            state.assign(value)
+
 
 @contextmanager
-def layers_shared(model: Any, rows: RowsOfBatch) -> Iterator[None]:
+def layers_shared(model: Any, rows: Callable[[], RowsOfBatch]) -> Iterator[None]:
     """While a step is traced, have the layers of a model compute as if all rows of the batch were here.
 
     BatchNormalization that trains takes its statistics over all workers. A layer that draws (dropout, noise) draws for
@@ -85,18 +109,18 @@ def layers_shared(model: Any, rows: RowsOfBatch) -> Iterator[None]:
 
     Args:
         model: the part of the model that trains.
-        rows: the rows here.
+        rows: returns the rows here.
     """
     synchronized, replaced = [], []
     try:
         for layer in _outermost(model):
             if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
-                if type(layer).call is keras.layers.BatchNormalization.call and not layer.renorm:
-                    replaced.append((layer, normalization_of_all(layer, rows.sum)))
+                if _is_plain(layer):
+                    replaced.append((layer, _normalization(layer, rows)))
                 elif not layer.synchronized:
                     synchronized.append(layer)
             elif layer._seed_generators:
-                replaced.append((layer, _for_whole_batch(layer.call, rows)))
+                replaced.append((layer, _for_whole_batch(layer, rows)))
         for layer in synchronized:
             layer.synchronized = True
         for layer, call in replaced:
@@ -118,12 +142,53 @@ def _outermost(layer: Any) -> Iterator[Any]:
             yield from _outermost(each)
 
 
-def _for_whole_batch(call: Callable[..., Any], rows: RowsOfBatch) -> Callable[..., Any]:
+def _normalization(layer: Any, rows: Callable[[], RowsOfBatch]) -> Callable[..., Any]:
+    return normalization_of_all(layer, lambda value: rows().sum(value), lambda: rows().keeps)
+
+
+def _for_whole_batch(layer: Any, rows: Callable[[], RowsOfBatch]) -> Callable[..., Any]:
+    call: Callable[..., Any] = layer.call
+    before: list[list[Any]] = []
+    states = [generator.state for each in layer._flatten_layers() for generator in each._seed_generators]
+
     def called(*arguments: Any, **options: Any) -> Any:
-        padded = tf.nest.map_structure(_of_tensors(rows.padded), (arguments, options))
-        return tf.nest.map_structure(rows.own, call(*padded[0], **padded[1]))
+        here = rows()
+        padded = tf.nest.map_structure(_of_tensors(here.padded), (arguments, options))
+        here.draw(states, before)
+        return tf.nest.map_structure(here.own, call(*padded[0], **padded[1]))
 
     return called
+
+
+def refuse_unshared(model: Any) -> None:
+    """Refuse a layer that devices of one process can't share: each would change its state, or add its loss, once more.
+
+    Args:
+        model: the part of the model that trains.
+
+    Raises:
+        RunError: there is such a layer.
+    """
+    for layer in model._flatten_layers(include_self=False):
+        if layer._losses or not _is_shared(layer):
+            raise RunError(
+                f"--gpus: the layer {layer.name} ({type(layer).__name__}) has a state or a loss of its own, which GPUs "
+                "of one process can't share; expected no such layer. Use --workers N for N GPUs"
+            )
+
+
+def _is_shared(layer: Any) -> bool:
+    """Return whether devices can share the state of a layer, if it has one."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return not layer.trainable or _is_plain(layer)
+    drawn = {id(generator.state) for generator in layer._seed_generators}
+    others = [each for each in layer._non_trainable_variables if id(each) not in drawn]
+    return not others or isinstance(layer, keras.layers.Normalization)
+
+
+def _is_plain(layer: Any) -> bool:
+    """Return whether a BatchNormalization computes as Keras's own, without renormalization."""
+    return type(layer).call is keras.layers.BatchNormalization.call and not layer.renorm
 
 
 def _of_tensors(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -9,7 +9,9 @@ import keras
 import tensorflow as tf
 
 
-def normalization_of_all(layer: Any, total: Callable[[Any], Any]) -> Callable[..., Any]:
+def normalization_of_all(
+    layer: Any, total: Callable[[Any], Any], keeps: Callable[[], bool] = lambda: True
+) -> Callable[..., Any]:
     """Return what a layer's ``call`` does in training, with the mean and variance of all workers' rows.
 
     Keras's ``synchronized`` sends three messages forwards and two backwards, and takes the variance as E(x²) − E(x)²,
@@ -19,6 +21,7 @@ def normalization_of_all(layer: Any, total: Callable[[Any], Any]) -> Callable[..
     Args:
         layer: a ``BatchNormalization`` that trains, without renormalization.
         total: returns the sum of a tensor over all workers, through which gradients flow.
+        keeps: returns whether the moving statistics are to be changed here; they are the same for all.
     """
     plain = layer.call
 
@@ -37,7 +40,8 @@ def normalization_of_all(layer: Any, total: Callable[[Any], Any]) -> Callable[..
         shift, square, count = tf.split(total(tf.concat(sums, 0)), [channels, channels, 1])
         shift, square = shift / count, square / count
         mean, variance = center + shift, tf.maximum(square - tf.square(shift), 0.0)
-        for moving, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moved = ((layer.moving_mean, mean), (layer.moving_variance, variance)) if keeps() else ()
+        for moving, value in moved:
             moving.assign(moving * layer.momentum + value * (1.0 - layer.momentum))
         gamma, beta = (None if each is None else tf.cast(each, tf.float32) for each in (layer.gamma, layer.beta))
         outputs = keras.ops.batch_normalization(x, mean, variance, axis, beta, gamma, layer.epsilon)

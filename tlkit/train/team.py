@@ -76,6 +76,16 @@ class Team:
         """Whether this worker writes the run folder; it is worker 0."""
         return self.rank == 0
 
+    @property
+    def parts(self) -> int:
+        """Into how many parts the rows of a batch are cut: one for each worker."""
+        return self.size
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is computed here changes the variables of layers: each worker has its own; within ``run``."""
+        return True
+
     def rows(self, count: int) -> slice:
         """Return which of a batch's rows this worker computes.
 
@@ -104,17 +114,12 @@ class Team:
         """
         if self.strategy is None or not tensors:
             return list(tensors)
-        context = tf.distribute.get_replica_context()
         found: list[Any] = list(tensors)
         for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
             places = [place for place, tensor in enumerate(tensors) if tensor.dtype == dtype]
             # One message for all: each costs a round trip for every worker.
             flat = tf.concat([tf.reshape(tensors[place], [-1]) for place in places], 0)
-            with tf.control_dependencies([flat]):
-                begun = tf.timestamp()
-            summed = context.all_reduce(tf.distribute.ReduceOp.SUM, flat)
-            with tf.control_dependencies([summed]):
-                self.waited.assign_add(tf.timestamp() - begun)
+            summed = _summed(flat, self.waited)
             parts = tf.split(summed, [tf.size(tensors[place]) for place in places], num=len(places))
             for place, part in zip(places, parts, strict=True):
                 found[place] = tf.reshape(part, tf.shape(tensors[place]))
@@ -134,11 +139,11 @@ class Team:
 
     def any(self, flag: bool) -> bool:
         """Return whether the flag is set on any worker."""
-        return flag if self.strategy is None else bool(self._total([int(flag)])[0])
+        return flag if self.size == 1 else bool(self._total([int(flag)])[0])
 
     def told(self, text: str) -> str:
         """Return the chief's text on every worker."""
-        if self.strategy is None:
+        if self.size == 1:
             return text
         content = np.frombuffer(text.encode(), np.uint8) if self.chief else np.zeros(0, np.uint8)
         whole = np.zeros(int(self._total([len(content)])[0]), np.int64)
@@ -155,7 +160,7 @@ class Team:
         Raises:
             RunError: a worker's text is another than the chief's.
         """
-        if self.strategy is None:
+        if self.size == 1:
             return
         digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
         mine = np.zeros(self.size, np.int64)
@@ -178,6 +183,32 @@ class Team:
             return self.run(lambda mine: self.sum([mine])[0], (values,))
 
         return tf.function(total, input_signature=[tf.TensorSpec((None,), tf.int64)], autograph=False)
+
+
+def _summed(flat: Any, waited: Any) -> Any:
+    """Return the sum of a tensor (n,) over all workers, through which gradients flow.
+
+    The seconds that it takes, forwards and backwards, are as a rule those in which another worker computes.
+
+    Args:
+        flat: the tensor.
+        waited: the variable to which these seconds are added; None: they are not counted.
+    """
+
+    def reduced(here: Any) -> Any:
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+    def timed(here: Any) -> Any:
+        with tf.control_dependencies([here]):
+            begun = tf.timestamp()
+        summed = reduced(here)
+        with tf.control_dependencies([summed]):
+            waited.assign_add(tf.timestamp() - begun)
+        return summed
+
+    if waited is None:
+        return reduced(flat)
+    return tf.custom_gradient(lambda here: (timed(here), timed))(flat)
 
 
 def _place() -> tuple[int, int]:

@@ -1,22 +1,27 @@
-"""The steps of a phase on several workers, each with some rows of every batch; equal in effect to one process."""
+"""The steps of a phase on several workers or devices, each with some rows of every batch; in effect those of one."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tlkit.contracts import Phase
+from tlkit.train.devices import DeviceTeam
 from tlkit.train.setting import Setting
-from tlkit.train.shared_batch import RowsOfBatch, layers_shared
+from tlkit.train.shared_batch import RowsOfBatch, layers_shared, refuse_unshared
 from tlkit.train.steps import Steps
 from tlkit.train.stopping import Stopping
 
 
 def make_steps(setting: Setting, phase: Phase, stopping: Stopping) -> Steps:
-    """Return the steps of a phase, for as many workers as the training has."""
-    return Steps(setting, phase) if setting.team.size == 1 else TeamSteps(setting, phase, stopping)
+    """Return the steps of a phase, for as many workers or devices as the training has."""
+    team = setting.team
+    if team.parts == 1:
+        return Steps(setting, phase)
+    return DeviceSteps(setting, phase, stopping) if team.size == 1 else TeamSteps(setting, phase, stopping)
 
 
 class TeamSteps(Steps):
@@ -36,6 +41,8 @@ class TeamSteps(Steps):
         super().__init__(setting, phase)
         self._team = setting.team
         self._stopping = stopping
+        # Each device of a process is traced by a thread of its own.
+        self._traced = threading.local()
         self.train, self.validate = self._asking(self.train), self._asking(self.validate)
 
     def _asking(self, step: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[str, Any]], Any]:
@@ -49,7 +56,8 @@ class TeamSteps(Steps):
         return asking
 
     def _train(self, batch: Mapping[str, Any]) -> Any:
-        gradients, total, count, asked, increments = self._team.run(self._train_rows, [dict(batch)])
+        with layers_shared(self.live, lambda: self._traced.rows):
+            gradients, total, count, asked, increments = self._team.run(self._train_rows, [dict(batch)])
         if self._loss_scale is None:
             self._update(gradients)
         else:
@@ -63,12 +71,12 @@ class TeamSteps(Steps):
         """Return the gradients, loss, elements, signals and increments of the metrics, of the whole batch."""
         rows, asked = self._rows(batch)
         inputs = self._inputs(batch)
-        with layers_shared(self.live, rows), tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             for value in self._values:
                 tape.watch(value)
             logits = self.live(inputs, training=True)
-            batch_loss, count = self._loss(batch, logits, rows)
             penalties = self.live.losses
+            batch_loss, count = self._loss(batch, logits, rows)
             # What penalises activities is a mean over the rows here; what penalises weights is the same everywhere.
             total = batch_loss + rows.share * tf.add_n(penalties) if penalties else batch_loss
             scaled = total if self._loss_scale is None else self._loss_scale.scaled(total)
@@ -99,7 +107,37 @@ class TeamSteps(Steps):
     def _rows(self, batch: dict[str, Any]) -> tuple[RowsOfBatch, Any]:
         """Take out of a batch where its rows are, and whether a signal came to this worker."""
         place, asked = batch.pop("place"), batch.pop("asked")
-        return RowsOfBatch(self._team, place, tf.shape(batch["index"])[0]), asked
+        self._traced.rows = rows = RowsOfBatch(self._team, place, tf.shape(batch["index"])[0])
+        return rows, asked
+
+
+class DeviceSteps(TeamSteps):
+    """The steps of a phase on several devices of this process, each with some rows of every batch.
+
+    Raises:
+        RunError: a layer adds a loss, which devices can't share; ``train`` raises it.
+    """
+
+    def __init__(self, setting: Setting, phase: Phase, stopping: Stopping) -> None:
+        super().__init__(setting, phase, stopping)
+        assert isinstance(setting.team, DeviceTeam)
+        self._devices = setting.team
+
+    def _train(self, batch: Mapping[str, Any]) -> Any:
+        result = super()._train(batch)
+        refuse_unshared(self.live)  # losses that layers add are known once they were called
+        return result
+
+    def _rows(self, batch: dict[str, Any]) -> tuple[RowsOfBatch, Any]:
+        """Cut the rows of this device out of a batch; return where they are, and whether a signal came."""
+        asked = batch.pop("asked")
+        with tf.device("CPU:0"):  # so that no other rows are copied to the device
+            whole = tf.shape(batch["index"])[0]
+            first, count = self._devices.part(whole)
+            own = tf.nest.map_structure(lambda each: each[first : first + count], batch)
+        batch.update(own)
+        self._traced.rows = rows = RowsOfBatch(self._devices, tf.stack([first, whole]), count)
+        return rows, asked
 
 
 def _without(copies: Any, increment: Any) -> Any:

@@ -34,8 +34,6 @@ from tlkit.system.signals import Interrupted, Signals
 
 WORKER = "tlkit.jobs.workers.worker"
 """The module that a worker runs."""
-RESTARTS = 3
-"""How often the workers are started again after one was lost."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class WorkerOptions:
 
     Args:
         workers: how many.
-        restarts: how often they may be started again after one was lost.
+        restarts: how often they may be started again after one was lost; None for the recipe's ``cluster.restarts``.
         deterministic: use deterministic operations only.
         profile: write where the time of the chief goes.
         quiet: print nothing.
@@ -53,7 +51,7 @@ class WorkerOptions:
     """
 
     workers: int
-    restarts: int = RESTARTS
+    restarts: int | None = None
     deterministic: bool = False
     profile: bool = False
     quiet: bool = False
@@ -95,7 +93,9 @@ def run_on_workers(
         from_recipe.refuse_missing_engine(checked, overrides)
         told = dict(recipe) if isinstance(recipe, Mapping) else str(recipe)
         task = replace(_task(folder, overrides, options, command), recipe=told)
-        return _Training(folder, options, cluster_options(options.cluster, checked.cluster)).run(task)
+        return _Training(folder, _complete(options, checked), cluster_options(options.cluster, checked.cluster)).run(
+            task
+        )
 
 
 def resume_on_workers(
@@ -122,7 +122,11 @@ def resume_on_workers(
     _refuse_too_many(checked, overrides, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
     places = cluster_options(options.cluster, checked.cluster)
-    return _Training(folder, options, places).run(_task(folder, overrides, options, command))
+    return _Training(folder, _complete(options, checked), places).run(_task(folder, overrides, options, command))
+
+
+def _complete(options: WorkerOptions, recipe: Recipe) -> WorkerOptions:
+    return options if options.restarts is not None else replace(options, restarts=recipe.cluster.restarts)
 
 
 def _refuse_too_many(recipe: Recipe, overrides: Sequence[str], workers: int) -> None:
@@ -154,7 +158,7 @@ class _Training:
 
     Args:
         folder: the run folder.
-        options: how many workers there are.
+        options: how many workers there are, and how often they may be started again.
         places: the cluster on which they run; None for this machine.
     """
 
@@ -162,6 +166,7 @@ class _Training:
         self._folder = folder
         self._places = None if places is None else replace(places, workers=options.workers)
         self._options = options
+        self._most = options.restarts or 0
         self._losses: list[str] = []
 
     def run(self, task: WorkerTask) -> RunResult:
@@ -205,7 +210,7 @@ class _Training:
                 folder.workers,
                 size,
                 asked=lambda: signals.asked,
-                slow_is_lost=len(self._losses) < self._options.restarts,
+                slow_is_lost=len(self._losses) < self._most,
             )
         finally:
             workers.kill(range(size))
@@ -231,7 +236,7 @@ class _Training:
         Raises:
             WorkerLostError: workers were lost too often.
         """
-        folder, most, done = self._folder, self._options.restarts, len(self._losses)
+        folder, most, done = self._folder, self._most, len(self._losses)
         if done >= most:
             again = f"; the workers were started again {done} time{'s' if done > 1 else ''} before" if done else ""
             hint = f". To continue: tlkit resume {folder.path}" if folder.recipe.is_file() else ""
