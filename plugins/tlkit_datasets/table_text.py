@@ -290,8 +290,8 @@ def _rows(file: Path, text: _Text, delimiter: str) -> Iterator[tuple[int, tuple[
             reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=delimiter != " ")
             for cells in reader:
                 last = reader.line_num - line
-                texts = [cell.strip() for cell in cells]
-                yield line, tuple([tlkit.files.text_of_cell(text) if text[:1] == "'" else text for text in texts])
+                texts = [tlkit.files.text_of_cell(t) if (t := cell.strip())[:1] == "'" else t for cell in cells]
+                yield line, tuple(texts)
                 line = reader.line_num + 1
     except csv.Error as error:
         raise tlkit.DataError(
