@@ -20,7 +20,7 @@ from tlkit.data.store.decoding import Digests
 from tlkit.data.store.read_digests import ReadDigests, image_digests
 from tlkit.recipe.input_table import InputTable
 from tlkit.runs.samples import SampleRow, SamplesFile
-from tlkit.system.columns import HexDigests, Places, Texts
+from tlkit.system.columns import HexDigests, Places, Texts, digest_of_lines
 
 DIGEST = hashlib.sha256(b"photo").hexdigest()
 
@@ -129,3 +129,8 @@ def test_the_rows_of_a_samples_csv_come_back_as_they_were(tmp_path):
         file = SamplesFile(tmp_path / "samples.csv")
         file.write([row])
         assert dict(file.read_used()) == {"a.jpg": row}
+
+
+@pytest.mark.parametrize("lines", [[], ["a"], ["a", "", "b"]])
+def test_lines_have_the_digest_of_their_text(lines):
+    assert digest_of_lines(iter(lines)) == hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -21,6 +21,7 @@ from tlkit.data.run_data import Data
 from tlkit.data.store.rows import AROUND_BYTES, MAPPED_BYTES
 from tlkit.data.store.shards import FORMAT, SUFFIX, Shard, UnusableShardError, open_shard, release, write_shard
 from tlkit.system.cache import ABOUT, mark_used
+from tlkit.system.columns import digest_of_lines
 from tlkit.system.disk import write_atomically
 from tlkit.system.parallel import in_threads
 from tlkit.train.environment import THREADS, computing, computing_variables
@@ -268,12 +269,9 @@ def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mappi
         settings: how files become images, how the images are augmented, and the size of a batch.
     """
     alone = part.engine.computes_alone and "policies" not in settings
-    files = hashlib.sha256()
-    for place, row in enumerate(rows):  # of millions of images, one text of all would take a gigabyte
-        files.update(("\n" * (place > 0) + data.store.digests[int(row)]).encode())
     what = {
         "format": (_FORMAT, FORMAT),
-        "files": files.hexdigest(),
+        "files": digest_of_lines(data.store.digests[int(row)] for row in rows),
         "decoding": DECODING,
         "settings": dict(settings),
         "frozen": part.key,
