@@ -9,6 +9,7 @@ import click
 from tlkit.cli.options import (
     cluster_option,
     profile_option,
+    refuse_cluster_of_one,
     refuse_gpus_of_workers,
     run_argument,
     set_option,
@@ -60,6 +61,7 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int | Non
         options = WorkerOptions(workers, restarts, profile=session.profile, cluster=session.cluster)
         resume_on_workers(run, session.overrides, options, registry=session.registry)
         return
+    refuse_cluster_of_one(session.cluster, "--workers N")
     from tlkit.jobs.resume import resume as resume_run
 
     resume_run(run, session.overrides, registry=session.registry, profile=session.profile, gpus=gpus)

@@ -12,6 +12,7 @@ from tlkit.cli.options import (
     cluster_option,
     profile_option,
     recipe_argument,
+    refuse_cluster_of_one,
     refuse_gpus_of_workers,
     set_option,
     workers_option,
@@ -94,6 +95,7 @@ def run(
         how = WorkerOptions(workers, options["restarts"], deterministic, session.profile, cluster=session.cluster)
         run_on_workers(recipe, session.overrides, out, how, registry=session.registry)
         return
+    refuse_cluster_of_one(session.cluster, "--workers N or --folds N")
     from tlkit.jobs.run import run as run_recipe
 
     run_recipe(
