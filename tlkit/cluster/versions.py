@@ -46,7 +46,7 @@ def check_versions(ray: Any, address: str, environment: Mapping[str, str]) -> No
     from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task = ray.remote(named_versions).options(num_cpus=0, max_retries=0, runtime_env={"env_vars": dict(environment)})
+    task = ray.remote(num_cpus=0, max_retries=0, runtime_env={"env_vars": dict(environment)})(named_versions)
     nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     asked = {
         host: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(each, soft=False)).remote()
