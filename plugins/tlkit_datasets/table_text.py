@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
 import tlkit
+from tlkit_datasets.table_source import KeptText, TextOfFile
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """Delimiters that are recognised, the first that fits → their name."""
@@ -82,7 +81,7 @@ def read_table(file: Path, delimiter: str, encoding: str, *, header: bool, wante
     """
     content, used = _content(file, encoding)
     is_kept = len(content) <= _KEPT_BYTES
-    text = _Text(content, used) if is_kept else _TextOfFile(file, used)
+    text = KeptText(content, used) if is_kept else TextOfFile(file, used)
     del content
     mark = re.match(r"sep=(.)\r?\n", text.line(), re.IGNORECASE)
     if mark:  # Excel's own mark of the delimiter
@@ -108,67 +107,6 @@ def read_table(file: Path, delimiter: str, encoding: str, *, header: bool, wante
     return TableText(file, columns, rows, delimiter, used, empty)
 
 
-class _Text:
-    """The text of a table, without a byte order mark.
-
-    Args:
-        content: the bytes of the file.
-        encoding: their encoding.
-    """
-
-    def __init__(self, content: bytes, encoding: str) -> None:
-        self._content, self.encoding = content, encoding
-        self.skipped = 0
-        """How many lines are skipped at the beginning."""
-
-    def open(self) -> IO[str]:
-        """Open the text, with the ends of its lines as they are."""
-        return self._begun(io.TextIOWrapper(io.BytesIO(self._content), self.encoding, newline=""))
-
-    def _begun(self, text: IO[str]) -> IO[str]:
-        if text.read(1) != "\ufeff":
-            text.seek(0)
-        for _ in range(self.skipped):
-            text.readline()
-        return text
-
-    def line(self) -> str:
-        """Return the first line."""
-        with self.open() as text:
-            return text.readline()
-
-
-class _TextOfFile(_Text):
-    """The text of a table that is read from its file each time.
-
-    Args:
-        file: the file.
-        encoding: its encoding.
-    """
-
-    def __init__(self, file: Path, encoding: str) -> None:
-        super().__init__(b"", encoding)
-        self._file, self._state = file, _state_of(file)
-
-    def open(self) -> IO[str]:
-        """Open the text, with the ends of its lines as they are.
-
-        Raises:
-            DataError: the file has changed since it was first opened.
-        """
-        if _state_of(self._file) != self._state:
-            raise tlkit.DataError(f"{self._file}: was changed while it was read; wait until it stays, and try again")
-        return self._begun(self._file.open(encoding=self.encoding, newline=""))
-
-
-def _state_of(file: Path) -> tuple[int, int, int]:
-    try:
-        found = file.stat()
-    except OSError as error:
-        raise tlkit.DataError(f"{file}: can't be read: {error.strerror}") from error
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
 @dataclass(frozen=True)
 class _Lines(Collection[tuple[int, tuple[str, ...]]]):
     """The rows of a table, parsed each time they are asked for.
@@ -183,7 +121,7 @@ class _Lines(Collection[tuple[int, tuple[str, ...]]]):
     """
 
     file: Path
-    text: _Text
+    text: KeptText
     delimiter: str
     columns: tuple[str, ...]
     count: int
@@ -269,9 +207,9 @@ def _not_encoded(file: Path, content: bytes, encoding: str, error: UnicodeError)
     )
 
 
-def _delimiter(file: Path, text: _Text, wanted: Sequence[str]) -> str:
+def _delimiter(file: Path, text: KeptText, wanted: Sequence[str]) -> str:
     with text.open() as lines:
-        first = _Text(next((line for line in lines if line.strip()), "").encode(), "utf-8")
+        first = KeptText(next((line for line in lines if line.strip()), "").encode(), "utf-8")
     cells = {}
     for delimiter in DELIMITERS:
         _, cells[delimiter] = next(_rows(file, first, delimiter), (1, ()))
@@ -282,7 +220,7 @@ def _delimiter(file: Path, text: _Text, wanted: Sequence[str]) -> str:
     return max(DELIMITERS, key=lambda each: len(cells[each]))
 
 
-def _rows(file: Path, text: _Text, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _rows(file: Path, text: KeptText, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the first line and the cells of each row, without blanks around cells."""
     line, last = 1, 0
     try:
@@ -290,8 +228,8 @@ def _rows(file: Path, text: _Text, delimiter: str) -> Iterator[tuple[int, tuple[
             reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=delimiter != " ")
             for cells in reader:
                 last = reader.line_num - line
-                texts = [cell.strip() for cell in cells]
-                yield line, tuple([tlkit.files.text_of_cell(text) if text[:1] == "'" else text for text in texts])
+                texts = [tlkit.files.text_of_cell(t) if (t := cell.strip())[:1] == "'" else t for cell in cells]
+                yield line, tuple(texts)
                 line = reader.line_num + 1
     except csv.Error as error:
         raise tlkit.DataError(
@@ -304,7 +242,7 @@ def _rows(file: Path, text: _Text, delimiter: str) -> Iterator[tuple[int, tuple[
         )
 
 
-def _is_open(text: _Text, line: int, delimiter: str) -> bool:
+def _is_open(text: KeptText, line: int, delimiter: str) -> bool:
     """Return whether the last row, which begins at a line, has a quote that is never closed."""
     with text.open() as stream:
         rest = islice(stream, line - 1, None)

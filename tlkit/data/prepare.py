@@ -226,6 +226,8 @@ def _check(
     """
     if settings.check is None:
         usable = tuple(each for each in sample_set.samples if is_encodable(each, sample_set.classes))
+        if len(usable) == len(sample_set.samples):
+            return _Usable(sample_set.samples, (), 0)
         keys = {sample.key for sample in usable}
         unnamed = tuple(SetAside(each.key, BAD_NAME) for each in sample_set.samples if each.key not in keys)
         return _Usable(usable, unnamed, len(unnamed))

@@ -100,7 +100,7 @@ class Data:
             yield SampleRow(
                 key=sample.key,
                 path=encodable(named(image_text(sample) or "")),
-                mask=_path_text(mask_origin(sample)),
+                mask="" if sample.mask is None else _path_text(mask_origin(sample)),
                 split=split if used else "",
                 label=label_of[sample.label],
                 group=group or "",

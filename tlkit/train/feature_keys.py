@@ -14,6 +14,7 @@ import tensorflow as tf
 from tlkit.data.images.decode import DECODING
 from tlkit.data.run_data import Data
 from tlkit.data.store.shards import FORMAT
+from tlkit.system.columns import digest_of_lines
 from tlkit.train.environment import THREADS, computing, computing_variables
 from tlkit.train.frozen_part import FrozenPart
 
@@ -33,10 +34,9 @@ def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mappi
         settings: how files become images, how the images are augmented, and the size of a batch.
     """
     alone = part.engine.computes_alone and "policies" not in settings
-    files = hashlib.sha256("\n".join(data.store.digests[int(row)] for row in rows).encode()).hexdigest()
     what = {
         "format": (_FORMAT, FORMAT),
-        "files": files,
+        "files": digest_of_lines(data.store.digests[int(row)] for row in rows),
         "decoding": DECODING,
         "settings": dict(settings),
         "frozen": part.key,

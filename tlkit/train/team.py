@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tlkit.errors import RunError
+from tlkit.system.tensorflow import is_deterministic
 from tlkit.system.text import listed
 
 
@@ -200,15 +202,22 @@ def _summed(flat: Any, waited: Any) -> Any:
 
     def timed(here: Any) -> Any:
         with tf.control_dependencies([here]):
-            begun = tf.timestamp()
+            begun = _now()
         summed = reduced(here)
         with tf.control_dependencies([summed]):
-            waited.assign_add(tf.timestamp() - begun)
+            waited.assign_add(_now() - begun)
         return summed
 
     if waited is None:
         return reduced(flat)
     return tf.custom_gradient(lambda here: (timed(here), timed))(flat)
+
+
+def _now() -> Any:
+    """Return the time in seconds, a float64 scalar."""
+    if is_deterministic():  # which TensorFlow's own operation refuses
+        return tf.numpy_function(time.monotonic, [], tf.float64)
+    return tf.timestamp()
 
 
 def _place() -> tuple[int, int]:

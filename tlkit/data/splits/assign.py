@@ -111,12 +111,14 @@ def assign_splits(
         held = _held(part, rest, classes, groups if several is None else np.full_like(groups, NONE), several)
         notes += held.notes
         splits[held.places] = _SPLITS.index(cast(Split, part.name))
-    numbers, places = np.unique(np.maximum(splits, _TRAIN), return_inverse=True)
-    final = np.array([str(_SPLITS[number]) for number in numbers.tolist()])[places]
+    np.maximum(splits, _TRAIN, out=splits)
+    divided = _divides(groups, splits)
+    numbers = np.flatnonzero(np.bincount(splits))
+    final = np.array([str(_SPLITS[number]) for number in numbers.tolist()])[np.searchsorted(numbers, splits)]
     if _TRAIN not in numbers:
         counts = listed([f"{count} {split}" for split, count in Counter(final.tolist()).items()])
         raise DataError(f"no sample is left to train on: {counts or 'there are none'}; lower input.validation")
-    if _divides(groups, places):
+    if divided:
         _check_groups(groups_of(samples, table.group_pattern), final)
     return Splits(final, tuple(notes))
 
@@ -136,11 +138,9 @@ def _by_key(samples: Sequence[Sample]) -> np.ndarray:
 
 def _divides(groups: np.ndarray, splits: np.ndarray) -> bool:
     """Return whether samples of the same group are in several splits."""
-    grouped = np.flatnonzero(groups != NONE)
-    its_groups, its_splits = groups[grouped], splits[grouped]
-    split_of = np.zeros(int(groups.max(initial=0)) + 1, splits.dtype)
-    split_of[its_groups] = its_splits
-    return bool((split_of[its_groups] != its_splits).any())
+    split_of = np.zeros(int(groups.max(initial=0)) + 2, splits.dtype)  # the last is that of no group
+    split_of[groups] = splits
+    return bool(((split_of[groups] != splits) & (groups != NONE)).any())
 
 
 def _held(part: Part, rest: np.ndarray, strata: Strata | None, groups: np.ndarray, files: np.ndarray | None) -> Held:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from tlkit.data.splits.draw import draw
 from tlkit.data.splits.group_numbers import NONE, with_own_groups
 from tlkit.data.splits.group_splits import hold_out_groups
 from tlkit.data.splits.iterative import deal
-from tlkit.data.splits.units import Strata, Unit, lacking_classes, totals, units_of
+from tlkit.data.splits.units import Strata, lacking_classes, units_of
 from tlkit.errors import DataError
 
 _NOT_STRATIFIED = "the split is not stratified"
@@ -107,7 +107,7 @@ def hold_out_labels(
         DataError: too few images or groups for a split of that size.
     """
     units = units_of(rest, strata, groups, files)
-    total, _, holders = totals(units)
+    total = int(units.images.sum())
     part.check_leaves_some(total)
     if len(units) < 2:
         raise DataError(f"{part.option}: nothing can be split off, because all samples are in one group")
@@ -115,13 +115,12 @@ def hold_out_labels(
         part.check_is_an_image(total)
     wanted = part.images_of(total)
     subset = deal(units, (total - wanted, wanted), part.seed)
-    held = {number for number in range(len(units)) if subset[number]}
-    if not held or len(held) == len(units):
-        smallest = min(range(len(units)), key=lambda number: units[number].images)
-        held = held ^ {smallest}
-    single = sum(count == 1 for count in holders.values())
+    held = subset == 1
+    if not held.any() or held.all():
+        held[units.images.argmin()] ^= True
+    single = int((units.holders() == 1).sum())
     notes = (f"labels with a single image or group: {single}; they are used for training only",) if single else ()
-    return Held(_places_of(units, held), notes)
+    return Held(units.places_of(held), notes)
 
 
 def with_all_trained(
@@ -138,25 +137,23 @@ def with_all_trained(
     """
     if not any(_NOT_STRATIFIED in note for note in held.notes) and not lacking_classes(strata, rest, held.places):
         return held
-    places, units = set(held.places.tolist()), units_of(rest, strata, groups, files)
-    before = {number for number, unit in enumerate(units) if places.intersection(unit.places)}
-    size = sum(units[number].images for number in before)
+    units = units_of(rest, strata, groups, files)
+    before = np.zeros(len(units), bool)
+    before[units.places.owners()[np.isin(units.places.numbers, held.places)]] = True
+    size = int(units.images[before].sum())
     after = leave_all_trained(units, before, size, part.seed)
-    lacking = totals(units)[2].keys() - totals(units[number] for number in after)[2].keys()
+    holders = units.holders() > 0
+    lacking = int((holders & (units.holders(after) == 0)).sum())
     notes = held.notes
     if lacking and any(_NOT_STRATIFIED in note for note in notes):
-        notes = (*notes, f"classes without a {part.name} image: {len(lacking)} of {len(totals(units)[2])}")
-    if after == before:
+        notes = (*notes, f"classes without a {part.name} image: {lacking} of {int(holders.sum())}")
+    if (after == before).all():
         return Held(held.places, notes)
-    left = sum(units[number].images for number in after)
+    left = int(units.images[after].sum())
     if left < size:
         what = "image" if left == 1 else "images"
         notes = (*notes, f"{part.option}: {left} {what}; more would leave a class without a training image")
-    return Held(_places_of(units, after), notes)
-
-
-def _places_of(units: Sequence[Unit], numbers: Iterable[int]) -> np.ndarray:
-    return np.array(sorted(place for number in numbers for place in units[number].places), np.int64)
+    return Held(units.places_of(after), notes)
 
 
 def _not_stratified(part: Part) -> str:
