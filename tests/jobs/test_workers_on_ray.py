@@ -58,6 +58,6 @@ def test_more_workers_than_there_is_room_for_are_refused(tmp_path):
 
     cluster = Cluster(ClusterOptions("10.0.0.1:6379", workers=3, cpus=4.0), room=2, say=print)
     logs = [tmp_path / f"worker-{rank}.log" for rank in range(3)]
-    with pytest.raises(DataError, match="--workers 3: the cluster 10.0.0.1:6379 has room for 2 with 4 processors"):
+    with pytest.raises(DataError, match=r"--workers 3: the cluster 10\.0\.0\.1:6379 has room for 2 with 4 processors"):
         RayWorkers(cluster, "none", ["{}"] * 3, logs, tmp_path / "prints")
     assert not list(tmp_path.iterdir())
