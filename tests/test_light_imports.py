@@ -34,6 +34,7 @@ HEAVY = (
     "pyarrow",
     "pycocotools",
     "pydantic",
+    "ray",
     "requests",
     "rich",
     "scipy",

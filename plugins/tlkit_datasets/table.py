@@ -116,6 +116,7 @@ class _Reader:
         self.notes: list[str] = []
         self._options, self._role = options, role
         self._labels_of: dict[str, tuple[str, ...]] = {}
+        """Each cell of the column of labels that was read → its labels."""
         prefix, anywhere = options.strip_prefix, options.anywhere
         self._finder = ImageFinder(root, options.suffix, prefix, anywhere=anywhere)
         self._masks = ImageFinder(root, prefix=prefix, anywhere=anywhere)
@@ -202,7 +203,7 @@ class _Reader:
         """Return the text that seems to stand between the labels of an image; None if it is set, or cells have one."""
         if self._role != "label" or self._options.separator is not None:
             return None
-        return likely_separator(cells[self._places["label"]] for _, cells in self._table.rows)
+        return likely_separator(self._labels_of)
 
     def _note(self, table: TableText, found: FoundFiles) -> None:
         """Note what was guessed, or raise an error if no file of the table is there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -101,7 +100,7 @@ class FoundFiles:
             self.examples.setdefault(found.how, found.key)
 
 
-def merged(rows: Sequence[Row], options: CsvOptions, role: str) -> tuple[list[Row], list[str]]:
+def merged(rows: list[Row], options: CsvOptions, role: str) -> tuple[list[Row], list[str]]:
     """Return one row for each image, and notes.
 
     Raises:
@@ -113,7 +112,7 @@ def merged(rows: Sequence[Row], options: CsvOptions, role: str) -> tuple[list[Ro
         if by_key.setdefault(row.key, row) is not row:
             others.setdefault(row.key, []).append(row)
     if not others:
-        return list(rows), []
+        return rows, []
     merged, repeated = [], 0
     for key, first in by_key.items():
         seen = {first.labels}

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
 import tlkit
+from tlkit_datasets.table_source import KeptText, TextOfFile
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """Delimiters that are recognised, the first that fits → their name."""
 MAX_BYTES = 1_000_000_000
 """Maximum size of a table."""
 _KEPT_BYTES = 32_000_000
-"""Size up to which the rows of a table are kept; those of a larger one are parsed whenever they are needed."""
+"""Size up to which the rows of a table are kept; those of a larger one are read again whenever they are needed."""
 _CHUNK_BYTES = 2**22
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -81,10 +80,12 @@ def read_table(file: Path, delimiter: str, encoding: str, *, header: bool, wante
         DataError: the file is not a table of text; the message names the line.
     """
     content, used = _content(file, encoding)
-    text = _Text(content, used)
+    is_kept = len(content) <= _KEPT_BYTES
+    text = KeptText(content, used) if is_kept else TextOfFile(file, used)
+    del content
     mark = re.match(r"sep=(.)\r?\n", text.line(), re.IGNORECASE)
     if mark:  # Excel's own mark of the delimiter
-        text = _Text(content, used, 1)
+        text.skipped = 1
         delimiter = mark[1] if delimiter == "auto" else delimiter
     if delimiter == "auto":
         delimiter = _delimiter(file, text, wanted)
@@ -100,36 +101,10 @@ def read_table(file: Path, delimiter: str, encoding: str, *, header: bool, wante
     if not header:
         columns = tuple(str(number + 1) for number in range(widest))
     lines = _Lines(file, text, delimiter, columns, count, header=header)
-    rows: Collection[tuple[int, tuple[str, ...]]] = tuple(lines) if len(content) <= _KEPT_BYTES else lines
+    rows: Collection[tuple[int, tuple[str, ...]]] = tuple(lines) if is_kept else lines
     if not isinstance(rows, tuple) and header and widest > len(columns):
         deque(rows, 0)  # a row with too many cells is an error
     return TableText(file, columns, rows, delimiter, used, empty)
-
-
-class _Text:
-    """The text of a table, without a byte order mark.
-
-    Args:
-        content: the bytes of the file.
-        encoding: their encoding.
-        skipped: how many lines are skipped at the beginning.
-    """
-
-    def __init__(self, content: bytes, encoding: str, skipped: int = 0) -> None:
-        self._content, self._encoding, self.skipped = content, encoding, skipped
-
-    def open(self) -> IO[str]:
-        """Open the text, with the ends of its lines as they are."""
-        text = io.TextIOWrapper(io.BytesIO(self._content), self._encoding, newline="")
-        if text.read(1) != "\ufeff":
-            text.seek(0)
-        for _ in range(self.skipped):
-            text.readline()
-        return text
-
-    def line(self) -> str:
-        """Return the first line."""
-        return self.open().readline()
 
 
 @dataclass(frozen=True)
@@ -146,7 +121,7 @@ class _Lines(Collection[tuple[int, tuple[str, ...]]]):
     """
 
     file: Path
-    text: _Text
+    text: KeptText
     delimiter: str
     columns: tuple[str, ...]
     count: int
@@ -232,8 +207,9 @@ def _not_encoded(file: Path, content: bytes, encoding: str, error: UnicodeError)
     )
 
 
-def _delimiter(file: Path, text: _Text, wanted: Sequence[str]) -> str:
-    first = _Text(next((line for line in text.open() if line.strip()), "").encode(), "utf-8")
+def _delimiter(file: Path, text: KeptText, wanted: Sequence[str]) -> str:
+    with text.open() as lines:
+        first = KeptText(next((line for line in lines if line.strip()), "").encode(), "utf-8")
     cells = {}
     for delimiter in DELIMITERS:
         _, cells[delimiter] = next(_rows(file, first, delimiter), (1, ()))
@@ -244,16 +220,17 @@ def _delimiter(file: Path, text: _Text, wanted: Sequence[str]) -> str:
     return max(DELIMITERS, key=lambda each: len(cells[each]))
 
 
-def _rows(file: Path, text: _Text, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _rows(file: Path, text: KeptText, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the first line and the cells of each row, without blanks around cells."""
-    reader = csv.reader(text.open(), delimiter=delimiter, skipinitialspace=delimiter != " ")
     line, last = 1, 0
     try:
-        for cells in reader:
-            last = reader.line_num - line
-            texts = [cell.strip() for cell in cells]
-            yield line, tuple([tlkit.files.text_of_cell(text) if text[:1] == "'" else text for text in texts])
-            line = reader.line_num + 1
+        with text.open() as stream:
+            reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=delimiter != " ")
+            for cells in reader:
+                last = reader.line_num - line
+                texts = [tlkit.files.text_of_cell(t) if (t := cell.strip())[:1] == "'" else t for cell in cells]
+                yield line, tuple(texts)
+                line = reader.line_num + 1
     except csv.Error as error:
         raise tlkit.DataError(
             f"{file}:{line}: not a CSV file: {error}; a cell that begins with a quote has to end with one"
@@ -265,11 +242,12 @@ def _rows(file: Path, text: _Text, delimiter: str) -> Iterator[tuple[int, tuple[
         )
 
 
-def _is_open(text: _Text, line: int, delimiter: str) -> bool:
+def _is_open(text: KeptText, line: int, delimiter: str) -> bool:
     """Return whether the last row, which begins at a line, has a quote that is never closed."""
-    rest = islice(text.open(), line - 1, None)
-    try:
-        deque(csv.reader(rest, delimiter=delimiter, skipinitialspace=True, strict=True), 0)
-    except csv.Error as error:
-        return "unexpected end" in str(error)
+    with text.open() as stream:
+        rest = islice(stream, line - 1, None)
+        try:
+            deque(csv.reader(rest, delimiter=delimiter, skipinitialspace=True, strict=True), 0)
+        except csv.Error as error:
+            return "unexpected end" in str(error)
     return False

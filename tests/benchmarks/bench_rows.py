@@ -10,6 +10,7 @@ from statistics import median
 
 from bench_builds import Build
 from bench_check import check
+from bench_cluster import cluster
 from bench_line import Goal, Line
 from bench_predict import photo, predict
 from bench_process import Figures
@@ -168,5 +169,6 @@ ROWS: Mapping[str, Callable[[Session], list[Line]]] = {
     "check": check,
     "rank": rank,
     "serve": serve,
+    "cluster": cluster,
 }
 """The names that ``--only`` accepts."""

@@ -8,7 +8,7 @@
 ``figures`` and ``check`` need photos of the Oxford-IIIT Pet data set: a folder with ``pets/images``, named by
 ``--data`` or ``TLKIT_TEST_DATA``. Run them on an otherwise idle machine. ``plan`` takes the figures that were measured
 once, or those of ``--figures FILE``. Ten million rows take 3 GB on the disk for temporary
-files (``TMPDIR``).
+files (``TMPDIR``), and 10,000 links.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     rows = verbs.add_parser("rows", help="measure the stages of a list of images")
     rows.add_argument("count", type=int)
+    rows.add_argument("--no-groups", action="store_true", help="no image is in a group that stays whole")
     for name in ("figures", "check"):
         verb = verbs.add_parser(name)
         verb.add_argument("--data", type=Path, default=os.environ.get("TLKIT_TEST_DATA"))
@@ -60,7 +61,7 @@ def main() -> None:
         from scale_rows import measure_rows
 
         with tempfile.TemporaryDirectory(prefix="tlkit-rows-") as folder:
-            measure_rows(given.count, Path(folder), _say)
+            measure_rows(given.count, Path(folder), _say, grouped=not given.no_groups)
     elif given.verb == "plan":
         plan(costs_of(json.loads(given.figures.read_text(encoding="utf-8"))), _say)
     elif given.data is None:

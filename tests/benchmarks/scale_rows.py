@@ -1,15 +1,18 @@
 """How tlkit copes with a list of millions of images: each stage of the data's way through a run, without the images.
 
-The list is a CSV table with a class and a group for each image. Its paths exist, so that they are looked for as
-those of any data set: the folders are links to one folder of empty files. What the files hold is made up of their keys.
+The list is a CSV table with a class for each image, and a group if wanted. Its paths exist, so that they are looked for
+as those of any data set: the folders are links to one folder of empty files. What the files hold is made up of their
+keys.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
+import pickle
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,22 +24,28 @@ FILES = 1000
 CLASSES = 1000
 IN_GROUPS = 10
 """Images of a group, on average."""
+BLOCK = 256
+"""Images of a block of a pass."""
+WORKERS, BATCH = 64, 8192
+"""Workers of a training, and the images of a step of all of them."""
 
 
-def measure_rows(count: int, folder: Path, say: Callable[[str], None]) -> None:
+def measure_rows(count: int, folder: Path, say: Callable[[str], None], *, grouped: bool = True) -> None:
     """Measure what each stage takes for a list of images, and print it.
 
     Args:
         count: how many images are on the list.
         folder: an empty folder for it.
         say: prints a line.
+        grouped: whether images are in groups that stay whole.
     """
     table = folder / "images.csv"
     write_table(table, count)
-    say(f"{count} rows, {table.stat().st_size / 1e6:.0f} MB, {CLASSES} classes, groups of {IN_GROUPS} on average")
+    groups = f"groups of {IN_GROUPS} on average" if grouped else "no groups"
+    say(f"{count} rows, {table.stat().st_size / 1e6:.0f} MB, {CLASSES} classes, {groups}")
     say(f"{'stage':<32}{'seconds':>10}{'processor s':>12}{'peak MB':>10}{'MB after':>10}")
     began, used, stages = time.perf_counter(), time.process_time(), _Stages(say)
-    _run_stages(table, folder, stages)
+    _run_stages(table, folder, stages, grouped=grouped)
     say(f"{'all':<32}{time.perf_counter() - began:>10.1f}{time.process_time() - used:>12.1f}{stages.peak:>10.0f}")
 
 
@@ -86,7 +95,7 @@ class _Stages:
         return result
 
 
-def _run_stages(table: Path, folder: Path, stages: _Stages) -> None:
+def _run_stages(table: Path, folder: Path, stages: _Stages, *, grouped: bool) -> None:
     from tlkit_datasets.options import CsvOptions
     from tlkit_datasets.table import open_csv
 
@@ -100,7 +109,7 @@ def _run_stages(table: Path, folder: Path, stages: _Stages) -> None:
     from tlkit.runs.checksums import add_checksums
     from tlkit.runs.samples import SamplesFile
 
-    options = CsvOptions(path=table, group="patient")
+    options = CsvOptions(path=table, group="patient" if grouped else None)
     context = DatasetContext("classification", 0)
     samples = stages.run("read the table", lambda: open_csv(context, options))
     stages.run("check the samples", lambda: check_sample_set(samples, "classification", "csv"))
@@ -112,13 +121,38 @@ def _run_stages(table: Path, folder: Path, stages: _Stages) -> None:
         input=inputs, task="classification", seed=0, minimum_classes=2, title="csv", reading=reading
     )
     filled = Filled(store, samples.samples, ())
-    data = stages.run("split whole groups", lambda: split_data(settings, samples, filled, None))  # type: ignore[arg-type]
+    data = stages.run("split whole groups" if grouped else "split", lambda: split_data(settings, samples, filled, None))  # type: ignore[arg-type]
     file = folder / "samples.csv"
     stages.run("write samples.csv", lambda: data.write_samples_csv(file))
     stages.run("take its checksum", lambda: add_checksums(folder, [file.name]))
     stages.run("compare the data with it", lambda: SamplesFile(file).check_unchanged(data.sample_rows()))
-    data = store = samples = None
-    stages.run("read samples.csv", lambda: SamplesFile(file).read_used())
+    stages.run("shard: a pass in blocks", lambda: _in_blocks(data.samples))
+    rows = data.indices("train")
+    data = store = samples = filled = None
+    stages.run("read samples.csv", lambda: len(SamplesFile(file).read_used()))
+    stages.run(f"shard: an epoch for {WORKERS} workers", lambda: _cut_epoch(rows))
+
+
+def _in_blocks(samples: Any) -> int:
+    """Make the blocks that the workers of a pass get, one by one, as they come out in a worker; return their bytes."""
+    from tlkit.contracts import image_text
+
+    paths, sent = ((Path(image_text(each) or ""), False) for each in samples), 0
+    while block := list(islice(paths, BLOCK)):
+        content = pickle.dumps(block)
+        pickle.loads(content)
+        sent += len(content)
+    return sent
+
+
+def _cut_epoch(rows: np.ndarray) -> int:
+    """Return how many images of an epoch one of several workers has: its rows of each batch."""
+    from tlkit.data.feed.pipeline import epoch_order
+    from tlkit.train.team import Team
+
+    order, team = rows[epoch_order(0, 0, 0, len(rows))], Team(1, WORKERS)
+    batches = (order[first : first + BATCH] for first in range(0, len(order), BATCH))
+    return sum(len(batch[team.rows(len(batch))]) for batch in batches)
 
 
 def _store(samples: Any) -> Any:
@@ -126,14 +160,13 @@ def _store(samples: Any) -> Any:
     from tlkit.data.store.decoding import Digests
     from tlkit.data.store.read_digests import ReadDigests
     from tlkit.data.store.store import Store
-    from tlkit.system.columns import HexDigests
 
     read = ReadDigests()
     for each in samples:
         digest = hashlib.sha256(each.key.encode()).hexdigest()
         read.add(each.key, Digests(digest, digest, ""))
     sizes = np.full((len(samples), 2), 375, np.int32)
-    digests = HexDigests(read[each.key].whole for each in samples)
+    digests = read.whole(each.key for each in samples)
     return Store(np.zeros((0, 1, 1, 3), np.uint8), None, digests, sizes, read)
 
 
@@ -145,11 +178,3 @@ def _memory(what: str) -> float:
 
 def _forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    import sys
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as t:
-        measure_rows(int(sys.argv[1]), Path(t), lambda s: print(s, flush=True))

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -26,7 +27,9 @@ from waiting import wait_until
 import tlkit
 from tlkit.cli import cli
 from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.lost import SILENT_SECONDS
 from tlkit.cluster.ray_cluster import Cluster, ClusterOptions, joined
+from tlkit.data.checks import facts_cache
 from tlkit.errors import DataError
 from tlkit.evaluation.found_images import find_images
 from tlkit.evaluation.prediction import Prediction
@@ -97,6 +100,36 @@ def test_killed_worker_costs_no_item_and_doubles_none(cluster: Cluster, said: Sa
     lost = [line for line in said.lines if "was lost" in line]
     assert len(lost) == 2
     assert re.fullmatch(r"worker \d \(process \d+ on .+\) was lost; its \d+ numbers are given to others", lost[0])
+
+
+@pytest.mark.slow
+def test_frozen_worker_is_noticed_and_its_block_computed_by_another(cluster: Cluster, said: Said) -> None:
+    found: list[str] = []
+    frozen: int | None = None
+    began = 0.0
+    crew = of_items(partial(work_on_items.start, seconds=0.05))
+    for block in in_blocks(cluster, crew, blocks_of(240)):
+        found += block
+        if frozen is None and said.processes():
+            frozen, began = said.processes()[0], time.monotonic()
+            os.kill(frozen, signal.SIGSTOP)
+    assert found == [str(each) for each in range(240)]
+    [lost] = [line for line in said.lines if "was lost" in line]
+    assert re.fullmatch(
+        rf"worker \d \(process {frozen} on .+\) was lost: frozen, without a sign of life for 2\d s; "
+        r"its \d+ numbers are given to others",
+        lost,
+    )
+    assert time.monotonic() - began < 60  # 30 s until it is noticed, and those in which another starts
+    assert frozen is not None
+    wait_until(lambda: not _runs(frozen), "the frozen process ends")
+
+
+@pytest.mark.slow
+def test_worker_that_works_for_long_is_not_taken_for_frozen(cluster: Cluster, said: Said) -> None:
+    crew = of_items(partial(work_on_items.start, seconds=SILENT_SECONDS + 6))
+    assert list(in_blocks(cluster, crew, [[1], [2]])) == [["1"], ["2"]]
+    assert not [line for line in said.lines if "was lost" in line]
 
 
 @pytest.mark.slow
@@ -304,6 +337,7 @@ def test_metrics_are_those_of_one_process(photos: Path, tmp_path: Path, registry
 @pytest.mark.usefixtures("cluster")
 def test_check_finds_what_one_process_finds(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photos.parent)
+    monkeypatch.setattr(facts_cache, "RACY", 0)  # the photos may have been written just now
     found = []
     for name in ("alone", "spread"):
         monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / name))

@@ -9,13 +9,11 @@ import socket
 import sys
 import threading
 import time
-import zipfile
 from pathlib import Path
 
 import cluster_parts
 import pytest
-from photos import write_photos
-from recipe_text import recipe_text
+from cats_and_dogs import TABLES, run_bytes, write_cats_and_dogs
 from waiting import wait_until
 
 import tlkit
@@ -29,7 +27,7 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs SIGKILL and /proc")
 
 LOCAL = ray_cluster.ClusterOptions("local", workers=2, restarts=1)
-SAME = ("metrics.csv", "metrics.json", "predictions.csv", "samples.csv", "freeze.csv", "model.json", "model.tflite")
+SAME = (*TABLES, "model.json", "model.tflite")
 
 
 @pytest.fixture(scope="module")
@@ -129,17 +127,7 @@ def test_a_cluster_that_was_joined_before_is_used_and_left_as_it_was(cluster):
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
-    """A recipe for 24 small images."""
-    folder = tmp_path_factory.mktemp("spread")
-    write_photos(folder / "photos", {"cat": 12, "dog": 12}, (24, 24))
-    text = recipe_text(
-        data={"name": "folder", "path": folder / "photos"},
-        input={"image_size": 16, "batch_size": 4, "test": 0.2},
-        backbone={"name": "small_cnn", "filters": [8]},
-        schedule={"epochs": 4, "learning_rate": 0.01},
-    )
-    (folder / "r.toml").write_text(text, encoding="utf-8")
-    return folder / "r.toml"
+    return write_cats_and_dogs(tmp_path_factory.mktemp("spread"), epochs=4)
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -147,11 +135,8 @@ def results(folder: Path) -> dict[str, bytes]:
     found = {name: (folder / name).read_bytes() for name in ("folds.json", "predictions.csv", "model.json")}
     for number in (1, 2):
         run = folder / f"fold-{number}"
-        found |= {f"{run.name}/{name}": (run / name).read_bytes() for name in SAME}
+        found |= {f"{run.name}/{name}": content for name, content in run_bytes(run, SAME).items()}
         found |= {f"{run.name}/{each.name}": each.read_bytes() for each in (run / "pictures").iterdir()}
-        with zipfile.ZipFile(run / "model.keras") as model:
-            # The others have the date, and numbers that Keras gives to objects of a process.
-            found[f"{run.name}: weights"] = model.read("model.weights.h5")
     return found
 
 

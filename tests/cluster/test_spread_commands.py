@@ -7,32 +7,23 @@ import json
 import signal
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
-from photos import write_photos
-from recipe_text import recipe_text
+from cats_and_dogs import TABLES, run_bytes, write_cats_and_dogs
 from waiting import end_of, wait_until
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")]
 
-SAME = ("metrics.csv", "metrics.json", "predictions.csv", "samples.csv", "freeze.csv", "model.json", "model.tflite")
+SAME = (*TABLES, "model.json", "model.tflite")
 SWEPT = '\n[sweep]\ntrials = 6\n{}\n"schedule.learning_rate" = {{ low = 1e-3, high = 0.3, log = true }}\n'
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spread")
-    write_photos(folder / "photos", {"cat": 12, "dog": 12}, (40, 40))
-    text = recipe_text(
-        data={"name": "folder", "path": folder / "photos"},
-        input={"image_size": 32, "batch_size": 4, "test": 0.2},
-        backbone={"name": "small_cnn", "filters": [8]},
-        schedule={"epochs": 6, "learning_rate": 0.01},
-    )
-    (folder / "r.toml").write_text(text, encoding="utf-8")
+    text = write_cats_and_dogs(folder, pixels=40, image_size=32).read_text(encoding="utf-8")
     for name, lines in (("random", 'sampler = "random"\npruner = "none"'), ("tpe", "round = 3")):
         (folder / f"{name}.toml").write_text(text + SWEPT.format(lines), encoding="utf-8")
     return folder
@@ -50,16 +41,9 @@ def finish(root, *arguments):
     return said
 
 
-def run_bytes(run: Path) -> dict[str, bytes]:
-    found = {name: (run / name).read_bytes() for name in SAME}
-    with zipfile.ZipFile(run / "model.keras") as model:
-        found["weights"] = model.read("model.weights.h5")
-    return found
-
-
 def folds_bytes(folder: Path) -> dict[str, object]:
     found: dict[str, object] = {name: (folder / name).read_bytes() for name in ("folds.json", "predictions.csv")}
-    return found | {each: run_bytes(folder / each) for each in ("fold-1", "fold-2")}
+    return found | {each: run_bytes(folder / each, SAME) for each in ("fold-1", "fold-2")}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +93,7 @@ def test_trials_that_run_at_the_same_time_are_those_that_run_one_after_another(r
         trial = f"trial-{int(row['trial']):03d}"
         assert (here / f"{trial}.toml").read_bytes() == (there / f"{trial}.toml").read_bytes()
         if row["state"] == "finished":
-            assert run_bytes(here / trial) == run_bytes(there / trial)
+            assert run_bytes(here / trial, SAME) == run_bytes(there / trial, SAME)
 
 
 def test_backbones_on_a_cluster_have_the_same_numbers_in_the_same_order(root):

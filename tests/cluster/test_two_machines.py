@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from evaluate_fakes import make_card
+from lite_runs import saved_run
+from photos import write_photos
 from two_machines import FIRST, SECOND, TwoMachines, two_machines
 
 import tlkit
+from tlkit.cli import cli
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
@@ -67,3 +72,29 @@ def test_machines_that_do_not_fit_are_named(tmp_path: Path) -> None:
     assert seen["full"][1]["room"][0]["level"] == "error"
     fixed = " ".join(each["text"] for each in seen["fixed"][1]["folder"])
     assert "Read-only file system" in fixed
+
+
+def test_prediction_on_two_machines_has_the_bytes_of_one_process(tmp_path: Path) -> None:
+    """They have one folder in common, and each a cache and a home of its own."""
+    common, own = tmp_path / "common", tmp_path / "own"
+    own.mkdir()
+    run = saved_run(common / "run", make_card()).path
+    photos = common / "photos"
+    write_photos(photos, {"red": 150, "blue": 150}, (30, 40))
+    (photos / "red" / "broken.png").write_bytes(b"\x89PNG and no more")
+    alone, spread = common / "alone.csv", common / "spread.csv"
+    assert CliRunner().invoke(cli, ["predict", str(run), str(photos), "--out", str(alone)]).exit_code == 0
+    with two_machines(f"mount -t tmpfs tmpfs {own} && export HOME={own} TLKIT_CACHE={own}/cache") as machines:
+        command = ("predict", run, photos, "--out", spread, "--cluster", machines.address)
+        ended = machines.tlkit(*command)
+        assert ended.returncode == 0, ended.stderr
+        hidden = machines.tlkit("predict", run, _moved(photos, own), "--cluster", machines.address)
+    assert spread.read_bytes() == alone.read_bytes()
+    assert alone.read_text().count("\n") == 301
+    assert hidden.returncode == 2
+    assert "has no such file; expected the images at the same path on each machine" in hidden.stderr.replace("\n", " ")
+
+
+def _moved(photos: Path, folder: Path) -> Path:
+    """Move photos to a folder that the second machine does not see."""
+    return photos.rename(folder / photos.name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedGroupKFold
 
-from tlkit.evaluation.linear_head import out_of_fold_probabilities
+from tlkit.evaluation.intervals import group_numbers
+from tlkit.evaluation.linear_head import _folds, out_of_fold_probabilities
 
 
 def blobs(count: int, classes: int, *, apart: float = 3.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -89,3 +91,15 @@ def test_of_many_features_the_components_tell_as_much(count):
     found = out_of_fold_probabilities(wide, labels, 4)
     few = out_of_fold_probabilities(features, labels, 4)
     assert abs((found.argmax(1) == labels).mean() - (few.argmax(1) == labels).mean()) < 0.04
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
+@pytest.mark.parametrize("labels", [np.arange(200) % 3, np.arange(200) // 66])
+def test_images_in_groups_are_judged_in_the_folds_of_scikit_learn(labels):
+    groups = [f"patient {number // 7}" if number % 5 else None for number in range(200)]
+    numbers = group_numbers(200, groups)
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=4)
+    theirs = list(splitter.split(labels, labels, numbers))
+    for (trained, held), (their_trained, their_held) in zip(_folds(labels, 5, groups, 4), theirs, strict=True):
+        np.testing.assert_array_equal(trained, their_trained)
+        np.testing.assert_array_equal(held, their_held)

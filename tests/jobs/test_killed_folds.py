@@ -5,31 +5,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
-from photos import write_photos
-from recipe_text import recipe_text
+from cats_and_dogs import run_bytes, write_cats_and_dogs
 from waiting import end_of, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-
-FOLD_FILES = ("metrics.csv", "metrics.json", "predictions.csv", "samples.csv", "freeze.csv")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A folder with a recipe for 24 small images."""
     folder = tmp_path_factory.mktemp("killed")
-    write_photos(folder / "photos", {"cat": 12, "dog": 12}, (24, 24))
-    text = recipe_text(
-        data={"name": "folder", "path": folder / "photos"},
-        input={"image_size": 16, "batch_size": 4, "test": 0.2},
-        backbone={"name": "small_cnn", "filters": [8]},
-        schedule={"epochs": 6, "learning_rate": 0.01},
-    )
-    (folder / "r.toml").write_text(text, encoding="utf-8")
+    write_cats_and_dogs(folder)
     return folder
 
 
@@ -47,12 +36,8 @@ def finish(root, out, *options):
 
 def results(folder):
     """Return what must not depend on interruptions."""
-    files = {f"fold-{number}/{name}" for number in (1, 2) for name in FOLD_FILES} | {"folds.json", "predictions.csv"}
-    found = {name: (folder / name).read_bytes() for name in files}
-    for number in (1, 2):
-        with zipfile.ZipFile(folder / f"fold-{number}" / "model.keras") as model:
-            found[f"weights {number}"] = model.read("model.weights.h5")
-    return found
+    whole = {name: (folder / name).read_bytes() for name in ("folds.json", "predictions.csv")}
+    return [whole, *(run_bytes(folder / f"fold-{number}") for number in (1, 2))]
 
 
 @pytest.fixture(scope="module")

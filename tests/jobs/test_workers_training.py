@@ -85,11 +85,10 @@ def test_the_report_has_a_table_of_the_workers(runs):
         (["--workers", "0"], "0 is not in the range x>=1"),
         (["--workers", "6"], "input.batch_size: is 5, and each of --workers 6 trains on rows of its own"),
         (["--workers", "2", "--folds", "3"], "--folds and --workers contradict each other"),
-        (["--cluster", "local"], "one process of this machine would train; expected also --workers N or --folds N"),
         (["--workers", "2", "--set", "head.dropot=1"], "head.dropot"),
         (["--workers", "2", "--set", "data.path=nowhere"], "nowhere"),
     ],
-    ids=["none", "too many", "folds", "cluster of one", "wrong key", "no data"],
+    ids=["none", "too many", "folds", "wrong key", "no data"],
 )
 def test_what_cannot_work_is_refused_before_a_worker_starts(tmp_path, options, message):
     outcome = tlkit_command("run", write_recipe(tmp_path), "--out", tmp_path / "run", *options)

@@ -8,6 +8,7 @@ import pytest
 from tlkit_datasets.options import CsvOptions
 from tlkit_datasets.table import open_csv
 from tlkit_datasets.table_elsewhere import elsewhere
+from tlkit_datasets.table_text import read_table
 
 from tlkit import DataError, DatasetContext
 
@@ -349,3 +350,27 @@ def test_another_table_keeps_a_column_of_splits_and_an_encoding_that_it_needs(tm
         CsvOptions(path=tmp_path / "x", split="part", delimiter=":", encoding="cp1252"), tmp_path / "new.csv"
     )
     assert (options.split, options.delimiter, options.encoding) == ("part", ":", "cp1252")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=;\r\nimage;label\r\ntrain/a.jpg;cat\r\ntrain/b.jpg;dog\r\n",
+        "\ufeffimage,label\ntrain/a.jpg,cat\ntrain/b.jpg,dog\n",
+        b"".join((codecs.BOM_UTF16_LE, "image\tlabel\ntrain/a.jpg\tcat\ntrain/b.jpg\tdog\n".encode("utf-16-le"))),
+    ],
+)
+def test_a_table_too_large_to_be_kept_is_read_from_its_file_each_time(read, content, monkeypatch):
+    monkeypatch.setattr("tlkit_datasets.table_text._KEPT_BYTES", 10)
+    assert labelled(read(content)) == CATS
+
+
+def test_a_large_table_that_changes_while_it_is_read_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("tlkit_datasets.table_text._KEPT_BYTES", 10)
+    file = tmp_path / "table.csv"
+    file.write_text("image,label\na.jpg,cat\n")
+    table = read_table(file, "auto", "auto", header=True)
+    assert list(table.rows) == [(2, ("a.jpg", "cat"))]
+    file.write_text("image,label\na.jpg,cat\nb.jpg,dog\n")
+    with pytest.raises(DataError, match="was changed while it was read"):
+        list(table.rows)

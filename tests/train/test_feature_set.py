@@ -66,6 +66,27 @@ def filled(each):
     return each
 
 
+def test_features_that_others_compute_fill_the_same_shards(features):
+    filled(features())
+    expected = {file.name: file.read_bytes() for file in features().folder.glob("*.shard")}
+    assert len(expected) == 3
+    (features().folder / "0000.shard").unlink()
+    (features().folder / "0002.shard").unlink()
+    sent = []
+
+    def compute(batches, count):
+        assert count == 3
+        for images in batches:
+            sent.append(images)
+            yield Part()(images.astype(np.float64))
+
+    again = features()
+    assert again.fill(compute=compute) == 6
+    assert [each.tolist() for each in sent] == [[0, 1], [2, 3], [8, 9]]
+    assert {each.dtype for each in sent} == {np.dtype(np.uint8)}
+    assert {file.name: file.read_bytes() for file in again.folder.glob("*.shard")} == expected
+
+
 def test_no_flipped_bit_of_a_file_gives_a_wrong_feature(features):
     filled(features())
     file = features().folder / "0001.shard"

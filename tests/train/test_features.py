@@ -24,10 +24,11 @@ from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.schema import TrainTable
 from tlkit.system import cache as disk_cache
 from tlkit.system.cache import cache_entries
-from tlkit.train import feature_set
+from tlkit.train import feature_keys, feature_set
 from tlkit.train.cache_plan import make_plan
 from tlkit.train.feature_feed import FeatureFeed
-from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
+from tlkit.train.feature_keys import features_key, targets_digest
+from tlkit.train.feature_set import FeatureSet
 from tlkit.train.frozen_part import FrozenPart
 
 FROZEN = {
@@ -140,9 +141,9 @@ def test_features_computed_with_another_batch_size_are_used_and_give_the_same_we
 )
 def test_features_of_another_device_or_number_of_threads_have_another_key(parts, monkeypatch, name, value):
     key = features_key(parts.part, parts.data, parts.rows, {})
-    before = feature_set.computing()
+    before = feature_keys.computing()
     assert name in before
-    monkeypatch.setattr(feature_set, "computing", lambda: {**before, name: value})
+    monkeypatch.setattr(feature_keys, "computing", lambda: {**before, name: value})
     assert features_key(parts.part, parts.data, parts.rows, {}) != key
 
 

@@ -254,22 +254,6 @@ def refuse_gpus_of_workers(gpus: int | None, workers: int | None) -> None:
         )
 
 
-def refuse_cluster_of_one(cluster: str | None, expected: str) -> None:
-    """Refuse ``--cluster`` where one process of this machine trains.
-
-    Args:
-        cluster: what the option says.
-        expected: the options beside which it means something.
-
-    Raises:
-        click.UsageError: it says something.
-    """
-    if cluster is not None:
-        raise click.UsageError(
-            f"--cluster {cluster}: one process of this machine would train; expected also {expected}"
-        )
-
-
 def accept_plugins(command: click.Command) -> None:
     """Add ``--plugin``, ``--no-plugins`` and ``--allow-plugins`` to a verb, and to the verbs below it."""
     names = {parameter.name for parameter in command.params}

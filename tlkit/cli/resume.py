@@ -9,7 +9,6 @@ import click
 from tlkit.cli.options import (
     cluster_option,
     profile_option,
-    refuse_cluster_of_one,
     refuse_gpus_of_workers,
     run_argument,
     set_option,
@@ -61,7 +60,11 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int | Non
         options = WorkerOptions(workers, restarts, profile=session.profile, cluster=session.cluster)
         resume_on_workers(run, session.overrides, options, registry=session.registry)
         return
-    refuse_cluster_of_one(session.cluster, "--workers N")
-    from tlkit.jobs.resume import resume as resume_run
+    from tlkit.cluster.ray_cluster import cluster_options, reachable
+    from tlkit.jobs.member import Member
+    from tlkit.jobs.resume import resume_as_member
+    from tlkit.registry.discovery import registry_for_recipe
 
-    resume_run(run, session.overrides, registry=session.registry, profile=session.profile, gpus=gpus)
+    member = Member(gpus=gpus, cluster=reachable(cluster_options(session.cluster)))
+    registry = registry_for_recipe(session.registry, allow_plugins=False)
+    resume_as_member(run, session.overrides, member, registry=registry, profile=session.profile)

@@ -12,7 +12,6 @@ from tlkit.cli.options import (
     cluster_option,
     profile_option,
     recipe_argument,
-    refuse_cluster_of_one,
     refuse_gpus_of_workers,
     set_option,
     workers_option,
@@ -63,7 +62,8 @@ def run(
 
     With --folds, each image that is not a test image validates in one of the folds. The folder has a run per fold,
     their results together, and is a model of its own: tlkit predict takes the mean of the folds' probabilities.
-    With --cluster too, the folds run on the machines of a Ray cluster, which share the folder.
+    With --cluster too, the folds run on the machines of a Ray cluster, which share the folder. With --cluster alone,
+    they compute the features of the frozen part, and this process trains.
 
     With --workers, each process trains on its rows of every batch. A process that is killed, frozen or much slower than
     the others is noticed, and all go on from the last checkpoint. With --gpus, one process trains on several GPUs: each
@@ -95,7 +95,6 @@ def run(
         how = WorkerOptions(workers, options["restarts"], deterministic, session.profile, cluster=session.cluster)
         run_on_workers(recipe, session.overrides, out, how, registry=session.registry)
         return
-    refuse_cluster_of_one(session.cluster, "--workers N or --folds N")
     from tlkit.jobs.run import run as run_recipe
 
     run_recipe(
@@ -105,5 +104,6 @@ def run(
         registry=session.registry,
         deterministic=deterministic,
         profile=session.profile,
+        cluster=session.cluster,
         gpus=options["gpus"] or 1,
     )

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from tlkit.cluster.actor import Failed, Joined, WorkerActor
 from tlkit.cluster.ray_cluster import Cluster
+from tlkit.cluster.signs import Signs, answering
 from tlkit.errors import RunError
 
 T = TypeVar("T")
@@ -96,6 +97,7 @@ class _Worker:
     number: int
     actor: Any
     joining: Any
+    signs: Signs
     where: str = ""
     given: deque[tuple[Any, _Part]] = field(default_factory=deque)
 
@@ -105,8 +107,8 @@ def in_blocks(
 ) -> Iterator[Sequence[R]]:
     """Yield the results of each block, in the order of the blocks.
 
-    A worker that is lost costs the block that it works on: another does it again. Where a block costs several workers,
-    it is divided until the items are found that kill them.
+    A worker that is lost, or whose process is frozen, costs the block that it works on: another does it again. Where a
+    block costs several workers, it is divided until the items are found that kill them.
 
     Args:
         cluster: the cluster.
@@ -139,7 +141,7 @@ class _Pass:
 
         self._ray = ray
         self._crew, self._blocks, self._count, self._say = crew, blocks, count, cluster.say
-        self._actor = ray.remote(WorkerActor).options(max_restarts=0, max_task_retries=0, **cluster.resources)
+        self._actor = answering(WorkerActor).options(max_restarts=0, max_task_retries=0, **cluster.resources)
         self._start = ray.put(crew.start)
         self._workers: list[_Worker] = []
         self._open: deque[_Block] = deque()
@@ -175,7 +177,7 @@ class _Pass:
     def _hire(self) -> None:
         self._hired += 1
         actor = self._actor.remote()
-        self._workers.append(_Worker(self._hired, actor, actor.join.remote(self._start)))
+        self._workers.append(_Worker(self._hired, actor, actor.join.remote(self._start), Signs(actor)))
 
     def _hand_out(self) -> None:
         """Give each worker that has joined what it may have, those with the least first."""
@@ -207,6 +209,9 @@ class _Pass:
         ready, _ = self._ray.wait(list(waited), timeout=_EVERY)
         for reference in ready:
             self._take(waited[reference], reference)
+        for worker in [each for each in self._workers if each.given or not each.where]:
+            if frozen := worker.signs.frozen(starting=not worker.where):
+                self._lose(worker, frozen, f"lost: {frozen}")
         if any(worker.where for worker in self._workers):
             self._alone_since = time.monotonic()
         elif time.monotonic() - self._alone_since > _SILENCE:
@@ -221,7 +226,7 @@ class _Pass:
         except RayTaskError:
             raise  # an error of this module: what the crew raises is an answer
         except RayError as error:
-            self._lose(worker, error)
+            self._lose(worker, " ".join(str(error).split())[:300])
             return
         if isinstance(answer, Failed):
             raise answer.error
@@ -233,16 +238,15 @@ class _Pass:
         part.finish(answer)
         self._lost_in_a_row = 0
 
-    def _lose(self, worker: _Worker, error: Exception) -> None:
+    def _lose(self, worker: _Worker, why: str, how: str = "lost") -> None:
         """Have another worker do what a lost one was given."""
-        why = " ".join(str(error).split())[:300]
         self._workers.remove(worker)
         self._ray.kill(worker.actor)
         self._lost_in_a_row += 1
         parts = [part for _, part in worker.given]
         if not worker.where and self._lost_in_a_row >= _STARTS:
             raise RunError(f"the workers of the cluster can't start: {why}")
-        told = f"worker {worker.number} ({worker.where or 'which had not joined'}) was lost"
+        told = f"worker {worker.number} ({worker.where or 'which had not joined'}) was {how}"
         if self._lost_in_a_row > _LOST_IN_A_ROW * math.ceil(self._count / 4):
             raise RunError(
                 f"{told}, the {self._lost_in_a_row}th in a row: {why}. Look for the reason in the logs of Ray on that "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -143,20 +143,21 @@ def reachable(options: ClusterOptions | None) -> ClusterOptions | None:
     return options
 
 
+def perhaps_joined(options: ClusterOptions | None, say: Say) -> AbstractContextManager[Cluster | None]:
+    """Return the context of ``announced``; without options, one of no cluster."""
+    return nullcontext() if options is None else announced(options, say)
+
+
 @contextmanager
-def perhaps_joined(options: ClusterOptions | None, say: Say) -> Iterator[Cluster | None]:
-    """Join a cluster as ``joined`` does, and say so; without options, do nothing.
+def announced(options: ClusterOptions, say: Say) -> Iterator[Cluster]:
+    """Join a cluster as ``joined`` does, and say so.
 
     Args:
-        options: as for ``joined``; None for no cluster.
-        say: called with a line about what happens.
+        options, say: as for ``joined``.
 
     Raises:
         DataError: as for ``joined``.
     """
-    if options is None:
-        yield None
-        return
     with joined(options, say) as cluster:
         room = f"{cluster.room} worker{'s' * (cluster.room != 1)}"
         gpus = f" and {options.gpus:g} GPUs" if options.gpus else ""

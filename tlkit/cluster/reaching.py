@@ -45,6 +45,16 @@ def check_address(address: str) -> None:
         raise DataError(f"{named}: what answers there is not a Ray cluster. ray start --head prints the address of one")
 
 
+def port_hint(address: str) -> str:
+    """Return which port an address is to have, which Ray's own errors don't say; empty for this machine's cluster."""
+    if _ADDRESS.fullmatch(address) is None:
+        return ""
+    return (
+        ". HOST:PORT has the port of the cluster, 6379 unless ray start --head --port names another; ray://HOST:PORT "
+        "has that of its server for clients, 10001 unless --ray-client-server-port does"
+    )
+
+
 def token_hint(error: BaseException | None) -> str:
     """Return what to do where a cluster asks for a token: Ray says so only in what led to its error."""
     while error is not None:

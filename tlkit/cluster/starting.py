@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.cluster.options import AUTO, LOCAL, ClusterOptions
-from tlkit.cluster.reaching import check_address, token_hint
+from tlkit.cluster.reaching import check_address, port_hint, token_hint
 from tlkit.cluster.versions import check_versions
 from tlkit.errors import DataError
 from tlkit.system.disk import temporary_folder
@@ -82,12 +82,15 @@ def begin(ray: Any, options: ClusterOptions, folder: Path, *, any_versions: bool
     check_reached(options)
     for attempt in range(_STARTS):
         try:
-            ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ray.init(address=options.address, log_to_driver=False, logging_level="ERROR", **own)
             break
         except Exception as error:  # of many classes; a start that takes 30 s on a busy machine is a bare Exception
             if attempt == _STARTS - 1 or options.address != LOCAL:
                 what = "started; on a very busy machine, try again later" if options.address == LOCAL else "joined"
-                raise DataError(f"--cluster {options.address}: can't be {what}: {error}{token_hint(error)}") from error
+                hint = token_hint(error) or port_hint(options.address)
+                raise DataError(f"--cluster {options.address}: can't be {what}: {error}{hint}") from error
     if options.address != LOCAL and not any_versions:
         check_versions(ray, options.address, for_workers())
 

@@ -108,7 +108,7 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
         problems = f":\n{set_aside_lines(filled.set_aside)}" if filled.set_aside else ""
         raise DataError(f"{settings.title}: no training image can be used{problems}")
     splits = Splits(np.full(len(filled.samples), "train"))
-    return make_data(settings, replace(few, samples=filled.samples), filled, splits, [None] * len(filled.samples))
+    return make_data(settings, replace(few, samples=filled.samples), filled, splits, (None,) * len(filled.samples))
 
 
 def open_full_size(settings: DataSettings, progress: Progress | None = None) -> FullSize:
@@ -226,6 +226,8 @@ def _check(
     """
     if settings.check is None:
         usable = tuple(each for each in sample_set.samples if is_encodable(each, sample_set.classes))
+        if len(usable) == len(sample_set.samples):
+            return _Usable(sample_set.samples, (), 0)
         keys = {sample.key for sample in usable}
         unnamed = tuple(SetAside(each.key, BAD_NAME) for each in sample_set.samples if each.key not in keys)
         return _Usable(usable, unnamed, len(unnamed))

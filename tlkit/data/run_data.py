@@ -90,22 +90,23 @@ class Data:
     def sample_rows(self) -> Iterator[SampleRow]:
         """Yield the lines of ``samples.csv``: the samples in their order, then the files that were set aside."""
         label_of: dict[object, str] = {}
-        rows = zip(self.samples, texts_of(self.splits), chain.from_iterable(_chunks(self.store.sizes)), strict=True)
-        for row, (sample, split, (height, width)) in enumerate(rows):
+        sizes, groups = chain.from_iterable(_chunks(self.store.sizes)), self.groups
+        rows = zip(self.samples, texts_of(self.splits), sizes, self.store.digests, groups, strict=True)
+        for sample, split, (height, width), digest, group in rows:
             used = split != "left out"
-            of_image = image_digest(sample, self.store, self.checked)
+            of_image = digest if sample.mask is None else image_digest(sample, self.store, self.checked)
             if sample.label not in label_of:
                 label_of[sample.label] = label_text(sample, self.classes)
             yield SampleRow(
                 key=sample.key,
                 path=encodable(named(image_text(sample) or "")),
-                mask=_path_text(mask_origin(sample)),
+                mask="" if sample.mask is None else _path_text(mask_origin(sample)),
                 split=split if used else "",
                 label=label_of[sample.label],
-                group=self.groups[row] or "",
+                group=group or "",
                 width=str(width),
                 height=str(height),
-                digest=f"sha256:{self.store.digests[row]}",
+                digest=f"sha256:{digest}",
                 image_digest=f"sha256:{of_image}" if of_image else "",
                 status="used" if used else "left out",
             )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from tlkit.data.splits.assign import Splits, assign_splits, groups_of, texts_of
 from tlkit.data.splits.copies import divided_copies
 from tlkit.data.splits.labels import classes_left, strata_of, with_classes
 from tlkit.data.splits.repeat import repeat_splits
+from tlkit.data.store.read_digests import image_digests
 from tlkit.data.store.store import Filled
 from tlkit.errors import DataError
-from tlkit.system.columns import HexDigests
 from tlkit.system.text import listed
 
 
@@ -52,10 +52,10 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
         strata = strata_of(decoded, samples) if settings.task == "classification" else None
         splits = assign_splits(samples, strata, table, settings.seed)
     if checked is None:
-        groups = groups_of(samples, table.group_pattern)
+        groups = tuple(groups_of(samples, table.group_pattern))
     else:
-        groups = [checked.groups[sample.key] for sample in samples]
-    used = [sample for sample, split in zip(samples, splits.splits, strict=True) if split != "left out"]
+        groups = tuple(checked.groups[sample.key] for sample in samples)
+    used = compress(samples, splits.splits != "left out")
     if checked is None and table.samples is None and settings.minimum_classes > 1:
         splits = replace(splits, notes=(*splits.notes, *_copies_notes(filled, splits)))
     data = make_data(settings, with_classes(decoded, classes_left(sample_set, used)), filled, splits, groups, checked)
@@ -68,7 +68,7 @@ def make_data(
     sample_set: SampleSet,
     filled: Filled,
     splits: Splits,
-    groups: Sequence[str | None],
+    groups: tuple[str | None, ...],
     checked: Checked | None = None,
 ) -> Data:
     """Label the decoded samples, and return them with their splits as the data of a run.
@@ -95,7 +95,7 @@ def make_data(
         label_kind=kind,
         colors=sample_set.colors,
         set_aside=tuple(SetAside(encodable(each.key), encodable(each.reason)) for each in set_aside),
-        groups=tuple(groups),
+        groups=groups,
         root=sample_set.root,
         notes=(
             *sample_set.notes,
@@ -116,7 +116,8 @@ def _labels(sample_set: SampleSet, task: Task) -> np.ndarray | None:
         for row, sample in enumerate(sample_set.samples):
             labels[row, list(sample.label)] = 1  # type: ignore[arg-type]
         return labels
-    return np.array([sample.label for sample in sample_set.samples], np.int32)
+    numbers = (sample.label for sample in sample_set.samples)
+    return np.fromiter(numbers, np.int32, len(sample_set.samples))
 
 
 def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Sequence[str]) -> list[str]:
@@ -131,12 +132,16 @@ def _untrained_classes(splits: Splits, labels: np.ndarray | None, classes: Seque
 
 def _copies_notes(filled: Filled, splits: Splits) -> list[str]:
     """Return notes about copies that no check has found."""
-    samples, digests = filled.samples, HexDigests(filled.store.read[each.key].image for each in filled.samples)
-    used = [None if split == "left out" else sys.intern(split) for split in texts_of(splits.splits)]
-    kinds = {label: (label,) for label in {each.label for each in samples}}
-    labels = [None if split is None else kinds[each.label] for split, each in zip(used, samples, strict=True)]
+    samples, digests = filled.samples, image_digests(filled.store.read, (each.key for each in filled.samples))
+    numbers: dict[object, int] = {}
+    of_split, of_label = (
+        np.fromiter((numbers.setdefault(each, len(numbers)) for each in every), np.int32, len(samples))
+        for every in (texts_of(splits.splits), (each.label for each in samples))
+    )
+    unused = splits.splits == "left out"
+    of_split[unused] = of_label[unused] = -1
     notes = []
-    for what, sides in (("splits, which makes metrics too good", used), ("classes", labels)):
+    for what, sides in (("splits, which makes metrics too good", of_split), ("classes", of_label)):
         copies = divided_copies(samples, sides, digests, lambda row: filled.store.images[row])
         if copies:
             notes.append(f"copies in several {what}: {copies}; tlkit check finds them")

@@ -12,6 +12,8 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
+from tlkit.data.splits.group_folds import deal_groups
+from tlkit.data.splits.group_numbers import without_gaps
 from tlkit.evaluation.components import principal_components
 from tlkit.evaluation.intervals import group_numbers
 
@@ -105,7 +107,7 @@ def _folds(
     targets: np.ndarray, folds: int, groups: Sequence[Hashable | None] | None, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the training and the held-out images of each fold; single labels are stratified as far as they can be."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold
 
     strata = np.zeros(len(targets), np.int64) if targets.ndim == 2 else targets
     of_image = group_numbers(len(targets), groups)
@@ -114,10 +116,14 @@ def _folds(
     folds = min(folds, count if grouped else len(of_image))
     if not grouped and np.bincount(strata).max() < folds:
         strata = np.zeros_like(strata)
-    splitter = (StratifiedGroupKFold if grouped else StratifiedKFold)(folds, shuffle=True, random_state=seed)
+    if grouped:
+        fold_of = deal_groups(of_image, without_gaps(strata), folds, seed)
+        yield from ((np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(folds))
+        return
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        yield from splitter.split(strata, strata, of_image if grouped else None)
+        yield from splitter.split(strata, strata)
 
 
 def _log_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:

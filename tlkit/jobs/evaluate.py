@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import ClusterOptions
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, reachable
 from tlkit.contracts import SetAside, Split
 from tlkit.errors import DataError
 from tlkit.evaluation.engine_option import EngineOption
@@ -101,13 +101,13 @@ def evaluate(
         RecipeError: the run's table ``[data]`` is not valid here, such as when its plugin is not installed.
         PluginError: the data set broke its contract.
     """
-    folder = RunFolder(Path(run))
+    places, folder = reachable(cluster_options(cluster)), RunFolder(Path(run))
     card = folder.read_card()
     source, split = run_with_data(folder, card), split_to_measure(card, split) if data is None else split
     registry = registry_for_recipe(registry, allow_plugins=False)
     listed = _listed(source, registry, data, split, card)
     predictor = _opened(model, folder, card, trust=trust, registry=registry, engine=engine)
-    predictor = spread(predictor, Path(model or run), {"trust": trust}, registry, cluster, say)
+    predictor = spread(predictor, Path(model or run), {"trust": trust}, registry, places, say)
     from tlkit.evaluation.evaluator import evaluate as measure
 
     with temporary_folder() as cache:

@@ -96,9 +96,8 @@ def export(
     asked, notes = asked_files(wishes, registry)
     if where is None:
         folder.refuse_links()
-    listed = own_data(source, registry)
     with temporary_folder() as cache:
-        gate = _opened_gate(folder, listed, cache, progress, trust=trust, registry=registry)
+        gate = _opened_gate(folder, own_data(source, registry), cache, progress, trust=trust, registry=registry)
         try:
             rows = [_exported(gate, each, folder, alone=len(asked) == 1) for each in asked]
         finally:

@@ -83,6 +83,7 @@ def prepare_training(job: Job, plan: Plan, *, new: bool = True) -> Training:
             callbacks=partial(_callbacks, job, plan),
             phase_finished=partial(_phase_finished, job),
             signals=job.signals,
+            cluster=job.member.cluster,
         )
         training.check(plan.phases, new=new)
     return training

@@ -243,7 +243,7 @@ def make_training(
         folder: the run folder, for the history and the checkpoints.
         reporter: the console.
         team: the workers that train together; None: this process trains alone.
-        hooks: ``callbacks``, ``phase_finished``, ``signals``, ``saving`` and ``writes`` of ``Outlets``.
+        hooks: ``callbacks``, ``phase_finished``, ``signals``, ``saving``, ``writes`` and ``cluster`` of ``Outlets``.
 
     Raises:
         RecipeError: the loss, a metric or the class weights are not valid.

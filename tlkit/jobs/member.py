@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlkit.cluster.heartbeat import Beat, Pulse, read_beat
+from tlkit.cluster.options import ClusterOptions
 from tlkit.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Member:
         pulse: the heartbeat; None with one worker.
         losses: what happened to workers before this attempt, a sentence each.
         gpus: on how many GPUs this process trains; None: as many as the run had before.
+        cluster: whose workers compute what a frozen part makes of the images; None: this process does.
     """
 
     rank: int = 0
@@ -50,6 +52,7 @@ class Member:
     pulse: Pulse | None = None
     losses: Sequence[str] = ()
     gpus: int | None = 1
+    cluster: ClusterOptions | None = None
     _team: Team | None = field(default=None, repr=False)
 
     @property

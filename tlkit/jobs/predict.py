@@ -71,9 +71,9 @@ def load(
     """
     run = Path(run_folder)
     if cluster is not None:
-        reachable(cluster_options(cluster))
+        options = reachable(cluster_options(cluster))
         opened = load(run, trust=trust, registry=registry, engine=engine, unknown=unknown, sets=sets)
-        return spread(opened, run, {"trust": trust, "unknown": unknown, "sets": sets}, registry, cluster)
+        return spread(opened, run, {"trust": trust, "unknown": unknown, "sets": sets}, registry, options)
     if is_exported(run):
         asked = {"engine": engine != "auto", "unknown": unknown is not None, "sets": sets is not None}
         if wrong := next((name for name, given in asked.items() if given), None):
@@ -92,7 +92,7 @@ def spread(
     path: Path,
     asked: dict[str, Any],
     registry: Registry | None,
-    cluster: str | ClusterOptions | None,
+    options: ClusterOptions | None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Predictor:
     """Return a predictor whose images the workers of a cluster compute, who open it as this process has.
@@ -102,10 +102,9 @@ def spread(
         path: its run folder, or the exported file.
         asked: how ``load`` has opened it.
         registry: the plugins; those that are files are loaded in the workers, too.
-        cluster: as of ``load``; None: the predictor itself is returned.
+        options: the cluster, which answers; None: the predictor itself is returned.
         say: called with a line when a worker joins or is lost.
     """
-    options = reachable(cluster_options(cluster))
     if options is None:
         return opened
     from tlkit.evaluation.spread_predictor import SpreadPredictor

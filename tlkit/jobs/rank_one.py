@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlkit.cluster.ray_cluster import ClusterOptions, perhaps_joined
+from tlkit.cluster.ray_cluster import ClusterOptions, announced
 from tlkit.errors import DataError
 from tlkit.jobs.backbone_names import Candidate
 from tlkit.jobs.folds.commands import fold_command
@@ -18,7 +18,7 @@ from tlkit.recipe.load import parse_recipe
 from tlkit.recipe.portable import portable_text
 from tlkit.recipe.sweep_space import without_tables
 from tlkit.registry import VARIABLE, Registry
-from tlkit.registry.discovery import OWN_PLUGINS, make_registry
+from tlkit.registry.discovery import OWN_PLUGINS, registry_of_parent
 from tlkit.system.disk import temporary_folder
 from tlkit.system.from_parent import ALLOWED_BY_PARENT
 from tlkit.system.progress import Reporter
@@ -126,8 +126,7 @@ def tried_on_cluster(
         _Part(each.title, each.table, without_tables(portable_text(each.recipe), "cluster"), sample, files, environment)
         for each in named
     ]
-    with perhaps_joined(options, reporter.say) as cluster:
-        assert cluster is not None
+    with announced(options, reporter.say) as cluster:
         for part, found in zip(parts, cluster.run(_in_worker, parts, ahead=len(parts)), strict=True):
             reporter.say(f"{part.title}:")
             if not isinstance(found, DataError):
@@ -137,9 +136,8 @@ def tried_on_cluster(
 
 def _in_worker(part: _Part) -> Tried:
     """Try a backbone in a worker."""
-    registry = make_registry(part.files, part.environment)
     allowed = part.environment.get(ALLOWED_BY_PARENT, "").split(",")
-    registry.permit = lambda file: file.digest in allowed
+    registry = registry_of_parent(part.files, part.environment, allowed)
     recipe = parse_recipe(part.recipe, registry)
     start_tensorflow()
     with temporary_folder() as folder, Reporter(quiet=True) as reporter:

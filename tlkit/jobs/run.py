@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, reachable
 from tlkit.cluster.tasks import WorkerLostError
 from tlkit.errors import TlkitError
 from tlkit.jobs import finish, from_recipe, stages
@@ -36,6 +37,7 @@ def run(
     deterministic: bool = False,
     allow_plugins: bool = False,
     profile: bool = False,
+    cluster: str | ClusterOptions | None = None,
     gpus: int = 1,
 ) -> RunResult:
     """Run a recipe: read the data, build the model, train its phases, evaluate it, write the run folder.
@@ -49,6 +51,9 @@ def run(
         deterministic: have TensorFlow use deterministic operations only, in this process from now on; slower.
         allow_plugins: load the plugin files that the recipe names in its key ``plugins``. They are code.
         profile: write where the time went to ``profile.csv`` and the report, and print it at the end.
+        cluster: have the workers of a Ray cluster compute the features of the frozen part, as of ``load``, where they
+            are cached and LiteRT or OpenVINO computes them; None for that of the recipe's table ``[cluster]``, if any.
+            The features are the same as without.
         gpus: on how many GPUs of this machine to train; each computes its rows of every batch.
 
     Returns:
@@ -65,12 +70,13 @@ def run(
     """
     registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
     checked = read_recipe(recipe, registry, overrides)
+    places = reachable(cluster_options(cluster, checked.cluster))
     # Before TensorFlow starts, which takes seconds: the folder may exist.
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with locked(folder.path), removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
         from_recipe.refuse_missing_engine(checked, overrides)
-        member = Member(gpus=gpus)
+        member = Member(gpus=gpus, cluster=places)
         with open_job(checked, registry, folder, overrides, quiet=quiet, profile=profile, member=member) as job:
             return _run(job, deterministic)
 

@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -134,6 +134,18 @@ def registry_for_recipe(registry: Registry | None, *, allow_plugins: bool) -> Re
     if allow_plugins:
         own.permit = lambda _file: True
     return own
+
+
+def registry_of_parent(files: Sequence[Path], environ: Mapping[str, str], allowed: Collection[str]) -> Registry:
+    """Return the plugins that the process has which started this one.
+
+    Args:
+        files, environ: as of ``make_registry``.
+        allowed: the digests of the plugin files that it has loaded, which recipes may name.
+    """
+    registry = make_registry(files, environ)
+    registry.permit = lambda file: file.digest in allowed
+    return registry
 
 
 def copied(registry: Registry) -> Registry:

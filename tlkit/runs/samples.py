@@ -17,7 +17,7 @@ from tlkit.errors import DataError, RunError
 from tlkit.files import CellWriter, class_name, text_of_cell
 from tlkit.runs.checksums import check_file
 from tlkit.runs.reading import MAX_SAMPLES_BYTES, open_run_table
-from tlkit.system.columns import HexDigests, Texts
+from tlkit.system.columns import HexDigests, Places, Texts
 from tlkit.system.disk import appearing_whole
 from tlkit.system.text import did_you_mean, listed
 
@@ -75,26 +75,28 @@ _CHUNK = 10_000
 
 
 class UsedRows(Mapping[str, SampleRow]):
-    """Key → row of the samples that a run used; a row takes some 250 bytes, and is made when it is asked for."""
+    """Key → row of the samples that a run used; a row takes some 200 bytes, and is made when it is asked for."""
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+        self._places = Places()
         self._columns: dict[str, Texts | HexDigests] = {
             name: HexDigests(prefix="sha256:") if name.endswith("digest") else Texts() for name in COLUMNS[1:]
         }
         self._append = [lambda _: None, *(column.append for column in self._columns.values())]
 
-    def add(self, texts: list[str]) -> None:
-        """Add the row of another sample, the texts of all columns."""
+    def add(self, texts: list[str]) -> bool:
+        """Add the row of a sample, the texts of all columns; return False if there is one of its key."""
         key, path = texts[0], texts[1]
-        self._places[key] = len(self._places)
+        if not self._places.add(key):
+            return False
         if path.endswith(key):  # as of most, which have the same before it
             texts[1] = path[: len(path) - len(key)] + "\0"
         for append, text in zip(self._append, texts, strict=True):
             append(text)
+        return True
 
     def __contains__(self, key: object) -> bool:
-        return key in self._places
+        return self._places.get(key) >= 0
 
     def __getitem__(self, key: str) -> SampleRow:
         place = self._places[key]
@@ -172,11 +174,10 @@ class SamplesFile:
             if texts[_SPLIT] not in _SPLITS:
                 hint = did_you_mean(texts[_SPLIT], _SPLITS, f"; expected {', '.join(_SPLITS)}")
                 raise DataError(f"{self.path}:{reader.line_num}: unknown split {texts[_SPLIT]!r}{hint}")
-            if texts[0] in used:
+            if not used.add(texts):
                 raise DataError(f"{self.path}:{reader.line_num}: the key {texts[0]!r} appears twice")
-            if len(used) >= _MAX_ROWS:
+            if len(used) > _MAX_ROWS:
                 raise DataError(f"{self.path}:{reader.line_num}: has more than {_MAX_ROWS} rows")
-            used.add(texts)
         return used
 
     def check_unchanged(self, rows: Iterable[SampleRow]) -> None:

@@ -2,18 +2,80 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BYTES = 32
-_MAX_KINDS = 100_000
+_MAX_KINDS = 2_000_000
 """How many texts of a column are looked up, to keep each of them once."""
 
 
+class Places:
+    """The place of each of many keys, in a quarter of the memory of a dictionary; a key is added once.
+
+    Places stand in a table with linear probing, and keys in a list: Knuth 1998, "The Art of Computer Programming",
+    volume 3, algorithm 6.4 L.
+    """
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._table = array("i", [-1]) * 8
+
+    def add(self, key: str) -> bool:
+        """Give a key the next place; return False, and do nothing, if it has one."""
+        keys, table = self._keys, self._table
+        if 3 * len(keys) >= 2 * len(table):
+            table = self._table = self._larger()
+        mask = len(table) - 1
+        at = hash(key) & mask
+        while (place := table[at]) >= 0:
+            if keys[place] == key:
+                return False
+            at = (at + 1) & mask
+        table[at] = len(keys)
+        keys.append(key)
+        return True
+
+    def _larger(self) -> array[int]:
+        table = array("i", [-1]) * (2 * len(self._table))
+        mask = len(table) - 1
+        for place, key in enumerate(self._keys):
+            at = hash(key) & mask
+            while table[at] >= 0:
+                at = (at + 1) & mask
+            table[at] = place
+        return table
+
+    def get(self, key: object) -> int:
+        """Return the place of a key; -1 if it has none."""
+        keys, table = self._keys, self._table
+        mask = len(table) - 1
+        at = hash(key) & mask
+        while (place := table[at]) >= 0:
+            if keys[place] == key:
+                return place
+            at = (at + 1) & mask
+        return -1
+
+    def __getitem__(self, key: str) -> int:
+        place = self.get(key)
+        if place < 0:
+            raise KeyError(key)
+        return place
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+
 class Texts(Sequence[str]):
-    """A column of texts, of which equal ones are kept once as long as they are few.
+    """A column of texts, of which equal ones are kept once, and 4 bytes for each row.
 
     Args:
         texts: the texts.
@@ -21,27 +83,35 @@ class Texts(Sequence[str]):
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._texts: list[str] = []
-        self._kinds: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._rows = array("I")
         for text in texts:
             self.append(text)
 
     def append(self, text: str) -> None:
         """Add a text."""
-        find = self._kinds.setdefault if len(self._kinds) < _MAX_KINDS else self._kinds.get
-        self._texts.append(find(text, text))
+        number = self._numbers.get(text)
+        if number is None:
+            number = len(self._texts)
+            self._texts.append(text)
+            if len(self._numbers) < _MAX_KINDS:
+                self._numbers[text] = number
+        self._rows.append(number)
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, place: int) -> str: ...
     @overload
     def __getitem__(self, place: slice) -> Sequence[str]: ...
     def __getitem__(self, place: int | slice) -> str | Sequence[str]:
-        return self._texts[place]
+        if isinstance(place, slice):
+            return [self._texts[number] for number in self._rows[place]]
+        return self._texts[self._rows[place]]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
+        return map(self._texts.__getitem__, self._rows)
 
 
 class HexDigests(Sequence[str]):
@@ -61,8 +131,8 @@ class HexDigests(Sequence[str]):
 
     def append(self, digest: str) -> None:
         """Add a digest."""
-        digits = digest.removeprefix(self._prefix)
-        if _DIGEST.fullmatch(digits) and len(digits) + len(self._prefix) == len(digest):
+        digits = digest.removeprefix(self._prefix) if self._prefix else digest
+        if len(digits) + len(self._prefix) == len(digest) and _DIGEST.fullmatch(digits):
             self._bytes += bytes.fromhex(digits)
         else:
             self._others[len(self)] = digest
@@ -78,12 +148,67 @@ class HexDigests(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | Sequence[str]:
         if isinstance(place, slice):
             return [self[each] for each in range(len(self))[place]]
-        place = range(len(self))[place]
-        if place in self._others:
+        if place < 0:
+            place += len(self)
+        if self._others and place in self._others:
             return self._others[place]
-        return self._prefix + self._bytes[place * _BYTES : (place + 1) * _BYTES].hex()
+        digest = self._bytes[place * _BYTES : (place + 1) * _BYTES]
+        if not digest or place < 0:
+            raise IndexError(place)
+        return self._prefix + digest.hex()
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.__getitem__, range(len(self)))
+
+    def starts(self) -> memoryview:
+        """Return the first 8 bytes of each digest as a number, by which most differ; 0 of other texts.
+
+        No digest can be added as long as it is in use.
+        """
+        return memoryview(self._bytes).cast("q")[:: _BYTES // 8]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Chosen(Sequence[str]):
+    """Some digests of a column in another order, at 4 bytes for each.
+
+    Args:
+        column: the column.
+        places: the place in it of each.
+    """
+
+    def __init__(self, column: HexDigests, places: Iterable[int]) -> None:
+        self.column = column
+        self.places = array("i", places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        if isinstance(place, slice):
+            return [self.column[each] for each in self.places[place]]
+        return self.column[self.places[place]]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.column.__getitem__, self.places)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def digest_of_lines(lines: Iterable[str]) -> str:
+    """Return the SHA-256 of lines with a line break between them; of millions, a text of all would take a gigabyte."""
+    digest = hashlib.sha256()
+    for number, line in enumerate(lines):
+        digest.update(f"\n{line}".encode() if number else line.encode())
+    return digest.hexdigest()

@@ -11,20 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
+from tlkit.cluster.options import ClusterOptions
 from tlkit.data.feed.pipeline import Feed, batch_seeds
 from tlkit.data.store.shards import unusable_note
 from tlkit.errors import RunError
 from tlkit.models.engines import TENSORFLOW
 from tlkit.system.cache import features_folder, limit, make_room, mark_used
 from tlkit.system.progress import Reporter
+from tlkit.system.text import time_text
 from tlkit.train.cache_plan import make_plan, worth_reading
+from tlkit.train.feature_batches import Compute
 from tlkit.train.feature_feed import FeatureFeed
 from tlkit.train.feature_folder import common_folder
-from tlkit.train.feature_set import FeatureSet, features_key, targets_digest
+from tlkit.train.feature_keys import features_key, targets_digest
+from tlkit.train.feature_set import FeatureSet
 from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.repeats import digests
 from tlkit.train.setting import Setting
+from tlkit.train.spread_features import computing_on
 from tlkit.train.team import Team
 
 _Sets = tuple[list[FeatureSet], list[FeatureSet]]
@@ -44,6 +49,7 @@ class FeatureCache:
         own_folder: a folder for features that no later run can use; the caller removes it.
         reporter: shows what is cached, and why.
         team: the workers that compute the features together.
+        cluster: whose workers compute what is missing; None: this process does.
     """
 
     setting: Setting
@@ -54,6 +60,7 @@ class FeatureCache:
     own_folder: Path
     reporter: Reporter
     team: Team = field(default_factory=Team.alone)
+    cluster: ClusterOptions | None = None
 
     def feeds(self, decided: bool | None) -> tuple[FeatureFeed, FeatureFeed] | None:
         """Compute the features of training and validation images, where caching them pays.
@@ -175,21 +182,21 @@ class FeatureCache:
 
     def _fill(self, trained: Sequence[FeatureSet], validated: Sequence[FeatureSet], *, shared: bool) -> None:
         """Compute what is missing of the sets; remove those that a full disk left unfinished."""
-        sets = [*trained, *validated]
+        sets, began, computed = [*trained, *validated], time.monotonic(), 0
         if shared:
             self._make_room(sets)
         if any(each.missing for each in trained) and self._repeat():
             for number, each in enumerate(trained):
                 each.copy_from(trained[:number])
-        began, computed = time.monotonic(), 0
-        for number, each in enumerate(sets):
-            title = _title(number, len(trained))
-            try:
-                computed += self._compute(each, title)
-            except OSError:
-                for unfinished in sets[number:]:
-                    shutil.rmtree(unfinished.folder, ignore_errors=True)
-                raise
+        places = self.cluster if any(each.missing for each in sets) else None
+        with computing_on(places, self.part, self.reporter.say) as compute:
+            for number, each in enumerate(sets):
+                try:
+                    computed += self._compute(each, _title(number, len(trained)), compute)
+                except OSError:
+                    for unfinished in sets[number:]:
+                        shutil.rmtree(unfinished.folder, ignore_errors=True)
+                    raise
         for note in unusable_note("cached features", "computed", [each for found in sets for each in found.unusable]):
             self.reporter.say(f"  {note}")
         copied = sum(each.copied for each in sets)
@@ -201,8 +208,8 @@ class FeatureCache:
             seconds = time.monotonic() - began
             passed = self.epochs * (len(self.setting.train_rows) + len(self.setting.validation_rows))
             self.reporter.say(
-                f"  computed in {_time_text(seconds)}; without the cache, the frozen part would take about "
-                f"{_time_text(seconds * passed / computed)}"
+                f"  computed in {time_text(seconds)}; without the cache, the frozen part would take about "
+                f"{time_text(seconds * passed / computed)}"
             )
 
     def _make_room(self, sets: Sequence[FeatureSet]) -> None:
@@ -211,10 +218,10 @@ class FeatureCache:
         if self.team.chief:
             make_room(self.part.bytes_per_image * sum(each.missing for each in sets))
 
-    def _compute(self, features: FeatureSet, title: str) -> int:
+    def _compute(self, features: FeatureSet, title: str, compute: Compute | None = None) -> int:
         """Compute what is missing of a set, and return the number of images whose features were computed."""
         with self.reporter.stage("computing features", len(features.rows)):
-            return features.fill(lambda done, total: self.reporter.at(done, total, title), self.team)
+            return features.fill(lambda done, total: self.reporter.at(done, total, title), self.team, compute)
 
     def _sets(self, root: Path) -> tuple[list[FeatureSet], list[FeatureSet]]:
         """Return the sets of the training images, one per view, and the set of the validation images, if any."""
@@ -291,7 +298,3 @@ def _read(cache: FeatureCache, make: Callable[[], _Sets], sets: _Sets) -> _Sets:
     if cache.team.any(any(each.missing for each in (*sets[0], *sets[1]))):
         cache.make_ready()
     return sets if cache.part.engine == engine else make()
-
-
-def _time_text(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"

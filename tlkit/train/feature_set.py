@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from tlkit.data.feed.pipeline import Feed
-from tlkit.data.images.decode import DECODING
-from tlkit.data.run_data import Data
 from tlkit.data.store.rows import AROUND_BYTES, MAPPED_BYTES
-from tlkit.data.store.shards import FORMAT, SUFFIX, Shard, UnusableShardError, open_shard, release, write_shard
+from tlkit.data.store.shards import SUFFIX, Shard, UnusableShardError, open_shard, release, write_shard
 from tlkit.system.cache import ABOUT, mark_used
 from tlkit.system.disk import write_atomically
-from tlkit.system.parallel import in_threads
-from tlkit.train.environment import THREADS, computing, computing_variables
+from tlkit.train.feature_batches import Compute, FeatureBatches
 from tlkit.train.frozen_part import FrozenPart
-from tlkit.train.repeats import VIEWS, Pixels
 from tlkit.train.team import Team
 
 Progress = Callable[[int, int], None]
@@ -33,7 +25,6 @@ Progress = Callable[[int, int], None]
 _SHARD_BYTES = 256e6
 _SHARD_BATCHES = 16
 """A shard has whole batches, as many as fit within both limits: it is made in memory, by one worker."""
-_FORMAT = 5
 
 
 class FeatureSet:
@@ -50,7 +41,6 @@ class FeatureSet:
         about: a description for ``tlkit cache ls``.
 
     Attributes:
-        copied: the number of images whose features were copied.
         unusable: the shards of earlier runs that could not be used, and were computed again.
     """
 
@@ -72,7 +62,6 @@ class FeatureSet:
         self._part = part
         self._feed = feed
         self.rows = rows
-        self._seeds = seeds
         self._with_targets = seeds is not None
         batches = int(_SHARD_BYTES / (part.bytes_per_image * feed.batch_size))
         self._shard = feed.batch_size * max(1, min(batches, _SHARD_BATCHES))
@@ -80,9 +69,7 @@ class FeatureSet:
         self._arrays: dict[int, dict[str, np.ndarray]] = {}
         self._read = 0
         self._was_read = False
-        self.copied = 0
-        self._earlier: Sequence[FeatureSet] | None = None
-        self._pixels = Pixels(0)
+        self._batches = FeatureBatches(part, feed, rows, seeds)
 
     @property
     def _shards(self) -> range:
@@ -101,8 +88,12 @@ class FeatureSet:
         Args:
             earlier: the views before this one, of the same images, filled before it; empty for the first view.
         """
-        self._earlier = earlier[:VIEWS]
-        self._pixels = Pixels(len(self.rows))
+        self._batches.copy_from([(each._batches.pixels, each.batch) for each in earlier])
+
+    @property
+    def copied(self) -> int:
+        """The number of images whose features were copied."""
+        return self._batches.copied
 
     def read(self) -> None:
         """Read all shards through, and keep those that are usable."""
@@ -114,12 +105,13 @@ class FeatureSet:
             if shard is not None:
                 self._arrays[number] = shard.arrays
 
-    def fill(self, progress: Progress | None = None, team: Team | None = None) -> int:
+    def fill(self, progress: Progress | None = None, team: Team | None = None, compute: Compute | None = None) -> int:
         """Compute the shards that are missing or unusable.
 
         Args:
             progress: called with (done, total) images.
             team: workers that all do this in the same folder; each computes its shards, and waits for those of others.
+            compute: computes in other processes; None: this one does.
 
         Returns:
             The number of images whose features were computed here.
@@ -129,14 +121,17 @@ class FeatureSet:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.read()
+        rank, size = (0, 1) if team is None else (team.rank, team.size)
+        own = {number for number in self._shards if number not in self._arrays and number % size == rank}
         computed = 0
-        for number in self._shards:
-            if number not in self._arrays and (team is None or number % team.size == team.rank):
-                shard = self._write(number, progress)
-                computed += len(shard.arrays["feature0"])
-                self._arrays[number] = shard.arrays
-            if progress is not None:
-                progress(min((number + 1) * self._shard, len(self.rows)), len(self.rows))
+        with closing(self._batches.computed([self._span(number) for number in sorted(own)], compute)) as batches:
+            for number in self._shards:
+                if number in own:
+                    shard = self._write(number, batches, progress)
+                    computed += len(shard.arrays["feature0"])
+                    self._arrays[number] = shard.arrays
+                if progress is not None:
+                    progress(min((number + 1) * self._shard, len(self.rows)), len(self.rows))
         for number in set(self._shards) - set(self._arrays):
             self._arrays[number] = _awaited(partial(self._opened, number)).arrays
         self._describe()
@@ -148,12 +143,15 @@ class FeatureSet:
                 write_atomically(self.folder / ABOUT, self._about + "\n")
         mark_used(self.folder)
 
-    def _write(self, number: int, progress: Progress | None) -> Shard:
-        begin, end = number * self._shard, min((number + 1) * self._shard, len(self.rows))
+    def _span(self, number: int) -> tuple[int, int]:
+        return number * self._shard, min((number + 1) * self._shard, len(self.rows))
+
+    def _write(self, number: int, batches: Iterator[dict[str, np.ndarray]], progress: Progress | None) -> Shard:
+        """Write a shard of the next of the batches."""
+        begin, end = self._span(number)
         arrays: dict[str, np.ndarray] = {}
         done = 0
-        batches = self._feed.epoch(self.rows[:end], self._seeds, start=begin // self._feed.batch_size)
-        for values in in_threads(self._values, batches, name="tlkit-features", ahead=1, threads=batches_at_once()):
+        for values in islice(batches, -(-(end - begin) // self._feed.batch_size)):
             for name, part in values.items():
                 whole = arrays.setdefault(name, np.empty((end - begin, *part.shape[1:]), part.dtype))
                 whole[done : done + len(part)] = part
@@ -161,33 +159,6 @@ class FeatureSet:
             if progress is not None:
                 progress(begin + done, len(self.rows))
         return write_shard(self.folder, f"{number:04d}", self._of(number), arrays, {})
-
-    def _values(self, batch: dict[str, Any]) -> dict[str, np.ndarray]:
-        images, rows = batch["images"], np.asarray(batch["index"])
-        features = self._part(images) if self._earlier is None else self._features(images, rows)
-        values = {f"feature{number}": each for number, each in enumerate(features)}
-        if self._with_targets:
-            values |= {key: np.asarray(batch[key]) for key in batch if key not in ("images", "index")}
-        return values
-
-    def _features(self, images: Any, rows: np.ndarray) -> list[np.ndarray]:
-        """Return the features of some images, copied from earlier views where an image has the same pixels there."""
-        places = np.array([self._place[int(row)] for row in rows])
-        self._pixels.note(places, images)
-        left = np.ones(len(rows), bool)
-        features = [np.empty((len(rows), *shape), np.float32) for shape in self._part.shapes]
-        for view in self._earlier or ():
-            same = left & self._pixels.equal(places, view._pixels)
-            if same.any():
-                copied = view.batch(rows[same])
-                for number, each in enumerate(features):
-                    each[same] = copied[f"feature{number}"]
-                left &= ~same
-        if left.any():
-            for each, computed in zip(features, self._part(np.asarray(images)[left]), strict=True):
-                each[left] = computed
-        self.copied += len(rows) - int(left.sum())
-        return features
 
     def _of(self, number: int) -> str:
         return f"{self._key} {number:04d}"
@@ -253,48 +224,3 @@ def _awaited(opened: Callable[[], Shard | None]) -> Shard:
                 shard.check()
                 return shard
         time.sleep(0.2)
-
-
-def features_key(part: FrozenPart, data: Data, rows: np.ndarray, settings: Mapping[str, Any]) -> str:
-    """Return a digest of everything that determines features.
-
-    An engine that computes each image alone gives the same bits with any number of threads. TensorFlow's augmentation
-    need not.
-
-    Args:
-        part: the frozen part.
-        data: the data whose files become the images.
-        rows: the images.
-        settings: how files become images, how the images are augmented, and the size of a batch.
-    """
-    alone = part.engine.computes_alone and "policies" not in settings
-    files = hashlib.sha256("\n".join(data.store.digests[int(row)] for row in rows).encode()).hexdigest()
-    what = {
-        "format": (_FORMAT, FORMAT),
-        "files": files,
-        "decoding": DECODING,
-        "settings": dict(settings),
-        "frozen": part.key,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "computing": {name: value for name, value in computing().items() if not alone or name not in THREADS},
-        "variables": computing_variables(),
-    }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def targets_digest(data: Data, rows: np.ndarray) -> str:
-    """Return the SHA-256 of the labels, or the masks, of some images: cached features may come with targets."""
-    digest = hashlib.sha256(json.dumps([data.label_kind, len(data.classes)]).encode())
-    if data.labels is not None:
-        digest.update(np.ascontiguousarray(data.labels[rows]).tobytes())
-    else:
-        assert data.store.masks is not None
-        for row in rows:
-            digest.update(np.ascontiguousarray(data.store.masks[int(row)]).tobytes())
-    return digest.hexdigest()
-
-
-def batches_at_once() -> int:
-    """Return 2 on a CPU: one batch uses cores that another leaves idle between operations; a GPU has its own queue."""
-    return 1 if tf.config.list_physical_devices("GPU") else 2

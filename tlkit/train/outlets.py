@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tlkit.cluster.options import ClusterOptions
 from tlkit.contracts import Phase
 from tlkit.runs.folder import RunFolder
 from tlkit.system.progress import Reporter
@@ -26,6 +27,7 @@ class Outlets:
         signals: may ask the run to stop.
         saving: returns a context in which a checkpoint is written, which may take long.
         writes: whether this process writes into the folder; of a team, only the chief does.
+        cluster: whose workers compute features that are cached; None: this process does.
     """
 
     folder: RunFolder
@@ -35,3 +37,4 @@ class Outlets:
     signals: Signals = field(default_factory=Signals)
     saving: Callable[[], AbstractContextManager[None]] = nullcontext
     writes: bool = True
+    cluster: ClusterOptions | None = None

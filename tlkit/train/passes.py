@@ -134,6 +134,7 @@ class Passes:
             own_folder=own_folder,
             reporter=self.outlets.reporter,
             team=self.setting.team,
+            cluster=self.outlets.cluster,
         )
 
     def train(self, epoch: int, start: int, after_step: Callable[[int, int], None]) -> tuple[float, np.ndarray]:

@@ -18,8 +18,9 @@ from tlkit.models.freeze import apply_flags, prepare
 from tlkit.models.graph import inputs_of
 from tlkit.system.parallel import in_threads
 from tlkit.system.progress import Reporter
+from tlkit.train.feature_batches import batches_at_once
 from tlkit.train.feature_cache import FeatureCache
-from tlkit.train.feature_set import FeatureSet, batches_at_once
+from tlkit.train.feature_set import FeatureSet
 from tlkit.train.frozen_engine import choose_engine
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.setting import Setting

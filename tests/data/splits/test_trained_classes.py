@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from tlkit import Sample
 from tlkit.data.splits.assign import assign_splits
+from tlkit.data.splits.group_numbers import numbered_groups
 from tlkit.data.splits.iterative import deal_folds
 from tlkit.data.store.decoding import Digests
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
@@ -138,7 +139,7 @@ def test_two_copies_of_an_image_leave_the_classes_in_proportion(seed):
 def test_folds_spread_each_label(grouped):
     strata = [chest(n) for n in range(60)]
     groups = [f"g{n // 2}" if grouped else f"\0{n}" for n in range(60)]
-    folds = deal_folds(strata, groups, 5, 0)
+    folds = deal_folds(strata, numbered_groups(groups), 5, 0)
     assert sorted(place for fold in folds for place in fold) == list(range(60))
     for fold in folds:
         assert len(fold) == pytest.approx(12, abs=1 if grouped else 0)

@@ -6,18 +6,24 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import le
 from typing import cast
 
 import numpy as np
 
 from tlkit.contracts import Sample, Split
+from tlkit.data.splits.group_numbers import NONE, numbered_groups
 from tlkit.data.splits.hold_out import Held, Part, hold_out, hold_out_labels, hold_out_weighted, with_all_trained
-from tlkit.data.splits.units import Strata, is_multi_label
+from tlkit.data.splits.units import Strata
 from tlkit.errors import DataError
 from tlkit.recipe.input_table import InputTable
 from tlkit.system.text import listed
 
 _CHUNK = 10_000
+_SPLITS: tuple[Split | None, ...] = (None, "train", "validation", "test")
+"""Their places are their numbers here."""
+_TRAIN = _SPLITS.index("train")
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None
 
 def assign_splits(
     samples: Sequence[Sample],
-    strata: Strata | None,
+    strata: Strata | Sequence[int] | None,
     table: InputTable,
     seed: int,
     files: Sequence[int] | None = None,
@@ -88,40 +94,62 @@ def assign_splits(
     Raises:
         DataError: a split would be empty, or official splits divide a group.
     """
-    order = sorted(range(len(samples)), key=lambda i: samples[i].key)
-    splits: list[Split | None] = [sample.split for sample in samples]
-    groups = groups_of(samples, table.group_pattern)
+    classes = None if strata is None else _array_if_single(strata)
+    order = _by_key(samples)
+    splits = np.fromiter((_SPLITS.index(sample.split) for sample in samples), np.int8, len(samples))
+    groups = numbered_groups(groups_of(samples, table.group_pattern))
+    images = None if files is None else np.array(files, np.int64)
     notes: list[str] = []
-    official = {split for split in splits if split is not None}
+    official = {_SPLITS[number] for number in np.unique(splits).tolist()} - {None}
     for part in (Part("test", table.test, seed), Part("validation", table.validation, seed)):
-        rest = [i for i in order if splits[i] in (None, "train")]
+        rest = order[splits[order] <= _TRAIN]
         if part.name in official and part.size and part.name in table.model_fields_set:
             notes.append(f"input.{part.name} has no effect: the data set has a {part.name} split of its own")
-        if part.name in official or part.size == 0 or not rest:
+        if part.name in official or part.size == 0 or not len(rest):
             continue
-        several = files if files is not None and any(files[i] > 1 for i in rest) else None
-        held = _held(part, rest, strata, [None] * len(samples) if several else groups, several)
+        several = images if images is not None and (images[rest] > 1).any() else None
+        held = _held(part, rest, classes, groups if several is None else np.full_like(groups, NONE), several)
         notes += held.notes
-        for i in held.places:
-            splits[i] = cast(Split, part.name)
-    final = np.array([split or "train" for split in splits])
-    if not (final == "train").any():
+        splits[held.places] = _SPLITS.index(cast(Split, part.name))
+    np.maximum(splits, _TRAIN, out=splits)
+    divided = _divides(groups, splits)
+    numbers = np.flatnonzero(np.bincount(splits))
+    final = np.array([str(_SPLITS[number]) for number in numbers.tolist()])[np.searchsorted(numbers, splits)]
+    if _TRAIN not in numbers:
         counts = listed([f"{count} {split}" for split, count in Counter(final.tolist()).items()])
         raise DataError(f"no sample is left to train on: {counts or 'there are none'}; lower input.validation")
-    _check_groups(groups, final)
+    if divided:
+        _check_groups(groups_of(samples, table.group_pattern), final)
     return Splits(final, tuple(notes))
 
 
-def _held(
-    part: Part, rest: Sequence[int], strata: Strata | None, groups: Sequence[str | None], files: Sequence[int] | None
-) -> Held:
-    classes = cast("Sequence[int] | None", strata)
-    if strata is not None and is_multi_label(strata):
+def _array_if_single(strata: Strata | Sequence[int]) -> Strata:
+    several = not isinstance(strata, np.ndarray) and len(strata) > 0 and isinstance(strata[0], tuple)
+    return cast(Strata, strata) if several else np.asarray(strata, np.int32)
+
+
+def _by_key(samples: Sequence[Sample]) -> np.ndarray:
+    """Return the places of the samples in the order of their keys, int32 (N,)."""
+    keys = [sample.key for sample in samples]
+    if all(map(le, keys, islice(keys, 1, None))):
+        return np.arange(len(keys), dtype=np.int32)
+    return np.fromiter(sorted(range(len(keys)), key=keys.__getitem__), np.int32, len(keys))
+
+
+def _divides(groups: np.ndarray, splits: np.ndarray) -> bool:
+    """Return whether samples of the same group are in several splits."""
+    split_of = np.zeros(int(groups.max(initial=0)) + 2, splits.dtype)  # the last is that of no group
+    split_of[groups] = splits
+    return bool(((split_of[groups] != splits) & (groups != NONE)).any())
+
+
+def _held(part: Part, rest: np.ndarray, strata: Strata | None, groups: np.ndarray, files: np.ndarray | None) -> Held:
+    if strata is not None and not isinstance(strata, np.ndarray):
         held = hold_out_labels(part, rest, strata, groups, files)
     elif files is not None:
-        held = hold_out_weighted(part, rest, classes, files)
+        held = hold_out_weighted(part, rest, strata, files)
     else:
-        held = hold_out(part, rest, classes, groups)
+        held = hold_out(part, rest, strata, groups)
     return held if strata is None else with_all_trained(part, rest, held, strata, groups, files)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from tlkit.data.splits.group_numbers import without_gaps
 
-def draw(count: int, held: int, seed: int, strata: Sequence[int] | None = None) -> list[int]:
+
+def draw(count: int, held: int, seed: int, strata: np.ndarray | None = None) -> np.ndarray:
     """Return the places that ``train_test_split(range(count), ...)`` returns second.
 
     The draws are those of scikit-learn's ``ShuffleSplit`` and ``StratifiedShuffleSplit``, number by number, so that
@@ -17,13 +17,14 @@ def draw(count: int, held: int, seed: int, strata: Sequence[int] | None = None) 
         count: the number of samples.
         held: how many of them to draw; at least one is left.
         seed: the seed.
-        strata: the class of each sample, of each at least two; None: don't stratify.
+        strata: the class of each sample, int (N,), of each at least two; None: don't stratify.
     """
     random = np.random.RandomState(seed)
     if strata is None:
-        return random.permutation(count)[:held].tolist()  # type: ignore[no-any-return]
-    _, numbers, counts = np.unique(np.asarray(strata), return_inverse=True, return_counts=True)
-    members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(counts)[:-1])
+        return random.permutation(count)[:held]
+    numbers = without_gaps(strata)
+    counts = np.bincount(numbers)
+    members = np.split(np.argsort(numbers, kind="stable").astype(np.int32), np.cumsum(counts)[:-1])
     left = _shares(counts, count - held, random)
     drawn = _shares(counts - left, held, random)
     trained, chosen = [], []
@@ -32,7 +33,7 @@ def draw(count: int, held: int, seed: int, strata: Sequence[int] | None = None) 
         trained.append(shuffled[:first])
         chosen.append(shuffled[first : first + second])
     random.permutation(np.concatenate(trained))  # scikit-learn shuffles the others first
-    return random.permutation(np.concatenate(chosen)).tolist()  # type: ignore[no-any-return]
+    return random.permutation(np.concatenate(chosen))
 
 
 def _shares(counts: np.ndarray, total: int, random: np.random.RandomState) -> np.ndarray:

@@ -18,8 +18,8 @@ def deal_groups(groups: np.ndarray, strata: np.ndarray, folds: int, seed: int) -
     GB and days for a million groups of a thousand classes. Here only the classes that a group has are looked at.
 
     Args:
-        groups: the number of each sample's group, of all from 0, in the order of their names; int64 (N,).
-        strata: the number of each sample's class, of all from 0; int64 (N,).
+        groups: the number of each sample's group, of all from 0, in the order of their names; int (N,).
+        strata: the number of each sample's class, of all from 0; int (N,).
         folds: how many folds to make; at most the number of groups.
         seed: the seed of the order of the groups.
     """
@@ -56,7 +56,7 @@ class _Counts:
     @classmethod
     def of(cls, groups: np.ndarray, strata: np.ndarray) -> _Counts:
         width = int(strata.max()) + 1
-        pairs, images = np.unique(groups * width + strata, return_counts=True)
+        pairs, images = np.unique(groups.astype(np.int64) * width + strata, return_counts=True)
         starts = np.searchsorted(pairs, np.arange(int(groups.max()) + 2) * width)
         return cls(starts, pairs % width, images.astype(np.float64), width)
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from tlkit.data.splits.all_trained import leave_all_trained
 from tlkit.data.splits.draw import draw
+from tlkit.data.splits.group_numbers import NONE, with_own_groups
 from tlkit.data.splits.group_splits import hold_out_groups
 from tlkit.data.splits.iterative import deal
-from tlkit.data.splits.units import Strata, lacking_classes, totals, units_of
+from tlkit.data.splits.units import Strata, lacking_classes, units_of
 from tlkit.errors import DataError
 
 _NOT_STRATIFIED = "the split is not stratified"
@@ -56,43 +57,42 @@ class Part:
 
 
 class Held(NamedTuple):
-    """The places of the samples that a split gets, and messages for the user."""
+    """The places of the samples that a split gets, int (n,), and messages for the user."""
 
-    places: list[int]
+    places: np.ndarray
     notes: tuple[str, ...] = ()
 
 
-def hold_out(part: Part, rest: Sequence[int], strata: Sequence[int] | None, groups: Sequence[str | None]) -> Held:
+def hold_out(part: Part, rest: np.ndarray, strata: np.ndarray | None, groups: np.ndarray) -> Held:
     """Choose samples for a split: stratified by class, and in whole groups where there are any.
 
     Args:
         part: the split to draw.
         rest: the places of the samples to choose from, in the order of their keys.
         strata: the class of each sample; None: don't stratify.
-        groups: the group of each sample; None: in no group.
+        groups: the group of each sample, as ``numbered_groups`` returns them.
 
     Raises:
         DataError: too few images or groups for a split of that size.
     """
     part.check_leaves_some(len(rest))
-    if any(groups[i] is not None for i in rest):
+    if (groups[rest] != NONE).any():
         return _whole_groups(part, rest, strata, groups)
     part.check_is_an_image(len(rest))
     if strata is None:
         return Held(_drawn(part, rest))
-    counts = Counter(strata[i] for i in rest)
-    single = [i for i in rest if counts[strata[i]] < 2]
-    several = [i for i in rest if counts[strata[i]] >= 2]
-    classes = len({strata[i] for i in several})
+    counts = np.bincount(strata[rest])
+    several = rest[counts[strata[rest]] >= 2]
+    single, classes = len(rest) - len(several), int((counts >= 2).sum())
     share = part.size if part.size >= 1 else len(several) * part.size
-    if not several or min(round(share), len(several) - math.ceil(share)) < classes:
+    if not len(several) or min(round(share), len(several) - math.ceil(share)) < classes:
         return Held(_drawn(part, rest), (_not_stratified(part),))
-    notes = (f"classes with a single image: {len(single)}; their images are used for training only",)
-    return Held(_drawn(part, several, [strata[i] for i in several]), notes if single else ())
+    notes = (f"classes with a single image: {single}; their images are used for training only",)
+    return Held(_drawn(part, several, strata[several]), notes if single else ())
 
 
 def hold_out_labels(
-    part: Part, rest: Sequence[int], strata: Strata, groups: Sequence[str | None], files: Sequence[int] | None = None
+    part: Part, rest: np.ndarray, strata: Strata, groups: np.ndarray, files: np.ndarray | None = None
 ) -> Held:
     """Choose samples of a multi-label data set for a split, so that each label is split in proportion.
 
@@ -100,14 +100,14 @@ def hold_out_labels(
         part: the split to draw.
         rest: the places of the samples to choose from, in the order of their keys.
         strata: the labels of each sample.
-        groups: the group of each sample; None: in no group.
+        groups: the group of each sample, as ``numbered_groups`` returns them.
         files: how many images each sample represents; None: one each.
 
     Raises:
         DataError: too few images or groups for a split of that size.
     """
     units = units_of(rest, strata, groups, files)
-    total, _, holders = totals(units)
+    total = int(units.images.sum())
     part.check_leaves_some(total)
     if len(units) < 2:
         raise DataError(f"{part.option}: nothing can be split off, because all samples are in one group")
@@ -115,56 +115,57 @@ def hold_out_labels(
         part.check_is_an_image(total)
     wanted = part.images_of(total)
     subset = deal(units, (total - wanted, wanted), part.seed)
-    held = {number for number in range(len(units)) if subset[number]}
-    if not held or len(held) == len(units):
-        smallest = min(range(len(units)), key=lambda number: units[number].images)
-        held = held ^ {smallest}
-    single = sum(count == 1 for count in holders.values())
+    held = subset == 1
+    if not held.any() or held.all():
+        held[units.images.argmin()] ^= True
+    single = int((units.holders() == 1).sum())
     notes = (f"labels with a single image or group: {single}; they are used for training only",) if single else ()
-    return Held(sorted(place for number in held for place in units[number].places), notes)
+    return Held(units.places_of(held), notes)
 
 
 def with_all_trained(
     part: Part,
-    rest: Sequence[int],
+    rest: np.ndarray,
     held: Held,
     strata: Strata,
-    groups: Sequence[str | None],
-    files: Sequence[int] | None = None,
+    groups: np.ndarray,
+    files: np.ndarray | None = None,
 ) -> Held:
     """Change a split where it would leave a class without a training image, and say so if it becomes smaller.
 
     The arguments are those of ``hold_out_labels``, with the samples that were chosen.
     """
-    places = set(held.places)
-    if not any(_NOT_STRATIFIED in note for note in held.notes) and not lacking_classes(strata, rest, places):
+    if not any(_NOT_STRATIFIED in note for note in held.notes) and not lacking_classes(strata, rest, held.places):
         return held
     units = units_of(rest, strata, groups, files)
-    before = {number for number, unit in enumerate(units) if places.intersection(unit.places)}
-    size = sum(units[number].images for number in before)
+    before = np.zeros(len(units), bool)
+    before[units.places.owners()[np.isin(units.places.numbers, held.places)]] = True
+    size = int(units.images[before].sum())
     after = leave_all_trained(units, before, size, part.seed)
-    lacking = totals(units)[2].keys() - totals(units[number] for number in after)[2].keys()
+    holders = units.holders() > 0
+    lacking = int((holders & (units.holders(after) == 0)).sum())
     notes = held.notes
     if lacking and any(_NOT_STRATIFIED in note for note in notes):
-        notes = (*notes, f"classes without a {part.name} image: {len(lacking)} of {len(totals(units)[2])}")
-    if after == before:
+        notes = (*notes, f"classes without a {part.name} image: {lacking} of {int(holders.sum())}")
+    if (after == before).all():
         return Held(held.places, notes)
-    left = sum(units[number].images for number in after)
+    left = int(units.images[after].sum())
     if left < size:
         what = "image" if left == 1 else "images"
         notes = (*notes, f"{part.option}: {left} {what}; more would leave a class without a training image")
-    return Held(sorted(place for number in after for place in units[number].places), notes)
+    return Held(units.places_of(after), notes)
 
 
 def _not_stratified(part: Part) -> str:
     return f"too few images for every class to be in both {part.name} and train; {_NOT_STRATIFIED}"
 
 
-def _drawn(part: Part, places: Sequence[int], strata: Sequence[int] | None = None) -> list[int]:
-    return [places[place] for place in draw(len(places), part.images_of(len(places)), part.seed, strata)]
+def _drawn(part: Part, places: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
+    drawn: np.ndarray = places[draw(len(places), part.images_of(len(places)), part.seed, strata)]
+    return drawn
 
 
-def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | None, files: Sequence[int]) -> Held:
+def hold_out_weighted(part: Part, rest: np.ndarray, strata: np.ndarray | None, files: np.ndarray) -> Held:
     """Choose samples for a split where a sample may represent several images, which all follow it.
 
     Samples are drawn in a random order: per class while they fit the class's share, rounded by largest remainder; then
@@ -180,19 +181,20 @@ def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | N
     Raises:
         DataError: too few images for a split of that size.
     """
-    total = sum(files[i] for i in rest)
+    of_rest = dict(zip(rest.tolist(), files[rest].tolist(), strict=True))
+    total = sum(of_rest.values())
     part.check_leaves_some(total)
     part.check_is_an_image(total)
     wanted = part.images_of(total)
     notes: list[str] = []
-    class_of = {i: 0 if strata is None else strata[i] for i in rest}
+    class_of = dict.fromkeys(of_rest, 0) if strata is None else dict(zip(of_rest, strata[rest].tolist(), strict=True))
     if min(wanted, total - wanted) < len(set(class_of.values())):
         notes.append(_not_stratified(part))
-        class_of = dict.fromkeys(rest, 0)
+        class_of = dict.fromkeys(of_rest, 0)
     images, spare = Counter[int](), Counter(class_of.values())
-    for i in rest:
-        images[class_of[i]] += files[i]
-    order = [rest[place] for place in np.random.default_rng(part.seed).permutation(len(rest))]
+    for i, count in of_rest.items():
+        images[class_of[i]] += count
+    order = rest[np.random.default_rng(part.seed).permutation(len(rest))].tolist()
     room = _shares(images, wanted, list(dict.fromkeys(class_of[i] for i in order)))
     lacking, held = wanted, set[int]()
 
@@ -200,17 +202,17 @@ def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | N
         nonlocal lacking
         held.add(i)
         spare[class_of[i]] -= 1
-        room[class_of[i]] -= files[i]
-        lacking -= files[i]
+        room[class_of[i]] -= of_rest[i]
+        lacking -= of_rest[i]
 
     for i in order:
-        if files[i] <= room[class_of[i]] and spare[class_of[i]] > 1:
+        if of_rest[i] <= room[class_of[i]] and spare[class_of[i]] > 1:
             take(i)
     for i in order:
-        if i not in held and files[i] <= lacking and spare[class_of[i]] > 1:
+        if i not in held and of_rest[i] <= lacking and spare[class_of[i]] > 1:
             take(i)
-    closest = min((i for i in order if i not in held and spare[class_of[i]] > 1), key=lambda i: files[i], default=None)
-    if closest is not None and (not held or abs(lacking - files[closest]) < lacking):
+    closest = min((i for i in order if i not in held and spare[class_of[i]] > 1), key=of_rest.__getitem__, default=None)
+    if closest is not None and (not held or abs(lacking - of_rest[closest]) < lacking):
         take(closest)
     if not held:
         raise DataError(
@@ -221,7 +223,7 @@ def hold_out_weighted(part: Part, rest: Sequence[int], strata: Sequence[int] | N
             f"{part.option}: {wanted - lacking} of {total} images, the closest possible with files of the same "
             "picture in one split"
         )
-    return Held(sorted(held), tuple(notes))
+    return Held(np.array(sorted(held), np.int64), tuple(notes))
 
 
 def _shares(images: Mapping[int, int], wanted: int, order: Sequence[int]) -> dict[int, int]:
@@ -240,43 +242,44 @@ def _shares(images: Mapping[int, int], wanted: int, order: Sequence[int]) -> dic
     return shares
 
 
-def _whole_groups(part: Part, rest: Sequence[int], strata: Sequence[int] | None, groups: Sequence[str | None]) -> Held:
-    # A sample without a group is named by its place in rest: a name that depended on i would depend on the order of
-    # the samples.
-    own = [f"\0{place}" if (group := groups[i]) is None else group for place, i in enumerate(rest)]
-    if len(set(own)) < 2:
+def _whole_groups(part: Part, rest: np.ndarray, strata: np.ndarray | None, groups: np.ndarray) -> Held:
+    # A sample without a group has one by its place in rest: another number would depend on the order of the samples.
+    own = with_own_groups(groups[rest], by_digits=True)
+    if own.max() < 1:
         raise DataError(f"{part.option}: nothing can be split off, because all samples are in one group")
     if part.size >= 1:
         return _counted_groups(part, rest, own)
     notes: tuple[str, ...] = ()
     held = None
     if strata is not None:
-        held, lone = hold_out_groups(own, part.size, [strata[i] for i in rest], part.seed)
+        held, lone = hold_out_groups(own, part.size, strata[rest], part.seed)
         if held is None:
             notes = (f"too few groups for every class to be in {part.name}; {_NOT_STRATIFIED}",)
         elif lone:
             notes = (f"classes within a single group: {lone}; their groups are used for training only",)
     if held is None:
-        held, _ = hold_out_groups(own, part.size, [0] * len(own), part.seed)
+        held, _ = hold_out_groups(own, part.size, np.zeros(len(own), np.int32), part.seed)
     assert held is not None
-    return Held([rest[place] for place in held], notes)
+    return Held(rest[held], notes)
 
 
-def _counted_groups(part: Part, rest: Sequence[int], groups: Sequence[str]) -> Held:
+def _counted_groups(part: Part, rest: np.ndarray, groups: np.ndarray) -> Held:
     """Draw groups in a random order, and take each that brings the number of images closer to the size."""
-    sizes = Counter(groups)
-    names = list(sizes)
-    order = [names[i] for i in np.random.default_rng(part.seed).permutation(len(names))]
+    sizes = np.bincount(groups)
+    first = np.empty(len(sizes), np.int32)
+    first[groups[::-1]] = np.arange(len(groups) - 1, -1, -1, dtype=np.int32)
+    order = np.argsort(first)[np.random.default_rng(part.seed).permutation(len(first))]
     count = int(part.size)
-    chosen: set[str] = set()
+    chosen = np.zeros(len(sizes), bool)
     total = 0
-    for group in order:
-        closer = abs(total + sizes[group] - count) < abs(total - count)
-        if closer and total + sizes[group] < len(rest):
-            chosen.add(group)
-            total += sizes[group]
-    if not chosen:
-        chosen = {min(order, key=lambda group: sizes[group])}
-        total = sum(sizes[group] for group in chosen)
+    for group, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
+        closer = abs(total + size - count) < abs(total - count)
+        if closer and total + size < len(rest):
+            chosen[group] = True
+            total += size
+    if not total:
+        smallest = order[np.argmin(sizes[order])]
+        chosen[smallest] = True
+        total = int(sizes[smallest])
     notes = (f"{part.option}: {total} images, the closest that whole groups allow",) if total != count else ()
-    return Held([i for i, group in zip(rest, groups, strict=True) if group in chosen], notes)
+    return Held(rest[chosen[groups]], notes)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tlkit.data.splits.units import Unit, shuffled, totals, units_of
+from tlkit.data.splits.units import Lists, Units, shuffled, units_of
 
 
-def deal(units: Sequence[Unit], wanted: Sequence[int], seed: int) -> np.ndarray:
+def deal(units: Units, wanted: Sequence[int], seed: int) -> np.ndarray:
     """Deal units into subsets so that each subset has its share of every label.
 
     The method is Algorithm 1 of Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-Label Data":
@@ -24,65 +24,82 @@ def deal(units: Sequence[Unit], wanted: Sequence[int], seed: int) -> np.ndarray:
         seed: the seed of the order of the units and of ties.
 
     Returns:
-        the subset of each unit, int64 (N,).
+        the subset of each unit, int32 (U,).
     """
-    random = np.random.default_rng(seed)
-    rank = {number: place for place, number in enumerate(shuffled(units, seed))}
-    images, of_label, left = totals(units)
-    room = [float(count) for count in wanted]
-    lacking = {label: [count * part / images for part in wanted] for label, count in of_label.items()}
-    holders: dict[int, list[int]] = {label: [] for label in sorted(of_label)}
-    for number, unit in enumerate(units):
-        for label in unit.labels:
-            holders[label].append(number)
-    subset_of = np.full(len(units), -1, np.int64)
+    rank = shuffled(units, seed)
+    dealer = _Dealer(units, wanted, seed)
+    holders = Lists.of(units.labels.numbers, units.labels.owners(), units.width)
+    # The images that those have of the label, in the same order.
+    images = Lists.of(units.labels.numbers, units.counts, units.width)
+    while waiting := [label for label, left in enumerate(dealer.left) if left]:
+        rarest = min(waiting, key=dealer.left.__getitem__)
+        its_units, its_images = holders[rarest], images[rarest]
+        free = dealer.subset_of[its_units] < 0
+        its_units, its_images = its_units[free], its_images[free]
+        for number in its_units[np.lexsort((rank[its_units], -its_images))].tolist():
+            dealer.put(number, rarest)
+    others = np.flatnonzero(dealer.subset_of < 0)
+    for number in others[np.lexsort((rank[others], -units.images[others]))].tolist():
+        dealer.put(number, None)
+    return dealer.subset_of
 
-    def put(number: int, label: int | None) -> None:
-        unit = units[number]
-        open_ = [each for each in range(len(room)) if room[each] >= unit.images] or list(range(len(room)))
-        need = [(lacking[label][each] if label is not None else 0.0, room[each]) for each in open_]
+
+class _Dealer:
+    """Puts units into subsets, one by one.
+
+    Args:
+        units, wanted, seed: as of ``deal``.
+
+    Attributes:
+        subset_of: the subset of each unit, int32 (U,); -1: none yet.
+        left: how many units that have each label are in none.
+    """
+
+    def __init__(self, units: Units, wanted: Sequence[int], seed: int) -> None:
+        self._units = units
+        self._random = np.random.default_rng(seed)
+        self._room = [float(count) for count in wanted]
+        images = int(units.images.sum())
+        of_label = np.zeros(units.width, np.int64)
+        np.add.at(of_label, units.labels.numbers, units.counts)
+        self._lacking = [[count * part / images for part in wanted] for count in of_label.tolist()]
+        self.subset_of = np.full(len(units), -1, np.int32)
+        self.left: list[int] = units.holders().tolist()
+
+    def put(self, number: int, label: int | None) -> None:
+        """Put a unit into the subset that lacks a label, or else images, most."""
+        room, labels = self._room, self._units.labels
+        images = int(self._units.images[number])
+        open_ = [each for each in range(len(room)) if room[each] >= images] or list(range(len(room)))
+        need = [(self._lacking[label][each] if label is not None else 0.0, room[each]) for each in open_]
         best = [each for each, its_need in zip(open_, need, strict=True) if its_need == max(need)]
-        chosen = best[0] if len(best) == 1 else best[int(random.integers(len(best)))]
-        subset_of[number] = chosen
-        room[chosen] -= unit.images
-        for each, count in unit.labels.items():
-            lacking[each][chosen] -= count
-            left[each] -= 1
-
-    while waiting := [label for label in holders if left[label]]:
-        rarest = min(waiting, key=lambda label: left[label])
-        its_units = [number for number in holders[rarest] if subset_of[number] < 0]
-        for number in sorted(its_units, key=lambda each: (-units[each].labels[rarest], rank[each])):
-            put(number, rarest)
-    rest = [number for number in range(len(units)) if subset_of[number] < 0]
-    for number in sorted(rest, key=lambda each: (-units[each].images, rank[each])):
-        put(number, None)
-    return subset_of
+        chosen = best[0] if len(best) == 1 else best[int(self._random.integers(len(best)))]
+        self.subset_of[number] = chosen
+        room[chosen] -= images
+        its = slice(labels.starts[number], labels.starts[number + 1])
+        for each, count in zip(labels.numbers[its].tolist(), self._units.counts[its].tolist(), strict=True):
+            self._lacking[each][chosen] -= count
+            self.left[each] -= 1
 
 
-def deal_folds(
-    strata: Sequence[tuple[int, ...]], groups: Sequence[str | None], count: int, seed: int
-) -> list[list[int]]:
+def deal_folds(strata: Sequence[tuple[int, ...]], groups: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
     """Deal samples with several labels into folds of nearly equal size, in whole groups.
 
     Args:
         strata: the labels of each sample, in the order of the samples' keys.
-        groups: the group of each sample; None: in no group.
+        groups: the group of each sample, as ``numbered_groups`` returns them.
         count: the number of folds; at most the number of groups.
         seed: the recipe's seed.
 
     Returns:
         for each fold, the places of its samples, ascending.
     """
-    units = units_of(range(len(strata)), strata, groups)
+    units = units_of(np.arange(len(strata)), strata, groups)
     larger = len(strata) % count
     subset_of = deal(units, [len(strata) // count + (fold < larger) for fold in range(count)], seed)
     for fold in range(count):
         if not (subset_of == fold).any():
             # Large groups have filled the others: take the smallest unit of the fold that has the most.
-            fullest = np.bincount(subset_of, minlength=count).argmax()
-            subset_of[min(np.flatnonzero(subset_of == fullest), key=lambda number: units[number].images)] = fold
-    return [
-        sorted(place for number in np.flatnonzero(subset_of == fold) for place in units[number].places)
-        for fold in range(count)
-    ]
+            fullest = np.flatnonzero(subset_of == np.bincount(subset_of, minlength=count).argmax())
+            subset_of[fullest[units.images[fullest].argmin()]] = fold
+    return [units.places_of(subset_of == fold) for fold in range(count)]

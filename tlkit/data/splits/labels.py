@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import cast
+
+import numpy as np
 
 from tlkit.contracts import Sample, SampleSet
 from tlkit.data.splits.units import Strata
@@ -66,4 +67,5 @@ def strata_of(sample_set: SampleSet, samples: Sequence[Sample]) -> Strata:
     """Return the class of each sample, by which splits are stratified; its classes in a multi-label data set."""
     if sample_set.multi_label:
         return [numbers_of(sample) for sample in samples]
-    return [sample.label[0] if isinstance(sample.label, tuple) else cast(int, sample.label) for sample in samples]
+    labels = (each.label[0] if isinstance(each.label, tuple) else each.label for each in samples)
+    return np.fromiter(labels, np.int32, len(samples))

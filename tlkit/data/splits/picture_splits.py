@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
@@ -85,7 +84,7 @@ def _together(
     files = Counter(led.values())
     leaders = assign_splits(
         [placed[place] for place in rows],
-        None if strata is None else cast(Strata, [strata[place] for place in rows]),
+        strata[rows] if isinstance(strata, np.ndarray) else strata and [strata[place] for place in rows],
         table,
         seed,
         [files.get(place, 1) for place in rows],

@@ -2,106 +2,142 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-Strata = Sequence[int] | Sequence[tuple[int, ...]]
-"""The class of each sample; in a multi-label data set its classes."""
+from tlkit.data.splits.group_numbers import NONE
+
+Strata = np.ndarray | Sequence[tuple[int, ...]]
+"""The class of each sample, int32 (N,); in a multi-label data set its classes."""
 
 
-def is_multi_label(strata: Strata | None) -> bool:
-    """Return whether each sample has any number of classes."""
-    return bool(strata) and strata is not None and isinstance(strata[0], tuple)
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """Samples that stay in one split.
+@dataclass(frozen=True)
+class Lists:
+    """Lists of numbers, one after the other.
 
     Args:
-        places: the places of the samples.
-        images: how many images they represent.
-        labels: class number → how many of the images have it.
+        starts: where each begins, and the end of the last; int64 (n + 1,).
+        numbers: int32.
     """
 
-    places: tuple[int, ...]
-    images: int
-    labels: Mapping[int, int]
+    starts: np.ndarray
+    numbers: np.ndarray
+
+    @classmethod
+    def of(cls, owners: np.ndarray, numbers: np.ndarray, count: int) -> Lists:
+        """Return the lists of so many owners, each with its numbers in the order given."""
+        order = np.argsort(owners, kind="stable")
+        starts = np.zeros(count + 1, np.int64)
+        np.cumsum(np.bincount(owners, minlength=count), out=starts[1:])
+        return cls(starts, numbers[order].astype(np.int32, copy=False))
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        return self.numbers[self.starts[number] : self.starts[number + 1]]
+
+    def owners(self) -> np.ndarray:
+        """Return the list that each number is in, int32."""
+        lengths = np.diff(self.starts)
+        return np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
 
 
-def units_of(
-    places: Sequence[int], strata: Strata | None, groups: Sequence[str | None], files: Sequence[int] | None = None
-) -> list[Unit]:
+@dataclass(frozen=True)
+class Units:
+    """Units of samples, each of which stays in one split: U of them.
+
+    Args:
+        places: the places of the samples of each.
+        images: how many images each represents, int64 (U,).
+        labels: the classes that each has, ascending.
+        counts: how many of its images have each of them, as ``labels.numbers``; int64.
+    """
+
+    places: Lists
+    images: np.ndarray
+    labels: Lists
+    counts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def holders(self, of: np.ndarray | None = None) -> np.ndarray:
+        """Return how many units, of those that are marked in ``of``, bool (U,), have each class; int64 (classes,)."""
+        numbers = self.labels.numbers if of is None else self.labels.numbers[of[self.labels.owners()]]
+        return np.bincount(numbers, minlength=self.width)
+
+    @property
+    def width(self) -> int:
+        """The highest class number and one."""
+        return int(self.labels.numbers.max(initial=-1)) + 1
+
+    def places_of(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the places of the samples of the units that are marked in ``chosen``, bool (U,), ascending; int32."""
+        return np.sort(self.places.numbers[chosen[self.places.owners()]])
+
+
+def units_of(places: np.ndarray, strata: Strata | None, groups: np.ndarray, files: np.ndarray | None = None) -> Units:
     """Return one unit for each group, and for each sample without one, in the order of their first samples.
 
     Args:
         places: the places of the samples.
         strata: the class, or the classes, of each sample; None: none.
-        groups: the group of each sample; None: in no group.
+        groups: the group of each sample, as ``numbered_groups`` returns them.
         files: how many images each sample represents; None: one each.
     """
-    members: dict[object, int | list[int]] = {}
-    for place in places:
-        group = groups[place]
-        if group is None:
-            members[place] = place
-        else:
-            members.setdefault(group, []).append(place)  # type: ignore[union-attr]
-    single: dict[tuple[tuple[int, ...], int], Mapping[int, int]] = {}
-    units = []
-    for each in members.values():
-        its = [each] if isinstance(each, int) else each
-        sizes = [1 if files is None else files[place] for place in its]
-        numbers = [_numbers(strata, place) for place in its]
-        labels = single.get((numbers[0], sizes[0])) if len(its) == 1 else None  # of few kinds, in many units
-        if labels is None:
-            labels = _counted(numbers, sizes)
-            if len(its) == 1:
-                single[numbers[0], sizes[0]] = labels
-        units.append(Unit(tuple(its), sum(sizes), labels))
-    return units
+    unit_of = _in_order(groups[places])
+    count = int(unit_of.max(initial=-1)) + 1
+    sizes = np.ones(len(places), np.int64) if files is None else files[places]
+    owners, numbers, weights = unit_of, np.zeros(0, np.int32), sizes
+    if isinstance(strata, np.ndarray):
+        numbers = strata[places]
+    elif strata is not None:
+        its = [strata[place] for place in places.tolist()]
+        lengths = np.fromiter(map(len, its), np.int64, len(its))
+        numbers = np.fromiter(chain.from_iterable(its), np.int32, int(lengths.sum()))
+        owners, weights = np.repeat(unit_of, lengths), np.repeat(sizes, lengths)
+    else:
+        owners = weights = numbers
+    width = int(numbers.max(initial=-1)) + 1
+    pairs, entry_of = np.unique(owners.astype(np.int64) * max(width, 1) + numbers, return_inverse=True)
+    counts = np.zeros(len(pairs), np.int64)
+    np.add.at(counts, entry_of, weights)
+    labels = Lists.of((pairs // max(width, 1)).astype(np.int32), (pairs % max(width, 1)).astype(np.int32), count)
+    images = np.zeros(count, np.int64)
+    np.add.at(images, unit_of, sizes)
+    return Units(Lists.of(unit_of, places, count), images, labels, counts)
 
 
-def _counted(numbers: Iterable[Iterable[int]], sizes: Iterable[int]) -> Mapping[int, int]:
-    counts: dict[int, int] = {}
-    for its_numbers, size in zip(numbers, sizes, strict=True):
-        for number in its_numbers:
-            counts[number] = counts.get(number, 0) + size
-    return counts
+def _in_order(groups: np.ndarray) -> np.ndarray:
+    """Return the number of each sample's unit, in the order of their first samples; int32."""
+    alone = groups == NONE
+    first = np.arange(len(groups), dtype=np.int32)
+    of_group = np.empty(int(groups.max(initial=NONE)) + 1, np.int32)
+    grouped = np.flatnonzero(~alone)[::-1]
+    of_group[groups[grouped]] = grouped
+    first[~alone] = of_group[groups[~alone]]
+    numbers = np.cumsum(first == np.arange(len(groups)), dtype=np.int32) - 1
+    ordered: np.ndarray = numbers[first]
+    return ordered
 
 
-def _numbers(strata: Strata | None, place: int) -> tuple[int, ...]:
-    if strata is None:
-        return ()
-    label = strata[place]
-    return label if isinstance(label, tuple) else (label,)
-
-
-def lacking_classes(strata: Strata, places: Sequence[int], held: Collection[int]) -> set[int]:
+def lacking_classes(strata: Strata, places: np.ndarray, held: np.ndarray) -> set[int]:
     """Return the classes of samples of which each is held out."""
-    labels = {strata[place] for place in places}  # few, of many samples
-    trained = {strata[place] for place in places if place not in held}
-    return _numbers_in(labels) - _numbers_in(trained)
+    is_held = np.zeros(int(places.max(initial=-1)) + 1, bool)
+    is_held[held] = True
+    return _numbers_in(strata, places) - _numbers_in(strata, places[~is_held[places]])
 
 
-def _numbers_in(labels: Iterable[int | tuple[int, ...]]) -> set[int]:
-    return {number for label in labels for number in (label if isinstance(label, tuple) else (label,))}
+def _numbers_in(strata: Strata, places: np.ndarray) -> set[int]:
+    if isinstance(strata, np.ndarray):
+        return set(np.flatnonzero(np.bincount(strata[places])).tolist())
+    labels = {strata[place] for place in places.tolist()}  # few, of many samples
+    return {number for label in labels for number in label}
 
 
-def shuffled(units: Sequence[Unit], seed: int) -> list[int]:
-    """Return the numbers of the units in a random order."""
-    return [int(number) for number in np.random.default_rng(seed).permutation(len(units))]
-
-
-def totals(units: Iterable[Unit]) -> tuple[int, Counter[int], Counter[int]]:
-    """Return how many images the units have, and for each class how many images and how many units have it."""
-    images, of_class, holders = 0, Counter[int](), Counter[int]()
-    for unit in units:
-        images += unit.images
-        for number, count in unit.labels.items():
-            of_class[number] += count
-            holders[number] += 1
-    return images, of_class, holders
+def shuffled(units: Units, seed: int) -> np.ndarray:
+    """Return the rank of each unit in a random order, int32 (U,)."""
+    rank = np.empty(len(units), np.int32)
+    rank[np.random.default_rng(seed).permutation(len(units))] = np.arange(len(units), dtype=np.int32)
+    return rank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tlkit.contracts import ImageSize, Sample, SampleSet, SetAside
+from tlkit.contracts import Sample, SampleSet, SetAside
 from tlkit.data.images.source import file_of
 from tlkit.data.store.decoding import Cached, Decoded, Decoding, Digests, decode_all
 from tlkit.data.store.pool import Pool
@@ -18,7 +19,6 @@ from tlkit.data.store.rows import Rows
 from tlkit.data.store.shards import unusable_note
 from tlkit.errors import DataError
 from tlkit.system.cache import images_folder, limit, make_room
-from tlkit.system.columns import HexDigests
 from tlkit.system.disk import FullDiskError, free_bytes, full_disk_text, is_disk_full
 from tlkit.system.text import size_text
 
@@ -242,9 +242,8 @@ def _fill(
     sample_set: SampleSet, decoding: Decoding, pool: Pool, progress: Progress | None, early: Early | None = None
 ) -> Filled:
     used: list[Sample] = []
-    places: list[tuple[int, int]] = []
+    places, sizes = array("q"), array("i")
     read = ReadDigests()
-    sizes: list[ImageSize] = []
     set_aside: list[SetAside] = []
     rest = sample_set.samples
     if early is not None:
@@ -262,9 +261,9 @@ def _fill(
         if isinstance(result, DataError):
             set_aside.append(SetAside(sample.key, str(result)))
         else:
-            places.append(result.place if isinstance(result, Cached) else pool.add(result))
+            places.extend(result.place if isinstance(result, Cached) else pool.add(result))
             used.append(sample)
-            sizes.append(result.size)
+            sizes.extend(result.size)
         if progress is not None:
             progress(done, len(sample_set.samples))
     pool.close()
@@ -274,7 +273,7 @@ def _fill(
     store = Store(
         Rows(pool.images or [none], where),
         masks,
-        HexDigests(read[each.key].whole for each in used),
+        read.whole(each.key for each in used),
         np.array(sizes, np.int32).reshape(-1, 2),
         read,
     )

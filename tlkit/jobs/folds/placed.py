@@ -13,7 +13,7 @@ from pathlib import Path
 from tlkit.cluster.ray_cluster import Cluster
 from tlkit.cluster.tasks import EVERY, PATIENCE, Call, WorkerLostError
 from tlkit.errors import DataError
-from tlkit.jobs.folds.processes import STOPPED, FoldProcesses, NewLines
+from tlkit.jobs.folds.processes import STOPPED, FoldProcesses, NewLines, pass_on
 from tlkit.system.import_path import import_path
 
 _LOST = -1
@@ -74,11 +74,7 @@ class PlacedProcesses(FoldProcesses):
             written = NewLines(log)
             call = self._cluster.begin(_run, process)
             self._calls.append(call)
-        ended = False
-        while not ended:
-            ended = call.ended(EVERY)
-            for line in written.read():
-                said(line)
+        pass_on(written, said, lambda: call.ended(EVERY))
         try:
             code: int = call.result()
         except WorkerLostError:

@@ -42,6 +42,27 @@ class NewLines:
         return whole.decode("utf-8", "replace").splitlines()
 
 
+def pass_on(lines: NewLines, said: Callable[[str], None], has_ended: Callable[[], bool]) -> None:
+    """Pass on the lines that a process writes, until it has ended.
+
+    Args:
+        lines: the file that it writes.
+        said: called with each line.
+        has_ended: waits for the end for a moment; returns whether it has come.
+    """
+    ended = False
+    while not ended:
+        ended = has_ended()
+        for line in lines.read():
+            said(line)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(EVERY)
+    return process.returncode is not None
+
+
 class FoldProcesses:
     """The processes of the folds that are running.
 
@@ -83,15 +104,10 @@ class FoldProcesses:
             variables = {**(environment or {}), STOP_AT_END_OF_INPUT: "1"}
             process = start_python(command, output, subprocess.STDOUT, variables)
             self._running.append(process)
-        code = None
-        while code is None:
-            with suppress(subprocess.TimeoutExpired):
-                code = process.wait(EVERY)
-            for line in written.read():
-                said(line)
+        pass_on(written, said, lambda: _has_ended(process))
         if process.stdin is not None:
             process.stdin.close()
-        return code
+        return process.wait()
 
     def stop(self) -> None:
         """Have each process save its state and end, and wait for it."""

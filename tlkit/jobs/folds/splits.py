@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tlkit.data.splits.copies import divided_copies
+from tlkit.data.splits.group_folds import deal_groups
+from tlkit.data.splits.group_numbers import numbered_groups, with_own_groups, without_gaps
 from tlkit.data.splits.iterative import deal_folds
+from tlkit.data.store.read_digests import image_digests
 from tlkit.errors import DataError
 from tlkit.system.text import listed
 
@@ -16,16 +19,41 @@ if TYPE_CHECKING:
     from tlkit.data.run_data import Data
 
 
-def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
+class Folds(Sequence["np.ndarray"]):
+    """The splits of each fold, str (N,) as ``Data.splits``, which are made when they are asked for.
+
+    Args:
+        splits: the splits of the data, str (N,).
+        fold_of: the fold that each sample validates, int (N,); -1: none, and its split stays.
+        count: the number of folds.
+    """
+
+    def __init__(self, splits: np.ndarray, fold_of: np.ndarray, count: int) -> None:
+        self.splits, self.fold_of, self._count = splits, fold_of, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, fold: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, fold: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, fold: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(fold, slice):
+            return [self[each] for each in range(self._count)[fold]]
+        splits = self.splits.astype("U10")  # wide enough for "validation" also where all images train
+        splits[self.fold_of >= 0] = "train"
+        splits[self.fold_of == range(self._count)[fold]] = "validation"
+        return splits
+
+
+def fold_splits(data: Data, count: int, seed: int) -> Folds:
     """Return the splits of each fold.
 
     Args:
         data: the images; those of the training and validation splits are divided among the folds.
         count: the number of folds, at least 2.
         seed: the seed of the recipe.
-
-    Returns:
-        for each fold, str (N,), as ``Data.splits``.
 
     Raises:
         DataError: there are fewer images, groups, or images of a class than folds, or a fold would have no training
@@ -34,30 +62,34 @@ def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
     import numpy as np
 
     rows = np.flatnonzero(np.isin(data.splits, ("train", "validation")))
-    rows = rows[np.argsort([data.samples[row].key for row in rows], kind="stable")]
+    rows = np.array(sorted(rows.tolist(), key=lambda row: data.samples[row].key), np.int64)
     # An image without a group is a group of its own.
-    groups = [data.groups[row] or f"\0{data.samples[row].key}" for row in rows]
-    grouped = len(set(groups)) < len(groups)
-    if len(set(groups)) < count:
-        raise DataError(f"--folds {count}: there are only {len(set(groups))} {'groups' if grouped else 'images'}")
+    groups = with_own_groups(numbered_groups([data.groups[row] or None for row in rows.tolist()]))
+    different = int(groups.max(initial=-1)) + 1
+    grouped = different < len(groups)
+    if different < count:
+        raise DataError(f"--folds {count}: there are only {different} {'groups' if grouped else 'images'}")
     labels = None if data.labels is None or data.labels.ndim == 2 else data.labels[rows]
     if labels is not None:
         _check_classes(data.classes, labels, groups, count)
     if data.labels is not None and data.labels.ndim == 2:
         strata = [tuple(np.flatnonzero(row).tolist()) for row in data.labels[rows]]
-        parts = [np.array(part, np.int64) for part in deal_folds(strata, groups, count, seed)]
+        dealt = np.empty(len(rows), np.int64)
+        for number, part in enumerate(deal_folds(strata, groups, count, seed)):
+            dealt[part] = number
+    elif labels is not None and grouped:
+        dealt = deal_groups(groups, without_gaps(labels), count, seed)
     else:
+        dealt = np.empty(len(rows), np.int64)
         splitter = _splitter(count, seed, stratified=labels is not None, grouped=grouped)
-        parts = [held_out for _, held_out in splitter.split(rows, labels, groups if grouped else None)]
-    folds = []
-    for held_out in parts:
-        splits = data.splits.astype("U10")  # wide enough for "validation" also where all images train
-        splits[rows] = "train"
-        splits[rows[held_out]] = "validation"
-        folds.append(splits)
+        for number, (_, held_out) in enumerate(splitter.split(rows, labels, groups if grouped else None)):
+            dealt[held_out] = number
+    fold_of = np.full(len(data.splits), -1, np.int32)
+    fold_of[rows] = dealt
+    folds = Folds(data.splits, fold_of, count)
     if labels is not None:
-        for number, splits in enumerate(folds, 1):
-            if missing := _missing_classes(data, splits, "train"):
+        for number in range(1, count + 1):
+            if missing := _missing_classes(data, folds[number - 1], "train"):
                 raise DataError(
                     f"--folds {count}: fold {number} would have no training image of {', '.join(missing[:8])}; use "
                     "another seed, fewer folds, or smaller groups"
@@ -66,18 +98,13 @@ def fold_splits(data: Data, count: int, seed: int) -> list[np.ndarray]:
 
 
 def _splitter(count: int, seed: int, *, stratified: bool, grouped: bool) -> Any:
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
-    kinds = {
-        (True, True): StratifiedGroupKFold,
-        (True, False): StratifiedKFold,
-        (False, True): GroupKFold,
-        (False, False): KFold,
-    }
-    return kinds[stratified, grouped](n_splits=count, shuffle=True, random_state=seed)
+    kind = StratifiedKFold if stratified else GroupKFold if grouped else KFold
+    return kind(n_splits=count, shuffle=True, random_state=seed)
 
 
-def _check_classes(classes: Sequence[str], labels: np.ndarray, groups: Sequence[str], count: int) -> None:
+def _check_classes(classes: Sequence[str], labels: np.ndarray, groups: np.ndarray, count: int) -> None:
     """Check that each class has enough images, and more than one group.
 
     Raises:
@@ -91,8 +118,9 @@ def _check_classes(classes: Sequence[str], labels: np.ndarray, groups: Sequence[
         raise DataError(
             f"--folds {count}: fewer images than folds of {', '.join(few[:8])}; expected {count} or more per class"
         )
-    of_class = [{groups[place] for place in np.flatnonzero(labels == number).tolist()} for number in range(len(counts))]
-    single = [name for name, members in zip(classes, of_class, strict=True) if len(members) < 2]
+    pairs = np.unique(groups.astype(np.int64) * len(counts) + labels)
+    of_class = np.bincount(pairs % len(counts), minlength=len(counts))
+    single = [name for name, number in zip(classes, of_class, strict=True) if number < 2]
     if single:
         raise DataError(
             f"--folds {count}: all images of {', '.join(single[:8])} are in one group, so the fold that validates on "
@@ -101,7 +129,7 @@ def _check_classes(classes: Sequence[str], labels: np.ndarray, groups: Sequence[
         )
 
 
-def fold_notes(data: Data, folds: Sequence[np.ndarray]) -> list[str]:
+def fold_notes(data: Data, folds: Folds) -> list[str]:
     """Return a note for each fold that lacks a class in training or in validation, and about copies in several folds.
 
     Args:
@@ -113,12 +141,8 @@ def fold_notes(data: Data, folds: Sequence[np.ndarray]) -> list[str]:
         for number, splits in enumerate(folds, 1):
             if missing := _missing_classes(data, splits, split):
                 notes.append(f"fold {number} {verb} image of {listed(missing)}")
-    validates: list[int | None] = [None] * len(data.samples)
-    for number, splits in enumerate(folds):
-        for row in (splits == "validation").nonzero()[0].tolist():
-            validates[row] = number
-    digests = [data.store.read[each.key].image for each in data.samples]
-    if copies := divided_copies(data.samples, validates, digests, lambda row: data.store.images[row]):
+    digests = image_digests(data.store.read, (each.key for each in data.samples))
+    if copies := divided_copies(data.samples, folds.fold_of, digests, lambda row: data.store.images[row]):
         notes.append(f"copies in several folds, which makes metrics too good: {copies}")
     return notes
 
@@ -129,6 +153,9 @@ def _missing_classes(data: Data, splits: np.ndarray, split: str) -> list[str]:
         return []
     import numpy as np
 
-    hot = data.labels if data.labels.ndim == 2 else np.eye(len(data.classes))[data.labels]
-    in_split, in_all = hot[splits == split].sum(0), hot[np.isin(splits, ("train", "validation"))].sum(0)
+    labels, count = data.labels, len(data.classes)
+    in_split, in_all = (
+        labels[rows].sum(0) if labels.ndim == 2 else np.bincount(labels[rows], minlength=count)
+        for rows in (splits == split, np.isin(splits, ("train", "validation")))
+    )
     return [name for name, here, all_ in zip(data.classes, in_split, in_all, strict=True) if all_ and not here]

@@ -82,11 +82,10 @@ def _train(task: WorkerTask, member: Member) -> None:
     from tlkit.jobs.run import run_as_member
     from tlkit.recipe.load import read_recipe
     from tlkit.registry import VARIABLE
-    from tlkit.registry.discovery import make_registry
+    from tlkit.registry.discovery import registry_of_parent
 
     environ = {} if task.installed is None else {VARIABLE: task.installed}
-    registry = make_registry([Path(file) for file in task.plugins], environ)
-    registry.permit = lambda file: file.digest in task.allowed
+    registry = registry_of_parent([Path(file) for file in task.plugins], environ, task.allowed)
     if task.recipe is None:
         resume_as_member(task.folder, task.overrides, member, registry=registry, profile=task.profile)
         return

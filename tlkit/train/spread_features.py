@@ -1,0 +1,103 @@
+"""The features of a frozen part, computed by the workers of a cluster."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.options import ClusterOptions
+from tlkit.cluster.ray_cluster import Cluster, announced
+from tlkit.errors import RunError
+from tlkit.models.engines import Engine, Network
+from tlkit.models.image_by_image import UnusableNetworkError
+from tlkit.models.litert import LiteRTNetwork
+from tlkit.models.openvino_network import OpenVINONetwork
+from tlkit.system.parallel import limit_processors
+from tlkit.train.converted import converted
+from tlkit.train.feature_batches import Compute
+from tlkit.train.frozen_part import FrozenPart
+
+_Features = tuple[np.ndarray, ...]
+"""The outputs of the frozen part for an image."""
+
+
+@contextmanager
+def computing_on(
+    options: ClusterOptions | None, part: FrozenPart, say: Callable[[str], None]
+) -> Iterator[Compute | None]:
+    """Have the workers of a cluster compute features within the context.
+
+    This process decodes, augments and writes; workers compute batches with the engine that this process has chosen,
+    which gives the same bits with any number of threads.
+
+    Args:
+        options: the cluster; None: this process computes, and so it does where TensorFlow is the engine.
+        part: the frozen part, ready to compute.
+        say: called with a line when a worker joins or is lost.
+
+    Raises:
+        DataError: the cluster can't be joined.
+    """
+    if options is None:
+        yield None
+    elif not part.engine.computes_alone:
+        say(
+            "  note: TensorFlow computes the features, and here alone: their last bits would depend on the cluster; "
+            'train.engine = "litert" has its workers compute them'
+        )
+        yield None
+    else:
+        content = part.lite_content or converted(part, say)
+        start = _Start(part.engine, content, max(1, int(options.cpus)))
+        with announced(options, say) as cluster:
+            yield partial(_spread, cluster, start)
+
+
+def _spread(cluster: Cluster, start: _Start, images: Iterator[Any], count: int) -> Iterator[list[np.ndarray]]:
+    crew: Crew[Any, _Features] = Crew(start, _died)
+    for found in in_blocks(cluster, crew, images, count):
+        yield [np.stack(each) for each in zip(*found, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Makes a worker ready to compute features.
+
+    Args:
+        engine: the engine.
+        content: the bytes of the network in LiteRT's format.
+        processors: the processors that the worker may use.
+    """
+
+    engine: Engine
+    content: bytes
+    processors: int
+
+    def __call__(self) -> Callable[[Sequence[np.ndarray]], list[_Features]]:
+        """Build the network, and return what computes a batch.
+
+        Raises:
+            RunError: the engine can't compute it here.
+        """
+        limit_processors(self.processors)
+        try:
+            network = self._network()
+        except UnusableNetworkError as error:
+            raise RunError(f"{self.engine} can't compute the frozen part on {socket.gethostname()}: {error}") from error
+        return lambda images: list(zip(*network(np.asarray(images, np.float32)), strict=True))
+
+    def _network(self) -> Network:
+        if self.engine.name == "litert":
+            return LiteRTNetwork(self.content)
+        return OpenVINONetwork(self.content, self.engine.precision)
+
+
+def _died(_image: np.ndarray, why: str) -> _Features:
+    raise RunError(f"an image ends each process that computes its features: {why}")
