@@ -19,18 +19,23 @@ NOTICED = 30.0
 """Seconds within which a loss must be noticed."""
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A recipe, and the folder of its run of two workers."""
-    root = tmp_path_factory.mktemp("lost")
-    schedule = {"epochs": 12, "learning_rate": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}}
+def whole_run(root, epochs):
+    """Train a recipe of some epochs undisturbed, by two workers; return it, and the run's folder."""
+    schedule = {"epochs": epochs, "learning_rate": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}}
     recipe = write_recipe(root, schedule=schedule)
     finished(root / "whole", "run", recipe, "--out", root / "whole", "--workers", "2")
     return recipe, root / "whole"
 
 
-def test_ten_losses_end_with_the_bytes_of_the_undisturbed_run(undisturbed, tmp_path):
-    recipe, whole = undisturbed
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A recipe, and the folder of its run of two workers."""
+    return whole_run(tmp_path_factory.mktemp("lost"), 12)
+
+
+def test_ten_losses_end_with_the_bytes_of_the_undisturbed_run(tmp_path):
+    # A heartbeat comes once a second, in which a small network trains many steps: enough epochs for all ten.
+    recipe, whole = whole_run(tmp_path, 200)
     draw = random.Random(os.environ.get("TLKIT_KILL_SEED", "0"))
     folder = tmp_path / "run"
     run = WorkerRun(folder, "run", recipe, "--out", folder, "--workers", "2", "--restarts", "10")
