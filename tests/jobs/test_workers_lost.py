@@ -106,15 +106,22 @@ def test_the_number_of_workers_may_change_when_a_run_is_resumed(undisturbed, tmp
         if workers == 2 and command == "resume":
             assert "workers 1 before, 2 now" in finished(folder, *arguments, "--workers", 2)
             break
+        before = continued(folder)
         run = WorkerRun(folder, *arguments, "--workers", workers)
         if workers > 1:
             run.wait_for_steps(3, workers)
         else:
-            wait_until(lambda: "Continuing from" in (folder / "events.log").read_text()[-2000:], "it", run.process)
+            wait_until(lambda count=before: continued(folder) > count, "its first step", run.process)
         run.process.send_signal(signal.SIGINT)
         said = run.end()
         assert run.process.returncode == 130, said
     assert (folder / "report.html").is_file()
+
+
+def continued(folder):
+    """Return how often a run has been continued from a checkpoint."""
+    log = folder / "events.log"
+    return log.read_text().count("Continuing from") if log.is_file() else 0
 
 
 def test_an_error_of_one_worker_is_shown_once_and_not_tried_again(undisturbed, tmp_path):
