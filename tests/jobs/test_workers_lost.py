@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory):
 
 def test_ten_losses_end_with_the_bytes_of_the_undisturbed_run(tmp_path):
     # A heartbeat comes once a second, in which a small network trains many steps: enough epochs for all ten.
-    recipe, whole = whole_run(tmp_path, 200)
+    recipe, whole = whole_run(tmp_path, 100)
     draw = random.Random(os.environ.get("TLKIT_KILL_SEED", "0"))
     folder = tmp_path / "run"
     run = WorkerRun(folder, "run", recipe, "--out", folder, "--workers", "2", "--restarts", "10")
