@@ -100,7 +100,13 @@ def written_recipe(name: str, kind: Kind, path: Path | None) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", GRID)
+SLOW = {"cifar100", "cvat", "fashion_mnist", "imagefolder", "label_studio", "labelme", "roboflow", "supervisely", "voc"}
+"""Like others of the grid: cifar10 and coco."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.slow) if each in SLOW else each for each in GRID]
+)
 def test_a_data_set_works_with_every_command(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     kind = GRID[name]

@@ -68,14 +68,14 @@ def kill(monkeypatch, owner, name, times):
     ("owner", "name", "times"),
     [
         (PhaseRun, "_pause", 2),  # before the first checkpoint
-        (PhaseRun, "_pause", 7),
-        (PhaseRun, "_pause", 29),
         (Passes, "validate", 4),
-        (PhaseRun, "_prove", 2),
         (Checkpoints, "write", 6),
-        (stages, "build_network", 1),
         (finish, "save_model", 1),
-        (finish, "evaluate", 1),
+        pytest.param(PhaseRun, "_pause", 7, marks=pytest.mark.slow),
+        pytest.param(PhaseRun, "_pause", 29, marks=pytest.mark.slow),
+        pytest.param(PhaseRun, "_prove", 2, marks=pytest.mark.slow),
+        pytest.param(stages, "build_network", 1, marks=pytest.mark.slow),
+        pytest.param(finish, "evaluate", 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_resumes_to_the_same_bytes(recipe, whole, registry, tmp_path, monkeypatch, owner, name, times):
@@ -208,7 +208,12 @@ def test_an_extended_run_ends_like_a_run_of_the_full_length(plain, registry):
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(PhaseRun, "_restore"), (Checkpoints, "write"), (finish, "save_model"), (finish, "evaluate")],
+    [
+        (PhaseRun, "_restore"),
+        (finish, "save_model"),
+        pytest.param(Checkpoints, "write", marks=pytest.mark.slow),
+        pytest.param(finish, "evaluate", marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_extension_is_unfinished_and_can_be_resumed(plain, registry, monkeypatch, capsys, owner, name):
     short, long = plain("short", "schedule.epochs=2"), plain("long", "schedule.epochs=3")

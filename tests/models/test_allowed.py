@@ -202,6 +202,7 @@ def options_of(models):
     return found
 
 
+@pytest.mark.slow
 def test_what_is_allowed_for_plugins_alone_is_in_no_saved_model():
     found = options_of(small_models())
     assert not set(found) & set(classes(FOR_PLUGINS))

@@ -25,10 +25,7 @@ SMALL_HEAD: dict[str, dict[str, Any]] = {
     "fpn": {"pyramid_filters": 8, "filters": 8},
     "deeplabv3plus": {"filters": 8, "low_filters": 4},
 }
-QUICK = [
-    *((backbone, head) for backbone in ("resnet_v2", "alexnet", "strided_encoder") for head in sorted(HEADS)),
-    ("nasnet", "unet"),
-]
+QUICK = [(backbone, head) for backbone in ("resnet_v2", "alexnet", "strided_encoder") for head in sorted(HEADS)]
 APPLICATIONS = (
     "VGG16",
     "ResNet50",

@@ -106,7 +106,9 @@ def test_no_file_names_a_folder_of_this_computer(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("name", "how"), QUANTIZED)
-@pytest.mark.parametrize("recipe", ["standardize", "unet_bilinear", "unet_transpose"])
+@pytest.mark.parametrize(
+    "recipe", ["standardize", "unet_bilinear", pytest.param("unet_transpose", marks=pytest.mark.slow)]
+)
 def test_a_quantized_file_mostly_agrees(name: str, how: Any, recipe: str, tmp_path: Path) -> None:
     model = network(recipe)
     images = pictures(20, RECIPES[recipe].size)

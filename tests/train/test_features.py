@@ -92,7 +92,13 @@ def run(tmp_path, write_recipe, registry, cache, capsys):
 
 @pytest.mark.parametrize(
     ("kind", "engine"),
-    [*((kind, "tensorflow") for kind in sorted(KINDS)), ("segmentation", "litert"), ("unfrozen", "litert")],
+    [
+        ("classification", "tensorflow"),
+        ("segmentation", "litert"),
+        pytest.param("segmentation", "tensorflow", marks=pytest.mark.slow),
+        pytest.param("unfrozen", "tensorflow", marks=pytest.mark.slow),
+        pytest.param("unfrozen", "litert", marks=pytest.mark.slow),
+    ],
 )
 def test_the_trained_weights_agree_with_and_without_the_cache(run, kind, engine):
     if engine == "litert":
@@ -222,8 +228,15 @@ def test_a_single_epoch_caches_nothing_unless_asked_for(parts, tmp_path):
     assert make_plan(parts.part, [features], tmp_path, TrainTable(cache="on"), epochs=1, augmented=False).use
 
 
-@pytest.mark.parametrize("place", [20, -40])
-@pytest.mark.parametrize("engine", ["tensorflow", "litert"])
+@pytest.mark.parametrize(
+    ("engine", "place"),
+    [
+        ("litert", 20),
+        ("tensorflow", -40),
+        pytest.param("litert", -40, marks=pytest.mark.slow),
+        pytest.param("tensorflow", 20, marks=pytest.mark.slow),
+    ],
+)
 def test_damaged_features_are_named_in_a_run(run, engine, place):
     """Damage in the header is seen when the plan is made, in the arrays only when they are read."""
     if engine == "litert":

@@ -40,6 +40,8 @@ LABELLED: Mapping[str, Mapping[str, Any]] = {
         "backbone": {**CNN, "dropout": 0.3},
         "train": {"cache": "off", "class_weights": "balanced", "metrics": ["auc", "f1_score", "r2_score"]},
     },
+    # Clipped before the sum, the gradients of N workers would be N times as long.
+    "clipped": {**AUGMENTED, "schedule": full(optimizer={**SGD, "clipnorm": 0.2})},
     "batch_norm_one_left": {
         "input": INPUT_WITH_ONE_LEFT,
         "backbone": WITH_BATCH_NORM,
@@ -85,7 +87,7 @@ SEGMENTED: Mapping[str, Mapping[str, Any]] = {
         "train": {"cache": "off", "loss": "dice"},
     },
 }
-EXACT = ("augmented", "one_left", "frozen_batch_norm", "dropout", "cached", "dice")
+EXACT = ("augmented", "one_left", "frozen_batch_norm", "dropout", "clipped", "cached", "dice")
 SYNCHRONIZED = ("batch_norm_one_left", "three_phases", "ignored_pixels")
 
 
