@@ -96,7 +96,8 @@ def test_trials_that_run_at_the_same_time_are_those_that_run_one_after_another(r
             assert run_bytes(here / trial, SAME) == run_bytes(there / trial, SAME)
 
 
-def test_backbones_on_a_cluster_have_the_same_numbers_in_the_same_order(root):
+def test_backbones_on_a_cluster_have_the_same_numbers(root):
+    """Those with the same score are ranked by their time, which differs."""
     backbones = ["MobileNetV2:alpha=0.35,weights=none", "DenseNet121:weights=none", "MobileNet:weights=none"]
     named = [part for each in backbones for part in ("--backbones", each)]
     found = []
@@ -105,6 +106,7 @@ def test_backbones_on_a_cluster_have_the_same_numbers_in_the_same_order(root):
         values = json.loads((root / f"{place}.json").read_text())
         for each in values["backbones"]:
             assert each.pop("seconds_per_image") > 0
+        values["backbones"].sort(key=lambda each: each["backbone"])
         found.append(values)
     assert found[0] == found[1]
     assert len(found[0]["backbones"]) == 3

@@ -19,18 +19,23 @@ NOTICED = 30.0
 """Seconds within which a loss must be noticed."""
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A recipe, and the folder of its run of two workers."""
-    root = tmp_path_factory.mktemp("lost")
-    schedule = {"epochs": 12, "learning_rate": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}}
+def whole_run(root, epochs):
+    """Train a recipe of some epochs undisturbed, by two workers; return it, and the run's folder."""
+    schedule = {"epochs": epochs, "learning_rate": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}}
     recipe = write_recipe(root, schedule=schedule)
     finished(root / "whole", "run", recipe, "--out", root / "whole", "--workers", "2")
     return recipe, root / "whole"
 
 
-def test_ten_losses_end_with_the_bytes_of_the_undisturbed_run(undisturbed, tmp_path):
-    recipe, whole = undisturbed
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A recipe, and the folder of its run of two workers."""
+    return whole_run(tmp_path_factory.mktemp("lost"), 12)
+
+
+def test_ten_losses_end_with_the_bytes_of_the_undisturbed_run(tmp_path):
+    # A heartbeat comes once a second, in which a small network trains many steps: enough epochs for all ten.
+    recipe, whole = whole_run(tmp_path, 100)
     draw = random.Random(os.environ.get("TLKIT_KILL_SEED", "0"))
     folder = tmp_path / "run"
     run = WorkerRun(folder, "run", recipe, "--out", folder, "--workers", "2", "--restarts", "10")
@@ -101,15 +106,22 @@ def test_the_number_of_workers_may_change_when_a_run_is_resumed(undisturbed, tmp
         if workers == 2 and command == "resume":
             assert "workers 1 before, 2 now" in finished(folder, *arguments, "--workers", 2)
             break
+        before = continued(folder)
         run = WorkerRun(folder, *arguments, "--workers", workers)
         if workers > 1:
             run.wait_for_steps(3, workers)
         else:
-            wait_until(lambda: "Continuing from" in (folder / "events.log").read_text()[-2000:], "it", run.process)
+            wait_until(lambda count=before: continued(folder) > count, "its first step", run.process)
         run.process.send_signal(signal.SIGINT)
         said = run.end()
         assert run.process.returncode == 130, said
     assert (folder / "report.html").is_file()
+
+
+def continued(folder):
+    """Return how often a run has been continued from a checkpoint."""
+    log = folder / "events.log"
+    return log.read_text().count("Continuing from") if log.is_file() else 0
 
 
 def test_an_error_of_one_worker_is_shown_once_and_not_tried_again(undisturbed, tmp_path):
