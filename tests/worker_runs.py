@@ -60,7 +60,9 @@ class WorkerRun:
 
         def reached() -> bool:
             beats = self.beats(size)
-            return len(beats) == size and all(beat["steps"] >= count for beat in beats)
+            # Those of workers that were just lost stay until the next ones are started.
+            alive = [beat for beat in beats if is_alive(beat["pid"])]
+            return len(alive) == size and all(beat["steps"] >= count for beat in alive)
 
         wait_until(reached, f"step {count}", self.process, seconds=4 * LONG)
         return self.beats(size)
