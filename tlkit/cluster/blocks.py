@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,9 @@ from tlkit.errors import RunError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+LATER: Any = object()
+"""Stands for a block that can't be had yet."""
 
 Work = Callable[[Sequence[T]], Sequence[R]]
 """Returns a result for each item of a block."""
@@ -104,7 +107,7 @@ class _Worker:
 
 def in_blocks(
     cluster: Cluster, crew: Crew[T, R], blocks: Iterable[Sequence[T]], known: int | None = None
-) -> Iterator[Sequence[R]]:
+) -> Generator[Sequence[R], None, None]:
     """Yield the results of each block, in the order of the blocks.
 
     A worker that is lost, or whose process is frozen, costs the block that it works on: another does it again. Where a
@@ -113,7 +116,8 @@ def in_blocks(
     Args:
         cluster: the cluster.
         crew: what the workers do.
-        blocks: the parts of the list, none of them empty; only a few are taken ahead of the results.
+        blocks: the parts of the list, none of them empty; only a few are taken ahead of the results. ``LATER`` instead
+            of a block says that the next one can be had only after the results of those before were taken.
         known: the number of blocks, if it is known: there are no more workers.
 
     Raises:
@@ -197,6 +201,7 @@ class _Pass:
         items = next(self._blocks, None)
         if items is None:
             self._taken_all = True
+        if items is None or items is LATER:
             return None
         block = _Block(items, [None] * len(items), len(items))
         self._open.append(block)

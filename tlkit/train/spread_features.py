@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.blocks import LATER, Crew, in_blocks
 from tlkit.cluster.options import ClusterOptions
 from tlkit.cluster.ray_cluster import Cluster, announced
 from tlkit.errors import RunError
@@ -56,14 +56,39 @@ def computing_on(
     else:
         content = part.lite_content or converted(part, say)
         start = _Start(part.engine, content, max(1, int(options.cpus)))
-        with announced(options, say) as cluster:
-            yield partial(_spread, cluster, start)
+        with announced(options, say) as cluster, closing(_Sets(cluster, Crew(start, _died))) as sets:
+            yield sets.compute
 
 
-def _spread(cluster: Cluster, start: _Start, images: Iterator[Any], count: int) -> Iterator[list[np.ndarray]]:
-    crew: Crew[Any, _Features] = Crew(start, _died)
-    for found in in_blocks(cluster, crew, images, count):
-        yield [np.stack(each) for each in zip(*found, strict=True)]
+class _Sets:
+    """Has the same workers compute the features of several sets of images, one after the other.
+
+    Args:
+        cluster: the cluster.
+        crew: what its workers do.
+    """
+
+    def __init__(self, cluster: Cluster, crew: Crew[Any, _Features]) -> None:
+        self._cluster, self._crew = cluster, crew
+        self._images: Iterator[Any] = iter(())
+        self._results: Generator[Sequence[_Features], None, None] | None = None
+
+    def compute(self, images: Iterator[Any], count: int) -> Iterator[list[np.ndarray]]:
+        """Yield the features of each batch of a set."""
+        self._images = images
+        if self._results is None:
+            self._results = in_blocks(self._cluster, self._crew, self._batches(), count)
+        for found in islice(self._results, count):
+            yield [np.stack(each) for each in zip(*found, strict=True)]
+
+    def _batches(self) -> Iterator[Any]:
+        while True:
+            yield next(self._images, LATER)
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._results is not None:
+            self._results.close()
 
 
 @dataclass(frozen=True)
