@@ -72,6 +72,7 @@ def test_equal_models_do_not_differ():
     assert found.verdict == "no difference can be told"
 
 
+@pytest.mark.slow
 def test_models_that_err_equally_often_are_told_apart_about_as_seldom_as_one_in_twenty():
     told = 0
     for seed in range(40):

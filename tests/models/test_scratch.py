@@ -54,7 +54,7 @@ PARITY = [
     pytest.param("resnet", {"depth": 101, **EPSILON}, "ResNet101", 64, None, id="ResNet101", marks=pytest.mark.slow),
     pytest.param("resnet", {"depth": 152, **EPSILON}, "ResNet152", 64, None, id="ResNet152", marks=pytest.mark.slow),
     pytest.param("xception", {}, "Xception", 96, None, id="Xception"),
-    pytest.param("densenet", EPSILON, "DenseNet121", 64, None, id="DenseNet121"),
+    pytest.param("densenet", EPSILON, "DenseNet121", 64, None, id="DenseNet121", marks=pytest.mark.slow),
     pytest.param("nasnet", {}, "NASNetMobile", 96, None, id="NASNetMobile", marks=pytest.mark.slow),
     pytest.param("efficientnet", {}, "EfficientNetB0", 64, None, id="EfficientNetB0"),
     pytest.param("efficientnet", {"variant": "B3"}, "EfficientNetB3", 75, None, id="B3", marks=pytest.mark.slow),

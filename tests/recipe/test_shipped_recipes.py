@@ -67,7 +67,7 @@ STAND_INS: dict[str, Callable[[Path], Path]] = {
 }
 MADE = {"digit_scenes": ["data.count=12"]}
 # TensorFlow takes a minute to trace their hundreds of layers.
-DEEP = ("cifar10_nasnet", "cifar10_resnet164", "cifar10_senet")
+DEEP = ("cifar10_densenet", "cifar10_efficientnet", "cifar10_nasnet", "cifar10_resnet164", "cifar10_senet")
 
 
 @pytest.mark.parametrize("name", NAMES)
