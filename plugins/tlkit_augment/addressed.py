@@ -77,6 +77,19 @@ class _UniformFactor:
         )
 
 
+def keras_cv_layers() -> Any:
+    """Return ``keras_cv.layers``, which can be built also where operations are deterministic.
+
+    Without a seed their constructors ask for TensorFlow's global generator, which TensorFlow doesn't make by itself
+    there. A ``Change`` never draws from it.
+    """
+    try:
+        tf.random.get_global_generator()
+    except RuntimeError:
+        tf.random.set_global_generator(tf.random.Generator.from_seed(0))
+    return keras_cv.layers
+
+
 def _make_stateless(layer: Any) -> None:
     layer._random_generator = _Generator()
     for name, value in list(vars(layer).items()):

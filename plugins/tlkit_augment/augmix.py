@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import keras_cv
 import tensorflow as tf
 
 import tlkit
-from tlkit_augment.addressed import Change
+from tlkit_augment.addressed import Change, keras_cv_layers
 from tlkit_augment.draws import beta, dirichlet, fold, integers, uniform
 from tlkit_augment.options import AugMixOptions
 from tlkit_augment.warps import Augment, Warp, drawn, each_sample, on_batch, per_image
@@ -50,7 +49,7 @@ def aug_mix(ctx: tlkit.AugmentContext, options: AugMixOptions) -> Augment:
 
 
 def _operations(ctx: tlkit.AugmentContext, severity: float) -> list[Warp]:
-    layers = keras_cv.layers
+    layers = keras_cv_layers()
     low, high = ctx.value_range
     operations: list[Warp] = [
         Change(layers.AutoContrast(ctx.value_range)),

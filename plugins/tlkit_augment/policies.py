@@ -8,7 +8,7 @@ from typing import Any
 import keras_cv
 
 import tlkit
-from tlkit_augment.addressed import Change
+from tlkit_augment.addressed import Change, keras_cv_layers
 from tlkit_augment.flips import mirrored
 from tlkit_augment.options import (
     BasicOptions,
@@ -65,7 +65,7 @@ def color_jitter(ctx: tlkit.AugmentContext, options: ColorJitterOptions) -> Augm
 def rand_augment(ctx: tlkit.AugmentContext, options: RandAugmentOptions) -> Augment:
     """RandAugment (Cubuk et al. 2019, arXiv:1909.13719): draw operations of keras-cv's standard policy per image."""
     images, masks = (
-        keras_cv.layers.RandAugment.get_standard_policy(
+        keras_cv_layers().RandAugment.get_standard_policy(
             ctx.value_range, options.magnitude, options.magnitude_stddev, geometric=options.geometric
         )
         for _ in range(2)
@@ -76,7 +76,7 @@ def rand_augment(ctx: tlkit.AugmentContext, options: RandAugmentOptions) -> Augm
 
 
 def _moves(*, flip: bool, rotate: float, zoom: float, shift: float = 0.0) -> list[Warp]:
-    layers = keras_cv.layers
+    layers = keras_cv_layers()
     changes: list[Warp] = []
     if flip:
         changes.append(mirrored())
@@ -92,7 +92,7 @@ def _moves(*, flip: bool, rotate: float, zoom: float, shift: float = 0.0) -> lis
 def _colors(
     ctx: tlkit.AugmentContext, *, brightness: float, contrast: float, saturation: float, hue: float = 0.0
 ) -> list[Warp]:
-    layers = keras_cv.layers
+    layers = keras_cv_layers()
     changes: list[Warp] = []
     if brightness:
         changes.append(Change(layers.RandomBrightness(factor=brightness, value_range=ctx.value_range)))
@@ -110,7 +110,7 @@ def _colors(
 
 def _shift(share: float, fill_mode: str = "reflect", fill_value: float = 0.0, mask_fill_value: int = 0) -> Change:
     image, mask = (
-        keras_cv.layers.RandomTranslation(
+        keras_cv_layers().RandomTranslation(
             height_factor=share,
             width_factor=share,
             fill_mode=fill_mode,

@@ -18,9 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     schedule = {"epochs": 8, "learning_rate": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}}
-    # Keras-cv's layers can't be made under deterministic operations, also not in one process.
-    options = {"schedule": schedule, "augment": None, "cluster": {"restarts": 0, "workers": 3}}
-    return write_recipe(tmp_path_factory.mktemp("options"), **options)
+    folder = tmp_path_factory.mktemp("options")
+    return write_recipe(folder, schedule=schedule, cluster={"restarts": 0, "workers": 3})
 
 
 def test_the_recipe_says_how_often_workers_are_restarted_and_the_option_wins(recipe, tmp_path):

@@ -59,9 +59,6 @@ def finish_start(*, deterministic: bool, is_new: bool) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-        # TensorFlow now refuses to make the generator that layers of keras-cv without a seed ask for. tlkit gives
-        # every draw a seed of its own, so what this one would draw is not used.
-        tf.random.set_global_generator(tf.random.Generator.from_seed(0))
         _deterministic = True
 
 
