@@ -41,7 +41,8 @@ def all_reduce(*counts: str) -> None:
         @tf.function
         def summed(values: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context
-            return strategy.run(lambda given: context().all_reduce("SUM", given), (values,))
+            # TensorFlow must place what is summed: an argument alone has no device here.
+            return strategy.run(lambda given: context().all_reduce("SUM", tf.identity(given)), (values,))
 
         summed(values)
         rounds = []
