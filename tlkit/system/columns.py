@@ -114,7 +114,16 @@ class Texts(Sequence[str]):
         return map(self._texts.__getitem__, self._rows)
 
 
-class HexDigests(Sequence[str]):
+class _Digests(Sequence[str]):
+    """A column of digests; equal to any sequence with the same ones."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class HexDigests(_Digests):
     """A column of SHA-256 digests in hexadecimal digits, which takes 32 bytes for each; other texts stay as they are.
 
     Args:
@@ -167,13 +176,8 @@ class HexDigests(Sequence[str]):
         """
         return memoryview(self._bytes).cast("q")[:: _BYTES // 8]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
-
-class Chosen(Sequence[str]):
+class Chosen(_Digests):
     """Some digests of a column in another order, at 4 bytes for each.
 
     Args:
@@ -199,11 +203,6 @@ class Chosen(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return map(self.column.__getitem__, self.places)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def digest_of_lines(lines: Iterable[str]) -> str:
