@@ -26,7 +26,15 @@ SECONDS = 0.5
 
 @pytest.fixture(scope="module")
 def url(run: Path) -> Iterator[str]:
-    """A server that waits half a second for a request."""
+    """A server that waits for a request as long as by default."""
+    with served_app(run, Bounds(seconds=30)) as (_, app), listening(app) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def hasty_url(run: Path) -> Iterator[str]:
+    """A server that closes a connection after half a second without a request: for clients that hang alone, since a
+    client that keeps connections may send a request on one that is being closed."""
     with served_app(run, Bounds(seconds=30)) as (_, app), listening(app, SECONDS) as url:
         yield url
 
@@ -96,15 +104,15 @@ def test_three_hundred_requests_of_32_clients_are_all_answered_as_by_tlkit_predi
     ],
     ids=["first", "second"],
 )
-def test_a_client_that_hangs_in_the_headers_is_told_so(url, parts):
-    answer = raw(url, *parts)
+def test_a_client_that_hangs_in_the_headers_is_told_so(hasty_url, parts):
+    answer = raw(hasty_url, *parts)
     assert b"HTTP/1.1 408 " in answer
     assert b"the request was not complete after 0.5 s" in answer
 
 
-def test_a_client_that_says_nothing_is_closed(url):
-    assert raw(url) == b""
-    assert raw(url, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").endswith(b'{"status":"ok"}')
+def test_a_client_that_says_nothing_is_closed(hasty_url):
+    assert raw(hasty_url) == b""
+    assert raw(hasty_url, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").endswith(b'{"status":"ok"}')
 
 
 def test_a_client_that_hangs_in_the_body_is_told_so(run):
