@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import overload
 
 from tlkit.contracts import Task
 from tlkit.data.init.class_guesses import guess_reading, images_text
@@ -17,6 +18,7 @@ from tlkit.files import (
     EXCLUDED,
     NO_IMAGES,
     ClassFolders,
+    ClassImage,
     images_in,
     key_of,
     own_images,
@@ -55,12 +57,29 @@ def survey_classes(root: Path, task: Task | None = None, outer: Path | None = No
         root,
         "classes",
         counts,
-        read_headers([image.file for image in found.images]),
+        read_headers(_Files(found.images)),
         notes=(*notes, *tree.notes),
         options={**guesses.options, **tree.options},
         comments={**guesses.comments, **tree.comments},
         problems=class_problems(root, found),
     )
+
+
+class _Files(Sequence[Path]):
+    """The files of images, each made when it is asked for: a list of millions would take gigabytes."""
+
+    def __init__(self, images: Sequence[ClassImage]) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Path]: ...
+    def __getitem__(self, place: int | slice) -> Path | Sequence[Path]:
+        return [each.file for each in self._images[place]] if isinstance(place, slice) else self._images[place].file
 
 
 def _counts(found: ClassFolders) -> dict[str, dict[str, int]]:
