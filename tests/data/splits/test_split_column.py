@@ -51,7 +51,6 @@ def test_it_becomes_an_array_of_texts_of_ten_characters(column):
 
 def test_it_is_made_of_numbers_and_names(column):
     assert SplitColumn.named(("test", "train"), np.array([1, 0, 1])).tolist() == ["train", "test", "train"]
-    assert SplitColumn.all("validation", 2).tolist() == ["validation"] * 2
     assert column.counts() == dict(Counter(NAMES))
     assert list(column.counts()) == list(Counter(NAMES))
     with pytest.raises(KeyError):

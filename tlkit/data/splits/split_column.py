@@ -36,11 +36,6 @@ class SplitColumn:
         return cls(np.fromiter(map(_NUMBERS.__getitem__, names), np.uint8))
 
     @classmethod
-    def all(cls, name: str, count: int) -> SplitColumn:
-        """Return a column of so many equal splits."""
-        return cls(np.full(count, _NUMBERS[name], np.uint8))
-
-    @classmethod
     def named(cls, names: tuple[str, ...], numbers: np.ndarray) -> SplitColumn:
         """Return the column of numbers that are places in ``names``, int (N,)."""
         return cls(np.array([_NUMBERS[name] for name in names], np.uint8)[numbers])
