@@ -1,15 +1,52 @@
-"""Columns of short pieces of bytes, and of values that are found by their keys, for millions of rows."""
+"""Columns of values that are made when they are asked for, or are found by their keys, for millions of rows."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from tlkit.system.columns import Places
 
+S = TypeVar("S")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-class Blobs(Sequence[bytes]):
+
+class Made(Sequence[T_co]):
+    """Values that are made when they are asked for, by ``_at(place)``, with a place from 0."""
+
+    def _at(self, place: int) -> T_co:
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, place: int) -> T_co: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T_co]: ...
+    def __getitem__(self, place: int | slice) -> T_co | Sequence[T_co]:
+        places = range(len(self))[place]
+        return [self._at(each) for each in places] if isinstance(places, range) else self._at(places)
+
+
+class Mapped(Made[T_co], Generic[S, T_co]):
+    """What a function makes of each of some values.
+
+    Args:
+        make: the function.
+        values: the values.
+    """
+
+    def __init__(self, make: Callable[[S], T_co], values: Sequence[S]) -> None:
+        self._make, self._values = make, values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _at(self, place: int) -> T_co:
+        return self._make(self._values[place])
+
+
+class Blobs(Made[bytes]):
     """A column of short pieces of bytes, which takes 8 bytes for each besides its own.
 
     Args:
@@ -30,19 +67,8 @@ class Blobs(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, place: int) -> bytes: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[bytes]: ...
-    def __getitem__(self, place: int | slice) -> bytes | Sequence[bytes]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
-        place = range(len(self))[place]
+    def _at(self, place: int) -> bytes:
         return bytes(self._bytes[self._ends[place] : self._ends[place + 1]])
-
-
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 class Column(Protocol[T_co]):

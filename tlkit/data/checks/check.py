@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, get_args, overload
+from typing import Any, get_args
 
 from tlkit.contracts import Sample, SampleSet, SetAside, Split, image_text
 from tlkit.data.checks.class_checks import class_observations, class_table
@@ -37,7 +37,7 @@ from tlkit.data.splits.assign import groups_of
 from tlkit.data.store.store import Early, Progress
 from tlkit.errors import DataError
 from tlkit.system.columns import Places
-from tlkit.system.keyed import Keyed
+from tlkit.system.keyed import Keyed, Mapped
 
 _LISTED = 20
 
@@ -235,26 +235,11 @@ def _of_these(samples: Sequence[Sample], values: Mapping[str, Any]) -> Mapping[s
     return Keyed(keys, [values.get(key) for key in keys])
 
 
-class _ImageTexts(Sequence[str]):
-    """The path of the image of each sample, as text that is made when it is asked for."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self._samples = samples
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[str]: ...
-    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
-        return image_text(self._samples[place]) or ""
-
-
 def _image_files(samples: Sequence[Sample], keys: Places) -> Mapping[str, str]:
     """Return sample key → path of its image, of the images that are files."""
     rows = array("q", (row if image_text(each) is not None else -1 for row, each in enumerate(samples)))
-    return Keyed(keys, _ImageTexts(samples), rows if -1 in rows else None)
+    return Keyed(keys, Mapped(_image_file, samples), rows if -1 in rows else None)
+
+
+def _image_file(sample: Sample) -> str:
+    return image_text(sample) or ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import overload
 
 from tlkit.data.checks.facts import Facts
 from tlkit.system.columns import HexDigests
+from tlkit.system.keyed import Made
 
 _MAX_KINDS = 1_000_000
 """How many different facts, but for those of single files, are looked up, to keep each of them once."""
@@ -18,7 +17,7 @@ _OWN = ("digest", "picture", "width", "height", "classes", "palette")
 _shared_of = attrgetter(*(name for name in Facts.__slots__ if name not in _OWN))
 
 
-class FactsColumn(Sequence[Facts]):
+class FactsColumn(Made[Facts]):
     """The facts of files; a record of them is made when it is asked for.
 
     Args:
@@ -68,14 +67,7 @@ class FactsColumn(Sequence[Facts]):
     def __len__(self) -> int:
         return len(self._kind_of)
 
-    @overload
-    def __getitem__(self, place: int) -> Facts: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Facts]: ...
-    def __getitem__(self, place: int | slice) -> Facts | Sequence[Facts]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
-        place = range(len(self))[place]
+    def _at(self, place: int) -> Facts:
         kind = self._kinds[self._kind_of[place]]
         return Facts(
             self.digests[place],

@@ -7,7 +7,6 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import RowImage, file_of, image_of
 from tlkit.data.store.store import Early, Progress
 from tlkit.system.columns import Places
-from tlkit.system.keyed import Keyed
+from tlkit.system.keyed import Keyed, Made
 
 
 class KeyedFacts(Keyed[Facts]):
@@ -119,7 +118,7 @@ def read_sample_facts(
     )
 
 
-class _Wanted(Sequence[WantedFile]):
+class _Wanted(Made[WantedFile]):
     """The files of samples, each once: first the images, then the masks; a path is made when it is asked for.
 
     Args:
@@ -134,13 +133,7 @@ class _Wanted(Sequence[WantedFile]):
     def __len__(self) -> int:
         return len(self._images) + len(self._masks)
 
-    @overload
-    def __getitem__(self, place: int) -> WantedFile: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[WantedFile]: ...
-    def __getitem__(self, place: int | slice) -> WantedFile | Sequence[WantedFile]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
+    def _at(self, place: int) -> WantedFile:
         masks = place - len(self._images)
         if masks >= 0:
             return file_of(self._samples[self._masks[masks]].mask) or Path(), True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
-from typing import overload
 
 from tlkit.contracts import Task
 from tlkit.data.init.class_guesses import guess_reading, images_text
@@ -18,7 +18,6 @@ from tlkit.files import (
     EXCLUDED,
     NO_IMAGES,
     ClassFolders,
-    ClassImage,
     images_in,
     key_of,
     own_images,
@@ -27,6 +26,7 @@ from tlkit.files import (
     walk,
 )
 from tlkit.files.image_formats import format_names
+from tlkit.system.keyed import Mapped
 from tlkit.system.text import listed
 
 _ANNOTATIONS = (".txt", ".xml", ".json")
@@ -57,29 +57,13 @@ def survey_classes(root: Path, task: Task | None = None, outer: Path | None = No
         root,
         "classes",
         counts,
-        read_headers(_Files(found.images)),
+        # A list of millions of paths would take gigabytes.
+        read_headers(Mapped(attrgetter("file"), found.images)),
         notes=(*notes, *tree.notes),
         options={**guesses.options, **tree.options},
         comments={**guesses.comments, **tree.comments},
         problems=class_problems(root, found),
     )
-
-
-class _Files(Sequence[Path]):
-    """The files of images, each made when it is asked for: a list of millions would take gigabytes."""
-
-    def __init__(self, images: Sequence[ClassImage]) -> None:
-        self._images = images
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @overload
-    def __getitem__(self, place: int) -> Path: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Path]: ...
-    def __getitem__(self, place: int | slice) -> Path | Sequence[Path]:
-        return [each.file for each in self._images[place]] if isinstance(place, slice) else self._images[place].file
 
 
 def _counts(found: ClassFolders) -> dict[str, dict[str, int]]:
