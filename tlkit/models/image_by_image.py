@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from queue import SimpleQueue
-from threading import Event, Lock
 from typing import Protocol
 
 import numpy as np
 
 from tlkit.system.parallel import usable_processors
-
-_FIRST = Lock()
-"""Held by the thread that makes or computes the first of a network: OpenVINO 2026.4 hangs when its Python interface is
-first used by two threads at once, as one waits for Python's lock and holds another that the second waits for."""
 
 
 class UnusableNetworkError(Exception):
@@ -47,9 +41,7 @@ class ImageByImage:
         self._threads = threads or usable_processors()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="tlkit-network")
         self._idle: SimpleQueue[Worker | None] = SimpleQueue()
-        self._begun = Event()  # once an image was computed
-        with _FIRST:
-            first = make()
+        first = make()
         self.shapes = first.shapes
         self._idle.put(first)
         for _ in range(self._threads - 1):
@@ -75,16 +67,11 @@ class ImageByImage:
     def _compute(self, images: np.ndarray, rows: Iterator[int], outputs: list[np.ndarray]) -> None:
         worker = self._idle.get()
         try:
-            if worker is None:
-                self._begun.wait()
-                worker = self._another()
-            if not self._begun.is_set():
-                try:
-                    with _FIRST:
-                        _compute_rows(worker, images, islice(rows, 1), outputs)
-                finally:
-                    self._begun.set()
-            _compute_rows(worker, images, rows, outputs)
+            worker = worker or self._another()
+            for row in rows:
+                image = np.asarray(images[row : row + 1], np.float32)
+                for output, values in zip(outputs, worker(image), strict=True):
+                    output[row] = values
         finally:
             self._idle.put(worker)
 
@@ -96,10 +83,3 @@ class ImageByImage:
             while (worker := self._idle.get()) is None:
                 pass
             return worker
-
-
-def _compute_rows(worker: Worker, images: np.ndarray, rows: Iterator[int], outputs: list[np.ndarray]) -> None:
-    for row in rows:
-        image = np.asarray(images[row : row + 1], np.float32)
-        for output, values in zip(outputs, worker(image), strict=True):
-            output[row] = values
