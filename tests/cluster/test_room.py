@@ -40,7 +40,8 @@ def test_more_workers_than_processors_share_them() -> None:
     "verb", [("run",), ("run", "--workers", "2"), ("run", "--folds", "2"), ("check",)], ids=lambda verb: " ".join(verb)
 )
 def test_it_is_said_before_any_image_is_looked_for(tmp_path: Path, verb: tuple[str, ...]) -> None:
-    changes = ("--set", "cluster.cpus=1000", "--set", "data.path=nowhere", "--cluster", "local")
+    (tmp_path / "empty").mkdir()
+    changes = ("--set", "cluster.cpus=1000", "--set", f"data.path={tmp_path / 'empty'}", "--cluster", "local")
     outcome = tlkit_command(verb[0], write_recipe(tmp_path), *verb[1:], *changes)
     assert outcome.code == 2
     assert "a worker is to have 1000 processors (cluster.cpus)" in outcome.err

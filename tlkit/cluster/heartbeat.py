@@ -142,11 +142,14 @@ class Pulse:
 
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
-        """Within the context, do something between two steps that may take any time."""
+        """Within the context, do something between two steps that may take any time, and is no part of the training."""
         before, self.beat.place = self.beat.place, ELSEWHERE
+        began, stalled = time.monotonic(), self._stalled
         try:
             yield
         finally:
+            self._last += time.monotonic() - began
+            self._counted += self._stalled - stalled
             self.beat.place = before
 
     def begin_step(self) -> None:
