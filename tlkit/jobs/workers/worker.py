@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ def main() -> NoReturn:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if hasattr(signal, "SIGTTOU"):  # so that this process, in the background, may write to a terminal that asks for it
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    faulthandler.enable()  # its log says where a worker was that crashed
     task = WorkerTask.of(_first_line())
     threading.Thread(target=_end_with_parent, name="tlkit-parent", daemon=True).start()
     with process_signals.handled():
