@@ -57,9 +57,10 @@ def work(task: WorkerTask) -> int:
     run = RunFolder(Path(task.folder))
     run.workers.mkdir(exist_ok=True)
     pulse = Pulse(run.workers, task.rank)
+    started = time.monotonic() - max(0.0, time.time() - task.began)
     code, error = 1, None
     try:
-        _train(task, Member(task.rank, task.size, run, pulse, task.losses))
+        _train(task, Member(task.rank, task.size, run, pulse, task.losses, started=started))
         code = 0
     except Interrupted as stopped:
         Terminal(stderr=True).print(f"\n{stopped}")
