@@ -111,7 +111,7 @@ class Data:
                 status="used" if used else "left out",
             )
         for each in self.set_aside:
-            yield SampleRow(each.key, status="set aside", reason=each.reason)
+            yield SampleRow(each.key, status="set aside", reason=named(each.reason))
 
     def write_samples_csv(self, path: Path) -> None:
         """Write ``samples.csv``; ``input.samples`` repeats its splits.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
@@ -157,7 +157,7 @@ def _read_all(
 
 
 def _read_group(
-    group: tuple[Sequence[Path], bool],
+    group: tuple[Iterable[Path], bool],
     *,
     reading: FactsReading,
     keys: Mapping[bool, str],
