@@ -52,7 +52,7 @@ def dense_network():
     """Return a network whose concatenation joins small numbers with large ones, and makes both alike after it."""
     images = keras.Input((*SIZE, 3))
     scaled = keras.layers.Rescaling(1 / 255)(images)
-    joined = keras.layers.Concatenate()([convolution(8, 0)(scaled), convolution(2, 1, deviation=50.0)(scaled)])
+    joined = keras.layers.Concatenate()([convolution(2, 1, deviation=50.0)(scaled), convolution(8, 0)(scaled)])
     normalized = keras.layers.BatchNormalization(momentum=0.0)
     model = classified(images, convolution(8, 2)(keras.layers.ReLU()(normalized(joined))))
     model(pictures(20, SIZE).astype("float32"), training=True)
