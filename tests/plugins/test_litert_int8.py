@@ -61,5 +61,5 @@ def dense_network():
 
 def test_a_normalized_concatenation_keeps_small_numbers_apart(tmp_path):
     answer, right, file = logits_of(dense_network(), tmp_path)
-    assert file.precision == "int8 and float32"
+    assert file.precision == "float32 and int8"
     assert error(answer, right) < 0.03
