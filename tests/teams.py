@@ -124,3 +124,28 @@ def write_images(folder: Path) -> tuple[Path, Path]:
     for file, arrays in zip(files, (labels, masks), strict=True):
         np.savez(file, **arrays)
     return files
+
+
+def moved(run: Path, other: Path) -> float:
+    """Return the largest difference between the last and the first epoch's losses: what training changed at all."""
+    losses = [float(row["loss"]) for each in (run, other) for row in history(each)]
+    return max(losses) - min(losses)
+
+
+def assert_alike(one: Path, several: Path, weights: float, metrics: float) -> None:
+    """Check that two runs of a recipe trained something, and that they differ by little.
+
+    Args:
+        one: the run of one process or device.
+        several: that of several.
+        weights: the largest difference that any variable may have.
+        metrics: the same of the metrics of any epoch.
+    """
+    assert moved(one, several) > 1e-3
+    assert largest_difference(one, several) <= weights
+    assert largest_metric_difference(one, several) <= metrics
+
+
+def assert_same_epoch(one: Path, several: Path) -> None:
+    """Check that two runs kept the weights of the same epoch."""
+    assert facts(one)["best"] == facts(several)["best"]

@@ -12,6 +12,7 @@ import pytest
 from command_line import tlkit_command
 from photos import write_photos
 from recipe_text import recipe_text
+from same_runs import weights
 
 from tlkit.system import remote
 
@@ -78,6 +79,46 @@ def test_a_run_and_its_predictions_name_the_bucket(bucket: Any, tmp_path: Path) 
         content = file.read_bytes()
         assert b"SECRET" not in content, file
         assert str(tmp_path / "cache" / "remote").encode() not in content, file
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_read_a_bucket_to_the_same_bytes(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    bucket.put_object(Bucket="zoo-animals", Key="photos/cat/broken.png", Body=b"\x89PNG and no more")
+    url = "s3://zoo-animals/photos"
+    text = recipe_text(
+        data={"name": "folder", "path": url},
+        input={"image_size": 32, "batch_size": 8},
+        backbone={"name": "MobileNetV2", "alpha": 0.35, "weights": "none"},
+        schedule={"name": "frozen", "epochs": 1},
+        train={"engine": "litert", "cache": "on"},
+    )
+    (tmp_path / "zoo.toml").write_text(text)
+    found: dict[str, list[Any]] = {}
+    for place, options in (("alone", ()), ("spread", ("--cluster", "local"))):
+        monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / f"cache-{place}"))
+        monkeypatch.setattr(remote, "_made", {})
+        checked = tlkit_command("check", url, *options)
+        assert checked.code == 0, checked.err
+        run = tmp_path / place / "run"
+        ran = tlkit_command("run", "zoo.toml", "--out", run, *options)
+        assert ran.code == 0, ran.err
+        predicted = tlkit_command("predict", run, url, "--out", tmp_path / f"{place}.csv", *options)
+        assert predicted.code == 0, predicted.err
+        measured = tlkit_command("evaluate", run, "--data", url, "--out", tmp_path / f"{place}.json", *options)
+        assert measured.code == 0, measured.err
+        for said in (checked, ran, predicted, measured):
+            assert ("joined: process" in said.out + said.err) == bool(options)
+            assert str(tmp_path / f"cache-{place}" / "remote") not in said.out + said.err
+        aside = [line for line in predicted.err.splitlines() if line.startswith("set aside: ")]
+        tables = [(tmp_path / f"{place}.{kind}").read_bytes() for kind in ("csv", "json")]
+        found[place] = [aside, *tables, (run / "samples.csv").read_text().splitlines(), weights(run)]
+    [aside] = found["alone"][0]
+    assert aside.startswith("set aside: s3://zoo-animals/photos/cat/broken.png: ")
+    for spread, alone in zip(found["spread"], found["alone"], strict=True):
+        assert spread == alone
 
 
 def test_two_processes_fetch_a_file_once(bucket: Any) -> None:

@@ -17,6 +17,7 @@ from evaluate_fakes import make_card
 from lite_runs import saved_run
 from photos import write_photos
 from waiting import wait_until
+from worker_runs import write_recipe
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="Ray has no cluster there")]
@@ -99,3 +100,27 @@ def test_a_port_of_the_other_kind_is_an_error_within_a_minute(head, kind):
     assert "Traceback" not in said
     assert "Error: --cluster " in said
     assert ("ray start --head" if kind == "nothing" else "HOST:PORT has the port of the cluster") in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--set", "cluster.cpus=1000"),
+            "no machine of it has 1000 processors and 0 GPUs for a worker; they have",
+        ),
+        (("--set", "cluster.gpus=1"), "no machine of it has 1 processors and 1 GPUs for a worker; they have"),
+        (("--workers", "5"), "has room for 2 with 1 processors and 0 GPUs each; ask for fewer"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+def test_what_no_machine_has_is_said_before_any_image_is_looked_for(head, options, message):
+    recipe = write_recipe(head.folder)
+    own = (*options, "--out", head.folder / "run", "--cluster", f"127.0.0.1:{head.port}")
+    command = [sys.executable, "-m", "tlkit", "run", recipe, *map(str, own)]
+    began = time.monotonic()
+    ended = subprocess.run(command, cwd=head.folder, env=head.environment, capture_output=True, text=True)
+    assert time.monotonic() - began < 60
+    assert ended.returncode == 2, ended.stderr
+    assert message in ended.stderr
+    assert "images" not in ended.stderr.partition("Error")[0]

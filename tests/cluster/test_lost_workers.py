@@ -158,6 +158,33 @@ def test_the_first_steps_of_a_pass_may_take_any_time(tmp_path):
     assert pulse.beat.place == ELSEWHERE
 
 
+def test_a_worker_that_is_not_let_run_does_not_wait_for_the_others(tmp_path):
+    pulse, waited = Pulse(tmp_path, 0), [0.0]
+    pulse.waited = lambda: waited[0]
+    for seconds, stalled in ((0.5, 0.0), (0.5, 0.4), (0.5, 3.0), (2.0, 0.0)):
+        pulse.begin_step()
+        waited[0] += seconds
+        pulse._stalled += stalled
+        pulse.end_step(images=1)
+    # What a step was stalled and did not wait is taken off the next, a second of it at most: a call that holds Python's
+    # lock for long looks like it.
+    assert pulse.beat.waiting == pytest.approx(0.5 + 0.1 + 0.0 + 1.0, abs=0.02)
+
+
+def test_what_is_no_part_of_the_training_counts_neither_as_computing_nor_as_waiting(tmp_path):
+    pulse = Pulse(tmp_path, 0)
+    pulse.begin_pass()
+    last = pulse._last
+    with pulse.elsewhere():  # such as a checkpoint, which only the first worker writes
+        pulse._stalled += 3.0
+    assert pulse._last > last
+    pulse.waited = lambda: 0.0
+    pulse.begin_step()
+    pulse.waited = lambda: 1.0
+    pulse.end_step(images=1)
+    assert pulse.beat.waiting == pytest.approx(1.0, abs=0.02)
+
+
 def test_a_damaged_heartbeat_is_none(tmp_path):
     beat_file(tmp_path, 0).write_text("{")
     assert read_beat(tmp_path, 0) is None

@@ -26,8 +26,9 @@ from waiting import wait_until
 
 import tlkit
 from tlkit.cli import cli
-from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.blocks import in_blocks
 from tlkit.cluster.lost import SILENT_SECONDS
+from tlkit.cluster.parts import Crew
 from tlkit.cluster.ray_cluster import Cluster, ClusterOptions, joined
 from tlkit.data.checks import facts_cache
 from tlkit.errors import DataError
@@ -136,7 +137,7 @@ def test_worker_that_works_for_long_is_not_taken_for_frozen(cluster: Cluster, sa
 def test_item_that_kills_its_workers_is_set_aside_alone(cluster: Cluster) -> None:
     crew = of_items(partial(work_on_items.start, deadly=(21,)))
     found = [each for block in in_blocks(cluster, crew, blocks_of(40)) for each in block]
-    assert found == [str(each) if each != 21 else "21 died" for each in range(40)]
+    assert found == [str(each) if each != 21 else "21: each process that read it died" for each in range(40)]
 
 
 def test_error_of_a_worker_is_raised_as_it_is(cluster: Cluster) -> None:

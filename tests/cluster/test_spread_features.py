@@ -15,6 +15,7 @@ from recipe_text import recipe_text
 
 import tlkit
 from tlkit.cluster.ray_cluster import ClusterOptions
+from tlkit.train import spread_features
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs SIGKILL")]
@@ -83,6 +84,32 @@ def test_recipe_names_the_cluster_and_a_killed_worker_costs_its_batch_alone(run,
     assert killed
     assert f"(process {killed[0]}" in said
     assert "was lost" in said
+    assert spread == alone
+    assert same == model
+
+
+@pytest.mark.parametrize("named", ["argument", "recipe"])
+def test_resumed_run_has_the_cluster_compute_what_is_missing(named, recipe, registry, tmp_path, monkeypatch, capfd):
+    own = ["cluster.address=local", "cluster.workers=2"] if named == "recipe" else []
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
+    tlkit.run(recipe, [*own, "schedule.epochs=1"], tmp_path / "alone", registry=registry)
+    shutil.copytree(tmp_path / "alone", tmp_path / "spread")
+    found = []
+    for name in ("alone", "spread"):
+        shutil.rmtree(tmp_path / "cache" / "features")
+        capfd.readouterr()
+        where = {"cluster": TWO} if named == "argument" and name == "spread" else {}
+        tlkit.resume(tmp_path / name, ["schedule.epochs=3"], registry=registry, **where)
+        assert ("worker 1 joined" in capfd.readouterr().out) == (bool(where) or named == "recipe")
+        found.append((cached(tmp_path / "cache"), run_bytes(tmp_path / name)))
+    assert found[0] == found[1]
+
+
+def test_many_images_of_the_evaluation_are_computed_by_workers_as_well(run, monkeypatch):
+    alone, model, _ = run("alone")
+    monkeypatch.setattr(spread_features, "MANY", 30)
+    spread, same, said = run("spread", cluster=TWO)
+    assert said.count("Cluster local: 2 workers") == 2  # for the training, and for the 30 images of the test
     assert spread == alone
     assert same == model
 

@@ -189,3 +189,38 @@ def test_the_command_line_exports_and_says_what_it_found(run, tmp_path, offering
     ended = tlkit_command(*plugin, "export", str(run), "--format", "tiny", "--quantize", "all", "--overwrite")
     assert ended.code == 0, ended.err
     assert ended.out.count("kept") == 4
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_predict_and_measure_with_a_file_as_one_process_does(exported):
+    pytest.importorskip("ray")
+    from tlkit.cluster.ray_cluster import ClusterOptions, joined
+
+    run, registry, file = exported
+    two = ClusterOptions("local", workers=2)
+    with joined(two):
+        alone, spread = (tlkit.load(file, registry=registry, cluster=each) for each in (None, two))
+        assert spread.predict(photos_of(run)) == alone.predict(photos_of(run))
+        assert spread.engine == alone.engine == "NumPy"
+        measured = [tlkit.evaluate(run, model=file, registry=registry, cluster=each) for each in (None, two)]
+    assert measured[0] == measured[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["litert", "keras"])
+def test_files_of_common_formats_give_the_same_bytes_on_a_cluster(kind, run, registry, tmp_path):
+    pytest.importorskip("ray")
+    file = tlkit.export(run, format=kind, registry=registry).files[0]
+    photos, said = run.parent / "photos", {}
+    for place, options in (("alone", ()), ("spread", ("--cluster", "local"))):
+        own = ("--out", tmp_path / f"{place}.csv", *options)
+        predicted = tlkit_command("predict", run, photos, "--model", file, *own)
+        assert predicted.code == 0, predicted.err
+        metrics = ("--out", tmp_path / f"{place}.json", *options)
+        measured = tlkit_command("evaluate", run, "--split", "train", "--model", file, *metrics)
+        assert measured.code == 0, measured.err
+        said[place] = predicted.out.replace(place, ""), measured.out.replace(place, "")
+        assert ("joined: process" in predicted.err) == bool(options)
+    assert said["alone"] == said["spread"]
+    for name in ("csv", "json"):
+        assert (tmp_path / f"spread.{name}").read_bytes() == (tmp_path / f"alone.{name}").read_bytes()

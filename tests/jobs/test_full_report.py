@@ -37,7 +37,8 @@ def photo(color: tuple[int, int, int], seed: int) -> Image.Image:
 def model() -> keras.Model:
     inputs = keras.Input((8, 8, 3))
     x = L.Conv2D(3, 1, use_bias=False, name="map")(inputs)
-    made = keras.Model(inputs, L.Dense(3, use_bias=False, name="dense")(L.GlobalAveragePooling2D()(x)))
+    x = L.GlobalAveragePooling2D(name="global_average_pooling2d")(x)  # the name that Keras would give
+    made = keras.Model(inputs, L.Dense(3, use_bias=False, name="dense")(x))
     made.set_weights([np.eye(3, dtype=np.float32)[None, None] / 30, np.eye(3, dtype=np.float32)])
     return made
 
@@ -107,6 +108,31 @@ def test_predict_says_which_images_are_unknown_and_by_which_rule(run: Path, phot
     assert "1 of 4 unknown: less like each class than 95 % of" in done.out
     assert "set: in 90 % of such images the true label is one of the set" in done.out
     assert "--unknown takes the features of model.keras, so TensorFlow predicts" in done.err
+
+
+def test_model_with_the_names_that_keras_gives_is_judged_in_a_new_process(run: Path, photos: Path) -> None:
+    keras.backend.clear_session()  # so that Keras gives the same names again
+    [found] = tlkit.load(run, unknown=0.05).predict(photos / "grey.png")
+    assert found.unknown is True
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_say_the_same(run: Path, photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    for number in range(40):
+        photo(list(COLORS.values())[number % 3] if number % 4 else (120, 125, 122), number).save(
+            photos / f"{number}.png"
+        )
+    said = {}
+    for place, options in (("alone", ()), ("spread", ("--cluster", "local"))):
+        own = ("--unknown", "0.05", "--sets", "0.9", "--out", tmp_path / f"{place}.csv", *options)
+        done = tlkit_command("predict", run, photos, *own)
+        assert done.code == 0, done.err
+        assert ("joined: process" in done.err) == bool(options)
+        said[place] = done.out.replace(place, "")
+    assert "of 44 unknown" in said["alone"]
+    assert said["spread"] == said["alone"]
+    assert (tmp_path / "spread.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
 
 
 def test_json_and_the_table_have_it_too(run: Path, photos: Path) -> None:

@@ -18,10 +18,12 @@ from worker_runs import write_recipe
 TLKIT = """
 import sys
 import tensorflow as tf
+import tlkit.system.gpus
 from tlkit.train.devices import DeviceTeam
 
 [processor] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 3)
+tlkit.system.gpus.known_gpus = lambda: None
 DeviceTeam.on_gpus = classmethod(lambda team, count: team.on([f"CPU:{number}" for number in range(count)]))
 from tlkit.__main__ import main
 main()
@@ -104,3 +106,10 @@ def test_what_cannot_work_is_refused(tmp_path, options, code, message):
     assert outcome.code == code
     assert message in outcome.err
     assert not (tmp_path / "run").exists()
+
+
+def test_missing_gpus_are_said_before_any_image_is_looked_for(tmp_path):
+    recipe = write_recipe(tmp_path)
+    outcome = tlkit_command("run", recipe, "--set", "data.path=nowhere", "--out", tmp_path / "run", "--gpus", "2")
+    assert outcome.code == 1
+    assert "--gpus 2: TensorFlow sees 0 GPUs here" in outcome.err

@@ -602,3 +602,8 @@ def test_on_a_disk_that_fills_the_run_ends_with_74_and_resumes_when_there_is_roo
     ended = command("resume", disk / "run")
     assert ended.returncode == 0, ended.stderr
     assert_same(disk / "run", tmp_path / "whole")
+
+
+def test_an_argument_that_resume_does_not_have_is_an_error(tmp_path):
+    with pytest.raises(TypeError, match=r"resume\(\) got an unexpected keyword argument 'clusters'"):
+        tlkit.resume(tmp_path, clusters="local")  # type: ignore[call-arg]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import pytest
 import tensorflow as tf
-from teams import facts, largest_difference, largest_metric_difference, trained
-from test_team_training import EXACT, LABELLED, SEGMENTED, SYNCHRONIZED, moved, write_recipes
+from teams import assert_alike, assert_same_epoch, largest_difference, trained
+from test_team_training import EXACT, LABELLED, SEGMENTED, SYNCHRONIZED, write_recipes
 
 from tlkit.errors import RunError
 from tlkit.train.devices import DeviceTeam
@@ -83,21 +83,15 @@ def runs(tmp_path_factory):
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("name", EXACT)
 def test_weights_and_metrics_are_those_of_one_device(runs, name, count):
-    one, several = runs[1] / name, runs[count] / name
-    assert moved(one, several) > 1e-3
-    assert largest_difference(one, several) <= 1e-6
-    assert largest_metric_difference(one, several) <= 2e-6
+    assert_alike(runs[1] / name, runs[count] / name, weights=1e-6, metrics=2e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("name", SYNCHRONIZED)
 def test_batch_normalization_trains_over_all_devices(runs, name, count):
-    one, several = runs[1] / name, runs[count] / name
-    assert moved(one, several) > 1e-3
-    assert largest_difference(one, several) <= 1e-4
-    assert largest_metric_difference(one, several) <= 1e-4
-    assert facts(one)["best"] == facts(several)["best"]
+    assert_alike(runs[1] / name, runs[count] / name, weights=1e-4, metrics=1e-4)
+    assert_same_epoch(runs[1] / name, runs[count] / name)
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from tlkit.cli.options import (
     memory_option,
     model_option,
     overwrite_option,
+    patience_option,
     run_argument,
     set_data_option,
     trust_option,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @model_option
 @engine_option
 @cluster_option
+@patience_option
 @memory_option
 @overwrite_option
 @trust_option
@@ -85,7 +87,7 @@ def evaluate(
             registry=session.registry,
             engine=session.engine,
             progress=progress,
-            cluster=session.cluster,
+            cluster=session.places(),
             say=messages.print,
         )
     for each in result.set_aside:

@@ -207,6 +207,17 @@ cluster_option = click.option(
 )
 """``--cluster``, for verbs that can work on many machines; the rest stands in the recipe's table ``[cluster]``."""
 
+patience_option = click.option(
+    "--patience",
+    type=FiniteRange(1, 1_000_000),
+    expose_value=False,
+    callback=_set("patience"),
+    metavar="SECONDS",
+    help="With --cluster: a worker counts as hung that has read or computed no further image for so long.  "
+    "[default: 600]",
+)
+"""``--patience``, for verbs with ``--cluster`` and without a recipe, whose table ``[cluster]`` would have it."""
+
 overwrite_option = _flag("--overwrite", "overwrite", "Replace files that exist.")
 """``--overwrite``, for verbs that write files."""
 

@@ -19,6 +19,7 @@ from tlkit.cli.options import (
     memory_option,
     model_option,
     overwrite_option,
+    patience_option,
     sets_option,
     trust_option,
     unknown_option,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 @overlap_option
 @engine_option
 @cluster_option
+@patience_option
 @memory_option
 @overwrite_option
 @trust_option
@@ -103,7 +105,7 @@ def predict(
         check_predictions(card, images, out, overwrite=session.overwrite)
     registry = session.registry if session.trust or exported else None
     asked: dict[str, Any] = {"trust": session.trust, "engine": session.engine, **session.judged}
-    predictor = load(used, registry=registry, cluster=session.cluster, **asked)
+    predictor = load(used, registry=registry, cluster=session.places(), **asked)
     if exported:
         check_predictions(predictor.card, images, out, overwrite=session.overwrite)
     shown = _Shown(used, predictor, images, batch_size, tiles)

@@ -60,11 +60,13 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int | Non
         options = WorkerOptions(workers, restarts, profile=session.profile, cluster=session.cluster)
         resume_on_workers(run, session.overrides, options, registry=session.registry)
         return
-    from tlkit.cluster.ray_cluster import cluster_options, reachable
-    from tlkit.jobs.member import Member
-    from tlkit.jobs.resume import resume_as_member
-    from tlkit.registry.discovery import registry_for_recipe
+    from tlkit.jobs.resume import resume as resume_run
 
-    member = Member(gpus=gpus, cluster=reachable(cluster_options(session.cluster)))
-    registry = registry_for_recipe(session.registry, allow_plugins=False)
-    resume_as_member(run, session.overrides, member, registry=registry, profile=session.profile)
+    resume_run(
+        run,
+        session.overrides,
+        registry=session.registry,
+        profile=session.profile,
+        gpus=gpus,
+        cluster=session.cluster,
+    )

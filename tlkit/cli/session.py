@@ -16,6 +16,7 @@ from tlkit.system.from_parent import ALLOWED_BY_PARENT
 from tlkit.system.signals import process_signals
 
 if TYPE_CHECKING:
+    from tlkit.cluster.options import ClusterOptions
     from tlkit.evaluation.engine_option import EngineOption
     from tlkit.recipe.schema import Recipe
     from tlkit.registry import Registry
@@ -36,6 +37,7 @@ class Session:
         model: the value of ``--model``; None without it.
         engine: the value of ``--engine``, or ``auto``.
         cluster: the value of ``--cluster``; None without it.
+        patience: the value of ``--patience``; None without it.
         judged: the values of ``--unknown`` and ``--sets``, if they were given.
         tiles: the value of ``--tiles``: pixels, or ``model``.
         overlap: the value of ``--overlap``, in pixels.
@@ -52,10 +54,21 @@ class Session:
         self.model: Path | None = None
         self.engine: EngineOption = "auto"
         self.cluster: str | None = None
+        self.patience: float | None = None
         self.judged: dict[str, float] = {}
         self.tiles: int | str | None = None
         self.overlap: int | None = None
         self._allowed = set(filter(None, os.environ.pop(ALLOWED_BY_PARENT, "").split(",")))
+
+    def places(self) -> str | ClusterOptions | None:
+        """Return where a pass over images is done: what ``--cluster`` and ``--patience`` say."""
+        if self.patience is None:
+            return self.cluster
+        if self.cluster is None:
+            raise click.UsageError("--patience is for the workers of --cluster, which is not given")
+        from tlkit.cluster.options import ClusterOptions
+
+        return ClusterOptions(self.cluster, patience=self.patience)
 
     @cached_property
     def registry(self) -> Registry:

@@ -7,10 +7,11 @@ import pickle
 import socket
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tlkit.cluster.progress import HERE, Position
 from tlkit.errors import RunError, TlkitError
 
 
@@ -36,24 +37,34 @@ class WorkerActor:
     """A worker: an actor of Ray, whose answers are results, ``Joined`` or ``Failed``."""
 
     def __init__(self) -> None:
-        self._work: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+        self._work: Callable[[Sequence[Any]], Iterable[Any]] | None = None
 
-    def join(self, start: Callable[[], Callable[[Sequence[Any]], Sequence[Any]]]) -> Joined | Failed:
+    def join(self, start: Callable[[], Callable[[Sequence[Any]], Iterable[Any]]]) -> Joined | Failed:
         """Set up the work."""
         warnings.simplefilter("ignore")
         try:
-            self._work = start()
+            with HERE.working():
+                self._work = start()
         except Exception as error:
             return _failed(error)
         return Joined(socket.gethostname(), os.getpid())
 
+    def position(self) -> Position | None:
+        """Return how far the work is; None while there is none."""
+        return HERE.position()
+
     def work(self, items: Sequence[Any]) -> Sequence[Any] | Failed:
         """Work on a block."""
         assert self._work is not None
+        results = []
         try:
-            return self._work(items)
+            with HERE.working():
+                for each in self._work(items):
+                    results.append(each)
+                    HERE.went_on()
         except Exception as error:
             return _failed(error)
+        return results
 
 
 def _failed(error: Exception) -> Failed:

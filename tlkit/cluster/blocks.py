@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from tlkit.cluster.actor import Failed, Joined, WorkerActor
+from tlkit.cluster.parts import Block, Crew, Fate, Part, after_death, after_hang
 from tlkit.cluster.ray_cluster import Cluster
 from tlkit.cluster.signs import Signs, answering
 from tlkit.errors import RunError
@@ -24,73 +25,29 @@ R = TypeVar("R")
 LATER: Any = object()
 """Stands for a block that can't be had yet."""
 
-Work = Callable[[Sequence[T]], Sequence[R]]
-"""Returns a result for each item of a block."""
-
 _QUEUED = 2
 """Blocks that a worker has: one that it works on, and the next, so that it need not wait for this process."""
 _AHEAD = 4
 """Blocks per worker that are begun and whose results were not yielded."""
-_LIVES = 2
-"""Workers that a block may cost before it is divided, and an item of its own before it is given up."""
-_PIECES = 8
-"""Parts into which a block is divided that cost its workers."""
 _LOST_IN_A_ROW = 12
 """Workers that are lost, and none finishes a block in between, until the pass ends with an error; and as many again for
 each four workers."""
+_HUNG_IN_A_ROW = 3
+"""Workers that hang, for each worker, and none finishes a block in between, until the pass ends with an error."""
 _STARTS = 3
 """Workers that are lost before they have joined, one after the other, until the pass ends with an error."""
+_TIMES = 10
+"""How many times the longest step so far the next one may take, where that is more than the cluster's patience."""
+_JOINS_IN = 600.0
+"""Seconds that a worker has at least to open what it works with."""
 _SILENCE = 20.0
 """Seconds without a worker after which a line says so."""
 _EVERY = 0.5
 """Seconds between two looks at the workers, within which a signal is noticed."""
 
 
-@dataclass(frozen=True)
-class Crew(Generic[T, R]):
-    """What the workers do.
-
-    Args:
-        start: called once in each worker: returns what works on a block. It is pickled, as the items and results are.
-        died: returns the result of an item whose worker was lost each time, given the item and why.
-        noun: what an item is called in the plural.
-    """
-
-    start: Callable[[], Work[T, R]]
-    died: Callable[[T, str], R]
-    noun: str = "images"
-
-
-@dataclass(eq=False)
-class _Block:
-    """A block of the list, and the results of its items as far as there are any."""
-
-    items: Sequence[Any]
-    results: list[Any]
-    left: int
-
-
-@dataclass(eq=False)
-class _Part:
-    """A block, or a part of one.
-
-    One that has cost a worker is given to a worker alone: the answer to a part before it could be lost with the worker,
-    and that part be suspected.
-    """
-
-    block: _Block
-    first: int
-    end: int
-    lives: int
-    alone: bool = False
-
-    @property
-    def items(self) -> Sequence[Any]:
-        return self.block.items[self.first : self.end]
-
-    def finish(self, results: Sequence[Any]) -> None:
-        self.block.results[self.first : self.end] = results
-        self.block.left -= self.end - self.first
+_Again = Callable[[Part, Fate], Iterator[Part]]
+"""Yields what is done again of a part."""
 
 
 @dataclass(eq=False)
@@ -102,7 +59,8 @@ class _Worker:
     joining: Any
     signs: Signs
     where: str = ""
-    given: deque[tuple[Any, _Part]] = field(default_factory=deque)
+    finished: int = 0
+    given: deque[tuple[Any, Part]] = field(default_factory=deque)
 
 
 def in_blocks(
@@ -110,8 +68,8 @@ def in_blocks(
 ) -> Generator[Sequence[R], None, None]:
     """Yield the results of each block, in the order of the blocks.
 
-    A worker that is lost, or whose process is frozen, costs the block that it works on: another does it again. Where a
-    block costs several workers, it is divided until the items are found that kill them.
+    A worker that is lost, whose process is frozen, or that hangs in its work costs the block that it works on: another
+    does it again. Where a block costs several workers, the items are found that do it, and set aside.
 
     Args:
         cluster: the cluster.
@@ -148,11 +106,12 @@ class _Pass:
         self._actor = answering(WorkerActor).options(max_restarts=0, max_task_retries=0, **cluster.resources)
         self._start = ray.put(crew.start)
         self._workers: list[_Worker] = []
-        self._open: deque[_Block] = deque()
-        self._again: deque[_Part] = deque()
+        self._open: deque[Block] = deque()
+        self._again: deque[Part] = deque()
         self._taken_all = False
         self._hired = 0
-        self._lost_in_a_row = 0
+        self._options, self._longest = cluster.options, 0.0
+        self._lost_in_a_row = self._hung_in_a_row = 0
         self._alone_since = time.monotonic()
 
     def results(self) -> Iterator[Sequence[Any]]:
@@ -192,7 +151,7 @@ class _Pass:
                     if part is not None:
                         worker.given.append((worker.actor.work.remote(part.items), part))
 
-    def _next_part(self, *, is_idle: bool) -> _Part | None:
+    def _next_part(self, *, is_idle: bool) -> Part | None:
         """Return what a worker is given next, which may have nothing else to do."""
         if self._again:
             return self._again.popleft() if is_idle or not self._again[0].alone else None
@@ -203,9 +162,9 @@ class _Pass:
             self._taken_all = True
         if items is None or items is LATER:
             return None
-        block = _Block(items, [None] * len(items), len(items))
+        block = Block(items, [None] * len(items), len(items))
         self._open.append(block)
-        return _Part(block, 0, len(items), _LIVES)
+        return Part(block, 0, len(items))
 
     def _look(self) -> None:
         """Wait until a worker has joined or finished something, at most for a moment."""
@@ -217,6 +176,8 @@ class _Pass:
         for worker in [each for each in self._workers if each.given or not each.where]:
             if frozen := worker.signs.frozen(starting=not worker.where):
                 self._lose(worker, frozen, f"lost: {frozen}")
+            elif worker.signs.still > self._patience(worker):
+                self._lose_hung(worker)
         if any(worker.where for worker in self._workers):
             self._alone_since = time.monotonic()
         elif time.monotonic() - self._alone_since > _SILENCE:
@@ -241,10 +202,47 @@ class _Pass:
             return
         _, part = worker.given.popleft()
         part.finish(answer)
-        self._lost_in_a_row = 0
+        worker.finished += 1
+        self._lost_in_a_row = self._hung_in_a_row = 0
 
-    def _lose(self, worker: _Worker, why: str, how: str = "lost") -> None:
-        """Have another worker do what a lost one was given."""
+    def _patience(self, worker: _Worker) -> float:
+        """Return the seconds that a worker may take to go on."""
+        position = worker.signs.position
+        if position is None:
+            return math.inf
+        if not worker.where:
+            return max(_JOINS_IN, self._options.patience)
+        self._longest = max(self._longest, position.longest)
+        is_current = position.block == worker.finished + 1
+        return max(self._options.patience, _TIMES * self._longest) if is_current else math.inf
+
+    def _lose_hung(self, worker: _Worker) -> None:
+        """Have another worker do what one was given that hangs."""
+        position, seconds = worker.signs.position, worker.signs.still
+        assert position is not None
+        self._hung_in_a_row += 1
+        part = worker.given[0][1] if worker.where else None
+        place = position.reading if part is not None and (position.reading or 0) < part.count else None
+        which = ""
+        if part is not None and place is not None and self._crew.title is not None:
+            which = f" while it read {self._crew.title(part.items[place])}"
+        hung = f"hung: it did not go on for {seconds:.0f} s{which}"
+        if part is not None and self._hung_in_a_row > _HUNG_IN_A_ROW * self._count:
+            raise RunError(
+                f"worker {worker.number} ({worker.where}) {hung}, the {self._hung_in_a_row}th in a row. Is the folder "
+                "or the network drive still there? Where this may rightly take longer, raise cluster.patience"
+            )
+        self._lose(worker, hung, f"lost: {hung}", lambda part, fate: after_hang(part, self._crew, fate, place))
+
+    def _lose(self, worker: _Worker, why: str, how: str = "lost", again: _Again | None = None) -> None:
+        """Have another worker do what a lost one was given.
+
+        Args:
+            worker: the worker.
+            why: what is known of the reason.
+            how: what became of it, to follow ``was``.
+            again: yields what is done again of the part that it worked on; None: as of one that died.
+        """
         self._workers.remove(worker)
         self._ray.kill(worker.actor)
         self._lost_in_a_row += 1
@@ -257,22 +255,10 @@ class _Pass:
                 f"{told}, the {self._lost_in_a_row}th in a row: {why}. Look for the reason in the logs of Ray on that "
                 "machine; often its memory is exhausted: use fewer workers (cluster.workers)"
             )
-        count = sum(part.end - part.first for part in parts)
+        count = sum(part.count for part in parts)
         self._say(f"{told}; its {count} {self._crew.noun} are given to others" if count else told)
         if parts:
-            self._again.extendleft(reversed([*self._after_death(parts[0], why), *parts[1:]]))
+            fate = Fate(f"each process that read it {'hung' if again else 'died'}", why)
+            first = again(parts[0], fate) if again else after_death(parts[0], self._crew, fate)
+            self._again.extendleft(reversed([*first, *parts[1:]]))
         self._hire()
-
-    def _after_death(self, part: _Part, why: str) -> Iterator[_Part]:
-        """Yield what is done again of the part that a lost worker worked on."""
-        part.lives -= 1
-        part.alone = True
-        count = part.end - part.first
-        if part.lives:
-            yield part
-        elif count == 1:
-            part.finish([self._crew.died(part.items[0], why)])
-        else:
-            size = math.ceil(count / _PIECES)
-            for first in range(part.first, part.end, size):
-                yield _Part(part.block, first, min(first + size, part.end), _LIVES if size == 1 else 1, alone=True)

@@ -19,6 +19,10 @@ from typing import Any
 
 EVERY = 1.0
 """Seconds between two beats."""
+_TICK = 0.02
+"""Seconds between two looks whether the process is let run."""
+_CARRIED = 1.0
+"""Seconds that the process was not let run which may be taken off the waiting of later steps, at most."""
 ELSEWHERE, STEP, BETWEEN = "elsewhere", "step", "between"
 """Where a worker is: in work without steps, which may take any time; in a step, where it may wait for the others; or
 between two steps of a pass, where the others wait for it."""
@@ -41,7 +45,8 @@ class Beat:
         steps: the number of steps that it has ended.
         images: the number of images of the training steps among these that it computed.
         training: seconds of these steps, and between them.
-        waiting: seconds of these that it waited for others.
+        waiting: seconds of these that it waited for others, and could have run: where the system does not let it run,
+            as with a quota of processors, the others wait for it.
         longest: seconds of the longest step, but for the first ones of a pass, which are compiled.
         end: how it ended: its exit code, and the error if there was one; empty before.
     """
@@ -106,6 +111,7 @@ class Pulse:
         self._lock = threading.Lock()
         self._of_pass = 0
         self._began = self._waited = 0.0
+        self._stalled = self._counted = self._carried = 0.0
         self._last = 0.0
         self.write()
         threading.Thread(target=self._beat, name="tlkit-heartbeat", daemon=True).start()
@@ -136,11 +142,14 @@ class Pulse:
 
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
-        """Within the context, do something between two steps that may take any time."""
+        """Within the context, do something between two steps that may take any time, and is no part of the training."""
         before, self.beat.place = self.beat.place, ELSEWHERE
+        began, stalled = time.monotonic(), self._stalled
         try:
             yield
         finally:
+            self._last += time.monotonic() - began
+            self._counted += self._stalled - stalled
             self.beat.place = before
 
     def begin_step(self) -> None:
@@ -161,12 +170,23 @@ class Pulse:
         if images:
             beat.images += images
             beat.training += now - self._last
-            beat.waiting += self.waited() - self._waited
+            beat.waiting += self._could_run(self.waited() - self._waited)
         self._last = now
         beat.steps += 1
         beat.place = BETWEEN if self._of_pass > 1 else ELSEWHERE
 
+    def _could_run(self, waited: float) -> float:
+        """Return for how many of the seconds that a step waited the process could have run."""
+        stalled, self._counted = self._carried + self._stalled - self._counted, self._stalled
+        taken = min(stalled, waited)
+        self._carried = min(_CARRIED, stalled - taken)
+        return waited - taken
+
     def _beat(self) -> None:
         while True:
-            time.sleep(EVERY)
+            end = time.monotonic() + EVERY
+            while (before := time.monotonic()) < end:
+                time.sleep(_TICK)
+                late = time.monotonic() - before - _TICK
+                self._stalled += late if late > _TICK else 0.0
             self.write()

@@ -15,6 +15,7 @@ from typing import Protocol
 from tlkit.cluster.lost import is_stopped
 from tlkit.errors import RunError
 from tlkit.system.children import start_python
+from tlkit.system.gpus import visible_gpus
 from tlkit.system.parallel import usable_processors
 
 _PORTS = range(20_000, 32_000)
@@ -61,22 +62,6 @@ def tf_config(addresses: Sequence[str], rank: int) -> str:
         rank: the number of the worker, from 0.
     """
     return json.dumps({"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": rank}})
-
-
-def visible_gpus() -> list[str]:
-    """Return the names of the GPUs of NVIDIA that TensorFlow would see, without importing it."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        # As CUDA does: what comes after a name that is no device does not count.
-        found: list[str] = []
-        for name in (part.strip() for part in named.split(",")):
-            if not name or name.startswith("-"):
-                break
-            found.append(name)
-        return found
-    with suppress(OSError):
-        return [str(number) for number in range(len(list(Path("/proc/driver/nvidia/gpus").iterdir())))]
-    return []
 
 
 def shares(workers: int) -> list[dict[str, str | None]]:

@@ -20,6 +20,7 @@ class ClusterOptions:
         cpus: processors for a worker.
         gpus: GPUs for a worker.
         restarts: how often the work of a lost worker is begun again.
+        patience: seconds without an image after which a worker of a pass counts as hung.
     """
 
     address: str
@@ -27,6 +28,7 @@ class ClusterOptions:
     cpus: float = 1.0
     gpus: float = 0.0
     restarts: int = 2
+    patience: float = 600.0
 
 
 def cluster_options(address: str | ClusterOptions | None, table: ClusterTable | None = None) -> ClusterOptions | None:
@@ -42,4 +44,4 @@ def cluster_options(address: str | ClusterOptions | None, table: ClusterTable | 
     chosen = table.address if address is None else address
     if chosen is None:
         return None
-    return ClusterOptions(chosen, table.workers, table.cpus, table.gpus, table.restarts)
+    return ClusterOptions(chosen, table.workers, table.cpus, table.gpus, table.restarts, table.patience)

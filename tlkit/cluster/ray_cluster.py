@@ -132,14 +132,21 @@ def joined(options: ClusterOptions, say: Say = lambda _line: None, *, any_versio
 
 
 def reachable(options: ClusterOptions | None) -> ClusterOptions | None:
-    """Return options, after checking within seconds that Ray is installed and that the cluster answers.
+    """Return options, after checking within seconds that Ray is installed, and that the cluster answers and has room.
 
     Raises:
-        DataError: it is not, or it doesn't.
+        DataError: it is not, it doesn't, or none of its machines has what a worker is to be given.
     """
-    if options is not None:
-        require_ray()
+    if options is None:
+        return None
+    ray = require_ray()
+    if ray.is_initialized():
+        _room(ray, options)
+    else:
         check_reached(options)
+        if options.address != LOCAL and (options.cpus > 1 or options.gpus):
+            with joined(options, any_versions=True):
+                pass  # which has room: the data, which may take hours to read, is not read in vain
     return options
 
 
@@ -171,16 +178,16 @@ def _room(ray: Any, options: ClusterOptions) -> int:
     Raises:
         DataError: for none.
     """
-    room = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            there = node["Resources"]
-            fits = [int(there.get("CPU", 0.0) / options.cpus)] if options.cpus else []
-            fits += [int(there.get("GPU", 0.0) / options.gpus)] if options.gpus else []
-            room += min(fits, default=1)
+    room, machines = 0, [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for there in machines:
+        fits = [int(there.get("CPU", 0.0) / options.cpus)] if options.cpus else []
+        fits += [int(there.get("GPU", 0.0) / options.gpus)] if options.gpus else []
+        room += min(fits, default=1)
     if room < 1:
+        most = [max((each.get(kind, 0.0) for each in machines), default=0.0) for kind in ("CPU", "GPU")]
         raise DataError(
             f"--cluster {options.address}: no machine of it has {options.cpus:g} processors and {options.gpus:g} GPUs "
-            "for a worker; expected smaller cluster.cpus and cluster.gpus, or a larger machine"
+            f"for a worker; they have up to {most[0]:g} processors and {most[1]:g} GPUs. Expected smaller cluster.cpus "
+            "and cluster.gpus, or a larger machine"
         )
     return min(room, options.workers or room)

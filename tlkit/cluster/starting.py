@@ -19,6 +19,7 @@ from tlkit.cluster.reaching import check_address, port_hint, token_hint
 from tlkit.cluster.versions import check_versions
 from tlkit.errors import DataError
 from tlkit.system.disk import temporary_folder
+from tlkit.system.gpus import known_gpus
 from tlkit.system.import_path import import_path
 from tlkit.system.parallel import usable_processors
 
@@ -44,10 +45,33 @@ def for_workers() -> dict[str, str]:
 
 
 def check_reached(options: ClusterOptions) -> None:
+    """Check that a cluster answers; of one of this machine's processors, that a worker may have what it is given.
+
+    Raises:
+        DataError: it does not, or a worker may not.
+    """
+    if options.address == LOCAL:
+        _check_machine(options)
     if options.address == AUTO and "RAY_ADDRESS" in os.environ:
         check_address(os.environ["RAY_ADDRESS"])
     elif options.address not in (AUTO, LOCAL):
         check_address(options.address)
+
+
+def _check_machine(options: ClusterOptions) -> None:
+    processors, gpus = usable_processors(), known_gpus()
+    here = f"--cluster {options.address}: a worker is to have"
+    if options.cpus > processors:
+        raise DataError(
+            f"{here} {options.cpus:g} processors (cluster.cpus), and this machine has {processors}; expected at most "
+            "as many"
+        )
+    if gpus is not None and options.gpus > gpus:
+        hidden = " that this process may use (CUDA_VISIBLE_DEVICES)" if "CUDA_VISIBLE_DEVICES" in os.environ else ""
+        raise DataError(
+            f"{here} {options.gpus:g} GPUs (cluster.gpus), and this machine has {gpus or 'none'}{hidden}; expected at "
+            "most as many"
+        )
 
 
 def leave(ray: Any) -> None:

@@ -38,7 +38,8 @@ class FeatureInference(Inference):
         if operation is None or "/" in layer:
             raise DataError(f'the model has no layer "{layer}" of its own with a feature map')
         [values] = flat(operation.output)
-        pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(values)
+        # Without a name it could get one that a layer of the model has.
+        pooled = keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"tlkit_features_of_{layer}")(values)
         super().__init__(keras.Model(model.inputs, [flat(model.output)[0], pooled]), card, batch_size)
         self.width = int(pooled.shape[-1])
         self.features: deque[np.ndarray] = deque()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.blocks import in_blocks
+from tlkit.cluster.parts import Crew, Fate
+from tlkit.cluster.progress import EACH_PROCESSOR, some_at_a_time
 from tlkit.cluster.ray_cluster import ClusterOptions, joined
 from tlkit.errors import RunError
 from tlkit.evaluation.inference import Inference
@@ -63,8 +65,13 @@ class _Start:
         lite = predictor._lite
         if lite is None:
             return Inference(predictor.model, predictor.card, self.at_once).logits
-        return lambda images: predictor._engine_for(lite, len(images), lambda: images[:COMPARED])(images)
+
+        def compute(images: np.ndarray) -> Iterator[np.ndarray]:
+            engine = predictor._engine_for(lite, len(images), lambda: images[:COMPARED])
+            return some_at_a_time(engine, images, EACH_PROCESSOR * self.model.processors)
+
+        return compute
 
 
-def _died(_image: np.ndarray, why: str) -> np.ndarray:
-    raise RunError(f"an image of the data ends each process that computes it: {why}")
+def _died(_image: np.ndarray, fate: Fate) -> np.ndarray:
+    raise RunError(f"an image of the data ends each process that computes it: {fate.why}")

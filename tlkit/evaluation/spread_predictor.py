@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.blocks import in_blocks
+from tlkit.cluster.parts import Crew, Fate, Work
+from tlkit.cluster.progress import HERE
 from tlkit.cluster.ray_cluster import ClusterOptions, joined
+from tlkit.contracts import ImageSize
+from tlkit.data.images.decode import Resize
+from tlkit.data.images.reading import Reading
 from tlkit.errors import DataError
 from tlkit.evaluation.given_images import GivenImage
 from tlkit.evaluation.judged_predictor import JudgedPredictor
@@ -136,7 +141,7 @@ class SpreadPredictor(Predictor):
         with joined(self.options, self.say) as cluster:
             count = cluster.room if blocks.count is None else min(cluster.room, blocks.count)
             self.doing = f"predicting with {counted(count, 'worker')}"
-            for results in in_blocks(cluster, Crew(start, _died), blocks, blocks.count):
+            for results in in_blocks(cluster, Crew(start, _died, title=_title), blocks, blocks.count):
                 for each in results:
                     yield each if isinstance(each, Prediction) else absent(each.prediction, each.host)
 
@@ -173,6 +178,22 @@ def absent(prediction: Prediction, host: str) -> Prediction:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Watched(GivenImage):
+    """An image of a block, of which a worker says that it is read.
+
+    Args:
+        place: its place in the block.
+    """
+
+    place: int
+
+    def to_size(self, size: ImageSize, resize: Resize, reading: Reading) -> tuple[np.ndarray, ImageSize]:
+        """Decode the image and resize it."""
+        with HERE.reading(self.place):
+            return super().to_size(size, resize, reading)
+
+
 @dataclass(frozen=True)
 class _Start:
     """Makes a worker ready to predict.
@@ -190,22 +211,23 @@ class _Start:
     pixel_probabilities: bool
     draw: Draw | None
 
-    def __call__(self) -> Callable[[Sequence[GivenImage]], list[Prediction | _Absent]]:
+    def __call__(self) -> Work[GivenImage, Prediction | _Absent]:
         """Open the model, and return what predicts a block."""
         predictor = self.model.open()
 
-        def predict(images: Sequence[GivenImage]) -> list[Prediction | _Absent]:
-            given = [self._absolute(each) for each in images]
+        def predict(images: Sequence[GivenImage]) -> Iterator[Prediction | _Absent]:
+            given = [self._watched(place, each) for place, each in enumerate(images)]
             made = predictor.predict_given(given, self.batch_size, pixel_probabilities=self.pixel_probabilities)
-            pairs = zip(images, given, made, strict=True)
-            return [self._told(asked, read, each, predictor.card) for asked, read, each in pairs]
+            for asked, read, each in zip(images, given, made, strict=True):
+                yield self._told(asked, read, each, predictor.card)
 
         return predict
 
-    def _absolute(self, each: GivenImage) -> GivenImage:
-        return replace(each, image=Path(self.folder, each.image)) if isinstance(each.image, Path) else each
+    def _watched(self, place: int, each: GivenImage) -> _Watched:
+        image = Path(self.folder, each.image) if isinstance(each.image, Path) else each.image
+        return _Watched(image, each.title, place)
 
-    def _told(self, asked: GivenImage, read: GivenImage, made: Prediction, card: Card) -> Prediction | _Absent:
+    def _told(self, asked: GivenImage, read: _Watched, made: Prediction, card: Card) -> Prediction | _Absent:
         """Return a prediction with the path as the user gave it."""
         if not isinstance(read.image, Path):
             return made
@@ -215,12 +237,17 @@ class _Start:
                 return _Absent(made, self.model.host())
             return made
         if self.draw is not None:
-            made = self.draw(card, made, read.image)
+            with HERE.reading(read.place):
+                made = self.draw(card, made, read.image)
         return replace(made, path=asked.path)
 
 
-def _died(image: GivenImage, _why: str) -> Prediction:
-    return Prediction(image.path, error=f"{image.title}: each process that read it died")
+def _died(image: GivenImage, fate: Fate) -> Prediction:
+    return Prediction(image.path, error=f"{image.title}: {fate.what}")
+
+
+def _title(image: GivenImage) -> str:
+    return image.title
 
 
 class _Cut:

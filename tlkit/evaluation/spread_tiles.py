@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.blocks import in_blocks
+from tlkit.cluster.parts import Crew, Fate, Work
+from tlkit.cluster.progress import HERE, read_one_by_one
 from tlkit.cluster.ray_cluster import joined
 from tlkit.evaluation.found_images import FoundImage
 from tlkit.evaluation.prediction import Prediction
 from tlkit.evaluation.spread_predictor import SpreadPredictor, absent
-from tlkit.evaluation.tiled import TiledPredictor
+from tlkit.evaluation.tiled import TiledPredictor, WriteMask, count_classes, tell_nobody
+from tlkit.evaluation.tiled import Told as TilesTold
 from tlkit.evaluation.worker_model import WorkerModel
 from tlkit.system.text import counted
 
@@ -45,7 +48,7 @@ def spread_in_tiles(
         return
     # As in one process, where the tiles of a picture come one by one.
     model = predictor.model_for(2, lambda: np.empty((0, 1, 1, 3), np.uint8))
-    crew = Crew(_Start(model, str(Path.cwd()), tiled.asked, predict), _died, "pictures")
+    crew = Crew(_Start(model, str(Path.cwd()), tiled.asked, predict), _died, "pictures", str)
     with joined(predictor.options, predictor.say) as cluster:
         doing = f"predicting in tiles with {counted(min(cluster.room, len(images)), 'worker')}"
         results = in_blocks(cluster, crew, ([each.path] for each in images), len(images))
@@ -53,6 +56,19 @@ def spread_in_tiles(
             predictor.notes = (*predictor.notes, *notes)
             told(doing, done, len(images))
             yield absent(prediction, host) if host else prediction
+
+
+class _Watched(TiledPredictor):
+    """A ``TiledPredictor`` of a worker, which says of each tile that it goes on."""
+
+    def predict(self, path: Path, write: WriteMask = count_classes, told: TilesTold = tell_nobody) -> Prediction:
+        """Predict a picture."""
+
+        def went_on(done: int, total: int) -> None:
+            HERE.went_on()
+            told(done, total)
+
+        return super().predict(path, write, went_on)
 
 
 @dataclass(frozen=True)
@@ -71,14 +87,10 @@ class _Start:
     tiles: tuple[int | None, int, int]
     predict: PredictPicture
 
-    def __call__(self) -> Callable[[Sequence[Path]], list[tuple[Prediction, tuple[str, ...], str]]]:
+    def __call__(self) -> Work[Path, tuple[Prediction, tuple[str, ...], str]]:
         """Open the model, and return what predicts pictures: also remarks, and the machine that lacks a file."""
-        tiled = TiledPredictor(self.model.open(), *self.tiles)
-
-        def predict(pictures: Sequence[Path]) -> list[tuple[Prediction, tuple[str, ...], str]]:
-            return [self._told(tiled, each) for each in pictures]
-
-        return predict
+        tiled = _Watched(self.model.open(), *self.tiles)
+        return lambda pictures: (self._told(tiled, each) for each in read_one_by_one(pictures))
 
     def _told(self, tiled: TiledPredictor, picture: Path) -> tuple[Prediction, tuple[str, ...], str]:
         """Predict a picture, and name it as the user did."""
@@ -92,5 +104,5 @@ class _Start:
         return replace(made, path=picture, error=made.error.replace(str(path), str(picture))), notes, host
 
 
-def _died(picture: Path, _why: str) -> tuple[Prediction, tuple[str, ...], str]:
-    return Prediction(picture, error=f"{picture}: each process that read it died"), (), ""
+def _died(picture: Path, fate: Fate) -> tuple[Prediction, tuple[str, ...], str]:
+    return Prediction(picture, error=f"{picture}: {fate.what}"), (), ""

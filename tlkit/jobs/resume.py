@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from tlkit.cluster.ray_cluster import ClusterOptions, cluster_options, reachable
 from tlkit.errors import RecipeError, RunError
 from tlkit.jobs import finish, from_recipe, stages
 from tlkit.jobs.changed_run import compare_environment, compare_samples, edited, gpus_of
@@ -31,11 +32,19 @@ from tlkit.runs.lock import locked
 from tlkit.runs.plugins import load_run_recipe
 from tlkit.runs.secrets import without_secrets
 from tlkit.runs.sweeps import SweepFolder
+from tlkit.system.gpus import refuse_missing_gpus
 from tlkit.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
     from tlkit.train.checkpoint import Checkpoint
+
+
+class Where(TypedDict, total=False):
+    """Where a run goes on: the arguments of ``resume`` that say it."""
+
+    gpus: int | None
+    cluster: str | ClusterOptions | None
 
 
 def resume(
@@ -46,7 +55,7 @@ def resume(
     quiet: bool = False,
     allow_plugins: bool = False,
     profile: bool = False,
-    gpus: int | None = None,
+    **where: Unpack[Where],
 ) -> RunResult:
     """Continue an interrupted run from its last checkpoint, to the same bits as an uninterrupted run.
 
@@ -58,7 +67,8 @@ def resume(
         quiet: print nothing.
         allow_plugins: load the plugin files that the run's recipe names in its key ``plugins``. They are code.
         profile: write where the time went, as for ``run``; a run that was begun with it always does.
-        gpus: on how many GPUs to train, as for ``run``; None for as many as before.
+        where: ``gpus``: on how many GPUs to train, as for ``run``; None, or left out, for as many as before.
+            ``cluster``: whose workers compute the features of the frozen part, as for ``run``.
 
     Returns:
         the run folder and the final metrics.
@@ -68,13 +78,16 @@ def resume(
         RunError: this is not a run folder, or the data or the network that the run started with has changed.
         DataError, PluginError, BusyError, FullDiskError, Interrupted: as for ``run``.
     """
+    if unknown := set(where) - Where.__annotations__.keys():
+        raise TypeError(f"resume() got an unexpected keyword argument {min(unknown)!r}")
     return resume_as_member(
         run_folder,
         overrides,
-        Member(gpus=gpus),
+        Member(gpus=where.get("gpus")),
         registry=registry_for_recipe(registry, allow_plugins=allow_plugins),
         quiet=quiet,
         profile=profile,
+        cluster=where.get("cluster"),
     )
 
 
@@ -102,6 +115,7 @@ def resume_as_member(
     registry: Registry,
     quiet: bool = False,
     profile: bool = False,
+    cluster: str | ClusterOptions | None = None,
 ) -> RunResult:
     """Continue a run as one of several workers, or as the only one.
 
@@ -112,6 +126,7 @@ def resume_as_member(
         registry: the plugins.
         quiet: print nothing.
         profile: as for ``resume``.
+        cluster: as for ``resume``, of the only one.
 
     Raises:
         Exception: as for ``resume``.
@@ -135,6 +150,9 @@ def resume_as_member(
         deterministic = bool(environment.get("op_determinism"))
         if member.gpus is None:
             member.gpus = gpus_of(environment)
+        if member.alone:
+            refuse_missing_gpus(member.gpus)
+            member.cluster = reachable(cluster_options(cluster, recipe.cluster))
         own, profile = member.own_folder(folder), profile and member.chief
         with open_job(recipe, registry, own, overrides, quiet=quiet, profile=profile, member=member) as job:
             job.say(f"Run folder: {folder.path}")

@@ -23,6 +23,7 @@ from tlkit.registry.discovery import registry_for_recipe
 from tlkit.runs.folder import RunFolder, create_run_folder
 from tlkit.runs.lock import locked
 from tlkit.system.disk import FailedDiskError, FullDiskError
+from tlkit.system.gpus import refuse_missing_gpus
 from tlkit.system.signals import Interrupted
 from tlkit.system.tensorflow_start import TensorFlowStart
 
@@ -63,13 +64,14 @@ def run(
         RecipeError: the recipe is not valid.
         DataError: the data or the weights can't be used.
         PluginError: a plugin broke its contract.
-        RunError: the run folder can't be used, or training failed.
+        RunError: the run folder can't be used, there are fewer GPUs, or training failed.
         BusyError: another process works in the run folder.
         FullDiskError: the disk has no room for a file of the run folder.
         Interrupted: by SIGINT, SIGTERM or SIGHUP, which are handled during the run; a checkpoint was written.
     """
     registry = registry_for_recipe(registry, allow_plugins=allow_plugins)
     checked = read_recipe(recipe, registry, overrides)
+    refuse_missing_gpus(gpus)
     places = reachable(cluster_options(cluster, checked.cluster))
     # Before TensorFlow starts, which takes seconds: the folder may exist.
     folder = create_run_folder(checked.name, None if out is None else Path(out))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from tlkit.models.image_by_image import ImageByImage, UnusableNetworkError
 from tlkit.system.parallel import usable_processors
 
+_first = Lock()
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
@@ -42,6 +44,10 @@ class _Request:
         # A network that was converted with its weights as variables has its outputs in any order.
         self._outputs = sorted(range(len(compiled.outputs)), key=lambda place: _number(compiled.outputs[place], place))
         self.shapes = [tuple(int(size) for size in compiled.outputs[place].shape[1:]) for place in self._outputs]
+        with _first:
+            # The first array that its bindings make must not be made by two threads: one would wait for the other with
+            # Python's lock, which the other needs (seen with OpenVINO 2026.4).
+            _ = self._request.get_input_tensor(0).data
 
     def __call__(self, image: np.ndarray) -> list[np.ndarray]:
         self._request.infer({0: image})

@@ -40,3 +40,10 @@ class ClusterTable(Options, defer_build=True):
         description="how often the work of a worker that was killed or lost is begun again; with --workers, also "
         "without a cluster, how often a training goes on from its last checkpoint, unless --restarts says it",
     )
+    patience: float = Field(
+        600.0,
+        ge=1,
+        le=1_000_000,
+        description="seconds after which a worker of a pass over images counts as hung that has read or computed no "
+        "further image, or tile of one; or ten times the longest so far, if that is more",
+    )

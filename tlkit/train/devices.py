@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tlkit.errors import RunError
+from tlkit.system.gpus import too_few_gpus
 from tlkit.train.team import Team
 
 
@@ -43,10 +43,7 @@ class DeviceTeam(Team):
             return Team.alone()
         seen = len(tf.config.list_logical_devices("GPU"))
         if seen < count:
-            raise RunError(
-                f"--gpus {count}: TensorFlow sees {seen} GPU{'' if seen == 1 else 's'} here; expected as many. Ask for "
-                "fewer, or see what CUDA_VISIBLE_DEVICES hides"
-            )
+            raise too_few_gpus(count, seen)
         return cls.on([f"GPU:{number}" for number in range(count)])
 
     @property

@@ -29,7 +29,7 @@ from tlkit.train.frozen_engine import COMPARED, choose_engine, make_ready
 from tlkit.train.frozen_part import FrozenPart
 from tlkit.train.repeats import digests
 from tlkit.train.setting import Setting
-from tlkit.train.spread_features import computing_on
+from tlkit.train.spread_features import computing_on, worth_joining
 from tlkit.train.team import Team
 
 _Sets = tuple[list[FeatureSet], list[FeatureSet]]
@@ -155,7 +155,8 @@ class FeatureCache:
             return None
         try:
             self._make_room([found])
-            self._compute(found, title)
+            with computing_on(self.cluster, self.part, worth_joining(found.missing), self.reporter.say) as computed:
+                self._compute(found, title, computed)
         except OSError:
             self.reporter.end()
             shutil.rmtree(found.folder, ignore_errors=True)
@@ -188,8 +189,7 @@ class FeatureCache:
         if any(each.missing for each in trained) and self._repeat():
             for number, each in enumerate(trained):
                 each.copy_from(trained[:number])
-        places = self.cluster if any(each.missing for each in sets) else None
-        with computing_on(places, self.part, self.reporter.say) as compute:
+        with computing_on(self.cluster, self.part, sum(each.missing for each in sets), self.reporter.say) as compute:
             for number, each in enumerate(sets):
                 try:
                     computed += self._compute(each, _title(number, len(trained)), compute)

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tlkit.cluster.blocks import LATER, Crew, in_blocks
+from tlkit.cluster.blocks import LATER, in_blocks
 from tlkit.cluster.options import ClusterOptions
+from tlkit.cluster.parts import Crew, Fate, Work
+from tlkit.cluster.progress import EACH_PROCESSOR, some_at_a_time
 from tlkit.cluster.ray_cluster import Cluster, announced
 from tlkit.errors import RunError
 from tlkit.models.engines import Engine, Network
@@ -24,13 +26,15 @@ from tlkit.train.converted import converted
 from tlkit.train.feature_batches import Compute
 from tlkit.train.frozen_part import FrozenPart
 
+MANY = 2000
+"""Images whose features repay starting workers once more, which takes some ten seconds."""
 _Features = tuple[np.ndarray, ...]
 """The outputs of the frozen part for an image."""
 
 
 @contextmanager
 def computing_on(
-    options: ClusterOptions | None, part: FrozenPart, say: Callable[[str], None]
+    options: ClusterOptions | None, part: FrozenPart, missing: int, say: Callable[[str], None]
 ) -> Iterator[Compute | None]:
     """Have the workers of a cluster compute features within the context.
 
@@ -40,12 +44,13 @@ def computing_on(
     Args:
         options: the cluster; None: this process computes, and so it does where TensorFlow is the engine.
         part: the frozen part, ready to compute.
+        missing: the number of images that are to be computed; with none, no cluster is joined.
         say: called with a line when a worker joins or is lost.
 
     Raises:
         DataError: the cluster can't be joined.
     """
-    if options is None:
+    if options is None or not missing:
         yield None
     elif not part.engine.computes_alone:
         say(
@@ -58,6 +63,11 @@ def computing_on(
         start = _Start(part.engine, content, max(1, int(options.cpus)))
         with announced(options, say) as cluster, closing(_Sets(cluster, Crew(start, _died))) as sets:
             yield sets.compute
+
+
+def worth_joining(missing: int) -> int:
+    """Return a number of images whose features are missing; 0 for so few that starting workers again takes longer."""
+    return missing if missing >= MANY else 0
 
 
 class _Sets:
@@ -105,7 +115,7 @@ class _Start:
     content: bytes
     processors: int
 
-    def __call__(self) -> Callable[[Sequence[np.ndarray]], list[_Features]]:
+    def __call__(self) -> Work[np.ndarray, _Features]:
         """Build the network, and return what computes a batch.
 
         Raises:
@@ -116,7 +126,11 @@ class _Start:
             network = self._network()
         except UnusableNetworkError as error:
             raise RunError(f"{self.engine} can't compute the frozen part on {socket.gethostname()}: {error}") from error
-        return lambda images: list(zip(*network(np.asarray(images, np.float32)), strict=True))
+
+        def compute(images: np.ndarray) -> Iterator[_Features]:
+            return zip(*network(np.asarray(images, np.float32)), strict=True)
+
+        return lambda images: some_at_a_time(compute, images, EACH_PROCESSOR * self.processors)
 
     def _network(self) -> Network:
         if self.engine.name == "litert":
@@ -124,5 +138,5 @@ class _Start:
         return OpenVINONetwork(self.content, self.engine.precision)
 
 
-def _died(_image: np.ndarray, why: str) -> _Features:
-    raise RunError(f"an image ends each process that computes its features: {why}")
+def _died(_image: np.ndarray, fate: Fate) -> _Features:
+    raise RunError(f"an image ends each process that computes its features: {fate.why}")

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from tlkit.cluster.blocks import Crew, in_blocks
+from tlkit.cluster.blocks import in_blocks
+from tlkit.cluster.parts import Crew, Fate
+from tlkit.cluster.progress import read_one_by_one
 from tlkit.cluster.ray_cluster import ClusterOptions, joined
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.one_file import problem_of
@@ -17,7 +19,7 @@ from tlkit.data.images.image_file import BadImageError
 from tlkit.data.store.decoding import Decoded
 from tlkit.errors import DataError
 
-Group = tuple[Sequence[Path], bool]
+Group = tuple[Iterable[Path], bool]
 """Files, and whether they are masks."""
 Read = Callable[[Group], list[tuple[Facts, Decoded | None]]]
 """Reads a group of files: a function of a module, or a partial of one."""
@@ -48,7 +50,7 @@ class SpreadFacts:
         if first is None:
             return
         files = ([(path, is_mask) for path in paths] for paths, is_mask in chain([first], given))
-        crew = Crew(_Start(read, str(Path.cwd())), _died, "files")
+        crew = Crew(_Start(read, str(Path.cwd())), _died, "files", _title)
         with joined(self.options, self.say) as cluster:
             for found in in_blocks(cluster, crew, files):
                 yield [(facts if not host else _vanished(facts, host), None) for facts, host in found]
@@ -72,7 +74,7 @@ class _Start:
 
     def _block(self, files: Sequence[tuple[Path, bool]]) -> list[_Found]:
         paths = [Path(self.folder, path) for path, _ in files]
-        found = self.read((paths, files[0][1]))
+        found = self.read((read_one_by_one(paths), files[0][1]))
         return [self._told(*each) for each in zip(files, paths, found, strict=True)]
 
     def _told(self, asked: tuple[Path, bool], path: Path, found: tuple[Facts, Decoded | None]) -> _Found:
@@ -98,6 +100,10 @@ def _vanished(facts: Facts, host: str) -> Facts:
     )
 
 
-def _died(file: tuple[Path, bool], _why: str) -> _Found:
+def _died(file: tuple[Path, bool], fate: Fate) -> _Found:
     path, _ = file
-    return problem_of(path, BadImageError("undecodable", f"{path}: each process that read it died")), ""
+    return problem_of(path, BadImageError("undecodable", f"{path}: {fate.what}")), ""
+
+
+def _title(file: tuple[Path, bool]) -> str:
+    return str(file[0])

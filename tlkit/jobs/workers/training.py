@@ -11,7 +11,7 @@ from typing import Any
 
 from tlkit.cluster.launcher import LocalWorkers, Workers
 from tlkit.cluster.lost import Lost
-from tlkit.cluster.ray_cluster import Cluster, ClusterOptions, cluster_options, perhaps_joined
+from tlkit.cluster.ray_cluster import Cluster, ClusterOptions, cluster_options, perhaps_joined, reachable
 from tlkit.cluster.supervise import Failed, Stopped, supervise
 from tlkit.cluster.tasks import WorkerLostError
 from tlkit.errors import Problem, RecipeError
@@ -87,15 +87,14 @@ def run_on_workers(
     checked = read_recipe(recipe, used, overrides)
     _refuse_too_many(checked, overrides, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
+    places = reachable(cluster_options(options.cluster, checked.cluster))
     folder = create_run_folder(checked.name, None if out is None else Path(out))
     with removed_if_untrained(folder):
         from_recipe.refuse_missing_files(checked)
         from_recipe.refuse_missing_engine(checked, overrides)
         told = dict(recipe) if isinstance(recipe, Mapping) else str(recipe)
         task = replace(_task(folder, overrides, options, command), recipe=told)
-        return _Training(folder, _complete(options, checked), cluster_options(options.cluster, checked.cluster)).run(
-            task
-        )
+        return _Training(folder, _complete(options, checked), places).run(task)
 
 
 def resume_on_workers(
@@ -121,7 +120,7 @@ def resume_on_workers(
     checked = load_run_recipe(folder, used, overrides)
     _refuse_too_many(checked, overrides, options.workers)
     command = fold_command(given, used, deterministic=options.deterministic, what="worker")
-    places = cluster_options(options.cluster, checked.cluster)
+    places = reachable(cluster_options(options.cluster, checked.cluster))
     return _Training(folder, _complete(options, checked), places).run(_task(folder, overrides, options, command))
 
 
