@@ -2,8 +2,9 @@
 
 All inputs of a quantized concatenation have its scale, and so has what one concatenation hands to the next: one scale
 for all feature maps of a dense block. A BatchNormalization after it, which no convolution can take in, makes the small
-ones as large as the others, with their rounding errors. So concatenations and normalizations are left in float32, and
-each convolution gets the scale of its own results.
+ones as large as the others, with their rounding errors. So what is between the convolutions is left in float32, and
+each convolution gets the scale of its own results. The first convolution, whose errors all layers magnify, is left in
+float32 too: with it in 8 bits, 96 % of DenseNet121's answers on 37 breeds were the same, and without 100 %.
 """
 
 from __future__ import annotations
@@ -16,14 +17,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tlkit_exporters.litert_mended import kind_of
 
-IN_FLOAT32 = ("CONCATENATION", "MUL", "ADD")
+IN_FLOAT32 = ("CONCATENATION", "MUL", "ADD", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D")
 """What such networks do between their convolutions."""
 _KINDS = schema.BuiltinOperator
 _INT8 = schema.TensorType.INT8
-_COPYING = (_KINDS.PAD, _KINDS.MAX_POOL_2D, _KINDS.AVERAGE_POOL_2D)
-"""Operations whose result must have the scale of what they take."""
-_COMPUTING = (_KINDS.CONV_2D, _KINDS.DEPTHWISE_CONV_2D)
-"""Operations whose result may have any scale."""
+_CONVOLUTIONS = (_KINDS.CONV_2D, _KINDS.DEPTHWISE_CONV_2D)
 
 
 def normalizes_concatenated(model: Any) -> bool:
@@ -33,6 +31,13 @@ def normalizes_concatenated(model: Any) -> bool:
     computed = {int(number) for each in operators for number in each.outputs}
     multiplying = [set(map(int, each.inputs)) for each in operators if kind_of(model, each) == _KINDS.MUL]
     return any(given & joined and given - computed for given in multiplying)
+
+
+def first_convolution(model: Any) -> str:
+    """Return the name of what the first convolution of a ``ModelT`` computes."""
+    graph = model.subgraphs[0]
+    first = next(each for each in graph.operators if kind_of(model, each) in _CONVOLUTIONS)
+    return bytes(graph.tensors[first.outputs[0]].name).decode()
 
 
 def ranges_of(calibrated: Any) -> Mapping[bytes, tuple[float, float]]:
@@ -55,27 +60,23 @@ def with_own_scales(model: Any, ranges: Mapping[bytes, tuple[float, float]]) -> 
         ranges: what ``ranges_of`` returned.
     """
     graph = model.subgraphs[0]
-    readers: dict[int, list[Any]] = {}
+    readers: dict[int, set[int]] = {}
     for operator in graph.operators:
         for number in operator.inputs:
-            readers.setdefault(int(number), []).append(operator)
+            readers.setdefault(int(number), set()).add(kind_of(model, operator))
     for operator in graph.operators:
-        group = [int(operator.outputs[0])]
-        if kind_of(model, operator) not in _COMPUTING or graph.tensors[group[0]].type != _INT8:
-            continue
-        kinds = set()
-        for number in group:
-            for each in readers.get(number, []):
-                if kind_of(model, each) in _COPYING:
-                    group.append(int(each.outputs[0]))
-                else:
-                    kinds.add(kind_of(model, each))
-        found = [ranges[name] for name in (bytes(graph.tensors[each].name) for each in group) if name in ranges]
-        if kinds == {_KINDS.DEQUANTIZE} and found:
-            scale, zero = _scale(min(low for low, _ in found), max(high for _, high in found))
-            for each in group:
-                quantization = graph.tensors[each].quantization
-                quantization.scale, quantization.zeroPoint = np.array([scale], np.float32), np.array([zero], np.int64)
+        number = int(operator.outputs[0])
+        tensor = graph.tensors[number]
+        name = bytes(tensor.name)
+        if (
+            kind_of(model, operator) in _CONVOLUTIONS
+            and tensor.type == _INT8
+            and readers.get(number) == {_KINDS.DEQUANTIZE}
+            and name in ranges
+        ):
+            scale, zero = _scale(*ranges[name])
+            tensor.quantization.scale = np.array([scale], np.float32)
+            tensor.quantization.zeroPoint = np.array([zero], np.int64)
 
 
 def _scale(low: float, high: float) -> tuple[float, int]:

@@ -28,8 +28,8 @@ _POOLING = (_KINDS.MEAN, _KINDS.RESHAPE)
 def with_copied_scales(model: Any) -> None:
     """Give the result of a reversal the scale of what it reverses, in a quantized ``ModelT``.
 
-    The converter gives it another scale where a subtraction follows, as in the preprocessing of VGG and ResNet, but the
-    runtime copies the numbers as they are: ``findings/litert_int8_reversed.sh``.
+    The converter gives it another scale where a constant is added to it, as in the preprocessing of VGG and ResNet, but
+    the runtime copies the numbers as they are: ``findings/litert_int8_reversed.sh``.
     """
     tensors = model.subgraphs[0].tensors
     for operator in model.subgraphs[0].operators:

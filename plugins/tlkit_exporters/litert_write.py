@@ -19,7 +19,13 @@ from ai_edge_litert.interpreter import Interpreter
 
 import tlkit
 from tlkit_exporters.litert_batch import with_any_batch, with_bytes_in
-from tlkit_exporters.litert_concatenated import IN_FLOAT32, normalizes_concatenated, ranges_of, with_own_scales
+from tlkit_exporters.litert_concatenated import (
+    IN_FLOAT32,
+    first_convolution,
+    normalizes_concatenated,
+    ranges_of,
+    with_own_scales,
+)
 from tlkit_exporters.litert_file import packed, parsed, with_texts
 from tlkit_exporters.litert_mended import with_copied_scales, with_float_end
 from tlkit_exporters.messages import first_line
@@ -58,7 +64,7 @@ def _model(ctx: tlkit.ExportContext) -> Any:
     twin = parsed(_called(converter.convert))
     _set_quantization(converter, ctx)
     if ctx.quantize == "int8" and normalizes_concatenated(twin):
-        model = _called(lambda: _partly_quantized(converter))
+        model = _called(lambda: _partly_quantized(converter, first_convolution(twin)))
     else:
         model = parsed(_called(converter.convert))
     with_copied_scales(model)
@@ -84,13 +90,13 @@ def _called(convert: Callable[[], Any]) -> Any:
         ) from error
 
 
-def _partly_quantized(converter: Any) -> Any:
-    """Return the ``ModelT`` with convolutions in 8 bits and what is between them in float32."""
+def _partly_quantized(converter: Any, first: str) -> Any:
+    """Return the ``ModelT`` with all convolutions but the first in 8 bits, and what is between them in float32."""
     debugging = tf.lite.experimental
     debugger = debugging.QuantizationDebugger(
         converter=converter,
         debug_dataset=converter.representative_dataset,
-        debug_options=debugging.QuantizationDebugOptions(denylisted_ops=list(IN_FLOAT32)),
+        debug_options=debugging.QuantizationDebugOptions(denylisted_ops=list(IN_FLOAT32), denylisted_nodes=[first]),
     )
     model = parsed(bytes(debugger.get_nondebug_quantized_model()))
     with_own_scales(model, ranges_of(parsed(bytes(debugger.calibrated_model))))
