@@ -116,7 +116,7 @@ def test_a_port_of_the_other_kind_is_an_error_within_a_minute(head, kind):
 )
 def test_what_no_machine_has_is_said_before_any_image_is_looked_for(head, options, message):
     recipe = write_recipe(head.folder)
-    own = (*options, "--out", head.folder / "run", "--cluster", f"127.0.0.1:{head.port}")
+    own = (*options, "--out", head.folder / "new", "--cluster", f"127.0.0.1:{head.port}")
     command = [sys.executable, "-m", "tlkit", "run", recipe, *map(str, own)]
     began = time.monotonic()
     ended = subprocess.run(command, cwd=head.folder, env=head.environment, capture_output=True, text=True)

@@ -230,7 +230,7 @@ class _Pass:
         if part is not None and self._hung_in_a_row > _HUNG_IN_A_ROW * self._count:
             raise RunError(
                 f"worker {worker.number} ({worker.where}) {hung}, the {self._hung_in_a_row}th in a row. Is the folder "
-                "or the network drive still there? Where this may rightly take longer, raise cluster.patience"
+                "or the network drive still there? Where it may take longer, raise --patience or cluster.patience"
             )
         self._lose(worker, hung, f"lost: {hung}", lambda part, fate: after_hang(part, self._crew, fate, place))
 
