@@ -4,7 +4,7 @@ All inputs of a quantized concatenation have its scale, and so has what one conc
 for all feature maps of a dense block. A BatchNormalization after it, which no convolution can take in, makes the small
 ones as large as the others, with their rounding errors. So what is between the convolutions is left in float32, and
 each convolution gets the scale of its own results. The first convolution, whose errors all layers magnify, is left in
-float32 too: with it in 8 bits, 96 % of DenseNet121's answers on 37 breeds were the same, and without 100 %.
+float32 too.
 """
 
 from __future__ import annotations
