@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import tlkit
 from tlkit_datasets.options import CsvOptions
+from tlkit_datasets.row_columns import Row, RowColumns, RowKind
 from tlkit_datasets.table_columns import columns_of
 from tlkit_datasets.table_images import ImageFinder
 from tlkit_datasets.table_labels import is_multi_label, likely_separator, marked_labels, numbered, ordered, split_labels
-from tlkit_datasets.table_rows import FoundFiles, Row, Rows, merged
+from tlkit_datasets.table_rows import FoundFiles, Rows, by_labels, labels_of, merged
 from tlkit_datasets.table_text import TableText, read_table
 from tlkit_datasets.values import mask_table
 
@@ -35,16 +36,16 @@ def open_csv(ctx: tlkit.DatasetContext, options: CsvOptions) -> tlkit.SampleSet:
             options.values, options.ignore, options.other, options.channel, nearest=options.nearest
         )
         samples = tuple(
-            tlkit.Sample(row.key, row.path, mask=row.mask, split=row.split, group=row.group) for row in _taken(rows)
+            tlkit.Sample(row.key, row.path, mask=row.mask, split=row.split, group=row.group) for row in rows.images
         )
         found = tlkit.SampleSet(samples=samples, classes=classes, mask_table=table, colors=colors)
     else:
-        classes = ordered((name for row in rows.images for name in row.labels), options)
+        classes = ordered((name for names in labels_of(rows.images) for name in names), options)
         number = {name: place for place, name in enumerate(classes)}
         several = is_multi_label(options)
         folder = str(rows.root)
-        labels = {names: numbered(names, number, several=several) for names in {row.labels for row in rows.images}}
-        samples = tuple(_sample(row, folder, labels[row.labels]) for row in _taken(rows))
+        labels = {names: numbered(names, number, several=several) for names in labels_of(rows.images)}
+        samples = tuple(_sample(row, folder, labels[row.labels]) for row in rows.images)
         found = tlkit.SampleSet(samples=samples, classes=classes, multi_label=several)
     aside = tuple(tlkit.SetAside(row.key, f"no label in {row.where}") for row in rows.unlabelled)
     return replace(found, root=rows.root.resolve(), sources=rows.files, notes=tuple(rows.notes), set_aside=aside)
@@ -54,13 +55,6 @@ def _sample(row: Row, folder: str, label: int | tuple[int, ...]) -> tlkit.Sample
     if row.key is row.name:
         return tlkit.Sample.below(folder, row.key, label, row.split, row.group)
     return tlkit.Sample(row.key, row.path, label, split=row.split, group=row.group)
-
-
-def _taken(rows: Rows) -> Iterator[Row]:
-    """Yield the images, and free the memory of each when the next is asked for."""
-    rows.images.reverse()
-    while rows.images:
-        yield rows.images.pop()
 
 
 def read_rows(task: tlkit.Task, options: CsvOptions) -> Rows:
@@ -88,17 +82,16 @@ def read_rows(task: tlkit.Task, options: CsvOptions) -> Rows:
     folders = [file.absolute().parent for file in files]
     same = options.root is not None or len(set(folders)) == 1
     top = tlkit.files.expanded(options.root or files[0].parent) if same else Path(os.path.commonpath(folders))
-    rows = Rows(top, tuple(files))
+    rows, images = Rows(top, tuple(files)), RowColumns()
     for (_, _, split), file, folder in zip(parts, files, folders, strict=True):
         before = "" if same else folder.relative_to(top).as_posix() + "/"
         reader = _Reader(file, options, role, top if same else folder)
-        rows.images += reader.rows("" if before == "./" else before, split)
+        reader.read("" if before == "./" else before, split, images)
         rows.notes += reader.notes
-    rows.images, notes = merged(rows.images, options, role)
+    rows.images, notes = merged(images, options, role)
     rows.notes += notes
     if role != "mask" and not is_multi_label(options):
-        rows.unlabelled = [row for row in rows.images if not row.labels]
-        rows.images = [row for row in rows.images if row.labels]
+        rows.images, rows.unlabelled = by_labels(rows.images)
     return rows
 
 
@@ -125,16 +118,18 @@ class _Reader:
         self._places, notes = columns_of(self._table, options, role)
         self.notes += [f"{file.name}: {note}" for note in notes]
 
-    def rows(self, before: str, split: tlkit.Split | None) -> Iterator[Row]:
-        """Yield the rows of the table; afterwards ``notes`` says how their files were found.
+    def read(self, before: str, split: tlkit.Split | None, into: RowColumns) -> None:
+        """Add the rows of the table to others; afterwards ``notes`` says how their files were found.
 
         Args:
             before: what the keys have before the paths.
             split: the split of all rows; None: as the table says.
+            into: the rows of tables that were read before.
         """
         table, finder, options = self._table, self._finder, self._options
         found = FoundFiles()
-        several, root = is_multi_label(options), finder.root
+        several = is_multi_label(options)
+        kinds: dict[tuple[tuple[str, ...], tlkit.Split | None], int] = {}
         unlabelled: list[int] = []
         groups: dict[str, str] = {}
         places = self._places
@@ -158,12 +153,15 @@ class _Reader:
                         f"{table.file}:{line}: {' and '.join(labels[:3])} are both marked; set data.multi_label = true "
                         "for images with several labels"
                     )
-            its_split = _split(table.file, line, cells[split_at]) if split_at is not None else None
+            own = _split(table.file, line, cells[split_at]) if split_at is not None else None
+            its_split = split or own
             name = cells[group_at] if group_at is not None else ""
             group = groups.setdefault(name, name) if name else None
-            yield Row(
-                table.file, line, before + text if before else text, root, text, labels, mask, split or its_split, group
-            )
+            kind = kinds.get((labels, its_split))
+            if kind is None:
+                kind = into.add_kind(RowKind(table.file, finder.root, before, labels, its_split))
+                kinds[labels, its_split] = kind
+            into.add(kind, line, before + text if before else text, mask, group)
         if unlabelled and options.unlabelled == "error":
             raise tlkit.DataError(self._no_label(unlabelled))
         self._note(table, found)

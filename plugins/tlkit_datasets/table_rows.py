@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tlkit
 from tlkit_datasets.options import CsvOptions
+from tlkit_datasets.row_columns import Row, RowColumns
 from tlkit_datasets.table_images import Found
 
 _LOOKED_FOR = 50
 """How many of the files that are missing are looked for elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An image of a table.
-
-    Args:
-        table: the file.
-        line: its line there.
-        key: the key of its sample.
-        root: the folder that ``name`` is relative to.
-        name: the path of its file below the root.
-        labels: its class names; none for segmentation.
-        mask: its mask; None for classification.
-        split: the prescribed split, if any.
-        group: the group, if any.
-    """
-
-    table: Path
-    line: int
-    key: str
-    root: Path
-    name: str
-    labels: tuple[str, ...] = ()
-    mask: Path | None = None
-    split: tlkit.Split | None = None
-    group: str | None = None
-
-    @property
-    def where(self) -> str:
-        """The file and the line, for messages."""
-        return f"{self.table}:{self.line}"
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        return self.root / self.name
 
 
 @dataclass
@@ -65,7 +30,7 @@ class Rows:
 
     root: Path
     files: tuple[Path, ...] = ()
-    images: list[Row] = field(default_factory=list)
+    images: Sequence[Row] = field(default_factory=RowColumns)
     unlabelled: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -100,19 +65,31 @@ class FoundFiles:
             self.examples.setdefault(found.how, found.key)
 
 
-def merged(rows: list[Row], options: CsvOptions, role: str) -> tuple[list[Row], list[str]]:
+def labels_of(rows: Sequence[Row]) -> set[tuple[str, ...]]:
+    """Return the different labels of rows."""
+    return {each.labels for each in (rows.kinds if isinstance(rows, RowColumns) else rows)}
+
+
+def by_labels(rows: Sequence[Row]) -> tuple[Sequence[Row], list[Row]]:
+    """Return the rows that have a label, and those that have none."""
+    if all(labels_of(rows)):
+        return rows, []
+    return [row for row in rows if row.labels], [row for row in rows if not row.labels]
+
+
+def merged(rows: RowColumns, options: CsvOptions, role: str) -> tuple[Sequence[Row], list[str]]:
     """Return one row for each image, and notes.
 
     Raises:
         DataError: two rows say different things about an image.
     """
+    if len(dict.fromkeys(rows.keys)) == len(rows):
+        return rows, []
     by_key: dict[str, Row] = {}
     others: dict[str, list[Row]] = {}
     for row in rows:
         if by_key.setdefault(row.key, row) is not row:
             others.setdefault(row.key, []).append(row)
-    if not others:
-        return rows, []
     merged, repeated = [], 0
     for key, first in by_key.items():
         seen = {first.labels}
@@ -124,7 +101,7 @@ def merged(rows: list[Row], options: CsvOptions, role: str) -> tuple[list[Row], 
             repeated += other.labels in seen
             seen.add(other.labels)
         names = dict.fromkeys(name for row in (first, *others.get(key, ())) for name in row.labels)
-        merged.append(replace(first, labels=tuple(names)) if key in others else first)
+        merged.append(first._replace(labels=tuple(names)) if key in others else first)
     return merged, [f"rows that repeat another row, left out: {repeated}"] if repeated else []
 
 

@@ -228,8 +228,10 @@ def _rows(file: Path, text: KeptText, delimiter: str) -> Iterator[tuple[int, tup
             reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=delimiter != " ")
             for cells in reader:
                 last = reader.line_num - line
-                texts = [tlkit.files.text_of_cell(t) if (t := cell.strip())[:1] == "'" else t for cell in cells]
-                yield line, tuple(texts)
+                texts = tuple(map(str.strip, cells))
+                if "'" in "".join(texts):  # few rows: quicker than looking at each cell
+                    texts = tuple(tlkit.files.text_of_cell(text) for text in texts)
+                yield line, texts
                 line = reader.line_num + 1
     except csv.Error as error:
         raise tlkit.DataError(

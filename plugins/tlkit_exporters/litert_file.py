@@ -18,6 +18,7 @@ ENTRY = "tlkit"
 """The entry of the model's metadata that holds the texts, as a JSON object in UTF-8."""
 _ALIGNMENT = 16
 """Of constants, in bytes, as the schema says."""
+_KINDS = schema.BuiltinOperator
 
 
 class _Buffer(schema.BufferT):  # type: ignore[misc]
@@ -65,3 +66,64 @@ def with_texts(model: Any, given: Mapping[str, str]) -> None:
     entry.name = ENTRY
     entry.buffer = constant(model, np.frombuffer(texts.written(given), np.uint8))
     model.metadata = [*(model.metadata or []), entry]
+
+
+def new_operator(model: Any, kind: str, inputs: list[int], output: int, options: Any) -> Any:
+    """Return an operation that is not yet in the model."""
+    operator = schema.OperatorT()
+    operator.opcodeIndex = code_of(model, getattr(_KINDS, kind))
+    operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
+    operator.builtinOptions = options
+    operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+    return operator
+
+
+def code_of(model: Any, kind: int, version: int = 1) -> int:
+    """Return the place of a kind of operation in the model's list; add it if need be."""
+    for place, code in enumerate(model.operatorCodes):
+        if code.builtinCode == kind and code.version == version:
+            return place
+    code = schema.OperatorCodeT()
+    code.builtinCode, code.version = kind, version
+    code.deprecatedBuiltinCode = min(kind, _KINDS.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def new_tensor(
+    model: Any,
+    name: str,
+    values: np.ndarray | None = None,
+    shape: tuple[int, ...] = (),
+    kind: int = schema.TensorType.INT32,
+) -> int:
+    """Add a tensor, a constant if it has values, and return its number."""
+    tensors = model.subgraphs[0].tensors
+    tensor = schema.TensorT()
+    tensor.name = f"tlkit/{name}_{len(tensors)}"
+    tensor.type = kind
+    tensor.shape = np.array(values.shape if values is not None else shape, np.int32)
+    tensor.hasRank = True
+    tensor.buffer = 0 if values is None else constant(model, values)
+    tensors.append(tensor)
+    return len(tensors) - 1
+
+
+def with_used_tensors(model: Any) -> None:
+    """Remove the tensors and the constants of a ``ModelT`` that nothing uses."""
+    graph = model.subgraphs[0]
+    lists = [graph.inputs, graph.outputs, *(each for one in graph.operators for each in (one.inputs, one.outputs))]
+    used = sorted({int(number) for each in lists for number in each} - {-1})
+    new = {-1: -1, **{number: place for place, number in enumerate(used)}}
+    graph.tensors = [graph.tensors[number] for number in used]
+    for holder, names in [(graph, ("inputs", "outputs")), *((each, ("inputs", "outputs")) for each in graph.operators)]:
+        for name in names:
+            setattr(holder, name, np.array([new[int(number)] for number in getattr(holder, name)], np.int32))
+    for signature in model.signatureDefs:
+        for each in (*signature.inputs, *signature.outputs):
+            each.tensorIndex = new[int(each.tensorIndex)]
+    holders = [*graph.tensors, *(model.metadata or [])]
+    kept = {number: place for place, number in enumerate(sorted({0, *(int(each.buffer) for each in holders)}))}
+    model.buffers = [model.buffers[number] for number in kept]
+    for each in holders:
+        each.buffer = kept[int(each.buffer)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,15 @@ from ai_edge_litert.interpreter import Interpreter
 
 import tlkit
 from tlkit_exporters.litert_batch import with_any_batch, with_bytes_in
+from tlkit_exporters.litert_concatenated import (
+    IN_FLOAT32,
+    first_convolution,
+    normalizes_concatenated,
+    ranges_of,
+    with_own_scales,
+)
 from tlkit_exporters.litert_file import packed, parsed, with_texts
+from tlkit_exporters.litert_mended import with_copied_scales, with_float_end
 from tlkit_exporters.messages import first_line
 
 _TOLERANCE = 1e-3
@@ -30,7 +38,7 @@ def write(ctx: tlkit.ExportContext, path: Path, _options: tlkit.Options) -> None
     """Write the file."""
     if ctx.quantize in ("int8", "int16x8") and not len(ctx.images):
         raise tlkit.DataError(f"litert: {ctx.quantize} needs images to calibrate it; the training split has none")
-    model = parsed(_converted(ctx))
+    model = _model(ctx)
     if ctx.input_type == "uint8":
         with_bytes_in(model)
     with_any_batch(model)
@@ -40,8 +48,8 @@ def write(ctx: tlkit.ExportContext, path: Path, _options: tlkit.Options) -> None
     path.write_bytes(content)
 
 
-def _converted(ctx: tlkit.ExportContext) -> bytes:
-    """Return the file for one image."""
+def _model(ctx: tlkit.ExportContext) -> Any:
+    """Return the ``ModelT`` for one image of float32."""
     folder = str(ctx.scratch / "one_image")
     spec = tf.TensorSpec((1, *ctx.image_size, 3), tf.float32, name="images")
     # The converter knows no cast for 16 bits, so the one from uint8 is added to the file.
@@ -50,17 +58,49 @@ def _converted(ctx: tlkit.ExportContext) -> bytes:
     module.variables_of_the_model = [variable.value for variable in ctx.model.variables]
     tf.saved_model.save(module, folder, signatures={"serving_default": one.get_concrete_function()})
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    if ctx.quantize in (None, "float16"):
+        _set_quantization(converter, ctx)
+        return parsed(_called(converter.convert))
+    twin = parsed(_called(converter.convert))
     _set_quantization(converter, ctx)
+    if ctx.quantize == "int8" and normalizes_concatenated(twin):
+        model = _called(lambda: _partly_quantized(converter, first_convolution(twin)))
+    else:
+        model = parsed(_called(converter.convert))
+    with_copied_scales(model)
+    with_float_end(model, twin)
+    return model
+
+
+def _called(convert: Callable[[], Any]) -> Any:
+    """Call what converts.
+
+    Raises:
+        DataError: the built-in operations can't express the model.
+    """
     try:
         with _without_warnings(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converter calls what TensorFlow is about to remove
-            return bytes(converter.convert())
+            return convert()
     except Exception as error:  # the converter's own error class is not public
         if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
             raise
         raise tlkit.DataError(
             f"litert: its built-in operations can't express the model: {first_line(error)}"
         ) from error
+
+
+def _partly_quantized(converter: Any, first: str) -> Any:
+    """Return the ``ModelT`` with all convolutions but the first in 8 bits, and what is between them in float32."""
+    debugging = tf.lite.experimental
+    debugger = debugging.QuantizationDebugger(
+        converter=converter,
+        debug_dataset=converter.representative_dataset,
+        debug_options=debugging.QuantizationDebugOptions(denylisted_ops=list(IN_FLOAT32), denylisted_nodes=[first]),
+    )
+    model = parsed(bytes(debugger.get_nondebug_quantized_model()))
+    with_own_scales(model, ranges_of(parsed(bytes(debugger.calibrated_model))))
+    return model
 
 
 def _set_quantization(converter: Any, ctx: tlkit.ExportContext) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tlkit import Sample
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.store.decoding import Digests
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 
@@ -33,7 +34,7 @@ def made(grouped, kind):
             Sample(key, place, label=int(label)) for place, (key, label) in enumerate(zip(keys, classes, strict=True))
         ],
         labels=labels,
-        splits=np.where(chance.random(COUNT) < 0.1, "test", "train"),
+        splits=SplitColumn.of(np.where(chance.random(COUNT) < 0.1, "test", "train")),
         groups=[f"patient{group}" if each else None for group, each in zip(groups, named, strict=True)],
         classes=tuple(f"class{number}" for number in range(30)),
         store=SimpleNamespace(

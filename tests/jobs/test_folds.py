@@ -23,6 +23,7 @@ from waiting import LONG, end_of, read_until, wait_until
 
 import tlkit
 from tlkit import Sample
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.store.decoding import Digests
 from tlkit.jobs.folds import cross_validation, processes
 from tlkit.jobs.folds.commands import FoldCommand
@@ -43,7 +44,7 @@ def made(labels, groups=None, splits=None):
     return SimpleNamespace(
         samples=[Sample(f"{row:03d}", row, label=int(label)) for row, label in enumerate(labels)],
         labels=np.array(labels, np.int32),
-        splits=np.array(splits if splits is not None else ["train"] * count),
+        splits=SplitColumn.of(splits if splits is not None else ["train"] * count),
         groups=groups or [None] * count,
         classes=tuple("abc"),
         store=SimpleNamespace(read=digests, images=np.eye(8, dtype=np.uint8)[None, :, :, None].repeat(count, 0)),

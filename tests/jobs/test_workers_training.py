@@ -20,7 +20,9 @@ from tlkit.registry.discovery import make_registry
 def runs(tmp_path_factory):
     """The folder of a run of two workers, that of the same run of one process, and what the first said."""
     root = tmp_path_factory.mktemp("workers")
-    recipe = write_recipe(root)
+    schedule = {"name": "two_phase", "head_epochs": 2, "finetune_epochs": 2, "unfreeze_from": "all"}
+    rates = {"learning_rate": 0.01, "finetune_learning_rate": 0.01, "optimizer": {"name": "sgd", "momentum": 0.9}}
+    recipe = write_recipe(root, schedule={**schedule, **rates}, train={"checkpoint_steps": 3})
     said = finished(root / "two", "run", recipe, "--out", root / "two", "--workers", "2")
     tlkit.run(recipe, out=root / "one", quiet=True)
     return root / "two", root / "one", said
@@ -57,7 +59,7 @@ def test_the_run_folder_is_that_of_one_process_and_says_who_trained(runs):
     assert images.keys() == json.loads((one / "metrics.json").read_text()).keys()
     assert [worker["rank"] for worker in trained["workers"]] == [0, 1]
     count = len([line for line in (two / "samples.csv").read_text().splitlines() if ",train," in line])
-    assert sum(worker["images"] for worker in trained["workers"]) == 2 * count
+    assert sum(worker["images"] for worker in trained["workers"]) == 4 * count
     assert all(worker["computing"] > 0 for worker in trained["workers"])
     assert trained["losses"] == []
     assert workers_of(two) == 2
@@ -69,6 +71,7 @@ def test_the_chief_alone_is_heard_and_names_all_who_joined(runs):
     assert said.count("Run folder: ") == 1
     assert "Workers: 2 train together" in said
     assert "worker 1 joined: " in said
+    assert "features are not cached: 2 epochs would each see different images" in said
     assert said.count("epoch 2/2") >= 1
 
 

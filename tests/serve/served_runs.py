@@ -78,10 +78,10 @@ def served_app(
 
 
 @contextmanager
-def listening(app: Any, seconds: float = 30.0) -> Iterator[str]:
+def listening(app: Any, seconds: float = 30.0, idle: int = 75) -> Iterator[str]:
     """Answer at a free port in a thread; yield the URL."""
     socket = listen("127.0.0.1", 0)
-    server = make_server(app, seconds)
+    server = make_server(app, seconds, idle)
     thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
     thread.start()
     while not server.started:

@@ -33,9 +33,9 @@ def url(run: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def hasty_url(run: Path) -> Iterator[str]:
-    """A server that closes a connection after half a second without a request: for clients that hang alone, since a
+    """A server that waits half a second for a request, and a second for the next one: for clients that hang, as a
     client that keeps connections may send a request on one that is being closed."""
-    with served_app(run, Bounds(seconds=30)) as (_, app), listening(app, SECONDS) as url:
+    with served_app(run, Bounds(seconds=30)) as (_, app), listening(app, SECONDS, idle=1) as url:
         yield url
 
 
@@ -113,6 +113,18 @@ def test_a_client_that_hangs_in_the_headers_is_told_so(hasty_url, parts):
 def test_a_client_that_says_nothing_is_closed(hasty_url):
     assert raw(hasty_url) == b""
     assert raw(hasty_url, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").endswith(b'{"status":"ok"}')
+
+
+def test_a_connection_is_kept_for_the_next_request_longer_than_a_client_may_hang_in_one(run):
+    with served_app(run) as (_, app), listening(app, SECONDS) as url:
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+            for _ in range(2):
+                connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                time.sleep(3 * SECONDS)
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            connection.sendall(b"GET /health HTTP/1.1\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_client_that_hangs_in_the_body_is_told_so(run):

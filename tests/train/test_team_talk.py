@@ -15,6 +15,7 @@ from tlkit.errors import RunError
 from tlkit.train.team import Team
 team = Team.joined()
 print("told", team.told(f"from {team.rank}: ünïcode"))
+print("nothing", team.told("") == "")
 print("any", team.any(team.rank == 1), team.any(False))
 team.barrier("the end")
 try:
@@ -90,6 +91,7 @@ def test_workers_hear_the_chief_and_notice_who_differs():
     assert [worker.returncode for worker in workers] == [0, 0, 0], outputs
     for output in outputs:
         assert "told from 0: ünïcode" in output
+        assert "nothing True" in output
         assert "any True False" in output
         assert (
             "error phase head ends: the state of the training differs from that of worker 0 on worker 1; expected the "

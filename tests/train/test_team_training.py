@@ -75,6 +75,12 @@ LABELLED: Mapping[str, Mapping[str, Any]] = {
         **AUGMENTED,
         "train": {"cache": "off", "precision": "mixed_float16"},
     },
+    "not_cached": {
+        "input": INPUT,
+        "backbone": WITH_BATCH_NORM,
+        "schedule": {"name": "frozen", "epochs": 2, "optimizer": SGD},
+        "augment": [{"name": "flip"}],
+    },
     "cached": {
         "input": {"image_size": 16, "batch_size": 4},
         "backbone": WITH_BATCH_NORM,
@@ -97,7 +103,7 @@ SEGMENTED: Mapping[str, Mapping[str, Any]] = {
         "train": {"cache": "off", "loss": "dice"},
     },
 }
-EXACT = ("augmented", "one_left", "frozen_batch_norm", "dropout", "clipped", "cached", "dice")
+EXACT = ("augmented", "one_left", "frozen_batch_norm", "dropout", "clipped", "not_cached", "cached", "dice")
 SYNCHRONIZED = ("batch_norm_one_left", "three_phases", "ignored_pixels")
 
 

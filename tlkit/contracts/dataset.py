@@ -136,7 +136,14 @@ def image_text(sample: Sample) -> str | None:
 
 _PATH = type(Path())
 _SLOT: Any = vars(Sample)["image"]
-Sample.image = _Image(_SLOT)  # type: ignore[assignment, misc]
+
+
+def keep_before_key(kind: type, field: str) -> None:
+    """Let a dataclass with slots, one of them ``key``, keep of a path only what the key does not say."""
+    setattr(kind, field, _Image(vars(kind)[field]))
+
+
+keep_before_key(Sample, "image")
 
 
 MaskValue = int | float | tuple[int, int, int]

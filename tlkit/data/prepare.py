@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import chain, islice, zip_longest
+from itertools import chain, islice, repeat, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from tlkit.data.settings import DataSettings
 from tlkit.data.split_data import make_data, split_data
 from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.repeat import within_samples_csv
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.store.store import Early, Filled, Progress, fill_store, open_early
 from tlkit.errors import DataError
 from tlkit.runs.samples import SamplesFile
@@ -107,7 +108,7 @@ def open_few(settings: DataSettings, count: int, folder: Path, progress: Progres
     if not filled.samples:
         problems = f":\n{set_aside_lines(filled.set_aside)}" if filled.set_aside else ""
         raise DataError(f"{settings.title}: no training image can be used{problems}")
-    splits = Splits(np.full(len(filled.samples), "train"))
+    splits = Splits(SplitColumn.of(repeat("train", len(filled.samples))))
     return make_data(settings, replace(few, samples=filled.samples), filled, splits, (None,) * len(filled.samples))
 
 

@@ -13,8 +13,8 @@ from tlkit.contracts import LabelKind, Sample, SetAside, Split, image_text
 from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
 from tlkit.data.images.source import file_of, mask_origin
-from tlkit.data.splits.assign import texts_of
 from tlkit.data.splits.labels import label_text
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.store.store import Store
 from tlkit.runs.samples import SampleRow, SamplesFile
 from tlkit.system.remote_names import named, named_path
@@ -29,7 +29,7 @@ class Data:
 
     Args:
         samples: the usable samples, in the store's order.
-        splits: str (N,): ``train``, ``validation``, ``test``, or ``left out``.
+        splits: N of ``train``, ``validation``, ``test``, or ``left out``.
         labels: int32 (N,), or float32 (N, classes) multi-hot; None for segmentation.
         store: the images and masks.
         classes: class names.
@@ -45,7 +45,7 @@ class Data:
     """
 
     samples: tuple[Sample, ...]
-    splits: np.ndarray
+    splits: SplitColumn
     labels: np.ndarray | None
     store: Store
     classes: tuple[str, ...]
@@ -91,7 +91,7 @@ class Data:
         """Yield the lines of ``samples.csv``: the samples in their order, then the files that were set aside."""
         label_of: dict[object, str] = {}
         sizes, groups = chain.from_iterable(_chunks(self.store.sizes)), self.groups
-        rows = zip(self.samples, texts_of(self.splits), sizes, self.store.digests, groups, strict=True)
+        rows = zip(self.samples, self.splits, sizes, self.store.digests, groups, strict=True)
         for sample, split, (height, width), digest, group in rows:
             used = split != "left out"
             of_image = digest if sample.mask is None else image_digest(sample, self.store, self.checked)

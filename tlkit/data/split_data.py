@@ -13,10 +13,11 @@ from tlkit.data.checks.check import Checked
 from tlkit.data.checks.findings import encodable
 from tlkit.data.run_data import Data, image_digest
 from tlkit.data.settings import DataSettings
-from tlkit.data.splits.assign import Splits, assign_splits, groups_of, texts_of
+from tlkit.data.splits.assign import Splits, assign_splits, groups_of
 from tlkit.data.splits.copies import divided_copies
 from tlkit.data.splits.labels import classes_left, strata_of, with_classes
 from tlkit.data.splits.repeat import repeat_splits
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.store.read_digests import image_digests
 from tlkit.data.store.store import Filled
 from tlkit.errors import DataError
@@ -47,7 +48,7 @@ def split_data(settings: DataSettings, sample_set: SampleSet, filled: Filled, ch
             set_aside=(*sample_set.set_aside, *filled.set_aside),
         )
     elif checked is not None:
-        splits = Splits(np.array([checked.splits[sample.key] for sample in samples]), checked.notes)
+        splits = Splits(SplitColumn.of(checked.splits[sample.key] for sample in samples), checked.notes)
     else:
         strata = strata_of(decoded, samples) if settings.task == "classification" else None
         splits = assign_splits(samples, strata, table, settings.seed)
@@ -136,7 +137,7 @@ def _copies_notes(filled: Filled, splits: Splits) -> list[str]:
     numbers: dict[object, int] = {}
     of_split, of_label = (
         np.fromiter((numbers.setdefault(each, len(numbers)) for each in every), np.int32, len(samples))
-        for every in (texts_of(splits.splits), (each.label for each in samples))
+        for every in (splits.splits, (each.label for each in samples))
     )
     unused = splits.splits == "left out"
     of_split[unused] = of_label[unused] = -1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tlkit.contracts import Split
+from tlkit.contracts.dataset import keep_before_key
 from tlkit.errors import DataError
 from tlkit.files.image_formats import format_of
 from tlkit.files.listing import is_image, key_of, keys_below
@@ -73,6 +74,9 @@ class ClassImage:
     file: Path
     name: str
     split: Split | None
+
+
+keep_before_key(ClassImage, "file")
 
 
 @dataclass(frozen=True)

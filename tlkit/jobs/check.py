@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tlkit.data.checks.check import Checked
     from tlkit.data.checks.findings import Report
     from tlkit.data.checks.spread_facts import SpreadFacts
-    from tlkit.data.init.contents import Survey
 
 _BARE_RECIPE = """\
 name = "images"
@@ -69,12 +68,14 @@ class _Target:
 
     Args:
         recipe: the recipe that was named, or the one that ``tlkit init`` would write for the folder that was named.
-        survey: what ``tlkit init`` saw in the folder; None for a recipe.
+        inner: the folders that a folder is checked in; none for a recipe.
+        notes: remarks about the folder.
         labelled: whether the images have classes or masks.
     """
 
     recipe: Recipe
-    survey: Survey | None = None
+    inner: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
     labelled: bool = True
 
 
@@ -159,7 +160,10 @@ def _resolve(path: Path, registry: Registry, overrides: Sequence[str]) -> _Targe
     except (FewClassesError, NoClassesError) as error:
         text = _BARE_RECIPE.format(path=path_text(path.resolve()))
         return _Target(parse_recipe(text, registry, overrides), labelled=not isinstance(error, NoClassesError))
-    return _Target(parse_recipe(recipe_text(seen, path.name, Choices()), registry, overrides), seen)
+    recipe = parse_recipe(recipe_text(seen, path.name, Choices()), registry, overrides)
+    # What was seen is not kept: it may have a list of all images.
+    inner = (seen.root,) if seen.masks is None else seen.masks.folders
+    return _Target(recipe, inner if path.is_dir() else (), () if seen.masks is None else seen.masks.values.notes)
 
 
 def _check(target: _Target, path: Path, progress: Progress, spread: SpreadFacts | None) -> Checked:
@@ -167,16 +171,14 @@ def _check(target: _Target, path: Path, progress: Progress, spread: SpreadFacts 
     from tlkit.data.checks.folder_check import unlabelled, with_beside
     from tlkit.data.checks.policy import CheckSettings
 
-    recipe, survey = target.recipe, target.survey
+    recipe = target.recipe
     if not target.labelled:
         table = recipe.input.model_copy(update={"validation": 0, "test": 0})
         settings = CheckSettings(table, recipe.check, recipe.task, recipe.seed, minimum_classes=0)
         checked = check_samples(str(path), unlabelled(path), settings, progress=progress, spread=spread)
         return replace(checked, report=replace(checked.report, splits={}), notes=(_NO_CLASSES,))
     checked = from_recipe.check_data(recipe, progress, spread)
-    if survey is None or not path.is_dir():
+    if not target.inner:
         return checked
-    inner = [survey.root] if survey.masks is None else survey.masks.folders
-    report = with_beside(checked.report, path, inner, recipe.check)
-    notes = () if survey.masks is None else survey.masks.values.notes
-    return replace(checked, report=report, notes=(*notes, *checked.notes))
+    report = with_beside(checked.report, path, target.inner, recipe.check)
+    return replace(checked, report=report, notes=(*target.notes, *checked.notes))

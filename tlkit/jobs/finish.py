@@ -147,7 +147,7 @@ def train_and_finish(job: Job, plan: Plan, training: Training, checkpoint: Check
     add_checksums(job.folder.path, TABLES)
     job.write_profile(show=True)
     run_finished(job, metrics)
-    minutes, seconds = divmod(round(time.monotonic() - job.started), 60)
+    minutes, seconds = divmod(round(time.monotonic() - job.member.started), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     job.say(f"Done in {took}. Open {job.folder.report} in a browser.", gap=True)
     return RunResult(job.folder.path, metrics)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,7 +40,6 @@ class Job:
         signals: SIGINT, SIGTERM and SIGHUP, which end the run after its state is saved.
         profile: where to write where the time went; None: nowhere.
         member: what this process is among the workers of the training.
-        started: when the run started, by ``time.monotonic()``.
     """
 
     recipe: Recipe
@@ -52,7 +50,6 @@ class Job:
     signals: Signals
     profile: Profile | None = None
     member: Member = field(default_factory=Member)
-    started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str, *, gap: bool = False) -> None:
         """Print a message, after an empty line if there is to be a gap, and log it."""

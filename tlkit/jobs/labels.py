@@ -188,7 +188,7 @@ def _judge_classes(work: _Work) -> _Judgement:
         if labels.ndim == 1:
             right = 100 * float((probabilities.argmax(axis=1) == labels).mean())
             source += f" It agrees with {right:.0f} % of the labels; where it is weak, many right labels look wrong."
-        samples = [(int(row), data.samples[row].key, str(data.splits[row])) for row in rows]
+        samples = [(int(row), data.samples[row].key, data.splits[row]) for row in rows]
         images = judged_labels(samples, labels, classes, quality, probabilities, neighbours)
     store = data.store.images
     return _Judgement(images, source, notes, lambda each: [("", np.asarray(store[each.row]))])

@@ -44,6 +44,7 @@ class Member:
         losses: what happened to workers before this attempt, a sentence each.
         gpus: on how many GPUs this process trains; None: as many as the run had before.
         cluster: whose workers compute what a frozen part makes of the images; None: this process does.
+        started: when the command began, by ``time.monotonic()``.
     """
 
     rank: int = 0
@@ -53,6 +54,7 @@ class Member:
     losses: Sequence[str] = ()
     gpus: int | None = 1
     cluster: ClusterOptions | None = None
+    started: float = field(default_factory=time.monotonic)
     _team: Team | None = field(default=None, repr=False)
 
     @property

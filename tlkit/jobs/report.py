@@ -108,7 +108,7 @@ def _refuse_other_images(folder: RunFolder, data: Data) -> None:
     Raises:
         RunError: there are others.
     """
-    used = (row for row, split in enumerate(data.splits.tolist()) if split != "left out")
+    used = (row for row, split in enumerate(data.splits) if split != "left out")
     changed = changed_images(folder, data, used)
     if changed:
         raise RunError(

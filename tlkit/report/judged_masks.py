@@ -65,7 +65,7 @@ class MaskJudge:
             JudgedLabel(
                 row=row,
                 key=self._data.samples[row].key,
-                split=str(self._data.splits[row]),
+                split=self._data.splits[row],
                 label="",
                 suggested="",
                 score=iou,

@@ -24,6 +24,9 @@ _SWITCH_SECONDS = 0.0005
 times as long, by default, while a request is read."""
 _CONNECTIONS = 1000
 """Connections, with requests or without; each one more is told to come back."""
+_IDLE_SECONDS = 75
+"""How long a connection is kept without a request: longer than proxies keep theirs, 60 s by default, because a request
+that is sent while the server closes is lost."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -70,8 +73,14 @@ def answer(app: ASGIApp, listening: socket.socket, seconds: float) -> None:
     asyncio.run(server.serve([listening]))
 
 
-def make_server(app: ASGIApp, seconds: float) -> uvicorn.Server:
-    """Return the server of ``answer``, which ends when its ``should_exit`` is set."""
+def make_server(app: ASGIApp, seconds: float, idle: int = _IDLE_SECONDS) -> uvicorn.Server:
+    """Return the server of ``answer``, which ends when its ``should_exit`` is set.
+
+    Args:
+        app: as for ``answer``.
+        seconds: as for ``answer``.
+        idle: the seconds after which a connection is closed whose requests have all been answered.
+    """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what a client does wrong is told to the client
     config = uvicorn.Config(
         app,
@@ -83,7 +92,7 @@ def make_server(app: ASGIApp, seconds: float) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=15,
+        timeout_keep_alive=idle,
         timeout_graceful_shutdown=5,
         limit_concurrency=_CONNECTIONS,
     )
@@ -137,16 +146,22 @@ class _Protocol(H11Protocol):
             self._wait()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, which may have come already in part."""
+        """Wait for the rest of a request: of this one if it was refused, or of the next.
+
+        If none has begun, uvicorn waits for it.
+        """
         super().on_response_complete()
-        if not self.transport.is_closing():
+        if not self.transport.is_closing() and (self._is_refused() or self.conn.trailing_data[0]):
             self._wait()
 
     def _wait(self) -> None:
         self._wait_no_longer()
-        refused = self.conn.our_state is h11.DONE  # and the request has not ended
-        seconds = min(self.seconds, self.lingering) if refused else self.seconds
+        seconds = min(self.seconds, self.lingering) if self._is_refused() else self.seconds
         self._waiting = self.loop.call_later(seconds, self._end)
+
+    def _is_refused(self) -> bool:
+        """Return whether a request is answered that has not ended."""
+        return self.conn.our_state is h11.DONE
 
     def _wait_no_longer(self) -> None:
         if self._waiting is not None:

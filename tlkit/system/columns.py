@@ -10,6 +10,7 @@ from typing import overload
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BYTES = 32
+_NO_DIGEST = bytes(_BYTES)
 _MAX_KINDS = 2_000_000
 """How many texts of a column are looked up, to keep each of them once."""
 
@@ -17,13 +18,18 @@ _MAX_KINDS = 2_000_000
 class Places:
     """The place of each of many keys, in a quarter of the memory of a dictionary; a key is added once.
 
+    Args:
+        keys: the first keys.
+
     Places stand in a table with linear probing, and keys in a list: Knuth 1998, "The Art of Computer Programming",
     volume 3, algorithm 6.4 L.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys: list[str] = []
         self._table = array("i", [-1]) * 8
+        for key in keys:
+            self.add(key)
 
     def add(self, key: str) -> bool:
         """Give a key the next place; return False, and do nothing, if it has one."""
@@ -129,10 +135,11 @@ class HexDigests(_Digests):
     Args:
         digests: the digests.
         prefix: what stands before the digits of each.
+        empty: how many empty texts the column begins with.
     """
 
-    def __init__(self, digests: Iterable[str] = (), prefix: str = "") -> None:
-        self._bytes = bytearray()
+    def __init__(self, digests: Iterable[str] = (), prefix: str = "", empty: int = 0) -> None:
+        self._bytes = bytearray(empty * _BYTES)
         self._others: dict[int, str] = {}
         self._prefix = prefix
         for digest in digests:
@@ -140,12 +147,22 @@ class HexDigests(_Digests):
 
     def append(self, digest: str) -> None:
         """Add a digest."""
+        self._bytes += _NO_DIGEST
+        if digest:
+            self[len(self) - 1] = digest
+
+    def __setitem__(self, place: int, digest: str) -> None:
+        """Put a digest in place of another."""
         digits = digest.removeprefix(self._prefix) if self._prefix else digest
         if len(digits) + len(self._prefix) == len(digest) and _DIGEST.fullmatch(digits):
-            self._bytes += bytes.fromhex(digits)
+            content = bytes.fromhex(digits)
         else:
-            self._others[len(self)] = digest
-            self._bytes += bytes(_BYTES)
+            content = _NO_DIGEST
+        self._bytes[place * _BYTES : (place + 1) * _BYTES] = content
+        if digest and content == _NO_DIGEST:
+            self._others[place] = digest
+        elif self._others:
+            self._others.pop(place, None)
 
     def __len__(self) -> int:
         return len(self._bytes) // _BYTES
@@ -164,7 +181,7 @@ class HexDigests(_Digests):
         digest = self._bytes[place * _BYTES : (place + 1) * _BYTES]
         if not digest or place < 0:
             raise IndexError(place)
-        return self._prefix + digest.hex()
+        return self._prefix + digest.hex() if digest != _NO_DIGEST else ""
 
     def __iter__(self) -> Iterator[str]:
         return map(self.__getitem__, range(len(self)))
@@ -175,6 +192,10 @@ class HexDigests(_Digests):
         No digest can be added as long as it is in use.
         """
         return memoryview(self._bytes).cast("q")[:: _BYTES // 8]
+
+    def contents(self) -> memoryview:
+        """Return the 32 bytes of each digest, one after the other; zeros of other texts. As ``starts``."""
+        return memoryview(self._bytes)
 
 
 class Chosen(_Digests):

@@ -86,6 +86,8 @@ class Passes:
             RunError: the interrupted run had cached features, and they can't be cached again.
         """
         part = self.steps.frozen
+        if part is None:
+            self._say_cluster_idles("nothing is frozen")
         if part is None or not isinstance(self._feed, Feed):
             return
         self._cache = cache = self._feature_cache(part, own_folder)
@@ -94,10 +96,18 @@ class Passes:
         if feeds is not None:
             self._feed, self._validation_feed = feeds
             return
+        self._say_cluster_idles("the features are not cached")
         cache.make_ready()
         if part.engine != TENSORFLOW:  # whose operations the compiled steps have in them
             self._feed = ComputedFeed(self._images, part)
             self._validation_feed = ComputedFeed(self._validation_images, part)
+
+    def _say_cluster_idles(self, reason: str) -> None:
+        if self.outlets.cluster is not None:
+            self.outlets.reporter.say(
+                f"  note: the cluster computes nothing in this phase, because {reason}; its workers compute cached "
+                "features (train.cache), and --workers trains on several"
+            )
 
     def in_parts(self) -> ModelInParts | None:
         """Return the model in two parts, with cached features of the validation and test images where that pays.

@@ -136,7 +136,7 @@ class PooledFeatures:
     def _portions(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the images of each split that are asked for, in the order in which a run keeps those of a whole one."""
         splits = self._setting.data.splits
-        for split in sorted(set(splits[rows].tolist())):
+        for split in sorted(set(splits[rows])):
             yield np.unique(rows[splits[rows] == split])
 
     def _values(self, keyed: np.ndarray, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -117,8 +117,9 @@ class Team:
         if self.strategy is None or not tensors:
             return list(tensors)
         found: list[Any] = list(tensors)
-        for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-            places = [place for place, tensor in enumerate(tensors) if tensor.dtype == dtype]
+        full = [place for place, tensor in enumerate(tensors) if tensor.shape.num_elements() != 0]
+        for dtype in dict.fromkeys(tensors[place].dtype for place in full):
+            places = [place for place in full if tensors[place].dtype == dtype]
             # One message for all: each costs a round trip for every worker.
             flat = tf.concat([tf.reshape(tensors[place], [-1]) for place in places], 0)
             summed = _summed(flat, self.waited)
@@ -176,7 +177,9 @@ class Team:
             )
 
     def _total(self, values: Any) -> np.ndarray:
-        """Return the sum of int64 values (n,) over all workers."""
+        """Return the sum of int64 values (n,), as many on each, over all workers."""
+        if not len(values):  # TensorFlow 2.21 crashes at a sum of no values
+            return np.zeros(0, np.int64)
         return np.asarray(self._totals(tf.constant(values, tf.int64)))
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ from recipe_text import recipe_text
 
 from tlkit.contracts import Sample
 from tlkit.data.checks.facts import Facts
+from tlkit.data.checks.facts_column import FactsColumn
 from tlkit.data.checks.findings import Finding, text_of
 from tlkit.data.checks.format_checks import lone_formats
 from tlkit.data.checks.frames import frame_runs, proposed_pattern
+from tlkit.data.checks.sample_facts import KeyedFacts
 from tlkit.jobs.from_recipe import check_data
 from tlkit.recipe.load import parse_recipe
+from tlkit.system.columns import Places
 
 
 def scene(seed: int) -> np.ndarray:
@@ -112,8 +116,13 @@ def test_copies_of_the_same_bytes_are_not_frames():
 
 
 def lone(counts: dict[str, int]) -> list[tuple[str, str]]:
-    facts = {f"{name}{n}": Facts(format=name) for name, count in counts.items() for n in range(count)}
-    return [(each.key, each.detail) for each in lone_formats(numbered(list(facts)), facts)]
+    keys, facts = Places(), FactsColumn(0)
+    for name, count in counts.items():
+        for number in range(count):
+            keys.add(f"{name}{number}")
+            facts.append(Facts(format=name))
+    found = lone_formats(numbered(list(keys)), KeyedFacts(keys, facts, array("q", range(len(keys)))))
+    return [(each.key, each.detail) for each in found]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def samples(grouped):
 
 
 def digest_of(splits):
-    text = "\n".join([*splits.splits.tolist(), *splits.notes, str(splits.splits.dtype)])
+    text = "\n".join([*splits.splits.tolist(), *splits.notes, str(np.array(splits.splits.tolist()).dtype)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from tlkit import DataError, Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import assign_splits
 from tlkit.data.splits.repeat import drawn_splits, repeat_splits, within_samples_csv
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.recipe.input_table import InputTable
 
 
@@ -342,7 +343,7 @@ def test_a_run_keeps_the_splits_that_an_earlier_version_drew(tmp_path):
     file = tmp_path / "samples.csv"
     rows = [f"00{n}.png,,,{split},,,1,1,sha256:aa,used," for n, split in enumerate(("train", "validation", "test"))]
     file.write_text(HEADER + "\n".join(rows) + "\n")
-    now = np.array(["validation", "train", "validation"])
+    now = SplitColumn.of(["validation", "train", "validation"])
     official = samples(3, split=lambda i: "validation" if i == 2 else None)
     assert drawn_splits(file, official, now).tolist() == ["train", "validation", "validation"]
     assert drawn_splits(file, official[:2], now[:2]).tolist() == ["validation", "train"]  # other samples

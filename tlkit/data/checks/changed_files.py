@@ -33,12 +33,14 @@ def changed_samples(
     """
     others = [each for each in sample_set.samples if each.key not in decoded]
     read = in_threads(lambda each: _read(each, sample_set, reading), others, name="tlkit-compare", ahead=_AHEAD)
-    now = {key: (each.image, each.mask) for key, each in decoded.items()}
-    now |= {sample.key: digests for sample, digests in zip(others, read, strict=True)}
+    of_others = {sample.key: digests for sample, digests in zip(others, read, strict=True)}
     changed = []
     for sample in sample_set.samples:
         before = checked.digests[sample.key], checked.mask_digests.get(sample.key, "")
-        if any(old and new and old != new for old, new in zip(before, now[sample.key], strict=True)):
+        now = of_others.get(sample.key)
+        if now is None:
+            now = decoded[sample.key].image, decoded[sample.key].mask
+        if any(old and new and old != new for old, new in zip(before, now, strict=True)):
             changed.append(sample.key)
     return changed
 

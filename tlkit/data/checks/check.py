@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
-from tlkit.contracts import Sample, SampleSet, SetAside, Split
+from tlkit.contracts import Sample, SampleSet, SetAside, Split, image_text
 from tlkit.data.checks.class_checks import class_observations, class_table
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.findings import Report, in_order
@@ -30,11 +32,12 @@ from tlkit.data.checks.split_checks import (
     split_samples,
 )
 from tlkit.data.checks.spread_facts import SpreadFacts
-from tlkit.data.checks.value_range import ValueRange, range_in_use, range_note, range_observations
-from tlkit.data.images.source import file_of
+from tlkit.data.checks.value_range import ValueRange, range_note, range_observations, range_of
 from tlkit.data.splits.assign import groups_of
 from tlkit.data.store.store import Early, Progress
 from tlkit.errors import DataError
+from tlkit.system.columns import Places
+from tlkit.system.keyed import Keyed, Mapped
 
 _LISTED = 20
 
@@ -142,9 +145,10 @@ def check_samples(
     tally = tally.add(remainder_observations(sample_set, tally, splits, settings))
 
     tally = tally.add(range_observations(tally.left, facts.images, table.value_range))
-    training = [facts.images[each.key] for each in tally.left if splits.get(each.key) == "train"]
-    value_range = range_in_use(training)
-    notes += range_note(table.value_range, value_range, [each.values for each in training if each.values])
+    training = (each.key for each in tally.left if splits.get(each.key) == "train")
+    used_values = [values for key in training if (values := facts.images.kind(key).values)]
+    value_range = range_of(used_values)
+    notes += range_note(table.value_range, value_range, used_values)
     classes = class_table(sample_set, tally.left, splits, facts.masks, settings.task)
     outcome = _Outcome(facts, tally, assignment, folder.count(tally.excluded), classes, notes)
     chosen = value_range if table.value_range == "auto" else table.value_range
@@ -193,7 +197,7 @@ def _add_repeats(
 def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeated: bool, seconds: float) -> Checked:
     tally, files, assignment = outcome.tally, outcome.files, outcome.assignment
     left = tally.left
-    sides = [assignment.splits.get(each.key, LEFT_OUT) for each in left]
+    sides = Counter(assignment.splits.get(each.key, LEFT_OUT) for each in left)
     report = Report(
         name=name,
         findings=in_order(tally.findings),
@@ -201,11 +205,11 @@ def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeat
         used=files.used,
         set_aside=files.set_aside,
         left_out=files.left_out,
-        splits={side: sides.count(side) for side in (*get_args(Split), LEFT_OUT) if side in sides},
+        splits={side: sides[side] for side in (*get_args(Split), LEFT_OUT) if side in sides},
         classes=outcome.classes,
         read=outcome.facts.read,
         seconds=seconds,
-        files={each.key: str(each.image) for each in tally.samples if file_of(each.image) is not None},
+        files=_image_files(tally.samples, outcome.facts.images.places),
         masks=shown,
     )
     return Checked(
@@ -213,11 +217,29 @@ def _checked(name: str, outcome: _Outcome, shown: MaskPreviews | None, *, repeat
         samples=tuple(left),
         set_aside=tuple(SetAside(key, reason) for key, reason in tally.excluded.items()),
         bad=tally.unusable,
-        splits={} if repeated or not assignment.splits else {each.key: assignment.splits[each.key] for each in left},
-        groups={each.key: assignment.groups.get(each.key) for each in left},
-        digests={key: facts.digest for key, facts in outcome.facts.images.items()},
-        mask_digests={key: facts.digest for key, facts in outcome.facts.masks.items()},
+        splits={} if repeated or not assignment.splits else _of_these(left, assignment.splits),
+        groups=_of_these(left, assignment.groups),
+        digests=outcome.facts.images.digests(),
+        mask_digests=outcome.facts.masks.digests(),
         kept=outcome.facts.kept,
         fresh=outcome.facts.fresh,
         notes=outcome.notes,
     )
+
+
+def _of_these(samples: Sequence[Sample], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return key → value of some of the keys; of the others None."""
+    if len(samples) == len(values):
+        return values
+    keys = Places(each.key for each in samples)
+    return Keyed(keys, [values.get(key) for key in keys])
+
+
+def _image_files(samples: Sequence[Sample], keys: Places) -> Mapping[str, str]:
+    """Return sample key → path of its image, of the images that are files."""
+    rows = array("q", (row if image_text(each) is not None else -1 for row, each in enumerate(samples)))
+    return Keyed(keys, Mapped(_image_file, samples), rows if -1 in rows else None)
+
+
+def _image_file(sample: Sample) -> str:
+    return image_text(sample) or ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -12,12 +13,14 @@ from pathlib import Path
 
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache, version_of
+from tlkit.data.checks.facts_column import FactsColumn
 from tlkit.data.checks.one_file import FactsReading, facts_of, problem_of
 from tlkit.data.checks.picture_hash import PictureHashes
 from tlkit.data.checks.spread_facts import SpreadFacts
 from tlkit.data.images.image_file import BadImageError, read_file
 from tlkit.data.store.decoding import Decoded, Decoding, Find, decode_file, group_size
 from tlkit.data.store.store import Early
+from tlkit.system.keyed import Blobs
 from tlkit.system.parallel import in_processes, in_threads
 
 FOR_PROCESSES = 4000
@@ -41,7 +44,7 @@ def read_facts(
     progress: Callable[[int, int], None] | None = None,
     early: Early | None = None,
     spread: SpreadFacts | None = None,
-) -> tuple[list[Facts], list[bool]]:
+) -> tuple[FactsColumn, bytearray]:
     """Read files in parallel. Unchanged files are not read again; only a few are in memory at once.
 
     Args:
@@ -53,7 +56,7 @@ def read_facts(
         spread: the workers of a cluster that read the files; None: this process does, and its own.
 
     Returns:
-        the facts in the order of ``wanted``, and whether each of these files was read.
+        the facts in the order of ``wanted``, and 1 for each of these files that was read.
     """
     keys = {is_mask: reading.cache_key(is_mask) for is_mask in (False, True)}
     looked_up = in_threads(
@@ -62,28 +65,36 @@ def read_facts(
         name="tlkit-check",
         ahead=_AHEAD,
     )
-    found: list[Facts | None] = []
-    changed: dict[int, bytes | None] = {}
+    found, is_read = FactsColumn(len(wanted)), bytearray(len(wanted))
+    changed, its_versions = array("q"), Blobs()
+    place = 0
     try:
         for known, versions in looked_up:
-            changed |= {len(found) + n: versions[n] for n, facts in enumerate(known) if facts is None}
-            found += known
-            if progress is not None and len(changed) < len(found):
-                progress(len(found) - len(changed), len(wanted))
-        done = len(found) - len(changed)
-        for place, facts, decoded in _read_all(wanted, list(changed), reading, keys, (facts_cache, spread), early):
+            for facts, version in zip(known, versions, strict=True):
+                if facts is None:
+                    changed.append(place)
+                    its_versions.append(version or b"")
+                    is_read[place] = 1
+                else:
+                    found[place] = facts
+                place += 1
+            if progress is not None and len(changed) < place:
+                progress(place - len(changed), len(wanted))
+        done = place - len(changed)
+        results = _read_all(wanted, changed, reading, keys, (facts_cache, spread), early)
+        for version, (place, facts, decoded) in zip(its_versions, results, strict=True):
             found[place] = facts
             if decoded is not None and early is not None:
                 early.keep(decoded)
             if facts.digest:
                 path, is_mask = wanted[place]
-                facts_cache.add(path, changed[place], keys[is_mask], facts)
+                facts_cache.add(path, version or None, keys[is_mask], facts)
             done += 1
             if progress is not None:
                 progress(done, len(wanted))
     finally:
         facts_cache.close()  # what an interrupted check has read, too
-    return [facts for facts in found if facts is not None], [place in changed for place in range(len(wanted))]
+    return found, is_read
 
 
 def _grouped(

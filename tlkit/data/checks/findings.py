@@ -146,7 +146,7 @@ NEAR_COPIES = "near-copies"
 """How the detail of a finding begins whose files show nearly the same picture."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One finding of a check.
 

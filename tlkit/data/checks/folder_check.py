@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
-from tlkit.contracts import Sample, SampleSet, Task
+from tlkit.contracts import Sample, SampleSet, Task, image_text
 from tlkit.data.checks.findings import Report, in_order
 from tlkit.data.checks.folder_scan import Scan, by_content, scan
 from tlkit.data.checks.policy import Observation, Tally
+from tlkit.data.checks.repeated import different
 from tlkit.data.images.source import file_of
 from tlkit.files import EMPTY_CLASS, EXCLUDED, NO_IMAGES, images_in, is_image
 from tlkit.recipe.check_table import CheckTable
+from tlkit.system.columns import Places
 from tlkit.system.text import listed
 
 
@@ -44,14 +47,13 @@ class FolderCheck:
     def __init__(self, sample_set: SampleSet, task: Task) -> None:
         self._sample_set = sample_set
         self._task = task
-        self.images = {str(each.image) for each in sample_set.samples if file_of(each.image) is not None}
         self.masks = {str(each.mask) for each in sample_set.samples if file_of(each.mask) is not None}
         self.root = _root(sample_set)
-        self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks)
-        self._counts = _counts_below(self.scan.files)
-        self.scan.files = [file for file in self.scan.files if file not in self.images and file not in self.masks]
+        self.images = _ImageFiles(sample_set.samples, self.root)
+        self.scan = Scan() if self.root is None else _scan_all(self.root, self.masks, self._is_used)
+        self._counts = _summed(self.scan.counts)
         without = {each.key for each in sample_set.set_aside if each.reason == NO_IMAGES}
-        used = _counts_below([*self.images, *self.masks]) if without else {}
+        used = _counts_below(chain(self.images, self.masks)) if without else {}
         self._lost = [each for each in self.scan.folders if each.name in without and str(each) not in used]
         self._excluded = {
             self.root / each.key: each.reason
@@ -90,23 +92,28 @@ class FolderCheck:
         Args:
             excluded: sample key → reason, of the samples that are set aside.
         """
-        used = set(self._sources)
         aside: dict[str, str] = {}
-        for sample in self._sample_set.samples:
-            if sample.key in excluded and self._through_link(sample.image):
-                continue
-            image, mask = file_of(sample.image), file_of(sample.mask)
-            paths = [f"\0{sample.key}" if image is None else str(image), *([] if mask is None else [str(mask)])]
-            if sample.key in excluded:
-                aside |= dict.fromkeys(paths, excluded[sample.key])
-            else:
-                used.update(paths)
-        aside = {path: reason for path, reason in aside.items() if path not in used} | self._named
+        for sample in self._sample_set.samples if excluded else ():
+            if sample.key in excluded and not self._through_link(sample.image):
+                aside |= dict.fromkeys(_files_of(sample), excluded[sample.key])
+        for path in self._used(excluded) if aside else ():
+            aside.pop(path, None)
+        aside |= self._named
         return FileCounts(
-            used=len(used),
+            used=different(lambda: self._used(excluded)),
             left_out=sum(1 for _ in self._unlisted()) + sum(self.scan.junk.values()) + len(self._odd()),
             set_aside={self.shown(Path(path.lstrip("\0"))): reason for path, reason in aside.items()},
         )
+
+    def _used(self, excluded: Container[str]) -> Iterator[str]:
+        """Yield the files that are used; some several times."""
+        yield from self._sources
+        for sample in self._sample_set.samples:
+            if sample.key not in excluded:
+                yield from _files_of(sample)
+
+    def _is_used(self, file: str) -> bool:
+        return file in self.images or file in self.masks
 
     def _linked(self, kind: str, link: Path, detail: str) -> Observation:
         """Return an observation about a link, with the samples that are reached through it."""
@@ -150,12 +157,12 @@ class FolderCheck:
         return (Path(file) for file in self.scan.files if file not in self._sources and file not in self._named)
 
     def _odd(self) -> list[Path]:
-        known = self.images | self.masks | self._sources | self._named.keys() if self.scan.odd else set()
-        return [path for path in self.scan.odd if str(path) not in known]
+        known = self._sources | self._named.keys()
+        return [path for path in self.scan.odd if not (self._is_used(str(path)) or str(path) in known)]
 
     def _empty(self) -> Iterator[Observation]:
         """Yield the folders without a sample; of nested ones only the outermost."""
-        used = _counts_below([*self.images, *self.masks, *self._sources])
+        used = _counts_below(chain(self.images, self.masks, self._sources))
         empty = {str(folder) for folder in self.scan.folders if str(folder) not in used}
         for folder in sorted(empty):
             known = Path(folder) in self._lost or Path(folder) in self._excluded
@@ -163,6 +170,35 @@ class FolderCheck:
                 inside = self._counts.get(folder, 0)
                 detail = f"none of the files in it is used: {inside}" if inside else "contains no files"
                 yield Observation("empty_folder", self.shown(Path(folder)), detail)
+
+
+def _files_of(sample: Sample) -> list[str]:
+    """Return the files of a sample; in place of an image that is no file, a text that no file has."""
+    mask = file_of(sample.mask)
+    return [image_text(sample) or f"\0{sample.key}", *([] if mask is None else [str(mask)])]
+
+
+class _ImageFiles:
+    """The files of the images of samples; most need not be kept, because their keys are their paths below the root.
+
+    Args:
+        samples: the samples.
+        root: the folder that keys are relative to; None if there is none.
+    """
+
+    def __init__(self, samples: Sequence[Sample], root: Path | None) -> None:
+        self._before = "" if root is None else str(root / "x")[:-1]
+        self._samples = samples
+        self._keys = Places(each.key for each in samples)
+        self._others = {file for each in samples if (file := image_text(each)) and file != self._before + each.key}
+
+    def __contains__(self, file: str) -> bool:
+        key = file[len(self._before) :]
+        place = self._keys.get(key) if file.startswith(self._before) else -1
+        return (place >= 0 and image_text(self._samples[place]) == file) or file in self._others
+
+    def __iter__(self) -> Iterator[str]:
+        return (file for each in self._samples if (file := image_text(each)) is not None)
 
 
 def unlabelled(root: Path) -> SampleSet:
@@ -185,19 +221,20 @@ def with_beside(report: Report, outer: Path, inner: Sequence[Path], check: Check
         inner: the folders below it that were checked.
         check: the recipe's ``[check]`` table.
     """
-    contents = scan(outer)
     checked = [folder.resolve() for folder in inner]
-    inside: dict[Path, bool] = {}
+    inside: dict[str, bool] = {}
 
-    def beside(path: Path) -> bool:
-        if path.parent not in inside:
-            real = path.parent.resolve()
-            inside[path.parent] = any(real.is_relative_to(folder) for folder in checked)
-        return not inside[path.parent]
+    def is_inside(file: str) -> bool:
+        parent = os.path.dirname(file)  # noqa: PTH120 - many
+        if parent not in inside:
+            real = Path(parent).resolve()
+            inside[parent] = any(real.is_relative_to(folder) for folder in checked)
+        return inside[parent]
 
-    junk = {path: count for path, count in contents.junk.items() if beside(path)}
-    unused = {path: reason for path, reason in contents.odd.items() if beside(path)}
-    unused |= {path: by_content(path) for path in map(Path, contents.files) if beside(path)}
+    contents = scan(outer, is_inside)
+    junk = {path: count for path, count in contents.junk.items() if not is_inside(str(path))}
+    unused = {path: reason for path, reason in contents.odd.items() if not is_inside(str(path))}
+    unused |= {path: by_content(path) for path in map(Path, contents.files)}
     tally = Tally((), check).add(_junk_observations(junk, str))
     tally = tally.add(
         Observation("unused", str(path), reason or "beside the data set") for path, reason in unused.items()
@@ -218,8 +255,13 @@ def _junk_observations(junk: Mapping[Path, int], shown: Callable[[Path], str]) -
 
 def _counts_below(files: Iterable[str]) -> dict[str, int]:
     """Return folder → number of the files in it and below it."""
+    return _summed(Counter(file.rpartition(os.sep)[0] for file in files))
+
+
+def _summed(directly: Mapping[str, int]) -> dict[str, int]:
+    """Return folder → number of the files in it and below it, from those directly in it."""
     counts: Counter[str] = Counter()
-    for parent, count in Counter(file.rpartition(os.sep)[0] for file in files).items():
+    for parent, count in directly.items():
         for folder in (Path(parent), *Path(parent).parents):
             counts[str(folder)] += count
     return counts
@@ -239,13 +281,14 @@ def _root(sample_set: SampleSet) -> Path | None:
     return sample_set.root if image.is_relative_to(sample_set.root) else None
 
 
-def _scan_all(root: Path, masks: set[str]) -> Scan:
-    """Scan the root, and the folder of masks outside it."""
-    contents = scan(root)
+def _scan_all(root: Path, masks: set[str], is_used: Callable[[str], bool]) -> Scan:
+    """Scan the root, and the folder of masks outside it; the files that are used are left out."""
+    contents = scan(root, is_used)
     outside = sorted(mask for mask in masks if not Path(mask).is_relative_to(root))
     if outside:
         folder = Path(os.path.commonpath([os.path.dirname(mask) for mask in outside]))  # noqa: PTH120 - as text
-        other = scan(folder)
+        other = scan(folder, is_used)
+        contents.counts |= other.counts
         known = set(contents.files)
         contents.files += [file for file in other.files if file not in known]
         contents.folders += [each for each in other.folders if each not in contents.folders]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,9 @@ class Scan:
     """The contents of a folder. A folder that several links lead to is entered once.
 
     Args:
-        files: all regular files except junk, as text: a path object takes several times the time and the memory.
+        files: the regular files except junk and those that are known, as text: a path object takes several times the
+            time and the memory.
+        counts: folder → number of the regular files directly in it except junk, the known ones too.
         junk: files and folders left behind by operating systems and editors → number of files in each.
         odd: entries that are neither regular files nor folders → what they are.
         folders: all folders except junk.
@@ -25,6 +27,7 @@ class Scan:
     """
 
     files: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
     junk: dict[Path, int] = field(default_factory=dict)
     odd: dict[Path, str] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
@@ -32,11 +35,16 @@ class Scan:
     cycles: dict[Path, Path] = field(default_factory=dict)
 
 
-def scan(root: Path) -> Scan:
-    """Scan everything below a folder; a folder that can't be listed counts as empty."""
+def scan(root: Path, is_known: Callable[[str], bool] = lambda _file: False) -> Scan:
+    """Scan everything below a folder; a folder that can't be listed counts as empty.
+
+    Args:
+        root: the folder.
+        is_known: returns whether a file is known, so that it need not be kept.
+    """
     contents = Scan()
     links: list[Path] = []
-    _enter(root, contents, links)
+    _enter(root, contents, links, is_known)
     known = _real_paths(root, contents.folders)
     while links:
         link = links.pop(0)
@@ -48,8 +56,9 @@ def scan(root: Path) -> Scan:
         else:
             contents.folders.append(link)
             inner = Scan()
-            _enter(link, inner, links)
+            _enter(link, inner, links, is_known)
             contents.files += inner.files
+            contents.counts |= inner.counts
             contents.junk |= inner.junk
             contents.odd |= inner.odd
             contents.folders += inner.folders
@@ -63,15 +72,17 @@ def _real_paths(root: Path, folders: Sequence[Path]) -> dict[Path, Path]:
     return {real: root} | {real / folder.relative_to(root): folder for folder in folders}
 
 
-def _enter(root: Path, contents: Scan, links: list[Path]) -> None:
+def _enter(root: Path, contents: Scan, links: list[Path], is_known: Callable[[str], bool]) -> None:
     """Add what is below a folder to ``contents``, and links to folders to ``links`` without following them."""
     waiting = [root]
     while waiting:
         folder = waiting.pop()
-        start = str(folder / "x")[:-1]
+        start, count = str(folder / "x")[:-1], 0
         for entry in _entries(folder):
             if entry.is_file() and not is_junk(entry.name):
-                contents.files.append(start + entry.name)
+                count += 1
+                if not is_known(start + entry.name):
+                    contents.files.append(start + entry.name)
                 continue
             path = folder / entry.name
             if is_junk(entry.name):
@@ -83,6 +94,8 @@ def _enter(root: Path, contents: Scan, links: list[Path]) -> None:
                 waiting.append(path)
             else:
                 contents.odd[path] = "a broken link" if entry.is_symlink() else "neither a file nor a folder"
+        if count:
+            contents.counts[start.rstrip(os.sep)] = count
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from tlkit.contracts import Sample
-from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.policy import Observation
+from tlkit.data.checks.sample_facts import KeyedFacts
 from tlkit.files.image_formats import FORMATS
 
 _FEWEST = 200
@@ -20,7 +20,7 @@ _LONE_SHARE = 0.005
 _NAMES = {pillow: each.name for each in FORMATS for pillow in each.pillow_names}
 
 
-def lone_formats(samples: Sequence[Sample], facts: Mapping[str, Facts]) -> Iterator[Observation]:
+def lone_formats(samples: Sequence[Sample], facts: KeyedFacts) -> Iterator[Observation]:
     """Yield the few images of another format where nearly all images have the same.
 
     Args:
@@ -29,7 +29,7 @@ def lone_formats(samples: Sequence[Sample], facts: Mapping[str, Facts]) -> Itera
     """
     of_format: dict[str, list[str]] = {}
     for sample in samples:
-        each = facts[sample.key]
+        each = facts.kind(sample.key)
         if each.format and not each.problem:
             of_format.setdefault(_NAMES.get(each.format, each.format), []).append(sample.key)
     total = sum(map(len, of_format.values()))

@@ -41,28 +41,39 @@ def frame_runs(
     Returns:
         place of a group → its sequences, for the groups that consist of nothing else.
     """
-    if not groups:
+    # Not copies of the same bytes under numbered names.
+    near = {n: each for n, each in enumerate(groups) if 2 * len({facts[one.key].digest for one in each}) > len(each)}
+    if not near:
         return {}
-    places: dict[str, int] = {}
-    beginnings: dict[str, str] = {}
-    of_beginning: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    shared = {sample.key: _beginning(sample.key) for group in near.values() for sample in group}
+    of_beginning: dict[str, list[tuple[int, str]]] = {beginning: [] for beginning in shared.values()}
     for sample in samples:
-        if match := _NUMBERED.match(sample.key):
-            beginnings[sample.key] = f"{match[1]}\0{match[3]}"
-            of_beginning[beginnings[sample.key]].append((int(match[2]), sample.key))
+        match = _NUMBERED.match(sample.key)
+        named = None if match is None else of_beginning.get(_named(match))
+        if match is not None and named is not None:
+            named.append((int(match[2]), sample.key))
+    places: dict[str, int] = {}
     for named in of_beginning.values():
-        places |= {key: place for place, (_, key) in enumerate(sorted(named))}
+        places |= {key: place for place, (_, key) in enumerate(sorted(named)) if key in shared}
     found = {}
-    for number, group in enumerate(groups):
-        if 2 * len({facts[each.key].digest for each in group}) <= len(group):
-            continue  # copies of the same bytes under numbered names
+    for number, group in near.items():
         runs: dict[str, list[Sample]] = defaultdict(list)
         for sample in group:
-            runs[beginnings.get(sample.key, sample.key)].append(sample)
+            runs[shared[sample.key]].append(sample)
         ordered: list[Run] = [sorted(run, key=lambda each: places.get(each.key, 0)) for run in runs.values()]
         if all(_in_a_row([places.get(each.key, 0) for each in run]) for run in ordered):
             found[number] = ordered
     return found
+
+
+def _beginning(key: str) -> str:
+    """Return what the names of a sequence have in common; of a name without a number, all of it."""
+    match = _NUMBERED.match(key)
+    return key if match is None else _named(match)
+
+
+def _named(match: re.Match[str]) -> str:
+    return f"{match[1]}\0{match[3]}"
 
 
 def _in_a_row(places: Sequence[int]) -> bool:
@@ -105,16 +116,23 @@ def proposed_pattern(samples: Sequence[Sample], runs: Sequence[Run]) -> str | No
     neighbours = [pair for run in runs for pair in pairwise(run)]
     for pattern in _PATTERNS if neighbours else ():
         compiled = re.compile(pattern)
-        group_of = {each.key: match[1] if (match := compiled.search(each.key)) else each.key for each in samples}
         of_class: dict[int, set[str]] = defaultdict(set)
+        all_groups: set[str] = set()
         for sample in samples:
+            group = _group(compiled, sample)
+            all_groups.add(group)
             for number in () if sample.label is None else numbers_of(sample):
-                of_class[number].add(group_of[sample.key])
-        together = sum(group_of[one.key] == group_of[other.key] for one, other in neighbours)
+                of_class[number].add(group)
+        together = sum(_group(compiled, one) == _group(compiled, other) for one, other in neighbours)
         if (
-            len(set(group_of.values())) >= _GROUPS
+            len(all_groups) >= _GROUPS
             and all(len(each) >= _GROUPS_OF_CLASS for each in of_class.values())
             and together >= _KEPT_TOGETHER * len(neighbours)
         ):
             return pattern
     return None
+
+
+def _group(pattern: re.Pattern[str], sample: Sample) -> str:
+    match = pattern.search(sample.key)
+    return match[1] if match else sample.key

@@ -13,6 +13,7 @@ from tlkit.data.checks.duplicates import same_pictures
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.findings import NEAR_COPIES
 from tlkit.data.checks.policy import Observation
+from tlkit.data.checks.sample_facts import KeyedFacts
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import mask_of
 from tlkit.errors import DataError
@@ -20,7 +21,7 @@ from tlkit.errors import DataError
 _SPLITS = get_args(Split)
 
 
-def shared_pictures(samples: Sequence[Sample], facts: Mapping[str, Facts], near: int) -> dict[str, int]:
+def shared_pictures(samples: Sequence[Sample], facts: KeyedFacts, near: int) -> dict[str, int]:
     """Number the pictures that several samples share.
 
     Args:
@@ -31,20 +32,23 @@ def shared_pictures(samples: Sequence[Sample], facts: Mapping[str, Facts], near:
     Returns:
         sample key → number of its picture, for the samples that share one with another.
     """
-    known = [facts[each.key] for each in samples]
+    rows = facts.rows_of(each.key for each in samples)
+    contents = (facts.facts.digests.contents(), facts.facts.pictures.contents())
+    digests, pictures = (np.frombuffer(each, np.uint8).reshape(-1, 32)[rows] for each in contents)
     # Images of one colour are often alike without being copies.
-    digests = ["" if each.constant else each.digest for each in known]
-    numbers = same_pictures(digests, [each.picture for each in known], near)
+    digests[np.fromiter((facts.facts.kind(row).constant for row in rows), bool)] = 0
+    numbers = same_pictures(digests, pictures, near)
     counts = np.bincount(numbers, minlength=1)
-    return {each.key: int(number) for each, number in zip(samples, numbers, strict=True) if counts[number] > 1}
+    shared = np.flatnonzero(counts[numbers] > 1).tolist()
+    return {samples[place].key: int(numbers[place]) for place in shared}
 
 
 def by_picture(samples: Sequence[Sample], pictures: Mapping[str, int]) -> list[list[Sample]]:
     """Group the samples that share a picture, each group in the order of the keys."""
     groups: dict[int, list[Sample]] = {}
-    for sample in sorted(samples, key=lambda each: each.key):
-        if sample.key in pictures:
-            groups.setdefault(pictures[sample.key], []).append(sample)
+    shared = [each for each in samples if each.key in pictures]
+    for sample in sorted(shared, key=lambda each: each.key):
+        groups.setdefault(pictures[sample.key], []).append(sample)
     return [group for group in groups.values() if len(group) > 1]
 
 

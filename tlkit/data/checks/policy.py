@@ -36,7 +36,7 @@ class CheckSettings:
         return Reading.without_range(self.input)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Something that a stage of the check noticed. The policy decides what follows from it.
 

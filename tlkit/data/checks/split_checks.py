@@ -16,8 +16,11 @@ from tlkit.data.splits.assign import groups_of
 from tlkit.data.splits.labels import label_text, strata_of
 from tlkit.data.splits.picture_splits import assign_with_pictures
 from tlkit.data.splits.repeat import repeat_splits
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.errors import DataError
 from tlkit.runs.samples import SampleRow, SamplesFile
+from tlkit.system.columns import Places
+from tlkit.system.keyed import Keyed
 
 LEFT_OUT = "left out"
 
@@ -65,24 +68,27 @@ def split_samples(
     """
     if not samples:
         return Assignment(), []
-    keys = [each.key for each in samples]
+    keys = Places(each.key for each in samples)
     try:
         if settings.input.samples is not None:
             known = written or {}
             groups = groups_of(samples, settings.input.group_pattern)
-            splits = [known[key].split if key in known else LEFT_OUT for key in keys]
+            splits = SplitColumn.of(known[key].split if key in known else LEFT_OUT for key in keys)
             notes: tuple[str, ...] = ()
         else:
             strata = strata_of(sample_set, samples) if settings.task == "classification" else None
-            files = {each.key for each in samples if file_of(each.image) is not None}
-            together = {key: number for key, number in pictures.items() if key in files}
+            together = {
+                each.key: pictures[each.key]
+                for each in samples
+                if each.key in pictures and file_of(each.image) is not None
+            }
             made, groups = assign_with_pictures(
                 samples, strata, settings.input, settings.seed, together if settings.policy.group_duplicates else {}
             )
-            splits, notes = made.splits.tolist(), made.notes
+            splits, notes = made.splits, made.notes
     except DataError as error:
         return Assignment(), [_split_error(sample_set, str(error))]
-    return Assignment(dict(zip(keys, splits, strict=True)), dict(zip(keys, groups, strict=True)), notes), []
+    return Assignment(Keyed(keys, splits), Keyed(keys, groups), notes), []
 
 
 def compare_with_written(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -10,7 +10,7 @@ from tlkit.contracts import Sample, SampleSet
 from tlkit.data.checks.facts import Facts
 from tlkit.data.checks.facts_cache import FactsCache
 from tlkit.data.checks.policy import Observation
-from tlkit.data.checks.sample_facts import read_sample_facts
+from tlkit.data.checks.sample_facts import KeyedFacts, read_sample_facts
 from tlkit.data.images.reading import Reading
 
 ValueRange = tuple[float, float]
@@ -104,7 +104,7 @@ def range_note(
 
 
 def range_observations(
-    samples: Sequence[Sample], facts: Mapping[str, Facts], setting: ValueRange | Literal["auto"] | None
+    samples: Sequence[Sample], facts: KeyedFacts, setting: ValueRange | Literal["auto"] | None
 ) -> Iterator[Observation]:
     """Yield what of the images' values is lost when they become 256 grey levels.
 
@@ -115,7 +115,7 @@ def range_observations(
     """
     if setting == "auto":
         return
-    deep = [facts[each.key].values for each in samples if facts[each.key].values]
+    deep = [values for each in samples if (values := facts.kind(each.key).values)]
     used = range_of(deep)
     if used is None:
         return

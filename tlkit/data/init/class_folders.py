@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 
 from tlkit.contracts import Task
@@ -25,6 +26,7 @@ from tlkit.files import (
     walk,
 )
 from tlkit.files.image_formats import format_names
+from tlkit.system.keyed import Mapped
 from tlkit.system.text import listed
 
 _ANNOTATIONS = (".txt", ".xml", ".json")
@@ -55,7 +57,8 @@ def survey_classes(root: Path, task: Task | None = None, outer: Path | None = No
         root,
         "classes",
         counts,
-        read_headers([image.file for image in found.images]),
+        # A list of millions of paths would take gigabytes.
+        read_headers(Mapped(attrgetter("file"), found.images)),
         notes=(*notes, *tree.notes),
         options={**guesses.options, **tree.options},
         comments={**guesses.comments, **tree.comments},

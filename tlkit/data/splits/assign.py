@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import le
@@ -15,12 +14,12 @@ import numpy as np
 from tlkit.contracts import Sample, Split
 from tlkit.data.splits.group_numbers import NONE, numbered_groups
 from tlkit.data.splits.hold_out import Held, Part, hold_out, hold_out_labels, hold_out_weighted, with_all_trained
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.splits.units import Strata
 from tlkit.errors import DataError
 from tlkit.recipe.input_table import InputTable
 from tlkit.system.text import listed
 
-_CHUNK = 10_000
 _SPLITS: tuple[Split | None, ...] = (None, "train", "validation", "test")
 """Their places are their numbers here."""
 _TRAIN = _SPLITS.index("train")
@@ -31,18 +30,12 @@ class Splits:
     """The split of each sample.
 
     Args:
-        splits: str (N,): ``train``, ``validation``, ``test`` or ``left out``.
+        splits: N of ``train``, ``validation``, ``test`` or ``left out``.
         notes: messages for the user.
     """
 
-    splits: np.ndarray
+    splits: SplitColumn
     notes: tuple[str, ...] = ()
-
-
-def texts_of(splits: np.ndarray) -> Iterator[str]:
-    """Yield the splits of samples one by one: a list of them would take eight times the memory of the array."""
-    for first in range(0, len(splits), _CHUNK):
-        yield from splits[first : first + _CHUNK].tolist()
 
 
 def groups_of(samples: Sequence[Sample], pattern: str | None) -> list[str | None]:
@@ -74,7 +67,7 @@ def assign_splits(
     strata: Strata | Sequence[int] | None,
     table: InputTable,
     seed: int,
-    files: Sequence[int] | None = None,
+    files: Sequence[int] | np.ndarray | None = None,
 ) -> Splits:
     """Assign each sample to a split.
 
@@ -113,10 +106,9 @@ def assign_splits(
         splits[held.places] = _SPLITS.index(cast(Split, part.name))
     np.maximum(splits, _TRAIN, out=splits)
     divided = _divides(groups, splits)
-    numbers = np.flatnonzero(np.bincount(splits))
-    final = np.array([str(_SPLITS[number]) for number in numbers.tolist()])[np.searchsorted(numbers, splits)]
-    if _TRAIN not in numbers:
-        counts = listed([f"{count} {split}" for split, count in Counter(final.tolist()).items()])
+    final = SplitColumn.named(cast(tuple[str, ...], _SPLITS[_TRAIN:]), splits - _TRAIN)
+    if not (final == "train").any():
+        counts = listed([f"{count} {split}" for split, count in final.counts().items()])
         raise DataError(f"no sample is left to train on: {counts or 'there are none'}; lower input.validation")
     if divided:
         _check_groups(groups_of(samples, table.group_pattern), final)
@@ -153,10 +145,10 @@ def _held(part: Part, rest: np.ndarray, strata: Strata | None, groups: np.ndarra
     return held if strata is None else with_all_trained(part, rest, held, strata, groups, files)
 
 
-def _check_groups(groups: Sequence[str | None], splits: np.ndarray) -> None:
+def _check_groups(groups: Sequence[str | None], splits: SplitColumn) -> None:
     split_of: dict[str, str] = {}
     divided: dict[str, set[str]] = {}
-    for group, split in zip(groups, texts_of(splits), strict=True):
+    for group, split in zip(groups, splits, strict=True):
         if group is not None and (first := split_of.setdefault(group, split)) != split:
             divided.setdefault(group, {first}).add(split)
     if divided:

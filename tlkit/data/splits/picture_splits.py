@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -62,39 +63,48 @@ def _together(
     groups: list[str | None],
 ) -> tuple[Splits, list[str | None]]:
     official = _official(samples, pictures)
-    held = [sample.split in ("validation", "test") for sample in samples]
-    placed = [
-        replace(sample, split=official.get(pictures.get(sample.key, -1), sample.split))
-        if sample.split is None
-        else sample
-        for sample in samples
-    ]
-    free = [place for place, sample in enumerate(placed) if sample.split in (None, "train")]
     if any(group is not None for group in groups):
-        merged = _merged(samples, groups, pictures, {place for place, each in enumerate(held) if each})
-        named = [replace(sample, group=group) for sample, group in zip(placed, merged, strict=True)]
+        merged = _merged(samples, groups, pictures)
+        grouped = [
+            replace(_placed(each, official, pictures), group=group) for each, group in zip(samples, merged, strict=True)
+        ]
         plain = table.model_copy(update={"group_pattern": None})
-        return assign_splits(named, strata, plain, seed), merged
+        return assign_splits(grouped, strata, plain, seed), merged
+    shared = [place for place, sample in enumerate(samples) if sample.key in pictures]
+    free = [place for place in shared if _placed(samples[place], official, pictures).split in (None, "train")]
     leader: dict[int, int] = {}
     for place in sorted(free, key=lambda each: samples[each].key):
-        if samples[place].key in pictures:
-            leader.setdefault(pictures[samples[place].key], place)
-    led = {place: leader[number] for place in free if (number := pictures.get(samples[place].key)) is not None}
-    rows = [place for place in range(len(samples)) if led.get(place, place) == place]
-    files = Counter(led.values())
+        leader.setdefault(pictures[samples[place].key], place)
+    led = {place: leader[pictures[samples[place].key]] for place in free}
+    leads = np.ones(len(samples), bool)
+    leads[[place for place in free if led[place] != place]] = False
+    rows = np.flatnonzero(leads)
+    files = np.ones(len(samples), np.int64)
+    for place, count in Counter(led.values()).items():
+        files[place] = count
     leaders = assign_splits(
-        [placed[place] for place in rows],
-        strata[rows] if isinstance(strata, np.ndarray) else strata and [strata[place] for place in rows],
+        [_placed(samples[place], official, pictures) for place in rows.tolist()],
+        strata[rows] if isinstance(strata, np.ndarray) else strata and [strata[place] for place in rows.tolist()],
         table,
         seed,
-        [files.get(place, 1) for place in rows],
+        files[rows],
     )
-    row_of = {place: row for row, place in enumerate(rows)}
-    splits = np.array([leaders.splits[row_of[led.get(place, place)]] for place in range(len(samples))])
+    row_of = np.cumsum(leads) - 1
+    followed = np.arange(len(samples))
+    followed[list(led)] = list(led.values())
+    splits = leaders.splits[row_of[followed]]
     if not (splits == "train").any():
         raise DataError("no sample is left to train on")
-    names = [f"picture of {samples[led[place]].key}" if place in led else None for place in range(len(samples))]
+    names: list[str | None] = [None] * len(samples)
+    for place, first in led.items():
+        names[place] = f"picture of {samples[first].key}"
     return Splits(splits, leaders.notes), names
+
+
+def _placed(sample: Sample, official: Mapping[int, Split], pictures: Mapping[str, int]) -> Sample:
+    """Return a sample with the official split that the files of its picture follow."""
+    split = None if sample.split is not None else official.get(pictures.get(sample.key, -1))
+    return sample if split is None else replace(sample, split=split)
 
 
 def _official(samples: Sequence[Sample], pictures: Mapping[str, int]) -> dict[int, Split]:
@@ -105,26 +115,28 @@ def _official(samples: Sequence[Sample], pictures: Mapping[str, int]) -> dict[in
     return splits
 
 
-def _merged(
-    samples: Sequence[Sample], groups: Sequence[str | None], pictures: Mapping[str, int], held: set[int]
-) -> list[str | None]:
+def _merged(samples: Sequence[Sample], groups: Sequence[str | None], pictures: Mapping[str, int]) -> list[str | None]:
     """Return each sample's group after joining groups, and files without one, that share a picture.
 
-    A joined group has the name of its first group. The places in ``held`` join nothing by their pictures.
+    A joined group has the name of its first group. Samples of an official validation or test split join nothing by
+    their pictures.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    first: dict[tuple[str, object], int] = {}
-    edges = []
+    of_group: dict[str, int] = {}
+    of_picture: dict[int, int] = {}
+    ones, others = array("i"), array("i")
     for place, (sample, group) in enumerate(zip(samples, groups, strict=True)):
-        edges.append((place, place))
-        if group is not None:
-            edges.append((place, first.setdefault(("group", group), place)))
-        if sample.key in pictures and place not in held:
-            edges.append((place, first.setdefault(("picture", pictures[sample.key]), place)))
-    pairs = np.array(edges)
-    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (len(samples), len(samples)))
+        if group is not None and (first := of_group.setdefault(group, place)) != place:
+            ones.append(place)
+            others.append(first)
+        if sample.key in pictures and sample.split not in ("validation", "test"):
+            first = of_picture.setdefault(pictures[sample.key], place)
+            if first != place:
+                ones.append(place)
+                others.append(first)
+    graph = coo_matrix((np.ones(len(ones), bool), (ones, others)), (len(samples), len(samples)))
     numbers = connected_components(graph, directed=False)[1]
     names: dict[int, str] = {}
     for place in sorted(

@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from tlkit.contracts import Sample, SampleSet, SetAside
 from tlkit.data.splits.assign import Splits
 from tlkit.data.splits.labels import classes_left, label_text, numbers_of, with_classes
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.errors import DataError
 from tlkit.files import class_name
 from tlkit.runs.samples import SampleRow, SamplesFile
@@ -69,17 +68,17 @@ def repeat_splits(
         )
     if changed:
         notes.append(f"changed since {file} was written: {listed(changed)}")
-    splits = [recorded[sample.key].split if sample.key in recorded else "left out" for sample in samples]
-    return Splits(np.array(splits), tuple(notes))
+    splits = (recorded[sample.key].split if sample.key in recorded else "left out" for sample in samples)
+    return Splits(SplitColumn.of(splits), tuple(notes))
 
 
-def drawn_splits(file: Path, samples: Sequence[Sample], splits: np.ndarray) -> np.ndarray:
+def drawn_splits(file: Path, samples: Sequence[Sample], splits: SplitColumn) -> SplitColumn:
     """Return the splits with those that ``samples.csv`` records where tlkit draws them; another version draws others.
 
     Args:
         file: the ``samples.csv``.
         samples: all usable samples.
-        splits: the split of each sample, str (N,).
+        splits: the split of each sample.
 
     Raises:
         DataError: the file can't be read.
@@ -87,11 +86,9 @@ def drawn_splits(file: Path, samples: Sequence[Sample], splits: np.ndarray) -> n
     recorded = SamplesFile(file).read_used()
     if {sample.key for sample in samples} != recorded.keys():
         return splits
-    return np.array(
-        [
-            recorded[sample.key].split if sample.split in (None, "train") else split
-            for sample, split in zip(samples, splits.tolist(), strict=True)
-        ]
+    return SplitColumn.of(
+        recorded[sample.key].split if sample.split in (None, "train") else split
+        for sample, split in zip(samples, splits, strict=True)
     )
 
 

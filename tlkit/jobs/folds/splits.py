@@ -17,34 +17,33 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tlkit.data.run_data import Data
+    from tlkit.data.splits.split_column import SplitColumn
 
 
-class Folds(Sequence["np.ndarray"]):
-    """The splits of each fold, str (N,) as ``Data.splits``, which are made when they are asked for.
+class Folds(Sequence["SplitColumn"]):
+    """The splits of each fold, as ``Data.splits``, which are made when they are asked for.
 
     Args:
-        splits: the splits of the data, str (N,).
+        splits: the splits of the data.
         fold_of: the fold that each sample validates, int (N,); -1: none, and its split stays.
         count: the number of folds.
     """
 
-    def __init__(self, splits: np.ndarray, fold_of: np.ndarray, count: int) -> None:
+    def __init__(self, splits: SplitColumn, fold_of: np.ndarray, count: int) -> None:
         self.splits, self.fold_of, self._count = splits, fold_of, count
 
     def __len__(self) -> int:
         return self._count
 
     @overload
-    def __getitem__(self, fold: int) -> np.ndarray: ...
+    def __getitem__(self, fold: int) -> SplitColumn: ...
     @overload
-    def __getitem__(self, fold: slice) -> Sequence[np.ndarray]: ...
-    def __getitem__(self, fold: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+    def __getitem__(self, fold: slice) -> Sequence[SplitColumn]: ...
+    def __getitem__(self, fold: int | slice) -> SplitColumn | Sequence[SplitColumn]:
         if isinstance(fold, slice):
             return [self[each] for each in range(self._count)[fold]]
-        splits = self.splits.astype("U10")  # wide enough for "validation" also where all images train
-        splits[self.fold_of >= 0] = "train"
-        splits[self.fold_of == range(self._count)[fold]] = "validation"
-        return splits
+        validated = self.fold_of == range(self._count)[fold]
+        return self.splits.changed((self.fold_of >= 0, "train"), (validated, "validation"))
 
 
 def fold_splits(data: Data, count: int, seed: int) -> Folds:
@@ -61,7 +60,7 @@ def fold_splits(data: Data, count: int, seed: int) -> Folds:
     """
     import numpy as np
 
-    rows = np.flatnonzero(np.isin(data.splits, ("train", "validation")))
+    rows = np.flatnonzero(data.splits.among(("train", "validation")))
     rows = np.array(sorted(rows.tolist(), key=lambda row: data.samples[row].key), np.int64)
     # An image without a group is a group of its own.
     groups = with_own_groups(numbered_groups([data.groups[row] or None for row in rows.tolist()]))
@@ -147,7 +146,7 @@ def fold_notes(data: Data, folds: Folds) -> list[str]:
     return notes
 
 
-def _missing_classes(data: Data, splits: np.ndarray, split: str) -> list[str]:
+def _missing_classes(data: Data, splits: SplitColumn, split: str) -> list[str]:
     """Return the classes that have images, but none in a split."""
     if data.labels is None:
         return []
@@ -156,6 +155,6 @@ def _missing_classes(data: Data, splits: np.ndarray, split: str) -> list[str]:
     labels, count = data.labels, len(data.classes)
     in_split, in_all = (
         labels[rows].sum(0) if labels.ndim == 2 else np.bincount(labels[rows], minlength=count)
-        for rows in (splits == split, np.isin(splits, ("train", "validation")))
+        for rows in (splits == split, splits.among(("train", "validation")))
     )
     return [name for name, here, all_ in zip(data.classes, in_split, in_all, strict=True) if all_ and not here]

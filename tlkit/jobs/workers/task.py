@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+import time
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -24,6 +25,7 @@ class WorkerTask:
         profile: write where the time of the chief goes.
         working_folder: the working folder of the command.
         losses: what happened to workers before this attempt.
+        began: when the command began, by ``time.time()``.
     """
 
     folder: str
@@ -38,6 +40,7 @@ class WorkerTask:
     profile: bool = False
     working_folder: str = ""
     losses: tuple[str, ...] = ()
+    began: float = field(default_factory=time.time)
 
     def text(self) -> str:
         """Return the line."""

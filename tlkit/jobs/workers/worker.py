@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ def main() -> NoReturn:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if hasattr(signal, "SIGTTOU"):  # so that this process, in the background, may write to a terminal that asks for it
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    faulthandler.enable()  # its log says where a worker was that crashed
     task = WorkerTask.of(_first_line())
     threading.Thread(target=_end_with_parent, name="tlkit-parent", daemon=True).start()
     with process_signals.handled():
@@ -55,9 +57,10 @@ def work(task: WorkerTask) -> int:
     run = RunFolder(Path(task.folder))
     run.workers.mkdir(exist_ok=True)
     pulse = Pulse(run.workers, task.rank)
+    started = time.monotonic() - max(0.0, time.time() - task.began)
     code, error = 1, None
     try:
-        _train(task, Member(task.rank, task.size, run, pulse, task.losses))
+        _train(task, Member(task.rank, task.size, run, pulse, task.losses, started=started))
         code = 0
     except Interrupted as stopped:
         Terminal(stderr=True).print(f"\n{stopped}")
