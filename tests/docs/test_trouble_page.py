@@ -24,6 +24,7 @@ from tlkit.jobs import stages
 from tlkit.jobs.workers import training
 from tlkit.models.engines import Engine
 from tlkit.runs.lock import locked
+from tlkit.system import gpus
 from tlkit.train.devices import DeviceTeam
 
 PAGE = PAGES["docs/trouble.md"]
@@ -238,6 +239,7 @@ def unshared_layer() -> Outcome:
     Path("keeps.py").write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         two = DeviceTeam(strategy=SimpleNamespace(num_replicas_in_sync=2))
+        patch.setattr(gpus, "known_gpus", lambda: None)
         patch.setattr(DeviceTeam, "on_gpus", lambda _count: two)
         options = ("--gpus", 2, "--set", 'head={name = "twice"}')
         return tlkit_command("--plugin", "keeps.py", "run", "photos.toml", *options)
