@@ -28,8 +28,8 @@ def augment(session: Session, recipe: Path, out: Path | None, images: int, views
     Use it to see whether the augmentation keeps what matters in the images. Only a few images are read, and nothing is
     trained.
     """
-    from tlkit.cli.console import say, saying, writing
-    from tlkit.system.disk import write_atomically
+    from tlkit.cli.console import say, saying
+    from tlkit.system.disk import write_atomically, writing
 
     checked = session.load_recipe(recipe)
     target = out or Path(f"{checked.name}-augment.png")

@@ -55,20 +55,14 @@ def check(
 
     The exit code is 1 if there are errors.
     """
-    from tlkit.cli.console import writing
-    from tlkit.errors import DataError
     from tlkit.jobs import api
-    from tlkit.system.disk import write_atomically
+    from tlkit.system.disk import write_atomically, writing
     from tlkit.system.progress import Reporter
     from tlkit.system.remote_names import named, url_of
 
     if out is not None and decisions is None:
         raise click.UsageError("--out names the table that --apply writes; give --apply FILE, too")
-    files = [file for file in (json_file, page_file) if file is not None]
-    session.check_new_files(*files)
-    for file in files:
-        if not file.parent.is_dir():
-            raise DataError(f"{file.parent}: no such folder for {file.name}")
+    session.check_new_files(json_file, page_file)
     if url_of(target) is None and (target.suffix == ".toml" or not target.exists()):
         session.load_recipe(target)  # before the progress bar: it may ask about plugins
     if decisions is not None:

@@ -67,7 +67,7 @@ def evaluate(
       tlkit evaluate runs/photos-1 --data new.csv --set data.label=species
       tlkit evaluate runs/photos-1 --model runs/photos-1/exports/model.onnx
     """
-    from tlkit.cli.console import messages_console, progress_bars, say, tables_console, writing
+    from tlkit.cli.console import messages_console, progress_bars, say, tables_console
     from tlkit.files import EXCLUDED
     from tlkit.jobs import api
     from tlkit.runs.folder import RunFolder
@@ -100,6 +100,7 @@ def evaluate(
     _print_tables(tables_console(), title, result.metrics)
     if out is not None:
         from tlkit.report.write_results import write_metrics
+        from tlkit.system.disk import writing
 
         with writing(out):
             write_metrics(out, {result.split: result.metrics})

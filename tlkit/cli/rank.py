@@ -62,8 +62,8 @@ def rank(
     """
     import json
 
-    from tlkit.cli.console import say, writing
-    from tlkit.system.disk import write_atomically
+    from tlkit.cli.console import say
+    from tlkit.system.disk import write_atomically, writing
     from tlkit.system.progress import Reporter
 
     checked = session.load_recipe(recipe)
