@@ -77,18 +77,7 @@ def run(
       tlkit run photos.toml --workers 2
     """
     deterministic = options["deterministic"]
-    if folds is not None and workers is not None:
-        raise click.UsageError("--folds and --workers contradict each other: --jobs N runs N folds at the same time")
-    if options["jobs"] is not None and folds is None:
-        raise click.UsageError("--jobs is the number of folds to run at the same time; give --folds N, too")
-    if options["jobs"] is not None and session.cluster is not None:
-        raise click.UsageError(
-            "--jobs and --cluster contradict each other: a cluster runs as many folds as it has room"
-        )
-    refuse_restarts_alone(options["restarts"], workers)
-    refuse_gpus_of_workers(options["gpus"], workers)
-    if folds is not None and options["gpus"] is not None:
-        raise click.UsageError("--folds and --gpus contradict each other: each fold trains on one GPU")
+    _refuse_contradictions(session, folds, workers, options)
     if folds is not None:
         from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
@@ -113,3 +102,23 @@ def run(
         cluster=session.cluster,
         gpus=options["gpus"] or 1,
     )
+
+
+def _refuse_contradictions(session: Session, folds: int | None, workers: int | None, options: dict[str, Any]) -> None:
+    """Refuse options that contradict each other, or would do nothing.
+
+    Raises:
+        click.UsageError: there are some.
+    """
+    if folds is not None and workers is not None:
+        raise click.UsageError("--folds and --workers contradict each other: --jobs N runs N folds at the same time")
+    if options["jobs"] is not None and folds is None:
+        raise click.UsageError("--jobs is the number of folds to run at the same time; give --folds N, too")
+    if options["jobs"] is not None and session.cluster is not None:
+        raise click.UsageError(
+            "--jobs and --cluster contradict each other: a cluster runs as many folds as it has room"
+        )
+    refuse_restarts_alone(options["restarts"], workers)
+    refuse_gpus_of_workers(options["gpus"], workers)
+    if folds is not None and options["gpus"] is not None:
+        raise click.UsageError("--folds and --gpus contradict each other: each fold trains on one GPU")
