@@ -78,4 +78,5 @@ def init(
     say()
     say(f"{file}: written. Read it, then:")
     say()
+    say(f"    tlkit check {file}    (finds copies, near-copies and damaged files)")
     say(f"    tlkit run {file}")
