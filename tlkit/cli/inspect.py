@@ -47,6 +47,7 @@ def inspect(
     from tlkit.errors import DataError
     from tlkit.jobs.from_recipe import refuse_missing_files
     from tlkit.jobs.inspect_files import PAGE, TITLES
+    from tlkit.recipe.load import refuse_missing
     from tlkit.runs.folder import RunFolder
     from tlkit.runs.plugins import load_run_recipe
     from tlkit.system.disk import write_atomically, writing
@@ -54,6 +55,7 @@ def inspect(
 
     run = RunFolder(target) if target.is_dir() else None
     if run is None:
+        refuse_missing(target, "a run folder")
         recipe = session.load_recipe(target)
     else:
         run.read_card()
