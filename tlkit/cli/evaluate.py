@@ -23,6 +23,7 @@ from tlkit.cli.options import (
     trust_option,
 )
 from tlkit.cli.session import Session
+from tlkit.system.text import counted
 
 if TYPE_CHECKING:
     from tlkit.contracts import Split
@@ -96,7 +97,7 @@ def evaluate(
         messages.print(f"set aside: {each.key}: {each.reason}", style="yellow")
     for note in result.notes:
         messages.print(f"note: {note}", style="yellow")
-    title = f"{result.split}: {result.count} images, computed by {result.engine}"
+    title = f"{result.split}: {counted(result.count, 'image')}, computed by {result.engine}"
     _print_tables(tables_console(), title, result.metrics)
     if out is not None:
         from tlkit.report.write_results import write_metrics
