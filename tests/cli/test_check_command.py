@@ -43,6 +43,15 @@ def test_a_target_that_does_not_exist_ends_with_2(tmp_path, target):
     assert tlkit_command("check", tmp_path / target).code == 2
 
 
+@pytest.mark.parametrize("verb", ["check", "inspect"])
+def test_a_folder_of_a_similar_name_is_suggested_beside_a_recipe(verb, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos.toml").touch()
+    done = tlkit_command(verb, tmp_path / "phots")
+    assert done.code == 2
+    assert f'did you mean "{tmp_path / "photos"}"?' in done.err
+
+
 def test_an_unknown_policy_ends_with_2(tmp_path, photos):
     done = tlkit_command("check", tmp_path / "photos.toml", "--set", "check.empty=keep")
     assert done.code == 2

@@ -269,11 +269,32 @@ def test_recipes_cp_overwrites_when_told(folder, option):
     assert tomllib.loads((folder / "quickstart.toml").read_text(encoding="utf-8"))["name"] == "quickstart"
 
 
-def test_recipes_cp_into_a_folder_that_does_not_exist_writes_nothing(folder):
-    outcome = tlkit_command("recipes", "cp", "quickstart", "none/mine.toml")
+def test_recipes_cp_makes_the_folder_of_a_file(folder):
+    assert tlkit_command("recipes", "cp", "quickstart", "new/mine.toml").code == 0
+    assert (folder / "new" / "mine.toml").is_file()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder in which even root can make no file")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "recipes cp quickstart",
+        "init photos --out",
+        "augment mine.toml --out",
+        "lr mine.toml --out",
+        "rank mine.toml --csv",
+        "check mine.toml --html",
+        "check mine.toml --json",
+        "inspect mine.toml --out",
+    ],
+)
+def test_a_file_that_can_not_be_made_is_told_before_any_work(command, folder, write_recipe):
+    write_recipe("mine.toml", name="mine", data={"name": "digits"})
+    outcome = tlkit_command(*command.split(), "/proc/new/x.png")
     assert outcome.code == 2
-    assert "none: no such folder" in outcome.err
-    assert list(folder.iterdir()) == []
+    assert outcome.err.startswith("Error: /proc/new/x.png")
+    assert outcome.err.endswith("can't be written: no file can be made there: /proc; choose another folder\n")
+    assert outcome.out == ""
 
 
 def test_ctrl_c_while_the_command_line_is_imported_leaves_no_traceback():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -389,12 +390,41 @@ def test_a_file_that_exists_is_only_replaced_with_overwrite(init, class_folders)
         assert values("photos.toml")["name"] == "photos"
 
 
+@pytest.mark.parametrize(("counts", "few"), [({"cat": 20, "dog": 19}, "dog (19)"), ({"cat": 20, "dog": 20}, "")])
+def test_few_images_are_said_and_stand_in_the_recipe(init, class_folders, counts, few):
+    class_folders(counts)
+    out = init("photos")[1]
+    told = f"few images: {few}. Metrics of so few say little: have at least 20 of each class"
+    for text in (out, Path("photos.toml").read_text()):
+        assert (told in text) == bool(few)
+        assert ("few images" in text) == bool(few)
+    assert "tlkit check photos.toml" in out
+
+
+def test_letters_with_marks_keep_their_letter_in_the_name_of_the_recipe(init, class_folders):
+    class_folders({"cat": 2, "dog": 2}).rename("meine schönen Fotos")
+    assert init("meine schönen Fotos")[0] == 0
+    assert tomllib.loads(Path("meine-schonen-Fotos.toml").read_text())["name"] == "meine-schonen-Fotos"
+
+
+def test_no_comment_of_the_recipe_repeats_a_value_that_may_be_changed(init, class_folders):
+    class_folders({"cat": 2, "dog": 2})
+    init("photos")
+    for line in Path("photos.toml").read_text().splitlines():
+        value, _, comment = line.partition(" # ")
+        if " = " in value and not value.startswith("#"):
+            number = value.partition(" = ")[2].strip()
+            assert not (number.isdigit() and f" {number} epochs" in comment), line
+            assert not re.search(r"\d training images", comment), line
+
+
 def test_the_recipe_goes_where_out_says(init, class_folders):
     class_folders({"cat": 2, "dog": 2})
     assert init("photos", "--out", "mine.toml")[0] == 0
     assert "tlkit run mine.toml" in Path("mine.toml").read_text()
     assert not Path("photos.toml").exists()
-    assert init("photos", "--out", "nowhere/mine.toml")[0] == 2
+    assert init("photos", "--out", "new/mine.toml")[0] == 0
+    assert Path("new/mine.toml").is_file()
 
 
 def empty(root: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_runtime_that_raises_is_an_error_that_names_the_file(exported, offerin
 
 NO_FILE = {
     "gone.tiny": r"gone\.tiny: no such run folder or file; expected .* \(an exported file goes to tlkit predict",
-    "text.txt": r"is no exported model; expected .*a file that ends with \.tiny",
+    "text.txt": r"is no exported model; expected a run folder, or .*a file that ends with \.tiny",
     "photos": "has no model.json: it is not a run folder of tlkit, nor an exported model; expected",
 }
 
@@ -145,6 +145,12 @@ def test_what_is_no_model_is_refused(name, exported, tmp_path):
     (tmp_path / "text.txt").write_text("x")
     with pytest.raises(tlkit.TlkitError, match=NO_FILE[name]):
         tlkit.load(tmp_path / name, registry=registry)
+
+
+def test_a_file_of_a_run_is_refused_with_the_run(exported):
+    run, registry, _ = exported
+    with pytest.raises(tlkit.DataError, match=f"model.json: is no exported model; expected the run folder {run}, or"):
+        tlkit.load(run / "model.json", registry=registry)
 
 
 @pytest.mark.parametrize("asked", [{"unknown": 0.05}, {"sets": 0.9}, {"engine": "litert"}])

@@ -22,6 +22,7 @@ from tlkit.models.weight_licences import STATEMENTS, weights_statement
 from tlkit.report.card_facts import card_facts
 from tlkit.report.model_card import Offered, model_card
 from tlkit.runs.folder import RunFolder
+from tlkit.system.disk import write_atomically
 
 FIXTURES = Path(__file__).parents[1] / "runs" / "fixtures"
 EXPORT = {
@@ -88,6 +89,22 @@ def test_a_file_of_the_user_is_not_replaced(tmp_path):
     assert (run / "README.md").read_text() == "mine"
     assert written(run, "--overwrite") != "mine"
     assert tlkit.card(run, out=tmp_path / "card.md") == tmp_path / "card.md"
+
+
+def test_the_folder_of_the_card_is_made_and_a_place_for_no_file_is_told(tmp_path):
+    run = shutil.copytree(FIXTURES / "run_0_1_0_classification", tmp_path / "run")
+    assert tlkit_command("card", run, "--out", tmp_path / "new" / "x.md").code == 0
+    assert (tmp_path / "new" / "x.md").is_file()
+    if Path("/proc").is_dir():
+        outcome = tlkit_command("card", run, "--out", "/proc/x.md")
+        told = "Error: /proc/x.md: can't be written: no file can be made there: /proc; choose another folder\n"
+        assert (outcome.code, outcome.err) == (2, told)
+
+
+def test_a_file_that_can_not_be_written_has_its_own_name_in_the_message(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised:
+        write_atomically(tmp_path / "none" / "x.md", "text")
+    assert raised.value.filename == str(tmp_path / "none" / "x.md")
 
 
 def test_names_from_strangers_break_neither_markdown_nor_yaml(tmp_path, registry):

@@ -88,10 +88,14 @@ def test_the_report_has_a_table_of_the_workers(runs):
         (["--workers", "0"], "0 is not in the range x>=1"),
         (["--workers", "6"], "input.batch_size: is 5, and each of --workers 6 trains on rows of its own"),
         (["--workers", "2", "--folds", "3"], "--folds and --workers contradict each other"),
+        (["--restarts", "3"], "--restarts is for the workers of a training; give --workers N"),
+        (["--restarts", "3", "--workers", "1"], "--restarts is for the workers"),
+        (["--jobs", "2"], "--jobs is the number of folds to run at the same time; give --folds N, too"),
+        (["--folds", "2", "--jobs", "2", "--cluster", "local"], "--jobs and --cluster contradict each other"),
         (["--workers", "2", "--set", "head.dropot=1"], "head.dropot"),
         (["--workers", "2", "--set", "data.path=nowhere"], "nowhere"),
     ],
-    ids=["none", "too many", "folds", "wrong key", "no data"],
+    ids=["none", "too many", "folds", "restarts", "one worker", "jobs", "jobs and cluster", "wrong key", "no data"],
 )
 def test_what_cannot_work_is_refused_before_a_worker_starts(tmp_path, options, message):
     outcome = tlkit_command("run", write_recipe(tmp_path), "--out", tmp_path / "run", *options)
@@ -116,4 +120,4 @@ def test_a_plugin_that_is_an_object_is_refused(tmp_path):
 
 def test_a_sweep_has_no_workers_of_a_training(tmp_path):
     (tmp_path / "sweep.toml").write_text("")
-    assert "--workers and --gpus are for runs" in tlkit_command("resume", tmp_path, "--workers", "2").err
+    assert "--workers, --restarts and --gpus are for runs" in tlkit_command("resume", tmp_path, "--workers", "2").err

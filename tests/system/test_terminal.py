@@ -33,6 +33,7 @@ def test_the_cells_and_the_title_of_a_table_are_lines_of_text(capsys):
     console.width = 200
     console.print(table)
     shown = capsys.readouterr().out
+    assert all(line == line.rstrip() for line in shown.splitlines())
     assert shown.count("[red]a[/red] :smile: \\x1b[2J\\u202e\\nError: forged") == 2
     assert "b\\x1b[1m" in shown
     assert "\x1b" not in shown

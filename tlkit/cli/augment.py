@@ -8,6 +8,7 @@ import click
 
 from tlkit.cli.options import overwrite_option, picture_option, recipe_argument, set_option
 from tlkit.cli.session import Session
+from tlkit.system.text import counted
 
 
 @click.command()
@@ -28,8 +29,8 @@ def augment(session: Session, recipe: Path, out: Path | None, images: int, views
     Use it to see whether the augmentation keeps what matters in the images. Only a few images are read, and nothing is
     trained.
     """
-    from tlkit.cli.console import say, saying, writing
-    from tlkit.system.disk import write_atomically
+    from tlkit.cli.console import say, saying
+    from tlkit.system.disk import write_atomically, writing
 
     checked = session.load_recipe(recipe)
     target = out or Path(f"{checked.name}-augment.png")
@@ -40,6 +41,6 @@ def augment(session: Session, recipe: Path, out: Path | None, images: int, views
         sheet = augmentation_sheet(checked, images=images, views=views)
     with writing(target):
         write_atomically(target, sheet.png)
-    say(f"{sheet.images} images, augmented by {' → '.join(sheet.policies)}: {target}")
+    say(f"{counted(sheet.images, 'image')}, augmented by {' → '.join(sheet.policies)}: {target}")
     if not sheet.augments:
         say("The recipe augments nothing. Add [augment] name = …; tlkit plugins lists the policies.")

@@ -10,6 +10,7 @@ import click
 from tlkit.cli.console import say
 from tlkit.cli.options import PATH, cluster_option, overwrite_option, set_option
 from tlkit.cli.session import Session
+from tlkit.system.text import counted
 
 if TYPE_CHECKING:
     from tlkit.jobs.check import CheckResult
@@ -55,20 +56,17 @@ def check(
 
     The exit code is 1 if there are errors.
     """
-    from tlkit.cli.console import writing
-    from tlkit.errors import DataError
     from tlkit.jobs import api
-    from tlkit.system.disk import write_atomically
+    from tlkit.recipe.load import refuse_missing
+    from tlkit.system.disk import write_atomically, writing
     from tlkit.system.progress import Reporter
     from tlkit.system.remote_names import named, url_of
 
     if out is not None and decisions is None:
         raise click.UsageError("--out names the table that --apply writes; give --apply FILE, too")
-    files = [file for file in (json_file, page_file) if file is not None]
-    session.check_new_files(*files)
-    for file in files:
-        if not file.parent.is_dir():
-            raise DataError(f"{file.parent}: no such folder for {file.name}")
+    session.check_new_files(json_file, page_file)
+    if url_of(target) is None:
+        refuse_missing(target, "a folder of images")
     if url_of(target) is None and (target.suffix == ".toml" or not target.exists()):
         session.load_recipe(target)  # before the progress bar: it may ask about plugins
     if decisions is not None:
@@ -119,8 +117,8 @@ def _print(result: CheckResult) -> None:
     report = result.report
     say(f"{report.name}: {report.counts()}")
     splits = ", ".join(f"{count} {split}" for split, count in report.splits.items())
-    read = f"{report.read} files read in {report.seconds:.1f} s"
-    say(f"  {splits or 'no splits'}; {len(report.classes)} classes; {read}")
+    read = f"{counted(report.read, 'file')} read in {report.seconds:.1f} s"
+    say(f"  {splits or 'no splits'}; {counted(len(report.classes), 'class')}; {read}")
     for line in report.lines():
         say(line)
     if result.task == "segmentation":

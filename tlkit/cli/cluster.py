@@ -49,7 +49,7 @@ def cluster() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 def check(address: str, folder: Path, cpus: float, seconds: float, as_json: bool) -> None:
-    """Look at every node of a cluster: what would fail in an hour is said in a minute.
+    """Say in a minute what would fail on a cluster in an hour.
 
     ADDRESS is HOST:PORT or ray://HOST:PORT; auto, the cluster that this machine belongs to; or local, this machine.
     Each node is asked for its versions, clock, processors, memory and free room, whether it sees the same FOLDER and

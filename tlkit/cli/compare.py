@@ -62,10 +62,10 @@ def compare(
     from rich.text import Text
 
     from tlkit.cli.comparison_tables import difference_columns, metric_columns, paired_columns, short_titles, tables
-    from tlkit.cli.console import say, tables_console, writing
+    from tlkit.cli.console import say, tables_console
     from tlkit.jobs import api
     from tlkit.report.comparison import check_targets
-    from tlkit.system.disk import write_atomically
+    from tlkit.system.disk import write_atomically, writing
 
     picture = out or _PICTURE
     kept = out is None and picture.is_file() and not session.overwrite

@@ -10,12 +10,10 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlkit.errors import DataError
 from tlkit.system.remote_names import named
 from tlkit.system.visible import visible, visible_message
 
@@ -107,17 +105,3 @@ def saying(doing: str) -> Iterator[None]:
 
     with Reporter(messages_console()) as reporter, reporter.stage(doing):
         yield
-
-
-@contextmanager
-def writing(file: Path) -> Iterator[None]:
-    """Create the folder of a file that is about to be written; explain a failure.
-
-    Raises:
-        DataError: the file can't be written.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise DataError(f"{file}: can't be written: {error.strerror}") from error

@@ -9,6 +9,7 @@ import click
 
 from tlkit.cli.options import PATH, overwrite_option, set_option
 from tlkit.cli.session import Session
+from tlkit.system.text import counted
 
 if TYPE_CHECKING:
     from tlkit.contracts import Split
@@ -76,7 +77,7 @@ def export(
     if len(result.set_aside) > _SHOWN:
         messages.print(f"set aside: and {len(result.set_aside) - _SHOWN} more", style="yellow")
     counts = ", ".join(f"{count} {split}" for split, count in result.counts.items())
-    say(f"{folder}: written: {sum(result.counts.values())} masks ({counts or 'none'})")
+    say(f"{folder}: written: {counted(sum(result.counts.values()), 'mask')} ({counts or 'none'})")
     if not result.counts:
         raise DataError("no mask could be read")
     say_text(f"\nA recipe reads it with\n\n{result.recipe}")

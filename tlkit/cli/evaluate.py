@@ -23,6 +23,7 @@ from tlkit.cli.options import (
     trust_option,
 )
 from tlkit.cli.session import Session
+from tlkit.system.text import counted
 
 if TYPE_CHECKING:
     from tlkit.contracts import Split
@@ -67,7 +68,7 @@ def evaluate(
       tlkit evaluate runs/photos-1 --data new.csv --set data.label=species
       tlkit evaluate runs/photos-1 --model runs/photos-1/exports/model.onnx
     """
-    from tlkit.cli.console import messages_console, progress_bars, say, tables_console, writing
+    from tlkit.cli.console import messages_console, progress_bars, say, tables_console
     from tlkit.files import EXCLUDED
     from tlkit.jobs import api
     from tlkit.runs.folder import RunFolder
@@ -96,10 +97,11 @@ def evaluate(
         messages.print(f"set aside: {each.key}: {each.reason}", style="yellow")
     for note in result.notes:
         messages.print(f"note: {note}", style="yellow")
-    title = f"{result.split}: {result.count} images, computed by {result.engine}"
+    title = f"{result.split}: {counted(result.count, 'image')}, computed by {result.engine}"
     _print_tables(tables_console(), title, result.metrics)
     if out is not None:
         from tlkit.report.write_results import write_metrics
+        from tlkit.system.disk import writing
 
         with writing(out):
             write_metrics(out, {result.split: result.metrics})

@@ -118,12 +118,12 @@ def _print_table(exports: Sequence[Export]) -> None:
     from rich.text import Text
 
     from tlkit.cli.console import tables_console
-    from tlkit.system.text import size_text
+    from tlkit.system.text import counted, size_text
     from tlkit.system.visible import visible_line
 
     first = exports[0]
     of = "pixels" if first.metric == "mean_iou" else "classes"
-    title = f"compared with the Keras model on {first.images} {first.split} images"
+    title = f"compared with the Keras model on {counted(first.images, f'{first.split} image')}"
     table = Table(title=title, title_justify="left")
     for name in ("format", "size", "computes in", f"equal {of}", "largest difference", first.metric, "CPU ms an image"):
         table.add_column(name, overflow="fold", justify="left" if name in ("format", "computes in") else "right")

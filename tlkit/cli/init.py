@@ -55,21 +55,18 @@ def init(
 
     The recipe explains its settings; read it before you run it.
     """
-    from tlkit.cli.console import say, writing
+    from tlkit.cli.console import say
     from tlkit.contracts import Dataset
     from tlkit.data.init.describe import describe
     from tlkit.data.init.survey import survey
-    from tlkit.errors import DataError
     from tlkit.jobs.init import Request, recipe_file, recipe_for
-    from tlkit.system.disk import write_atomically
+    from tlkit.system.disk import write_atomically, writing
     from tlkit.system.remote import local_path
     from tlkit.system.remote_names import named
 
     folder = local_path(folder, with_neighbours=True)
     file = out or recipe_file(folder)
     session.check_new_files(file)
-    if not file.parent.is_dir():
-        raise DataError(f"{file.parent}: no such folder for the recipe")
     seen = survey(folder, [dataset for dataset, _ in session.registry.records(Dataset)], task)
     for line in describe(seen):
         say(line)
@@ -81,4 +78,5 @@ def init(
     say()
     say(f"{file}: written. Read it, then:")
     say()
+    say(f"    tlkit check {file}    (finds copies, near-copies and damaged files)")
     say(f"    tlkit run {file}")

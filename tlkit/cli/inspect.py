@@ -43,17 +43,19 @@ def inspect(
     network, its first kernels, histograms of weights and feature maps, and a page with all of them. A run is shown
     trained and before training.
     """
-    from tlkit.cli.console import say, saying, tables_console, writing
+    from tlkit.cli.console import say, saying, tables_console
     from tlkit.errors import DataError
     from tlkit.jobs.from_recipe import refuse_missing_files
     from tlkit.jobs.inspect_files import PAGE, TITLES
+    from tlkit.recipe.load import refuse_missing
     from tlkit.runs.folder import RunFolder
     from tlkit.runs.plugins import load_run_recipe
-    from tlkit.system.disk import write_atomically
+    from tlkit.system.disk import write_atomically, writing
     from tlkit.system.tensorflow import start_tensorflow
 
     run = RunFolder(target) if target.is_dir() else None
     if run is None:
+        refuse_missing(target, "a run folder")
         recipe = session.load_recipe(target)
     else:
         run.read_card()

@@ -40,8 +40,8 @@ def lr(
     """
     if low >= high:
         raise click.UsageError(f"--from {low:g} is not below --to {high:g}")
-    from tlkit.cli.console import say, writing
-    from tlkit.system.disk import write_atomically
+    from tlkit.cli.console import say
+    from tlkit.system.disk import write_atomically, writing
     from tlkit.system.progress import Reporter
 
     checked = session.load_recipe(recipe)

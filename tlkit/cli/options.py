@@ -253,6 +253,16 @@ def workers_option(text: str, of_gpus: str) -> Decorator:
     return lambda function: workers(restarts(gpus(function)))
 
 
+def refuse_restarts_alone(restarts: int | None, workers: int | None) -> None:
+    """Refuse ``--restarts`` where no other worker trains that could be lost.
+
+    Raises:
+        click.UsageError: it is given, and fewer than two workers train.
+    """
+    if restarts is not None and (workers or 1) == 1:
+        raise click.UsageError("--restarts is for the workers of a training; give --workers N with N of 2 or more")
+
+
 def refuse_gpus_of_workers(gpus: int | None, workers: int | None) -> None:
     """Refuse ``--gpus`` beside ``--workers``.
 

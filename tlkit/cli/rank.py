@@ -9,6 +9,7 @@ import click
 
 from tlkit.cli.options import FILE, cluster_option, overwrite_option, picture_option, recipe_argument, set_option
 from tlkit.cli.session import Session
+from tlkit.system.text import counted
 
 if TYPE_CHECKING:
     from tlkit.jobs.rank import Ranking
@@ -62,8 +63,8 @@ def rank(
     """
     import json
 
-    from tlkit.cli.console import say, writing
-    from tlkit.system.disk import write_atomically
+    from tlkit.cli.console import say
+    from tlkit.system.disk import write_atomically, writing
     from tlkit.system.progress import Reporter
 
     checked = session.load_recipe(recipe)
@@ -94,7 +95,7 @@ def _picture(ranking: Ranking) -> bytes:
         Point(each.title, each.score, each.interval, 1000 * each.seconds, marked=not each.told_apart)
         for each in ranking.backbones
     ]
-    title = f"{ranking.name}: {ranking.images:,} images, {ranking.classes} classes"
+    title = f"{ranking.name}: {counted(ranking.images, 'image')}, {counted(ranking.classes, 'class')}"
     return ranking_plot(points, ranking.metric, title)
 
 
@@ -121,7 +122,8 @@ def _print(ranking: Ranking) -> None:
 
     metric = ranking.metric.replace("_", " ")
     columns = ("backbone", metric, "95 % interval", "LogME", "ms / image", "weights")
-    table = Table(columns[0], title=f"{ranking.images:,} images, {ranking.classes} classes", title_justify="left")
+    title = f"{counted(ranking.images, 'image')}, {counted(ranking.classes, 'class')}"
+    table = Table(columns[0], title=title, title_justify="left")
     for column in columns[1:]:
         table.add_column(column, justify="right")
     for each in ranking.backbones:

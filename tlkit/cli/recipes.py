@@ -47,16 +47,12 @@ def cp(session: Session, name: str, destination: Path) -> None:
 
     DESTINATION is the current folder by default.
     """
-    from tlkit.cli.console import writing
-    from tlkit.errors import RecipeError
     from tlkit.recipe.catalog import find
-    from tlkit.system.disk import write_atomically
+    from tlkit.system.disk import write_atomically, writing
 
     recipe = find(name)
     target = destination / recipe.file.name if destination.is_dir() else destination
     session.check_new_files(target)
-    if not target.parent.is_dir():
-        raise RecipeError(f"{target.parent}: no such folder to copy to")
     with writing(target):
         write_atomically(target, recipe.text)
     say(f"{target}: written; run it with  tlkit run {target}")

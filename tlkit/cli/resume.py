@@ -10,6 +10,7 @@ from tlkit.cli.options import (
     cluster_option,
     profile_option,
     refuse_gpus_of_workers,
+    refuse_restarts_alone,
     run_argument,
     set_option,
     workers_option,
@@ -47,13 +48,14 @@ def resume(session: Session, run: Path, workers: int | None, restarts: int | Non
     if SweepFolder(run).recipe.is_file():
         from tlkit.jobs.sweep.search import sweep
 
-        if workers is not None or gpus is not None:
-            raise click.UsageError(f"--workers and --gpus are for runs; {run} is the folder of a sweep")
+        if any(each is not None for each in (workers, restarts, gpus)):
+            raise click.UsageError(f"--workers, --restarts and --gpus are for runs; {run} is the folder of a sweep")
         sweep(run, session.overrides, registry=session.registry, cluster=session.cluster)
         return
     from tlkit.jobs.workers.count import workers_of
 
     workers = workers or (workers_of(run) if gpus is None else 1)
+    refuse_restarts_alone(restarts, workers)
     if workers > 1:
         from tlkit.jobs.workers.training import WorkerOptions, resume_on_workers
 

@@ -13,6 +13,7 @@ from tlkit.cli.options import (
     profile_option,
     recipe_argument,
     refuse_gpus_of_workers,
+    refuse_restarts_alone,
     set_option,
     workers_option,
 )
@@ -32,10 +33,8 @@ from tlkit.cli.session import Session
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Folds to run at the same time.",
+    help="Folds to run at the same time, with --folds on this machine.  [default: 1]",
 )
 @click.option(
     "--deterministic",
@@ -78,15 +77,11 @@ def run(
       tlkit run photos.toml --workers 2
     """
     deterministic = options["deterministic"]
-    if folds is not None and workers is not None:
-        raise click.UsageError("--folds and --workers contradict each other: --jobs N runs N folds at the same time")
-    refuse_gpus_of_workers(options["gpus"], workers)
-    if folds is not None and options["gpus"] is not None:
-        raise click.UsageError("--folds and --gpus contradict each other: each fold trains on one GPU")
+    _refuse_contradictions(session, folds, workers, options)
     if folds is not None:
         from tlkit.jobs.folds.cross_validation import FoldOptions, cross_validate
 
-        of_folds = FoldOptions(options["jobs"], deterministic, session.profile, session.cluster)
+        of_folds = FoldOptions(options["jobs"] or 1, deterministic, session.profile, session.cluster)
         cross_validate(recipe, folds, session.overrides, out, registry=session.registry, options=of_folds)
         return
     if workers is not None and workers > 1:
@@ -107,3 +102,23 @@ def run(
         cluster=session.cluster,
         gpus=options["gpus"] or 1,
     )
+
+
+def _refuse_contradictions(session: Session, folds: int | None, workers: int | None, options: dict[str, Any]) -> None:
+    """Refuse options that contradict each other, or would do nothing.
+
+    Raises:
+        click.UsageError: there are some.
+    """
+    if folds is not None and workers is not None:
+        raise click.UsageError("--folds and --workers contradict each other: --jobs N runs N folds at the same time")
+    if options["jobs"] is not None and folds is None:
+        raise click.UsageError("--jobs is the number of folds to run at the same time; give --folds N, too")
+    if options["jobs"] is not None and session.cluster is not None:
+        raise click.UsageError(
+            "--jobs and --cluster contradict each other: a cluster runs as many folds as it has room"
+        )
+    refuse_restarts_alone(options["restarts"], workers)
+    refuse_gpus_of_workers(options["gpus"], workers)
+    if folds is not None and options["gpus"] is not None:
+        raise click.UsageError("--folds and --gpus contradict each other: each fold trains on one GPU")

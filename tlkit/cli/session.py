@@ -137,8 +137,6 @@ class Session:
         Raises:
             DataError: one of them exists, or can't be written.
         """
-        from tlkit.system.disk import check_new_file
+        from tlkit.system.disk import check_new_files
 
-        for file in files:
-            if file is not None:
-                check_new_file(file, overwrite=self.overwrite)
+        check_new_files([file for file in files if file is not None], overwrite=self.overwrite)

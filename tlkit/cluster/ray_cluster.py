@@ -14,6 +14,7 @@ from tlkit.cluster.options import cluster_options as cluster_options
 from tlkit.cluster.starting import begin, check_reached, for_workers, handlers_kept, inherited, leave, short_folder
 from tlkit.cluster.tasks import Call, command_on_part, in_order
 from tlkit.errors import DataError
+from tlkit.system.text import counted
 
 Say = Callable[[str], None]
 Part = TypeVar("Part")
@@ -168,7 +169,7 @@ def announced(options: ClusterOptions, say: Say) -> Iterator[Cluster]:
     with joined(options, say) as cluster:
         room = f"{cluster.room} worker{'s' * (cluster.room != 1)}"
         gpus = f" and {options.gpus:g} GPUs" if options.gpus else ""
-        say(f"Cluster {options.address}: {room} with {options.cpus:g} processors{gpus} each")
+        say(f"Cluster {options.address}: {room} with {counted(options.cpus, 'processor')}{gpus} each")
         yield cluster
 
 
@@ -185,9 +186,10 @@ def _room(ray: Any, options: ClusterOptions) -> int:
         room += min(fits, default=1)
     if room < 1:
         most = [max((each.get(kind, 0.0) for each in machines), default=0.0) for kind in ("CPU", "GPU")]
+        wanted = f"{counted(options.cpus, 'processor')} and {counted(options.gpus, 'GPU')}"
         raise DataError(
-            f"--cluster {options.address}: no machine of it has {options.cpus:g} processors and {options.gpus:g} GPUs "
-            f"for a worker; they have up to {most[0]:g} processors and {most[1]:g} GPUs. Expected smaller cluster.cpus "
-            "and cluster.gpus, or a larger machine"
+            f"--cluster {options.address}: no machine of it has {wanted} for a worker; they have up to "
+            f"{counted(most[0], 'processor')} and {counted(most[1], 'GPU')}. Expected smaller cluster.cpus and "
+            "cluster.gpus, or a larger machine"
         )
     return min(room, options.workers or room)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tlkit.contracts import Exporter, Quantization
 from tlkit.errors import DataError
 from tlkit.registry import Registry
+from tlkit.runs.folder import RunFolder
 from tlkit.system.text import listed
 
 
@@ -80,7 +81,8 @@ def exporter_of_file(registry: Registry, path: Path) -> Exporter:
     found = [each for each in records if _fits(each, path)]
     if not found:
         what = "has no model.json: it is not a run folder of tlkit, nor an exported model"
-        raise DataError(f"{path}: {what if path.is_dir() else 'is no exported model'}; expected {_expected(records)}")
+        what = what if path.is_dir() else "is no exported model"
+        raise DataError(f"{path}: {what}; expected {_run_beside(path)}, or {_expected(records)}")
     if len(found) > 1:
         raise DataError(f"{path}: the formats {listed([each.name for each in found])} have such names; uninstall one")
     return found[0]
@@ -90,6 +92,12 @@ def _fits(exporter: Exporter, path: Path) -> bool:
     if path.is_dir():
         return bool(exporter.member) and (path / exporter.member).is_file()
     return bool(exporter.suffix) and not exporter.member and path.name.lower().endswith(exporter.suffix.lower())
+
+
+def _run_beside(path: Path) -> str:
+    """Return that a run folder is expected; if a file lies in one, which."""
+    folder = RunFolder(path.parent if path.is_file() else path.absolute().parent)
+    return f"the run folder {folder.path}" if folder.card.is_file() else "a run folder"
 
 
 def _expected(records: Sequence[Exporter]) -> str:

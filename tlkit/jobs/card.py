@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 from tlkit.contracts import Dataset, Exporter
@@ -10,7 +11,7 @@ from tlkit.errors import DataError
 from tlkit.registry import Registry
 from tlkit.runs.disk_errors import explain_disk_errors
 from tlkit.runs.folder import RunFolder
-from tlkit.system.disk import check_new_file, write_atomically
+from tlkit.system.disk import check_new_file, write_atomically, writing
 
 NAME = "README.md"
 """The file that Hugging Face's hub shows beside a model."""
@@ -85,5 +86,6 @@ def write_card(
             summaries={record.name: record.summary for record, _source in registry.records(Dataset)},
         )
         made = model_card(card_facts(folder), offered, license)
-        write_atomically(file, made.text)
+        with nullcontext() if out is None else writing(file):
+            write_atomically(file, made.text)
     return file, made.validated

@@ -22,7 +22,7 @@ from tlkit.recipe.load import load_recipe
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.plugins import load_run_recipe
-from tlkit.system.disk import check_new_file, is_disk_full, write_atomically
+from tlkit.system.disk import check_new_files, is_disk_full, write_atomically
 from tlkit.system.text import toml_string
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ def _write_coco(request: Request, data: FullSize, samples: Sequence[Sample], pro
     used = [split for split in get_args(Split) if any(data.splits[each.key] == split for each in samples)]
     files = {split: out / "annotations" / f"instances_{_SHORT[split]}.json" for split in used}
     images = _image_writer(request, data, samples)
-    for file in files.values():
-        check_new_file(file, overwrite=request.overwrite)
+    check_new_files(files.values(), overwrite=request.overwrite)
     content = {split: CocoFile(classes) for split in files}
     counts: Counter[str] = Counter()
     aside = list(data.set_aside)
@@ -173,8 +172,8 @@ def _write_masks(request: Request, data: FullSize, samples: Sequence[Sample], pr
     names = dict(zip((each.key for each in samples), unique_stems([each.key for each in samples]), strict=True))
     images = _image_writer(request, data, samples)
     tables = (out / "images.csv", out / "classes.csv")
-    for file in (*tables, *(out / "masks" / f"{name}.png" for name in names.values())):
-        check_new_file(file, overwrite=request.overwrite)
+    masks = (out / "masks" / f"{name}.png" for name in names.values())
+    check_new_files((*tables, *masks), overwrite=request.overwrite)
     counts: Counter[str] = Counter()
     aside = list(data.set_aside)
     rows = [("image", "mask", "split", "group")]
@@ -207,8 +206,8 @@ def _image_writer(request: Request, data: FullSize, samples: Sequence[Sample]) -
     """
     root = _root(request, data)
     copied = request.images or data.sample_set.root is None
-    for each in samples if copied else ():
-        check_new_file(root / _image_name(each), overwrite=request.overwrite)
+    if copied:
+        check_new_files((root / _image_name(each) for each in samples), overwrite=request.overwrite)
 
     def write(sample: Sample) -> str:
         name = _image_name(sample)

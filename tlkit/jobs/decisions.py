@@ -14,7 +14,7 @@ from tlkit.files import CellWriter
 from tlkit.jobs import from_recipe
 from tlkit.recipe.schema import Recipe
 from tlkit.report.filled_table import Decisions, read_decisions
-from tlkit.system.disk import check_new_file, write_atomically
+from tlkit.system.disk import check_new_file, write_atomically, writing
 from tlkit.system.text import toml_string
 
 _SEPARATORS = ("|", ";", "/", "\t")
@@ -163,9 +163,7 @@ def _applied_masks(recipe: Recipe, sample_set: SampleSet, file: Path, out: Path)
 
 def _write(out: Path, text: str) -> None:
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, text.encode("utf-8"))
+        with writing(out):
+            write_atomically(out, text.encode("utf-8"))
     except UnicodeEncodeError as error:
         raise DataError(f"{out}: an image has a name that is not UTF-8; rename it, then a table can name it") from error
-    except OSError as error:
-        raise DataError(f"{out}: can't be written: {error.strerror or error}") from error

@@ -19,7 +19,7 @@ from tlkit.jobs.trusted import with_layers_of
 from tlkit.registry import Registry
 from tlkit.runs.card import Card
 from tlkit.runs.folder import RunFolder
-from tlkit.system.disk import write_atomically
+from tlkit.system.disk import check_new_folder, write_atomically
 from tlkit.system.memory import explained_memory
 from tlkit.system.tensorflow import start_tensorflow
 
@@ -137,6 +137,7 @@ def picture_files(images: Sequence[FoundImage], out: Path, *, overwrite: bool = 
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; expected a folder for the pictures")
+    check_new_folder(out)
     files = [out / f"{stem}.png" for stem in unique_stems([each.name for each in images])]
     for file in () if overwrite else (out / TABLE, *files):
         if file.exists():

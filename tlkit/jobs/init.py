@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from tlkit.contracts import Backbone, Task
 from tlkit.errors import DataError
 from tlkit.recipe.load import parse_recipe
 from tlkit.registry import Registry
+from tlkit.system.text import plain_name
 
 if TYPE_CHECKING:
     from tlkit.data.init.contents import Survey
@@ -37,8 +37,7 @@ class Request:
 def recipe_file(folder: Path) -> Path:
     """Return the default file for the recipe of a folder or file: ``<its name>.toml`` in the current folder."""
     name = folder.stem if folder.is_file() else folder.resolve().name
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
-    return Path(f"{name}.toml")
+    return Path(f"{plain_name(name)}.toml")
 
 
 def default_weights(backbone: str, registry: Registry) -> str:

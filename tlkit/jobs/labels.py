@@ -16,7 +16,7 @@ from tlkit.jobs.run_images import changed_images
 from tlkit.registry import Registry
 from tlkit.runs.folder import RunFolder
 from tlkit.runs.folds import run_with_data
-from tlkit.system.disk import check_new_file, temporary_folder, write_atomically
+from tlkit.system.disk import check_new_files, temporary_folder, write_atomically, writing
 from tlkit.system.memory import explained_memory
 from tlkit.system.progress import Reporter
 from tlkit.system.tensorflow import start_tensorflow
@@ -112,8 +112,7 @@ def find_wrong_labels(
     card = folder.read_card()
     source = run_with_data(folder, card)
     out = run if out is None else out
-    for name in (TABLE, PAGE):
-        check_new_file(out / name, overwrite=overwrite)
+    check_new_files([out / TABLE, out / PAGE], overwrite=overwrite)
     if card.task == "classification":
         from tlkit.evaluation.label_quality import need_cleanlab
 
@@ -286,9 +285,7 @@ def _write(result: LabelsResult, judgement: _Judgement, opened: OpenedRun) -> No
     said = result.images, result.source, result.notes, result.command
     page = LabelsPage(opened.card.name, *said, result.table.name, judgement.legend)
     text = labels_page(page, judgement.pictures, lambda row: np.asarray(images[row]))
-    try:
-        result.table.parent.mkdir(parents=True, exist_ok=True)
+    with writing(result.table):
         write_atomically(result.table, label_table(result.images).encode("utf-8", "replace"))
+    with writing(result.page):
         write_atomically(result.page, text)
-    except OSError as error:
-        raise DataError(f"{error.filename or result.table}: can't be written: {error.strerror or error}") from error

@@ -20,6 +20,7 @@ from tlkit.system.disk import temporary_folder
 from tlkit.system.memory import explained_memory
 from tlkit.system.progress import Reporter
 from tlkit.system.tensorflow import start_tensorflow
+from tlkit.system.text import counted
 
 if TYPE_CHECKING:
     from tlkit.evaluation.ranking import HeadScore
@@ -162,7 +163,8 @@ def rank_backbones(
         with reporter.stage("reading images") as show:
             data, there = open_sampled(recipe, sample, folder, show)
         count = len(data.samples)
-        reporter.say(f"{count:,} images, {len(data.classes)} classes, {len(named)} backbones")
+        sizes = {"image": count, "class": len(data.classes), "backbone": len(named)}
+        reporter.say(", ".join(counted(number, what) for what, number in sizes.items()))
         tried: Iterator[Tried]
         if chosen is None:
             tried = (tried_here(each, data, folder / str(number), reporter) for number, each in enumerate(named))

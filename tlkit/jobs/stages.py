@@ -15,7 +15,7 @@ from tlkit.jobs.job import Job
 from tlkit.recipe.schema import Recipe
 from tlkit.runs.plugins import parts_of
 from tlkit.system.disk import write_atomically
-from tlkit.system.text import and_more
+from tlkit.system.text import and_more, counted
 
 if TYPE_CHECKING:
     from tlkit.contracts import Phase
@@ -122,14 +122,14 @@ def describe_data(job: Job, data: Data) -> None:
     """Print the counts, the classes, the notes and the files that were set aside."""
     counts = ", ".join(f"{len(data.indices(split))} {split}" for split in ("train", "validation", "test"))
     classes = ", ".join(data.classes[:8]) + (", …" if len(data.classes) > 8 else "")
-    job.say(f"Data: {len(data.samples)} images ({counts}), {len(data.classes)} classes: {classes}")
+    job.say(f"Data: {counted(len(data.samples), 'image')} ({counts}), {counted(len(data.classes), 'class')}: {classes}")
     for note in data.notes:
         job.note(note)
     set_aside = [each for each in data.set_aside if not each.reason.startswith(EXCLUDED)]
     if excluded := len(data.set_aside) - len(set_aside):
         job.say(f"  {EXCLUDED}: {excluded} files and folders, listed in {job.folder.samples}")
     if set_aside:
-        job.say(f"  set aside: {len(set_aside)} files, listed in {job.folder.samples}")
+        job.say(f"  set aside: {counted(len(set_aside), 'file')}, listed in {job.folder.samples}")
         for each in set_aside[:_SHOWN]:
             job.say(f"    {each.key}: {each.reason}")
         if rest := and_more(len(set_aside), _SHOWN):

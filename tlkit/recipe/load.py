@@ -178,6 +178,25 @@ def _read(file: Path) -> str:
         raise RecipeError([Problem("", f"can't be read: {error.strerror}", file)]) from error
 
 
+def refuse_missing(target: Path, folder: str) -> None:
+    """Refuse a path that is neither a folder nor a file, nor the name of a shipped recipe.
+
+    Args:
+        target: what the user named.
+        folder: what a folder would be for the command, such as ``a run folder``.
+
+    Raises:
+        RecipeError: there is no such path; the message names a folder or a recipe of a similar name.
+    """
+    if target.exists() or target.suffix == ".toml" or catalog.resolve(target).is_file():
+        return
+    above = target.parent if target.parent.is_dir() else Path()
+    near = nearest(target.name, (each.name for each in above.iterdir() if each.is_dir()))
+    if near is not None:
+        what = f"no such recipe, nor {folder}"
+        raise RecipeError([Problem("", f'{what}; did you mean "{above / near}"?', target)])
+
+
 def _nearest_recipe(file: Path) -> str:
     """Return the end of the message about a missing file: the recipe that the user may have meant."""
     folder = file.parent if file.parent.is_dir() else Path()

@@ -196,7 +196,8 @@ def _few_images(seen: Seen) -> Iterator[Advice]:
         return
     order = sorted(few, key=lambda name: few[name])
     named = listed([f"{_named(name)} ({few[name]})" for name in order], 5)
-    what = f"{len(few)} of {len(seen.trained)} classes have fewer than {_FEW_IMAGES} training images: {named}."
+    has = "has" if len(few) == 1 else "have"
+    what = f"{len(few)} of {len(seen.trained)} classes {has} fewer than {_FEW_IMAGES} training images: {named}."
     yield Advice(what, "More images of these classes help most.")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from tlkit.errors import DataError, RunError
 from tlkit.files import CellWriter
 from tlkit.report.compared_runs import ComparedRun, loss_setting
-from tlkit.system.disk import check_new_file
+from tlkit.system.disk import check_new_files
 from tlkit.system.text import did_you_mean
 
 HEADLINES = ("loss", "cross_entropy", "accuracy", "mean_iou", "macro_f1")
@@ -123,5 +123,4 @@ def check_targets(out: Path, table: Path | None, *, overwrite: bool, kept: bool 
     """
     if out.suffix.lower() not in IMAGE_KINDS:
         raise DataError(f"--out {out}: expected a file that ends in {', '.join(IMAGE_KINDS)}")
-    for file in [each for each in (None if kept else out, table) if each is not None]:
-        check_new_file(file, overwrite=overwrite)
+    check_new_files([each for each in (None if kept else out, table) if each is not None], overwrite=overwrite)

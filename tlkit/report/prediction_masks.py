@@ -16,7 +16,7 @@ from tlkit.report.colors import background_class, overlay
 from tlkit.report.mask_files import classes_csv, palette_png, png, unique_stems
 from tlkit.report.prediction_writer import PredictionWriter
 from tlkit.runs.card import Card
-from tlkit.system.disk import write_atomically
+from tlkit.system.disk import check_new_folder, write_atomically
 from tlkit.system.parallel import in_threads
 
 
@@ -35,6 +35,7 @@ class PredictionMasks(PredictionWriter):
             raise DataError(f"{out}: the model predicts masks, which need a folder, such as {example}")
         if out.exists() and not out.is_dir():
             raise DataError(f"{out}: is a file; a segmentation's predictions need a folder for masks and overlays")
+        check_new_folder(out)
         if self.overwrite:
             return
         for path in (out / "classes.csv", *(path for pair in self.files(images) for path in pair)):

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -143,8 +143,12 @@ def appearing_whole(path: Path, size: int = 0) -> Iterator[BinaryIO]:
         NoRoomError: the disk, or the user's quota, is full.
         OSError: the file can't be written for another reason.
     """
-    with full_disk_context(path, size):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with full_disk_context(path, size):
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as error:
+        error.filename = str(path)  # nobody knows the temporary file
+        raise
     try:
         with full_disk_context(path, size), os.fdopen(handle, "wb") as file:
             yield file
@@ -156,6 +160,20 @@ def appearing_whole(path: Path, size: int = 0) -> Iterator[BinaryIO]:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make the folder of a file that is about to be written, and explain why it can't be written.
+
+    Raises:
+        DataError: the file can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
 def own_folder(variable: str, default: Callable[[], Path]) -> Path:
@@ -212,20 +230,73 @@ def check_name(path: Path) -> None:
         raise DataError(f"{path}: can't be written: no file can have this name: {why}") from error
 
 
-def check_new_file(out: Path, *, overwrite: bool) -> None:
-    """Check, before the work that leads to a file, that the file can be written.
+def check_new_files(files: Iterable[Path], *, overwrite: bool) -> None:
+    """Check, before the work that leads to files, that they can be written; ``writing`` makes their folders.
 
     Raises:
-        DataError: the file exists, and ``overwrite`` is False; it is a folder; its folder is not writable; or no file
+        DataError: a file exists, and ``overwrite`` is False; it is a folder; its folder can't be written to; or no file
             can have its name.
+    """
+    folders: dict[Path, Path] = {}
+    for file in files:
+        folders.setdefault(_nearest_folder(file, overwrite=overwrite), file)
+    for folder, file in folders.items():
+        check_writable(folder, file)
+
+
+def check_new_file(file: Path, *, overwrite: bool) -> None:
+    """Check one file as ``check_new_files`` does."""
+    check_new_files([file], overwrite=overwrite)
+
+
+def check_new_folder(out: Path) -> None:
+    """Check, before the work that leads to the files of a folder, that they can be written.
+
+    Raises:
+        DataError: it is a file, it or the folder that it is to be made in can't be written to, or no folder can have
+            its name.
+    """
+    check_name(out)
+    check_writable(_folder_above(out / "file"), out)
+
+
+def check_writable(folder: Path, out: Path) -> None:
+    """Check that files can be made in a folder, by making one: permissions alone don't tell root, or of ``/proc``.
+
+    Args:
+        folder: a folder that exists.
+        out: what is to be written, for the message.
+
+    Raises:
+        DataError: they can't.
+    """
+    try:
+        handle, probe = tempfile.mkstemp(dir=folder, prefix=".tlkit-")
+        os.close(handle)
+        Path(probe).unlink()
+    except OSError as error:
+        if is_disk_full(error):  # the file may replace another one, and the writing says how much is missing
+            return
+        why = error.strerror if error.errno in NOT_PERMITTED else "no file can be made there"
+        raise DataError(f"{out}: can't be written: {why}: {folder}; choose another folder") from error
+
+
+def _nearest_folder(out: Path, *, overwrite: bool) -> Path:
+    """Return the nearest folder above a new file that exists.
+
+    Raises:
+        DataError: as for ``check_new_files``.
     """
     check_name(out)
     if out.is_dir():
         raise DataError(f"{out}: is a folder; expected a file")
     if out.exists() and not overwrite:
         raise DataError(f"{out}: already exists and was not changed; name another file, or give --overwrite")
+    return _folder_above(out)
+
+
+def _folder_above(out: Path) -> Path:
     folder = next(each for each in out.absolute().parents if each.exists())
     if not folder.is_dir():
         raise DataError(f"{out}: can't be written: {folder} is a file; expected a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise DataError(f"{out}: can't be written: Permission denied: {folder}; choose another folder")
+    return folder

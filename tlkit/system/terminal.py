@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from tlkit.system.remote_names import named
@@ -40,6 +41,10 @@ class Terminal(Console):
     def print(self, *objects: Any, **settings: Any) -> None:
         """Print like rich's consoles; a string is a message, whose first line alone begins at the margin."""
         shown = [Text(visible_message(named(each))) if isinstance(each, str) else each for each in objects]
+        for each in shown:
+            if isinstance(each, Table) and each.title is not None:  # rich would fill its line with blanks
+                super().print(Text(visible_line(str(each.title)), style="table.title"))
+                each.title = None
         super().print(*shown, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Text:

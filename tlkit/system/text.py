@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from tlkit.system.visible import HIDDEN
@@ -51,9 +53,17 @@ def toml_string(text: str) -> str:
     return HIDDEN.sub(lambda match: f"\\U{ord(match[0]):08x}", json.dumps(text, ensure_ascii=False))
 
 
-def counted(count: int, what: str) -> str:
-    """Return a number of things, such as ``1 image`` or ``2,000 images``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def plain_name(name: str) -> str:
+    """Return a name of ASCII letters, digits, ``_``, ``.`` and ``-`` like a name, such as ``Fußgänger``: Fussganger."""
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = "".join(each for each in plain if not unicodedata.combining(each))
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-._") or "images"
+
+
+def counted(count: float, what: str) -> str:
+    """Return a number of things, such as ``1 image``, ``2,000 images``, ``2 classes`` or ``0.5 processors``."""
+    plural = "" if count == 1 else "es" if what.endswith("s") else "s"
+    return f"{count:{',' if isinstance(count, int) else 'g'}} {what}{plural}"
 
 
 def size_text(size: float) -> str:

@@ -13,7 +13,7 @@ from tlkit.data.checks.policy import CheckSettings, Observation
 from tlkit.data.class_names import difference, similar_names
 from tlkit.data.images.source import RowMask, mask_of
 from tlkit.data.splits.labels import classes_left, numbers_of
-from tlkit.system.text import listed, nearest
+from tlkit.system.text import counted, listed, nearest
 
 _SPLITS = get_args(Split)
 _TOGETHER = 5
@@ -134,7 +134,8 @@ def _untrained_classes(
             near = nearest(name, trained)
             guess = f'; is it "{near}"?' if near else "; are these images without labels?"
             parts = " and ".join(f"{counts[name][split]:g} {split}" for split in _SPLITS if counts[name].get(split))
-            detail = f"{parts} images, such as {of_class[0].key}, but no training image{guess}"
+            several = "" if sum(counts[name].values()) == 1 else "s"
+            detail = f"{parts} image{several}, such as {of_class[0].key}, but no training image{guess}"
             found.append(Observation("untrained_class", name, detail, affected=tuple(each.key for each in of_class)))
     return found
 
@@ -154,7 +155,7 @@ def _scarce_classes(classes: Sequence[str], counts: Mapping[str, Mapping[str, fl
             )
             continue
         for name in names:
-            yield Observation("too_few", name, f"{sum(counts[name].values()):g} images; none in {where}")
+            yield Observation("too_few", name, f"{counted(sum(counts[name].values()), 'image')}; none in {where}")
 
 
 def _imbalance(counts: Mapping[str, Mapping[str, float]], ratio: float) -> Iterator[Observation]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tlkit.data.checks.mask_previews import MaskPreviews
 from tlkit.data.images.reading import PLAIN, Reading
-from tlkit.system.text import and_more
+from tlkit.system.text import and_more, counted
 from tlkit.system.visible import visible_line
 
 Level = Literal["error", "skip", "keep"]
@@ -224,7 +224,8 @@ class Report:
     def counts(self) -> str:
         """Return the counts as an equation."""
         return (
-            f"{self.found} files found = {self.used} used + {len(self.set_aside)} set aside + {self.left_out} left out"
+            f"{counted(self.found, 'file')} found = {self.used:,} used + {len(self.set_aside):,} set aside + "
+            f"{self.left_out:,} left out"
         )
 
     def lines(self, shown: int = SHOWN) -> list[str]:

@@ -8,8 +8,9 @@ from statistics import median
 from tlkit.contracts import Detected
 from tlkit.data.images.mask_classes import value_text
 from tlkit.data.init.contents import MaskSurvey, Survey
+from tlkit.data.init.few_images import few_images
 from tlkit.data.init.sample_files import Headers
-from tlkit.system.text import and_more
+from tlkit.system.text import and_more, counted
 from tlkit.system.visible import visible_line
 
 _SHOWN_CLASSES = 40
@@ -26,16 +27,17 @@ def describe(survey: Survey) -> list[str]:
         lines = [*_detected_lines(survey, survey.detected)]
     else:
         lines = [f"{survey.root}: the Oxford-IIIT Pet data set, {survey.total} images with trimaps"]
-    notes = (f"  note: {note}" for note in survey.notes)
+    few = few_images(survey)
+    notes = (f"  note: {note}" for note in (*survey.notes, *([few] if few else ())))
     return [visible_line(line) for line in (*lines, *_header_lines(survey.headers), *notes)]
 
 
 def _class_lines(survey: Survey) -> Iterator[str]:
-    yield f"{survey.root}: {survey.total} images in {len(survey.classes)} class folders"
+    yield f"{survey.root}: {counted(survey.total, 'image')} in {counted(len(survey.classes), 'class folder')}"
     for split, counts in survey.counts.items():
         least, greatest = min(counts.values()), max(counts.values())
         per_class = f"{least}" if least == greatest else f"{least} to {greatest}"
-        yield f"  {split or 'all'}: {sum(counts.values())} images, {per_class} per class"
+        yield f"  {split or 'all'}: {counted(sum(counts.values()), 'image')}, {per_class} per class"
     for name in survey.classes[:_SHOWN_CLASSES]:
         shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in survey.counts.items())
         yield f"    {name}: {shown}"
@@ -45,7 +47,7 @@ def _class_lines(survey: Survey) -> Iterator[str]:
 def _detected_lines(survey: Survey, detected: Detected) -> Iterator[str]:
     yield f"{survey.root}: {detected.title}"
     for split, count in survey.splits.items():
-        yield f"  {split or 'all'}: {count} images"
+        yield f"  {split or 'all'}: {counted(count, 'image')}"
     for name in survey.classes[:_SHOWN_CLASSES]:
         shown = ", ".join(f"{counts.get(name, 0)} {split}".strip() for split, counts in survey.counts.items())
         yield f"    {name}: {shown}"
@@ -54,13 +56,13 @@ def _detected_lines(survey: Survey, detected: Detected) -> Iterator[str]:
 
 def _mask_lines(survey: Survey, masks: MaskSurvey) -> Iterator[str]:
     values, where = masks.values, masks.options
-    yield f"{survey.root}: {survey.total} images in {where['images']}, masks in {where['masks']}"
+    yield f"{survey.root}: {counted(survey.total, 'image')} in {where['images']}, masks in {where['masks']}"
     for key, value in where.items():
         if key not in ("images", "masks"):
             yield f"  {key}: {value}"
     for split, counts in survey.counts.items():
         if split:
-            yield f"  {split}: {counts['']} images"
+            yield f"  {split}: {counted(counts[''], 'image')}"
     if masks.names_file is not None:
         yield f"  class names: {masks.names_file}"
     shares = {**values.classes, **values.ignored}

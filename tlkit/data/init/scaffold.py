@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from statistics import median
 
 from tlkit.data.init.contents import Survey
 from tlkit.data.init.data_table import Choices, beside, check_name, comment_line, data_table, is_segmentation
+from tlkit.data.init.few_images import few_images
 from tlkit.data.init.head_table import head_table
 from tlkit.data.init.pixel_lines import pixel_lines
+from tlkit.system.text import counted, plain_name
 
 FEW = 2000
 """With fewer training images than this, only the head is trained."""
@@ -47,12 +48,13 @@ def recipe_text(survey: Survey, file_name: str, choices: Choices) -> str:
 
 
 def _opening(survey: Survey, file_name: str, segmentation: bool) -> str:
-    name = Path(file_name).stem
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "images"
+    name = plain_name(Path(file_name).stem)
     task = "segmentation" if segmentation else "classification"
+    few = few_images(survey)
     return "\n".join(
         [
-            comment_line(f"Written by tlkit init for {survey.root.as_posix()}: {survey.total} images."),
+            comment_line(f"Written by tlkit init for {survey.root.as_posix()}: {counted(survey.total, 'image')}."),
+            *((comment_line(f"Note: {few}."),) if few else ()),
             "#",
             comment_line(f"    tlkit run {file_name}"),
             "#",
@@ -73,31 +75,38 @@ def _input(survey: Survey, images: int, segmentation: bool) -> str:
     batch = 8 if images < 100 else 16 if segmentation or images < 400 else 32
     lines = ["[input]"]
     if shorter_side < 100:
-        lines.append(beside("image_size = 96", "enough for these small images; larger takes longer"))
+        lines.append(beside("image_size = 96", "96 is enough for these small images; larger takes longer"))
     elif shorter_side >= 288 and not segmentation:
-        lines.append(beside("image_size = 288", "more detail than the 224 of the pretrained weights; 224 is faster"))
+        lines.append(
+            beside("image_size = 288", "288 shows more detail than the 224 of the pretrained weights, which is faster")
+        )
     elif segmentation:
-        lines.append(beside("image_size = 224", "384 shows finer detail and takes longer"))
+        lines.append(beside("image_size = 224", "224 is fast; 384 shows finer detail"))
     else:
-        lines.append(beside("image_size = 224", "as the pretrained weights; larger shows more detail, takes longer"))
+        lines.append(
+            beside("image_size = 224", "the pretrained weights saw 224; larger shows more detail, takes longer")
+        )
     if 2 / 3 <= shape <= 3 / 2:
-        lines.append(beside('resize = "stretch"', 'or "crop" (the centre), "pad" (black borders)'))
+        lines.append(beside('resize = "stretch"', '"stretch", "crop" (the centre) or "pad" (black borders)'))
     else:
-        lines.append(beside('resize = "pad"', 'these images are far from square; or "stretch", "crop" (the centre)'))
+        lines.append(
+            beside('resize = "pad"', '"pad" for images far from square, as these; or "stretch", "crop" (the centre)')
+        )
     lines += pixel_lines(survey.headers)
-    lines.append(beside(f"batch_size = {batch}", f"for {images} training images; halve it if memory runs out"))
+    lines.append(beside(f"batch_size = {batch}", "images of a training step; halve it if memory runs out"))
     if "validation" not in survey.splits and survey.layout != "oxford_pets":
         share = 0.1 if 400 <= images < FEW else 0.2
         lines.append(beside(f"validation = {share}", "share of the images for validation, which decides when to stop"))
     if "test" not in survey.splits and survey.layout != "oxford_pets":
         enough = survey.total >= 200
-        why = "share of all images, for the final metrics only" if enough else "too few images for a test split"
+        few = "" if enough else "; 0.0, none, for fewer than 200 images"
+        why = f"share of all images, for the final metrics only{few}"
         lines.append(beside(f"test = {0.1 if enough else 0.0}", why))
     return "\n".join(lines)
 
 
 def _backbone(choices: Choices) -> str:
-    small = "small and fast; " if choices.backbone == "MobileNetV2" else ""
+    small = "MobileNetV2 is small and fast; " if choices.backbone == "MobileNetV2" else ""
     return "\n".join(
         [
             "[backbone]",
@@ -110,16 +119,16 @@ def _backbone(choices: Choices) -> str:
 def _augment(few: bool) -> str:
     mirrored = "false if mirroring changes what an image means"
     if few:
-        name = beside('name = "flip"', 'enough for a frozen backbone; "basic" also shifts, rotates and zooms')
+        name = beside('name = "flip"', '"flip" is enough for a frozen backbone; "basic" also shifts, rotates and zooms')
         return f"[augment]\n{name}\n" + beside("horizontal = true", mirrored)
-    name = beside('name = "basic"', 'flips, small shifts, rotations, zoom and colour; "none" for no augmentation')
+    name = beside('name = "basic"', '"basic": flips, small shifts, rotations, zoom and colour; "none": no augmentation')
     return f"[augment]\n{name}\n" + beside("flip = true", mirrored)
 
 
 def _schedule(images: int, segmentation: bool, pretrained: bool) -> str:
     """Return the schedule that fits, and the other one for pretrained weights as comments."""
     if not pretrained:
-        name = beside('name = "full"', "trains everything, because no weights are pretrained")
+        name = beside('name = "full"', '"full" trains everything, which weights that are not pretrained need')
         return "\n".join(["[schedule]", name, "epochs = 30", "learning_rate = 1e-3", _COSINE])
     frozen, two_phase = _frozen(segmentation), _two_phase()
     if segmentation or images < FEW:
@@ -139,12 +148,12 @@ def _schedule(images: int, segmentation: bool, pretrained: bool) -> str:
     )
 
 
-_COSINE = beside('curve = "cosine"', "the learning rate falls to 0 over the epochs")
+_COSINE = beside('curve = "cosine"', '"cosine": the learning rate falls to 0 over the epochs')
 
 
 def _frozen(segmentation: bool) -> list[str]:
     return [
-        beside('name = "frozen"', "trains the head only, fast; the backbone stays as it is"),
+        beside('name = "frozen"', '"frozen" trains the head only, fast; the backbone stays as it is'),
         beside("epochs = 20", "passes over the training images"),
         f"learning_rate = {'1e-3' if segmentation else '3e-3'}",
         _COSINE,
@@ -153,18 +162,21 @@ def _frozen(segmentation: bool) -> list[str]:
 
 def _two_phase() -> list[str]:
     return [
-        beside('name = "two_phase"', "trains the head, then also the backbone with a low learning rate"),
+        beside('name = "two_phase"', '"two_phase": the head, then also the backbone with a low learning rate'),
         beside("head_epochs = 5", "first the head, while the backbone is frozen"),
         beside("finetune_epochs = 10", "then also the upper blocks of the backbone"),
-        beside('unfreeze_from = "last"', 'the last stage; or the name of a block, or "all"'),
+        beside('unfreeze_from = "last"', '"last", the last stage; or the name of a block, or "all"'),
         "learning_rate = 1e-3",
         beside("finetune_learning_rate = 1e-5", "low, to preserve what the backbone has learnt"),
     ]
 
 
 def _train(counts: dict[str, int], segmentation: bool) -> str:
-    lines = ["[train]", beside("early_stop = 5", "stop after 5 epochs without improvement; keep the best weights")]
+    lines = [
+        "[train]",
+        beside("early_stop = 5", "stop after so many epochs without improvement; keep the best weights"),
+    ]
     if not segmentation and counts and max(counts.values()) > 2 * min(counts.values()):
-        why = f"classes have {min(counts.values())} to {max(counts.values())} images: rare classes count more"
+        why = f'"balanced": rare classes count more; they have {min(counts.values())} to {max(counts.values())} images'
         lines.append(beside('class_weights = "balanced"', why))
     return "\n".join(lines)

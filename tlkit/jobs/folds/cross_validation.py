@@ -223,7 +223,7 @@ def _run_folds(folder: FoldsFolder, command: FoldCommand, places: _Places, conso
     def run(number: int) -> int:
         display.started(number, str(folder.fold(number).path))
         code = run_fold(folder, number, command, processes, partial(display.said, number))
-        display.ended(number, code)
+        display.ended(number, code, stopped=processes.stopped)
         return code
 
     with (

@@ -58,12 +58,13 @@ class FoldsDisplay:
         """Show that a fold has begun, and in which folder."""
         self._say(f"  {self._what} {number} of {self._count}: {folder}")
 
-    def ended(self, number: int, code: int) -> None:
-        """Show that the process of a fold has ended with an exit code."""
+    def ended(self, number: int, code: int, *, stopped: bool = False) -> None:
+        """Show that the process of a fold has ended with an exit code, ``stopped`` by the user or not."""
         if self._bars is not None and number in self._tasks:
             self._bars.remove_task(self._tasks.pop(number))
         if code:
-            self._say(f"  {self._what} {number}: ended with exit code {code}")
+            how = "stopped" if stopped else f"ended with exit code {code}"
+            self._say(f"  {self._what} {number}: {how}")
 
     def said(self, number: int, line: str) -> None:
         """Show a line that the process of a fold printed, if it says how far the fold is or what came of it."""

@@ -11,7 +11,7 @@ from tlkit.data.splits.group_numbers import numbered_groups, with_own_groups, wi
 from tlkit.data.splits.iterative import deal_folds
 from tlkit.data.store.read_digests import image_digests
 from tlkit.errors import DataError
-from tlkit.system.text import listed
+from tlkit.system.text import counted, listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,13 @@ class Folds(Sequence["SplitColumn"]):
         return self.splits.changed((self.fold_of >= 0, "train"), (validated, "validation"))
 
 
+def _what_is_dealt(different: int, *, grouped: bool) -> str:
+    what = counted(different, "image")
+    if grouped:
+        what = f"{counted(different, 'group')}: copies, near-copies and images of one group stay together in a fold"
+    return f"{what}; expected at most {different} folds" if different > 1 else f"{what}; expected more"
+
+
 def fold_splits(data: Data, count: int, seed: int) -> Folds:
     """Return the splits of each fold.
 
@@ -67,7 +74,7 @@ def fold_splits(data: Data, count: int, seed: int) -> Folds:
     different = int(groups.max(initial=-1)) + 1
     grouped = different < len(groups)
     if different < count:
-        raise DataError(f"--folds {count}: there are only {different} {'groups' if grouped else 'images'}")
+        raise DataError(f"--folds {count}: there are only {_what_is_dealt(different, grouped=grouped)}")
     labels = None if data.labels is None or data.labels.ndim == 2 else data.labels[rows]
     if labels is not None:
         _check_classes(data.classes, labels, groups, count)

@@ -136,7 +136,7 @@ class TrialRun:
             except BaseException:
                 processes.stop()
                 raise
-        self._display.ended(number, code or 0)
+        self._display.ended(number, code or 0, stopped=processes.stopped)
         if code is None:
             return self._pruned(trial)
         if code:
