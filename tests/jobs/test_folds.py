@@ -425,3 +425,10 @@ def test_the_epochs_of_the_folds_are_shown(terminal):
     assert "fold 1: validation: loss 0.5000" in shown
     assert "fold 1: ended with exit code 1" in shown
     assert "Data: 8 images" not in shown
+
+
+def test_a_fold_that_the_user_stops_is_not_said_to_have_failed(capsys):
+    display = FoldsDisplay(Terminal(), 2)
+    display.ended(1, -1, stopped=True)
+    display.ended(2, 1)
+    assert capsys.readouterr().out == "  fold 1: stopped\n  fold 2: ended with exit code 1\n"
