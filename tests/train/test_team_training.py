@@ -78,7 +78,7 @@ LABELLED: Mapping[str, Mapping[str, Any]] = {
     "not_cached": {
         "input": INPUT,
         "backbone": WITH_BATCH_NORM,
-        "schedule": {"name": "frozen", "epochs": 2, "optimizer": SGD},
+        "schedule": {"name": "frozen", "epochs": 2, "optimizer": SGD, "learning_rate": 0.1},
         "augment": [{"name": "flip"}],
     },
     "cached": {
