@@ -11,6 +11,7 @@ import pytest
 
 from tlkit import Block, Phase
 from tlkit.data.run_data import Data
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.store.store import Store
 from tlkit.models.assemble import Network
 from tlkit.models.tasks import learning_task
@@ -51,7 +52,7 @@ def test_an_epoch_of_the_loop_relative_to_fit(tmp_path):
     blocks = (Block("all", tuple(layer.name for layer in model.layers if layer.name != "dense"), 8),)
     data = Data(
         samples=(),
-        splits=np.full(COUNT, "train"),
+        splits=SplitColumn.of(["train"] * COUNT),
         labels=labels,
         store=Store(images, None, (), np.zeros((COUNT, 2), np.int32)),
         classes=tuple("abcde"),

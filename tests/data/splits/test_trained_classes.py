@@ -15,6 +15,7 @@ from tlkit import Sample
 from tlkit.data.splits.assign import assign_splits
 from tlkit.data.splits.group_numbers import numbered_groups
 from tlkit.data.splits.iterative import deal_folds
+from tlkit.data.splits.split_column import SplitColumn
 from tlkit.data.store.decoding import Digests
 from tlkit.jobs.folds.splits import fold_notes, fold_splits
 from tlkit.recipe.schema import InputTable
@@ -158,7 +159,7 @@ def test_a_cross_validation_spreads_each_label():
         labels[row, list(numbers)] = 1
     data = SimpleNamespace(
         samples=samples(60),
-        splits=np.array(["test"] * 6 + ["train"] * 44 + ["validation"] * 10),
+        splits=SplitColumn.of(["test"] * 6 + ["train"] * 44 + ["validation"] * 10),
         groups=[None] * 60,
         labels=labels,
         classes=("a", "b", "c"),
