@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|pathlib|typing|numpy|np|annotated_types|pydantic)\..*"),
     (
         "py:class",
-        r"Tensor|Path|(dict|list|tuple)\[.*|tlkit\.(runs\.card\.Card|evaluation\.(image_model\.Engines|lite_engines\.LiteEngines)|contracts\..*)",
+        r"Tensor|Path|(dict|list|tuple)\[.*|tlkit\.(runs\.card\.Card|jobs\.resume\.Where|evaluation\.(image_model\.Engines|lite_engines\.LiteEngines)|contracts\..*)",
     ),
     ("py:class", r"Axis|ComparedRun|Direction|EngineOption|ImageKind|Interval|PairedRuns|Report|State"),
 ]
