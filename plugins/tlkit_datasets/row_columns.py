@@ -93,20 +93,17 @@ class RowColumns(Sequence[Row]):
         return len(self.keys)
 
     def __iter__(self) -> Iterator[Row]:
-        columns = zip(self._of_kind, self._lines, self.keys, self._groups, strict=True)
-        for place, (kind, line, key, group) in enumerate(columns):
-            table, root, before, labels, split = self.kinds[kind]
-            name = key[len(before) :] if before else key
-            yield Row(table, line, key, root, name, labels, self._masks.get(place), split, group)
+        return map(self._row, range(len(self)))
 
     @overload
     def __getitem__(self, place: int) -> Row: ...
     @overload
     def __getitem__(self, place: slice) -> Sequence[Row]: ...
     def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
-        place = range(len(self))[place]
+        places = range(len(self))[place]
+        return list(map(self._row, places)) if isinstance(places, range) else self._row(places)
+
+    def _row(self, place: int) -> Row:
         table, root, before, labels, split = self.kinds[self._of_kind[place]]
         key, line, mask, group = self.keys[place], self._lines[place], self._masks.get(place), self._groups[place]
         return Row(table, line, key, root, key[len(before) :] if before else key, labels, mask, split, group)

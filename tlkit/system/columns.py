@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from typing import TypeVar, overload
+
+T_co = TypeVar("T_co", covariant=True)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BYTES = 32
@@ -80,7 +83,22 @@ class Places:
         return iter(self._keys)
 
 
-class Texts(Sequence[str]):
+class Made(Sequence[T_co]):
+    """Values that are made when they are asked for, by ``_at(place)``, with a place from 0."""
+
+    @abstractmethod
+    def _at(self, place: int) -> T_co: ...
+
+    @overload
+    def __getitem__(self, place: int) -> T_co: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T_co]: ...
+    def __getitem__(self, place: int | slice) -> T_co | Sequence[T_co]:
+        places = range(len(self))[place]
+        return [self._at(each) for each in places] if isinstance(places, range) else self._at(places)
+
+
+class Texts(Made[str]):
     """A column of texts, of which equal ones are kept once, and 4 bytes for each row.
 
     Args:
@@ -107,20 +125,14 @@ class Texts(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[str]: ...
-    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
-        if isinstance(place, slice):
-            return [self._texts[number] for number in self._rows[place]]
+    def _at(self, place: int) -> str:
         return self._texts[self._rows[place]]
 
     def __iter__(self) -> Iterator[str]:
         return map(self._texts.__getitem__, self._rows)
 
 
-class _Digests(Sequence[str]):
+class _Digests(Made[str]):
     """A column of digests; equal to any sequence with the same ones."""
 
     def __eq__(self, other: object) -> bool:
@@ -167,24 +179,14 @@ class HexDigests(_Digests):
     def __len__(self) -> int:
         return len(self._bytes) // _BYTES
 
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[str]: ...
-    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(len(self))[place]]
-        if place < 0:
-            place += len(self)
+    def _at(self, place: int) -> str:
         if self._others and place in self._others:
             return self._others[place]
         digest = self._bytes[place * _BYTES : (place + 1) * _BYTES]
-        if not digest or place < 0:
-            raise IndexError(place)
         return self._prefix + digest.hex() if digest != _NO_DIGEST else ""
 
     def __iter__(self) -> Iterator[str]:
-        return map(self.__getitem__, range(len(self)))
+        return map(self._at, range(len(self)))
 
     def starts(self) -> memoryview:
         """Return the first 8 bytes of each digest as a number, by which most differ; 0 of other texts.
@@ -213,13 +215,7 @@ class Chosen(_Digests):
     def __len__(self) -> int:
         return len(self.places)
 
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[str]: ...
-    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
-        if isinstance(place, slice):
-            return [self.column[each] for each in self.places[place]]
+    def _at(self, place: int) -> str:
         return self.column[self.places[place]]
 
     def __iter__(self) -> Iterator[str]:

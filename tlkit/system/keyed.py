@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar
 
-from tlkit.system.columns import Places
+from tlkit.system.columns import Made, Places
 
 S = TypeVar("S")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-
-class Made(Sequence[T_co]):
-    """Values that are made when they are asked for, by ``_at(place)``, with a place from 0."""
-
-    def _at(self, place: int) -> T_co:
-        raise NotImplementedError
-
-    @overload
-    def __getitem__(self, place: int) -> T_co: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[T_co]: ...
-    def __getitem__(self, place: int | slice) -> T_co | Sequence[T_co]:
-        places = range(len(self))[place]
-        return [self._at(each) for each in places] if isinstance(places, range) else self._at(places)
 
 
 class Mapped(Made[T_co], Generic[S, T_co]):

@@ -7,8 +7,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from tlkit.data.checks.facts import Facts
-from tlkit.system.columns import HexDigests
-from tlkit.system.keyed import Made
+from tlkit.system.columns import HexDigests, Made
 
 _MAX_KINDS = 1_000_000
 """How many different facts, but for those of single files, are looked up, to keep each of them once."""

@@ -22,8 +22,8 @@ from tlkit.data.checks.spread_facts import SpreadFacts
 from tlkit.data.images.reading import Reading
 from tlkit.data.images.source import RowImage, file_of, image_of
 from tlkit.data.store.store import Early, Progress
-from tlkit.system.columns import Places
-from tlkit.system.keyed import Keyed, Made
+from tlkit.system.columns import Made, Places
+from tlkit.system.keyed import Keyed
 
 
 class KeyedFacts(Keyed[Facts]):
